@@ -1,0 +1,23 @@
+//! The shared vocabulary: units, names, time, what is measured, what is found.
+//! No async, no I/O, no dependency on any other crate of the workspace.
+
+pub mod class;
+pub mod clock;
+pub mod finding;
+pub mod histogram;
+pub mod history;
+pub mod names;
+pub mod sample;
+pub mod server_timing;
+pub mod trace;
+pub mod units;
+pub mod window;
+
+pub use class::{Class, Discipline, Grade, Scope};
+pub use clock::Nanos;
+pub use finding::{Finding, Severity, Spot};
+pub use histogram::Histogram;
+pub use history::{History, Incident, Objective, ResourceInfo, RouteInfo};
+pub use names::{InstanceIx, Interner, Names, ResourceIx, RouteIx};
+pub use sample::{Arm, CacheState, Outcome, Sample, SampleKind, Use};
+pub use window::{Cell, CellKey, ResourceCell, Window};

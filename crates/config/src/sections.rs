@@ -1,0 +1,296 @@
+//! The sections of a checked configuration, as plain data. Every name in it resolves;
+//! who holds a `Config` need not check it again.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// Console, API and metrics.
+    pub console: SocketAddr,
+    /// Where the ledger and other state live.
+    pub data_dir: PathBuf,
+    /// Traffic threads; `None`: one per core.
+    pub threads: Option<usize>,
+    pub limits: Limits,
+    /// Sorted by name, as are `routes` before `priority` orders them.
+    pub services: Vec<Service>,
+    pub routes: Vec<Route>,
+    pub resources: Vec<Resource>,
+    /// Named request mixes for `plimsoll load`.
+    pub loads: Vec<LoadMix>,
+}
+
+/// Bounds of the data path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Request line and headers, bytes.
+    pub head: usize,
+    pub headers: usize,
+    pub connections: usize,
+    /// Largest request body, bytes.
+    pub body: u64,
+    /// Idle client connections are closed after this.
+    pub idle: Duration,
+    /// Time to receive a whole head.
+    pub head_timeout: Duration,
+    /// Time for requests in flight at shutdown.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            head: 32 * 1024,
+            headers: 100,
+            connections: 20_000,
+            body: 1 << 30,
+            idle: Duration::from_secs(75),
+            head_timeout: Duration::from_secs(15),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    pub name: String,
+    pub owner: Option<String>,
+    pub runbook: Option<String>,
+    pub instances: Vec<SocketAddr>,
+    /// Dollars per hour of one instance.
+    pub price_per_hour: Option<f64>,
+    pub depends_on: Vec<String>,
+    pub health: Health,
+    pub pool: Pool,
+    /// How to start one more instance on this machine; `{port}` is replaced.
+    pub start: Option<Start>,
+    /// Requests in flight that the service may hold; `None`: learned, and observed only until confident.
+    pub limit: Option<u32>,
+}
+
+/// Active checks and passive ejection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// `None`: a TCP connect is the check.
+    pub path: Option<String>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Checks in a row that must agree before the state changes.
+    pub rise: u32,
+    pub fall: u32,
+    /// Consecutive failures of real requests that eject an instance.
+    pub eject_after: u32,
+    pub eject_for: Duration,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Health {
+            path: None,
+            interval: Duration::from_secs(2),
+            timeout: Duration::from_secs(1),
+            rise: 2,
+            fall: 3,
+            eject_after: 5,
+            eject_for: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Plimsoll's own connections to one instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Open at once per instance, all threads together; `None`: not limited.
+    pub size: Option<u32>,
+    /// Longest wait for a connection or permit.
+    pub wait: Duration,
+    pub connect_timeout: Duration,
+    pub idle: Duration,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Pool {
+            size: None,
+            wait: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The `process` driver's recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    pub command: Vec<String>,
+    pub max_instances: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    pub name: String,
+    pub matcher: Match,
+    /// Name of a service.
+    pub to: String,
+    pub slo: Option<Slo>,
+    pub cache: Option<Cache>,
+    pub rate: Option<Rate>,
+    pub deadline: Deadline,
+    pub retry: Retry,
+    /// `critical`, `normal` (default) or `sheddable`.
+    pub criticality: Criticality,
+}
+
+/// All given parts must match. More specific routes win: method before none, longer literal prefix first,
+/// headers before none, host before none; ties by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Match {
+    /// `None`: any.
+    pub method: Option<String>,
+    /// Exact host, or `*.example.com`.
+    pub host: Option<String>,
+    pub path: PathTemplate,
+    /// Name (lower case) and exact value; an empty value: present.
+    pub headers: Vec<(String, String)>,
+}
+
+/// `/products/{id}` (one segment) and `/static/{rest...}` (the rest, also empty).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathTemplate {
+    pub segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Segment {
+    Literal(String),
+    One(String),
+    Rest(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slo {
+    pub latency: Duration,
+    /// 0.999 for 99.9 %.
+    pub target: f64,
+    pub window: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cache {
+    /// Lifetime when the response says nothing about it; `None`: only what responses allow.
+    pub ttl: Option<Duration>,
+    pub stale_while_revalidate: Option<Duration>,
+    /// Bytes of this route's cache.
+    pub size: u64,
+    /// Largest body stored, bytes.
+    pub max_body: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    pub per_second: f64,
+    pub burst: u32,
+    /// `client` (address), `all`, or `header:name`.
+    pub key: RateKey,
+    /// Count what would have been refused, refuse nothing.
+    pub observe: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RateKey {
+    All,
+    Client,
+    Header(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// To the first byte of the response; never on upgrades or event streams. `None`: none.
+    pub first_byte: Option<Duration>,
+}
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Deadline {
+            first_byte: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Tries in total; 1 = no retry. Only safe or idempotent requests are retried.
+    pub attempts: u8,
+    /// Retries allowed as a share of requests, over 10 s.
+    pub budget: f64,
+    /// Also allowed, per second, so that a quiet route can retry at all.
+    pub floor_per_s: f64,
+    /// First back-off; doubles, with full jitter.
+    pub backoff: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry {
+            attempts: 2,
+            budget: 0.2,
+            floor_per_s: 1.0,
+            backoff: Duration::from_millis(25),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Criticality {
+    Critical,
+    #[default]
+    Normal,
+    Sheddable,
+}
+
+/// Something that can run out, declared by hand: for what probes cannot see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    pub name: String,
+    pub class: Option<base::Class>,
+    pub discipline: Option<base::Discipline>,
+    /// Slots, servers, cores or bytes per second.
+    pub capacity: Option<f64>,
+    /// Service whose requests use it.
+    pub service: Option<String>,
+    pub within: Option<String>,
+    pub price_per_hour: Option<f64>,
+    pub shared: bool,
+}
+
+/// What `plimsoll load` sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadMix {
+    pub name: String,
+    pub requests: Vec<LoadRequest>,
+}
+
+/// `GET /products/{1..500}`: ranges in braces are drawn per request (Zipf with exponent 1 when `zipf`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadRequest {
+    pub method: String,
+    pub path: String,
+    pub weight: f64,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<String>,
+    pub zipf: bool,
+}
+
+impl Config {
+    pub fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|r| r.name == name)
+    }
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|s| s.name == name)
+    }
+}

@@ -1,0 +1,1 @@
+//! The HTTP API and metrics at the console address.

@@ -1,0 +1,1 @@
+//! Control loops: observe, advise, apply, verify, roll back; the ledger; drivers.

@@ -1,0 +1,1 @@
+//! The data path: listen, route, gates, retry, balance, upstream.

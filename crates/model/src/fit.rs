@@ -1,0 +1,146 @@
+//! The result of learning: the demand matrix with its uncertainty, capacities, and what stays unexplained.
+//! `demand` computes it; everything else (load line, moves, cost) reads it.
+
+use base::{Grade, Objective, ResourceInfo, RouteInfo};
+use serde::{Deserialize, Serialize};
+
+/// One entry of D: what one request of a route uses of a resource (resource-seconds, or bytes), itself only;
+/// what its child calls use is in the children's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Demand {
+    pub mean: f64,
+    /// Standard error of `mean`.
+    pub sd: f64,
+    /// Squared coefficient of variation of one request's use, when known.
+    pub scv: Option<f64>,
+    pub grade: Grade,
+}
+
+impl Demand {
+    pub const NONE: Demand = Demand {
+        mean: 0.0,
+        sd: 0.0,
+        scv: None,
+        grade: Grade::Prior,
+    };
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourceFit {
+    pub info: ResourceInfo,
+    /// All instances together, per second.
+    pub capacity: f64,
+    pub capacity_sd: f64,
+    /// Whether capacity was measured or declared (false: a default was taken).
+    pub capacity_known: bool,
+    /// Busy per second that no request causes.
+    pub background: f64,
+    pub background_sd: f64,
+    /// Mean utilisation seen, 0 to 1.
+    pub utilisation: f64,
+    /// Highest 10 s mean of utilisation seen.
+    pub utilisation_max: f64,
+    /// Mean number of waiters, when seen.
+    pub waiting: Option<f64>,
+    pub instances: u32,
+    pub grade: Grade,
+    /// What weakens this column: `burst residual`, `background not measured`, `learning since 40 s` …
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouteFit {
+    pub info: RouteInfo,
+    /// Declared, or assumed from the low-load latency.
+    pub objective: Objective,
+    /// Requests per second over the fitted span, all causes.
+    pub rate: f64,
+    /// Of those, from outside (no parent route).
+    pub entry_rate: f64,
+    /// Number of requests seen.
+    pub count: f64,
+    /// Response time at the lowest load quartile: mean and variance, seconds.
+    pub low_mean: f64,
+    pub low_var: f64,
+    /// p99 over the whole span, and at the top load quartile, seconds.
+    pub p99: f64,
+    pub p99_top: f64,
+    pub errors: f64,
+    /// Attempts per request (1 without retries; below 1 with cache hits).
+    pub amplification: f64,
+    pub bytes_out: f64,
+    /// Rows read and returned per request, and database calls.
+    pub db_calls: f64,
+    pub db_rows: f64,
+    pub db_returned: f64,
+    /// Share of its in-flight time that no resource and no child explains.
+    pub unexplained: f64,
+    /// Ghost cache hit ratio for each lifetime of `GHOST_TTLS`, and its lookups.
+    pub ghost: Option<Ghost>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ghost {
+    pub lookups: f64,
+    pub ratio: Vec<f64>,
+    pub bytes: f64,
+}
+
+/// What was learned from a history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    pub routes: Vec<RouteFit>,
+    pub resources: Vec<ResourceFit>,
+    /// `demand[route][resource]`.
+    pub demand: Vec<Vec<Demand>>,
+    /// `calls[parent][child]`: mean number of child requests that one parent request causes.
+    pub calls: Vec<Vec<f64>>,
+    /// `child_seconds[parent]`: mean time per parent request spent waiting for children (sum, not critical path).
+    pub child_seconds: Vec<f64>,
+    /// Seconds of history used.
+    pub span_s: f64,
+    /// Share of all in-flight time that nothing explains (the closure test).
+    pub unexplained: f64,
+    /// Burstiness of the entry traffic: log-OU sigma and tau (seconds).
+    pub burst_sigma: f64,
+    pub burst_tau_s: f64,
+    /// Requests per second from outside, per second of the span (for the twin and forecasts).
+    pub entry_rates: Vec<f64>,
+}
+
+impl Fit {
+    /// Requests of each route per entry request of `entry` (itself included): `(I - calls)^-1`, cut at 16 hops.
+    pub fn tree(&self, entry: usize) -> Vec<f64> {
+        let n = self.routes.len();
+        let mut total = vec![0.0; n];
+        let mut level = vec![0.0; n];
+        level[entry] = 1.0;
+        for _ in 0..16 {
+            let mut next = vec![0.0; n];
+            for (parent, &w) in level.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+                total[parent] += w;
+                for (child, &c) in self.calls[parent].iter().enumerate() {
+                    next[child] += w * c;
+                }
+            }
+            if next.iter().all(|&x| x < 1e-9) {
+                break;
+            }
+            level = next;
+        }
+        total
+    }
+
+    /// Demand of one entry request of `entry` on every resource, with that of all it causes.
+    pub fn total_demand(&self, entry: usize) -> Vec<f64> {
+        let tree = self.tree(entry);
+        (0..self.resources.len())
+            .map(|k| {
+                tree.iter()
+                    .zip(&self.demand)
+                    .map(|(w, row)| w * row[k].mean)
+                    .sum()
+            })
+            .collect()
+    }
+}

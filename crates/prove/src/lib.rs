@@ -1,0 +1,1 @@
+//! Load generator, limit finder, verdicts: attacks over the wire only.

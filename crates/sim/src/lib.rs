@@ -1,0 +1,1 @@
+//! A made-up world with known true demands, for tests of the model and control.

@@ -1,0 +1,1 @@
+//! Durable state: the Log and Kv traits and the embedded engine.

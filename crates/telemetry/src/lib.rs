@@ -1,0 +1,1 @@
+//! Samples into windows, histograms, history, probes, exporters, recordings.

@@ -1,0 +1,1 @@
+//! A small shop in three processes, with switchable bottlenecks.
