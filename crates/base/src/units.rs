@@ -91,7 +91,7 @@ pub fn share(text: &str) -> Result<f64, UnitError> {
     };
     let (n, unit) = split(text).ok_or_else(err)?;
     if unit == "%" && n <= 100.0 {
-        Ok(n / 100.0)
+        Ok((n * 1e7).round() / 1e9)
     } else {
         Err(err())
     }
