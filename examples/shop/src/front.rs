@@ -1,0 +1,81 @@
+//! The shop's web front: what customers ask.
+
+use crate::Options;
+use crate::client::Client;
+use crate::server::{Request, Response, serve};
+use crate::switches::Switches;
+use crate::timing::Timing;
+use crate::work::{Lock, burn, thread_cpu};
+use std::time::Duration;
+
+pub fn run(options: Options) -> std::io::Result<()> {
+    let s = options.switches;
+    let client = Client::new(options.via);
+    let stock = Lock::default();
+    serve(options.listen, move |request| {
+        let start = thread_cpu();
+        let mut timing = Timing::default();
+        let (status, body) = match answer(request, &client, &stock, &s, &mut timing) {
+            Ok(answer) => answer,
+            Err(e) => (502, format!("{{\"error\":{:?}}}", e.to_string())),
+        };
+        timing.cpu((thread_cpu() - start).as_secs_f64() * 1e3);
+        let mut response = Response::new(status, body);
+        response.server_timing = timing.header(s.timing).map(str::to_owned);
+        response
+    })
+}
+
+fn answer(
+    request: &Request,
+    client: &Client,
+    stock: &Lock,
+    s: &Switches,
+    timing: &mut Timing,
+) -> std::io::Result<(u16, String)> {
+    let trace = request.traceparent.as_deref();
+    let segments: Vec<&str> = request.path.split('/').filter(|p| !p.is_empty()).collect();
+    match (request.method.as_str(), segments.as_slice()) {
+        (_, ["health"]) => Ok((200, "{}".into())),
+        ("GET" | "HEAD", []) => {
+            burn(s.cpu_ms / 4.0);
+            Ok((200, "{\"shop\":\"open\"}".into()))
+        }
+        ("GET" | "HEAD", ["products", id]) => {
+            burn(s.cpu_ms);
+            let (status, item) = client.call("GET", "catalogue", &format!("/items/{id}"), trace)?;
+            // The stock level is kept under one lock for the whole shop.
+            let ((), held) = stock.hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
+            timing.held("lock.stock", held, 1);
+            Ok((status, format!("{{\"item\":{item},\"stock\":{}}}", id.len())))
+        }
+        ("GET", ["search"]) => {
+            burn(s.cpu_ms / 2.0);
+            client.call("GET", "catalogue", &format!("/find?tag={}", request.param("tag").unwrap_or("0")), trace)
+        }
+        ("GET", ["categories", id]) => {
+            burn(s.cpu_ms / 2.0);
+            let first: usize = id.parse().unwrap_or(0) * s.items;
+            if s.n_plus_one {
+                let mut items = Vec::with_capacity(s.items);
+                for id in first..first + s.items {
+                    items.push(client.call("GET", "catalogue", &format!("/items/{id}"), trace)?.1);
+                }
+                return Ok((200, format!("[{}]", items.join(","))));
+            }
+            let ids: Vec<String> = (first..first + s.items).map(|i| i.to_string()).collect();
+            client.call("GET", "catalogue", &format!("/items?ids={}", ids.join(",")), trace)
+        }
+        ("POST", ["checkout"]) => {
+            burn(s.cpu_ms / 2.0);
+            let ((), held) = stock.hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
+            timing.held("lock.stock", held, 1);
+            client.call("POST", "pay", "/charge", trace)
+        }
+        ("GET", ["report"]) => {
+            burn(s.report_ms);
+            Ok((200, "{\"sold\":42}".into()))
+        }
+        _ => Ok((404, "{\"error\":\"no such page\"}".into())),
+    }
+}
