@@ -17,7 +17,10 @@ pub fn run(options: Options) -> std::io::Result<()> {
     std::fs::create_dir_all(&options.data)?;
     let file = options.data.join("catalogue.db");
     fill(&file, s.rows).map_err(|e| std::io::Error::other(format!("{}: {e}", file.display())))?;
-    let connections = (0..s.pool).map(|_| open(&file)).collect::<Result<Vec<_>, _>>().map_err(std::io::Error::other)?;
+    let connections = (0..s.pool)
+        .map(|_| open(&file))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(std::io::Error::other)?;
     let pool = Pool::new(connections);
     serve(options.listen, move |request| {
         let start = thread_cpu();
@@ -58,7 +61,12 @@ fn fill(file: &Path, rows: usize) -> rusqlite::Result<()> {
     tx.commit()
 }
 
-fn answer(request: &Request, pool: &Pool<Connection>, s: &Switches, timing: &mut Timing) -> rusqlite::Result<String> {
+fn answer(
+    request: &Request,
+    pool: &Pool<Connection>,
+    s: &Switches,
+    timing: &mut Timing,
+) -> rusqlite::Result<String> {
     if request.path == "/health" {
         return Ok("{}".into());
     }
@@ -67,7 +75,10 @@ fn answer(request: &Request, pool: &Pool<Connection>, s: &Switches, timing: &mut
     let (result, held) = pool.borrow(|c| {
         let started = Instant::now();
         let result = if request.path == "/find" {
-            let tag: i64 = request.param("tag").and_then(|t| t.parse().ok()).unwrap_or(0);
+            let tag: i64 = request
+                .param("tag")
+                .and_then(|t| t.parse().ok())
+                .unwrap_or(0);
             let (body, returned) = find(c, tag, s.no_index)?;
             db.1 = if s.no_index { s.rows } else { returned };
             db.2 = returned;
@@ -75,11 +86,20 @@ fn answer(request: &Request, pool: &Pool<Connection>, s: &Switches, timing: &mut
         } else {
             let ids: Vec<i64> = match request.path.strip_prefix("/items/") {
                 Some(id) => id.parse().into_iter().collect(),
-                None => request.param("ids").unwrap_or("").split(',').take(200).filter_map(|i| i.parse().ok()).collect(),
+                None => request
+                    .param("ids")
+                    .unwrap_or("")
+                    .split(',')
+                    .take(200)
+                    .filter_map(|i| i.parse().ok())
+                    .collect(),
             };
             // The round trip to a database on another host: the connection is held while the thread waits.
             std::thread::sleep(Duration::from_secs_f64(s.db_ms / 1e3));
-            let found = ids.iter().map(|id| item(c, id.rem_euclid(rows))).collect::<Result<Vec<_>, _>>()?;
+            let found = ids
+                .iter()
+                .map(|id| item(c, id.rem_euclid(rows)))
+                .collect::<Result<Vec<_>, _>>()?;
             (db.1, db.2) = (found.len(), found.len());
             Ok(format!("[{}]", found.join(",")))
         };
@@ -92,10 +112,13 @@ fn answer(request: &Request, pool: &Pool<Connection>, s: &Switches, timing: &mut
 }
 
 fn item(c: &Connection, id: i64) -> rusqlite::Result<String> {
-    c.prepare_cached("SELECT name, price FROM items WHERE id = ?")?.query_row([id], |r| {
-        let (name, price): (String, i64) = (r.get(0)?, r.get(1)?);
-        Ok(format!("{{\"id\":{id},\"name\":\"{name}\",\"price\":{price}}}"))
-    })
+    c.prepare_cached("SELECT name, price FROM items WHERE id = ?")?
+        .query_row([id], |r| {
+            let (name, price): (String, i64) = (r.get(0)?, r.get(1)?);
+            Ok(format!(
+                "{{\"id\":{id},\"name\":\"{name}\",\"price\":{price}}}"
+            ))
+        })
 }
 
 fn find(c: &Connection, tag: i64, no_index: bool) -> rusqlite::Result<(String, usize)> {
@@ -107,7 +130,13 @@ fn find(c: &Connection, tag: i64, no_index: bool) -> rusqlite::Result<(String, u
     };
     let mut statement = c.prepare_cached(sql)?;
     let found = statement
-        .query_map([tag], |r| Ok(format!("{{\"id\":{},\"name\":\"{}\"}}", r.get::<_, i64>(0)?, r.get::<_, String>(1)?)))?
+        .query_map([tag], |r| {
+            Ok(format!(
+                "{{\"id\":{},\"name\":\"{}\"}}",
+                r.get::<_, i64>(0)?,
+                r.get::<_, String>(1)?
+            ))
+        })?
         .take(FOUND)
         .collect::<Result<Vec<_>, _>>()?;
     let n = found.len();

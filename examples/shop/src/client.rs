@@ -14,13 +14,26 @@ pub struct Client {
 
 impl Client {
     pub fn new(via: SocketAddr) -> Client {
-        Client { via, idle: Mutex::new(Vec::new()) }
+        Client {
+            via,
+            idle: Mutex::new(Vec::new()),
+        }
     }
 
     /// Status and body of one call to `host`; the proxy chooses the instance by host.
-    pub fn call(&self, method: &str, host: &str, target: &str, traceparent: Option<&str>) -> std::io::Result<(u16, String)> {
-        let trace = traceparent.map(|t| format!("traceparent: {t}\r\n")).unwrap_or_default();
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n{trace}\r\n");
+    pub fn call(
+        &self,
+        method: &str,
+        host: &str,
+        target: &str,
+        traceparent: Option<&str>,
+    ) -> std::io::Result<(u16, String)> {
+        let trace = traceparent
+            .map(|t| format!("traceparent: {t}\r\n"))
+            .unwrap_or_default();
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n{trace}\r\n"
+        );
         let kept = self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
         if let Some(stream) = kept
             && let Ok(answer) = self.exchange(stream, &head)
@@ -34,11 +47,12 @@ impl Client {
     }
 
     fn exchange(&self, mut stream: TcpStream, head: &str) -> std::io::Result<(u16, String)> {
-        let bad = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
+        let bad =
+            |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
         stream.write_all(head.as_bytes())?;
         let mut buf = Vec::with_capacity(1024);
         let mut chunk = [0u8; 4096];
-        let (start, length, status, close) = loop {
+        let (start, length, status, close): (usize, usize, u16, bool) = loop {
             let n = stream.read(&mut chunk)?;
             if n == 0 {
                 return Err(bad("the connection closed before the answer"));
@@ -46,11 +60,18 @@ impl Client {
             buf.extend_from_slice(&chunk[..n]);
             let mut headers = [httparse::EMPTY_HEADER; 64];
             let mut r = httparse::Response::new(&mut headers);
-            if let httparse::Status::Complete(at) = r.parse(&buf).map_err(|e| bad(&e.to_string()))? {
+            if let httparse::Status::Complete(at) =
+                r.parse(&buf).map_err(|e| bad(&e.to_string()))?
+            {
                 let get = |name: &str| {
-                    r.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).and_then(|h| std::str::from_utf8(h.value).ok())
+                    r.headers
+                        .iter()
+                        .find(|h| h.name.eq_ignore_ascii_case(name))
+                        .and_then(|h| std::str::from_utf8(h.value).ok())
                 };
-                let length = get("content-length").and_then(|v| v.parse().ok()).ok_or_else(|| bad("no content-length"))?;
+                let length = get("content-length")
+                    .and_then(|v| v.parse().ok())
+                    .ok_or_else(|| bad("no content-length"))?;
                 let close = get("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
                 break (at, length, r.code.unwrap_or(0), close);
             }
@@ -68,6 +89,9 @@ impl Client {
                 idle.push(stream);
             }
         }
-        Ok((status, String::from_utf8_lossy(&buf[start..start + length]).into_owned()))
+        Ok((
+            status,
+            String::from_utf8_lossy(&buf[start..start + length]).into_owned(),
+        ))
     }
 }

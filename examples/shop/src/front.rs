@@ -45,13 +45,22 @@ fn answer(
             burn(s.cpu_ms);
             let (status, item) = client.call("GET", "catalogue", &format!("/items/{id}"), trace)?;
             // The stock level is kept under one lock for the whole shop.
-            let ((), held) = stock.hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
+            let ((), held) =
+                stock.hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
             timing.held("lock.stock", held, 1);
-            Ok((status, format!("{{\"item\":{item},\"stock\":{}}}", id.len())))
+            Ok((
+                status,
+                format!("{{\"item\":{item},\"stock\":{}}}", id.len()),
+            ))
         }
         ("GET", ["search"]) => {
             burn(s.cpu_ms / 2.0);
-            client.call("GET", "catalogue", &format!("/find?tag={}", request.param("tag").unwrap_or("0")), trace)
+            client.call(
+                "GET",
+                "catalogue",
+                &format!("/find?tag={}", request.param("tag").unwrap_or("0")),
+                trace,
+            )
         }
         ("GET", ["categories", id]) => {
             burn(s.cpu_ms / 2.0);
@@ -59,16 +68,26 @@ fn answer(
             if s.n_plus_one {
                 let mut items = Vec::with_capacity(s.items);
                 for id in first..first + s.items {
-                    items.push(client.call("GET", "catalogue", &format!("/items/{id}"), trace)?.1);
+                    items.push(
+                        client
+                            .call("GET", "catalogue", &format!("/items/{id}"), trace)?
+                            .1,
+                    );
                 }
                 return Ok((200, format!("[{}]", items.join(","))));
             }
             let ids: Vec<String> = (first..first + s.items).map(|i| i.to_string()).collect();
-            client.call("GET", "catalogue", &format!("/items?ids={}", ids.join(",")), trace)
+            client.call(
+                "GET",
+                "catalogue",
+                &format!("/items?ids={}", ids.join(",")),
+                trace,
+            )
         }
         ("POST", ["checkout"]) => {
             burn(s.cpu_ms / 2.0);
-            let ((), held) = stock.hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
+            let ((), held) =
+                stock.hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
             timing.held("lock.stock", held, 1);
             client.call("POST", "pay", "/charge", trace)
         }

@@ -42,6 +42,8 @@ pub fn run(role: &str, options: Options) -> std::io::Result<()> {
         "front" => front::run(options),
         "catalogue" => catalogue::run(options),
         "pay" => pay::run(options),
-        other => Err(std::io::Error::other(format!("no role `{other}`; the roles are front, catalogue and pay"))),
+        other => Err(std::io::Error::other(format!(
+            "no role `{other}`; the roles are front, catalogue and pay"
+        ))),
     }
 }

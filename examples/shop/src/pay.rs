@@ -13,7 +13,8 @@ pub fn run(options: Options) -> std::io::Result<()> {
         if request.path == "/health" {
             return Response::new(200, "{}");
         }
-        let ((), held) = slots.borrow(|()| std::thread::sleep(Duration::from_secs_f64(s.pay_ms / 1e3)));
+        let ((), held) =
+            slots.borrow(|()| std::thread::sleep(Duration::from_secs_f64(s.pay_ms / 1e3)));
         let mut timing = Timing::default();
         timing.held("slots", held, slots.size);
         let mut response = Response::new(200, "{\"charged\":true}");

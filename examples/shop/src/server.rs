@@ -22,7 +22,11 @@ pub struct Request {
 impl Request {
     /// The value of a query parameter, not decoded.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.query.split('&').find_map(|p| p.split_once('=').filter(|(k, _)| *k == name).map(|(_, v)| v))
+        self.query.split('&').find_map(|p| {
+            p.split_once('=')
+                .filter(|(k, _)| *k == name)
+                .map(|(_, v)| v)
+        })
     }
 }
 
@@ -35,12 +39,19 @@ pub struct Response {
 
 impl Response {
     pub fn new(status: u16, body: impl Into<String>) -> Response {
-        Response { status, body: body.into(), server_timing: None }
+        Response {
+            status,
+            body: body.into(),
+            server_timing: None,
+        }
     }
 }
 
 /// Serves until the process ends.
-pub fn serve(listen: SocketAddr, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> std::io::Result<()> {
+pub fn serve(
+    listen: SocketAddr,
+    handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
+) -> std::io::Result<()> {
     let listener = TcpListener::bind(listen)?;
     let handler = Arc::new(handler);
     let open = Arc::new(AtomicUsize::new(0));
@@ -51,11 +62,13 @@ pub fn serve(listen: SocketAddr, handler: impl Fn(&Request) -> Response + Send +
             continue;
         }
         let (handler, open_here) = (handler.clone(), open.clone());
-        let spawned = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
-            // An error here is the client's going away: the connection is simply over.
-            let _ = connection(stream, &*handler);
-            open_here.fetch_sub(1, Ordering::Relaxed);
-        });
+        let spawned = std::thread::Builder::new()
+            .stack_size(256 * 1024)
+            .spawn(move || {
+                // An error here is the client's going away: the connection is simply over.
+                let _ = connection(stream, &*handler);
+                open_here.fetch_sub(1, Ordering::Relaxed);
+            });
         if spawned.is_err() {
             open.fetch_sub(1, Ordering::Relaxed);
         }
@@ -63,13 +76,16 @@ pub fn serve(listen: SocketAddr, handler: impl Fn(&Request) -> Response + Send +
     Ok(())
 }
 
-fn connection(mut stream: TcpStream, handler: &dyn Fn(&Request) -> Response) -> std::io::Result<()> {
+fn connection(
+    mut stream: TcpStream,
+    handler: &dyn Fn(&Request) -> Response,
+) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     let mut buf: Vec<u8> = Vec::with_capacity(2048);
     let mut out = Vec::with_capacity(2048);
     loop {
-        let (head, request, length, keep) = loop {
+        let (head, request, length, keep): Parsed = loop {
             if let Some(parsed) = parse(&buf)? {
                 break parsed;
             }
@@ -78,7 +94,9 @@ fn connection(mut stream: TcpStream, handler: &dyn Fn(&Request) -> Response) -> 
             }
         };
         if length > MAX_BODY {
-            return stream.write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            return stream.write_all(
+                b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
         }
         while buf.len() < head + length {
             if !fill(&mut stream, &mut buf)? {
@@ -123,16 +141,23 @@ fn parse(buf: &[u8]) -> std::io::Result<Option<Parsed>> {
     let bad = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut r = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(head) = r.parse(buf).map_err(|e| bad(&e.to_string()))? else { return Ok(None) };
+    let httparse::Status::Complete(head) = r.parse(buf).map_err(|e| bad(&e.to_string()))? else {
+        return Ok(None);
+    };
     let target = r.path.unwrap_or("/");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let get = |name: &str| {
-        r.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).and_then(|h| std::str::from_utf8(h.value).ok())
+        r.headers
+            .iter()
+            .find(|h| h.name.eq_ignore_ascii_case(name))
+            .and_then(|h| std::str::from_utf8(h.value).ok())
     };
     if get("transfer-encoding").is_some() {
         return Err(bad("this server takes no chunked bodies"));
     }
-    let length = get("content-length").map_or(Ok(0), str::parse).map_err(|_| bad("content-length"))?;
+    let length: usize = get("content-length")
+        .map_or(Ok(0), str::parse)
+        .map_err(|_| bad("content-length"))?;
     let keep = !get("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
     let request = Request {
         method: r.method.unwrap_or("").to_owned(),

@@ -57,7 +57,10 @@ impl FromStr for Switches {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut s = Switches::default();
         for part in text.split(',').filter(|p| !p.trim().is_empty()) {
-            let (key, value) = part.trim().split_once('=').ok_or_else(|| format!("`{part}` is not name=value"))?;
+            let (key, value) = part
+                .trim()
+                .split_once('=')
+                .ok_or_else(|| format!("`{part}` is not name=value"))?;
             let bad = |_| format!("`{value}` is not a value of `{key}`");
             match key {
                 "lock_ms" => s.lock_ms = number(key, value)?,
@@ -89,11 +92,17 @@ impl FromStr for Switches {
 }
 
 fn number(key: &str, value: &str) -> Result<f64, String> {
-    value.parse().ok().filter(|v: &f64| (0.0..=60_000.0).contains(v)).ok_or_else(|| format!("`{value}` is not a value of `{key}`"))
+    value
+        .parse()
+        .ok()
+        .filter(|v: &f64| (0.0..=60_000.0).contains(v))
+        .ok_or_else(|| format!("`{value}` is not a value of `{key}`"))
 }
 
 fn flag(key: &str, value: &str) -> Result<bool, String> {
-    value.parse().map_err(|_| format!("`{key}` is true or false, not `{value}`"))
+    value
+        .parse()
+        .map_err(|_| format!("`{key}` is true or false, not `{value}`"))
 }
 
 #[cfg(test)]
@@ -104,7 +113,12 @@ mod tests {
     fn switches_are_read_and_unknown_ones_refused() {
         let s: Switches = "lock_ms=6, no_index=true".parse().unwrap();
         assert_eq!((s.lock_ms, s.no_index), (6.0, true));
-        assert!("lok_ms=6".parse::<Switches>().unwrap_err().contains("lock_ms"));
+        assert!(
+            "lok_ms=6"
+                .parse::<Switches>()
+                .unwrap_err()
+                .contains("lock_ms")
+        );
         assert!("pool=0".parse::<Switches>().is_err() && "lock_ms=-1".parse::<Switches>().is_err());
     }
 }

@@ -20,11 +20,18 @@ impl Timing {
     /// A lock or pool: `name` is `lock.stock` or `pool.db`.
     pub fn held(&mut self, name: &str, held: Held, size: usize) {
         self.sep();
-        let _ = write!(self.0, "{name};dur={:.3};wait={:.3};size={size}", held.busy_ms, held.wait_ms);
+        let _ = write!(
+            self.0,
+            "{name};dur={:.3};wait={:.3};size={size}",
+            held.busy_ms, held.wait_ms
+        );
     }
     pub fn db(&mut self, ms: f64, calls: usize, rows: usize, returned: usize) {
         self.sep();
-        let _ = write!(self.0, "db;dur={ms:.3};calls={calls};rows={rows};returned={returned}");
+        let _ = write!(
+            self.0,
+            "db;dur={ms:.3};calls={calls};rows={rows};returned={returned}"
+        );
     }
     pub fn header(&self, on: bool) -> Option<&str> {
         (on && !self.0.is_empty()).then_some(&self.0)

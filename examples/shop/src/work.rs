@@ -27,7 +27,9 @@ pub fn burn(ms: f64) -> u64 {
 pub fn pin_to_one_core() -> std::io::Result<()> {
     let allowed = rustix::thread::sched_getaffinity(None)?;
     let mut one = rustix::thread::CpuSet::new();
-    let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|&c| allowed.is_set(c)).unwrap_or(0);
+    let first = (0..rustix::thread::CpuSet::MAX_CPU)
+        .find(|&c| allowed.is_set(c))
+        .unwrap_or(0);
     one.set(first);
     rustix::thread::sched_setaffinity(None, &one)?;
     Ok(())
@@ -51,7 +53,13 @@ impl Lock {
         let _guard = lock(&self.0);
         let got = Instant::now();
         let result = work();
-        (result, Held { wait_ms: (got - asked).as_secs_f64() * 1e3, busy_ms: got.elapsed().as_secs_f64() * 1e3 })
+        (
+            result,
+            Held {
+                wait_ms: (got - asked).as_secs_f64() * 1e3,
+                busy_ms: got.elapsed().as_secs_f64() * 1e3,
+            },
+        )
     }
 }
 
@@ -64,7 +72,11 @@ pub struct Pool<T> {
 
 impl<T> Pool<T> {
     pub fn new(things: Vec<T>) -> Pool<T> {
-        Pool { size: things.len(), free: Mutex::new(things), given_back: Condvar::new() }
+        Pool {
+            size: things.len(),
+            free: Mutex::new(things),
+            given_back: Condvar::new(),
+        }
     }
 
     /// Borrows one while `work` runs.
@@ -74,13 +86,21 @@ impl<T> Pool<T> {
         let mut thing = loop {
             match free.pop() {
                 Some(t) => break t,
-                None => free = self.given_back.wait(free).unwrap_or_else(|e| e.into_inner()),
+                None => {
+                    free = self
+                        .given_back
+                        .wait(free)
+                        .unwrap_or_else(|e| e.into_inner())
+                }
             }
         };
         drop(free);
         let got = Instant::now();
         let result = work(&mut thing);
-        let held = Held { wait_ms: (got - asked).as_secs_f64() * 1e3, busy_ms: got.elapsed().as_secs_f64() * 1e3 };
+        let held = Held {
+            wait_ms: (got - asked).as_secs_f64() * 1e3,
+            busy_ms: got.elapsed().as_secs_f64() * 1e3,
+        };
         lock(&self.free).push(thing);
         self.given_back.notify_one();
         (result, held)
