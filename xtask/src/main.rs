@@ -1,2 +1,57 @@
-//! The plimsoll binary.
-fn main() {}
+//! What contributors run: `cargo xtask test`, `cargo xtask lint`, `cargo xtask ci`.
+
+mod directions;
+mod run;
+
+use clap::{Parser, Subcommand};
+use run::cargo;
+
+#[derive(Parser)]
+#[command(about = "Contributor commands of Plimsoll")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every test of the workspace (needs Rust and a C compiler)
+    Test,
+    /// Formatting, clippy with warnings as errors, and which crate may import which
+    Lint,
+    /// What continuous integration runs: lint, then test
+    Ci,
+}
+
+fn main() -> std::process::ExitCode {
+    let done = match Cli::parse().command {
+        Command::Test => test(),
+        Command::Lint => lint(),
+        Command::Ci => lint().and_then(|()| test()),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn test() -> Result<(), String> {
+    run::need_c_compiler()?;
+    cargo(&["test", "--workspace"])
+}
+
+fn lint() -> Result<(), String> {
+    directions::check()?;
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ])
+}

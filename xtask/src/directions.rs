@@ -1,0 +1,110 @@
+//! Which crate may import which: imports point down, and gateway and control never meet.
+
+use std::path::Path;
+
+/// A crate and what it must not depend on, with the reason shown when it does.
+const FORBIDDEN: &[(&str, &[&str], &str)] = &[
+    (
+        "base",
+        &[
+            "tokio",
+            "config",
+            "model",
+            "telemetry",
+            "gateway",
+            "control",
+        ],
+        "base has no async, no I/O, and is below all",
+    ),
+    (
+        "config",
+        &["tokio", "model", "telemetry", "gateway", "control"],
+        "config is pure",
+    ),
+    (
+        "model",
+        &["tokio", "telemetry", "gateway", "control", "store", "prove"],
+        "the model is pure: base and config only",
+    ),
+    (
+        "gateway",
+        &["model", "control", "telemetry", "prove"],
+        "the data path serves with control dead and no model",
+    ),
+    (
+        "control",
+        &["gateway"],
+        "control meets the gateway in a generation and a window only",
+    ),
+    (
+        "sim",
+        &["model", "config"],
+        "sim shares no code with the model that it tests",
+    ),
+    (
+        "prove",
+        &["gateway", "control", "model"],
+        "attacks go over the wire only",
+    ),
+];
+
+/// Nobody but the binary depends on the example application.
+const ONLY_BINARY: &str = "shop";
+
+pub fn check() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .ok_or("xtask has no parent folder")?;
+    let mut wrong = Vec::new();
+    let crates = std::fs::read_dir(root.join("crates")).map_err(|e| format!("crates/: {e}"))?;
+    for entry in crates.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let manifest = entry.path().join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest)
+            .map_err(|e| format!("{}: {e}", manifest.display()))?;
+        let uses = dependencies(&text);
+        for (from, to, why) in FORBIDDEN.iter().filter(|f| f.0 == name) {
+            for bad in uses.iter().filter(|u| to.contains(&u.as_str())) {
+                wrong.push(format!("{from} imports {bad}: {why}"));
+            }
+        }
+        if name != "plimsoll" && uses.iter().any(|u| u == ONLY_BINARY) {
+            wrong.push(format!(
+                "{name} imports {ONLY_BINARY}: only the binary may run the example"
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n"))
+    }
+}
+
+/// Names under `[dependencies]` (not the dev ones: tests may look anywhere).
+fn dependencies(manifest: &str) -> Vec<String> {
+    let mut inside = false;
+    let mut names = Vec::new();
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            inside = line == "[dependencies]";
+        } else if inside && let Some((name, _)) = line.split_once(['.', '=', ' ']) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn reads_only_the_real_dependencies() {
+        let text = "[dependencies]\nbase.workspace = true\ntokio = \"1\"\n[dev-dependencies]\nsim.workspace = true\n";
+        assert_eq!(super::dependencies(text), ["base", "tokio"]);
+    }
+
+    #[test]
+    fn the_workspace_keeps_its_directions() {
+        super::check().unwrap();
+    }
+}

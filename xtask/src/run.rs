@@ -1,0 +1,44 @@
+//! Running other programs, saying what ran.
+
+use std::process::{Command, Stdio};
+
+/// Runs cargo with these arguments in the workspace; an exit status other than 0 is an error.
+pub fn cargo(args: &[&str]) -> Result<(), String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    eprintln!("+ cargo {}", args.join(" "));
+    let status = Command::new(cargo)
+        .args(args)
+        .status()
+        .map_err(|e| format!("cargo does not start: {e}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`cargo {}` ended with {status}", args.join(" ")))
+    }
+}
+
+/// The bundled SQLite is C. Installs a compiler on Debian as root, else says what is missing.
+pub fn need_c_compiler() -> Result<(), String> {
+    if works("cc", &["--version"]) {
+        return Ok(());
+    }
+    eprintln!("no C compiler (`cc`): trying `apt-get install gcc`");
+    if works("apt-get", &["update", "-qq"])
+        && works("apt-get", &["install", "-y", "-qq", "gcc", "libc6-dev"])
+    {
+        return Ok(());
+    }
+    Err(
+        "a C compiler is missing: install gcc or clang (Debian: `apt-get install gcc libc6-dev`)"
+            .into(),
+    )
+}
+
+fn works(program: &str, args: &[&str]) -> bool {
+    Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+}
