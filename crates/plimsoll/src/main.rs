@@ -1,2 +1,18 @@
-//! The plimsoll binary.
-fn main() {}
+//! The plimsoll binary: reads the command line, runs one command, says how it ended.
+
+mod cli;
+mod commands;
+mod exit;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("plimsoll: {failure}");
+            exit::Exit::Failed.into()
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The command line. Every command has one variant here and one file in `commands/`.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(
+    name = "plimsoll",
+    version,
+    about = "Finds what holds a system back, proposes the smallest change, proves it",
+    after_help = "Exit status: 0 done and it holds · 1 could not be done · 2 wrong arguments · 3 done, but it does not hold."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// An example application to try things on
+    #[command(subcommand, hide = true)]
+    Example(Example),
+}
+
+#[derive(Subcommand)]
+pub enum Example {
+    /// One process of the shop: front, catalogue or pay
+    Shop(ShopArgs),
+}
+
+#[derive(Args)]
+pub struct ShopArgs {
+    /// front, catalogue or pay
+    pub role: String,
+    #[arg(long)]
+    pub listen: SocketAddr,
+    /// Where inner calls go
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub via: SocketAddr,
+    /// Folder of the database file
+    #[arg(long, default_value = ".")]
+    pub data: PathBuf,
+    /// What is planted, such as lock_ms=6,no_index=true
+    #[arg(long, default_value = "")]
+    pub switches: String,
+}
