@@ -1,1 +1,23 @@
-//! Durable state: the Log and Kv traits and the embedded engine.
+//! Durable state behind two traits: `Log` (streams of events) and `Kv` (values by key).
+//! Engines: `embedded` (SQLite in the data directory). Every engine passes the suites in `tests/suite`.
+
+pub mod ack;
+pub mod embedded;
+pub mod error;
+pub mod kv;
+pub mod log;
+
+pub use ack::Ack;
+pub use embedded::Embedded;
+pub use error::Error;
+pub use kv::{Entry, Etag, Kv, Precondition, Put};
+pub use log::{Appended, Expect, Log, NewEvent, Record};
+
+/// Longest name of a stream, kind of an event, or key, bytes.
+pub const MAX_NAME: usize = 1024;
+/// Largest value or event, bytes.
+pub const MAX_VALUE: usize = 1 << 20;
+/// Most rows that one read returns.
+pub const MAX_ROWS: usize = 10_000;
+/// Most events in one append.
+pub const MAX_EVENTS: usize = 512;

@@ -1,0 +1,237 @@
+//! The embedded engine: one SQLite file, one writer thread that commits what is waiting as one group,
+//! and readers with connections of their own.
+
+mod readers;
+mod schema;
+mod writer;
+
+use crate::ack::{Ack, pair};
+use crate::{
+    Appended, Entry, Error, Etag, Expect, Kv, Log, MAX_EVENTS, MAX_NAME, MAX_VALUE, NewEvent,
+    Precondition, Put, Record,
+};
+use readers::Readers;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use writer::Job;
+
+pub use schema::SCHEMA;
+
+/// Writes that may wait at once; beyond, `Error::Busy`.
+pub const QUEUE: usize = 4096;
+
+/// A store in one file. Share it behind an `Arc`; dropping it finishes the writes that wait.
+#[derive(Debug)]
+pub struct Embedded {
+    path: PathBuf,
+    readers: Readers,
+    writer: Option<Writer>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    jobs: Mutex<Option<SyncSender<Job>>>,
+    thread: Option<JoinHandle<()>>,
+    /// Held locked while the store is open, so that no second process writes; freed by the system when we die.
+    _lock: File,
+}
+
+impl Embedded {
+    /// Opens the file for reading and writing, and makes it (and its folder) if it is not there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Embedded, Error> {
+        let path = path.as_ref().to_path_buf();
+        let io = |e: std::io::Error| Error::Io {
+            path: path.display().to_string(),
+            why: e.to_string(),
+        };
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir).map_err(io)?;
+        }
+        let lock = File::create(path.with_added_extension("lock")).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(Error::Locked {
+                    path: path.display().to_string(),
+                });
+            }
+            Err(std::fs::TryLockError::Error(e)) => return Err(io(e)),
+        }
+        let state = writer::State::new(schema::open_writer(&path)?, &path)?;
+        let (jobs, queue) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer::run(state, queue))
+            .map_err(io)?;
+        Ok(Embedded {
+            readers: Readers::new(&path)?,
+            path,
+            writer: Some(Writer {
+                jobs: Mutex::new(Some(jobs)),
+                thread: Some(thread),
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Opens an existing file for tools, also while another process writes to it.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Embedded, Error> {
+        let path = path.as_ref().to_path_buf();
+        Ok(Embedded {
+            readers: Readers::new(&path)?,
+            path,
+            writer: None,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks through the whole file for damage; an empty list means none was found. Takes long on large files.
+    pub fn check(&self) -> Result<Vec<String>, Error> {
+        self.readers.check()
+    }
+
+    fn submit<T>(&self, make: impl FnOnce(crate::ack::Reply<T>) -> Job) -> Ack<T> {
+        let Some(writer) = &self.writer else {
+            return Ack::ready(Err(Error::ReadOnly));
+        };
+        let (reply, ack) = pair();
+        let jobs = writer
+            .jobs
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        match jobs.as_ref().map(|j| j.try_send(make(reply))) {
+            Some(Ok(())) => ack,
+            Some(Err(TrySendError::Full(job))) => {
+                job.fail(Error::Busy);
+                ack
+            }
+            // The job is dropped, and its reply says that the writer is gone.
+            Some(Err(TrySendError::Disconnected(_))) | None => ack,
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        // The writer must close last: only it can fold the write-ahead log into the file.
+        self.readers.close();
+        if let Some(writer) = &mut self.writer {
+            writer
+                .jobs
+                .get_mut()
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .take();
+            if let Some(thread) = writer.thread.take() {
+                // A panic of the writer was reported by its own thread.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn name(what: &str, text: &str) -> Result<(), Error> {
+    if text.is_empty() {
+        return Err(Error::Invalid(format!("the {what} is empty")));
+    }
+    limit(what, text.len(), MAX_NAME)
+}
+
+fn limit(what: &str, size: usize, limit: usize) -> Result<(), Error> {
+    if size > limit {
+        return Err(Error::TooLarge {
+            what: what.into(),
+            size,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+fn acceptable(stream: &str, events: &[NewEvent]) -> Result<(), Error> {
+    name("name of a stream", stream)?;
+    if events.is_empty() {
+        return Err(Error::Invalid("an append without events".into()));
+    }
+    if events.len() > MAX_EVENTS {
+        return Err(Error::Invalid(format!(
+            "an append of {} events; at most {MAX_EVENTS} at once",
+            events.len()
+        )));
+    }
+    for e in events {
+        name("kind of an event", &e.kind)?;
+        limit("an event", e.data.len(), MAX_VALUE)?;
+    }
+    limit(
+        "an append",
+        events.iter().map(|e| e.data.len()).sum(),
+        4 * MAX_VALUE,
+    )
+}
+
+impl Log for Embedded {
+    fn append(&self, stream: &str, expect: Expect, events: Vec<NewEvent>) -> Ack<Appended> {
+        if let Err(e) = acceptable(stream, &events) {
+            return Ack::ready(Err(e));
+        }
+        self.submit(|reply| Job::Append {
+            stream: stream.to_owned(),
+            expect,
+            events,
+            reply,
+        })
+    }
+    fn read(&self, stream: &str, from: u64, limit: usize) -> Result<Vec<Record>, Error> {
+        self.readers.read(stream, from, limit)
+    }
+    fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Record>, Error> {
+        self.readers.read_all(after, limit)
+    }
+    fn version(&self, stream: &str) -> Result<u64, Error> {
+        self.readers.version(stream)
+    }
+}
+
+impl Kv for Embedded {
+    fn get(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error> {
+        self.readers.get(key, now_ms)
+    }
+    fn put(&self, put: Put, now_ms: u64) -> Ack<Etag> {
+        if let Err(e) =
+            name("key", &put.key).and_then(|()| limit("a value", put.value.len(), MAX_VALUE))
+        {
+            return Ack::ready(Err(e));
+        }
+        self.submit(|reply| Job::Put { put, now_ms, reply })
+    }
+    fn delete(&self, key: &str, precondition: Precondition, now_ms: u64) -> Ack<bool> {
+        self.submit(|reply| Job::Delete {
+            key: key.to_owned(),
+            precondition,
+            now_ms,
+            reply,
+        })
+    }
+    fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        now_ms: u64,
+    ) -> Result<Vec<Entry>, Error> {
+        self.readers.scan(prefix, after, limit, now_ms)
+    }
+    fn sweep(&self, limit: usize, now_ms: u64) -> Ack<usize> {
+        self.submit(|reply| Job::Sweep {
+            limit: limit.min(crate::MAX_ROWS),
+            now_ms,
+            reply,
+        })
+    }
+}

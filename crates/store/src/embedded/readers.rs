@@ -1,0 +1,231 @@
+//! Reading: a few connections of its own, lent to one caller each; every read is one short transaction.
+
+use super::schema::{checksum, io, open_reader};
+use crate::{Entry, Error, Etag, MAX_ROWS, Record};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Connections kept open; more are opened when needed and closed after use.
+const KEEP: usize = 4;
+
+#[derive(Debug)]
+pub struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub fn new(path: &Path) -> Result<Readers, Error> {
+        let first = open_reader(path)?;
+        Ok(Readers {
+            path: path.to_path_buf(),
+            idle: Mutex::new(vec![first]),
+        })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let db = match idle {
+            Some(db) => db,
+            None => open_reader(&self.path)?,
+        };
+        let result = f(&db);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEEP {
+            idle.push(db);
+        }
+        result
+    }
+
+    pub fn close(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.clear();
+    }
+
+    fn sql(&self) -> impl Fn(rusqlite::Error) -> Error + '_ {
+        |e| io(&self.path, e)
+    }
+
+    pub fn read(&self, stream: &str, from: u64, limit: usize) -> Result<Vec<Record>, Error> {
+        self.records(
+            "SELECT e.position, s.name, e.version, e.kind, e.at_ms, e.data, e.checksum
+             FROM stream s JOIN event e ON e.stream = s.id
+             WHERE s.name = ?1 AND e.version >= ?2 ORDER BY e.version LIMIT ?3",
+            params![stream, signed(from), limit.min(MAX_ROWS) as i64],
+        )
+    }
+
+    pub fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Record>, Error> {
+        self.records(
+            "SELECT e.position, s.name, e.version, e.kind, e.at_ms, e.data, e.checksum
+             FROM event e JOIN stream s ON s.id = e.stream
+             WHERE e.position > ?1 ORDER BY e.position LIMIT ?2",
+            params![signed(after), limit.min(MAX_ROWS) as i64],
+        )
+    }
+
+    fn records(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Record>, Error> {
+        self.with(|db| {
+            let mut select = db.prepare_cached(sql).map_err(self.sql())?;
+            let rows = select
+                .query_map(params, |r| Ok((record(r)?, r.get::<_, i64>(6)?)))
+                .map_err(self.sql())?;
+            rows.map(|row| {
+                let (r, sum) = row.map_err(self.sql())?;
+                if checksum(&r.stream, r.version, &r.kind, r.at_ms, &r.data) != sum {
+                    return Err(Error::Corrupt {
+                        path: self.path.display().to_string(),
+                        place: format!(
+                            "event {} of stream `{}` (position {})",
+                            r.version, r.stream, r.position
+                        ),
+                        why: "its checksum does not match".into(),
+                    });
+                }
+                Ok(r)
+            })
+            .collect()
+        })
+    }
+
+    pub fn version(&self, stream: &str) -> Result<u64, Error> {
+        self.with(|db| {
+            let v: Option<i64> = db
+                .prepare_cached("SELECT version FROM stream WHERE name = ?1")
+                .and_then(|mut s| s.query_row([stream], |r| r.get(0)).optional())
+                .map_err(self.sql())?;
+            Ok(v.unwrap_or(0) as u64)
+        })
+    }
+
+    pub fn get(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error> {
+        self.with(|db| {
+            db.prepare_cached(
+                "SELECT key, value, etag, expires_ms FROM kv
+                 WHERE key = ?1 AND (expires_ms IS NULL OR expires_ms > ?2)",
+            )
+            .and_then(|mut s| s.query_row(params![key, signed(now_ms)], entry).optional())
+            .map_err(self.sql())
+        })
+    }
+
+    pub fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        now_ms: u64,
+    ) -> Result<Vec<Entry>, Error> {
+        // The smallest text above every key with the prefix; `None`: no upper end.
+        let end = successor(prefix);
+        self.with(|db| {
+            let mut select = db
+                .prepare_cached(
+                    "SELECT key, value, etag, expires_ms FROM kv
+                     WHERE key >= ?1 AND key > ?2 AND (?3 IS NULL OR key < ?3)
+                       AND (expires_ms IS NULL OR expires_ms > ?4)
+                     ORDER BY key LIMIT ?5",
+                )
+                .map_err(self.sql())?;
+            let rows = select
+                .query_map(
+                    params![
+                        prefix,
+                        after.unwrap_or(""),
+                        end,
+                        signed(now_ms),
+                        limit.min(MAX_ROWS) as i64
+                    ],
+                    entry,
+                )
+                .map_err(self.sql())?;
+            rows.collect::<Result<_, _>>().map_err(self.sql())
+        })
+    }
+
+    pub fn check(&self) -> Result<Vec<String>, Error> {
+        let mut found: Vec<String> = self.with(|db| {
+            let mut check = db.prepare("PRAGMA quick_check(100)").map_err(self.sql())?;
+            let rows = check
+                .query_map([], |r| r.get::<_, String>(0))
+                .map_err(self.sql())?;
+            rows.collect::<Result<_, _>>().map_err(self.sql())
+        })?;
+        found.retain(|line| line != "ok");
+        let mut after = 0;
+        while found.is_empty() {
+            match self.read_all(after, 1000) {
+                Ok(page) => {
+                    for r in &page {
+                        if r.position != after + 1 {
+                            found.push(format!("position {} is missing", after + 1));
+                        }
+                        after = r.position;
+                    }
+                    if page.is_empty() {
+                        break;
+                    }
+                }
+                Err(e @ Error::Corrupt { .. }) => found.push(e.to_string()),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn signed(n: u64) -> i64 {
+    n.min(i64::MAX as u64) as i64
+}
+
+fn record(r: &Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        position: r.get::<_, i64>(0)? as u64,
+        stream: r.get(1)?,
+        version: r.get::<_, i64>(2)? as u64,
+        kind: r.get(3)?,
+        at_ms: r.get::<_, i64>(4)? as u64,
+        data: r.get(5)?,
+    })
+}
+
+fn entry(r: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        key: r.get(0)?,
+        value: r.get(1)?,
+        etag: Etag(r.get::<_, i64>(2)? as u64),
+        expires_ms: r.get::<_, Option<i64>>(3)?.map(|t| t as u64),
+    })
+}
+
+/// The smallest text greater than every text that starts with `prefix`.
+fn successor(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        // Skips the surrogates, which are no characters.
+        let next = (last as u32 + 1..=char::MAX as u32).find_map(char::from_u32);
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::successor;
+
+    #[test]
+    fn the_end_of_a_prefix() {
+        assert_eq!(successor("ab").as_deref(), Some("ac"));
+        assert_eq!(successor("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(successor("\u{d7ff}").as_deref(), Some("\u{e000}"));
+        assert_eq!(successor(""), None);
+    }
+}

@@ -1,0 +1,327 @@
+//! The one thread that writes: takes what waits, does it in one transaction, commits, then answers.
+//! The group sizes itself: alone a write is committed at once, under load many share one sync of the disk.
+
+use super::schema::{checksum, io};
+use crate::ack::Reply;
+use crate::{Appended, Error, Etag, Expect, NewEvent, Precondition, Put};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+
+/// Most writes, and most bytes, in one transaction.
+const GROUP_OPS: usize = 512;
+const GROUP_BYTES: usize = 4 << 20;
+
+/// One write that waits for its turn.
+#[derive(Debug)]
+pub enum Job {
+    Append {
+        stream: String,
+        expect: Expect,
+        events: Vec<NewEvent>,
+        reply: Reply<Appended>,
+    },
+    Put {
+        put: Put,
+        now_ms: u64,
+        reply: Reply<Etag>,
+    },
+    Delete {
+        key: String,
+        precondition: Precondition,
+        now_ms: u64,
+        reply: Reply<bool>,
+    },
+    Sweep {
+        limit: usize,
+        now_ms: u64,
+        reply: Reply<usize>,
+    },
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        match self {
+            Job::Append { events, .. } => events.iter().map(|e| e.data.len()).sum(),
+            Job::Put { put, .. } => put.value.len(),
+            Job::Delete { .. } | Job::Sweep { .. } => 0,
+        }
+    }
+
+    pub fn fail(self, e: Error) {
+        match self {
+            Job::Append { reply, .. } => reply.send(Err(e)),
+            Job::Put { reply, .. } => reply.send(Err(e)),
+            Job::Delete { reply, .. } => reply.send(Err(e)),
+            Job::Sweep { reply, .. } => reply.send(Err(e)),
+        }
+    }
+}
+
+/// The connection and what the writer knows by heart.
+pub struct State {
+    db: Connection,
+    path: PathBuf,
+    position: u64,
+    etag: u64,
+}
+
+/// An answer that is sent only after the commit, or turned into its failure.
+type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
+
+/// Keeps what to say to the writer of one job; passes a failure of the engine on.
+fn settle<T: Send + 'static>(
+    answers: &mut Vec<Answer>,
+    reply: Reply<T>,
+    result: rusqlite::Result<Result<T, Error>>,
+) -> rusqlite::Result<()> {
+    let (said, failure) = match result {
+        Ok(said) => (said, Ok(())),
+        Err(e) => (Err(Error::Stopped(e.to_string())), Err(e)),
+    };
+    answers.push(Box::new(move |failed| {
+        reply.send(match failed {
+            Some(e) => Err(e.clone()),
+            None => said,
+        })
+    }));
+    failure
+}
+
+impl State {
+    pub fn new(db: Connection, path: &Path) -> Result<State, Error> {
+        let number = |sql: &str| {
+            db.query_row(sql, [], |r| r.get::<_, i64>(0))
+                .map_err(|e| io(path, e))
+        };
+        let position = number("SELECT coalesce(max(position), 0) FROM event")? as u64;
+        let etag = number("SELECT value FROM counter WHERE name = 'etag'")? as u64;
+        Ok(State {
+            db,
+            path: path.to_path_buf(),
+            position,
+            etag,
+        })
+    }
+
+    /// Does one write inside the open transaction. A refusal (a conflict) is an answer and changes nothing;
+    /// an `Err` is a failure of the engine.
+    fn apply(&mut self, job: Job, answers: &mut Vec<Answer>) -> rusqlite::Result<()> {
+        match job {
+            Job::Append {
+                stream,
+                expect,
+                events,
+                reply,
+            } => settle(answers, reply, self.append(&stream, expect, &events)),
+            Job::Put { put, now_ms, reply } => settle(answers, reply, self.put(&put, now_ms)),
+            Job::Delete {
+                key,
+                precondition,
+                now_ms,
+                reply,
+            } => settle(answers, reply, self.delete(&key, precondition, now_ms)),
+            Job::Sweep {
+                limit,
+                now_ms,
+                reply,
+            } => settle(answers, reply, self.sweep(limit, now_ms).map(Ok)),
+        }
+    }
+
+    fn append(
+        &mut self,
+        stream: &str,
+        expect: Expect,
+        events: &[NewEvent],
+    ) -> rusqlite::Result<Result<Appended, Error>> {
+        let known: Option<(i64, i64)> = self
+            .db
+            .prepare_cached("SELECT id, version FROM stream WHERE name = ?1")?
+            .query_row([stream], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        let actual = known.map_or(0, |(_, v)| v as u64);
+        let expected = match expect {
+            Expect::Any => None,
+            Expect::Empty => Some(0),
+            Expect::Version(v) => Some(v),
+        };
+        if let Some(expected) = expected.filter(|&e| e != actual) {
+            return Ok(Err(Error::Conflict {
+                stream: stream.into(),
+                expected: expected.to_string(),
+                actual,
+            }));
+        }
+        let last = actual + events.len() as u64;
+        let id = match known {
+            Some((id, _)) => {
+                self.db
+                    .prepare_cached("UPDATE stream SET version = ?2 WHERE id = ?1")?
+                    .execute(params![id, last as i64])?;
+                id
+            }
+            None => {
+                self.db
+                    .prepare_cached("INSERT INTO stream(name, version) VALUES (?1, ?2)")?
+                    .execute(params![stream, last as i64])?;
+                self.db.last_insert_rowid()
+            }
+        };
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO event(position, stream, version, kind, at_ms, data, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for (version, e) in (actual + 1..).zip(events) {
+            self.position += 1;
+            insert.execute(params![
+                self.position as i64,
+                id,
+                version as i64,
+                e.kind,
+                e.at_ms as i64,
+                e.data,
+                checksum(stream, version, &e.kind, e.at_ms, &e.data),
+            ])?;
+        }
+        Ok(Ok(Appended {
+            version: last,
+            position: self.position,
+        }))
+    }
+
+    /// The live etag of a key, or why the precondition does not hold.
+    fn holds(
+        &self,
+        key: &str,
+        precondition: Precondition,
+        now_ms: u64,
+    ) -> rusqlite::Result<Result<Option<Etag>, Error>> {
+        let actual = self
+            .db
+            .prepare_cached(
+                "SELECT etag FROM kv WHERE key = ?1 AND (expires_ms IS NULL OR expires_ms > ?2)",
+            )?
+            .query_row(params![key, now_ms as i64], |r| r.get::<_, i64>(0))
+            .optional()?
+            .map(|e| Etag(e as u64));
+        let ok = match precondition {
+            Precondition::Any => true,
+            Precondition::Absent => actual.is_none(),
+            Precondition::Is(etag) => actual == Some(etag),
+        };
+        Ok(if ok {
+            Ok(actual)
+        } else {
+            Err(Error::Stale {
+                key: key.into(),
+                actual,
+            })
+        })
+    }
+
+    fn put(&mut self, put: &Put, now_ms: u64) -> rusqlite::Result<Result<Etag, Error>> {
+        if let Err(e) = self.holds(&put.key, put.precondition, now_ms)? {
+            return Ok(Err(e));
+        }
+        self.etag += 1;
+        self.db
+            .prepare_cached(
+                "INSERT INTO kv(key, value, etag, expires_ms) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT(key) DO UPDATE SET value = ?2, etag = ?3, expires_ms = ?4",
+            )?
+            .execute(params![
+                put.key,
+                put.value,
+                self.etag as i64,
+                put.expires_ms.map(|t| t.min(i64::MAX as u64) as i64)
+            ])?;
+        Ok(Ok(Etag(self.etag)))
+    }
+
+    fn delete(
+        &mut self,
+        key: &str,
+        precondition: Precondition,
+        now_ms: u64,
+    ) -> rusqlite::Result<Result<bool, Error>> {
+        let was = match self.holds(key, precondition, now_ms)? {
+            Ok(actual) => actual.is_some(),
+            Err(e) => return Ok(Err(e)),
+        };
+        self.db
+            .prepare_cached("DELETE FROM kv WHERE key = ?1")?
+            .execute([key])?;
+        Ok(Ok(was))
+    }
+
+    fn sweep(&mut self, limit: usize, now_ms: u64) -> rusqlite::Result<usize> {
+        self.db
+            .prepare_cached(
+                "DELETE FROM kv WHERE key IN (SELECT key FROM kv WHERE expires_ms <= ?1 LIMIT ?2)",
+            )?
+            .execute(params![now_ms as i64, limit as i64])
+    }
+
+    /// One transaction for all of `jobs`. After an `Err` nothing more may be written.
+    fn group(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
+        let mut answers = Vec::with_capacity(jobs.len());
+        let failed = self
+            .commit(jobs, &mut answers)
+            .err()
+            .map(|e| Error::Stopped(io(&self.path, e).to_string()));
+        for answer in answers {
+            answer(failed.as_ref());
+        }
+        match failed {
+            None => Ok(()),
+            Some(e) => {
+                jobs.drain(..).for_each(|job| job.fail(e.clone()));
+                Err(e)
+            }
+        }
+    }
+
+    /// Takes from `jobs` what it has begun; the rest stays there after a failure.
+    fn commit(
+        &mut self,
+        jobs: &mut VecDeque<Job>,
+        answers: &mut Vec<Answer>,
+    ) -> rusqlite::Result<()> {
+        let etag = self.etag;
+        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        while let Some(job) = jobs.pop_front() {
+            self.apply(job, answers)?;
+        }
+        if self.etag != etag {
+            self.db
+                .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'etag'")?
+                .execute([self.etag as i64])?;
+        }
+        self.db.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+}
+
+/// Runs until every sender is gone, or until a write fails.
+pub fn run(mut state: State, queue: Receiver<Job>) {
+    let mut group = VecDeque::new();
+    while let Ok(first) = queue.recv() {
+        let mut bytes = first.bytes();
+        group.push_back(first);
+        while group.len() < GROUP_OPS && bytes < GROUP_BYTES {
+            let Ok(next) = queue.try_recv() else { break };
+            bytes += next.bytes();
+            group.push_back(next);
+        }
+        if let Err(stopped) = state.group(&mut group) {
+            // What SQLite holds in memory may differ from the disk now: give the file up, answer everyone.
+            drop(state);
+            while let Ok(job) = queue.recv() {
+                job.fail(stopped.clone());
+            }
+            return;
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `Kv`: values by key, changed by compare-and-set, with an expiry judged by the caller's clock.
+
+use crate::{Ack, Error};
+use serde::{Deserialize, Serialize};
+
+/// Names one state of one key; never given out twice by a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Etag(pub u64);
+
+/// What must hold for a write to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    Any,
+    /// No value, or only an expired one.
+    Absent,
+    Is(Etag),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    pub key: String,
+    pub value: Vec<u8>,
+    pub precondition: Precondition,
+    /// Milliseconds since the Unix epoch from which on the value is gone; `None`: never.
+    pub expires_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub key: String,
+    pub value: Vec<u8>,
+    pub etag: Etag,
+    pub expires_ms: Option<u64>,
+}
+
+/// `now_ms` is milliseconds since the Unix epoch; a value is gone at its expiry, swept or not.
+pub trait Kv: Send + Sync {
+    fn get(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error>;
+    /// `Error::Stale` when the precondition does not hold.
+    fn put(&self, put: Put, now_ms: u64) -> Ack<Etag>;
+    /// Tells whether there was a value. `Error::Stale` when the precondition does not hold.
+    fn delete(&self, key: &str, precondition: Precondition, now_ms: u64) -> Ack<bool>;
+    /// Entries whose key starts with `prefix` and is greater than `after`, in order of key, at most `limit`.
+    fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        now_ms: u64,
+    ) -> Result<Vec<Entry>, Error>;
+    /// Removes up to `limit` expired values; tells how many.
+    fn sweep(&self, limit: usize, now_ms: u64) -> Ack<usize>;
+}
