@@ -1,0 +1,250 @@
+//! Writes a head by copying runs of the lines that are kept; a few edits are left out or appended.
+
+use crate::framing::Framing;
+use crate::head::{Fields, Form, RequestHead, ResponseHead, Version};
+use crate::name::{Kind, KindSet, classify, is_token, is_value_byte};
+
+/// One change to the lines of a head. A change that would break framing (a bad name or value, a
+/// hop-by-hop name, Content-Length) is not made: use `Rewrite::framing` and `Rewrite::connection`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit<'e> {
+    /// Leaves out every line of this name.
+    Drop(&'e [u8]),
+    /// Leaves out every line of this name and appends one.
+    Set(&'e [u8], &'e [u8]),
+    /// Appends a line, whatever is there.
+    Append(&'e [u8], &'e [u8]),
+}
+
+/// The Connection line that is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Connection {
+    /// None: HTTP/1.1 stays open.
+    #[default]
+    Omit,
+    Close,
+    /// For HTTP/1.0 clients that asked for it.
+    KeepAlive,
+    /// The head's own upgrade, when it has one.
+    Upgrade,
+}
+
+/// How a head differs from the one that was read. Hop-by-hop lines always go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rewrite<'e> {
+    pub edits: &'e [Edit<'e>],
+    /// Leaves out every line of these kinds; cheaper than `Edit::Drop`.
+    pub drop: KindSet,
+    /// The framing of the body that follows, when it is not the one that was read.
+    pub framing: Option<Framing>,
+    pub connection: Connection,
+    /// Requests: another target (origin form) than the one that was read.
+    pub target: Option<&'e [u8]>,
+    /// Requests: Host when an HTTP/1.0 client sent none; empty: `localhost`.
+    pub host: &'e [u8],
+}
+
+/// Appends the request head to `out`, as HTTP/1.1 in origin form.
+pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_>, rewrite: &Rewrite<'_>) {
+    let as_it_was =
+        rewrite.target.is_none() && head.version == Version::Http11 && head.form != Form::Absolute;
+    let run_from = if as_it_was {
+        head.first.start as usize
+    } else {
+        out.extend_from_slice(head.method_name());
+        out.push(b' ');
+        match rewrite.target {
+            Some(target) if is_target(target) => out.extend_from_slice(target),
+            _ if head.form == Form::Authority => out.extend_from_slice(head.target()),
+            _ => out.extend_from_slice(head.path_and_query()),
+        }
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        head.first.end as usize
+    };
+    let set = lines(out, &head.fields, run_from, head.framing, rewrite);
+    if !head.fields.has(Kind::Host) && !set.has(Kind::Host) {
+        let host = match head.host() {
+            Some(host) => host,
+            None if crate::host::is_valid(rewrite.host) => rewrite.host,
+            None => b"localhost",
+        };
+        line(out, b"Host", host);
+    }
+    finish(out, rewrite, head.upgrade());
+}
+
+/// Appends the response head to `out`, as HTTP/1.1.
+pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, rewrite: &Rewrite<'_>) {
+    let run_from = if head.version == Version::Http11 {
+        0
+    } else {
+        out.extend_from_slice(b"HTTP/1.1");
+        8
+    };
+    lines(out, &head.fields, run_from, head.framing, rewrite);
+    finish(out, rewrite, head.upgrade());
+}
+
+/// Copies the kept lines and the bytes before them from `run_from` on; the kinds that edits set come back.
+fn lines(
+    out: &mut Vec<u8>,
+    fields: &Fields<'_>,
+    run_from: usize,
+    framing: Framing,
+    rewrite: &Rewrite<'_>,
+) -> KindSet {
+    // Without these two the message would have no end or no addressee.
+    let mut drop = rewrite
+        .drop
+        .without(Kind::ContentLength)
+        .without(Kind::Host);
+    let mut set = KindSet::EMPTY;
+    let mut others = false;
+    for edit in rewrite.edits {
+        if let Edit::Drop(name) | Edit::Set(name, _) = edit
+            && may_edit(edit)
+        {
+            match classify(name) {
+                Kind::Other | Kind::Underscored => others = true,
+                kind => drop = drop.with(kind),
+            }
+            if let Edit::Set(..) = edit {
+                set = set.with(classify(name));
+            }
+        }
+    }
+    // `Transfer-Encoding: chunked` is hop by hop, but the same line is wanted on the next hop.
+    let keep_coding = rewrite.framing.is_none() && framing == Framing::Chunked;
+    if rewrite.framing.is_some() {
+        drop = drop.with(Kind::ContentLength);
+    }
+    let bytes = fields.bytes;
+    let mut run = run_from;
+    let mut run_end = fields
+        .lines
+        .first()
+        .map_or(bytes.len().saturating_sub(2), |l| l.start as usize);
+    for (i, l) in fields.lines.iter().enumerate() {
+        let start = l.start as usize;
+        let end = fields
+            .lines
+            .get(i + 1)
+            .map_or(bytes.len().saturating_sub(2), |n| n.start as usize);
+        let hop = l.hop && !(keep_coding && l.kind == Kind::TransferEncoding);
+        let dropped = hop
+            || drop.has(l.kind)
+            || (others
+                && matches!(l.kind, Kind::Other | Kind::Underscored)
+                && names(rewrite.edits, l.name(bytes)));
+        if dropped {
+            out.extend_from_slice(bytes.get(run..start).unwrap_or_default());
+            run = end;
+        }
+        run_end = end;
+    }
+    out.extend_from_slice(bytes.get(run..run_end).unwrap_or_default());
+    for (i, edit) in rewrite.edits.iter().enumerate() {
+        if let Edit::Set(name, value) | Edit::Append(name, value) = edit
+            && may_edit(edit)
+            && !is_overruled(edit, &rewrite.edits[i + 1..])
+        {
+            line(out, name, value);
+        }
+    }
+    set
+}
+
+fn finish(out: &mut Vec<u8>, rewrite: &Rewrite<'_>, upgrade: Option<&[u8]>) {
+    match rewrite.framing {
+        Some(Framing::Length(n)) => {
+            out.extend_from_slice(b"Content-Length: ");
+            decimal(out, n);
+            out.extend_from_slice(b"\r\n");
+        }
+        Some(Framing::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Some(Framing::None | Framing::UntilClose) | None => {}
+    }
+    match (rewrite.connection, upgrade) {
+        (Connection::Close, _) => out.extend_from_slice(b"Connection: close\r\n"),
+        (Connection::KeepAlive, _) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (Connection::Upgrade, Some(protocol)) => {
+            out.extend_from_slice(b"Connection: upgrade\r\n");
+            line(out, b"Upgrade", protocol);
+        }
+        (Connection::Omit | Connection::Upgrade, _) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn may_edit(edit: &Edit<'_>) -> bool {
+    let (name, value): (&[u8], &[u8]) = match edit {
+        Edit::Drop(name) => (name, b""),
+        Edit::Set(name, value) | Edit::Append(name, value) => (name, value),
+    };
+    let kind = classify(name);
+    !kind.is_hop_by_hop()
+        && kind != Kind::ContentLength
+        && is_token(name)
+        && value.iter().all(|&b| is_value_byte(b))
+        && (kind != Kind::Host || matches!(edit, Edit::Set(_, v) if crate::host::is_valid(v)))
+}
+
+/// Of two sets of one name the last one counts.
+fn is_overruled(edit: &Edit<'_>, later: &[Edit<'_>]) -> bool {
+    matches!(edit, Edit::Set(name, _)
+        if later.iter().any(|e| matches!(e, Edit::Set(n, _) if n.eq_ignore_ascii_case(name) && may_edit(e))))
+}
+
+fn names(edits: &[Edit<'_>], name: &[u8]) -> bool {
+    edits.iter().any(|e| match e {
+        Edit::Drop(n) | Edit::Set(n, _) => n.eq_ignore_ascii_case(name) && may_edit(e),
+        Edit::Append(..) => false,
+    })
+}
+
+fn is_target(target: &[u8]) -> bool {
+    target.first() == Some(&b'/') && target.iter().all(|&b| b.is_ascii_graphic() && b != b'#')
+}
+
+pub(crate) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends `n` in decimal digits.
+pub fn decimal(out: &mut Vec<u8>, mut n: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends `data` as one chunk; nothing when it is empty, which would end the body.
+pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
+    if data.is_empty() {
+        return;
+    }
+    let first = (data.len().ilog2() / 4) as i32;
+    for i in (0..=first).rev() {
+        out.push(b"0123456789abcdef"[data.len() >> (4 * i) & 15]);
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Ends a chunked body; `trailers` as `Body::trailers` gives them, or empty.
+pub fn write_last_chunk(out: &mut Vec<u8>, trailers: &[u8]) {
+    out.extend_from_slice(b"0\r\n");
+    out.extend_from_slice(trailers);
+    out.extend_from_slice(b"\r\n");
+}
