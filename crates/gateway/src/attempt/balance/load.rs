@@ -1,0 +1,195 @@
+//! The load of one instance: peak-sensitive average of its time to the first byte, times what it has in flight.
+//!
+//! A slower answer than the average replaces it at once; faster ones pull it down with `exp(-dt / 10 s)`, so a slow
+//! instance is avoided immediately and trusted again gradually. Shared by all threads; a lost update between two of
+//! them costs one sample, never a wrong count in flight.
+
+use base::Nanos;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Time constant of the average, seconds.
+pub const TAU_S: f64 = 10.0;
+/// What an error counts as, seconds: a fast failure must not look like a fast answer.
+pub const PENALTY_S: f64 = 5.0;
+/// Longest penalty that an instance can ask for with `Retry-After`, seconds.
+const PENALTY_MAX_S: f64 = 300.0;
+/// Seconds assumed for an instance that has something in flight and has answered nothing yet.
+const UNKNOWN_S: f64 = 1.0;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ending {
+    /// Time to the first byte. An attempt whose client left first counts with the time until then.
+    Answered(Duration),
+    /// Status 500 or above, except those below: the average moves towards the penalty by one sample's weight,
+    /// so it tells latency plus 5 s per unit of error share.
+    Failed(Duration),
+    /// No connection, a reset, a deadline, or status 429, 502, 503, 504: at least the penalty, at once.
+    Unavailable { retry_after: Option<Duration> },
+}
+
+#[derive(Debug, Default)]
+pub struct Load {
+    pending: AtomicU32,
+    /// Seconds, as bits; 0 before the first answer.
+    average: AtomicU64,
+    /// Of the last sample, nanoseconds.
+    stamp: AtomicU64,
+}
+
+impl Load {
+    /// Call at the start of an attempt; `end` exactly once for each.
+    pub fn begin(&self) {
+        self.pending.fetch_add(1, Relaxed);
+    }
+
+    pub fn end(&self, how: Ending, now: Nanos) {
+        self.give_up();
+        let average = f64::from_bits(self.average.load(Relaxed));
+        let stamp = Nanos(self.stamp.load(Relaxed));
+        self.average
+            .store(update(average, now.since(stamp), how).to_bits(), Relaxed);
+        self.stamp.store(now.0, Relaxed);
+    }
+
+    /// Ends an attempt that told nothing about the instance.
+    pub fn give_up(&self) {
+        // Saturating: a caller's mistake must not turn into four thousand million requests in flight.
+        let _ = self
+            .pending
+            .fetch_update(Relaxed, Relaxed, |p| p.checked_sub(1));
+    }
+
+    pub fn pending(&self) -> u32 {
+        self.pending.load(Relaxed)
+    }
+
+    /// Seconds of work that a new attempt finds there. Without samples the average fades, so that an instance that
+    /// was slow once is asked again.
+    pub fn cost(&self, now: Nanos) -> f64 {
+        let pending = self.pending() as f64;
+        let average = f64::from_bits(self.average.load(Relaxed));
+        if average == 0.0 {
+            return UNKNOWN_S * pending;
+        }
+        average * weight(now.since(Nanos(self.stamp.load(Relaxed)))) * (pending + 1.0)
+    }
+}
+
+/// What is left of an average after `dt`.
+fn weight(dt: Duration) -> f64 {
+    (-dt.as_secs_f64() / TAU_S).exp()
+}
+
+/// The average after one more sample. Starts with the first.
+fn update(average: f64, dt: Duration, how: Ending) -> f64 {
+    let (sample, peak) = match how {
+        Ending::Answered(d) => (d.as_secs_f64(), true),
+        Ending::Failed(d) => (d.as_secs_f64().max(PENALTY_S), false),
+        Ending::Unavailable { retry_after } => {
+            let asked = retry_after.map_or(0.0, |d| d.as_secs_f64());
+            (asked.clamp(PENALTY_S, PENALTY_MAX_S), true)
+        }
+    };
+    // A tenth of a microsecond: zero means "no history".
+    let sample = sample.max(1e-7);
+    if average == 0.0 || (peak && sample > average) {
+        return sample;
+    }
+    let w = weight(dt);
+    average * w + sample * (1.0 - w)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    const MS: Duration = Duration::from_millis(1);
+
+    fn at(ms: u64) -> Nanos {
+        Nanos(ms * 1_000_000)
+    }
+
+    fn one(l: &Load, how: Ending, ms: u64) {
+        l.begin();
+        l.end(how, at(ms));
+    }
+
+    #[test]
+    fn slow_is_believed_at_once_and_fast_gradually() {
+        let l = Load::default();
+        one(&l, Ending::Answered(5 * MS), 1000);
+        one(&l, Ending::Answered(500 * MS), 1010);
+        assert_eq!(l.cost(at(1010)), 0.5);
+        one(&l, Ending::Answered(5 * MS), 2010);
+        let c = l.cost(at(2010));
+        assert!((0.4..0.5).contains(&c), "{c}");
+        assert!(
+            l.cost(at(60_000)) < 0.01,
+            "an instance that nobody asks becomes interesting again"
+        );
+    }
+
+    #[test]
+    fn a_new_instance_gets_one_request_and_then_no_more_until_it_answers() {
+        let (new, busy) = (Load::default(), Load::default());
+        one(&busy, Ending::Answered(5 * MS), 1000);
+        assert!(new.cost(at(1000)) < busy.cost(at(1000)));
+        new.begin();
+        assert!(new.cost(at(1000)) > busy.cost(at(1000)));
+    }
+
+    #[test]
+    fn fast_failures_do_not_attract_traffic() {
+        let (good, bad) = (Load::default(), Load::default());
+        for i in 0..200 {
+            one(&good, Ending::Answered(20 * MS), 1000 + i * 10);
+            let how = if i % 2 == 0 {
+                Ending::Failed(MS)
+            } else {
+                Ending::Answered(MS)
+            };
+            one(&bad, how, 1000 + i * 10);
+        }
+        assert!(bad.cost(at(3000)) > 10.0 * good.cost(at(3000)));
+        let gone = Load::default();
+        one(&gone, Ending::Answered(MS), 1000);
+        one(&gone, Ending::Unavailable { retry_after: None }, 1001);
+        assert_eq!(gone.cost(at(1001)), PENALTY_S);
+        let asked = Some(Duration::from_secs(9999));
+        one(&gone, Ending::Unavailable { retry_after: asked }, 1002);
+        assert_eq!(gone.cost(at(1002)), PENALTY_MAX_S);
+    }
+
+    #[test]
+    fn one_error_in_a_thousand_is_no_reason_to_leave() {
+        let l = Load::default();
+        for i in 0..1000 {
+            one(&l, Ending::Answered(5 * MS), 1000 + i * 10);
+        }
+        one(&l, Ending::Failed(MS), 11_000);
+        assert!(l.cost(at(11_000)) < 0.02, "{}", l.cost(at(11_000)));
+    }
+
+    #[test]
+    fn pending_is_exact_across_threads_and_never_below_zero() {
+        let l = Load::default();
+        std::thread::scope(|s| {
+            for _ in 0..4 {
+                s.spawn(|| {
+                    for i in 0..1000 {
+                        l.begin();
+                        if i % 2 == 0 {
+                            l.give_up()
+                        } else {
+                            l.end(Ending::Answered(MS), at(i))
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(l.pending(), 0);
+        l.give_up();
+        assert_eq!(l.pending(), 0);
+    }
+}

@@ -1,0 +1,4 @@
+//! Which instance gets an attempt: the cheaper of two, by latency and by what it already has in flight.
+
+pub mod core;
+pub mod load;

@@ -1,0 +1,3 @@
+//! How long an attempt may take to its first byte, and what of the client's own deadline travels on.
+
+pub mod core;

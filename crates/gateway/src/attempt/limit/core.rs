@@ -1,0 +1,76 @@
+//! The decision of the concurrency limit: pure arithmetic on what is in flight.
+//!
+//! Work is counted in thousandths of a permit. With a configured `limit` every attempt costs one permit; a learned
+//! limit is in resource-seconds over the resource-seconds of the average request, and an attempt of a cheap route
+//! costs less than one.
+
+/// One permit, in the unit of the accounts.
+pub const PERMIT: u64 = 1000;
+/// A learned limit acts from this confidence on.
+pub const CONFIDENT: f64 = 0.9;
+
+/// What may be in flight, in thousandths of a permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Nothing is known: everything passes.
+    None,
+    /// Learned, not yet with confidence: only counts.
+    Observe(u64),
+    Enforce(u64),
+}
+
+/// The configured limit counts when there is one; a learned value acts once its confidence is at least 0.9.
+pub fn limit(configured: Option<u32>, learned: Option<(f64, f64)>) -> Limit {
+    if let Some(n) = configured {
+        return Limit::Enforce(n.max(1) as u64 * PERMIT);
+    }
+    match learned {
+        Some((value, confidence)) if value.is_finite() && value > 0.0 => {
+            let milli = (value * PERMIT as f64).max(PERMIT as f64) as u64;
+            if confidence >= CONFIDENT {
+                Limit::Enforce(milli)
+            } else {
+                Limit::Observe(milli)
+            }
+        }
+        _ => Limit::None,
+    }
+}
+
+/// Whether work of `cost` may start. One piece of work always fits into an empty service, however dear it is.
+pub fn fits(in_flight: u64, cost: u64, limit: u64) -> bool {
+    in_flight == 0 || in_flight.saturating_add(cost) <= limit
+}
+
+/// How many may wait for a permit: as many as are served at once, within bounds. More would wait too long anyway.
+pub fn queue(limit: u64) -> usize {
+    (limit / PERMIT).clamp(16, 1024) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_before_learned_and_learned_only_with_confidence() {
+        assert_eq!(limit(None, None), Limit::None);
+        assert_eq!(limit(Some(8), Some((2.0, 1.0))), Limit::Enforce(8000));
+        assert_eq!(limit(None, Some((2.5, 0.89))), Limit::Observe(2500));
+        assert_eq!(limit(None, Some((2.5, 0.9))), Limit::Enforce(2500));
+        for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+            assert_eq!(limit(None, Some((bad, 1.0))), Limit::None);
+        }
+        assert_eq!(
+            limit(Some(0), None),
+            Limit::Enforce(1000),
+            "zero would stop the service for good"
+        );
+    }
+
+    #[test]
+    fn dear_work_fits_alone() {
+        assert!(fits(0, 9000, 2000) && !fits(1, 9000, 2000));
+        assert!(fits(1000, 1000, 2000) && !fits(1001, 1000, 2000));
+        assert!(!fits(u64::MAX, 1, 5));
+    }
+}

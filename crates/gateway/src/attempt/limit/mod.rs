@@ -1,0 +1,6 @@
+//! How much work a service may hold at once: permits, a bounded wait for one, and exact accounting of what is in flight.
+
+pub mod core;
+mod permit;
+
+pub use self::permit::{Acquire, Counts, Limiter, Permit};

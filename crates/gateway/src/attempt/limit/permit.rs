@@ -1,0 +1,329 @@
+//! The state of one service's limit, shared by all threads: an atomic account, and a queue that is only touched when full.
+//!
+//! A permit is a value: whatever ends its holder, dropping it gives the work back and wakes who waits.
+
+use super::core::{self, Limit};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use tokio::sync::oneshot;
+
+/// Lives on across reloads; the configured and the learned limit are set on it.
+#[derive(Debug, Default)]
+pub struct Limiter {
+    in_flight: AtomicU64,
+    /// Permits; 0: none configured.
+    configured: AtomicU64,
+    /// Value and confidence as bits; written by one thread, rarely; a torn pair is a decision of one request.
+    learned: [AtomicU64; 2],
+    /// Length of `queue`, to see from outside the lock that nobody waits.
+    waiting: AtomicUsize,
+    queue: Mutex<VecDeque<Waiter>>,
+    waited: AtomicU64,
+    refused: AtomicU64,
+    would_refuse: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    cost: u64,
+    hand: oneshot::Sender<Permit>,
+}
+
+/// Work in flight. Dropping it ends it.
+#[derive(Debug)]
+pub struct Permit {
+    of: Arc<Limiter>,
+    cost: u64,
+}
+
+/// The answer to a request for a permit.
+#[derive(Debug)]
+pub enum Acquire {
+    Now(Permit),
+    /// A permit comes, first come first served; dropping the receiver gives up the place.
+    Later(oneshot::Receiver<Permit>),
+    /// As many wait as may.
+    Full,
+}
+
+/// What a limit has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Thousandths of permits.
+    pub in_flight: u64,
+    pub waiting: usize,
+    pub waited: u64,
+    pub refused: u64,
+    /// Let through only because the learned limit does not act yet.
+    pub would_refuse: u64,
+}
+
+impl Limiter {
+    /// `None`: no limit is configured.
+    pub fn set_configured(self: &Arc<Self>, permits: Option<u32>) {
+        self.configured
+            .store(permits.map_or(0, |n| n.max(1) as u64), Relaxed);
+        self.pass_on();
+    }
+
+    /// Permits, and how sure that is from 0 to 1. Acts from 0.9 on; below, it counts what it would have done.
+    pub fn set_learned(self: &Arc<Self>, permits: f64, confidence: f64) {
+        self.learned[0].store(permits.to_bits(), Relaxed);
+        self.learned[1].store(confidence.to_bits(), Relaxed);
+        self.pass_on();
+    }
+
+    pub fn limit(&self) -> Limit {
+        let configured = match self.configured.load(Relaxed) {
+            0 => None,
+            n => Some(n as u32),
+        };
+        let [value, confidence] = [0, 1].map(|i| f64::from_bits(self.learned[i].load(Relaxed)));
+        core::limit(configured, (value > 0.0).then_some((value, confidence)))
+    }
+
+    /// `cost` in thousandths of a permit.
+    pub fn acquire(self: &Arc<Self>, cost: u64) -> Acquire {
+        let limit = match self.limit() {
+            Limit::None => return Acquire::Now(self.take(cost)),
+            Limit::Observe(limit) => {
+                let permit = self.take(cost);
+                let before = self.in_flight.load(Relaxed).saturating_sub(cost);
+                if !core::fits(before, cost, limit) {
+                    self.would_refuse.fetch_add(1, Relaxed);
+                }
+                return Acquire::Now(permit);
+            }
+            Limit::Enforce(limit) => limit,
+        };
+        // Nobody overtakes those who wait.
+        if self.waiting.load(SeqCst) == 0 && self.try_take(cost, limit) {
+            return Acquire::Now(self.permit(cost));
+        }
+        let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
+        if queue.len() >= core::queue(limit) {
+            // Places of clients that have left are free.
+            queue.retain(|w| !w.hand.is_closed());
+            self.waiting.store(queue.len(), SeqCst);
+            if queue.len() >= core::queue(limit) {
+                self.refused.fetch_add(1, Relaxed);
+                return Acquire::Full;
+            }
+        }
+        let (hand, receiver) = oneshot::channel();
+        queue.push_back(Waiter { cost, hand });
+        self.waiting.store(queue.len(), SeqCst);
+        drop(queue);
+        self.waited.fetch_add(1, Relaxed);
+        // A permit may have come back since it was looked for, before anyone was seen waiting.
+        self.pass_on();
+        Acquire::Later(receiver)
+    }
+
+    /// Call when a waiter's time is over.
+    pub fn count_refusal(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            in_flight: self.in_flight.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
+            waited: self.waited.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            would_refuse: self.would_refuse.load(Relaxed),
+        }
+    }
+
+    fn permit(self: &Arc<Self>, cost: u64) -> Permit {
+        Permit {
+            of: self.clone(),
+            cost,
+        }
+    }
+
+    fn take(self: &Arc<Self>, cost: u64) -> Permit {
+        self.in_flight.fetch_add(cost, SeqCst);
+        self.permit(cost)
+    }
+
+    fn try_take(&self, cost: u64, limit: u64) -> bool {
+        self.in_flight
+            .fetch_update(SeqCst, SeqCst, |n| {
+                core::fits(n, cost, limit).then_some(n + cost)
+            })
+            .is_ok()
+    }
+
+    /// Gives what is free to those who wait, in their order.
+    fn pass_on(self: &Arc<Self>) {
+        while self.waiting.load(SeqCst) > 0 {
+            let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
+            queue.retain(|w| !w.hand.is_closed());
+            self.waiting.store(queue.len(), SeqCst);
+            let Some(first) = queue.front() else { return };
+            let cost = first.cost;
+            let free = match self.limit() {
+                Limit::Enforce(limit) => self.try_take(cost, limit),
+                _ => self.try_take(cost, u64::MAX),
+            };
+            if !free {
+                return;
+            }
+            let waiter = queue.pop_front();
+            self.waiting.store(queue.len(), SeqCst);
+            drop(queue);
+            let permit = self.permit(cost);
+            if let Some(waiter) = waiter
+                && let Err(unwanted) = waiter.hand.send(permit)
+            {
+                // The client left meanwhile: the next one is looked at by this loop, not by a deeper call.
+                unwanted.put_back();
+            }
+        }
+    }
+}
+
+impl Permit {
+    /// Ends the work without waking anyone.
+    fn put_back(mut self) {
+        self.of.in_flight.fetch_sub(self.cost, SeqCst);
+        self.cost = 0;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.cost == 0 {
+            return;
+        }
+        self.of.in_flight.fetch_sub(self.cost, SeqCst);
+        self.of.pass_on();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::limit::core::PERMIT;
+    use proptest::prelude::*;
+
+    fn limiter(permits: u32) -> Arc<Limiter> {
+        let l = Arc::new(Limiter::default());
+        l.set_configured(Some(permits));
+        l
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_leaks_whatever_order_things_end_in(
+            permits in 1u32..5,
+            steps in prop::collection::vec((0u8..4, 1u64..3000, 0usize..50), 1..300),
+        ) {
+            let l = limiter(permits);
+            let (mut held, mut waiting) = (Vec::new(), Vec::new());
+            for (what, cost, which) in steps {
+                match what {
+                    0 | 1 => match l.acquire(cost) {
+                        Acquire::Now(p) => held.push(p),
+                        Acquire::Later(w) => waiting.push(w),
+                        Acquire::Full => {}
+                    },
+                    2 if !held.is_empty() => drop(held.swap_remove(which % held.len())),
+                    3 if !waiting.is_empty() => drop(waiting.swap_remove(which % waiting.len())),
+                    _ => {}
+                }
+                waiting.retain_mut(|w| match w.try_recv() {
+                    Ok(p) => { held.push(p); false }
+                    Err(_) => true,
+                });
+                let sum: u64 = held.iter().map(|p: &Permit| p.cost).sum();
+                prop_assert_eq!(l.counts().in_flight, sum);
+                prop_assert!(sum <= permits as u64 * PERMIT || held.len() == 1);
+            }
+            held.clear();
+            while let Some(mut w) = waiting.pop() {
+                drop(w.try_recv());
+            }
+            prop_assert_eq!(l.counts().in_flight, 0);
+        }
+    }
+
+    #[test]
+    fn who_waits_is_served_in_order_and_those_who_left_are_skipped() {
+        let l = limiter(1);
+        let Acquire::Now(first) = l.acquire(PERMIT) else {
+            panic!()
+        };
+        let later = || match l.acquire(PERMIT) {
+            Acquire::Later(w) => w,
+            other => panic!("{other:?}"),
+        };
+        let (gone, mut second, mut third) = (later(), later(), later());
+        drop(gone);
+        drop(first);
+        let permit = second.try_recv().expect("the first who still waits");
+        assert!(third.try_recv().is_err());
+        drop(permit);
+        assert!(third.try_recv().is_ok());
+        assert_eq!(
+            l.counts(),
+            Counts {
+                waited: 3,
+                ..Counts::default()
+            }
+        );
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_a_raised_limit_serves_it() {
+        let l = limiter(1);
+        let _held = l.acquire(PERMIT);
+        let mut waiting: Vec<_> = (0..16).map(|_| l.acquire(PERMIT)).collect();
+        assert!(matches!(l.acquire(PERMIT), Acquire::Full));
+        assert_eq!((l.counts().waiting, l.counts().refused), (16, 1));
+        l.set_configured(None);
+        let served = |a: &mut Acquire| match a {
+            Acquire::Later(w) => w.try_recv().is_ok(),
+            _ => false,
+        };
+        assert_eq!(waiting.iter_mut().map(served).filter(|s| *s).count(), 16);
+    }
+
+    #[test]
+    fn a_learned_limit_only_counts_until_it_is_sure() {
+        let l = Arc::new(Limiter::default());
+        l.set_learned(2.0, 0.5);
+        let held: Vec<_> = (0..5).map(|_| l.acquire(PERMIT)).collect();
+        assert!(held.iter().all(|a| matches!(a, Acquire::Now(_))));
+        assert_eq!((l.counts().would_refuse, l.counts().refused), (3, 0));
+        l.set_learned(2.0, 0.95);
+        assert!(matches!(l.acquire(PERMIT), Acquire::Later(_)));
+        drop(held);
+        assert_eq!(l.counts().in_flight, 0);
+    }
+
+    #[test]
+    fn threads_never_hold_more_than_the_limit() {
+        let (l, now, peak) = (limiter(3), AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|s| {
+            for _ in 0..6 {
+                s.spawn(|| {
+                    for _ in 0..500 {
+                        let permit = match l.acquire(PERMIT) {
+                            Acquire::Now(p) => p,
+                            Acquire::Later(w) => w.blocking_recv().expect("the limiter lives"),
+                            Acquire::Full => continue,
+                        };
+                        peak.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                        now.fetch_sub(1, SeqCst);
+                        drop(permit);
+                    }
+                });
+            }
+        });
+        assert!(peak.into_inner() <= 3);
+        assert_eq!((l.counts().in_flight, l.counts().waiting), (0, 0));
+    }
+}

@@ -1,0 +1,4 @@
+//! The gates of the request ring: passed once for every request of a client.
+
+pub mod rate;
+pub mod trace;

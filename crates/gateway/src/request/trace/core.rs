@@ -1,0 +1,94 @@
+//! Decides the identity of an exchange: whose trace it joins, which route called it, and what is sent on.
+
+use base::RouteIx;
+use base::trace::{SpanIds, TraceParent};
+
+/// Flags of version 00 (with level 2): sampled, and "the trace id is random".
+const KNOWN: u8 = 0b11;
+const RANDOM: u8 = 0b10;
+
+/// Who an exchange is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// What upstreams get: the trace, and a span of ours.
+    pub here: TraceParent,
+    /// The span that caused this exchange; 0 when it starts a trace.
+    pub parent_span: u64,
+    /// The route whose exchange caused this one, when the span is one of ours.
+    pub parent: RouteIx,
+    /// Whether `tracestate` may travel on: it belongs to a valid `traceparent` only.
+    pub keep_state: bool,
+}
+
+/// `incoming` is the only `traceparent` of the request: with none, several, or a bad one, a trace starts here, as
+/// W3C Trace Context 3.2.2 and 4.3 ask. `counter` must not repeat soon; `random` is drawn per exchange.
+pub fn identify(
+    incoming: Option<&[u8]>,
+    ids: &SpanIds,
+    route: RouteIx,
+    counter: u32,
+    random: u128,
+) -> Identity {
+    let span = ids.give(route, counter);
+    match incoming.and_then(TraceParent::parse) {
+        Some(from) => Identity {
+            here: TraceParent {
+                trace: from.trace,
+                span,
+                flags: from.flags & KNOWN,
+            },
+            parent_span: from.span,
+            parent: ids.route_of(from.span).unwrap_or(RouteIx::NONE),
+            keep_state: true,
+        },
+        None => Identity {
+            here: TraceParent {
+                trace: random.max(1),
+                span,
+                flags: RANDOM,
+            },
+            parent_span: 0,
+            parent: RouteIx::NONE,
+            keep_state: false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_an_upstream_knows_its_parent_route() {
+        let ids = SpanIds::new(1);
+        let outer = identify(None, &ids, RouteIx(3), 10, 99);
+        assert_eq!(
+            (outer.parent_span, outer.here.trace, outer.keep_state),
+            (0, 99, false)
+        );
+        let inner = identify(Some(&outer.here.write()), &ids, RouteIx(4), 11, 5);
+        assert_eq!(inner.here.trace, 99, "one trace");
+        assert_eq!(
+            (inner.parent, inner.parent_span),
+            (RouteIx(3), outer.here.span)
+        );
+        assert_ne!(inner.here.span, outer.here.span);
+        assert!(inner.keep_state);
+    }
+
+    #[test]
+    fn a_foreign_parent_is_kept_and_unknown_flags_are_not() {
+        let v = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff";
+        let got = identify(Some(v), &SpanIds::new(1), RouteIx(0), 1, 5);
+        assert_eq!(got.here.trace, 0x4bf92f3577b34da6a3ce929d0e0e4736);
+        assert_eq!((got.here.flags, got.parent), (3, RouteIx::NONE));
+    }
+
+    #[test]
+    fn rubbish_starts_a_trace_of_its_own() {
+        for bad in [&b""[..], b"00-0-0-0", &[0xff; 55]] {
+            let got = identify(Some(bad), &SpanIds::new(1), RouteIx(0), 1, 0);
+            assert_eq!((got.here.trace, got.keep_state), (1, false));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Ties exchanges together: W3C `traceparent` in and out, and the route that caused a call.
+
+pub mod core;

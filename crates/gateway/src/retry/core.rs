@@ -1,0 +1,309 @@
+//! Which failures are tried again. A retry must be harmless (the request is idempotent, or never left), possible
+//! (its body can be sent again), useful (another try may succeed, in time), and paid for (by the budget).
+
+use super::Budget;
+use base::Nanos;
+use config::sections::Retry;
+use std::time::Duration;
+
+/// How an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection: nothing was sent.
+    Connect,
+    /// A kept-alive connection died before the first byte of the response.
+    Stale,
+    /// A new connection died before the first byte of the response.
+    Reset,
+    /// Something that is no HTTP response.
+    Garbage,
+    /// The first byte was not there in time: there is no time left either.
+    Deadline,
+    /// A response with this status, whose head has not been passed on.
+    Status(u16),
+}
+
+/// What the decision knows of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    /// It carries an `Idempotency-Key`.
+    pub idempotency_key: bool,
+    /// No body, or all of its bytes that were taken from the client are still held.
+    pub replayable: bool,
+    /// The attempt that failed, from 1.
+    pub attempt: u8,
+    /// When the exchange must have its first byte.
+    pub deadline: Option<Nanos>,
+}
+
+/// The decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Go {
+    /// Try again after this time.
+    Retry(Duration),
+    Stop(Why),
+}
+
+/// Why not; a label in metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    NotIdempotent,
+    BodyGone,
+    NotRetryable,
+    Attempts,
+    /// The wait, or what the server asks for, does not fit before the deadline.
+    Late,
+    Budget,
+}
+
+impl Why {
+    pub fn label(self) -> &'static str {
+        match self {
+            Why::NotIdempotent => "not-idempotent",
+            Why::BodyGone => "body-gone",
+            Why::NotRetryable => "not-retryable",
+            Why::Attempts => "attempts",
+            Why::Late => "late",
+            Why::Budget => "budget",
+        }
+    }
+}
+
+/// Longest back-off, and the longest `Retry-After` that is waited for instead of passed on to the client.
+const LONGEST: Duration = Duration::from_millis(1000);
+/// Back-off stops doubling here, unless the configured one is already longer.
+const BACKOFF_CAP: Duration = Duration::from_millis(250);
+
+/// RFC 9110 9.2.2.
+pub fn idempotent(method: &str) -> bool {
+    matches!(
+        method,
+        "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
+    )
+}
+
+/// Decides, and spends the budget when it says `Retry`. `asked` is the response's `Retry-After`.
+pub fn decide(
+    policy: &Retry,
+    request: &Request<'_>,
+    failure: Failure,
+    asked: Option<Duration>,
+    budget: &Budget,
+    now: Nanos,
+    random: u64,
+) -> Go {
+    match failure {
+        Failure::Deadline | Failure::Garbage => return Go::Stop(Why::NotRetryable),
+        Failure::Status(429) if asked.is_none() => return Go::Stop(Why::NotRetryable),
+        Failure::Status(s) if !matches!(s, 429 | 502..=504) => return Go::Stop(Why::NotRetryable),
+        _ => {}
+    }
+    // What never left is harmless whatever it is.
+    let harmless =
+        failure == Failure::Connect || idempotent(request.method) || request.idempotency_key;
+    if !harmless {
+        return Go::Stop(Why::NotIdempotent);
+    }
+    if !request.replayable {
+        return Go::Stop(Why::BodyGone);
+    }
+    // A connection that the instance had closed while it was idle says nothing about load:
+    // once, at once, and without the budget.
+    if failure == Failure::Stale && request.attempt == 1 && policy.attempts > 1 {
+        return Go::Retry(Duration::ZERO);
+    }
+    if request.attempt >= policy.attempts {
+        return Go::Stop(Why::Attempts);
+    }
+    let own = backoff(policy.backoff, request.attempt, random);
+    let wait = asked.map_or(own, |a| a.saturating_add(own));
+    if wait > LONGEST.max(policy.backoff) || request.deadline.is_some_and(|d| now + wait >= d) {
+        return Go::Stop(Why::Late);
+    }
+    if !budget.spend(policy.budget, policy.floor_per_s, now) {
+        return Go::Stop(Why::Budget);
+    }
+    Go::Retry(wait)
+}
+
+/// Full jitter: uniform from zero to the doubled first back-off.
+pub fn backoff(first: Duration, attempt: u8, random: u64) -> Duration {
+    let cap = BACKOFF_CAP.max(first);
+    let top = first
+        .saturating_mul(1 << attempt.saturating_sub(1).min(16))
+        .min(cap);
+    top.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)
+}
+
+/// `Retry-After` in seconds. The form with a date is left to the client.
+pub fn retry_after(value: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(value.trim_ascii()).ok()?;
+    if text.len() > 6 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Nanos = Nanos(1_000_000_000);
+
+    fn request(method: &str) -> Request<'_> {
+        Request {
+            method,
+            idempotency_key: false,
+            replayable: true,
+            attempt: 1,
+            deadline: None,
+        }
+    }
+
+    fn ask(r: Request<'_>, failure: Failure, asked: Option<u64>) -> Go {
+        let policy = Retry {
+            attempts: 3,
+            ..Retry::default()
+        };
+        decide(
+            &policy,
+            &r,
+            failure,
+            asked.map(Duration::from_secs),
+            &Budget::default(),
+            NOW,
+            u64::MAX / 2,
+        )
+    }
+
+    #[test]
+    fn only_the_harmless_is_tried_again() {
+        let yes = |g| matches!(g, Go::Retry(_));
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
+            assert!(yes(ask(request(method), Failure::Reset, None)), "{method}");
+            assert!(
+                yes(ask(request(method), Failure::Status(503), None)),
+                "{method}"
+            );
+        }
+        for method in ["POST", "PATCH", "get", "BREW"] {
+            assert_eq!(
+                ask(request(method), Failure::Reset, None),
+                Go::Stop(Why::NotIdempotent)
+            );
+            assert_eq!(
+                ask(request(method), Failure::Stale, None),
+                Go::Stop(Why::NotIdempotent)
+            );
+            assert!(
+                yes(ask(request(method), Failure::Connect, None)),
+                "it never left"
+            );
+        }
+        assert!(yes(ask(
+            Request {
+                idempotency_key: true,
+                ..request("POST")
+            },
+            Failure::Reset,
+            None
+        )));
+        assert_eq!(
+            ask(
+                Request {
+                    replayable: false,
+                    ..request("PUT")
+                },
+                Failure::Reset,
+                None
+            ),
+            Go::Stop(Why::BodyGone)
+        );
+    }
+
+    #[test]
+    fn only_what_may_succeed_is_tried_again() {
+        for status in [200, 400, 404, 429, 500, 501] {
+            assert_eq!(
+                ask(request("GET"), Failure::Status(status), None),
+                Go::Stop(Why::NotRetryable)
+            );
+        }
+        for failure in [Failure::Garbage, Failure::Deadline] {
+            assert_eq!(
+                ask(request("GET"), failure, None),
+                Go::Stop(Why::NotRetryable)
+            );
+        }
+        let last = Request {
+            attempt: 3,
+            ..request("GET")
+        };
+        assert_eq!(ask(last, Failure::Reset, None), Go::Stop(Why::Attempts));
+    }
+
+    #[test]
+    fn the_servers_wish_and_the_deadline_are_obeyed() {
+        assert!(matches!(
+            ask(request("GET"), Failure::Status(429), Some(0)),
+            Go::Retry(_)
+        ));
+        assert_eq!(
+            ask(request("GET"), Failure::Status(503), Some(30)),
+            Go::Stop(Why::Late)
+        );
+        let soon = Request {
+            deadline: Some(NOW + Duration::from_millis(5)),
+            ..request("GET")
+        };
+        assert_eq!(ask(soon, Failure::Reset, None), Go::Stop(Why::Late));
+    }
+
+    #[test]
+    fn an_outage_is_not_multiplied() {
+        let (policy, budget) = (Retry::default(), Budget::default());
+        let mut retries = 0;
+        for i in 0..5000u64 {
+            let now = Nanos(i * 2_000_000);
+            budget.earn(now);
+            let go = decide(
+                &policy,
+                &request("GET"),
+                Failure::Reset,
+                None,
+                &budget,
+                now,
+                i,
+            );
+            retries += matches!(go, Go::Retry(_)) as u32;
+        }
+        assert!(
+            (1000..=1010).contains(&retries),
+            "{retries} retries of 5000 failures"
+        );
+    }
+
+    #[test]
+    fn back_off_doubles_to_its_cap_with_full_jitter() {
+        let ms = Duration::from_millis;
+        let top = |n| backoff(ms(25), n, u64::MAX).as_micros();
+        assert_eq!(
+            (
+                backoff(ms(25), 1, 0),
+                top(1).div_ceil(1000),
+                top(2).div_ceil(1000)
+            ),
+            (ms(0), 25, 50)
+        );
+        assert_eq!((top(9).div_ceil(1000), top(255).div_ceil(1000)), (250, 250));
+        assert_eq!(
+            (
+                retry_after(b" 3 "),
+                retry_after(b"-1"),
+                retry_after(b"Fri, 31 Dec")
+            ),
+            (Some(ms(3000)), None, None)
+        );
+    }
+}

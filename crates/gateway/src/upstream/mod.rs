@@ -1,0 +1,3 @@
+//! The instances that answer: their health, and Plimsoll's connections to them.
+
+pub mod health;
