@@ -1,7 +1,25 @@
 //! The configuration: a document with source positions, its sections, checks, generations, overlays.
+//!
+//! Text becomes a [`Document`] (a tree in which every key and value knows its place), tables in `schema` say
+//! which keys each section has, `check` decodes it and reports everything that is wrong at once, and
+//! `compose` lays overlays on it to make a [`Generation`].
 
+pub mod check;
+pub mod compose;
+mod decode;
+pub mod document;
+pub mod edit;
 pub mod generation;
+mod nearest;
+pub mod report;
+mod resolve;
+pub mod schema;
 pub mod sections;
+mod template;
 
-pub use generation::{Generation, Op, Overlay};
+pub use check::{Checked, check, check_text};
+pub use compose::{Composed, compose, overlay_for, parse_patch};
+pub use document::Document;
+pub use generation::{Canary, Expiry, Generation, Op, Overlay};
+pub use nearest::nearest;
 pub use sections::Config;

@@ -286,7 +286,70 @@ pub struct LoadRequest {
     pub zipf: bool,
 }
 
+impl Service {
+    pub fn named(name: &str) -> Service {
+        Service {
+            name: name.to_owned(),
+            owner: None,
+            runbook: None,
+            instances: Vec::new(),
+            price_per_hour: None,
+            depends_on: Vec::new(),
+            health: Health::default(),
+            pool: Pool::default(),
+            start: None,
+            limit: None,
+        }
+    }
+}
+
+impl Route {
+    pub fn named(name: &str) -> Route {
+        Route {
+            name: name.to_owned(),
+            matcher: Match::default(),
+            to: String::new(),
+            slo: None,
+            cache: None,
+            rate: None,
+            deadline: Deadline::default(),
+            retry: Retry::default(),
+            criticality: Criticality::default(),
+        }
+    }
+}
+
+impl Resource {
+    pub fn named(name: &str) -> Resource {
+        Resource {
+            name: name.to_owned(),
+            class: None,
+            discipline: None,
+            capacity: None,
+            service: None,
+            within: None,
+            price_per_hour: None,
+            shared: false,
+        }
+    }
+}
+
 impl Config {
+    /// Nothing but where to listen.
+    pub fn empty() -> Config {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Config {
+            listen: local(8080),
+            console: local(9400),
+            data_dir: PathBuf::from("./plimsoll-data"),
+            threads: None,
+            limits: Limits::default(),
+            services: Vec::new(),
+            routes: Vec::new(),
+            resources: Vec::new(),
+            loads: Vec::new(),
+        }
+    }
     pub fn route(&self, name: &str) -> Option<&Route> {
         self.routes.iter().find(|r| r.name == name)
     }

@@ -1,0 +1,275 @@
+//! Reading a section by its table: every key is looked up, every value converted, every mistake collected.
+
+use crate::document::{Node, Value};
+use crate::nearest::nearest;
+use base::{Finding, units};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What kind of value a key takes: for the schema, and for the words of an error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Text,
+    Flag,
+    Whole {
+        min: u64,
+        max: u64,
+    },
+    Number,
+    Duration,
+    Rate,
+    Bytes,
+    Share,
+    Price,
+    Address,
+    OneOf(&'static [&'static str]),
+    ListOf(&'static Kind),
+    /// A section with its own table.
+    Section(&'static str),
+    /// A map from names to sections.
+    MapOf(&'static str),
+    /// A map from names to texts.
+    Texts,
+    /// Text, or a section.
+    TextOr(&'static str),
+}
+
+/// One key of a section that decodes into `T`.
+pub struct Field<T: 'static> {
+    pub key: &'static str,
+    pub kind: Kind,
+    pub required: bool,
+    pub help: &'static str,
+    pub example: &'static str,
+    pub set: fn(&mut T, &Node, &mut Cx),
+}
+
+/// Collects findings while sections are read.
+#[derive(Default)]
+pub struct Cx {
+    pub findings: Vec<Finding>,
+}
+
+impl Cx {
+    pub fn error(&mut self, node: &Node, code: &str, what: impl Into<String>) -> &mut Finding {
+        self.push(Finding::error(code, what), node)
+    }
+    pub fn warning(&mut self, node: &Node, code: &str, what: impl Into<String>) -> &mut Finding {
+        self.push(Finding::warning(code, what), node)
+    }
+    fn push(&mut self, finding: Finding, node: &Node) -> &mut Finding {
+        self.findings.push(Finding {
+            spot: Some(node.at.spot()),
+            ..finding
+        });
+        let last = self.findings.len() - 1;
+        &mut self.findings[last]
+    }
+
+    /// Reads the keys of `node` into `out` by `fields`. `section` is its name in messages.
+    pub fn section<T>(&mut self, section: &str, node: &Node, fields: &[Field<T>], out: &mut T) {
+        let Value::Map { entries, .. } = &node.value else {
+            let keys: Vec<&str> = fields.iter().map(|f| f.key).take(4).collect();
+            self.error(
+                node,
+                "config-not-a-section",
+                format!("`{section}` takes keys, not a single value"),
+            )
+            .help = format!("its keys are {} …", keys.join(", "));
+            return;
+        };
+        for entry in entries {
+            if let Some(field) = fields.iter().find(|f| f.key == entry.key) {
+                (field.set)(out, &entry.value, self);
+                continue;
+            }
+            let known = fields.iter().map(|f| f.key);
+            let help = match nearest(&entry.key, known.clone()) {
+                Some(k) => format!("did you mean `{k}`?"),
+                None => format!(
+                    "the keys of `{section}` are {}",
+                    known.collect::<Vec<_>>().join(", ")
+                ),
+            };
+            self.findings.push(
+                Finding::error(
+                    "config-unknown-key",
+                    format!("`{}` is not a key of `{section}`", entry.key),
+                )
+                .at(
+                    entry.key_at.file.to_string(),
+                    entry.key_at.line,
+                    entry.key_at.column,
+                )
+                .why("a key that is not read would have no effect")
+                .help(help),
+            );
+        }
+        for f in fields
+            .iter()
+            .filter(|f| f.required && node.get(f.key).is_none())
+        {
+            self.error(
+                node,
+                "config-missing-key",
+                format!("`{section}` needs `{}`", f.key),
+            )
+            .help = format!("add `{}: {}` — {}", f.key, f.example, f.help);
+        }
+    }
+
+    pub fn text(&mut self, node: &Node) -> Option<String> {
+        match node.text() {
+            Some(t) if !t.is_empty() => Some(t.to_owned()),
+            _ => {
+                self.error(node, "config-not-text", "a text is expected here")
+                    .help = "if it is an address such as [::1]:80, put it in quotes".into();
+                None
+            }
+        }
+    }
+
+    fn parse<V, E: std::fmt::Display>(
+        &mut self,
+        node: &Node,
+        code: &str,
+        f: impl Fn(&str) -> Result<V, E>,
+    ) -> Option<V> {
+        let text = self.text(node)?;
+        match f(&text) {
+            Ok(v) => Some(v),
+            Err(e) => {
+                self.error(node, code, e.to_string());
+                None
+            }
+        }
+    }
+
+    pub fn duration(&mut self, node: &Node) -> Option<Duration> {
+        self.parse(node, "config-unit", units::duration)
+    }
+    pub fn rate(&mut self, node: &Node) -> Option<f64> {
+        self.parse(node, "config-unit", units::rate)
+    }
+    pub fn bytes(&mut self, node: &Node) -> Option<u64> {
+        self.parse(node, "config-unit", units::bytes)
+    }
+    pub fn share(&mut self, node: &Node) -> Option<f64> {
+        self.parse(node, "config-unit", units::share)
+    }
+    pub fn price(&mut self, node: &Node) -> Option<f64> {
+        self.parse(node, "config-unit", units::price)
+    }
+    pub fn flag(&mut self, node: &Node) -> Option<bool> {
+        self.parse(node, "config-value", |t| {
+            t.parse::<bool>()
+                .map_err(|_| format!("`{t}` is neither `true` nor `false`"))
+        })
+    }
+    pub fn number(&mut self, node: &Node) -> Option<f64> {
+        self.parse(node, "config-value", |t| {
+            t.parse::<f64>()
+                .ok()
+                .filter(|n| n.is_finite() && *n >= 0.0)
+                .ok_or(format!("`{t}` is not a number of 0 or more"))
+        })
+    }
+    pub fn whole(&mut self, node: &Node, min: u64, max: u64) -> Option<u64> {
+        self.parse(node, "config-value", |t| {
+            t.parse::<u64>()
+                .ok()
+                .filter(|n| (min..=max).contains(n))
+                .ok_or(format!("`{t}` is not a whole number from {min} to {max}"))
+        })
+    }
+    pub fn address(&mut self, node: &Node) -> Option<SocketAddr> {
+        self.parse(node, "config-value", |t| {
+            t.parse::<SocketAddr>()
+                .map_err(|_| format!("`{t}` is not an address with a port; write it like `127.0.0.1:8080` or \"[::1]:8080\""))
+        })
+    }
+    pub fn one_of<V: Copy>(&mut self, node: &Node, choices: &[(&str, V)]) -> Option<V> {
+        let text = self.text(node)?;
+        if let Some((_, v)) = choices.iter().find(|c| c.0 == text) {
+            return Some(*v);
+        }
+        let words: Vec<&str> = choices.iter().map(|c| c.0).collect();
+        let help = match nearest(&text, words.iter().copied()) {
+            Some(k) => format!("did you mean `{k}`?"),
+            None => format!("choose one of {}", words.join(", ")),
+        };
+        self.error(
+            node,
+            "config-value",
+            format!("`{text}` is not one of the choices"),
+        )
+        .help = help;
+        None
+    }
+    pub fn list<V>(&mut self, node: &Node, read: impl Fn(&mut Cx, &Node) -> Option<V>) -> Vec<V> {
+        match &node.value {
+            Value::List(items) => items.iter().filter_map(|i| read(self, i)).collect(),
+            Value::Scalar(t) if !t.is_empty() => read(self, node).into_iter().collect(),
+            _ => {
+                self.error(node, "config-not-a-list", "a list is expected here")
+                    .help = "write it like `[a, b]`".into();
+                Vec::new()
+            }
+        }
+    }
+    /// Names and texts.
+    pub fn texts(&mut self, node: &Node) -> Vec<(String, String)> {
+        match &node.value {
+            Value::Map { entries, .. } => entries
+                .iter()
+                .filter_map(|e| {
+                    e.value
+                        .text()
+                        .map(|t| (e.key.clone(), t.to_owned()))
+                        .or_else(|| self.text(&e.value).map(|t| (e.key.clone(), t)))
+                })
+                .collect(),
+            _ => {
+                self.error(
+                    node,
+                    "config-not-a-section",
+                    "names and values are expected here",
+                )
+                .help = "write it like `{ name: value }`".into();
+                Vec::new()
+            }
+        }
+    }
+    /// `name: section` pairs; names are checked, at most 1 000.
+    pub fn named<'n>(&mut self, section: &str, node: &'n Node) -> Vec<(String, &'n Node)> {
+        let Value::Map { entries, .. } = &node.value else {
+            self.error(
+                node,
+                "config-not-a-section",
+                format!("`{section}` takes names, each with its keys"),
+            );
+            return Vec::new();
+        };
+        if entries.len() > 1000 {
+            self.error(
+                node,
+                "config-too-many",
+                format!("`{section}` has more than 1000 entries"),
+            );
+        }
+        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let mut all = Vec::new();
+        for e in entries.iter().take(1000) {
+            if e.key.is_empty() || e.key.len() > 64 || !e.key.bytes().all(good) {
+                self.findings.push(
+                    Finding::error("config-name", format!("`{}` cannot be a name", e.key))
+                        .at(e.key_at.file.to_string(), e.key_at.line, e.key_at.column)
+                        .help("use letters, digits, `-`, `_` and `.`, at most 64"),
+                );
+                continue;
+            }
+            all.push((e.key.clone(), &e.value));
+        }
+        all
+    }
+}

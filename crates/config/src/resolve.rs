@@ -1,0 +1,283 @@
+//! What no single section can see: names that must exist, combinations that cannot work.
+
+use crate::document::{Node, Value};
+use crate::nearest::nearest;
+use crate::sections::{Config, PathTemplate, Route, Segment};
+use crate::template::by_priority;
+use base::Finding;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+/// Checks the whole and puts routes into the order in which they are tried.
+pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
+    let mut whole = Whole { root, findings };
+    whole.addresses(config);
+    whole.services(config);
+    whole.routes(config);
+    whole.resources(config);
+    config.services.sort_by(|a, b| a.name.cmp(&b.name));
+    config.routes.sort_by(by_priority);
+}
+
+struct Whole<'a> {
+    root: &'a Node,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Whole<'_> {
+    /// Adds a finding at the deepest part of `path` that exists.
+    fn add(&mut self, path: &[&str], finding: Finding) {
+        let mut node = self.root;
+        for key in path {
+            match node.get(key) {
+                Some(n) => node = n,
+                None => break,
+            }
+        }
+        self.findings.push(Finding {
+            spot: Some(node.at.spot()),
+            ..finding
+        });
+    }
+
+    fn unknown(&mut self, path: &[&str], kind: &str, name: &str, known: &[&str]) {
+        let help = match nearest(name, known.iter().copied()) {
+            Some(k) => format!("did you mean `{k}`?"),
+            None if known.is_empty() => format!("there is no {kind} in this file"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        self.add(
+            path,
+            Finding::error(
+                "config-unknown-name",
+                format!("no {kind} is named `{name}`"),
+            )
+            .help(help),
+        );
+    }
+
+    fn addresses(&mut self, c: &Config) {
+        if c.listen == c.console && c.listen.port() != 0 {
+            self.add(
+                &["console"],
+                Finding::error(
+                    "config-same-address",
+                    "`listen` and `console` are the same address",
+                )
+                .why("the console must not be reachable where customers are")
+                .help("give the console another port, such as 127.0.0.1:9400"),
+            );
+        }
+        let mut seen: HashMap<SocketAddr, &str> = HashMap::new();
+        for s in &c.services {
+            let path = ["services", s.name.as_str(), "instances"];
+            for &a in &s.instances {
+                if a == c.listen || a == c.console {
+                    self.add(
+                        &path,
+                        Finding::error(
+                            "config-loop",
+                            format!("the instance {a} of `{}` is Plimsoll itself", s.name),
+                        )
+                        .why("requests would go round in circles"),
+                    );
+                }
+                if let Some(other) = seen.insert(a, &s.name) {
+                    self.add(
+                        &path,
+                        Finding::error(
+                            "config-same-address",
+                            format!("{a} is an instance of `{other}` and of `{}`", s.name),
+                        )
+                        .why("its use could not be told apart")
+                        .help("one address belongs to one service, once"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn services(&mut self, c: &Config) {
+        let names: Vec<&str> = c.services.iter().map(|s| s.name.as_str()).collect();
+        let all: Vec<&str> = names
+            .iter()
+            .copied()
+            .chain(c.resources.iter().map(|r| r.name.as_str()))
+            .collect();
+        for s in &c.services {
+            let path = ["services", s.name.as_str()];
+            let given = self
+                .root
+                .get("services")
+                .and_then(|n| n.get(&s.name))
+                .and_then(|n| n.get("instances"));
+            if s.instances.is_empty()
+                && given.is_some_and(|n| matches!(&n.value, Value::List(l) if l.is_empty()))
+            {
+                self.add(
+                    &[path[0], path[1], "instances"],
+                    Finding::error(
+                        "config-no-instance",
+                        format!("`{}` has no instance", s.name),
+                    )
+                    .help("list at least one address"),
+                );
+            }
+            for d in s.depends_on.iter().filter(|d| !all.contains(&d.as_str())) {
+                self.unknown(
+                    &[path[0], path[1], "depends_on"],
+                    "service or resource",
+                    d,
+                    &all,
+                );
+            }
+            if let Some(start) = &s.start
+                && !start.command.is_empty()
+                && !start.command.iter().any(|a| a.contains("{port}"))
+            {
+                self.add(
+                    &[path[0], path[1], "start"],
+                    Finding::error("config-start", "the command holds no `{port}`")
+                        .why("every instance must listen on a port of its own"),
+                );
+            }
+            if s.health
+                .path
+                .as_deref()
+                .is_some_and(|p| !p.starts_with('/'))
+            {
+                self.add(
+                    &[path[0], path[1], "health", "path"],
+                    Finding::error("config-value", "a health path begins with `/`"),
+                );
+            }
+        }
+    }
+
+    fn routes(&mut self, c: &mut Config) {
+        let names: Vec<String> = c.services.iter().map(|s| s.name.clone()).collect();
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        if c.routes.is_empty() && !c.services.is_empty() {
+            if let [only] = known.as_slice() {
+                let mut all = Route::named(only);
+                all.to = (*only).to_owned();
+                all.matcher.path = PathTemplate {
+                    segments: vec![Segment::Rest("path".into())],
+                };
+                c.routes.push(all);
+            } else if self
+                .root
+                .get("routes")
+                .is_none_or(|n| n.entries().is_empty())
+            {
+                self.add(
+                    &["services"],
+                    Finding::error("config-no-route", "there are several services and no route")
+                        .help("add `routes: { all: { match: '/{path...}', to: SERVICE } }`"),
+                );
+            }
+        }
+        let mut seen: HashMap<String, String> = HashMap::new();
+        for r in &c.routes {
+            let path = ["routes", r.name.as_str()];
+            if !r.to.is_empty() && !known.contains(&r.to.as_str()) {
+                self.unknown(&[path[0], path[1], "to"], "service", &r.to, &known);
+            }
+            if let Some(other) = seen.insert(same_requests(r), r.name.clone()) {
+                self.add(
+                    &[path[0], path[1], "match"],
+                    Finding::error(
+                        "config-same-match",
+                        format!("`{other}` and `{}` match the same requests", r.name),
+                    )
+                    .why("one of them would never be used"),
+                );
+            }
+            let safe = r
+                .matcher
+                .method
+                .as_deref()
+                .is_none_or(|m| m == "GET" || m == "HEAD");
+            if r.cache.is_some() && !safe {
+                self.add(
+                    &[path[0], path[1], "cache"],
+                    Finding::error(
+                        "config-cache-unsafe",
+                        format!("`{}` cannot be cached: {}", r.name, r.matcher),
+                    )
+                    .why("only answers to GET and HEAD may be used again"),
+                );
+            }
+            if let Some(slo) = &r.slo {
+                if slo.latency.is_zero()
+                    && self
+                        .root
+                        .find(&[
+                            "routes".into(),
+                            r.name.clone(),
+                            "slo".into(),
+                            "latency".into(),
+                        ])
+                        .is_some()
+                {
+                    self.add(
+                        &[path[0], path[1], "slo", "latency"],
+                        Finding::error("config-value", "a latency of 0 can never be met"),
+                    );
+                }
+                if !(0.5..1.0).contains(&slo.target) {
+                    self.add(
+                        &[path[0], path[1], "slo", "target"],
+                        Finding::error(
+                            "config-value",
+                            "a target lies between 50% and 100%, both left out",
+                        )
+                        .why("100% leaves no error budget: the first failure breaks it")
+                        .help("99.9% is common"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn resources(&mut self, c: &Config) {
+        let services: Vec<&str> = c.services.iter().map(|s| s.name.as_str()).collect();
+        let resources: Vec<&str> = c.resources.iter().map(|r| r.name.as_str()).collect();
+        for r in &c.resources {
+            let path = ["resources", r.name.as_str()];
+            if let Some(s) = r.service.as_deref().filter(|s| !services.contains(s)) {
+                self.unknown(&[path[0], path[1], "service"], "service", s, &services);
+            }
+            if let Some(w) = r.within.as_deref().filter(|w| !resources.contains(w)) {
+                self.unknown(&[path[0], path[1], "within"], "resource", w, &resources);
+            }
+            if r.capacity == Some(0.0) {
+                self.add(
+                    &[path[0], path[1], "capacity"],
+                    Finding::error("config-value", "a capacity of 0 can carry nothing"),
+                );
+            }
+        }
+    }
+}
+
+/// Equal for two routes that match exactly the same requests: names in braces do not matter.
+fn same_requests(r: &Route) -> String {
+    let segments: Vec<&str> = r
+        .matcher
+        .path
+        .segments
+        .iter()
+        .map(|s| match s {
+            Segment::Literal(l) => l.as_str(),
+            Segment::One(_) => "{}",
+            Segment::Rest(_) => "{...}",
+        })
+        .collect();
+    let mut headers = r.matcher.headers.clone();
+    headers.sort();
+    format!(
+        "{:?} {:?} {segments:?} {headers:?}",
+        r.matcher.method, r.matcher.host
+    )
+}

@@ -1,0 +1,114 @@
+//! The tables: which keys each section has, what they take, what they mean. Decoding, the JSON Schema and
+//! the reference page all come from here.
+
+use crate::decode::{Cx, Field, Kind};
+use crate::document::{Node, Value};
+use crate::sections::*;
+use base::{Class, Discipline};
+use serde_json::{Map, Value as Json, json};
+
+mod tables;
+pub use tables::*;
+
+/// The document as JSON Schema (2020-12), for editors.
+pub fn schema() -> Json {
+    let mut defs = Map::new();
+    defs.insert("limits".into(), section_schema(LIMITS));
+    defs.insert("service".into(), section_schema(SERVICE));
+    defs.insert("health".into(), section_schema(HEALTH));
+    defs.insert("pool".into(), section_schema(POOL));
+    defs.insert("start".into(), section_schema(START));
+    defs.insert("route".into(), section_schema(ROUTE));
+    defs.insert("match".into(), section_schema(MATCH));
+    defs.insert("slo".into(), section_schema(SLO));
+    defs.insert("cache".into(), section_schema(CACHE));
+    defs.insert("rate".into(), section_schema(RATE));
+    defs.insert("deadline".into(), section_schema(DEADLINE));
+    defs.insert("retry".into(), section_schema(RETRY));
+    defs.insert("resource".into(), section_schema(RESOURCE));
+    defs.insert("request".into(), section_schema(REQUEST));
+    let mut top = section_schema(TOP);
+    top["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    top["title"] = json!("plimsoll.yaml");
+    top["$defs"] = Json::Object(defs);
+    top
+}
+
+fn section_schema<T>(fields: &[Field<T>]) -> Json {
+    let properties: Map<String, Json> = fields
+        .iter()
+        .map(|f| {
+            let mut s = kind_schema(&f.kind);
+            s["description"] = json!(f.help);
+            (f.key.to_owned(), s)
+        })
+        .collect();
+    let required: Vec<&str> = fields
+        .iter()
+        .filter(|f| f.required)
+        .map(|f| f.key)
+        .collect();
+    json!({ "type": "object", "additionalProperties": false, "properties": properties, "required": required })
+}
+
+fn kind_schema(kind: &Kind) -> Json {
+    let unit = |pattern: &str, example: &str| json!({ "type": "string", "pattern": pattern, "examples": [example] });
+    match kind {
+        Kind::Text => json!({ "type": "string" }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Whole { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Number => json!({ "type": "number", "minimum": 0 }),
+        Kind::Duration => unit(r"^(0|none|[0-9.]+\s*(us|ms|s|m|min|h|d))$", "250ms"),
+        Kind::Rate => unit(r"^[0-9.]+\s*/(s|m|min|h)$", "200/s"),
+        Kind::Bytes => unit(r"^(0|[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB))$", "64MiB"),
+        Kind::Share => unit(r"^[0-9.]+\s*%$", "99.9%"),
+        Kind::Price => unit(r"^\$[0-9.]+/(h|d|month|y)$", "$0.10/h"),
+        Kind::Address => json!({ "type": "string", "examples": ["127.0.0.1:8080"] }),
+        Kind::OneOf(words) => json!({ "enum": words }),
+        Kind::ListOf(inner) => json!({ "type": "array", "items": kind_schema(inner) }),
+        Kind::Section(name) => json!({ "$ref": format!("#/$defs/{name}") }),
+        Kind::MapOf(name) => {
+            json!({ "type": "object", "additionalProperties": { "$ref": format!("#/$defs/{name}") } })
+        }
+        Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::TextOr(name) => {
+            json!({ "anyOf": [{ "type": "string" }, { "$ref": format!("#/$defs/{name}") }] })
+        }
+    }
+}
+
+/// Every section with its keys, as Markdown.
+pub fn reference() -> String {
+    let mut out = String::from("# plimsoll.yaml\n");
+    page(&mut out, "top level", TOP);
+    page(&mut out, "limits", LIMITS);
+    page(&mut out, "services.NAME", SERVICE);
+    page(&mut out, "services.NAME.health", HEALTH);
+    page(&mut out, "services.NAME.pool", POOL);
+    page(&mut out, "services.NAME.start", START);
+    page(&mut out, "routes.NAME", ROUTE);
+    page(&mut out, "routes.NAME.match", MATCH);
+    page(&mut out, "routes.NAME.slo", SLO);
+    page(&mut out, "routes.NAME.cache", CACHE);
+    page(&mut out, "routes.NAME.rate", RATE);
+    page(&mut out, "routes.NAME.deadline", DEADLINE);
+    page(&mut out, "routes.NAME.retry", RETRY);
+    page(&mut out, "resources.NAME", RESOURCE);
+    page(&mut out, "loads.NAME[]", REQUEST);
+    out
+}
+
+fn page<T>(out: &mut String, title: &str, fields: &[Field<T>]) {
+    out.push_str(&format!(
+        "\n## {title}\n\n| key | example | meaning |\n|---|---|---|\n"
+    ));
+    for f in fields {
+        let must = if f.required { " (required)" } else { "" };
+        out.push_str(&format!(
+            "| `{}`{must} | `{}` | {} |\n",
+            f.key,
+            f.example.replace('|', "\\|"),
+            f.help
+        ));
+    }
+}

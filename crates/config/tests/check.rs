@@ -1,0 +1,212 @@
+//! Files as people write them: what is accepted, and what is said of what is not.
+
+use base::Severity;
+use config::check_text;
+
+const FIVE_LINES: &str =
+    "listen: 127.0.0.1:8080\nservices:\n  app:\n    instances: [127.0.0.1:3000]\n";
+
+fn findings(text: &str) -> Vec<String> {
+    check_text("p.yaml", text)
+        .findings
+        .iter()
+        .map(|f| f.to_string())
+        .collect()
+}
+
+/// The only finding of a text; panics with all of them when there are more.
+fn only(text: &str) -> String {
+    let all = findings(text);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.into_iter().next().unwrap()
+}
+
+fn with(extra: &str) -> String {
+    format!("{FIVE_LINES}{extra}")
+}
+
+#[test]
+fn five_lines_are_enough() {
+    let checked = check_text("p.yaml", FIVE_LINES);
+    assert_eq!(checked.findings, []);
+    let c = checked.config.unwrap();
+    assert_eq!(
+        (
+            c.routes.len(),
+            c.routes[0].name.as_str(),
+            c.routes[0].to.as_str()
+        ),
+        (1, "app", "app")
+    );
+    assert_eq!(c.routes[0].deadline.first_byte.unwrap().as_secs(), 60);
+}
+
+#[test]
+fn a_full_file_is_read_with_warnings_only_for_what_is_not_built() {
+    let text = include_str!("full.yaml");
+    let checked = check_text("full.yaml", text);
+    let errors: Vec<_> = checked
+        .findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error)
+        .collect();
+    assert_eq!(errors, Vec::<&base::Finding>::new());
+    let warned: Vec<_> = checked.findings.iter().map(|f| f.code.as_str()).collect();
+    assert_eq!(warned, ["config-not-built", "config-not-built"]);
+    let c = checked.config.unwrap();
+    let product = c.route("product").unwrap();
+    assert_eq!(product.matcher.to_string(), "GET /products/{id}");
+    assert_eq!(product.slo.as_ref().unwrap().target, 0.999);
+    assert_eq!(c.service("shop").unwrap().price_per_hour, Some(0.05));
+    assert_eq!(c.loads[0].requests.len(), 2);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_place_and_the_nearest_key() {
+    let text = "listen: 127.0.0.1:8080\nconsle: 127.0.0.1:9400\nservices:\n  app:\n    instances: [127.0.0.1:3000]\n    price: 0.05\n\
+                routes:\n  a:\n    match: get /x\n    to: ap\n    slo: { latency: 250, target: 99.9% }\n";
+    let all = findings(text).join("\n");
+    for expected in [
+        "p.yaml:2:1: error[config-unknown-key]: `consle`",
+        "did you mean `console`?",
+        "p.yaml:6:12: error[config-unit]: `0.05` is not a price",
+        "`get` is not a method",
+        "`GET`",
+        "no service is named `ap`",
+        "did you mean `app`?",
+        "p.yaml:11:21: error[config-unit]: `250` is not a duration",
+    ] {
+        assert!(all.contains(expected), "missing {expected:?} in\n{all}");
+    }
+}
+
+#[test]
+fn combinations_that_cannot_work() {
+    for (extra, expected) in [
+        ("console: 127.0.0.1:8080\n", "config-same-address"),
+        (
+            "routes: { a: { match: POST /x, to: app, cache: { ttl: 1s } } }\n",
+            "config-cache-unsafe",
+        ),
+        (
+            "routes: { a: { match: '/x/{a}', to: app }, b: { match: '/x/{b}', to: app } }\n",
+            "config-same-match",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, slo: { latency: 1s, target: 100% } } }\n",
+            "config-value",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, retry: { attempts: 0 } } }\n",
+            "config-value",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, rate: { limit: 0/s } } }\n",
+            "config-value",
+        ),
+        ("resources: { pool.app: { capacity: 0 } }\n", "config-value"),
+        (
+            "resources: { db.app: { within: pool.app } }\n",
+            "config-unknown-name",
+        ),
+        (
+            "routes: { \"a b\": { match: /x, to: app } }\n",
+            "config-name",
+        ),
+        ("listen: 1.2.3.4:5\n", "config-duplicate-key"),
+        ("data_dir: &x y\n", "config-anchor"),
+        ("routes:\n\ta: 1\n", "config-syntax"),
+    ] {
+        let got = only_code(&with(extra));
+        assert_eq!(got, expected, "{extra}: {:#?}", findings(&with(extra)));
+    }
+    assert!(
+        only("listen: 127.0.0.1:1\nservices: { a: { instances: [] } }\n")
+            .contains("config-no-instance")
+    );
+    let two = "listen: 127.0.0.1:1\nservices: { a: { instances: [127.0.0.1:2] }, b: { instances: [127.0.0.1:2] } }\nroutes: { r: { match: /, to: a } }\n";
+    assert!(only(two).contains("is an instance of `a` and of `b`"));
+    let looped = "listen: 127.0.0.1:2\nservices: { a: { instances: [127.0.0.1:2] } }\n";
+    assert!(only(looped).contains("Plimsoll itself"));
+}
+
+fn only_code(text: &str) -> String {
+    check_text("p.yaml", text)
+        .findings
+        .first()
+        .map(|f| f.code.clone())
+        .unwrap_or_default()
+}
+
+#[test]
+fn yaml_has_no_second_meanings() {
+    let text = "listen: 127.0.0.1:8080\ndata_dir: on\nservices:\n  no:\n    owner: 1:30\n    instances: [127.0.0.1:3000]\n";
+    let c = check_text("p.yaml", text).config.unwrap();
+    assert_eq!(c.data_dir.to_str(), Some("on"));
+    assert_eq!(c.services[0].name, "no");
+    assert_eq!(c.services[0].owner.as_deref(), Some("1:30"));
+    let bare =
+        findings("listen: [::1]:80\nservices: { a: { instances: [127.0.0.1:1] } }\n").join("\n");
+    assert!(bare.contains("quote"), "{bare}");
+}
+
+#[test]
+fn missing_keys_say_what_to_add() {
+    let all = findings("console: 127.0.0.1:9400\n").join("\n");
+    assert!(
+        all.contains("needs `listen`") && all.contains("add `listen: 0.0.0.0:8080`"),
+        "{all}"
+    );
+    assert!(all.contains("needs `services`"), "{all}");
+}
+
+#[test]
+fn the_report_shows_the_line_and_a_caret() {
+    let text = with("threads: many\n");
+    let checked = check_text("p.yaml", &text);
+    let shown = config::report::render(&checked.findings, &checked.document, false);
+    assert!(
+        shown.contains("5 | threads: many\n  |          ^"),
+        "{shown}"
+    );
+    assert!(shown.contains("1 error, 0 warnings"), "{shown}");
+}
+
+#[test]
+fn routes_come_out_most_specific_first() {
+    let text = with(
+        "routes:\n  rest: { match: '/{p...}', to: app }\n  one: { match: '/a/{x}', to: app }\n  lit: { match: /a/b, to: app }\n  \
+         get: { match: GET /a/b, to: app }\n  host: { match: { host: x.y, path: '/{p...}' }, to: app }\n",
+    );
+    let c = check_text("p.yaml", &text).config.unwrap();
+    let order: Vec<_> = c.routes.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(order, ["host", "get", "lit", "one", "rest"]);
+}
+
+#[test]
+fn the_schema_has_every_key_of_the_reference() {
+    let schema = config::schema::schema().to_string();
+    let page = config::schema::reference();
+    let keys: Vec<_> = page
+        .lines()
+        .filter_map(|l| l.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert!(keys.len() > 60, "{}", keys.len());
+    for key in keys {
+        assert!(schema.contains(&format!("\"{key}\":")), "{key}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_give_findings_and_never_a_panic(text in "\\PC{0,200}") {
+        check_text("p.yaml", &text);
+    }
+
+    #[test]
+    fn a_damaged_file_gives_findings_and_never_a_panic(cut in 0usize..2000, insert in "[\\[\\]{}:,&*#!|> \\t\\n'\"%-]{0,6}") {
+        let text = include_str!("full.yaml");
+        let at = (0..=cut.min(text.len())).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+        check_text("p.yaml", &format!("{}{insert}{}", &text[..at], &text[at..]));
+    }
+}
