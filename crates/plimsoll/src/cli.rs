@@ -18,6 +18,10 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Check a config: every mistake at once, with file, line and the nearest valid key
+    Check(CheckArgs),
+    /// Print the config's JSON Schema (for editors) or its reference page
+    Schema(SchemaArgs),
     /// An example application to try things on
     #[command(subcommand, hide = true)]
     Example(Example),
@@ -44,4 +48,21 @@ pub struct ShopArgs {
     /// What is planted, such as lock_ms=6,no_index=true
     #[arg(long, default_value = "")]
     pub switches: String,
+}
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// A file, or a folder of *.yaml files
+    #[arg(default_value = "plimsoll.yaml")]
+    pub config: PathBuf,
+    /// Findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct SchemaArgs {
+    /// The reference page instead, as Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }

@@ -33,7 +33,10 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(what: impl Into<String>) -> Failure {
-        Failure { what: what.into(), help: String::new() }
+        Failure {
+            what: what.into(),
+            help: String::new(),
+        }
     }
     pub fn help(mut self, help: impl Into<String>) -> Failure {
         self.help = help.into();

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod terminal;
 
 use clap::Parser;
 

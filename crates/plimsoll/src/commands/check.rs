@@ -1,0 +1,33 @@
+//! `plimsoll check`: every mistake of a config at once.
+
+use crate::cli::CheckArgs;
+use crate::exit::{Exit, Failure};
+use crate::terminal;
+use base::Severity;
+use serde_json::json;
+
+pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
+    let checked = config::check(&args.config);
+    let errors = checked
+        .findings
+        .iter()
+        .any(|f| f.severity == Severity::Error);
+    if args.json {
+        println!("{}", json!({ "ok": !errors, "findings": checked.findings }));
+    } else {
+        print!(
+            "{}",
+            config::report::render(&checked.findings, &checked.document, terminal::colour())
+        );
+        if let Some(c) = &checked.config {
+            println!(
+                "{} is good: {} services, {} routes, listening on {}",
+                args.config.display(),
+                c.services.len(),
+                c.routes.len(),
+                c.listen
+            );
+        }
+    }
+    Ok(if errors { Exit::Not } else { Exit::Ok })
+}
