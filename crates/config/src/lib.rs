@@ -22,4 +22,4 @@ pub use compose::{Composed, compose, overlay_for, parse_patch};
 pub use document::Document;
 pub use generation::{Canary, Expiry, Generation, Op, Overlay};
 pub use nearest::nearest;
-pub use sections::Config;
+pub use sections::{Config, Match, PathTemplate, Resource, Route, Segment, Service};
