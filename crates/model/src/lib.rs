@@ -2,5 +2,6 @@
 //! Pure: no clock, no I/O, no async. The same history and seed give the same answer.
 
 pub mod fit;
+pub mod twin;
 
 pub use fit::Fit;

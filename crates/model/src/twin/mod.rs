@@ -1,0 +1,384 @@
+//! The twin: a discrete-event simulation of the service as the fit describes it.
+//! Pure, seeded, resumable: it runs for a budget of events, not of time. The same request has the same luck
+//! in every variant, so that two variants can be compared without noise between them.
+
+pub mod arrivals;
+pub mod draw;
+pub mod plan;
+pub mod stations;
+pub mod system;
+
+pub use system::System;
+
+use arrivals::Arrivals;
+use base::histogram::{BUCKETS, bucket, lower_edge};
+use draw::{exponential, look_up, mix, uniform};
+use plan::{Op, Step, plan};
+use stations::{Due, Line, Shared};
+use std::collections::BinaryHeap;
+
+/// More in flight than this is an overload: the run ends.
+const IN_FLIGHT: usize = 20_000;
+
+/// What to simulate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Entry requests per second, at the system's mix.
+    pub rate: f64,
+    /// Requests to measure; a tenth more comes first to fill the system.
+    pub requests: u32,
+    pub seed: u64,
+    /// Burstiness of arrivals: log-OU sigma and tau in seconds; sigma 0 is Poisson.
+    pub sigma: f64,
+    pub tau_s: f64,
+    /// Per route, how many bad requests decide the run (it then ends early); empty: none.
+    pub stop_at_bad: Vec<f64>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    More,
+    Done,
+    /// It broke down, or was decided early: too many bad requests.
+    Broken,
+}
+
+/// What a route's requests met.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    pub count: u64,
+    /// Ended within the route's latency.
+    pub good: u64,
+    pub seconds: f64,
+    counts: Vec<u32>,
+}
+
+impl Seen {
+    /// The `q` quantile of the response time, seconds; `None` without requests.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let rank = ((q.clamp(0.0, 1.0) * self.count as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        self.counts.iter().enumerate().find_map(|(b, &n)| {
+            seen += n as u64;
+            let b = b as u16;
+            (seen >= rank).then(|| (lower_edge(b) + lower_edge(b + 1)) as f64 / 2e6)
+        })
+    }
+    pub fn mean(&self) -> f64 {
+        self.seconds / (self.count as f64).max(1.0)
+    }
+    /// Adds another run of the same route.
+    pub fn add(&mut self, other: &Seen) {
+        self.count += other.count;
+        self.good += other.good;
+        self.seconds += other.seconds;
+        self.counts
+            .iter_mut()
+            .zip(&other.counts)
+            .for_each(|(a, b)| *a += b);
+    }
+}
+
+enum Station {
+    Shared(Shared),
+    Line(Line),
+    Nothing,
+}
+
+#[derive(Clone, Copy)]
+struct Job {
+    luck: u64,
+    start: f64,
+    step: u32,
+    route: u16,
+    measured: bool,
+}
+
+/// One simulation under way.
+pub struct Twin {
+    run: Run,
+    plans: Vec<Vec<Step>>,
+    /// Cumulated shares of the entry routes, and their numbers.
+    mix: Vec<(f64, u16)>,
+    limits: Vec<f64>,
+    stations: Vec<Station>,
+    /// The next end at each station of shared speed, by station.
+    ends: Vec<f64>,
+    shared: Vec<u16>,
+    timed: BinaryHeap<Due>,
+    jobs: Vec<Job>,
+    unused: Vec<u32>,
+    ready: Vec<u32>,
+    arrivals: Arrivals,
+    arrived: u64,
+    next: f64,
+    left: u64,
+    events: u64,
+    state: Progress,
+    seen: Vec<Seen>,
+}
+
+impl Twin {
+    /// `system` at `run.rate`; routes without entry traffic take part only as children.
+    pub fn new(system: &System, run: Run) -> Twin {
+        let fit = system.at(run.rate);
+        let shares = system.shares();
+        let mut total = 0.0;
+        let mut mix = Vec::new();
+        let mut plans = vec![Vec::new(); shares.len()];
+        for (r, &share) in shares.iter().enumerate().filter(|(_, s)| **s > 0.0) {
+            total += share;
+            mix.push((total, r as u16));
+            plans[r] = plan(system, &fit, r);
+        }
+        let stations: Vec<Station> = (0..fit.resources.len())
+            .map(|k| {
+                if system.queues[k] {
+                    station(&fit.resources[k])
+                } else {
+                    Station::Nothing
+                }
+            })
+            .collect();
+        let is_shared = |s: &(usize, &Station)| matches!(s.1, Station::Shared(_));
+        let shared: Vec<u16> = stations
+            .iter()
+            .enumerate()
+            .filter(is_shared)
+            .map(|(k, _)| k as u16)
+            .collect();
+        let mut arrivals = Arrivals::new(run.seed, run.rate.max(1e-9), run.sigma, run.tau_s);
+        let next = arrivals.next_arrival();
+        let empty = Seen {
+            count: 0,
+            good: 0,
+            seconds: 0.0,
+            counts: vec![0; BUCKETS],
+        };
+        let idle = mix.is_empty() || run.rate <= 0.0 || run.requests == 0;
+        Twin {
+            limits: fit.routes.iter().map(|r| r.objective.latency_s).collect(),
+            ends: vec![f64::INFINITY; shared.len()],
+            shared,
+            stations,
+            plans,
+            mix,
+            timed: BinaryHeap::new(),
+            jobs: Vec::new(),
+            unused: Vec::new(),
+            ready: Vec::new(),
+            arrivals,
+            arrived: 0,
+            next,
+            left: run.requests as u64,
+            events: 0,
+            state: if idle { Progress::Done } else { Progress::More },
+            seen: vec![empty; fit.routes.len()],
+            run,
+        }
+    }
+
+    /// Goes on for at most `events` events.
+    pub fn run(&mut self, events: u64) -> Progress {
+        let until = self.events.saturating_add(events);
+        while self.state == Progress::More && self.events < until {
+            self.event();
+        }
+        self.state
+    }
+
+    /// Events so far.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// What was measured, per route of the fit.
+    pub fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
+    fn event(&mut self) {
+        self.events += 1;
+        let (mut at, mut which) = (self.next, usize::MAX);
+        if let Some(d) = self.timed.peek().filter(|d| d.at < at) {
+            (at, which) = (d.at, usize::MAX - 1);
+        }
+        for (i, &end) in self.ends.iter().enumerate() {
+            if end < at {
+                (at, which) = (end, i);
+            }
+        }
+        match which {
+            usize::MAX => self.arrive(at),
+            w if w == usize::MAX - 1 => {
+                if let Some(due) = self.timed.pop() {
+                    self.served(due.job, at);
+                }
+            }
+            i => {
+                let k = self.shared[i] as usize;
+                if let Station::Shared(s) = &mut self.stations[k] {
+                    let job = s.leave(at);
+                    self.ends[i] = s.next_end();
+                    self.ready.extend(job);
+                }
+            }
+        }
+        while let Some(job) = self.ready.pop() {
+            self.advance(job, at);
+        }
+    }
+
+    fn arrive(&mut self, now: f64) {
+        let warm = self.run.requests as u64 / 10;
+        let luck = mix(self.run.seed ^ mix(self.arrived ^ 0x6c75_636b));
+        let measured = self.arrived >= warm && self.arrived < warm + self.run.requests as u64;
+        self.arrived += 1;
+        let u = uniform(mix(luck)) * self.mix.last().map_or(1.0, |m| m.0);
+        let at = self.mix.partition_point(|m| m.0 < u);
+        let route = self.mix[at.min(self.mix.len() - 1)].1;
+        let job = Job {
+            luck,
+            start: now,
+            step: 0,
+            route,
+            measured,
+        };
+        let ix = match self.unused.pop() {
+            Some(ix) => {
+                self.jobs[ix as usize] = job;
+                ix
+            }
+            None => {
+                self.jobs.push(job);
+                self.jobs.len() as u32 - 1
+            }
+        };
+        self.ready.push(ix);
+        self.next = self.arrivals.next_arrival();
+        let too_long = self.arrived > 3 * (warm + self.run.requests as u64);
+        if self.jobs.len() - self.unused.len() > IN_FLIGHT || too_long {
+            self.state = Progress::Broken;
+        }
+    }
+
+    /// A server or a delay has finished with a job: the server takes the next in line.
+    fn served(&mut self, job: u32, now: f64) {
+        let j = &self.jobs[job as usize];
+        let step = self.plans[j.route as usize][j.step as usize - 1];
+        if step.op == Op::Use
+            && let Station::Line(line) = &mut self.stations[step.station as usize]
+            && let Some(next) = line.leave()
+        {
+            self.serve(next, now);
+        }
+        self.ready.push(job);
+    }
+
+    /// Starts the service that the job has just been let to.
+    fn serve(&mut self, job: u32, now: f64) {
+        let j = self.jobs[job as usize];
+        let step = &self.plans[j.route as usize][j.step as usize - 1];
+        let slowness = match &self.stations[step.station as usize] {
+            Station::Line(line) => line.slowness,
+            _ => 1.0,
+        };
+        let at = now + draw(step, j.luck) * slowness;
+        self.timed.push(Due { at, job });
+    }
+
+    /// Takes a job through its steps until it has to wait for something.
+    fn advance(&mut self, job: u32, now: f64) {
+        loop {
+            let j = &mut self.jobs[job as usize];
+            let step = self.plans[j.route as usize][j.step as usize];
+            j.step += 1;
+            let luck = j.luck;
+            match (step.op, &mut self.stations.get_mut(step.station as usize)) {
+                (Op::Use, Some(Station::Shared(s))) => {
+                    s.enter(now, job, draw(&step, luck));
+                    let end = s.next_end();
+                    if let Some(i) = self.shared.iter().position(|&k| k == step.station) {
+                        self.ends[i] = end;
+                    }
+                    return;
+                }
+                (Op::Use, Some(Station::Line(line))) => {
+                    if line.enter(job) {
+                        self.serve(job, now);
+                    }
+                    return;
+                }
+                (Op::Acquire, Some(Station::Line(line))) => {
+                    if !line.enter(job) {
+                        return;
+                    }
+                }
+                (Op::Release, Some(Station::Line(line))) => self.ready.extend(line.leave()),
+                (Op::Delay, _) => {
+                    let at = now + draw(&step, luck);
+                    self.timed.push(Due { at, job });
+                    return;
+                }
+                (Op::Skip, _) => {
+                    if uniform(mix(luck ^ step.key)) < step.mean {
+                        j.step = step.to;
+                    }
+                }
+                (Op::End, _) => return self.end(job, now),
+                _ => {}
+            }
+        }
+    }
+
+    fn end(&mut self, job: u32, now: f64) {
+        self.unused.push(job);
+        let j = self.jobs[job as usize];
+        if !j.measured {
+            return;
+        }
+        let (route, seconds) = (j.route as usize, now - j.start);
+        let seen = &mut self.seen[route];
+        seen.count += 1;
+        seen.seconds += seconds;
+        seen.counts[bucket((seconds * 1e6) as u64) as usize] += 1;
+        if seconds <= self.limits[route] {
+            seen.good += 1;
+        } else if let Some(&stop) = self.run.stop_at_bad.get(route)
+            && (seen.count - seen.good) as f64 > stop
+        {
+            self.state = Progress::Broken;
+        }
+        self.left -= 1;
+        if self.left == 0 && self.state == Progress::More {
+            self.state = Progress::Done;
+        }
+    }
+}
+
+#[inline]
+fn draw(step: &Step, luck: u64) -> f64 {
+    match step.table {
+        Some(table) => step.mean * look_up(table, exponential(mix(luck ^ step.key))),
+        None => step.mean,
+    }
+}
+
+/// Background takes its share of a capacity: processors and servers get slower, slots fewer.
+fn station(r: &crate::fit::ResourceFit) -> Station {
+    let left = (r.capacity - r.background).max(r.capacity * 0.01);
+    match r.info.discipline {
+        base::Discipline::Ps => Station::Shared(Shared::new(left)),
+        base::Discipline::Fcfs => {
+            let n = system::servers(r).round().max(1.0);
+            let share = left / r.capacity;
+            let per_server = n / system::servers(r);
+            Station::Line(Line::new(n as u32, per_server / share))
+        }
+        base::Discipline::Slots => {
+            Station::Line(Line::new(left.round().clamp(1.0, 1e9) as u32, 1.0))
+        }
+        base::Discipline::Level => Station::Nothing,
+    }
+}

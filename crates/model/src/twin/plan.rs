@@ -1,0 +1,185 @@
+//! What one entry request does, step by step: the call tree unrolled, bounded.
+
+use super::draw::{Spread, mix};
+use super::system::{System, service_s};
+use crate::fit::Fit;
+use base::Discipline;
+
+/// Children beyond this many per parent are merged into longer ones.
+const CHILDREN: usize = 8;
+const DEPTH: usize = 16;
+/// Steps of one plan; what is deeper is merged into delays.
+const STEPS: usize = 400;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Op {
+    /// Use of a station: processor sharing or a line of servers.
+    Use,
+    /// Time that passes without any resource.
+    Delay,
+    /// Take a slot, or wait for one.
+    Acquire,
+    Release,
+    /// With probability `mean`, go on at step `to`.
+    Skip,
+    End,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    pub op: Op,
+    pub station: u16,
+    pub to: u32,
+    /// Seconds (or a probability).
+    pub mean: f64,
+    pub table: Option<&'static [f32]>,
+    /// Names this step across variants, so that a request keeps its luck.
+    pub key: u64,
+}
+
+struct Builder<'a> {
+    system: &'a System,
+    fit: &'a Fit,
+    steps: Vec<Step>,
+}
+
+/// The steps of one request of `entry`; `fit` is the system's fit at the simulated rate.
+pub fn plan(system: &System, fit: &Fit, entry: usize) -> Vec<Step> {
+    let mut b = Builder {
+        system,
+        fit,
+        steps: Vec::new(),
+    };
+    b.visit(entry, 1.0, mix(entry as u64), 0);
+    b.push(Op::End, 0, 0.0, 0.0, 0);
+    b.steps
+}
+
+impl Builder<'_> {
+    fn push(&mut self, op: Op, station: usize, mean: f64, scv: f64, key: u64) {
+        self.steps.push(Step {
+            op,
+            station: station as u16,
+            to: 0,
+            mean,
+            table: Spread::new(scv).table(),
+            key: mix(key ^ (station as u64) << 8 ^ op as u64),
+        });
+    }
+
+    /// `times` visits in one: their work is added up.
+    fn visit(&mut self, r: usize, times: f64, key: u64, depth: usize) {
+        let (s, fit) = (self.system, self.fit);
+        let worked = fit.routes[r].amplification.clamp(0.0, 1.0);
+        if worked < 1e-6 {
+            return;
+        }
+        let skip = self.steps.len();
+        if worked < 0.999 {
+            self.push(Op::Skip, 0, 1.0 - worked, 0.0, key ^ 1);
+        }
+        let demand = |k: usize| fit.demand[r][k].mean * s.own[r][k] / worked;
+        let scv = |k: usize| s.scv[r][k] / times;
+        for &slot in &s.around[r] {
+            if s.queues[slot] {
+                self.push(Op::Acquire, slot, 0.0, 0.0, key);
+            }
+        }
+        let resources = fit.resources.len();
+        for k in 0..resources {
+            let slots = fit.resources[k].info.discipline == Discipline::Slots;
+            if s.inside[r][k].is_some() || s.around[r].contains(&k) || demand(k) <= 0.0 {
+                continue;
+            }
+            if !slots {
+                self.work(k, demand(k) * times, scv(k), key);
+                continue;
+            }
+            if s.queues[k] {
+                self.push(Op::Acquire, k, 0.0, 0.0, key);
+            }
+            for inner in (0..resources).filter(|&i| s.inside[r][i] == Some(k)) {
+                self.work(inner, demand(inner) * times, scv(inner), key);
+            }
+            let rest = s.hold_rest[r][k] * times;
+            if rest > 1e-7 {
+                self.push(Op::Delay, k, rest, scv(k), key ^ 2);
+            }
+            if s.queues[k] {
+                self.push(Op::Release, k, 0.0, 0.0, key);
+            }
+        }
+        for (child, &calls) in fit.calls[r].iter().enumerate() {
+            let n = calls / worked;
+            if n < 1e-6 {
+                continue;
+            }
+            if depth >= DEPTH || self.steps.len() >= STEPS {
+                let mean = n * times * fit.routes[child].low_mean;
+                self.push(Op::Delay, child, mean, 1.0, key ^ 4);
+                continue;
+            }
+            self.children(child, n, times, mix(key ^ (child as u64) << 16), depth);
+        }
+        if s.delay[r] > 1e-7 {
+            self.push(
+                Op::Delay,
+                r,
+                s.delay[r] * times,
+                s.delay_scv[r] / times,
+                key ^ 3,
+            );
+        }
+        for &slot in s.around[r].iter().rev() {
+            if s.queues[slot] {
+                self.push(Op::Release, slot, 0.0, 0.0, key);
+            }
+        }
+        self.close_skip(skip);
+    }
+
+    /// `n` calls of a child: whole ones, and one more with the probability of the rest.
+    fn children(&mut self, child: usize, n: f64, times: f64, key: u64, depth: usize) {
+        let near = n.round();
+        let n = if (n - near).abs() < 0.03 * near {
+            near
+        } else {
+            n
+        };
+        let (whole, rest) = (n.floor(), n - n.floor());
+        let copies = (whole as usize).min(CHILDREN);
+        for i in 0..copies {
+            let each = times * whole / copies as f64;
+            self.visit(child, each, key ^ mix(i as u64), depth + 1);
+        }
+        if rest > 1e-6 {
+            let skip = self.steps.len();
+            self.push(Op::Skip, 0, 1.0 - rest, 0.0, key ^ 5);
+            self.visit(child, times, key ^ 6, depth + 1);
+            self.close_skip(skip);
+        }
+    }
+
+    fn close_skip(&mut self, skip: usize) {
+        let end = self.steps.len() as u32;
+        if let Some(s) = self
+            .steps
+            .get_mut(skip)
+            .filter(|s| s.op == Op::Skip && s.to == 0)
+        {
+            s.to = end;
+        }
+    }
+
+    fn work(&mut self, k: usize, demand: f64, scv: f64, key: u64) {
+        let seconds = service_s(&self.fit.resources[k], demand);
+        if seconds > 1e-9 {
+            let op = if self.system.queues[k] {
+                Op::Use
+            } else {
+                Op::Delay
+            };
+            self.push(op, k, seconds, scv, key ^ 7);
+        }
+    }
+}

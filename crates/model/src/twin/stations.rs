@@ -1,0 +1,121 @@
+//! Where work is done or waits: processor sharing, first come first served, slots.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// A time and a job; orders so that the earliest is the greatest (for a max-heap).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Due {
+    pub at: f64,
+    pub job: u32,
+}
+impl Eq for Due {}
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Due {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        other
+            .at
+            .total_cmp(&self.at)
+            .then_with(|| other.job.cmp(&self.job))
+    }
+}
+
+/// Everyone at once, each at most at speed 1, together at most `capacity`.
+/// Jobs are kept by the virtual time at which they end, so a change of speed touches none of them.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    capacity: f64,
+    virtual_time: f64,
+    since: f64,
+    jobs: BinaryHeap<Due>,
+}
+
+impl Shared {
+    pub fn new(capacity: f64) -> Shared {
+        Shared {
+            capacity: capacity.max(1e-9),
+            virtual_time: 0.0,
+            since: 0.0,
+            jobs: BinaryHeap::new(),
+        }
+    }
+    #[inline]
+    fn speed(&self) -> f64 {
+        (self.capacity / self.jobs.len() as f64).min(1.0)
+    }
+    #[inline]
+    fn advance(&mut self, now: f64) {
+        if self.jobs.is_empty() {
+            self.virtual_time = 0.0;
+        } else {
+            self.virtual_time += self.speed() * (now - self.since);
+        }
+        self.since = now;
+    }
+    /// When the next job ends if nobody comes.
+    #[inline]
+    pub fn next_end(&self) -> f64 {
+        match self.jobs.peek() {
+            Some(d) => self.since + ((d.at - self.virtual_time) / self.speed()).max(0.0),
+            None => f64::INFINITY,
+        }
+    }
+    #[inline]
+    pub fn enter(&mut self, now: f64, job: u32, work: f64) {
+        self.advance(now);
+        self.jobs.push(Due {
+            at: self.virtual_time + work,
+            job,
+        });
+    }
+    /// The job that ends now.
+    #[inline]
+    pub fn leave(&mut self, now: f64) -> Option<u32> {
+        self.advance(now);
+        self.jobs.pop().map(|d| d.job)
+    }
+}
+
+/// A number of servers or slots and the line in front of them.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub free: u32,
+    /// Servers work this much slower than the demand says (background, or a fractional server).
+    pub slowness: f64,
+    pub waiting: VecDeque<u32>,
+}
+
+impl Line {
+    pub fn new(servers: u32, slowness: f64) -> Line {
+        Line {
+            free: servers.max(1),
+            slowness,
+            waiting: VecDeque::new(),
+        }
+    }
+    /// Takes a server, or stands in line.
+    #[inline]
+    pub fn enter(&mut self, job: u32) -> bool {
+        if self.free > 0 {
+            self.free -= 1;
+            true
+        } else {
+            self.waiting.push_back(job);
+            false
+        }
+    }
+    /// Gives the server to the first in line, if there is one.
+    #[inline]
+    pub fn leave(&mut self) -> Option<u32> {
+        let next = self.waiting.pop_front();
+        if next.is_none() {
+            self.free += 1;
+        }
+        next
+    }
+}
