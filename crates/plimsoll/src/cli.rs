@@ -20,6 +20,14 @@ pub struct Cli {
 pub enum Command {
     /// Check a config: every mistake at once, with file, line and the nearest valid key
     Check(CheckArgs),
+    /// What is in service: generation, overlays, loops, what is wrong
+    Status(AskArgs),
+    /// What was changed, by whom, why, and what came of it
+    History(HistoryArgs),
+    /// What the overlays change in the file
+    Diff(AskArgs),
+    /// Take one overlay away; the others stay
+    Rollback(RollbackArgs),
     /// Print the config's JSON Schema (for editors) or its reference page
     Schema(SchemaArgs),
     /// An example application to try things on
@@ -65,4 +73,34 @@ pub struct SchemaArgs {
     /// The reference page instead, as Markdown
     #[arg(long)]
     pub markdown: bool,
+}
+
+/// How to reach a running Plimsoll.
+#[derive(Args, Clone)]
+pub struct AskArgs {
+    /// Its console address; else the one in the config
+    #[arg(long, env = "PLIMSOLL_CONSOLE")]
+    pub console: Option<SocketAddr>,
+    #[arg(long, default_value = "plimsoll.yaml")]
+    pub config: PathBuf,
+    /// The answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct HistoryArgs {
+    /// How many entries, newest first
+    #[arg(short, default_value_t = 20)]
+    pub n: usize,
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+#[derive(Args)]
+pub struct RollbackArgs {
+    /// Id of the overlay (`plimsoll diff` shows them)
+    pub overlay: String,
+    #[command(flatten)]
+    pub ask: AskArgs,
 }

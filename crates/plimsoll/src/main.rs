@@ -1,5 +1,6 @@
 //! The plimsoll binary: reads the command line, runs one command, says how it ended.
 
+mod ask;
 mod cli;
 mod commands;
 mod exit;
