@@ -2,6 +2,7 @@
 //! Pure: no clock, no I/O, no async. The same history and seed give the same answer.
 
 pub mod fit;
+pub mod loadline;
 pub mod twin;
 
 pub use fit::Fit;
