@@ -1,5 +1,6 @@
 //! What contributors run: `cargo xtask test`, `cargo xtask lint`, `cargo xtask ci`.
 
+mod bench;
 mod directions;
 mod run;
 
@@ -19,6 +20,13 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
+    /// Measure against peers in one run: proxy
+    Bench {
+        what: String,
+        /// Pairs per proxy
+        #[arg(long, default_value_t = 6)]
+        pairs: usize,
+    },
     /// What continuous integration runs: lint, then test
     Ci,
 }
@@ -27,6 +35,7 @@ fn main() -> std::process::ExitCode {
     let done = match Cli::parse().command {
         Command::Test => test(),
         Command::Lint => lint(),
+        Command::Bench { what, pairs } => bench(&what, pairs),
         Command::Ci => lint().and_then(|()| test()),
     };
     match done {
@@ -54,4 +63,14 @@ fn lint() -> Result<(), String> {
         "-D",
         "warnings",
     ])
+}
+
+fn bench(what: &str, pairs: usize) -> Result<(), String> {
+    if what != "proxy" {
+        return Err(format!("no benchmark `{what}`; there is: proxy"));
+    }
+    cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
+    let report = bench::proxy::run(std::path::Path::new("target/bench-fat/plimsoll"), pairs)?;
+    println!("{report}");
+    Ok(())
 }

@@ -1,0 +1,253 @@
+//! Client and upstream in one busy thread, so that a proxy is billed for its own work and not for waking its peers.
+
+use rustix::event::epoll;
+use rustix::fd::OwnedFd;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+/// About what a browser behind a tracing proxy sends.
+pub const REQUEST: &[u8] = b"GET /api/v1/products/1234?view=full HTTP/1.1\r\nHost: shop.example.com\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nAccept: text/html,application/json;q=0.9\r\n\
+Accept-Language: en-GB,en;q=0.7\r\nCookie: session=0123456789abcdef0123456789abcdef\r\n\
+traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n";
+
+/// Eight headers and 1 KiB.
+pub fn response() -> Vec<u8> {
+    let mut r = b"HTTP/1.1 200 OK\r\nServer: upstream\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: application/json\r\n\
+Cache-Control: no-store\r\nETag: \"abcdef0123456789\"\r\nX-Request-Id: 0123456789abcdef\r\nVary: Accept\r\nContent-Length: 1024\r\n\r\n"
+        .to_vec();
+    r.resize(r.len() + 1024, b'x');
+    r
+}
+
+const LISTENER: u64 = u64::MAX;
+
+struct Conn {
+    stream: TcpStream,
+    upstream: bool,
+    /// Bytes of the message that is being read.
+    seen: Vec<u8>,
+}
+
+/// One thread's worth of traffic.
+pub struct Drive {
+    poll: OwnedFd,
+    listener: TcpListener,
+    conns: Vec<Option<Conn>>,
+    /// Clients that wait for their turn (paced runs).
+    ready: Vec<usize>,
+    response: Vec<u8>,
+    pub done: u64,
+    pub errors: u64,
+}
+
+impl Drive {
+    /// Listens as the upstream on an ephemeral port.
+    pub fn new() -> std::io::Result<Drive> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(
+            &poll,
+            &listener,
+            epoll::EventData::new_u64(LISTENER),
+            epoll::EventFlags::IN,
+        )?;
+        Ok(Drive {
+            poll,
+            listener,
+            conns: Vec::new(),
+            ready: Vec::new(),
+            response: response(),
+            done: 0,
+            errors: 0,
+        })
+    }
+
+    pub fn upstream(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Opens `n` client connections to a proxy.
+    pub fn connect(&mut self, proxy: SocketAddr, n: usize) -> std::io::Result<()> {
+        for _ in 0..n {
+            let stream = TcpStream::connect_timeout(&proxy, Duration::from_secs(2))?;
+            let i = self.add(stream, false)?;
+            self.ready.push(i);
+        }
+        Ok(())
+    }
+
+    /// Closes all client connections (and lets the proxy close its own).
+    pub fn disconnect(&mut self) {
+        self.ready.clear();
+        for c in &mut self.conns {
+            if c.as_ref().is_some_and(|c| !c.upstream) {
+                *c = None;
+            }
+        }
+    }
+
+    /// Drives for `time`: as fast as answers come, or at `rate` requests per second. Returns requests answered.
+    pub fn run(&mut self, time: Duration, rate: Option<f64>) -> std::io::Result<u64> {
+        let (start, before) = (Instant::now(), self.done);
+        let mut sent = 0u64;
+        let mut events = Vec::with_capacity(256);
+        let instantly = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        loop {
+            let elapsed = start.elapsed();
+            if elapsed >= time {
+                break;
+            }
+            while !self.ready.is_empty()
+                && rate.is_none_or(|r| (sent as f64) < r * elapsed.as_secs_f64())
+            {
+                if let Some(i) = self.ready.pop() {
+                    self.send(i);
+                    sent += 1;
+                }
+            }
+            events.clear();
+            epoll::wait(
+                &self.poll,
+                rustix::buffer::spare_capacity(&mut events),
+                Some(&instantly),
+            )?;
+            for e in &events {
+                let data = e.data.u64();
+                if data == LISTENER {
+                    self.accept()?
+                } else {
+                    self.readable(data as usize)
+                }
+            }
+        }
+        // What is under way is answered before the next run counts.
+        let settle = Instant::now();
+        let open = self.conns.iter().flatten().filter(|c| !c.upstream).count();
+        while self.ready.len() < open && settle.elapsed() < Duration::from_millis(500) {
+            events.clear();
+            epoll::wait(
+                &self.poll,
+                rustix::buffer::spare_capacity(&mut events),
+                Some(&instantly),
+            )?;
+            for e in &events {
+                let data = e.data.u64();
+                if data == LISTENER {
+                    self.accept()?
+                } else {
+                    self.readable(data as usize)
+                }
+            }
+        }
+        Ok(self.done - before)
+    }
+
+    fn add(&mut self, stream: TcpStream, upstream: bool) -> std::io::Result<usize> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let i = self
+            .conns
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.conns.len());
+        epoll::add(
+            &self.poll,
+            &stream,
+            epoll::EventData::new_u64(i as u64),
+            epoll::EventFlags::IN,
+        )?;
+        let conn = Some(Conn {
+            stream,
+            upstream,
+            seen: Vec::with_capacity(4096),
+        });
+        match self.conns.get_mut(i) {
+            Some(place) => *place = conn,
+            None => self.conns.push(conn),
+        }
+        Ok(i)
+    }
+
+    fn accept(&mut self) -> std::io::Result<()> {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    self.add(stream, true)?;
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn send(&mut self, i: usize) {
+        let ok = self.conns[i]
+            .as_mut()
+            .is_some_and(|c| c.stream.write_all(REQUEST).is_ok());
+        if !ok {
+            self.errors += 1;
+            self.conns[i] = None;
+        }
+    }
+
+    fn readable(&mut self, i: usize) {
+        let Some(Some(c)) = self.conns.get_mut(i) else {
+            return;
+        };
+        let mut chunk = [0u8; 16 * 1024];
+        let n = match c.stream.read(&mut chunk) {
+            Ok(0) => 0,
+            Ok(n) => n,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+            Err(_) => 0,
+        };
+        if n == 0 {
+            if !c.upstream {
+                self.errors += 1;
+            }
+            self.conns[i] = None;
+            return;
+        }
+        c.seen.extend_from_slice(&chunk[..n]);
+        if c.upstream {
+            if c.seen.ends_with(b"\r\n\r\n") {
+                c.seen.clear();
+                if c.stream.write_all(&self.response).is_err() {
+                    self.conns[i] = None;
+                }
+            }
+        } else if let Some(head) = c.seen.windows(4).position(|w| w == b"\r\n\r\n")
+            && c.seen.len() >= head + 4 + 1024
+        {
+            if !c.seen.starts_with(b"HTTP/1.1 200") {
+                self.errors += 1;
+            }
+            c.seen.clear();
+            self.done += 1;
+            self.ready.push(i);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_proxy_between_every_request_is_answered() {
+        let mut drive = Drive::new().unwrap();
+        let upstream = drive.upstream().unwrap();
+        drive.connect(upstream, 4).unwrap();
+        let fast = drive.run(Duration::from_millis(100), None).unwrap();
+        let paced = drive.run(Duration::from_millis(200), Some(500.0)).unwrap();
+        assert!(fast > 100, "{fast}");
+        assert!((80..=100).contains(&paced), "{paced}");
+        assert_eq!(drive.errors, 0);
+    }
+}
