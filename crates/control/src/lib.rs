@@ -1,1 +1,15 @@
-//! Control loops: observe, advise, apply, verify, roll back; the ledger; drivers.
+//! Control: what turns measurements into changes and takes changes back.
+//! `ledger` remembers, `generations` composes and publishes, `trial` decides, `loops` run, `drivers` act, `api` answers.
+//! It meets the data path in a generation (down) and a window (up), and in nothing else.
+
+pub mod api;
+pub mod drivers;
+pub mod generations;
+pub mod ledger;
+pub mod loops;
+pub mod ports;
+pub mod proposal;
+pub mod trial;
+
+pub use api::{Control, Parts};
+pub use proposal::{Change, Effect, Proposal};

@@ -1,0 +1,383 @@
+//! `Control`: what the console and the commands may ask and do.
+
+use crate::drivers::Process;
+use crate::generations::{By, Generations};
+use crate::ledger::{Entry, Lane, Ledger, TrialRecord};
+use crate::loops::{LoopStatus, Loops, Shared, Stage, View, all};
+use crate::ports::{Cancel, Compose, Mind, Publish, Wall, Windows};
+use crate::proposal::Proposal;
+use crate::trial::{Progress, Runner, TryOptions, interrupted};
+use arc_swap::ArcSwap;
+use base::Finding;
+use config::{Generation, Overlay};
+use serde::Serialize;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{Kv, Log};
+
+/// What control is built from.
+pub struct Parts {
+    /// The configuration file's text.
+    pub document: String,
+    pub data_dir: PathBuf,
+    pub log: Arc<dyn Log>,
+    pub kv: Arc<dyn Kv>,
+    pub compose: Arc<dyn Compose>,
+    pub publish: Arc<dyn Publish>,
+    pub windows: Arc<dyn Windows>,
+    pub mind: Arc<dyn Mind>,
+    pub wall: Arc<dyn Wall>,
+    /// Cores of the host.
+    pub cores: usize,
+}
+
+pub type Answer<T> = Result<T, Vec<Finding>>;
+
+pub struct Control {
+    shared: Arc<Shared>,
+    /// `None` in tests that take the turns themselves.
+    loops: Mutex<Option<Loops>>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Diagnosis {
+    pub stage: Stage,
+    pub progress: String,
+    pub provisional: bool,
+    pub at_ms: u64,
+    /// As the model says it; `None` while it learns for the first time.
+    pub diagnosis: Option<Arc<Value>>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Advice {
+    pub stage: Stage,
+    pub progress: String,
+    /// Best first; numbers for people start at 1.
+    pub proposals: Arc<Vec<Proposal>>,
+}
+
+/// A trial: what the ledger knows, and how it stands while it is under way.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrialView {
+    pub record: TrialRecord,
+    pub running: Option<Progress>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub stage: Stage,
+    pub progress: String,
+    pub generation: u64,
+    pub hash: String,
+    pub overlays: Vec<String>,
+    pub trial: Option<Progress>,
+    /// What is wrong with the newest file, when an older one is in service.
+    pub file: Vec<Finding>,
+    pub instances: Vec<(String, String)>,
+    pub findings: Vec<Finding>,
+    pub loops: Vec<LoopStatus>,
+}
+
+/// One line of `plimsoll history`.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryLine {
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// UTC, for people.
+    pub time: String,
+    pub text: String,
+}
+
+/// One operation of an overlay against the file.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiffLine {
+    pub overlay: String,
+    pub path: String,
+    pub file: Option<Value>,
+    pub value: Option<Value>,
+}
+
+impl Control {
+    /// Rebuilds the present and publishes it, without starting the loops.
+    pub fn open(parts: Parts) -> Answer<Control> {
+        let fail = |f: Finding| vec![f];
+        let now_ms = parts.wall.now_ms();
+        let ledger = Arc::new(Ledger::open(parts.log).map_err(|e| fail(e.into()))?);
+        let lane = Lane::new(parts.kv);
+        let process = Arc::new(Process::new(parts.data_dir, lane.clone()));
+        process.recover().map_err(fail)?;
+        let state = ledger.state();
+        // What a trial had scaled goes back before its verdict is written: done twice it is the same as once.
+        for t in state.open_trials() {
+            lane.settle(&t.id, false).map_err(|e| fail(e.into()))?;
+        }
+        let generations = Arc::new(Generations::start(
+            ledger.clone(),
+            parts.compose,
+            parts.publish,
+            parts.document,
+            interrupted(&state, now_ms),
+            now_ms,
+        )?);
+        let runner = Arc::new(Runner::new(
+            ledger.clone(),
+            generations.clone(),
+            lane.clone(),
+            process.clone(),
+            parts.windows.clone(),
+            parts.mind.clone(),
+        ));
+        Ok(Control {
+            shared: Arc::new(Shared {
+                wall: parts.wall,
+                windows: parts.windows,
+                mind: parts.mind,
+                ledger,
+                generations,
+                lane,
+                process,
+                runner,
+                view: ArcSwap::default(),
+                cancel: Cancel::default(),
+                cores: parts.cores,
+            }),
+            loops: Mutex::new(None),
+        })
+    }
+
+    /// Rebuilds the present, publishes it and starts the loops.
+    pub fn start(parts: Parts) -> Answer<Control> {
+        let control = Control::open(parts)?;
+        let loops = Loops::start(all(&control.shared)).map_err(|e| {
+            vec![
+                Finding::error("loops-not-started", e.to_string())
+                    .help("raise the limit of threads"),
+            ]
+        })?;
+        *control.loops.lock().unwrap_or_else(PoisonError::into_inner) = Some(loops);
+        Ok(control)
+    }
+
+    /// Stops the loops, then the instances that the driver started. Dropping does the same.
+    pub fn stop(&self) {
+        self.shared.cancel.cancel();
+        if let Some(mut loops) = self
+            .loops
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            loops.stop();
+        }
+        self.shared.process.stop_all();
+    }
+
+    fn wake(&self, name: &str) {
+        if let Some(loops) = &*self.loops.lock().unwrap_or_else(PoisonError::into_inner) {
+            loops.wake(name);
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.shared.wall.now_ms()
+    }
+
+    fn by(&self, who: &str, why: &str) -> By {
+        By::new(who, why, self.now_ms())
+    }
+
+    /// What the loops share, for tests that take the turns themselves.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub fn view(&self) -> Arc<View> {
+        self.shared.view.load_full()
+    }
+
+    pub fn generation(&self) -> Generation {
+        self.shared.generations.current()
+    }
+
+    pub fn diagnose(&self) -> Diagnosis {
+        let view = self.view();
+        Diagnosis {
+            progress: view.stage.text(),
+            provisional: view.stage == Stage::Provisional,
+            stage: view.stage.clone(),
+            at_ms: view.at_ms,
+            diagnosis: view.diagnosis.clone(),
+        }
+    }
+
+    pub fn advise(&self) -> Advice {
+        let view = self.view();
+        Advice {
+            progress: view.stage.text(),
+            stage: view.stage.clone(),
+            proposals: view.proposals.clone(),
+        }
+    }
+
+    /// Tries a proposal of the latest advice, by its id or its number from 1. Returns the trial's id.
+    pub fn try_proposal(&self, which: &str, options: &TryOptions) -> Answer<String> {
+        let proposals = self.view().proposals.clone();
+        let by_number = which.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        let found = match by_number {
+            Some(n) => proposals.get(n),
+            None => proposals.iter().find(|p| p.id == which),
+        };
+        let Some(proposal) = found else {
+            let ids: Vec<_> = proposals.iter().map(|p| p.id.as_str()).collect();
+            let help = match ids.is_empty() {
+                true => format!("there are none yet: {}", self.view().stage.text()),
+                false => format!("there are: {}", ids.join(", ")),
+            };
+            return Err(vec![
+                Finding::error("proposal-unknown", format!("no proposal `{which}`")).help(help),
+            ]);
+        };
+        self.try_this(proposal.clone(), options)
+    }
+
+    /// Tries any change in the same way, such as one written by hand.
+    pub fn try_this(&self, proposal: Proposal, options: &TryOptions) -> Answer<String> {
+        let id = self.shared.runner.start(proposal, options, self.now_ms())?;
+        self.wake("trial");
+        self.wake("driver");
+        Ok(id)
+    }
+
+    pub fn trial(&self, id: &str) -> Answer<TrialView> {
+        let state = self.shared.ledger.state();
+        let Some(record) = state.trial(id) else {
+            return Err(vec![
+                Finding::error("trial-unknown", format!("no trial `{id}`"))
+                    .help("`plimsoll history` lists them"),
+            ]);
+        };
+        let running = self.shared.runner.progress().filter(|p| p.id == id);
+        Ok(TrialView {
+            record: record.clone(),
+            running,
+        })
+    }
+
+    /// The last `n` entries of the ledger, newest first.
+    pub fn history(&self, n: usize) -> Answer<Vec<HistoryLine>> {
+        let entries = self
+            .shared
+            .ledger
+            .history(n)
+            .map_err(|e| vec![Finding::from(e)])?;
+        Ok(entries
+            .into_iter()
+            .map(|entry| HistoryLine {
+                time: time(entry.at_ms),
+                text: entry.event.line(),
+                entry,
+            })
+            .collect())
+    }
+
+    pub fn overlays(&self) -> Vec<Overlay> {
+        self.shared.ledger.state().overlays.clone()
+    }
+
+    /// What the overlays change in the file.
+    pub fn diff(&self) -> Vec<DiffLine> {
+        let mut lines = Vec::new();
+        for o in self.overlays() {
+            for op in o.ops {
+                lines.push(DiffLine {
+                    overlay: o.id.clone(),
+                    path: crate::generations::dotted(&op.path),
+                    file: op.base,
+                    value: op.value,
+                });
+            }
+        }
+        lines
+    }
+
+    pub fn add_overlay(&self, overlay: Overlay, who: &str) -> Answer<()> {
+        let why = overlay.reason.clone();
+        self.shared
+            .generations
+            .add(overlay, Vec::new(), &self.by(who, &why))
+    }
+
+    /// Takes one overlay away; the others stay. A trial of it is withdrawn.
+    pub fn rollback(&self, overlay: &str, who: &str) -> Answer<()> {
+        let by = self.by(who, "asked to roll it back");
+        self.shared.generations.rollback(overlay, &by)?;
+        self.wake("trial");
+        Ok(())
+    }
+
+    /// Takes a new text of the file; a broken one changes nothing.
+    pub fn reload(&self, document: String) -> Answer<()> {
+        let by = self.by("file", "the file changed");
+        self.shared.generations.reload(document, &by)?;
+        self.wake("driver");
+        Ok(())
+    }
+
+    pub fn whatif(&self, text: &str) -> Answer<Value> {
+        let view = self.view();
+        match &view.fit {
+            Some(fit) => self.shared.mind.whatif(fit, text),
+            None => Err(vec![
+                Finding::error(
+                    "not-learned",
+                    format!("nothing has been learned yet: {}", view.stage.text()),
+                )
+                .help("send traffic, and ask again"),
+            ]),
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        let state = self.shared.ledger.state();
+        let view = self.view();
+        let loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        Status {
+            progress: view.stage.text(),
+            stage: view.stage.clone(),
+            generation: state.generation,
+            hash: state.hash.clone(),
+            overlays: state.overlays.iter().map(|o| o.id.clone()).collect(),
+            trial: self.shared.runner.progress(),
+            file: self.shared.generations.file_findings(),
+            instances: self
+                .shared
+                .process
+                .ready()
+                .into_iter()
+                .flat_map(|(service, list)| {
+                    list.into_iter()
+                        .map(move |a| (service.clone(), a.to_string()))
+                })
+                .collect(),
+            findings: self.shared.process.findings(),
+            loops: loops.as_ref().map_or(Vec::new(), Loops::status),
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// `2026-11-23 10:18:32 UTC`.
+fn time(at_ms: u64) -> String {
+    let ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(ms).map_or_else(
+        |_| format!("{at_ms} ms"),
+        |t| t.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    )
+}

@@ -1,0 +1,53 @@
+//! What the loops have learned, as one immutable snapshot for whoever asks.
+
+use crate::Proposal;
+use crate::ports::Learning;
+use model::Fit;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "stage")]
+pub enum Stage {
+    /// No window has been seen.
+    #[default]
+    Waiting,
+    Learning(Learning),
+    /// There is an answer from the bounds; the simulated one follows.
+    Provisional,
+    Ready,
+}
+
+impl Stage {
+    /// For people: `learning, 32 of 60 s`.
+    pub fn text(&self) -> String {
+        match self {
+            Stage::Waiting => "waiting for traffic".into(),
+            Stage::Learning(l) => {
+                let why = if l.why.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", l.why)
+                };
+                format!("learning, {:.0} of {:.0} s{why}", l.have_s, l.need_s)
+            }
+            Stage::Provisional => "provisional: the load line is being simulated".into(),
+            Stage::Ready => "ready".into(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    pub stage: Stage,
+    /// Counts fits; advice names the one it is from.
+    pub number: u64,
+    pub fit: Option<Arc<Fit>>,
+    /// Constraint, load line, headroom, matrix: as the model says it.
+    pub diagnosis: Option<Arc<Value>>,
+    /// Best first.
+    pub proposals: Arc<Vec<Proposal>>,
+    /// When the fit was made, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}

@@ -1,0 +1,119 @@
+//! What control needs from its surroundings, as traits: the binary wires them, tests fake them.
+
+use crate::Proposal;
+use crate::proposal::Effect;
+use base::{Finding, History};
+use config::{Generation, Overlay};
+use model::Fit;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Takes a generation into service. Must not block for long; the newest wins.
+pub trait Publish: Send + Sync {
+    fn publish(&self, generation: Generation);
+}
+
+/// What telemetry remembers.
+pub trait Windows: Send + Sync {
+    /// The last `last_s` seconds of closed windows.
+    fn history(&self, last_s: u64) -> History;
+    /// Index of the window that is being filled now, on the same clock as `Window::index`.
+    fn index(&self) -> u64;
+}
+
+/// Milliseconds since the Unix epoch. Only shells read it; decisions get it as an argument.
+pub trait Wall: Send + Sync {
+    fn now_ms(&self) -> u64;
+}
+
+/// The system's wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemWall;
+
+impl Wall for SystemWall {
+    fn now_ms(&self) -> u64 {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_millis() as u64)
+    }
+}
+
+/// Turns the file and overlays into a generation.
+pub trait Compose: Send + Sync {
+    /// Parses, applies the overlays in order and checks everything. An overlay with a share becomes the canary;
+    /// one whose time has come is left out; the nearest expiry is prepared as `Generation::expiry`.
+    fn compose(
+        &self,
+        document: &str,
+        overlays: &[Overlay],
+        number: u64,
+        now_s: u64,
+    ) -> Result<Generation, Vec<Finding>>;
+    /// What the file itself has at a path; `None` when nothing is there.
+    fn value_at(&self, document: &str, path: &[String]) -> Option<Value>;
+}
+
+/// Asks long work to stop.
+#[derive(Debug, Default)]
+pub struct Cancel(AtomicBool);
+
+impl Cancel {
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Not enough evidence yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learning {
+    pub have_s: f64,
+    pub need_s: f64,
+    pub why: String,
+}
+
+/// What a trial has been seen to do so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Change of what the proposal promised; `None` while nothing can be said.
+    pub effect: Option<Effect>,
+    /// Harm beyond the anytime-valid bound: what it is. `None`: no harm seen.
+    pub harm: Option<String>,
+    /// Numbers for people.
+    pub evidence: String,
+    /// Seconds more after which the effect should be visible at this load.
+    pub needs_s: Option<f64>,
+}
+
+/// What to compare.
+pub struct Comparison<'a> {
+    pub proposal: &'a Proposal,
+    /// Before the change was applied.
+    pub before: &'a History,
+    /// Since it took effect.
+    pub during: &'a History,
+    /// The change is on one arm of `during`; otherwise `before` is the other side.
+    pub by_arm: bool,
+}
+
+/// The model, as control uses it. Pure behind the adapter; may be slow, so it runs on the idle thread.
+pub trait Mind: Send + Sync {
+    fn fit(&self, history: &History) -> Result<Fit, Learning>;
+    /// Constraint and line from the bounds, at once; marked provisional.
+    fn diagnose(&self, fit: &Fit) -> Value;
+    /// The same with the simulated line; `None` when cancelled.
+    fn refine(&self, fit: &Fit, cancel: &Cancel) -> Option<Value>;
+    /// Best first. `priors`: measured over predicted gain per kind of move so far.
+    fn advise(
+        &self,
+        fit: &Fit,
+        priors: &BTreeMap<String, f64>,
+        cancel: &Cancel,
+    ) -> Option<Vec<Proposal>>;
+    fn whatif(&self, fit: &Fit, text: &str) -> Result<Value, Vec<Finding>>;
+    fn compare(&self, comparison: Comparison<'_>) -> Reading;
+}
