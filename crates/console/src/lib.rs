@@ -1,1 +1,77 @@
-//! The HTTP API and metrics at the console address.
+//! The HTTP API and the metrics at the console address. Pages for people come later; their place is here.
+//!
+//! Whoever changes something must send the header `plimsoll-api: 1`: a web page in somebody's browser cannot,
+//! so the loopback console is safe from foreign pages.
+
+mod api;
+mod guard;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use control::Control;
+use std::future::Future;
+use std::sync::Arc;
+
+/// What the console shows and asks.
+#[derive(Clone)]
+pub struct State {
+    pub control: Arc<Control>,
+    /// The metrics page, Prometheus text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether traffic is served: `Err` says why not.
+    pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+/// Serves until `stop` is done, then lets open answers finish.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    state: State,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(state))
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+fn router(state: State) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/diagnosis", get(api::diagnosis))
+        .route("/api/v1/advice", get(api::advice))
+        .route("/api/v1/whatif", get(api::whatif))
+        .route("/api/v1/history", get(api::history))
+        .route("/api/v1/overlays", get(api::overlays))
+        .route("/api/v1/diff", get(api::diff))
+        .route("/api/v1/trials/{id}", get(api::trial))
+        .route("/api/v1/try", post(api::try_proposal))
+        .route("/api/v1/rollback", post(api::rollback))
+        .fallback(|| async { api::Problem::not_found() })
+        .layer(middleware::from_fn(guard::check))
+        .with_state(state)
+}
+
+async fn ready(axum::extract::State(s): axum::extract::State<State>) -> impl IntoResponse {
+    match (s.ready)() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {why}\n"),
+        ),
+    }
+}
+
+async fn metrics(axum::extract::State(s): axum::extract::State<State>) -> impl IntoResponse {
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        (s.metrics)(),
+    )
+}

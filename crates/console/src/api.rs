@@ -1,0 +1,168 @@
+//! The API: JSON in, JSON out; errors are problem+json with their findings.
+
+use crate::State;
+use axum::Json;
+use axum::extract::{Path, Query, State as Extract};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base::Finding;
+use control::trial::TryOptions;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// An error as RFC 9457 writes it, with the findings behind it.
+pub struct Problem {
+    status: StatusCode,
+    title: String,
+    findings: Vec<Finding>,
+}
+
+impl Problem {
+    pub fn not_found() -> Problem {
+        Problem {
+            status: StatusCode::NOT_FOUND,
+            title: "no such page; the API is below /api/v1/".into(),
+            findings: vec![],
+        }
+    }
+    pub fn forbidden(why: &str) -> Problem {
+        Problem {
+            status: StatusCode::FORBIDDEN,
+            title: why.into(),
+            findings: vec![],
+        }
+    }
+    fn internal() -> Problem {
+        Problem {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            title: "the work behind this answer ended early".into(),
+            findings: vec![],
+        }
+    }
+}
+
+impl From<Vec<Finding>> for Problem {
+    fn from(findings: Vec<Finding>) -> Problem {
+        let title = findings
+            .first()
+            .map_or("refused".to_owned(), |f| f.what.clone());
+        let unknown = findings
+            .first()
+            .is_some_and(|f| f.code.ends_with("-unknown"));
+        let status = if unknown {
+            StatusCode::NOT_FOUND
+        } else {
+            StatusCode::CONFLICT
+        };
+        Problem {
+            status,
+            title,
+            findings,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({ "status": self.status.as_u16(), "title": self.title, "findings": self.findings });
+        (
+            self.status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            body.to_string(),
+        )
+            .into_response()
+    }
+}
+
+type Answer = Result<Json<Value>, Problem>;
+
+/// Control reads and writes a disk: its work does not belong on the async threads.
+async fn blocking<T: serde::Serialize>(
+    s: State,
+    work: impl FnOnce(&control::Control) -> Result<T, Vec<Finding>> + Send + 'static,
+) -> Answer {
+    let done = tokio::task::spawn_blocking(move || {
+        let value = work(&s.control).map_err(Problem::from)?;
+        serde_json::to_value(value)
+            .map(Json)
+            .map_err(|_| Problem::internal())
+    });
+    done.await.unwrap_or_else(|_| Err(Problem::internal()))
+}
+
+pub async fn status(Extract(s): Extract<State>) -> Answer {
+    blocking(s, |c| Ok(c.status())).await
+}
+
+pub async fn diagnosis(Extract(s): Extract<State>) -> Answer {
+    blocking(s, |c| Ok(c.diagnose())).await
+}
+
+pub async fn advice(Extract(s): Extract<State>) -> Answer {
+    blocking(s, |c| Ok(c.advise())).await
+}
+
+pub async fn overlays(Extract(s): Extract<State>) -> Answer {
+    blocking(s, |c| Ok(c.overlays())).await
+}
+
+pub async fn diff(Extract(s): Extract<State>) -> Answer {
+    blocking(s, |c| Ok(c.diff())).await
+}
+
+pub async fn trial(Extract(s): Extract<State>, Path(id): Path<String>) -> Answer {
+    blocking(s, move |c| c.trial(&id)).await
+}
+
+#[derive(Deserialize)]
+pub struct WhatIf {
+    q: String,
+}
+
+pub async fn whatif(Extract(s): Extract<State>, Query(w): Query<WhatIf>) -> Answer {
+    blocking(s, move |c| c.whatif(&w.q)).await
+}
+
+#[derive(Deserialize)]
+pub struct Last {
+    n: Option<usize>,
+}
+
+pub async fn history(Extract(s): Extract<State>, Query(last): Query<Last>) -> Answer {
+    blocking(s, move |c| c.history(last.n.unwrap_or(50).min(1000))).await
+}
+
+#[derive(Deserialize)]
+pub struct Try {
+    /// Id of a proposal, or its number from 1.
+    which: String,
+    #[serde(default)]
+    options: TryOptions,
+}
+
+pub async fn try_proposal(Extract(s): Extract<State>, Json(t): Json<Try>) -> Answer {
+    blocking(s, move |c| {
+        c.try_proposal(&t.which, &t.options)
+            .map(|id| json!({ "trial": id }))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+pub struct Rollback {
+    overlay: String,
+    #[serde(default = "someone")]
+    who: String,
+}
+
+fn someone() -> String {
+    "someone".into()
+}
+
+pub async fn rollback(Extract(s): Extract<State>, Json(r): Json<Rollback>) -> Answer {
+    blocking(s, move |c| {
+        c.rollback(&r.overlay, &r.who)
+            .map(|()| json!({ "rolled_back": r.overlay }))
+    })
+    .await
+}
