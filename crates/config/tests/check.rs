@@ -210,3 +210,15 @@ proptest::proptest! {
         check_text("p.yaml", &format!("{}{insert}{}", &text[..at], &text[at..]));
     }
 }
+
+#[test]
+fn the_reference_page_is_current() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.md"))
+            .unwrap();
+    assert_eq!(
+        page,
+        config::schema::reference(),
+        "run `plimsoll schema --markdown > docs/config.md`"
+    );
+}
