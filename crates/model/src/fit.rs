@@ -86,6 +86,19 @@ pub struct Ghost {
     pub bytes: f64,
 }
 
+/// How the time that nothing explains moves with the load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Growth {
+    /// Too little data, or too little unexplained time, to tell.
+    #[default]
+    Unknown,
+    /// The same at every load: a plain delay, as far as seen.
+    Constant,
+    /// More at higher load: work waits for something unseen.
+    Grows,
+}
+
 /// What was learned from a history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
@@ -101,6 +114,9 @@ pub struct Fit {
     pub span_s: f64,
     /// Share of all in-flight time that nothing explains (the closure test).
     pub unexplained: f64,
+    /// How each route's unexplained time moves with the load; empty: not known.
+    #[serde(default)]
+    pub growth: Vec<Growth>,
     /// Burstiness of the entry traffic: log-OU sigma and tau (seconds).
     pub burst_sigma: f64,
     pub burst_tau_s: f64,

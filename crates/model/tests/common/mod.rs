@@ -73,6 +73,7 @@ pub fn fit(routes: Vec<RouteFit>, resources: Vec<ResourceFit>, demand: Vec<Vec<D
         child_seconds: vec![0.0; n],
         span_s: 300.0,
         unexplained: 0.0,
+        growth: vec![],
         burst_sigma: 0.0,
         burst_tau_s: 0.0,
         entry_rates: vec![],
