@@ -1,0 +1,461 @@
+//! What gates see of one client request: a view of its head with two backends, the facts gathered so far,
+//! the edits that are applied when a head is written, and the reply that a gate may give.
+
+use crate::upstream::Instance;
+use base::{Arm, CacheState, InstanceIx, Nanos, RouteIx};
+use bytes::Bytes;
+use http1::{Kind, Method};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::Arc;
+
+/// A request head: runs of HTTP/1 bytes on the path, a plain list in tests.
+#[derive(Clone, Copy)]
+pub enum Head<'a> {
+    Wire(http1::RequestHead<'a>),
+    List(&'a ListHead),
+}
+
+/// A head as a list, for tests (and later for HTTP/2).
+#[derive(Clone, Debug, Default)]
+pub struct ListHead {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+}
+
+impl ListHead {
+    pub fn new(method: &str, target: &str, headers: &[(&str, &str)]) -> ListHead {
+        ListHead {
+            method: method.into(),
+            target: target.into(),
+            headers: headers
+                .iter()
+                .map(|(n, v)| (n.to_string(), v.to_string()))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Head<'a> {
+    pub fn method(&self) -> Method {
+        match self {
+            Head::Wire(h) => h.meta.method,
+            Head::List(h) => Method::from_bytes(h.method.as_bytes()),
+        }
+    }
+    pub fn method_name(&self) -> &'a [u8] {
+        match self {
+            Head::Wire(h) => h.method_name(),
+            Head::List(h) => h.method.as_bytes(),
+        }
+    }
+    /// Path and query in origin form.
+    pub fn path_and_query(&self) -> &'a [u8] {
+        match self {
+            Head::Wire(h) => h.path_and_query(),
+            Head::List(h) => h.target.as_bytes(),
+        }
+    }
+    pub fn path(&self) -> &'a [u8] {
+        let all = self.path_and_query();
+        &all[..all.iter().position(|&b| b == b'?').unwrap_or(all.len())]
+    }
+    /// After the `?`; `None` without one.
+    pub fn query(&self) -> Option<&'a [u8]> {
+        let all = self.path_and_query();
+        Some(&all[all.iter().position(|&b| b == b'?')? + 1..])
+    }
+    /// Host with its port, as sent.
+    pub fn host(&self) -> Option<&'a [u8]> {
+        match self {
+            Head::Wire(h) => h.host(),
+            Head::List(_) => self.get("host"),
+        }
+    }
+    /// Value of the first header of this name (any case).
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        match self {
+            Head::Wire(h) => match http1::classify(name.as_bytes()) {
+                Kind::Other | Kind::Underscored => h.fields.named(name.as_bytes()),
+                kind => h.fields.get(kind),
+            },
+            Head::List(h) => list_get(&h.headers, name),
+        }
+    }
+    /// As `get`, for a name that the codec has classified already: one comparison per line.
+    pub fn kind(&self, kind: Kind) -> Option<&'a [u8]> {
+        match self {
+            Head::Wire(h) => h.fields.get(kind),
+            Head::List(h) => h
+                .headers
+                .iter()
+                .find(|(n, _)| http1::classify(n.as_bytes()) == kind)
+                .map(|(_, v)| v.as_bytes()),
+        }
+    }
+    /// Calls `see` with name and value of every header, in order.
+    pub fn each(&self, mut see: impl FnMut(&'a [u8], &'a [u8])) {
+        match self {
+            Head::Wire(h) => h.fields.iter().for_each(|(n, v, _)| see(n, v)),
+            Head::List(h) => h
+                .headers
+                .iter()
+                .for_each(|(n, v)| see(n.as_bytes(), v.as_bytes())),
+        }
+    }
+    /// Whether a body follows the head.
+    pub fn has_body(&self) -> bool {
+        match self {
+            Head::Wire(h) => h.meta.framing.has_body(),
+            Head::List(_) => self.get("content-length").is_some_and(|v| v != b"0"),
+        }
+    }
+    /// Whether the client asks to change the protocol.
+    pub fn is_upgrade(&self) -> bool {
+        match self {
+            Head::Wire(h) => h.upgrade().is_some(),
+            Head::List(_) => self.get("upgrade").is_some(),
+        }
+    }
+}
+
+fn list_get<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a [u8]> {
+    headers
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, v)| v.as_bytes())
+}
+
+/// A response head as it came from the instance.
+#[derive(Clone, Copy)]
+pub enum ResponseHead<'a> {
+    Wire(http1::ResponseHead<'a>),
+    List {
+        status: u16,
+        headers: &'a [(String, String)],
+    },
+}
+
+impl<'a> ResponseHead<'a> {
+    pub fn status(&self) -> u16 {
+        match self {
+            ResponseHead::Wire(h) => h.meta.status,
+            ResponseHead::List { status, .. } => *status,
+        }
+    }
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        match self {
+            ResponseHead::Wire(h) => h.fields.named(name.as_bytes()),
+            ResponseHead::List { headers, .. } => list_get(headers, name),
+        }
+    }
+    pub fn each(&self, mut see: impl FnMut(&'a [u8], &'a [u8])) {
+        match self {
+            ResponseHead::Wire(h) => h.fields.iter().for_each(|(n, v, _)| see(n, v)),
+            ResponseHead::List { headers, .. } => headers
+                .iter()
+                .for_each(|(n, v)| see(n.as_bytes(), v.as_bytes())),
+        }
+    }
+    /// `Content-Length` of the body that follows, when it is told.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            ResponseHead::Wire(h) => match h.meta.framing {
+                http1::Framing::Length(n) => Some(n),
+                http1::Framing::None => Some(0),
+                _ => None,
+            },
+            ResponseHead::List { .. } => std::str::from_utf8(self.get("content-length")?)
+                .ok()?
+                .parse()
+                .ok(),
+        }
+    }
+}
+
+/// Changes to a head, applied when it is written. At most `MAX_EDITS`; more are dropped.
+#[derive(Debug, Default)]
+pub struct Edits {
+    bytes: Vec<u8>,
+    list: Vec<(EditKind, Range<usize>, Range<usize>)>,
+}
+
+pub const MAX_EDITS: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EditKind {
+    Drop,
+    Set,
+    Append,
+}
+
+impl Edits {
+    /// Leaves out every line of this name.
+    pub fn drop(&mut self, name: &str) {
+        self.push(EditKind::Drop, name, b"");
+    }
+    /// Leaves out every line of this name and appends one.
+    pub fn set(&mut self, name: &str, value: &[u8]) {
+        self.push(EditKind::Set, name, value);
+    }
+    /// Appends a line, whatever is there.
+    pub fn append(&mut self, name: &str, value: &[u8]) {
+        self.push(EditKind::Append, name, value);
+    }
+    fn push(&mut self, kind: EditKind, name: &str, value: &[u8]) {
+        if self.list.len() < MAX_EDITS {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(name.as_bytes());
+            let middle = self.bytes.len();
+            self.bytes.extend_from_slice(value);
+            self.list
+                .push((kind, start..middle, middle..self.bytes.len()));
+        }
+    }
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.list.clear();
+    }
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+    pub fn iter(&self) -> impl Iterator<Item = http1::Edit<'_>> {
+        self.list.iter().map(|(kind, name, value)| {
+            let (name, value) = (&self.bytes[name.clone()], &self.bytes[value.clone()]);
+            match kind {
+                EditKind::Drop => http1::Edit::Drop(name),
+                EditKind::Set => http1::Edit::Set(name, value),
+                EditKind::Append => http1::Edit::Append(name, value),
+            }
+        })
+    }
+}
+
+/// What is known of an exchange apart from its bytes. It lasts from the route match to the end of the exchange.
+#[derive(Debug)]
+pub struct Facts {
+    pub route: RouteIx,
+    pub arm: Arm,
+    /// The route whose request caused this one.
+    pub parent: RouteIx,
+    pub client: IpAddr,
+    /// When the head had been read.
+    pub start: Nanos,
+    /// When the first byte of the response must be there; `None`: no limit.
+    pub deadline: Option<Nanos>,
+    /// Number of the attempt, from 1; 0 in the request ring.
+    pub attempt: u8,
+    /// Instances that were tried already, oldest first.
+    pub tried: Vec<InstanceIx>,
+    /// Chosen by `balance` for this attempt.
+    pub instance: Option<Arc<Instance>>,
+    pub cache: CacheState,
+    /// Time spent waiting for permits and connections inside Plimsoll, nanoseconds.
+    pub waited_ns: u64,
+    pub trace: u128,
+    pub trace_flags: u8,
+    /// Status sent or received so far; 0: none.
+    pub status: u16,
+    /// When the response head came from the instance; `None`: not yet.
+    pub first_byte: Option<Nanos>,
+    /// The response body has passed to its very end.
+    pub complete: bool,
+    /// An upgrade or an event stream: deadlines do not apply, and its life is not a cost.
+    pub stream: bool,
+    /// Set by the cache to have the answer fetched once more behind the client's back (stale while revalidate).
+    pub refresh_wanted: bool,
+    /// This exchange is such a fetch: nobody waits for it.
+    pub is_refresh: bool,
+    /// Changes to the request head that goes to the instance.
+    pub edits: Edits,
+    /// State of the exchange's own random numbers.
+    pub seed: u64,
+}
+
+impl Facts {
+    pub fn new(route: RouteIx, client: IpAddr, start: Nanos, seed: u64) -> Facts {
+        Facts {
+            route,
+            arm: Arm::BASE,
+            parent: RouteIx::NONE,
+            client,
+            start,
+            deadline: None,
+            attempt: 0,
+            tried: Vec::new(),
+            instance: None,
+            cache: CacheState::Off,
+            waited_ns: 0,
+            trace: 0,
+            trace_flags: 0,
+            status: 0,
+            first_byte: None,
+            complete: false,
+            stream: false,
+            refresh_wanted: false,
+            is_refresh: false,
+            edits: Edits::default(),
+            seed,
+        }
+    }
+
+    /// The next random number of this exchange (splitmix64).
+    pub fn random(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.seed;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// One client request as a gate sees it: its head and its facts.
+pub struct Exchange<'a> {
+    pub head: Head<'a>,
+    pub facts: &'a mut Facts,
+}
+
+impl Deref for Exchange<'_> {
+    type Target = Facts;
+    fn deref(&self) -> &Facts {
+        self.facts
+    }
+}
+
+impl DerefMut for Exchange<'_> {
+    fn deref_mut(&mut self) -> &mut Facts {
+        self.facts
+    }
+}
+
+/// The response head on its way out, with the edits for it.
+pub struct Outgoing<'a> {
+    pub head: ResponseHead<'a>,
+    pub edits: &'a mut Edits,
+}
+
+/// An answer that a gate (or the path itself) gives instead of an instance.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// Without framing: Content-Length is written by the path.
+    pub headers: Vec<(Cow<'static, str>, Bytes)>,
+    pub body: Bytes,
+    /// Sent as `plimsoll-reason`; empty: not sent (an answer from cache is no refusal).
+    pub reason: &'static str,
+}
+
+impl Reply {
+    pub fn new(status: u16, body: Bytes) -> Reply {
+        Reply {
+            status,
+            headers: Vec::new(),
+            body,
+            reason: "",
+        }
+    }
+
+    /// A refusal: `application/problem+json` with the stable code and one sentence that names what and where.
+    pub fn problem(status: u16, reason: &'static str, detail: &str) -> Reply {
+        let mut body = format!(
+            "{{\"type\":\"urn:plimsoll:{reason}\",\"title\":\"{}\",\"status\":{status},\"detail\":\"",
+            reason_phrase(status)
+        );
+        for c in detail.chars() {
+            match c {
+                '"' | '\\' => body.extend(['\\', c]),
+                c if c.is_control() => body.push(' '),
+                c => body.push(c),
+            }
+        }
+        body.push_str("\"}\n");
+        Reply {
+            status,
+            headers: vec![(
+                "Content-Type".into(),
+                Bytes::from_static(b"application/problem+json"),
+            )],
+            body: body.into(),
+            reason,
+        }
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl Into<Bytes>) -> Reply {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// The phrase of a status line; empty for a status that has none here.
+pub fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        200 => "OK",
+        204 => "No Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_backends_of_a_head_answer_alike() {
+        let bytes = b"GET /a/b?x=1 HTTP/1.1\r\nHost: h:80\r\nX-One: 1\r\nCookie: c\r\n\r\n";
+        let mut lines = http1::Lines::default();
+        let http1::Status::Complete(wire) =
+            http1::parse_request(bytes, &http1::Limits::default(), &mut lines).unwrap()
+        else {
+            panic!("the head is whole");
+        };
+        let list = ListHead::new(
+            "GET",
+            "/a/b?x=1",
+            &[("host", "h:80"), ("x-one", "1"), ("cookie", "c")],
+        );
+        for head in [Head::Wire(wire), Head::List(&list)] {
+            assert_eq!(head.method(), Method::Get);
+            assert_eq!(head.path(), b"/a/b");
+            assert_eq!(head.query(), Some(&b"x=1"[..]));
+            assert_eq!(head.host(), Some(&b"h:80"[..]));
+            assert_eq!(head.get("X-ONE"), Some(&b"1"[..]));
+            assert_eq!(head.kind(Kind::Cookie), Some(&b"c"[..]));
+            assert_eq!(head.get("x-two"), None);
+            assert!(!head.has_body());
+        }
+    }
+
+    #[test]
+    fn edits_are_bounded_and_a_problem_is_valid_json() {
+        let mut edits = Edits::default();
+        for _ in 0..100 {
+            edits.append("a", b"b");
+        }
+        assert_eq!(edits.len(), MAX_EDITS);
+        let reply = Reply::problem(502, "upstream-reset", "a \"quoted\"\nthing");
+        let text = std::str::from_utf8(&reply.body).unwrap();
+        assert!(text.contains(r#""detail":"a \"quoted\" thing""#), "{text}");
+    }
+}

@@ -1,0 +1,179 @@
+//! A gate: one filter of the data path. The pure decision lives in its folder's `core`; here is what its
+//! adapter implements, and what it gets when a generation is compiled.
+//!
+//! A gate is made per route and arm by its `make(&Making) -> Option<Arc<dyn Gate>>` (`None`: not wanted here).
+//! What must survive a new generation (counters, budgets, caches) is kept under a name in [`Kept`].
+//! What belongs to one exchange lives in its [`Slot`].
+//!
+//! To test one without sockets: `ListHead`, `Facts::new(…)`, a `Slot::default()`, then `enter` and `leave`.
+
+use crate::exchange::{Exchange, Facts, Outgoing, Reply};
+use crate::upstream::Service;
+use base::{Arm, Nanos, RouteIx};
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+/// What a gate decides.
+pub enum Step {
+    Go,
+    /// The exchange ends here with this reply; in the attempt ring, this attempt does.
+    Answer(Reply),
+    /// The ring waits for the ticket and then calls `resume`.
+    Wait(Ticket),
+}
+
+/// Wakes its exchange. Owned: it borrows nothing from the exchange, and dropping it gives up the wait.
+pub type Ticket = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What a gate needs of a body; the fast path copies bodies unseen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyNeed {
+    #[default]
+    None,
+    /// Sees the payload on its way, changes nothing.
+    Tap,
+    /// Wants the whole body before it decides, at most this many bytes (requests only).
+    Hold(usize),
+    /// Changes the payload (responses only).
+    Transform,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub request_body: BodyNeed,
+    pub response_body: BodyNeed,
+    pub trailers: bool,
+}
+
+/// What a gate remembers of one exchange.
+#[derive(Default)]
+pub enum Slot {
+    #[default]
+    Empty,
+    Number(u64),
+    Pair(u64, u64),
+    Boxed(Box<dyn Any>),
+}
+
+impl Slot {
+    pub fn boxed<T: 'static>(value: T) -> Slot {
+        Slot::Boxed(Box::new(value))
+    }
+    pub fn get<T: 'static>(&mut self) -> Option<&mut T> {
+        match self {
+            Slot::Boxed(b) => b.downcast_mut(),
+            _ => None,
+        }
+    }
+    pub fn take(&mut self) -> Slot {
+        std::mem::take(self)
+    }
+}
+
+/// A filter of either ring. Every method must be cheap and must not block.
+pub trait Gate: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// The request passes inward.
+    fn enter(&self, exchange: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step;
+
+    /// The ticket that `enter` (or `resume`) gave has woken.
+    fn resume(&self, exchange: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        let _ = (exchange, slot, now);
+        Step::Go
+    }
+
+    /// The instance's response head passes outward. Not called for a gate's own reply.
+    fn reply(
+        &self,
+        exchange: &mut Exchange<'_>,
+        slot: &mut Slot,
+        out: &mut Outgoing<'_>,
+        now: Nanos,
+    ) {
+        let _ = (exchange, slot, out, now);
+    }
+
+    /// Payload of the response passes outward (only with `response_body: Tap`).
+    fn tap(&self, slot: &mut Slot, data: &[u8]) {
+        let _ = (slot, data);
+    }
+
+    /// The body has ended, the client has gone or the exchange was dropped. Called exactly once for every gate
+    /// that was entered, in reverse order. `facts.complete` tells whether all of the body passed.
+    fn leave(&self, facts: &mut Facts, slot: &mut Slot, now: Nanos) {
+        let _ = (facts, slot, now);
+    }
+}
+
+/// What a gate can be made of: one route on one arm.
+pub struct Making<'a> {
+    pub route: &'a config::Route,
+    pub ix: RouteIx,
+    pub arm: Arm,
+    /// The route's service with its instances, shared by all routes to it.
+    pub service: &'a Arc<Service>,
+    pub kept: &'a Kept,
+}
+
+/// A gate's constructor, one line per member in the ring's lists.
+pub type Make = fn(&Making<'_>) -> Option<Arc<dyn Gate>>;
+
+/// Shared state that survives a new generation, by name and type. What is shared is shared between threads
+/// (atomics, sharded maps); what is per core (connections, pools) is not kept here.
+#[derive(Default)]
+pub struct Kept {
+    all: Mutex<HashMap<(TypeId, String), Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Kept {
+    /// What is kept under `name`, made now if it is new.
+    pub fn get<T: Send + Sync + 'static>(&self, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut all = self.all.lock().unwrap_or_else(|e| e.into_inner());
+        let entry = all
+            .entry((TypeId::of::<T>(), name.to_owned()))
+            .or_insert_with(|| Arc::new(make()));
+        entry
+            .clone()
+            .downcast()
+            .unwrap_or_else(|_| unreachable!("the key holds the type"))
+    }
+
+    /// Forgets what nobody else holds; called after a new generation has replaced the old one.
+    pub fn sweep(&self) {
+        let mut all = self.all.lock().unwrap_or_else(|e| e.into_inner());
+        all.retain(|_, kept| Arc::strong_count(kept) > 1);
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.lock().unwrap_or_else(|e| e.into_inner()).len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_outlives_a_generation_and_not_its_last_holder() {
+        let kept = Kept::default();
+        let a = kept.get("a", || 1u32);
+        assert_eq!(*kept.get("a", || 2u32), 1);
+        assert_eq!(*kept.get("a", || 3u64), 3, "another type is another thing");
+        kept.sweep();
+        assert_eq!(kept.len(), 1);
+        drop(a);
+        kept.sweep();
+        assert!(kept.is_empty());
+    }
+}
