@@ -8,8 +8,6 @@ pub mod retry;
 pub mod route;
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
-mod testing;
 pub mod upstream;
 
 pub use exchange::{Edits, Exchange, Facts, Head, ListHead, Outgoing, Reply, ResponseHead};

@@ -2,6 +2,8 @@
 
 mod budget;
 mod core;
+mod gate;
 
 pub use self::budget::Budget;
 pub use self::core::{Failure, Go, Request, Why, backoff, decide, retry_after};
+pub use self::gate::Hinge;

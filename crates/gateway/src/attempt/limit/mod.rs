@@ -1,6 +1,8 @@
 //! How much work a service may hold at once: permits, a bounded wait for one, and exact accounting of what is in flight.
 
 pub mod core;
+mod gate;
 mod permit;
 
+pub use self::gate::make;
 pub use self::permit::{Acquire, Counts, Limiter, Permit};

@@ -8,12 +8,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Seq
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
-/// Lives on across reloads; the configured and the learned limit are set on it.
+/// Lives on across reloads; the learned limit is set on it.
 #[derive(Debug, Default)]
 pub struct Limiter {
     in_flight: AtomicU64,
-    /// Permits; 0: none configured.
-    configured: AtomicU64,
     /// Value and confidence as bits; written by one thread, rarely; a torn pair is a decision of one request.
     learned: [AtomicU64; 2],
     /// Length of `queue`, to see from outside the lock that nobody waits.
@@ -27,6 +25,7 @@ pub struct Limiter {
 #[derive(Debug)]
 struct Waiter {
     cost: u64,
+    configured: Option<u32>,
     hand: oneshot::Sender<Permit>,
 }
 
@@ -60,13 +59,6 @@ pub struct Counts {
 }
 
 impl Limiter {
-    /// `None`: no limit is configured.
-    pub fn set_configured(self: &Arc<Self>, permits: Option<u32>) {
-        self.configured
-            .store(permits.map_or(0, |n| n.max(1) as u64), Relaxed);
-        self.pass_on();
-    }
-
     /// Permits, and how sure that is from 0 to 1. Acts from 0.9 on; below, it counts what it would have done.
     pub fn set_learned(self: &Arc<Self>, permits: f64, confidence: f64) {
         self.learned[0].store(permits.to_bits(), Relaxed);
@@ -74,18 +66,16 @@ impl Limiter {
         self.pass_on();
     }
 
-    pub fn limit(&self) -> Limit {
-        let configured = match self.configured.load(Relaxed) {
-            0 => None,
-            n => Some(n as u32),
-        };
+    /// What acts for a request whose generation has this limit configured.
+    pub fn limit(&self, configured: Option<u32>) -> Limit {
         let [value, confidence] = [0, 1].map(|i| f64::from_bits(self.learned[i].load(Relaxed)));
         core::limit(configured, (value > 0.0).then_some((value, confidence)))
     }
 
-    /// `cost` in thousandths of a permit.
-    pub fn acquire(self: &Arc<Self>, cost: u64) -> Acquire {
-        let limit = match self.limit() {
+    /// `cost` in thousandths of a permit. `configured` comes with each request, because the two arms of a canary may
+    /// differ in it.
+    pub fn acquire(self: &Arc<Self>, cost: u64, configured: Option<u32>) -> Acquire {
+        let limit = match self.limit(configured) {
             Limit::None => return Acquire::Now(self.take(cost)),
             Limit::Observe(limit) => {
                 let permit = self.take(cost);
@@ -112,7 +102,11 @@ impl Limiter {
             }
         }
         let (hand, receiver) = oneshot::channel();
-        queue.push_back(Waiter { cost, hand });
+        queue.push_back(Waiter {
+            cost,
+            configured,
+            hand,
+        });
         self.waiting.store(queue.len(), SeqCst);
         drop(queue);
         self.waited.fetch_add(1, Relaxed);
@@ -164,7 +158,7 @@ impl Limiter {
             self.waiting.store(queue.len(), SeqCst);
             let Some(first) = queue.front() else { return };
             let cost = first.cost;
-            let free = match self.limit() {
+            let free = match self.limit(first.configured) {
                 Limit::Enforce(limit) => self.try_take(cost, limit),
                 _ => self.try_take(cost, u64::MAX),
             };
@@ -209,10 +203,8 @@ mod tests {
     use crate::attempt::limit::core::PERMIT;
     use proptest::prelude::*;
 
-    fn limiter(permits: u32) -> Arc<Limiter> {
-        let l = Arc::new(Limiter::default());
-        l.set_configured(Some(permits));
-        l
+    fn limiter() -> Arc<Limiter> {
+        Arc::new(Limiter::default())
     }
 
     proptest! {
@@ -221,11 +213,11 @@ mod tests {
             permits in 1u32..5,
             steps in prop::collection::vec((0u8..4, 1u64..3000, 0usize..50), 1..300),
         ) {
-            let l = limiter(permits);
+            let l = limiter();
             let (mut held, mut waiting) = (Vec::new(), Vec::new());
             for (what, cost, which) in steps {
                 match what {
-                    0 | 1 => match l.acquire(cost) {
+                    0 | 1 => match l.acquire(cost, Some(permits)) {
                         Acquire::Now(p) => held.push(p),
                         Acquire::Later(w) => waiting.push(w),
                         Acquire::Full => {}
@@ -252,11 +244,11 @@ mod tests {
 
     #[test]
     fn who_waits_is_served_in_order_and_those_who_left_are_skipped() {
-        let l = limiter(1);
-        let Acquire::Now(first) = l.acquire(PERMIT) else {
+        let l = limiter();
+        let Acquire::Now(first) = l.acquire(PERMIT, Some(1)) else {
             panic!()
         };
-        let later = || match l.acquire(PERMIT) {
+        let later = || match l.acquire(PERMIT, Some(1)) {
             Acquire::Later(w) => w,
             other => panic!("{other:?}"),
         };
@@ -278,12 +270,13 @@ mod tests {
 
     #[test]
     fn the_queue_is_bounded_and_a_raised_limit_serves_it() {
-        let l = limiter(1);
-        let _held = l.acquire(PERMIT);
-        let mut waiting: Vec<_> = (0..16).map(|_| l.acquire(PERMIT)).collect();
-        assert!(matches!(l.acquire(PERMIT), Acquire::Full));
+        let l = limiter();
+        l.set_learned(1.0, 1.0);
+        let _held = l.acquire(PERMIT, None);
+        let mut waiting: Vec<_> = (0..16).map(|_| l.acquire(PERMIT, None)).collect();
+        assert!(matches!(l.acquire(PERMIT, None), Acquire::Full));
         assert_eq!((l.counts().waiting, l.counts().refused), (16, 1));
-        l.set_configured(None);
+        l.set_learned(0.0, 0.0);
         let served = |a: &mut Acquire| match a {
             Acquire::Later(w) => w.try_recv().is_ok(),
             _ => false,
@@ -295,23 +288,23 @@ mod tests {
     fn a_learned_limit_only_counts_until_it_is_sure() {
         let l = Arc::new(Limiter::default());
         l.set_learned(2.0, 0.5);
-        let held: Vec<_> = (0..5).map(|_| l.acquire(PERMIT)).collect();
+        let held: Vec<_> = (0..5).map(|_| l.acquire(PERMIT, None)).collect();
         assert!(held.iter().all(|a| matches!(a, Acquire::Now(_))));
         assert_eq!((l.counts().would_refuse, l.counts().refused), (3, 0));
         l.set_learned(2.0, 0.95);
-        assert!(matches!(l.acquire(PERMIT), Acquire::Later(_)));
+        assert!(matches!(l.acquire(PERMIT, None), Acquire::Later(_)));
         drop(held);
         assert_eq!(l.counts().in_flight, 0);
     }
 
     #[test]
     fn threads_never_hold_more_than_the_limit() {
-        let (l, now, peak) = (limiter(3), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (l, now, peak) = (limiter(), AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|s| {
             for _ in 0..6 {
                 s.spawn(|| {
                     for _ in 0..500 {
-                        let permit = match l.acquire(PERMIT) {
+                        let permit = match l.acquire(PERMIT, Some(3)) {
                             Acquire::Now(p) => p,
                             Acquire::Later(w) => w.blocking_recv().expect("the limiter lives"),
                             Acquire::Full => continue,

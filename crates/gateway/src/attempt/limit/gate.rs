@@ -1,0 +1,165 @@
+//! The concurrency limit as a gate: a permit per attempt, a bounded wait for one, 503 when there is none in time.
+
+use super::core::PERMIT;
+use super::permit::{Acquire, Limiter, Permit};
+use crate::exchange::{Exchange, Facts, Reply};
+use crate::gate::{Gate, Making, Slot, Step};
+use base::Nanos;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// On every route: without a configured limit it keeps the account that a learned one needs.
+pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
+    Some(Arc::new(LimitGate {
+        service: m.service.name.clone(),
+        configured: m.service.config.limit,
+        wait: m.service.config.pool.wait,
+        limiter: m.kept.get(&m.service.name, Limiter::default),
+    }))
+}
+
+struct LimitGate {
+    service: Arc<str>,
+    configured: Option<u32>,
+    wait: Duration,
+    limiter: Arc<Limiter>,
+}
+
+/// Where the ticket leaves the permit.
+struct Waiting {
+    hand: Rc<RefCell<Option<Permit>>>,
+    since: Nanos,
+}
+
+impl LimitGate {
+    fn refuse(&self) -> Step {
+        let detail = format!(
+            "service {} holds as many requests as its limit allows; try again in a second",
+            self.service
+        );
+        Step::Answer(Reply::problem(503, "limit", &detail).with("Retry-After", "1"))
+    }
+}
+
+impl Gate for LimitGate {
+    fn name(&self) -> &'static str {
+        "limit"
+    }
+
+    fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        let receiver = match self.limiter.acquire(PERMIT, self.configured) {
+            Acquire::Now(permit) => {
+                *slot = Slot::boxed(permit);
+                return Step::Go;
+            }
+            Acquire::Full => return self.refuse(),
+            Acquire::Later(receiver) => receiver,
+        };
+        let left = x.deadline.map_or(self.wait, |d| d.since(now));
+        let wait = self.wait.min(left);
+        let hand = Rc::new(RefCell::new(None));
+        *slot = Slot::boxed(Waiting {
+            hand: hand.clone(),
+            since: now,
+        });
+        Step::Wait(Box::pin(async move {
+            if let Ok(Ok(permit)) = tokio::time::timeout(wait, receiver).await {
+                *hand.borrow_mut() = Some(permit);
+            }
+        }))
+    }
+
+    fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        let mut waited = slot.take();
+        let Some(waiting) = waited.get::<Waiting>() else {
+            return Step::Go;
+        };
+        x.waited_ns += now.since(waiting.since).as_nanos() as u64;
+        match waiting.hand.borrow_mut().take() {
+            Some(permit) => {
+                *slot = Slot::boxed(permit);
+                Step::Go
+            }
+            None => {
+                self.limiter.count_refusal();
+                self.refuse()
+            }
+        }
+    }
+
+    /// Whatever the slot holds gives its permit or its place back.
+    fn leave(&self, _facts: &mut Facts, slot: &mut Slot, _now: Nanos) {
+        drop(slot.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+
+    fn bench() -> Bench {
+        let mut b = Bench::default();
+        b.limit(Some(1));
+        b
+    }
+
+    fn block<T>(future: impl Future<Output = T>) -> T {
+        let rt = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        rt.unwrap().block_on(future)
+    }
+
+    #[test]
+    fn who_waits_gets_the_permit_of_who_leaves() {
+        let b = bench();
+        let gate = make(&b.making()).unwrap();
+        let mut first = b.run(&*gate, "GET", "/", &[]);
+        assert!(matches!(first.step, Step::Go));
+        let mut second = b.run(&*gate, "GET", "/", &[]);
+        let Step::Wait(ticket) = std::mem::replace(&mut second.step, Step::Go) else {
+            panic!("waits")
+        };
+        block(async {
+            gate.leave(&mut first.facts, &mut first.slot, b.now);
+            ticket.await;
+        });
+        assert!(matches!(b.resume(&*gate, &mut second, Nanos(7)), Step::Go));
+        assert_eq!(
+            second.facts.waited_ns, 6,
+            "from the first nanosecond to the seventh"
+        );
+        let counts = || b.kept.get("s", Limiter::default).counts();
+        assert_eq!(counts().in_flight, PERMIT);
+        drop(second);
+        assert_eq!(
+            counts().in_flight,
+            0,
+            "an exchange that is dropped leaks nothing"
+        );
+    }
+
+    #[test]
+    fn a_wait_that_is_over_or_given_up_leaves_nothing_behind() {
+        let mut b = bench();
+        b.wait(Duration::ZERO);
+        let gate = make(&b.making()).unwrap();
+        let held = b.run(&*gate, "GET", "/", &[]);
+        let mut late = b.run(&*gate, "GET", "/", &[]);
+        let Step::Wait(ticket) = std::mem::replace(&mut late.step, Step::Go) else {
+            panic!("waits")
+        };
+        block(ticket);
+        let step = b.resume(&*gate, &mut late, Nanos(7));
+        assert!(matches!(step, Step::Answer(r) if r.status == 503));
+        let gone = b.run(&*gate, "GET", "/", &[]);
+        drop(gone);
+        drop(held);
+        let counts = b.kept.get("s", Limiter::default).counts();
+        assert_eq!((counts.in_flight, counts.refused), (0, 1));
+        assert!(matches!(b.run(&*gate, "GET", "/", &[]).step, Step::Go));
+    }
+}

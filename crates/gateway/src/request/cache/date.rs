@@ -1,0 +1,122 @@
+//! HTTP dates, in the three forms that RFC 9110 5.6.7 asks a recipient to read.
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Seconds since the Unix epoch; `None` when it is no date, or one before the epoch.
+/// `now`, in the same unit, places two-digit years: not more than 50 years in the future.
+pub fn parse(text: &[u8], now: u64) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    if text.len() > 40 {
+        return None;
+    }
+    let words = |t: &str| -> Option<[u32; 3]> {
+        let mut p = t
+            .split(':')
+            .map(|n| (n.len() == 2).then(|| n.parse().ok()).flatten());
+        let time = [p.next()??, p.next()??, p.next()??];
+        p.next().is_none().then_some(time)
+    };
+    let month = |m: &str| MONTHS.iter().position(|x| *x == m).map(|i| i as u32 + 1);
+    let (day, month, year, time) = match text.split_once(", ") {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        Some((_, rest)) if rest.contains(' ') && !rest[..rest.find(' ')?].contains('-') => {
+            let mut w = rest.split(' ');
+            let (d, m, y, t) = (w.next()?, w.next()?, w.next()?, w.next()?);
+            (w.next() == Some("GMT") && y.len() == 4).then_some(())?;
+            (d.parse().ok()?, month(m)?, y.parse().ok()?, words(t)?)
+        }
+        // Sunday, 06-Nov-94 08:49:37 GMT
+        Some((_, rest)) => {
+            let mut w = rest.split(' ');
+            let (date, t) = (w.next()?, w.next()?);
+            (w.next() == Some("GMT")).then_some(())?;
+            let mut d = date.split('-');
+            let (day, m, y) = (d.next()?.parse().ok()?, month(d.next()?)?, d.next()?);
+            (y.len() == 2).then_some(())?;
+            let this_year = 1970 + (now / 31_556_952) as i64;
+            let year = this_year / 100 * 100 + y.parse::<i64>().ok()?;
+            (
+                day,
+                m,
+                if year > this_year + 50 {
+                    year - 100
+                } else {
+                    year
+                },
+                words(t)?,
+            )
+        }
+        // Sun Nov  6 08:49:37 1994
+        None => {
+            let mut w = text.split_ascii_whitespace();
+            w.next()?;
+            let (m, d, t, y) = (w.next()?, w.next()?, w.next()?, w.next()?);
+            (y.len() == 4).then_some(())?;
+            (d.parse().ok()?, month(m)?, y.parse().ok()?, words(t)?)
+        }
+    };
+    let [h, min, s] = time;
+    let day: u32 = day;
+    if !(1..=31).contains(&day) || h > 23 || min > 59 || s > 60 {
+        return None;
+    }
+    let seconds = days(year, month, day) * 86_400 + (h * 3600 + min * 60 + s) as i64;
+    u64::try_from(seconds).ok()
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar, counting years from March so that leap days come last.
+fn days(year: i64, month: u32, day: u32) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let yoe = y.rem_euclid(400);
+    let doy = (153 * ((month as i64 + 9) % 12) + 2) / 5 + day as i64 - 1;
+    era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_forms_are_one_moment() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(
+                parse(text.as_bytes(), 1_700_000_000),
+                Some(784_111_777),
+                "{text}"
+            );
+        }
+        assert_eq!(parse(b"Thu, 01 Jan 1970 00:00:00 GMT", 0), Some(0));
+        assert_eq!(
+            parse(b"Tue, 29 Feb 2028 23:59:59 GMT", 0),
+            Some(1_835_481_599)
+        );
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 32 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:49:37 GMT",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 8:49:37 GMT",
+            "Sun, 06 Nov 1960 08:49:37 GMT",
+            ", ",
+            ", -",
+            "a, é b",
+        ] {
+            assert_eq!(parse(text.as_bytes(), 0), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The hinge as the path uses it: one per route and arm, between the request ring and the attempt ring.
+
+use super::budget::Budget;
+use super::core::{self, Failure, Go};
+use crate::exchange::Exchange;
+use crate::gate::Making;
+use base::Nanos;
+use config::sections::Retry;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The retries of a route. The budget is kept under the route's name.
+#[derive(Debug)]
+pub struct Hinge {
+    policy: Retry,
+    budget: Arc<Budget>,
+}
+
+impl Hinge {
+    pub fn make(m: &Making<'_>) -> Hinge {
+        Hinge {
+            policy: m.route.retry.clone(),
+            budget: m.kept.get(&m.route.name, Budget::default),
+        }
+    }
+
+    /// Call before the first attempt of every exchange: it pays for retries.
+    pub fn first(&self, now: Nanos) {
+        self.budget.earn(now);
+    }
+
+    /// Call after an attempt failed and before anything of it was passed to the client. `replayable`: there was no
+    /// body, or all that was taken of it is still held. `asked`: the response's `Retry-After`.
+    pub fn after(
+        &self,
+        x: &mut Exchange<'_>,
+        failure: Failure,
+        asked: Option<Duration>,
+        replayable: bool,
+        now: Nanos,
+    ) -> Go {
+        let random = x.random();
+        let request = core::Request {
+            method: std::str::from_utf8(x.head.method_name()).unwrap_or(""),
+            idempotency_key: x.head.kind(http1::Kind::IdempotencyKey).is_some(),
+            replayable: replayable && !x.head.is_upgrade(),
+            attempt: x.attempt,
+            deadline: x.deadline,
+        };
+        core::decide(
+            &self.policy,
+            &request,
+            failure,
+            asked,
+            &self.budget,
+            now,
+            random,
+        )
+    }
+
+    /// Requests and retries of the last ten seconds.
+    pub fn counts(&self, now: Nanos) -> (u64, u64) {
+        self.budget.counts(now)
+    }
+}
