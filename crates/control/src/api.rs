@@ -2,7 +2,7 @@
 
 use crate::drivers::Process;
 use crate::generations::{By, Generations};
-use crate::ledger::{Entry, Lane, Ledger, TrialRecord};
+use crate::ledger::{Entry, Lane, Ledger, Note, TrialRecord};
 use crate::loops::{LoopStatus, Loops, Shared, Stage, View, all};
 use crate::ports::{Cancel, Compose, Mind, Publish, Wall, Windows};
 use crate::proposal::Proposal;
@@ -110,15 +110,19 @@ impl Control {
         process.recover().map_err(fail)?;
         let state = ledger.state();
         // What a trial had scaled goes back before its verdict is written: done twice it is the same as once.
+        let mut first = Vec::new();
         for t in state.open_trials() {
-            lane.settle(&t.id, false).map_err(|e| fail(e.into()))?;
+            let undone = lane.settle(&t.id, false).map_err(|e| fail(e.into()))?;
+            let note = |e| Note::new("plimsoll", "restart during a trial", e);
+            first.extend(undone.into_iter().map(note));
         }
+        first.extend(interrupted(&state, now_ms));
         let generations = Arc::new(Generations::start(
             ledger.clone(),
             parts.compose,
             parts.publish,
             parts.document,
-            interrupted(&state, now_ms),
+            first,
             now_ms,
         )?);
         let runner = Arc::new(Runner::new(

@@ -154,6 +154,13 @@ fn a_replica_that_does_not_help_leaves_the_generation_and_then_ends() {
     until(&w, "a verdict", |w| verdict(w, &id).is_some());
     assert_eq!(verdict(&w, &id), Some(Verdict::NoEffect));
     let pid = pids(&w)[0];
+    let lines = w.control.history(100).unwrap();
+    for line in [
+        "shop: 1 instances beyond the file, was 0",
+        "shop: 0 instances beyond the file, was 1",
+    ] {
+        assert!(lines.iter().any(|l| l.text == line), "{line}");
+    }
     until(&w, "one instance", |w| instances(w).len() == 1);
     assert!(runs(pid), "it must drain before it is ended");
     until(&w, "its end", |w| pids(w).is_empty());
@@ -239,7 +246,12 @@ fn one_that_ignores_the_asking_is_killed() {
         })
     });
     assert!(runs(pid));
-    until(&w, "its end", |w| !pids(w).contains(&pid));
+    let lane = &w.control.shared().lane;
+    for mut target in lane.targets().unwrap() {
+        target.extra = 0;
+        lane.set_target(&target).unwrap();
+    }
+    until(&w, "its end", |w| pids(w).is_empty());
     assert!(!runs(pid));
 }
 

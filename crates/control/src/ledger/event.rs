@@ -58,6 +58,12 @@ pub enum Event {
     Rollback {
         overlay: String,
     },
+    /// How many instances beyond the file a service should have. What holds is in the lane; this is for people.
+    Scaled {
+        service: String,
+        from: u32,
+        extra: u32,
+    },
 }
 
 impl Event {
@@ -75,6 +81,7 @@ impl Event {
             Event::TrialStarted { .. } => "trial-started",
             Event::Verdict { .. } => "verdict",
             Event::Rollback { .. } => "rollback",
+            Event::Scaled { .. } => "scaled",
         }
     }
 
@@ -112,6 +119,13 @@ impl Event {
             }
             Event::Verdict { trial, outcome } => format!("trial {trial}: {outcome}"),
             Event::Rollback { overlay } => format!("rolled back {overlay}"),
+            Event::Scaled {
+                service,
+                from,
+                extra,
+            } => {
+                format!("{service}: {extra} instances beyond the file, was {from}")
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The compacted lane: scaling targets and ramp steps, of which only the latest matters.
 //! They change often, so they live as one value per target and not as events.
 
-use super::LedgerError;
+use super::{Event, LedgerError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Kv, Precondition, Put};
@@ -79,19 +79,25 @@ impl Lane {
         self.all("target")
     }
 
-    /// Undoes (or keeps) what a trial set; doing it twice is the same as once.
-    pub fn settle(&self, trial: &str, keep: bool) -> Result<(), LedgerError> {
+    /// Undoes (or keeps) what a trial set; doing it twice is the same as once. Returns what it undid, for the ledger.
+    pub fn settle(&self, trial: &str, keep: bool) -> Result<Vec<Event>, LedgerError> {
+        let mut undone = Vec::new();
         for mut target in self.targets()? {
             if target.trial.as_deref() != Some(trial) {
                 continue;
             }
             target.trial = None;
             if !keep {
+                undone.push(Event::Scaled {
+                    service: target.service.clone(),
+                    from: target.extra,
+                    extra: target.previous,
+                });
                 target.extra = target.previous;
             }
             self.set_target(&target)?;
         }
-        Ok(())
+        Ok(undone)
     }
 
     /// Zero extra removes the target.

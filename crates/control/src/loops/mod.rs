@@ -11,6 +11,7 @@ pub use view::{Stage, View};
 
 use base::Finding;
 use serde::{Deserialize, Serialize};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -132,7 +133,14 @@ fn run(mut l: Loop, signal: &Signal) {
     }
     loop {
         let begun = Instant::now();
-        let (rest, result) = (l.turn)();
+        // A mistake in one turn must not end the loop for good; the next turn starts from what is written down.
+        let (rest, result) = std::panic::catch_unwind(AssertUnwindSafe(|| (l.turn)()))
+            .unwrap_or_else(|_| {
+                let what = format!("the loop `{}` stumbled over a mistake in Plimsoll", l.name);
+                let finding = Finding::error("loop-panicked", what)
+                    .help("please report it, with the log; the loop tries again in a minute");
+                (Duration::from_secs(60), Err(vec![finding]))
+            });
         let mut state = signal.lock();
         state.status = LoopStatus {
             name: l.name.into(),
@@ -180,5 +188,27 @@ mod tests {
         assert!(heard.try_recv().is_err(), "only two turns were asked for");
         let status = &loops.status()[0];
         assert_eq!((status.turns, status.findings.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_mistake_in_one_turn_does_not_end_the_loop() {
+        let (said, heard) = mpsc::channel();
+        let mut turns = 0;
+        let mut loops = Loops::start(vec![Loop {
+            name: "clumsy",
+            idle: false,
+            turn: Box::new(move || {
+                turns += 1;
+                said.send(turns).unwrap();
+                assert!(turns > 1, "the first turn goes wrong on purpose");
+                (Duration::from_secs(3600), Ok(()))
+            }),
+        }])
+        .unwrap();
+        assert_eq!(heard.recv(), Ok(1));
+        loops.wake("clumsy");
+        assert_eq!(heard.recv(), Ok(2));
+        loops.stop();
+        assert_eq!(loops.status()[0].turns, 2);
     }
 }

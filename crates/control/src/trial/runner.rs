@@ -350,15 +350,11 @@ impl Runner {
                 if let Some(overlay) = &active.overlay {
                     self.generations.rollback(overlay, &by)?;
                 }
-                self.lane
-                    .settle(&active.id, false)
-                    .map_err(|e| vec![e.into()])?;
+                self.settle(&active.id, false, &by)?;
             }
             Action::Done(outcome) => {
                 let keep = outcome.verdict.is_kept();
-                self.lane
-                    .settle(&active.id, keep)
-                    .map_err(|e| vec![e.into()])?;
+                self.settle(&active.id, keep, &by)?;
                 let trial = active.id.clone();
                 self.note(&by, ledger::Event::Verdict { trial, outcome })?;
                 return Ok(true);
@@ -386,7 +382,18 @@ impl Runner {
             why: by.why.clone(),
             at_ms: by.now_ms,
         };
-        self.lane.set_target(&target).map_err(fail)
+        self.lane.set_target(&target).map_err(fail)?;
+        let scaled = ledger::Event::Scaled {
+            service: service.into(),
+            from: previous,
+            extra: target.extra,
+        };
+        self.note(by, scaled)
+    }
+
+    fn settle(&self, trial: &str, keep: bool, by: &By) -> Result<(), Vec<Finding>> {
+        let undone = self.lane.settle(trial, keep).map_err(|e| vec![e.into()])?;
+        undone.into_iter().try_for_each(|e| self.note(by, e))
     }
 }
 

@@ -242,18 +242,12 @@ impl Mind for Told {
     fn fit(&self, _: &History) -> Result<Fit, Learning> {
         match &*self.learning.lock().unwrap() {
             Some(l) => Err(l.clone()),
-            None => Ok(Fit {
-                routes: vec![],
-                resources: vec![],
-                demand: vec![],
-                calls: vec![],
-                child_seconds: vec![],
-                span_s: 60.0,
-                unexplained: 0.0,
-                burst_sigma: 0.0,
-                burst_tau_s: 1.0,
-                entry_rates: vec![],
-            }),
+            None => Ok(serde_json::from_value(json!({
+                "routes": [], "resources": [], "demand": [], "calls": [], "child_seconds": [],
+                "growth": [], "span_s": 60.0, "unexplained": 0.0, "burst_sigma": 0.0,
+                "burst_tau_s": 1.0, "entry_rates": [],
+            }))
+            .unwrap()),
         }
     }
     fn diagnose(&self, _: &Fit) -> Value {
@@ -331,11 +325,25 @@ pub fn world(dir: &Path, file: &str, at_s: u64) -> World {
 }
 
 pub fn open(dir: &Path, file: &str, at_s: u64) -> Result<World, Vec<Finding>> {
+    with(dir, file, at_s, Control::open)
+}
+
+/// The same with its loops running.
+pub fn started(dir: &Path, file: &str, at_s: u64) -> Result<World, Vec<Finding>> {
+    with(dir, file, at_s, Control::start)
+}
+
+fn with(
+    dir: &Path,
+    file: &str,
+    at_s: u64,
+    make: impl FnOnce(Parts) -> Result<Control, Vec<Finding>>,
+) -> Result<World, Vec<Finding>> {
     let store = Arc::new(Embedded::open(dir.join("control.db")).unwrap());
     let published = Arc::new(Published::default());
     let time = Arc::new(Time(AtomicU64::new(at_s)));
     let told = Arc::new(Told::default());
-    let control = Control::open(Parts {
+    let control = make(Parts {
         document: file.into(),
         data_dir: dir.to_path_buf(),
         log: store.clone(),
