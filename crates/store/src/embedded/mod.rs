@@ -36,7 +36,7 @@ struct Writer {
     jobs: Mutex<Option<SyncSender<Job>>>,
     thread: Option<JoinHandle<()>>,
     /// Held locked while the store is open, so that no second process writes; freed by the system when we die.
-    _lock: File,
+    lock: File,
 }
 
 impl Embedded {
@@ -72,7 +72,7 @@ impl Embedded {
             writer: Some(Writer {
                 jobs: Mutex::new(Some(jobs)),
                 thread: Some(thread),
-                _lock: lock,
+                lock,
             }),
         })
     }
@@ -131,6 +131,8 @@ impl Drop for Embedded {
                 // A panic of the writer was reported by its own thread.
                 let _ = thread.join();
             }
+            // Closing is not enough: a process being started at this moment holds a copy of the file for an instant.
+            let _ = writer.lock.unlock();
         }
     }
 }
