@@ -1,0 +1,47 @@
+//! The answer to `diagnose`: the diagnosis and the load line, the same in JSON live and offline.
+
+use base::History;
+use model::Fit;
+use model::demand;
+use model::diagnose::{Diagnosis, Options, diagnose, not_yet};
+use model::loadline::{self, LoadLine};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    pub diagnosis: Diagnosis,
+    /// Missing when too little was seen to fit anything.
+    pub line: Option<LoadLine>,
+}
+
+impl Answer {
+    /// The answer with a line that was searched elsewhere, such as in slices.
+    pub fn with(fit: &Fit, line: LoadLine) -> Answer {
+        Answer {
+            diagnosis: diagnose(fit, &Options::default()),
+            line: Some(line),
+        }
+    }
+}
+
+/// The answer for a fit; `provisional`: from the bound alone, at once, else by the simulation within its budget.
+pub fn answer(fit: &Fit, provisional: bool) -> Answer {
+    let options = loadline::Options::default();
+    let line = if provisional {
+        loadline::provisional(fit, &options)
+    } else {
+        loadline::loadline(fit, &options)
+    };
+    Answer::with(fit, line)
+}
+
+/// The answer for a history, and the fit behind it when there is enough for one.
+pub fn of_history(history: &History, learn: &demand::Options) -> (Answer, Option<Fit>) {
+    match demand::fit(history, learn) {
+        Ok(fit) => (answer(&fit, false), Some(fit)),
+        Err(e) => {
+            let diagnosis = not_yet(&e);
+            (Answer { diagnosis, line: None }, None)
+        }
+    }
+}
