@@ -2,7 +2,9 @@
 
 use crate::check::decode;
 use crate::document::{At, Document, Entry, Node, Value};
-use crate::generation::{Canary, Expiry, Generation, Op, Overlay};
+use crate::generation::{Canary, Expiry, Generation, Overlay};
+use crate::secret::mask;
+use crate::sections::Config;
 use base::Finding;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -28,6 +30,10 @@ pub fn compose(
     number: u64,
     now: u64,
 ) -> Result<Composed, Vec<Finding>> {
+    let (file, findings) = decode(&document.root);
+    let Some(file) = file else {
+        return Err(findings);
+    };
     let mut dropped = Vec::new();
     let mut live: Vec<&Overlay> = Vec::new();
     for o in overlays
@@ -39,60 +45,85 @@ pub fn compose(
             Err(f) => dropped.push((o.id.clone(), f)),
         }
     }
-    let mut base = document.root.clone();
-    let mut kept: Vec<&Overlay> = Vec::new();
-    let (mut config, findings) = decode(&base);
-    for o in live.iter().filter(|o| o.share.is_none()) {
-        let tried = with(&base, o);
-        let (c, f) = decode(&tried);
-        if c.is_some() || config.is_none() {
-            (base, config) = (tried, c);
-            kept.push(o);
-        } else {
-            dropped.push((o.id.clone(), refused(o, &f)));
-        }
-    }
-    let Some(config) = config else {
-        return Err(findings);
-    };
+    let generation = generation(document, &file, live, number, &mut dropped);
+    Ok(Composed {
+        generation,
+        dropped,
+        findings,
+    })
+}
+
+/// The generation of overlays that are admitted, with what follows each expiry. An overlay that was refused does not
+/// come to life when another expires: at most as many steps follow as there are overlays.
+fn generation(
+    document: &Document,
+    file: &Config,
+    live: Vec<&Overlay>,
+    number: u64,
+    dropped: &mut Vec<(String, Finding)>,
+) -> Generation {
+    let (canaries, plain): (Vec<&Overlay>, Vec<&Overlay>) =
+        live.into_iter().partition(|o| o.share.is_some());
+    let (tree, config, mut kept) = lay(document, file, plain, dropped);
     let mut canary = None;
-    if let Some(o) = live.iter().find(|o| o.share.is_some()) {
-        match decode(&with(&base, o)) {
+    for o in canaries {
+        match decode(&with(&tree, o)) {
             (Some(c), _) => {
                 kept.push(o);
-                let share = o.share.unwrap_or(0.0).clamp(0.0, 1.0);
                 canary = Some(Canary {
                     overlay: o.id.clone(),
-                    share,
+                    share: o.share.unwrap_or(0.0),
                     config: Arc::new(c),
                 });
             }
             (None, f) => dropped.push((o.id.clone(), refused(o, &f))),
         }
     }
-    let expiry = kept
-        .iter()
-        .filter_map(|o| o.expires_at)
-        .min()
-        .and_then(|at| {
-            let next = compose(document, overlays, number, at).ok()?;
-            Some(Expiry {
-                at,
-                next: Arc::new(next.generation),
-            })
-        });
-    let generation = Generation {
+    let expiry = kept.iter().filter_map(|o| o.expires_at).min().map(|at| {
+        let rest = kept
+            .iter()
+            .copied()
+            .filter(|o| o.expires_at.is_none_or(|e| e > at))
+            .collect();
+        Expiry {
+            at,
+            next: Arc::new(generation(document, file, rest, number, &mut Vec::new())),
+        }
+    });
+    Generation {
         number,
         hash: hash(document, &kept),
         base: Arc::new(config),
         canary,
         expiry,
-    };
-    Ok(Composed {
-        generation,
-        dropped,
-        findings,
-    })
+    }
+}
+
+/// Lays overlays on the file: all at once, or one by one without those that break it.
+fn lay<'o>(
+    document: &Document,
+    file: &Config,
+    overlays: Vec<&'o Overlay>,
+    dropped: &mut Vec<(String, Finding)>,
+) -> (Node, Config, Vec<&'o Overlay>) {
+    let all = overlays
+        .iter()
+        .fold(document.root.clone(), |tree, o| with(&tree, o));
+    if let (Some(config), _) = decode(&all) {
+        return (all, config, overlays);
+    }
+    let (mut tree, mut config, mut kept) = (document.root.clone(), file.clone(), Vec::new());
+    for o in overlays {
+        let tried = with(&tree, o);
+        match decode(&tried) {
+            (Some(c), _) => {
+                (tree, config) = (tried, c);
+                kept.push(o);
+            }
+            (None, f) => dropped.push((o.id.clone(), refused(o, &f))),
+        }
+    }
+    (tree, config, kept)
 }
 
 /// Whether an overlay may join those already in force.
@@ -103,6 +134,12 @@ fn admit(document: &Document, live: &[&Overlay], o: &Overlay) -> Result<(), Find
         return no(
             "overlay-too-many",
             format!("more than {MAX_OVERLAYS} overlays are in force"),
+        );
+    }
+    if let Some(share) = o.share.filter(|s| !(*s > 0.0 && *s <= 1.0)) {
+        return no(
+            "overlay-share",
+            format!("a share of {share} is not above 0 and at most 1"),
         );
     }
     if let Some(other) = live.iter().find(|l| l.share.is_some() && o.share.is_some()) {
@@ -128,13 +165,23 @@ fn admit(document: &Document, live: &[&Overlay], o: &Overlay) -> Result<(), Find
         }
         let now = document.root.find(&op.path).map(Node::to_json);
         if now != op.base.as_ref().map(normal) {
-            return no(
+            let text = |v: Option<&Json>| v.map_or("nothing".to_owned(), |v| mask(&v.to_string()));
+            let finding = Finding::error(
                 "overlay-file-wins",
                 format!(
-                    "`{}` has changed in the file since, so the file's value stands",
+                    "overlay `{}`: `{}` has changed in the file since, so the file's value stands",
+                    o.id,
                     op.path.join(".")
                 ),
-            );
+            )
+            .why(format!(
+                "it was {} when the overlay was made, and is {} now",
+                text(op.base.as_ref()),
+                text(now.as_ref())
+            ))
+            .help("remove the overlay, or make it anew");
+            let spot = document.root.find(&op.path).map(|n| n.at.spot());
+            return Err(Finding { spot, ..finding });
         }
     }
     Ok(())
@@ -154,11 +201,11 @@ fn refused(o: &Overlay, findings: &[Finding]) -> Finding {
 }
 
 /// Scalars as texts, as the document has them.
-fn normal(json: &Json) -> Json {
+pub(crate) fn normal(json: &Json) -> Json {
     Node::from_json(json, &At::overlay("")).to_json()
 }
 
-fn with(root: &Node, overlay: &Overlay) -> Node {
+pub(crate) fn with(root: &Node, overlay: &Overlay) -> Node {
     let mut root = root.clone();
     let at = At::overlay(&overlay.id);
     for op in &overlay.ops {
@@ -167,7 +214,7 @@ fn with(root: &Node, overlay: &Overlay) -> Node {
     root
 }
 
-fn set(node: &mut Node, path: &[String], value: Option<&Json>, at: &At) {
+pub(crate) fn set(node: &mut Node, path: &[String], value: Option<&Json>, at: &At) {
     let [key, rest @ ..] = path else { return };
     if !matches!(node.value, Value::Map { .. }) {
         node.value = Value::Map {
@@ -212,78 +259,4 @@ fn hash(document: &Document, overlays: &[&Overlay]) -> String {
         h.update(serde_json::to_string(o).unwrap_or_default());
     }
     h.finalize().iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// Records what each operation replaces, so that a later edit of the file is noticed.
-pub fn overlay_for(document: &Document, ops: Vec<Op>) -> Vec<Op> {
-    ops.into_iter()
-        .map(|op| Op {
-            base: document.root.find(&op.path).map(Node::to_json),
-            value: op.value.as_ref().map(normal),
-            ..op
-        })
-        .collect()
-}
-
-/// `routes.product.cache={ttl: 10s}`; an empty value removes. Names with dots are quoted: `resources."pool.db".capacity=8`.
-pub fn parse_patch(text: &str) -> Result<Op, Finding> {
-    let bad = |what: &str| {
-        Finding::error("patch", format!("`{text}`: {what}"))
-            .help("write it like `routes.product.cache={ttl: 10s}`")
-    };
-    let (path, value) = text.split_once('=').ok_or_else(|| bad("there is no `=`"))?;
-    let mut keys = vec![String::new()];
-    let mut quoted = false;
-    for c in path.trim().chars() {
-        match c {
-            '"' => quoted = !quoted,
-            '.' if !quoted => keys.push(String::new()),
-            c => {
-                if let Some(k) = keys.last_mut() {
-                    k.push(c);
-                }
-            }
-        }
-    }
-    if quoted || keys.iter().any(String::is_empty) {
-        return Err(bad("the path has an empty or unclosed name"));
-    }
-    let value = match value.trim() {
-        "" => None,
-        v => {
-            let (d, findings) = Document::parse("patch", &format!("value: {v}"));
-            if let Some(f) = findings.into_iter().next() {
-                return Err(bad(&f.what));
-            }
-            d.root.get("value").map(Node::to_json)
-        }
-    };
-    Ok(Op {
-        path: keys,
-        value,
-        base: None,
-    })
-}
-
-/// One line of `plimsoll diff`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Change {
-    pub path: String,
-    pub file: Option<Json>,
-    pub effective: Option<Json>,
-    pub overlay: String,
-}
-
-/// What the overlays change against the file.
-pub fn diff(document: &Document, overlays: &[Overlay]) -> Vec<Change> {
-    overlays
-        .iter()
-        .flat_map(|o| o.ops.iter().map(move |op| (o, op)))
-        .map(|(o, op)| Change {
-            path: op.path.join("."),
-            file: document.root.find(&op.path).map(Node::to_json),
-            effective: op.value.clone(),
-            overlay: o.id.clone(),
-        })
-        .collect()
 }

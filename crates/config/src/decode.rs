@@ -2,9 +2,37 @@
 
 use crate::document::{Node, Value};
 use crate::nearest::nearest;
+use crate::secret::{Secret, has_password};
 use base::{Finding, units};
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
+const PLANNED: &[&str] = &[
+    "balance",
+    "breaker",
+    "bulkhead",
+    "coalesce",
+    "compress",
+    "degrade",
+    "engines",
+    "fault",
+    "flag",
+    "flags",
+    "hedge",
+    "idempotency",
+    "mirror",
+    "offload",
+    "queues",
+    "replica",
+    "session",
+    "shard",
+    "shed",
+    "split",
+    "teams",
+    "tls",
+    "topics",
+];
 
 /// What kind of value a key takes: for the schema, and for the words of an error.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,6 +44,10 @@ pub enum Kind {
         max: u64,
     },
     Number,
+    /// A number, or bytes per second.
+    Capacity,
+    /// Text, or a reference to where it is.
+    Secret,
     Duration,
     Rate,
     Bytes,
@@ -28,6 +60,8 @@ pub enum Kind {
     Section(&'static str),
     /// A map from names to sections.
     MapOf(&'static str),
+    /// A map from names to lists of sections.
+    MapOfLists(&'static str),
     /// A map from names to texts.
     Texts,
     /// Text, or a section.
@@ -39,6 +73,8 @@ pub struct Field<T: 'static> {
     pub key: &'static str,
     pub kind: Kind,
     pub required: bool,
+    /// What holds when the key is left out; empty: nothing, or it is required.
+    pub default: &'static str,
     pub help: &'static str,
     pub example: &'static str,
     pub set: fn(&mut T, &Node, &mut Cx),
@@ -68,7 +104,9 @@ impl Cx {
 
     /// Reads the keys of `node` into `out` by `fields`. `section` is its name in messages.
     pub fn section<T>(&mut self, section: &str, node: &Node, fields: &[Field<T>], out: &mut T) {
-        let Value::Map { entries, .. } = &node.value else {
+        // A key with nothing after it, perhaps because all below it is commented out.
+        let nothing = node.text() == Some("");
+        if !nothing && !matches!(node.value, Value::Map { .. }) {
             let keys: Vec<&str> = fields.iter().map(|f| f.key).take(4).collect();
             self.error(
                 node,
@@ -77,13 +115,27 @@ impl Cx {
             )
             .help = format!("its keys are {} …", keys.join(", "));
             return;
-        };
-        for entry in entries {
+        }
+        for entry in node.entries() {
             if let Some(field) = fields.iter().find(|f| f.key == entry.key) {
                 (field.set)(out, &entry.value, self);
                 continue;
             }
             let known = fields.iter().map(|f| f.key);
+            if PLANNED.contains(&entry.key.as_str()) {
+                let what = format!("`{}` is not built yet", entry.key);
+                self.findings.push(
+                    Finding::error("config-not-built", what)
+                        .at(
+                            entry.key_at.file.to_string(),
+                            entry.key_at.line,
+                            entry.key_at.column,
+                        )
+                        .why("it would have no effect")
+                        .help("remove it"),
+                );
+                continue;
+            }
             let help = match nearest(&entry.key, known.clone()) {
                 Some(k) => format!("did you mean `{k}`?"),
                 None => format!(
@@ -147,6 +199,59 @@ impl Cx {
 
     pub fn duration(&mut self, node: &Node) -> Option<Duration> {
         self.parse(node, "config-unit", units::duration)
+    }
+    /// A duration above 0.
+    pub fn some_time(&mut self, node: &Node) -> Option<Duration> {
+        let d = self.duration(node)?;
+        if d.is_zero() {
+            self.error(node, "config-value", "0 is too short here").help =
+                "give a duration above 0, such as `1s`".into();
+            return None;
+        }
+        Some(d)
+    }
+    /// Bytes from `min` to `max`.
+    pub fn bytes_within(&mut self, node: &Node, min: u64, max: u64) -> Option<u64> {
+        let b = self.bytes(node)?;
+        if !(min..=max).contains(&b) {
+            let what = format!("the size must lie between {min}B and {max}B");
+            self.error(node, "config-value", what);
+            return None;
+        }
+        Some(b)
+    }
+    /// A number, or bytes per second such as `100MiB/s`.
+    pub fn capacity(&mut self, node: &Node) -> Option<f64> {
+        match node.text().and_then(|t| t.trim().strip_suffix("/s")) {
+            Some(bytes) => self
+                .parse(node, "config-unit", |_| units::bytes(bytes))
+                .map(|b| b as f64),
+            None => self.number(node),
+        }
+    }
+    pub fn secret(&mut self, node: &Node) -> Option<Secret> {
+        let reference = |key: &str| node.get(key).and_then(Node::text).filter(|t| !t.is_empty());
+        match (&node.value, reference("env"), reference("file")) {
+            (Value::Scalar(t), ..) if has_password(t) => {
+                let finding =
+                    self.warning(node, "config-secret", "a password is written in the file");
+                finding.why = "whoever can read the file, or its history, has it".into();
+                finding.help = "write `{ env: NAME }` or `{ file: PATH }` instead".into();
+                self.text(node).map(Secret::Text)
+            }
+            (Value::Scalar(_), ..) => self.text(node).map(Secret::Text),
+            (Value::Map { entries, .. }, Some(env), None) if entries.len() == 1 => {
+                Some(Secret::Env(env.into()))
+            }
+            (Value::Map { entries, .. }, None, Some(file)) if entries.len() == 1 => {
+                Some(Secret::File(file.into()))
+            }
+            _ => {
+                self.error(node, "config-secret", "a secret is a text or one reference")
+                    .help = "write `{ env: NAME }` or `{ file: PATH }`".into();
+                None
+            }
+        }
     }
     pub fn rate(&mut self, node: &Node) -> Option<f64> {
         self.parse(node, "config-unit", units::rate)
@@ -242,14 +347,15 @@ impl Cx {
     }
     /// `name: section` pairs; names are checked, at most 1 000.
     pub fn named<'n>(&mut self, section: &str, node: &'n Node) -> Vec<(String, &'n Node)> {
-        let Value::Map { entries, .. } = &node.value else {
+        let entries = node.entries();
+        if node.text() != Some("") && !matches!(node.value, Value::Map { .. }) {
             self.error(
                 node,
                 "config-not-a-section",
                 format!("`{section}` takes names, each with its keys"),
             );
             return Vec::new();
-        };
+        }
         if entries.len() > 1000 {
             self.error(
                 node,

@@ -1,15 +1,18 @@
 //! YAML text as a tree in which every key and value knows its file, line and column.
 
 use base::{Finding, Spot};
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value as Json;
+use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Largest file read, bytes, and deepest nesting.
+mod parse;
+
+/// Largest file read, bytes.
 pub const MAX_BYTES: usize = 4 << 20;
-const MAX_DEPTH: usize = 32;
-const MAX_NODES: usize = 200_000;
+/// Most files read from a folder.
+const MAX_FILES: usize = 256;
 
 /// A place in a source text.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +23,6 @@ pub struct At {
     pub column: u32,
     /// Last line of the value.
     pub end_line: u32,
-    /// Character offsets in the text.
-    pub start: usize,
-    pub end: usize,
 }
 
 impl At {
@@ -32,8 +32,6 @@ impl At {
             line: 0,
             column: 0,
             end_line: 0,
-            start: 0,
-            end: 0,
         }
     }
     pub fn spot(&self) -> Spot {
@@ -151,16 +149,11 @@ pub struct Document {
 }
 
 impl Document {
-    /// Parses one text. Syntax errors are findings; the tree then holds what could be read before them.
+    /// Parses one text. After a syntax error, which is a finding, the tree is empty.
     pub fn parse(file: &str, text: &str) -> (Document, Vec<Finding>) {
         let mut findings = Vec::new();
         let file: Arc<str> = file.into();
-        let root = Builder {
-            file: file.clone(),
-            findings: &mut findings,
-            nodes: 0,
-        }
-        .root(text);
+        let root = parse::parse(file.clone(), text, &mut findings);
         (
             Document {
                 root,
@@ -176,20 +169,10 @@ impl Document {
         let mut whole: Option<Document> = None;
         for file in files(path, &mut findings) {
             let shown = file.display().to_string();
-            let text = match std::fs::read(&file) {
-                Ok(b) if b.len() > MAX_BYTES => {
-                    findings.push(Finding::error(
-                        "config-too-large",
-                        format!("{shown} is larger than 4 MiB"),
-                    ));
-                    continue;
-                }
-                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                Err(e) => {
-                    findings.push(
-                        Finding::error("config-unreadable", format!("{shown}: {e}"))
-                            .help("name a file with --config, or write one with `plimsoll init`"),
-                    );
+            let text = match read(&file) {
+                Ok(text) => text,
+                Err(finding) => {
+                    findings.push(finding);
                     continue;
                 }
             };
@@ -212,6 +195,25 @@ impl Document {
     }
 }
 
+/// Reads at most one byte more than is allowed.
+fn read(file: &Path) -> Result<String, Finding> {
+    let shown = file.display().to_string();
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|f| f.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|e| {
+            Finding::error("config-unreadable", format!("{shown} cannot be read: {e}"))
+                .help("name the file, or write one with `plimsoll init`")
+        })?;
+    String::from_utf8(bytes).map_err(|e| {
+        let good = e.utf8_error().valid_up_to();
+        let line = 1 + e.as_bytes()[..good].iter().filter(|b| **b == b'\n').count();
+        Finding::error("config-encoding", "the file is not UTF-8 text")
+            .at(shown, line as u32, 0)
+            .help("save it as UTF-8")
+    })
+}
+
 fn files(path: &Path, findings: &mut Vec<Finding>) -> Vec<PathBuf> {
     if !path.is_dir() {
         return vec![path.to_owned()];
@@ -221,6 +223,13 @@ fn files(path: &Path, findings: &mut Vec<Finding>) -> Vec<PathBuf> {
         .map(|d| d.flatten().map(|e| e.path()).filter(is_yaml).collect())
         .unwrap_or_default();
     all.sort();
+    if all.len() > MAX_FILES {
+        findings.push(Finding::error(
+            "config-too-large",
+            format!("{} holds more than {MAX_FILES} files", path.display()),
+        ));
+        all.truncate(MAX_FILES);
+    }
     if all.is_empty() {
         findings.push(Finding::error(
             "config-empty",
@@ -241,17 +250,21 @@ fn merge_maps(into: &mut Node, from: Node, depth: usize, findings: &mut Vec<Find
     else {
         return;
     };
+    let known: HashMap<String, usize> = mine
+        .iter()
+        .enumerate()
+        .map(|(i, e)| (e.key.clone(), i))
+        .collect();
     for entry in theirs {
-        match mine.iter_mut().find(|e| e.key == entry.key) {
-            None => mine.push(entry),
-            Some(e)
-                if depth == 0
-                    && !e.value.entries().is_empty()
-                    && !entry.value.entries().is_empty() =>
-            {
-                merge_maps(&mut e.value, entry.value, depth + 1, findings);
-            }
-            Some(e) => findings.push(duplicate(&entry.key, &entry.key_at, &e.key_at)),
+        let Some(&i) = known.get(&entry.key) else {
+            mine.push(entry);
+            continue;
+        };
+        let e = &mut mine[i];
+        if depth == 0 && !e.value.entries().is_empty() && !entry.value.entries().is_empty() {
+            merge_maps(&mut e.value, entry.value, depth + 1, findings);
+        } else {
+            findings.push(duplicate(&entry.key, &entry.key_at, &e.key_at));
         }
     }
 }
@@ -261,225 +274,4 @@ fn duplicate(key: &str, at: &At, first: &At) -> Finding {
         .at(at.file.to_string(), at.line, at.column)
         .why(format!("it is already at {}", first.spot()))
         .help("keep one of them")
-}
-
-struct Builder<'f> {
-    file: Arc<str>,
-    findings: &'f mut Vec<Finding>,
-    nodes: usize,
-}
-
-/// Why reading stops: a syntax error has its own finding already.
-struct Stop;
-
-type Events<'t> = Parser<'t, saphyr_parser::StrInput<'t>>;
-
-impl Builder<'_> {
-    fn root(mut self, text: &str) -> Node {
-        let mut events = Parser::new_from_str(text);
-        let mut root = None;
-        while let Ok(Some((event, span))) = self.next(&mut events) {
-            match event {
-                Event::StreamStart
-                | Event::DocumentStart(_)
-                | Event::DocumentEnd
-                | Event::Nothing => {}
-                Event::StreamEnd => break,
-                _ if root.is_some() => {
-                    self.complain(
-                        "config-two-documents",
-                        &span,
-                        "the file holds more than one YAML document",
-                        "split it into files",
-                    );
-                    break;
-                }
-                event => match self.node(event, span, &mut events, 0) {
-                    Ok(node) => root = Some(node),
-                    Err(Stop) => break,
-                },
-            }
-        }
-        match root {
-            Some(node) if matches!(node.value, Value::Map { .. }) => node,
-            Some(node) if node.text() != Some("") => {
-                let at = node.at;
-                self.findings.push(
-                    Finding::error("config-not-a-map", "the file is not a map of sections")
-                        .at(at.file.to_string(), at.line, at.column)
-                        .help("begin with `listen: 127.0.0.1:8080`"),
-                );
-                Node::empty_map(at)
-            }
-            _ => Node::empty_map(At {
-                file: self.file.clone(),
-                line: 1,
-                column: 1,
-                end_line: 1,
-                start: 0,
-                end: 0,
-            }),
-        }
-    }
-
-    fn next<'t>(&mut self, events: &mut Events<'t>) -> Result<Option<(Event<'t>, Span)>, Stop> {
-        match events.next() {
-            None => Ok(None),
-            Some(Ok(e)) => Ok(Some(e)),
-            Some(Err(e)) => {
-                let m = e.marker();
-                let (line, column) = (m.line() as u32, m.col() as u32 + 1);
-                self.findings.push(
-                    Finding::error("config-syntax", format!("not YAML: {}", e.info()))
-                        .at(self.file.to_string(), line, column)
-                        .help("indent with spaces; quote text that holds `: `, `#`, `{` or `[`, such as \"[::1]:80\""),
-                );
-                Err(Stop)
-            }
-        }
-    }
-
-    fn at(&self, span: &Span) -> At {
-        At {
-            file: self.file.clone(),
-            line: span.start.line() as u32,
-            column: span.start.col() as u32 + 1,
-            end_line: span.end.line() as u32,
-            start: span.start.index(),
-            end: span.end.index(),
-        }
-    }
-
-    fn complain(&mut self, code: &str, span: &Span, what: &str, help: &str) -> Stop {
-        let at = self.at(span);
-        self.findings.push(
-            Finding::error(code, what)
-                .at(at.file.to_string(), at.line, at.column)
-                .help(help),
-        );
-        Stop
-    }
-
-    fn node<'t>(
-        &mut self,
-        event: Event<'t>,
-        span: Span,
-        events: &mut Events<'t>,
-        depth: usize,
-    ) -> Result<Node, Stop> {
-        self.nodes += 1;
-        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            return Err(self.complain(
-                "config-too-deep",
-                &span,
-                "the file is nested too deeply or too large",
-                "flatten it",
-            ));
-        }
-        let mut at = self.at(&span);
-        let value = match event {
-            Event::Scalar(text, style, anchor, _) => {
-                if anchor != 0 {
-                    return Err(self.anchors(&span));
-                }
-                let null = style == ScalarStyle::Plain && (text == "~" || text == "null");
-                Value::Scalar(if null {
-                    String::new()
-                } else {
-                    text.into_owned()
-                })
-            }
-            Event::SequenceStart(anchor, _) => {
-                if anchor != 0 {
-                    return Err(self.anchors(&span));
-                }
-                let mut items = Vec::new();
-                loop {
-                    match self.next(events)? {
-                        Some((Event::SequenceEnd, end)) => {
-                            at.close(&end, items.last().map(|n: &Node| &n.at));
-                            break;
-                        }
-                        Some((event, span)) => {
-                            items.push(self.node(event, span, events, depth + 1)?)
-                        }
-                        None => return Err(Stop),
-                    }
-                }
-                Value::List(items)
-            }
-            Event::MappingStart(anchor, _) => {
-                if anchor != 0 {
-                    return Err(self.anchors(&span));
-                }
-                let flow = span.end.index() > span.start.index();
-                let entries = self.entries(&mut at, events, depth)?;
-                Value::Map { entries, flow }
-            }
-            Event::Alias(_) => return Err(self.anchors(&span)),
-            _ => return Err(Stop),
-        };
-        Ok(Node { at, value })
-    }
-
-    fn entries<'t>(
-        &mut self,
-        at: &mut At,
-        events: &mut Events<'t>,
-        depth: usize,
-    ) -> Result<Vec<Entry>, Stop> {
-        let mut entries: Vec<Entry> = Vec::new();
-        loop {
-            match self.next(events)? {
-                Some((Event::MappingEnd, end)) => {
-                    at.close(&end, entries.last().map(|e| &e.value.at));
-                    return Ok(entries);
-                }
-                Some((event, span)) => {
-                    let key = self.node(event, span, events, depth + 1)?;
-                    let Some((event, span)) = self.next(events)? else {
-                        return Err(Stop);
-                    };
-                    let value = self.node(event, span, events, depth + 1)?;
-                    let Value::Scalar(text) = key.value else {
-                        return Err(self.complain(
-                            "config-key",
-                            &span,
-                            "a key must be a single word",
-                            "quote it",
-                        ));
-                    };
-                    match entries.iter().find(|e| e.key == text) {
-                        Some(first) => self.findings.push(duplicate(&text, &key.at, &first.key_at)),
-                        None => entries.push(Entry {
-                            key: text,
-                            key_at: key.at,
-                            value,
-                        }),
-                    }
-                }
-                None => return Err(Stop),
-            }
-        }
-    }
-
-    fn anchors(&mut self, span: &Span) -> Stop {
-        self.complain(
-            "config-anchor",
-            span,
-            "anchors and aliases (`&`, `*`) are not read",
-            "write the value out where it is used",
-        )
-    }
-}
-
-impl At {
-    /// The end of a collection: its closing bracket, or the end of its last member in block style.
-    fn close(&mut self, end: &Span, last: Option<&At>) {
-        if end.end.index() > end.start.index() {
-            (self.end_line, self.end) = (end.end.line() as u32, end.end.index());
-        } else if let Some(last) = last {
-            (self.end_line, self.end) = (last.end_line, last.end);
-        }
-    }
 }

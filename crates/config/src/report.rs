@@ -1,7 +1,9 @@
 //! Findings for people: each with its line of the source and a caret.
 
 use crate::document::Document;
+use crate::secret::mask;
 use base::{Finding, Severity};
+use std::collections::HashMap;
 use std::fmt::Write;
 
 /// All findings as text; with terminal colours when `colour`.
@@ -13,6 +15,11 @@ pub fn render(findings: &[Finding], document: &Document, colour: bool) -> String
             text.to_owned()
         }
     };
+    let lines: HashMap<&str, Vec<&str>> = document
+        .sources
+        .iter()
+        .map(|(name, text)| (&**name, text.lines().collect()))
+        .collect();
     let mut out = String::new();
     for f in findings {
         let (word, tint) = match f.severity {
@@ -29,11 +36,12 @@ pub fn render(findings: &[Finding], document: &Document, colour: bool) -> String
         );
         if let Some(spot) = &f.spot {
             let _ = writeln!(out, "  --> {spot}");
-            let source = document.sources.iter().find(|s| *s.0 == *spot.file);
-            let line =
-                source.and_then(|(_, text)| text.lines().nth(spot.line.checked_sub(1)? as usize));
+            let line = spot
+                .line
+                .checked_sub(1)
+                .and_then(|n| lines.get(spot.file.as_str())?.get(n as usize));
             if let Some(line) = line {
-                let shown: String = line
+                let shown: String = mask(line)
                     .chars()
                     .take(160)
                     .map(|c| if c == '\t' { ' ' } else { c })

@@ -15,6 +15,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.services(config);
     whole.routes(config);
     whole.resources(config);
+    whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));
     config.routes.sort_by(by_priority);
 }
@@ -57,7 +58,7 @@ impl Whole<'_> {
     }
 
     fn addresses(&mut self, c: &Config) {
-        if c.listen == c.console && c.listen.port() != 0 {
+        if same(c.listen, c.console) {
             self.add(
                 &["console"],
                 Finding::error(
@@ -72,7 +73,7 @@ impl Whole<'_> {
         for s in &c.services {
             let path = ["services", s.name.as_str(), "instances"];
             for &a in &s.instances {
-                if a == c.listen || a == c.console {
+                if same(a, c.listen) || same(a, c.console) {
                     self.add(
                         &path,
                         Finding::error(
@@ -129,6 +130,18 @@ impl Whole<'_> {
                     "service or resource",
                     d,
                     &all,
+                );
+            }
+            if let Some(start) = &s.start
+                && (start.max_instances as usize) < s.instances.len()
+            {
+                let what = format!(
+                    "`max_instances` is below the {} instances listed",
+                    s.instances.len()
+                );
+                self.add(
+                    &[path[0], path[1], "start"],
+                    Finding::error("config-start", what),
                 );
             }
             if let Some(start) = &s.start
@@ -208,34 +221,37 @@ impl Whole<'_> {
                     .why("only answers to GET and HEAD may be used again"),
                 );
             }
-            if let Some(slo) = &r.slo {
-                if slo.latency.is_zero()
-                    && self
-                        .root
-                        .find(&[
-                            "routes".into(),
-                            r.name.clone(),
-                            "slo".into(),
-                            "latency".into(),
-                        ])
-                        .is_some()
-                {
-                    self.add(
-                        &[path[0], path[1], "slo", "latency"],
-                        Finding::error("config-value", "a latency of 0 can never be met"),
-                    );
-                }
-                if !(0.5..1.0).contains(&slo.target) {
-                    self.add(
-                        &[path[0], path[1], "slo", "target"],
-                        Finding::error(
-                            "config-value",
-                            "a target lies between 50% and 100%, both left out",
-                        )
-                        .why("100% leaves no error budget: the first failure breaks it")
-                        .help("99.9% is common"),
-                    );
-                }
+            if let Some(slo) = &r.slo
+                && !(0.5..1.0).contains(&slo.target)
+            {
+                self.add(
+                    &[path[0], path[1], "slo", "target"],
+                    Finding::error(
+                        "config-value",
+                        "a target lies between 50% and 100%, both left out",
+                    )
+                    .why("100% leaves no error budget: the first failure breaks it")
+                    .help("99.9% is common"),
+                );
+            }
+        }
+    }
+
+    fn loads(&mut self, c: &Config) {
+        for l in &c.loads {
+            let path = ["loads", l.name.as_str()];
+            if l.requests.is_empty() {
+                let what = format!("the mix `{}` has no request", l.name);
+                self.add(
+                    &path,
+                    Finding::error("config-no-request", what).help("write `[{ request: GET / }]`"),
+                );
+            } else if l.requests.iter().all(|r| r.weight == 0.0) {
+                let what = format!("every request of the mix `{}` has weight 0", l.name);
+                self.add(
+                    &path,
+                    Finding::error("config-value", what).why("none of them would ever be sent"),
+                );
             }
         }
     }
@@ -261,6 +277,14 @@ impl Whole<'_> {
     }
 }
 
+/// Whether both cannot be listened on at once: the same port, and one address or every address.
+fn same(a: SocketAddr, b: SocketAddr) -> bool {
+    let local = |ip: std::net::IpAddr| ip.is_loopback() || ip.is_unspecified();
+    let every =
+        a.ip().is_unspecified() && local(b.ip()) || b.ip().is_unspecified() && local(a.ip());
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || every)
+}
+
 /// Equal for two routes that match exactly the same requests: names in braces do not matter.
 fn same_requests(r: &Route) -> String {
     let segments: Vec<&str> = r
@@ -268,6 +292,7 @@ fn same_requests(r: &Route) -> String {
         .path
         .segments
         .iter()
+        .filter(|s| !matches!(s, Segment::Literal(l) if l.is_empty()))
         .map(|s| match s {
             Segment::Literal(l) => l.as_str(),
             Segment::One(_) => "{}",

@@ -39,7 +39,10 @@ fn section_schema<T>(fields: &[Field<T>]) -> Json {
         .iter()
         .map(|f| {
             let mut s = kind_schema(&f.kind);
-            s["description"] = json!(f.help);
+            s["description"] = json!(format!("{}. Example: `{}`", f.help, f.example));
+            if !f.default.is_empty() {
+                s["default"] = json!(f.default);
+            }
             (f.key.to_owned(), s)
         })
         .collect();
@@ -58,6 +61,14 @@ fn kind_schema(kind: &Kind) -> Json {
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Whole { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Number => json!({ "type": "number", "minimum": 0 }),
+        Kind::Capacity => {
+            json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, unit(r"^[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$", "100MiB/s")] })
+        }
+        Kind::Secret => json!({ "anyOf": [
+            { "type": "string" },
+            reference_to("env", "SHOP_DB_URL"),
+            reference_to("file", "/run/secrets/shop-db"),
+        ] }),
         Kind::Duration => unit(r"^(0|none|[0-9.]+\s*(us|ms|s|m|min|h|d))$", "250ms"),
         Kind::Rate => unit(r"^[0-9.]+\s*/(s|m|min|h)$", "200/s"),
         Kind::Bytes => unit(r"^(0|[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB))$", "64MiB"),
@@ -70,11 +81,24 @@ fn kind_schema(kind: &Kind) -> Json {
         Kind::MapOf(name) => {
             json!({ "type": "object", "additionalProperties": { "$ref": format!("#/$defs/{name}") } })
         }
+        Kind::MapOfLists(name) => {
+            let items = json!({ "type": "array", "items": { "$ref": format!("#/$defs/{name}") } });
+            json!({ "type": "object", "additionalProperties": items })
+        }
         Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::TextOr(name) => {
             json!({ "anyOf": [{ "type": "string" }, { "$ref": format!("#/$defs/{name}") }] })
         }
     }
+}
+
+fn reference_to(key: &str, example: &str) -> Json {
+    json!({
+        "type": "object",
+        "properties": { key: { "type": "string", "examples": [example] } },
+        "required": [key],
+        "additionalProperties": false,
+    })
 }
 
 /// Every section with its keys, as Markdown.
@@ -100,15 +124,97 @@ pub fn reference() -> String {
 
 fn page<T>(out: &mut String, title: &str, fields: &[Field<T>]) {
     out.push_str(&format!(
-        "\n## {title}\n\n| key | example | meaning |\n|---|---|---|\n"
+        "\n## {title}\n\n| key | example | default | meaning |\n|---|---|---|---|\n"
     ));
     for f in fields {
         let must = if f.required { " (required)" } else { "" };
+        let default = match f.default {
+            "" => String::new(),
+            d => format!("`{d}`"),
+        };
+        let example = f.example.replace('|', "\\|");
         out.push_str(&format!(
-            "| `{}`{must} | `{}` | {} |\n",
-            f.key,
-            f.example.replace('|', "\\|"),
-            f.help
+            "| `{}`{must} | `{example}` | {default} | {} |\n",
+            f.key, f.help
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Document;
+
+    /// Every example can be read, and every default is what an absent key means.
+    fn honest<T: PartialEq + std::fmt::Debug>(fields: &[Field<T>], empty: impl Fn() -> T) {
+        for f in fields {
+            for (text, is_default) in [(f.example, false), (f.default, true)] {
+                if text.is_empty() {
+                    continue;
+                }
+                let quoted = if text.starts_with(['{', '[', '\'']) {
+                    text.to_owned()
+                } else {
+                    format!("{text:?}")
+                };
+                let (d, findings) = Document::parse("x", &format!("{}: {quoted}", f.key));
+                assert_eq!(findings, [], "{}: {text}", f.key);
+                let (mut out, mut cx) = (empty(), Cx::default());
+                (f.set)(&mut out, d.root.get(f.key).unwrap(), &mut cx);
+                let errors: Vec<_> = cx
+                    .findings
+                    .iter()
+                    .filter(|f| f.severity == base::Severity::Error)
+                    .collect();
+                assert!(errors.is_empty(), "{}: {text}: {errors:?}", f.key);
+                if is_default {
+                    assert_eq!(out, empty(), "{}: {text}", f.key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn examples_can_be_read_and_defaults_are_true() {
+        let minute = std::time::Duration::from_secs(60);
+        honest(TOP, Config::empty);
+        honest(LIMITS, Limits::default);
+        honest(SERVICE, || Service::named("s"));
+        honest(HEALTH, Health::default);
+        honest(POOL, Pool::default);
+        honest(START, || Start {
+            command: Vec::new(),
+            max_instances: 4,
+        });
+        honest(ROUTE, || Route::named("r"));
+        honest(MATCH, Match::default);
+        honest(SLO, || Slo {
+            latency: minute,
+            target: 0.99,
+            window: minute * 1440 * 28,
+        });
+        honest(CACHE, || Cache {
+            ttl: None,
+            stale_while_revalidate: None,
+            size: 64 << 20,
+            max_body: 1 << 20,
+        });
+        honest(RATE, || Rate {
+            per_second: 1.0,
+            burst: 1,
+            key: RateKey::Client,
+            observe: false,
+        });
+        honest(DEADLINE, Deadline::default);
+        honest(RETRY, Retry::default);
+        honest(RESOURCE, || Resource::named("r"));
+        honest(REQUEST, || LoadRequest {
+            method: "GET".into(),
+            path: "/".into(),
+            weight: 1.0,
+            headers: Vec::new(),
+            body: None,
+            zipf: false,
+        });
     }
 }

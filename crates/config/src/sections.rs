@@ -266,6 +266,8 @@ pub struct Resource {
     pub within: Option<String>,
     pub price_per_hour: Option<f64>,
     pub shared: bool,
+    /// Where this database is; not looked up yet.
+    pub postgres: Option<crate::Secret>,
 }
 
 /// What `plimsoll load` sends.
@@ -330,6 +332,7 @@ impl Resource {
             within: None,
             price_per_hour: None,
             shared: false,
+            postgres: None,
         }
     }
 }

@@ -75,31 +75,45 @@ impl fmt::Display for Match {
     }
 }
 
-/// Most specific first: exact host, wildcard host, none; then literal segments before named ones before the rest,
-/// longer before shorter; then with a method; then with more headers; then by name.
+/// Most specific first: with a method before without (HEAD before GET, which takes HEAD too), the longer literal
+/// prefix, segment by segment a literal before a name before the end before the rest, more headers, an exact host
+/// before a wildcard before none; then by name.
 pub fn by_priority(a: &Route, b: &Route) -> Ordering {
-    let rank = |r: &Route| {
-        let m = &r.matcher;
-        let host = match &m.host {
-            Some(h) if !h.starts_with("*.") => (0, Reverse(h.len())),
-            Some(h) => (1, Reverse(h.len())),
-            None => (2, Reverse(0)),
-        };
-        let shape: Vec<u8> = m
-            .path
-            .segments
-            .iter()
-            .map(|s| match s {
-                Segment::Literal(_) => 0,
-                Segment::One(_) => 1,
-                Segment::Rest(_) => 3,
-            })
-            // An exact end is more specific than any "rest", less than a further literal.
-            .chain([2])
-            .collect();
-        (host, shape, m.method.is_none(), Reverse(m.headers.len()))
-    };
     rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
+}
+
+fn rank(r: &Route) -> impl Ord + use<> {
+    let m = &r.matcher;
+    let method = match m.method.as_deref() {
+        Some("HEAD") => 0u8,
+        Some(_) => 1,
+        None => 2,
+    };
+    let shape: Vec<u8> = m
+        .path
+        .segments
+        .iter()
+        .filter(|s| !matches!(s, Segment::Literal(l) if l.is_empty()))
+        .map(|s| match s {
+            Segment::Literal(_) => 0,
+            Segment::One(_) => 1,
+            Segment::Rest(_) => 3,
+        })
+        .chain([2]) // the end: before the rest
+        .collect();
+    let literal = shape.iter().take_while(|k| **k == 0).count();
+    let host = match m.host.as_deref() {
+        None => (2u8, Reverse(0)),
+        Some(h) if h.starts_with('*') => (1, Reverse(h.len())),
+        Some(h) => (0, Reverse(h.len())),
+    };
+    (
+        method,
+        Reverse(literal),
+        shape,
+        Reverse(m.headers.len()),
+        host,
+    )
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ fn routes_come_out_most_specific_first() {
     );
     let c = check_text("p.yaml", &text).config.unwrap();
     let order: Vec<_> = c.routes.iter().map(|r| r.name.as_str()).collect();
-    assert_eq!(order, ["host", "get", "lit", "one", "rest"]);
+    assert_eq!(order, ["get", "lit", "one", "host", "rest"]);
 }
 
 #[test]

@@ -195,14 +195,21 @@ fn adopting_can_remove_and_refuses_what_it_cannot_edit() {
             .is_none(),
         "{text}"
     );
-    let flow = "listen: 127.0.0.1:8080\nservices: { app: { instances: [127.0.0.1:3000] } }\n";
-    let f = edit::adopt(
-        "p.yaml",
-        flow,
-        &overlay("o", &["services.app.limit=3"], &document(flow)),
-    )
-    .unwrap_err();
-    assert!(f.help.contains("services.app.limit: 3"), "{f}");
+    let flow = "listen: 127.0.0.1:8080\nservices: {\n  app: { instances: [127.0.0.1:3000] } }\n";
+    let o = overlay(
+        "o",
+        &["services.web={instances: [127.0.0.1:2]}"],
+        &document(flow),
+    );
+    let f = edit::adopt("p.yaml", flow, &o).unwrap_err();
+    assert!(
+        f.help
+            .contains("services.web: { instances: [127.0.0.1:2] }"),
+        "{f}"
+    );
+    let o = overlay("o", &["services.app.limit=3"], &document(flow));
+    let text = edit::adopt("p.yaml", flow, &o);
+    assert!(text.is_err(), "{text:?}");
 }
 
 #[test]
@@ -212,4 +219,69 @@ fn patches_as_people_type_them() {
     for bad in ["routes.a", "=1", "a..b=1", "a.\"b=1"] {
         assert!(parse_patch(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn expiries_follow_one_another_and_the_refused_stay_refused() {
+    let d = document(FILE);
+    let many: Vec<Overlay> = (0..70u64)
+        .map(|i| Overlay {
+            expires_at: Some(100 + i),
+            ..overlay(
+                &format!("o{i}"),
+                &[&format!("resources.r{i}.capacity={}", i + 1)],
+                &d,
+            )
+        })
+        .collect();
+    let composed = compose(&d, &many, 1, 0).unwrap();
+    assert_eq!(composed.dropped.len(), 6);
+    let mut hashes = vec![composed.generation.hash.clone()];
+    let mut at = &composed.generation;
+    while let Some(e) = &at.expiry {
+        assert_eq!(e.next.base.resources.len() + 1, at.base.resources.len());
+        at = &e.next;
+        hashes.push(at.hash.clone());
+    }
+    assert_eq!(hashes.len(), 65);
+    assert_eq!(at.base.resources, []);
+    assert_eq!(at.hash, compose(&d, &[], 1, 0).unwrap().generation.hash);
+    hashes.sort();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 65);
+    // Its path is free once the first expires, but it was refused: nobody expects it to act later.
+    let again = Overlay {
+        expires_at: None,
+        ..overlay("again", &["resources.r0.capacity=9"], &d)
+    };
+    let two = compose(&d, &[many[0].clone(), again], 1, 0).unwrap();
+    assert_eq!(two.dropped[0].1.code, "overlay-conflict");
+    assert_eq!(two.generation.expiry.unwrap().next.base.resources, []);
+}
+
+#[test]
+fn a_canary_expires_to_the_base_and_its_share_must_make_sense() {
+    let d = document(FILE);
+    let mut o = overlay("c", &["services.app.limit=1"], &d);
+    (o.share, o.expires_at) = (Some(0.1), Some(60));
+    let g = compose(&d, &[o.clone()], 1, 0).unwrap().generation;
+    assert_eq!(g.canary.as_ref().map(|c| c.share), Some(0.1));
+    assert!(g.expiry.unwrap().next.canary.is_none());
+    for share in [0.0, -1.0, 1.5, f64::NAN] {
+        o.share = Some(share);
+        let dropped = compose(&d, &[o.clone()], 1, 0).unwrap().dropped;
+        assert_eq!(dropped[0].1.code, "overlay-share", "{share}");
+    }
+}
+
+#[test]
+fn the_reason_of_a_drop_says_what_was_and_what_is() {
+    let o = overlay("o", &["services.app.limit=8"], &document(FILE));
+    let edited = document(&FILE.replace("[127.0.0.1:3000]", "[127.0.0.1:3000]\n    limit: 5"));
+    let f = &compose(&edited, &[o], 1, 0).unwrap().dropped[0].1;
+    assert_eq!(f.spot.as_ref().unwrap().to_string(), "p.yaml:5:12");
+    assert!(
+        f.why.contains("was nothing") && f.why.contains("is \"5\" now"),
+        "{f}"
+    );
 }

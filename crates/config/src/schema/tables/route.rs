@@ -1,0 +1,366 @@
+//! The keys of a route.
+
+use super::*;
+use base::units;
+
+pub const ROUTE: &[Field<Route>] = &[
+    key!(required "match", Kind::TextOr("match"), "GET /products/{id}", "which requests", |r, n, cx| match &n.value {
+        Value::Scalar(_) => put!(r.matcher, shorthand(n, cx)),
+        _ => cx.section("match", n, MATCH, &mut r.matcher),
+    }),
+    key!(required "to", Kind::Text, "shop", "the service that answers", |r, n, cx| put!(r.to, cx.text(n))),
+    key!(
+        "slo",
+        Kind::Section("slo"),
+        "{ latency: 250ms, target: 99.9% }",
+        "what good means",
+        |r, n, cx| {
+            let mut slo = Slo {
+                latency: Default::default(),
+                target: 0.99,
+                window: std::time::Duration::from_secs(28 * 86_400),
+            };
+            cx.section("slo", n, SLO, &mut slo);
+            r.slo = Some(slo);
+        }
+    ),
+    key!(
+        "cache",
+        Kind::Section("cache"),
+        "{ ttl: 10s }",
+        "answer repeated reads from memory",
+        |r, n, cx| {
+            let mut cache = Cache {
+                ttl: None,
+                stale_while_revalidate: None,
+                size: 64 << 20,
+                max_body: 1 << 20,
+            };
+            cx.section("cache", n, CACHE, &mut cache);
+            if cache.max_body > cache.size {
+                cx.error(
+                    n,
+                    "config-value",
+                    "`max_body` is larger than the whole cache",
+                )
+                .help = "make `size` at least as large as `max_body`".into();
+            }
+            r.cache = Some(cache);
+        }
+    ),
+    key!(
+        "rate",
+        Kind::Section("rate"),
+        "{ limit: 200/s, key: client }",
+        "refuse above a rate",
+        |r, n, cx| {
+            let mut rate = Rate {
+                per_second: 0.0,
+                burst: 0,
+                key: RateKey::Client,
+                observe: false,
+            };
+            cx.section("rate", n, RATE, &mut rate);
+            if rate.burst == 0 {
+                rate.burst = rate.per_second.ceil().max(1.0) as u32;
+            }
+            r.rate = Some(rate);
+        }
+    ),
+    key!(
+        "deadline",
+        Kind::Section("deadline"),
+        "{ first_byte: 60s }",
+        "how long an answer may take",
+        |r, n, cx| cx.section("deadline", n, DEADLINE, &mut r.deadline)
+    ),
+    key!(
+        "retry",
+        Kind::Section("retry"),
+        "{ attempts: 2 }",
+        "of safe and idempotent requests",
+        |r, n, cx| cx.section("retry", n, RETRY, &mut r.retry)
+    ),
+    key!(
+        "criticality" = "normal",
+        Kind::OneOf(&["critical", "normal", "sheddable"]),
+        "critical",
+        "who is refused last",
+        |r, n, cx| put!(
+            r.criticality,
+            cx.one_of(
+                n,
+                &[
+                    ("critical", Criticality::Critical),
+                    ("normal", Criticality::Normal),
+                    ("sheddable", Criticality::Sheddable)
+                ]
+            )
+        )
+    ),
+    key!(
+        "consistency",
+        Kind::Text,
+        "bounded 10s",
+        "not built yet",
+        |_, n, cx| not_yet(n, cx, "`consistency`")
+    ),
+];
+
+pub const MATCH: &[Field<Match>] = &[
+    key!(
+        "method",
+        Kind::Text,
+        "GET",
+        "any when left out",
+        |m, n, cx| m.method = method(n, cx)
+    ),
+    key!(
+        "host",
+        Kind::Text,
+        "shop.example.com",
+        "exact, or `*.example.com`",
+        |m, n, cx| m.host = host(n, cx)
+    ),
+    key!(
+        "path",
+        Kind::Text,
+        "/products/{id}",
+        "template; `{rest...}` takes all that follows",
+        |m, n, cx| put!(m.path, path(n, cx))
+    ),
+    key!(
+        "headers",
+        Kind::Texts,
+        "{ x-beta: \"1\" }",
+        "names and exact values; empty: present",
+        |m, n, cx| {
+            m.headers = cx
+                .texts(n)
+                .into_iter()
+                .map(|(k, v)| (k.to_lowercase(), v))
+                .collect();
+            if let Some((bad, _)) = m.headers.iter().find(|(k, _)| !header_name(k)) {
+                let what = format!("`{bad}` is not the name of a header");
+                cx.error(n, "config-match", what);
+            }
+        }
+    ),
+];
+
+pub const SLO: &[Field<Slo>] = &[
+    key!(required "latency", Kind::Duration, "250ms", "a good answer is complete within this", |s, n, cx| put!(s.latency, cx.some_time(n))),
+    key!(
+        "target" = "99%",
+        Kind::Share,
+        "99.9%",
+        "share of good answers",
+        |s, n, cx| put!(s.target, cx.share(n))
+    ),
+    key!(
+        "window" = "28d",
+        Kind::Duration,
+        "28d",
+        "over which the share is counted",
+        |s, n, cx| put!(s.window, cx.some_time(n))
+    ),
+];
+
+pub const CACHE: &[Field<Cache>] = &[
+    key!(
+        "ttl",
+        Kind::Duration,
+        "10s",
+        "lifetime when the answer says nothing of it",
+        |c, n, cx| c.ttl = cx.duration(n)
+    ),
+    key!(
+        "stale_while_revalidate",
+        Kind::Duration,
+        "30s",
+        "answer with the old one while a new one is fetched",
+        |c, n, cx| c.stale_while_revalidate = cx.duration(n)
+    ),
+    key!(
+        "size" = "64MiB",
+        Kind::Bytes,
+        "64MiB",
+        "memory of this route's cache",
+        |c, n, cx| put!(c.size, cx.bytes_within(n, 1, 1 << 40))
+    ),
+    key!(
+        "max_body" = "1MiB",
+        Kind::Bytes,
+        "1MiB",
+        "largest body kept",
+        |c, n, cx| put!(c.max_body, cx.bytes_within(n, 1, 1 << 40))
+    ),
+];
+
+pub const RATE: &[Field<Rate>] = &[
+    key!(required "limit", Kind::Rate, "200/s", "requests", |r, n, cx| {
+        put!(r.per_second, cx.rate(n));
+        if r.per_second <= 0.0 && matches!(units::rate(n.text().unwrap_or("")), Ok(0.0)) {
+            cx.error(n, "config-value", "a rate of 0 refuses every request").help =
+                "leave the section out, or give a rate".into();
+        }
+    }),
+    key!(
+        "burst",
+        Kind::Whole {
+            min: 1,
+            max: 10_000_000
+        },
+        "50",
+        "above the rate at once; one second's worth when left out",
+        |r, n, cx| put!(r.burst, cx.whole(n, 1, 10_000_000).map(|v| v as u32))
+    ),
+    key!(
+        "key" = "client",
+        Kind::Text,
+        "client",
+        "`client` (address), `all`, or `header:NAME`",
+        |r, n, cx| put!(r.key, rate_key(n, cx))
+    ),
+    key!(
+        "observe" = "false",
+        Kind::Flag,
+        "true",
+        "count, refuse nothing",
+        |r, n, cx| put!(r.observe, cx.flag(n))
+    ),
+];
+
+pub const DEADLINE: &[Field<Deadline>] = &[key!(
+    "first_byte" = "60s",
+    Kind::Duration,
+    "60s",
+    "until the answer begins; `none` for none",
+    |d, n, cx| {
+        if n.text() == Some("none") {
+            d.first_byte = None;
+        } else if let Some(v) = cx.some_time(n) {
+            d.first_byte = Some(v);
+        }
+    }
+)];
+
+pub const RETRY: &[Field<Retry>] = &[
+    key!(
+        "attempts" = "2",
+        Kind::Whole { min: 1, max: 10 },
+        "2",
+        "tries in all; 1 means no retry",
+        |r, n, cx| put!(r.attempts, cx.whole(n, 1, 10).map(|v| v as u8))
+    ),
+    key!(
+        "budget" = "20%",
+        Kind::Share,
+        "20%",
+        "retries as a share of requests, over 10 s",
+        |r, n, cx| put!(r.budget, cx.share(n))
+    ),
+    key!(
+        "floor" = "1/s",
+        Kind::Rate,
+        "1/s",
+        "also allowed, so that a quiet route can retry",
+        |r, n, cx| put!(r.floor_per_s, cx.rate(n))
+    ),
+    key!(
+        "backoff" = "25ms",
+        Kind::Duration,
+        "25ms",
+        "before the first retry; doubles",
+        |r, n, cx| put!(r.backoff, cx.duration(n))
+    ),
+];
+
+fn shorthand(n: &Node, cx: &mut Cx) -> Option<Match> {
+    let text = cx.text(n)?;
+    let (m, p) = match text.split_once(' ') {
+        Some((m, p)) => (Some(m), p.trim()),
+        None => (None, text.as_str()),
+    };
+    let method = match m {
+        Some(m) => Some(check_method(m, n, cx)?),
+        None => None,
+    };
+    match PathTemplate::parse(p) {
+        Ok(path) => Some(Match {
+            method,
+            path,
+            ..Match::default()
+        }),
+        Err(e) => {
+            cx.error(n, "config-match", e).help = "write it like `GET /products/{id}`".into();
+            None
+        }
+    }
+}
+
+fn method(n: &Node, cx: &mut Cx) -> Option<String> {
+    let m = cx.text(n)?;
+    check_method(&m, n, cx)
+}
+
+fn check_method(m: &str, n: &Node, cx: &mut Cx) -> Option<String> {
+    if m == "*" || m.eq_ignore_ascii_case("any") {
+        cx.error(n, "config-match", format!("`{m}` is not a method"))
+            .help = "leave the method out to match any".into();
+        return None;
+    }
+    if m.is_empty() || !m.bytes().all(|b| b.is_ascii_uppercase()) {
+        cx.error(n, "config-match", format!("`{m}` is not a method"))
+            .help = format!("methods are written in capitals: `{}`", m.to_uppercase());
+        return None;
+    }
+    Some(m.to_owned())
+}
+
+fn host(n: &Node, cx: &mut Cx) -> Option<String> {
+    let text = cx.text(n)?.to_lowercase();
+    let name = text.strip_prefix("*.").unwrap_or(&text);
+    let good =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'[' | b']' | b':');
+    let port = !name.starts_with('[') && name.contains(':');
+    if name.is_empty() || port || !name.bytes().all(good) {
+        cx.error(n, "config-match", format!("`{text}` is not a host"))
+            .help = "write `shop.example.com` or `*.example.com`, without a port".into();
+        return None;
+    }
+    Some(text)
+}
+
+/// Whether `name` can name a header.
+fn header_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn path(n: &Node, cx: &mut Cx) -> Option<PathTemplate> {
+    let text = cx.text(n)?;
+    PathTemplate::parse(&text)
+        .map_err(|e| {
+            cx.error(n, "config-match", e);
+        })
+        .ok()
+}
+
+fn rate_key(n: &Node, cx: &mut Cx) -> Option<RateKey> {
+    let text = cx.text(n)?;
+    match text.as_str() {
+        "all" => Some(RateKey::All),
+        "client" => Some(RateKey::Client),
+        t if t.strip_prefix("header:").is_some_and(header_name) => t
+            .strip_prefix("header:")
+            .map(|h| RateKey::Header(h.to_lowercase())),
+        t => {
+            cx.error(n, "config-value", format!("`{t}` is not a key"))
+                .help = "write `client`, `all` or `header:NAME`".into();
+            None
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The keys of a service.
+
+use super::*;
+
+pub const SERVICE: &[Field<Service>] = &[
+    key!(required "instances", Kind::ListOf(&Kind::Address), "[127.0.0.1:7001]", "where it listens", |s, n, cx| s.instances =
+        cx.list(n, Cx::address)),
+    key!(
+        "owner",
+        Kind::Text,
+        "checkout",
+        "the team that owns it",
+        |s, n, cx| s.owner = cx.text(n)
+    ),
+    key!(
+        "runbook",
+        Kind::Text,
+        "runbooks/shop.md",
+        "what to do when it breaks",
+        |s, n, cx| s.runbook = cx.text(n)
+    ),
+    key!(
+        "price",
+        Kind::Price,
+        "$0.05/h",
+        "of one instance",
+        |s, n, cx| s.price_per_hour = cx.price(n)
+    ),
+    key!(
+        "depends_on",
+        Kind::ListOf(&Kind::Text),
+        "[shop-db]",
+        "services and resources that it calls",
+        |s, n, cx| s.depends_on = cx.list(n, Cx::text)
+    ),
+    key!(
+        "health",
+        Kind::Section("health"),
+        "{ path: /health }",
+        "active checks and ejection",
+        |s, n, cx| cx.section("health", n, HEALTH, &mut s.health)
+    ),
+    key!(
+        "pool",
+        Kind::Section("pool"),
+        "{ size: 32 }",
+        "connections to each instance",
+        |s, n, cx| cx.section("pool", n, POOL, &mut s.pool)
+    ),
+    key!(
+        "start",
+        Kind::Section("start"),
+        "{ command: [./app, --port, \"{port}\"] }",
+        "how to start one more instance here",
+        |s, n, cx| {
+            let mut start = Start {
+                command: Vec::new(),
+                max_instances: 4,
+            };
+            cx.section("start", n, START, &mut start);
+            s.start = Some(start);
+        }
+    ),
+    key!(
+        "limit",
+        Kind::Whole {
+            min: 1,
+            max: 1_000_000
+        },
+        "64",
+        "requests in flight; learned when left out",
+        |s, n, cx| s.limit = cx.whole(n, 1, 1_000_000).map(|v| v as u32)
+    ),
+];
+
+pub const HEALTH: &[Field<Health>] = &[
+    key!(
+        "path",
+        Kind::Text,
+        "/health",
+        "asked with GET; a TCP connect when left out",
+        |h, n, cx| h.path = cx.text(n)
+    ),
+    key!(
+        "interval" = "2s",
+        Kind::Duration,
+        "2s",
+        "between checks",
+        |h, n, cx| put!(h.interval, cx.some_time(n))
+    ),
+    key!(
+        "timeout" = "1s",
+        Kind::Duration,
+        "1s",
+        "of one check",
+        |h, n, cx| put!(h.timeout, cx.some_time(n))
+    ),
+    key!(
+        "rise" = "2",
+        Kind::Whole { min: 1, max: 100 },
+        "2",
+        "good checks until it counts as up",
+        |h, n, cx| put!(h.rise, cx.whole(n, 1, 100).map(|v| v as u32))
+    ),
+    key!(
+        "fall" = "3",
+        Kind::Whole { min: 1, max: 100 },
+        "3",
+        "bad checks until it counts as down",
+        |h, n, cx| put!(h.fall, cx.whole(n, 1, 100).map(|v| v as u32))
+    ),
+    key!(
+        "eject_after" = "5",
+        Kind::Whole {
+            min: 1,
+            max: 10_000
+        },
+        "5",
+        "failures in a row that eject an instance",
+        |h, n, cx| put!(h.eject_after, cx.whole(n, 1, 10_000).map(|v| v as u32))
+    ),
+    key!(
+        "eject_for" = "10s",
+        Kind::Duration,
+        "10s",
+        "first ejection; grows when it fails again",
+        |h, n, cx| put!(h.eject_for, cx.some_time(n))
+    ),
+];
+
+pub const POOL: &[Field<Pool>] = &[
+    key!(
+        "size",
+        Kind::Whole {
+            min: 1,
+            max: 100_000
+        },
+        "32",
+        "connections per instance; not limited when left out",
+        |p, n, cx| p.size = cx.whole(n, 1, 100_000).map(|v| v as u32)
+    ),
+    key!(
+        "wait" = "1s",
+        Kind::Duration,
+        "1s",
+        "longest wait for a connection",
+        |p, n, cx| put!(p.wait, cx.duration(n))
+    ),
+    key!(
+        "connect_timeout" = "1s",
+        Kind::Duration,
+        "1s",
+        "to open one",
+        |p, n, cx| put!(p.connect_timeout, cx.some_time(n))
+    ),
+    key!(
+        "idle" = "60s",
+        Kind::Duration,
+        "60s",
+        "an idle connection is closed after this",
+        |p, n, cx| put!(p.idle, cx.duration(n))
+    ),
+];
+
+pub const START: &[Field<Start>] = &[
+    key!(required "command", Kind::ListOf(&Kind::Text), "[./app, --port, \"{port}\"]", "program and arguments; `{port}` is replaced", |s, n, cx| s
+        .command = cx.list(n, Cx::text)),
+    key!(
+        "max_instances" = "4",
+        Kind::Whole { min: 1, max: 64 },
+        "4",
+        "never more than this",
+        |s, n, cx| put!(s.max_instances, cx.whole(n, 1, 64).map(|v| v as u32))
+    ),
+];

@@ -1,0 +1,149 @@
+//! The keys of the top level and of `limits`.
+
+use super::*;
+
+pub const TOP: &[Field<Config>] = &[
+    key!(required "listen", Kind::Address, "0.0.0.0:8080", "where requests come in", |c, n, cx| put!(c.listen, cx.address(n))),
+    key!(
+        "console" = "127.0.0.1:9400",
+        Kind::Address,
+        "127.0.0.1:9400",
+        "console, API and metrics",
+        |c, n, cx| put!(c.console, cx.address(n))
+    ),
+    key!(
+        "data_dir" = "./plimsoll-data",
+        Kind::Text,
+        "./plimsoll-data",
+        "where the ledger lives",
+        |c, n, cx| put!(c.data_dir, cx.text(n).map(Into::into))
+    ),
+    key!(
+        "threads",
+        Kind::Whole { min: 1, max: 1024 },
+        "4",
+        "traffic threads; one per core when left out",
+        |c, n, cx| c.threads = cx.whole(n, 1, 1024).map(|v| v as usize)
+    ),
+    key!(
+        "limits",
+        Kind::Section("limits"),
+        "{ head: 32KiB }",
+        "bounds of the data path",
+        |c, n, cx| cx.section("limits", n, LIMITS, &mut c.limits)
+    ),
+    key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
+        for (name, n) in cx.named("services", n) {
+            let mut s = Service::named(&name);
+            cx.section(&format!("services.{name}"), n, SERVICE, &mut s);
+            c.services.push(s);
+        }
+    }),
+    key!(
+        "routes",
+        Kind::MapOf("route"),
+        "{ home: { match: GET /, to: app } }",
+        "classes of requests; with one service it may be left out",
+        |c, n, cx| {
+            for (name, n) in cx.named("routes", n) {
+                let mut r = Route::named(&name);
+                cx.section(&format!("routes.{name}"), n, ROUTE, &mut r);
+                c.routes.push(r);
+            }
+        }
+    ),
+    key!(
+        "resources",
+        Kind::MapOf("resource"),
+        "{ pool.app.db: { capacity: 8 } }",
+        "what can run out and no probe sees",
+        |c, n, cx| {
+            for (name, n) in cx.named("resources", n) {
+                let mut r = Resource::named(&name);
+                cx.section(&format!("resources.{name}"), n, RESOURCE, &mut r);
+                c.resources.push(r);
+            }
+        }
+    ),
+    key!(
+        "loads",
+        Kind::MapOfLists("request"),
+        "{ shop: [{ request: GET / }] }",
+        "request mixes for `plimsoll load`",
+        |c, n, cx| {
+            for (name, n) in cx.named("loads", n) {
+                let requests = cx.list(n, |cx, n| {
+                    let mut r = LoadRequest {
+                        method: "GET".into(),
+                        path: "/".into(),
+                        weight: 1.0,
+                        headers: Vec::new(),
+                        body: None,
+                        zipf: false,
+                    };
+                    cx.section("loads", n, REQUEST, &mut r);
+                    Some(r)
+                });
+                c.loads.push(LoadMix { name, requests });
+            }
+        }
+    ),
+];
+
+pub const LIMITS: &[Field<Limits>] = &[
+    key!(
+        "head" = "32KiB",
+        Kind::Bytes,
+        "32KiB",
+        "request line and headers, at most 1MiB",
+        |l, n, cx| put!(
+            l.head,
+            cx.bytes_within(n, 1 << 10, 1 << 20).map(|b| b as usize)
+        )
+    ),
+    key!(
+        "headers" = "100",
+        Kind::Whole { min: 8, max: 100 },
+        "100",
+        "header lines",
+        |l, n, cx| put!(l.headers, cx.whole(n, 8, 100).map(|v| v as usize))
+    ),
+    key!(
+        "connections" = "20000",
+        Kind::Whole {
+            min: 1,
+            max: 1_000_000
+        },
+        "20000",
+        "client connections open at once",
+        |l, n, cx| put!(l.connections, cx.whole(n, 1, 1_000_000).map(|v| v as usize))
+    ),
+    key!(
+        "body" = "1GiB",
+        Kind::Bytes,
+        "1GiB",
+        "largest request body",
+        |l, n, cx| put!(l.body, cx.bytes(n))
+    ),
+    key!(
+        "idle" = "75s",
+        Kind::Duration,
+        "75s",
+        "an idle client connection is closed after this",
+        |l, n, cx| put!(l.idle, cx.some_time(n))
+    ),
+    key!(
+        "head_timeout" = "15s",
+        Kind::Duration,
+        "15s",
+        "time to receive a whole head",
+        |l, n, cx| put!(l.head_timeout, cx.some_time(n))
+    ),
+    key!(
+        "drain" = "30s",
+        Kind::Duration,
+        "30s",
+        "time for requests in flight at shutdown",
+        |l, n, cx| put!(l.drain, cx.duration(n))
+    ),
+];
