@@ -1,8 +1,14 @@
 //! The demand model: what each route costs on each resource, and what follows from it.
 //! Pure: no clock, no I/O, no async. The same history and seed give the same answer.
 
+pub mod advice;
+pub mod cost;
 pub mod fit;
+pub mod forecast;
 pub mod loadline;
+pub mod moves;
 pub mod twin;
+pub mod verify;
+pub mod whatif;
 
 pub use fit::Fit;

@@ -20,15 +20,26 @@ fn one_server_breaks_where_its_formula_says() {
         let want = 0.6 / mean;
         // A shared processor's tail is heavier than first come first served: only the lock has this formula.
         if name.starts_with("lock") {
-            assert!((l.line / want - 1.0).abs() < 0.04, "{} against {want}", l.line);
+            assert!(
+                (l.line / want - 1.0).abs() < 0.04,
+                "{} against {want}",
+                l.line
+            );
         } else {
-            assert!(l.line < want && l.line > 0.6 * want, "{} against {want}", l.line);
+            assert!(
+                l.line < want && l.line > 0.6 * want,
+                "{} against {want}",
+                l.line
+            );
         }
         assert!(!l.provisional && l.safe < l.line && l.high > l.line);
         assert!((l.saturation - 1.0 / mean).abs() < 1e-6 / mean);
         assert_eq!(l.limit.as_ref().unwrap().resource, name);
         assert!(l.routes[0].breaks_first);
-        println!("{name}: line {:.1}, safe {:.1}, {} events", l.line, l.safe, l.events);
+        println!(
+            "{name}: line {:.1}, safe {:.1}, {} events",
+            l.line, l.safe, l.events
+        );
     }
 }
 
@@ -64,7 +75,11 @@ fn a_stricter_route_holds_the_line_for_all() {
     g.routes[0].objective.latency_s = 0.1;
     let l = line(&g);
     let want = 100.0 * (1.0 - 100f64.ln() / 10.0);
-    assert!((l.line / want - 1.0).abs() < 0.05, "{} against {want}", l.line);
+    assert!(
+        (l.line / want - 1.0).abs() < 0.05,
+        "{} against {want}",
+        l.line
+    );
     assert!(l.routes[0].breaks_first && !l.routes[1].breaks_first);
     assert!((l.routes[0].line - l.line / 2.0).abs() < 1e-9);
 }
@@ -84,7 +99,13 @@ fn the_bound_answers_at_once_and_the_search_can_be_cut() {
     }
     assert!(slices > 10);
     assert_eq!(search.line(), whole, "however it is cut");
-    let cut = loadline(&f, &Options { budget: 100_000, ..Options::default() });
+    let cut = loadline(
+        &f,
+        &Options {
+            budget: 100_000,
+            ..Options::default()
+        },
+    );
     assert!(cut.provisional && cut.line <= 100.0);
 }
 
@@ -101,7 +122,11 @@ fn the_twin_is_doubted_when_it_does_not_reproduce_what_was_seen() {
     assert!(good.trusted, "{:?}", good.reasons);
     f.routes[0].p99_top *= 1.6;
     let bad = line(&f);
-    assert!(!bad.trusted && bad.reasons[0].contains("was seen"), "{:?}", bad.reasons);
+    assert!(
+        !bad.trusted && bad.reasons[0].contains("was seen"),
+        "{:?}",
+        bad.reasons
+    );
     f.routes[0].p99_top /= 1.6;
     f.unexplained = 0.4;
     let unseen = line(&f);

@@ -12,7 +12,13 @@ const CAPACITY_SD: f64 = 0.03;
 pub fn loads(fit: &Fit, shares: &[f64]) -> Vec<f64> {
     let visits = System::visits(fit, shares);
     (0..fit.resources.len())
-        .map(|k| visits.iter().zip(&fit.demand).map(|(v, d)| v * d[k].mean).sum())
+        .map(|k| {
+            visits
+                .iter()
+                .zip(&fit.demand)
+                .map(|(v, d)| v * d[k].mean)
+                .sum()
+        })
         .collect()
 }
 
@@ -47,7 +53,11 @@ pub fn saturation(system: &System) -> Vec<f64> {
 
 /// The resource that saturates first.
 pub fn lowest(saturation: &[f64]) -> Option<(usize, f64)> {
-    let finite = saturation.iter().copied().enumerate().filter(|(_, x)| x.is_finite());
+    let finite = saturation
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, x)| x.is_finite());
     finite.min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
@@ -56,9 +66,15 @@ pub fn lowest(saturation: &[f64]) -> Option<(usize, f64)> {
 pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize)> {
     let fit = system.at(rate);
     let visits = System::visits(&fit, &system.shares());
-    let used: Vec<usize> = (0..fit.resources.len()).filter(|&k| system.queues[k]).collect();
+    let used: Vec<usize> = (0..fit.resources.len())
+        .filter(|&k| system.queues[k])
+        .collect();
     let luck = |draw: usize, what: u64, r: usize, k: usize| {
-        normal(mix(seed ^ mix((draw as u64) << 40 ^ what << 32 ^ (r as u64) << 16 ^ k as u64)))
+        normal(mix(seed
+            ^ mix((draw as u64) << 40
+                ^ what << 32
+                ^ (r as u64) << 16
+                ^ k as u64)))
     };
     (0..n)
         .filter_map(|i| {
@@ -75,7 +91,11 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
                     })
                     .sum();
                 let exact = r.info.discipline != base::Discipline::Ps && r.capacity_known;
-                let sd = if exact { r.capacity_sd } else { r.capacity_sd.max(CAPACITY_SD * r.capacity) };
+                let sd = if exact {
+                    r.capacity_sd
+                } else {
+                    r.capacity_sd.max(CAPACITY_SD * r.capacity)
+                };
                 let capacity = (r.capacity + sd * luck(i, 1, 0, k)).max(0.1 * r.capacity);
                 let background = (r.background + r.background_sd * luck(i, 2, 0, k)).max(0.0);
                 if load > 1e-12 {
@@ -84,7 +104,10 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
                     f64::INFINITY
                 }
             };
-            let all = used.iter().map(|&k| (x(k), k)).filter(|(x, _)| x.is_finite());
+            let all = used
+                .iter()
+                .map(|&k| (x(k), k))
+                .filter(|(x, _)| x.is_finite());
             all.min_by(|a, b| a.0.total_cmp(&b.0))
         })
         .collect()

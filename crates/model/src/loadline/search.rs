@@ -60,7 +60,11 @@ impl Search {
             allowed: allowed.collect(),
             options: options.clone(),
             rates: fit.entry_rates.clone(),
-            stage: if current > 0.0 { Stage::Halve(0) } else { Stage::Done },
+            stage: if current > 0.0 {
+                Stage::Halve(0)
+            } else {
+                Stage::Done
+            },
             low: 0.0,
             high,
             seed: 0,
@@ -106,7 +110,11 @@ impl Search {
     fn plan(&self, rate: f64, seeds: u32) -> Run {
         let fit = &self.system.fit;
         let bad = self.allowed.iter().copied().fold(0.05, f64::min);
-        let bursts = if fit.burst_sigma > 0.02 { 40.0 * fit.burst_tau_s * rate } else { 0.0 };
+        let bursts = if fit.burst_sigma > 0.02 {
+            40.0 * fit.burst_tau_s * rate
+        } else {
+            0.0
+        };
         let requests = (150.0 / bad).max(bursts).clamp(6_000.0, 50_000.0);
         let halving = matches!(self.stage, Stage::Halve(_));
         let shares = self.system.shares();
@@ -116,14 +124,22 @@ impl Search {
             self.allowed[r] * planned * 1.03 + 4.0 - so_far as f64
         };
         // What was seen while learning was seen at the load of that second: no bursts on top.
-        let sigma = if self.stage == Stage::Check { 0.0 } else { fit.burst_sigma };
+        let sigma = if self.stage == Stage::Check {
+            0.0
+        } else {
+            fit.burst_sigma
+        };
         Run {
             rate,
             requests: requests as u32,
             seed: self.options.seed.wrapping_mul(1_000_003) ^ (self.seed as u64 + 11),
             sigma,
             tau_s: fit.burst_tau_s,
-            stop_at_bad: if halving { (0..shares.len()).map(stop).collect() } else { Vec::new() },
+            stop_at_bad: if halving {
+                (0..shares.len()).map(stop).collect()
+            } else {
+                Vec::new()
+            },
         }
     }
 
@@ -132,7 +148,10 @@ impl Search {
         if self.sum.is_empty() {
             self.sum = twin.seen().to_vec();
         } else {
-            self.sum.iter_mut().zip(twin.seen()).for_each(|(a, b)| a.add(b));
+            self.sum
+                .iter_mut()
+                .zip(twin.seen())
+                .for_each(|(a, b)| a.add(b));
         }
         self.seed += 1;
         let broken = progress == Progress::Broken;
@@ -157,7 +176,11 @@ impl Search {
             }
             Stage::Now => {
                 self.now = if broken { Vec::new() } else { seen };
-                if self.options.check { Stage::Check } else { Stage::Done }
+                if self.options.check {
+                    Stage::Check
+                } else {
+                    Stage::Done
+                }
             }
             _ => {
                 self.top = if broken { Vec::new() } else { seen };
@@ -176,12 +199,21 @@ impl Search {
         (broken || excess(worst) > 1.0).then_some(worst)
     }
 
+    /// Events spent so far.
+    pub fn line_events(&self) -> u64 {
+        self.events
+    }
+
     /// The answer so far.
     pub fn line(&self) -> LoadLine {
         let s = &self.system;
         let current = s.current_rate();
         let started = self.stage != Stage::Halve(0) || self.low > 0.0;
-        let line = if started { (self.low + self.high) / 2.0 } else { self.high };
+        let line = if started {
+            (self.low + self.high) / 2.0
+        } else {
+            self.high
+        };
         let line = if self.low == 0.0 && self.stage != Stage::Halve(0) && self.at_line.is_empty() {
             0.0
         } else {
@@ -195,7 +227,8 @@ impl Search {
             resource: s.fit.resources[k].info.name.clone(),
             class: s.fit.resources[k].info.class,
             saturation: self.saturation[k],
-            confidence: drawn.iter().filter(|d| d.1 == k).count() as f64 / drawn.len().max(1) as f64,
+            confidence: drawn.iter().filter(|d| d.1 == k).count() as f64
+                / drawn.len().max(1) as f64,
         };
         let mut rest = self.saturation.clone();
         if let Some((k, _)) = first {
@@ -203,7 +236,11 @@ impl Search {
         }
         let mut reasons = trust::reasons(&s.fit, &self.top);
         let suspicious = !reasons.is_empty();
-        let unseen = if s.fit.unexplained > UNSEEN { s.fit.unexplained.min(0.9) } else { 0.0 };
+        let unseen = if s.fit.unexplained > UNSEEN {
+            s.fit.unexplained.min(0.9)
+        } else {
+            0.0
+        };
         if unseen > 0.0 {
             reasons.push(format!(
                 "{:.0} % of the time in flight is explained by no resource: something unseen may hold the line lower",
@@ -211,19 +248,29 @@ impl Search {
             ));
         }
         if first.is_none() {
-            reasons.push("nothing that can run out is known: the line is only as far as was looked".into());
+            reasons.push(
+                "nothing that can run out is known: the line is only as far as was looked".into(),
+            );
         }
         if started && line == 0.0 {
             reasons.push("an objective is missed even without load".into());
         }
-        for r in s.fit.routes.iter().filter(|r| error_share(r) > 1.0 - r.objective.target) {
+        for r in s
+            .fit
+            .routes
+            .iter()
+            .filter(|r| error_share(r) > 1.0 - r.objective.target)
+        {
             reasons.push(format!(
                 "{}: {:.1} % errors break its objective at any rate; the line counts latency only",
                 r.info.name,
                 error_share(r) * 100.0
             ));
         }
-        let (safe, high) = (line * ratio(0.1).min(1.0) * (1.0 - unseen), line * ratio(0.9).max(1.0));
+        let (safe, high) = (
+            line * ratio(0.1).min(1.0) * (1.0 - unseen),
+            line * ratio(0.9).max(1.0),
+        );
         LoadLine {
             provisional: self.stage != Stage::Done,
             line,
@@ -238,7 +285,11 @@ impl Search {
             p99_now: overall(&self.now),
             trusted: !suspicious && unseen == 0.0 && first.is_some() && line > 0.0,
             reasons,
-            assumed_objectives: s.fit.routes.iter().any(|r| r.objective.assumed && r.entry_rate > 0.0),
+            assumed_objectives: s
+                .fit
+                .routes
+                .iter()
+                .any(|r| r.objective.assumed && r.entry_rate > 0.0),
             bursty: s.fit.burst_sigma > 0.02,
             events: self.events,
         }
@@ -274,9 +325,5 @@ fn overall(seen: &[Seen]) -> Option<f64> {
 
 /// Share of a route's requests that end with an error.
 fn error_share(r: &crate::fit::RouteFit) -> f64 {
-    if r.errors > 1.0 {
-        r.errors / r.count.max(1.0)
-    } else {
-        r.errors.max(0.0)
-    }
+    (r.errors / r.count.max(1.0)).clamp(0.0, 1.0)
 }

@@ -91,6 +91,7 @@ impl System {
         let mut fit = fit.clone();
         let low = low_load_ratio(&fit.entry_rates);
         fit.entry_rates = Vec::new();
+        (fit.burst_sigma, fit.burst_tau_s) = bursts(fit.burst_sigma, fit.burst_tau_s);
         let (n, m) = (fit.routes.len(), fit.resources.len());
         let queues: Vec<bool> = fit.resources.iter().map(can_run_out).collect();
         let mut s = System {
@@ -308,6 +309,18 @@ pub fn can_run_out(r: &crate::fit::ResourceFit) -> bool {
         && sized
         && !guessed
         && !(r.grade == Grade::Prior && r.info.discipline == Discipline::Ps)
+}
+
+/// The part of the log-OU wander that happens within `WINDOW_S`, over which objectives are judged; what is slower
+/// changes the load, it is no burst. Variance of a mean over T: `2 (tau/T)^2 (T/tau - 1 + exp(-T/tau))`.
+fn bursts(sigma: f64, tau_s: f64) -> (f64, f64) {
+    const WINDOW_S: f64 = 60.0;
+    if sigma <= 0.0 || tau_s <= 0.0 || sigma.is_nan() || tau_s.is_nan() {
+        return (0.0, 1.0);
+    }
+    let x = WINDOW_S / tau_s;
+    let slow = 2.0 / (x * x) * (x - 1.0 + (-x).exp());
+    (sigma * (1.0 - slow).max(0.0).sqrt(), tau_s.min(15.0))
 }
 
 /// Mean of the lowest quarter of 5 s rates over the mean of all; 1 when too short to tell.

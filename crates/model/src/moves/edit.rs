@@ -1,0 +1,100 @@
+//! What a move does to the system, in a few primitive edits, so that every effect can be told and compared.
+
+use crate::twin::System;
+use crate::twin::system::{CacheOn, answer_share, ghost_ratio};
+use base::Discipline;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edit {
+    /// What one request of a route uses of a resource; holds around it shrink with it.
+    Demand {
+        route: usize,
+        resource: usize,
+        factor: f64,
+    },
+    /// All work of a route: its demands and its calls.
+    Work { route: usize, factor: f64 },
+    /// Capacity and background of a resource.
+    Capacity { resource: usize, factor: f64 },
+    /// Child requests of a parent.
+    Calls {
+        parent: usize,
+        child: usize,
+        factor: f64,
+    },
+    /// A cache with this lifetime; its hit ratio comes from the ghost and moves with the rate.
+    Cache { route: usize, ttl_s: f64 },
+    /// Traffic of a route from outside.
+    Rate { route: usize, factor: f64 },
+}
+
+/// The system after `edits`, in their order.
+pub fn transform(system: &System, edits: &[Edit]) -> System {
+    let mut s = system.clone();
+    edits.iter().for_each(|e| apply(&mut s, e));
+    s
+}
+
+fn apply(s: &mut System, edit: &Edit) {
+    match *edit {
+        Edit::Demand {
+            route,
+            resource,
+            factor,
+        } => {
+            let worked = s.fit.routes[route].amplification.clamp(0.01, 1.0);
+            let d = &mut s.fit.demand[route][resource];
+            let less = d.mean * (1.0 - factor);
+            (d.mean, d.sd) = (d.mean * factor, d.sd * factor);
+            if s.fit.resources[resource].info.discipline == Discipline::Slots {
+                let rest = &mut s.hold_rest[route][resource];
+                *rest = (*rest - less / worked).max(0.0);
+            }
+            let mut around = s.around[route].clone();
+            around.extend(s.inside[route][resource]);
+            for slot in around.into_iter().filter(|&k| k != resource) {
+                let hold = &mut s.fit.demand[route][slot].mean;
+                *hold = (*hold - less).max(0.02 * *hold);
+            }
+        }
+        Edit::Work { route, factor } => {
+            let amplification = s.fit.routes[route].amplification;
+            answer_share(&mut s.fit, route, factor);
+            // Fewer tries, not fewer answered requests: each request still does its work once.
+            s.fit.routes[route].amplification =
+                (amplification * factor).max(amplification.min(1.0));
+            s.delay[route] *= factor;
+            s.hold_rest[route].iter_mut().for_each(|h| *h *= factor);
+        }
+        Edit::Capacity { resource, factor } => {
+            let r = &mut s.fit.resources[resource];
+            r.capacity *= factor;
+            r.capacity_sd *= factor;
+            r.background *= factor;
+            r.background_sd *= factor;
+        }
+        Edit::Calls {
+            parent,
+            child,
+            factor,
+        } => s.fit.calls[parent][child] *= factor,
+        Edit::Cache { route, ttl_s } => {
+            let r = &s.fit.routes[route];
+            if let Some(ghost) = &r.ghost {
+                let included = r
+                    .info
+                    .cached_ttl_s
+                    .map_or(0.0, |t| ghost_ratio(&ghost.ratio, t));
+                s.cache[route] = Some(CacheOn {
+                    ttl_s,
+                    measured_rate: r.rate,
+                    ratio: ghost.ratio.clone(),
+                    included,
+                });
+            }
+        }
+        Edit::Rate { route, factor } => s.fit.routes[route].entry_rate *= factor,
+    }
+}

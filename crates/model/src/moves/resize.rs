@@ -1,0 +1,51 @@
+//! More or faster processors for the instances of a service.
+
+use super::{Action, Candidate, Context, Edit, Kind};
+use base::{Class, Discipline};
+
+pub fn applies(cx: &Context) -> Vec<Candidate> {
+    let compute = |k: &usize| {
+        let i = &cx.fit.resources[*k].info;
+        i.class == Class::Compute && i.discipline == Discipline::Ps
+    };
+    cx.hot()
+        .into_iter()
+        .filter(compute)
+        .map(|k| of(cx, k))
+        .collect()
+}
+
+fn of(cx: &Context, k: usize) -> Candidate {
+    let r = &cx.fit.resources[k];
+    let service = r.info.service.clone().unwrap_or_default();
+    let each = r.capacity / r.instances.max(1) as f64;
+    Candidate {
+        kind: Kind::Resize,
+        subject: r.info.name.clone(),
+        title: format!(
+            "{}: {:.1} cores per instance instead of {each:.1}",
+            r.info.name,
+            2.0 * each
+        ),
+        evidence: format!(
+            "{:.0} % of its processors are busy",
+            cx.utilisation(k) * 100.0
+        ),
+        edits: vec![Edit::Capacity {
+            resource: k,
+            factor: 2.0,
+        }],
+        action: Action::Instruction {
+            text: format!(
+                "Give each instance of {service} {:.1} cores (quota, flavour or machine).",
+                2.0 * each
+            ),
+        },
+        size: 2,
+        cost_per_hour: cx.price(&service).unwrap_or(0.0) * r.instances.max(1) as f64,
+        reverse: "go back to the smaller size".into(),
+        guards: vec!["only helps if the work can use several cores at once".into()],
+        uncertainty: 0.1,
+        protects: false,
+    }
+}

@@ -1,0 +1,288 @@
+//! Moves, advice and what-if on a hand-made shop: a lock and a pool, a route worth caching, a scan, an N+1.
+
+mod common;
+
+use base::window::GHOST_TTLS;
+use common::*;
+use model::Fit;
+use model::advice::{Advice, Options, advise};
+use model::fit::Ghost;
+use model::moves::{Action, Kind, MOVES};
+use model::whatif::whatif;
+
+/// front: product (lock 6 ms), list (20 calls of item); catalogue: item, search (pool of 8). 60 requests per second.
+pub fn shop() -> Fit {
+    let low = |mut r: model::fit::RouteFit, mean: f64, sd: f64| {
+        (r.low_mean, r.low_var) = (mean, sd * sd);
+        r
+    };
+    let mut product = low(route("product", "front", 40.0, 0.100), 0.012, 0.006);
+    product.ghost = Some(Ghost {
+        lookups: 12_000.0,
+        ratio: GHOST_TTLS
+            .iter()
+            .map(|t| 0.15 * t / (1.0 + 0.15 * t))
+            .collect(),
+        bytes: 1e6,
+    });
+    let mut checkout = low(route("checkout", "front", 15.0, 0.200), 0.030, 0.010);
+    checkout.info.safe = false;
+    let list = low(route("list", "front", 1.0, 0.500), 0.050, 0.010);
+    let mut item = low(route("item", "catalogue", 20.0, 0.100), 0.002, 0.001);
+    item.entry_rate = 0.0;
+    let mut search = low(route("search", "catalogue", 4.0, 0.200), 0.020, 0.004);
+    (search.db_calls, search.db_rows, search.db_returned) = (1.0, 20_000.0, 10.0);
+    let resources = vec![
+        resource("cpu.front", 2.0),
+        resource("lock.front.stock", 1.0),
+        resource("cpu.catalogue", 2.0),
+        resource("pool.catalogue.db", 8.0),
+    ];
+    let none = || demand(0.0, 0.0);
+    let mut f = fit(
+        vec![product, checkout, list, item, search],
+        resources,
+        vec![
+            vec![demand(0.001, 0.3), demand(0.006, 0.1), none(), none()],
+            vec![demand(0.002, 0.3), demand(0.006, 0.1), none(), none()],
+            vec![demand(0.004, 0.3), none(), none(), none()],
+            vec![none(), none(), demand(0.0005, 0.5), demand(0.0015, 0.5)],
+            vec![none(), none(), demand(0.012, 0.1), demand(0.014, 0.1)],
+        ],
+    );
+    f.calls[2][3] = 20.0;
+    for r in f.routes.iter_mut() {
+        r.info.objective = Some(r.objective);
+    }
+    for (k, price) in [(0, 0.05), (2, 0.07)] {
+        f.resources[k].info.price_per_hour = Some(price);
+    }
+    f
+}
+
+fn options(target: f64) -> Options {
+    Options {
+        target: Some(target),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn the_smallest_change_that_is_enough_comes_first() {
+    let start = std::time::Instant::now();
+    let a: Advice = advise(&shop(), &options(220.0));
+    println!("advice: {} events, {:?}", a.events, start.elapsed());
+    println!(
+        "line {:.0} safe {:.0} by {:?}",
+        a.line.line, a.line.safe, a.line.limit
+    );
+    for p in &a.proposals {
+        println!(
+            "{} | size {} | x{:.2} [{:.2}, {:.2}] | safe {:.0} | reaches {} | next {:?}",
+            p.title,
+            p.size,
+            p.predicted.gain.value,
+            p.predicted.gain.low,
+            p.predicted.gain.high,
+            p.predicted.after_safe,
+            p.reaches_target,
+            p.next_constraint.as_ref().map(|l| &l.resource)
+        );
+    }
+    println!("useless: {:?}", a.useless);
+    assert!(a.needed && !a.provisional);
+    assert_eq!(a.line.limit.as_ref().unwrap().resource, "lock.front.stock");
+    let first = &a.proposals[0];
+    assert_eq!(
+        (first.kind, first.subject.as_str()),
+        (Kind::Cache, "product")
+    );
+    assert!(first.reaches_target && first.predicted.after_safe >= 220.0);
+    assert!(
+        matches!(&first.action, Action::Patch { ops } if ops[0].path == ["routes", "product", "cache"])
+    );
+    // What a canary verifies: the lock demand of a product falls by the hit ratio.
+    let lock = first
+        .predicted
+        .demand
+        .iter()
+        .find(|c| c.of == "lock.front.stock")
+        .unwrap();
+    assert_eq!(lock.route.as_deref(), Some("product"));
+    assert!(lock.ratio.low < lock.ratio.value && lock.ratio.value < lock.ratio.high);
+    // Half the lookups, fewer hits.
+    let canary = first
+        .predicted
+        .canary
+        .iter()
+        .find(|c| c.of == "lock.front.stock")
+        .unwrap();
+    assert!(canary.ratio.value > lock.ratio.value);
+    assert!(
+        first
+            .premature
+            .iter()
+            .any(|p| p.size > first.size && p.why.contains("target"))
+    );
+    let p99 = &first.predicted.p99[0];
+    assert!(first.predicted.gain.value > 1.3 && p99.route == "product" && p99.after < p99.before);
+    assert!(first.predicted.p99_after <= first.predicted.p99_before);
+    let ids: Vec<&str> = a.proposals.iter().map(|p| p.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        advise(&shop(), &options(220.0))
+            .proposals
+            .iter()
+            .map(|p| p.id.clone())
+            .collect::<Vec<_>>()
+    );
+    let back: Advice = serde_json::from_str(&serde_json::to_string(&a).unwrap()).unwrap();
+    assert_eq!(back.proposals.len(), a.proposals.len());
+}
+
+#[test]
+fn without_need_it_says_so() {
+    let a = advise(&shop(), &options(50.0));
+    assert!(!a.needed && a.line.safe > 50.0);
+}
+
+#[test]
+fn the_advisor_can_be_cut_anywhere() {
+    let whole = advise(&shop(), &options(220.0));
+    let mut advisor = model::advice::Advisor::new(&shop(), &options(220.0));
+    let mut slices = 0;
+    while !advisor.run(50_000) {
+        slices += 1;
+        assert!(slices < 100_000);
+    }
+    assert_eq!(advisor.advice(), whole);
+    let short = advise(
+        &shop(),
+        &Options {
+            line: model::loadline::Options {
+                budget: 100_000,
+                ..Default::default()
+            },
+            ..options(220.0)
+        },
+    );
+    assert!(short.provisional);
+}
+
+#[test]
+fn a_small_pool_is_widened() {
+    let mut f = shop();
+    f.resources[3].capacity = 1.0;
+    f.routes[4].entry_rate = 30.0;
+    f.routes[4].rate = 30.0;
+    let a = advise(&f, &options(170.0));
+    assert_eq!(a.line.limit.as_ref().unwrap().resource, "pool.catalogue.db");
+    let first = &a.proposals[0];
+    assert!(
+        [Kind::Pool, Kind::Index].contains(&first.kind),
+        "{}",
+        first.title
+    );
+    assert!(a.proposals.iter().any(|p| p.kind == Kind::Pool));
+}
+
+#[test]
+fn what_if_answers_and_useless_changes_promise_little() {
+    let f = shop();
+    let o = options(220.0);
+    let gain = |q: &str| {
+        let w = whatif(&f, q, &o).unwrap_or_else(|e| panic!("{q}: {e:?}"));
+        println!(
+            "{q}: line {:.0} -> {:.0}, x{:.2}, p99 {:?} -> {:?}",
+            w.before.line, w.after.line, w.predicted.gain.value, w.before.p99_now, w.after.p99_now
+        );
+        w.predicted.gain.value
+    };
+    assert!(gain("replica front 2") > 1.5);
+    assert!(gain("cache product ttl=10s") > 1.4);
+    for useless in [
+        "pool pool.catalogue.db 16",
+        "index search",
+        "batch list",
+        "replica catalogue 2",
+    ] {
+        let g = gain(useless);
+        assert!((0.97..1.1).contains(&g), "{useless} promises x{g:.2}");
+    }
+    assert!(gain("traffic product x3") < 0.6);
+    assert!((gain("traffic x2") - 0.5).abs() < 0.02);
+    assert!(gain("limit product 10/s") > 1.3);
+    assert!(gain("cache product ttl=10s, replica front 2") > gain("replica front 2"));
+}
+
+#[test]
+fn every_mistake_in_a_question_is_found_with_help() {
+    let f = shop();
+    let wrong = |q: &str| whatif(&f, q, &Options::default()).unwrap_err();
+    let e =
+        wrong("cashe product ttl=10s, cache prodct ttl=10s, cache product ttl=10, pool nothing 4");
+    assert_eq!(e.len(), 4);
+    assert!(e[0].help.contains("`cache`") && e[1].help.contains("`product`"));
+    assert!(e[2].what.contains("10") && e[3].help.contains("pool.catalogue.db"));
+    for q in [
+        "",
+        "cache",
+        "cache checkout ttl=5s",
+        "replica front -1",
+        "limit product 0/s",
+        "traffic item x2",
+        "batch search",
+        "traffic product xnan",
+    ] {
+        assert!(!wrong(q).is_empty(), "{q}");
+    }
+}
+
+/// At `s` times the rate the cache sees `s` times the lifetime: the line with it is above the line at a fixed ratio.
+#[test]
+fn a_cache_gets_better_with_traffic() {
+    let f = shop();
+    let w = whatif(&f, "cache product ttl=2s", &options(220.0)).unwrap();
+    let mut fixed = f.clone();
+    let now = 0.3 / 1.3;
+    for d in &mut fixed.demand[0] {
+        d.mean *= 1.0 - now;
+    }
+    fixed.routes[0].amplification = 1.0 - now;
+    fixed.routes[0].low_mean *= 1.0 - now;
+    let l = model::loadline::loadline(&fixed, &Default::default());
+    assert!(w.after.line > 1.1 * l.line, "{} {}", w.after.line, l.line);
+}
+
+#[test]
+fn each_move_is_listed_once() {
+    let mut kinds: Vec<Kind> = MOVES.iter().map(|m| m.0).collect();
+    let n = kinds.len();
+    kinds.sort();
+    kinds.dedup();
+    assert_eq!((kinds.len(), n), (9, 9));
+}
+
+#[test]
+fn costs_sum_to_the_bill() {
+    let mut f = shop();
+    let c = model::cost::costs(&f).unwrap();
+    assert_eq!(c.bill_micro_per_hour, 120_000);
+    assert_eq!(
+        c.routes.iter().map(|r| r.micro_per_hour).sum::<u64>(),
+        120_000
+    );
+    let marginal: f64 = c.routes.iter().map(|r| r.marginal_micro_per_hour).sum();
+    let idle: f64 = c.resources.iter().map(|r| r.idle_micro_per_hour).sum();
+    assert!((marginal + idle - 120_000.0).abs() < 1.0);
+    assert!((c.per_1000.unwrap() - 0.12 / (60.0 * 3.6)).abs() < 1e-9);
+    // Entries with their children bear the whole bill.
+    let entries: f64 = (0..5)
+        .map(|r| f.routes[r].entry_rate * 3.6 * c.routes[r].with_children_per_1000)
+        .sum();
+    assert!((entries - 0.12).abs() < 1e-6, "{entries}");
+    for r in &mut f.resources {
+        r.info.price_per_hour = None;
+    }
+    assert!(model::cost::costs(&f).unwrap_err().contains("price"));
+}
