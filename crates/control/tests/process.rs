@@ -207,6 +207,18 @@ fn a_command_that_ends_early_is_told_with_its_last_words() {
 }
 
 #[test]
+fn a_repaired_command_gets_another_chance() {
+    let dir = tempfile::tempdir().unwrap();
+    let w = world(dir.path(), &file(&["/no/such/program"]), 1000);
+    let id = w.control.try_this(replica(1), &quick()).unwrap();
+    until(&w, "a verdict", |w| verdict(w, &id).is_some());
+    list::driver(w.control.shared()).unwrap();
+    w.control.reload(listening()).unwrap();
+    w.control.try_this(replica(1), &quick()).unwrap();
+    until(&w, "an instance", |w| instances(w).len() == 2);
+}
+
+#[test]
 fn an_instance_that_dies_leaves_the_generation_and_comes_again() {
     let dir = tempfile::tempdir().unwrap();
     let w = world(dir.path(), &listening(), 1000);

@@ -28,9 +28,16 @@ pub struct Process {
 #[derive(Default)]
 struct Inner {
     running: Vec<Running>,
-    /// Early ends in a row, with the target they happened under.
-    failed: BTreeMap<String, (u32, u32)>,
+    failed: BTreeMap<String, Failed>,
     findings: VecDeque<Finding>,
+}
+
+/// Early ends of a service in a row, under one target.
+#[derive(Default)]
+struct Failed {
+    times: u32,
+    asked: u32,
+    last: Option<Finding>,
 }
 
 struct Running {
@@ -168,11 +175,16 @@ impl Process {
             .take(have.saturating_sub(wanted))
             .for_each(|r| r.drain(now_ms));
         let tried = match inner.failed.get(&service.name) {
-            Some(&(n, target)) if target == asked => n,
+            Some(f) if f.asked == asked => f.times,
             _ => 0,
         };
+        if tried == 0 {
+            // Another target is another chance: the command may have been repaired.
+            inner.failed.remove(&service.name);
+        }
         if have < wanted && tried < TRIES {
-            inner.failed.insert(service.name.clone(), (tried, asked));
+            let failed = inner.failed.entry(service.name.clone()).or_default();
+            failed.asked = asked;
             self.start(inner, service, now_ms)?;
         }
         Ok(())
@@ -201,8 +213,7 @@ impl Process {
                     "an instance of `{}` cannot be started (`{program}`): {e}",
                     service.name
                 ));
-                inner.count_failure(&service.name);
-                inner.find(finding);
+                inner.fail(&service.name, finding);
                 return Ok(());
             }
         };
@@ -238,8 +249,8 @@ impl Process {
     /// Why a service cannot get to its target, once it is not tried any more.
     pub fn given_up(&self, service: &str) -> Option<Finding> {
         let inner = self.lock();
-        inner.failed.get(service).filter(|f| f.0 >= TRIES)?;
-        inner.findings.back().cloned()
+        let failed = inner.failed.get(service).filter(|f| f.times >= TRIES)?;
+        failed.last.clone()
     }
 
     /// The latest findings, oldest first.
@@ -289,19 +300,17 @@ impl Running {
 }
 
 impl Inner {
-    fn find(&mut self, finding: Finding) {
+    fn fail(&mut self, service: &str, finding: Finding) {
+        let failed = self.failed.entry(service.to_owned()).or_default();
+        failed.times += 1;
+        failed.last = Some(finding.clone());
         if self.findings.len() == FINDINGS {
             self.findings.pop_front();
         }
         self.findings.push_back(finding);
     }
 
-    fn count_failure(&mut self, service: &str) {
-        self.failed.entry(service.to_owned()).or_default().0 += 1;
-    }
-
     fn ended_early(&mut self, r: &Running, how: &str) {
-        self.count_failure(&r.started.service);
         let finding = Finding::error(
             "instance-ended",
             format!(
@@ -312,7 +321,7 @@ impl Inner {
             ),
         )
         .help(format!("its output is in {}", r.log.display()));
-        self.find(finding);
+        self.fail(&r.started.service, finding);
     }
 }
 
