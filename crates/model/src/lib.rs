@@ -2,13 +2,22 @@
 //! Pure: no clock, no I/O, no async. The same history and seed give the same answer.
 
 pub mod advice;
+pub mod baseline;
+pub mod capacity;
+pub mod closure;
+pub mod constraint;
 pub mod cost;
+pub mod demand;
+pub mod diagnose;
 pub mod fit;
 pub mod forecast;
 pub mod loadline;
 pub mod moves;
+pub mod rank;
 pub mod twin;
 pub mod verify;
+pub mod waiters;
+pub mod watch;
 pub mod whatif;
 
 pub use fit::Fit;

@@ -1,0 +1,183 @@
+//! Why a resource is loaded at all: causes that make the work avoidable, or put it with somebody else.
+
+use crate::fit::Fit;
+use crate::watch;
+use base::{Class, Discipline};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Similar calls per request that make an N+1.
+const CALLS: f64 = 5.0;
+/// Rows read per row returned that make a missing index.
+const ROWS: f64 = 100.0;
+/// Rows returned per request that make an unbounded result.
+const RETURNED: f64 = 1000.0;
+/// What has to be carried to be the cause.
+const MOST: f64 = 0.5;
+
+/// Numbers are per request of the named route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Cause {
+    /// `child` is a route, or `None` for database calls.
+    NPlusOne {
+        parent: String,
+        child: Option<String>,
+        calls: f64,
+    },
+    MissingIndex {
+        route: String,
+        rows: f64,
+        returned: f64,
+    },
+    UnboundedResult {
+        route: String,
+        returned: f64,
+    },
+    /// The limit of a service that only other services call.
+    Dependency {
+        service: String,
+    },
+}
+
+impl Cause {
+    pub fn class(&self) -> Class {
+        match self {
+            Cause::Dependency { .. } => Class::Dependency,
+            _ => Class::DataDesign,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::NPlusOne {
+                parent,
+                child,
+                calls,
+            } => {
+                let what = child.as_deref().unwrap_or("the database");
+                write!(
+                    f,
+                    "N+1: one request of {parent} calls {what} {calls:.0} times"
+                )
+            }
+            Cause::MissingIndex {
+                route,
+                rows,
+                returned,
+            } => write!(
+                f,
+                "missing index: {route} reads {rows:.0} rows to return {returned:.0}"
+            ),
+            Cause::UnboundedResult { route, returned } => {
+                write!(
+                    f,
+                    "unbounded result: {route} returns {returned:.0} rows per request"
+                )
+            }
+            Cause::Dependency { service } => {
+                write!(f, "{service} is a dependency: only other services call it")
+            }
+        }
+    }
+}
+
+/// The cause behind the load on resource `k`, if one of the known ones carries at least half of it.
+pub fn cause(fit: &Fit, k: usize) -> Option<Cause> {
+    let share =
+        |r: usize| fit.routes[r].rate * fit.demand[r][k].mean / watch::load(fit, k).max(1e-300);
+    let most = |test: &dyn Fn(usize) -> bool| -> Option<usize> {
+        let mut found: Vec<usize> = (0..fit.routes.len()).filter(|&r| test(r)).collect();
+        found.sort_by(|&a, &b| share(b).total_cmp(&share(a)));
+        let carried: f64 = found.iter().map(|&r| share(r)).sum();
+        (carried >= MOST).then(|| found.first().copied()).flatten()
+    };
+    let name = |r: usize| fit.routes[r].info.name.clone();
+    let r = |i: usize| &fit.routes[i];
+    let scans = |i: usize| {
+        r(i).db_rows > ROWS * r(i).db_returned.max(0.01 * r(i).db_rows.min(1.0)).max(1e-9)
+            && r(i).db_rows > ROWS
+            && mostly_database(fit, i, k)
+    };
+    if let Some(i) = most(&scans) {
+        return Some(Cause::MissingIndex {
+            route: name(i),
+            rows: r(i).db_rows,
+            returned: r(i).db_returned,
+        });
+    }
+    if let Some(c) = n_plus_one(fit, k) {
+        return Some(c);
+    }
+    if let Some(i) = most(&|i| r(i).db_calls >= CALLS && mostly_database(fit, i, k)) {
+        return Some(Cause::NPlusOne {
+            parent: name(i),
+            child: None,
+            calls: r(i).db_calls,
+        });
+    }
+    if let Some(i) = most(&|i| r(i).db_returned >= RETURNED && mostly_database(fit, i, k)) {
+        return Some(Cause::UnboundedResult {
+            route: name(i),
+            returned: r(i).db_returned,
+        });
+    }
+    dependency(fit, k)
+}
+
+/// A parent whose repeated calls of one route carry most of the load.
+fn n_plus_one(fit: &Fit, k: usize) -> Option<Cause> {
+    let whole = watch::load(fit, k);
+    let mut best: Option<(f64, usize, usize)> = None;
+    for (p, row) in fit.calls.iter().enumerate() {
+        for (c, &calls) in row.iter().enumerate().filter(|(_, n)| **n >= CALLS) {
+            let below = fit.total_demand(c)[k];
+            let carried = fit.routes[p].rate * calls * below / whole.max(1e-300);
+            if carried >= MOST && best.is_none_or(|b| carried > b.0) {
+                best = Some((carried, p, c));
+            }
+        }
+    }
+    best.map(|(_, p, c)| Cause::NPlusOne {
+        parent: fit.routes[p].info.name.clone(),
+        child: Some(fit.routes[c].info.name.clone()),
+        calls: fit.calls[p][c],
+    })
+}
+
+/// Whether a route's use of the resource is database work: the resource is the database, or the database's time
+/// is at least half of the use.
+fn mostly_database(fit: &Fit, route: usize, k: usize) -> bool {
+    let database = |i: usize| {
+        let info = &fit.resources[i].info;
+        info.name.starts_with("db.") || info.name == "db"
+    };
+    if database(k) {
+        return true;
+    }
+    let time: f64 = (0..fit.resources.len())
+        .filter(|&i| database(i))
+        .map(|i| fit.demand[route][i].mean)
+        .sum();
+    time >= MOST * fit.demand[route][k].mean && time > 0.0
+}
+
+/// Slots or a quota of a service that nobody calls from outside.
+fn dependency(fit: &Fit, k: usize) -> Option<Cause> {
+    let info = &fit.resources[k].info;
+    if info.class == Class::Dependency {
+        let service = info.service.clone().unwrap_or_else(|| info.name.clone());
+        return Some(Cause::Dependency { service });
+    }
+    let service = info.service.clone()?;
+    let workers = info.discipline == Discipline::Slots && info.name.starts_with("slots");
+    let mine = || {
+        fit.routes
+            .iter()
+            .filter(|r| r.info.service == service && r.rate > 0.0)
+    };
+    let inner = mine().next().is_some() && mine().all(|r| r.entry_rate < 0.1 * r.rate);
+    (workers && inner).then_some(Cause::Dependency { service })
+}

@@ -1,0 +1,73 @@
+//! The numbers behind a constraint, in plain words.
+
+use super::Cause;
+use crate::fit::Fit;
+use crate::rank::Ranked;
+use base::units::Secs;
+use base::{Discipline, Grade};
+
+pub fn lines(
+    fit: &Fit,
+    found: &Ranked,
+    carriers: &[(usize, f64)],
+    cause: Option<&Cause>,
+) -> Vec<String> {
+    let k = found.resource;
+    let r = &fit.resources[k];
+    let mut lines = Vec::new();
+    let verb = match r.info.discipline {
+        Discipline::Slots | Discipline::Fcfs => "held",
+        _ => "used",
+    };
+    let entry: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
+    for (i, (route, share)) in carriers.iter().take(3).enumerate() {
+        let d = fit.demand[*route][k];
+        let per = if r.info.unit.starts_with("bytes") {
+            format!("{:.0} bytes", d.mean)
+        } else {
+            format!("{} ± {}", Secs(d.mean), Secs(1.645 * d.sd))
+        };
+        let mut line = format!(
+            "{verb} {per} per request of {} ({}), {:.0} % of its load",
+            fit.routes[*route].info.name,
+            d.grade.label(),
+            100.0 * share
+        );
+        if i == 0 {
+            let queue = r
+                .waiting
+                .map_or(String::new(), |w| format!("; waiters {w:.2}"));
+            line = format!(
+                "{line}, {:.0} % busy at {entry:.0} rps{queue}",
+                100.0 * found.rho
+            );
+        }
+        lines.push(line);
+    }
+    let servers = if r.info.unit.starts_with("bytes") {
+        format!("{:.0} bytes/s", r.capacity)
+    } else {
+        let n = (r.capacity * 100.0).round() / 100.0;
+        let unit = if n == 1.0 {
+            r.info.unit.trim_end_matches('s')
+        } else {
+            &r.info.unit
+        };
+        format!("{n} {unit}")
+    };
+    lines.push(format!(
+        "it offers {servers} and is full at {:.0} rps of today's mix",
+        found.saturation
+    ));
+    if r.background > 0.01 * r.capacity {
+        lines.push(format!(
+            "{:.0} % of it goes to work that no request causes",
+            100.0 * r.background / r.capacity
+        ));
+    }
+    if r.grade == Grade::Waits {
+        lines.push("known by its waiters only: their number gives how long it is held".to_owned());
+    }
+    lines.extend(cause.map(Cause::to_string));
+    lines
+}

@@ -1,0 +1,347 @@
+//! One column of D: chooses the evidence for each route and puts the resource's own numbers beside it.
+
+use super::direct::Told;
+use super::fin::{Fin, Input, fin};
+use super::routes::Totals;
+use super::{FOREIGN_LAGS, OWN_LAGS, Options, Series, change};
+use crate::fit::{Demand, ResourceFit};
+use crate::{capacity, waiters};
+use base::{Discipline, Grade, History};
+
+pub struct Known<'a> {
+    pub history: &'a History,
+    pub from: u64,
+    pub series: &'a Series,
+    pub totals: &'a [Totals],
+    pub told: &'a [Vec<Told>],
+    pub options: &'a Options,
+}
+
+pub struct Column {
+    pub fit: ResourceFit,
+    pub demand: Vec<Demand>,
+}
+
+/// A remainder below this share of the busy time is left to the background.
+const REMAINDER: f64 = 0.03;
+/// After a change, at least this many seconds must be left to start anew.
+const RESTART_S: usize = 40;
+
+/// Rows that may use the resource: those of its service; all of them when it names none or an unknown one.
+fn allowed(known: &Known, k: usize) -> Vec<usize> {
+    let routes = &known.history.routes;
+    let service = known.history.resources[k].service.as_deref();
+    let its = |r: usize| service.is_none_or(|s| routes[r].service == s);
+    let mine: Vec<usize> = (0..routes.len()).filter(|&r| its(r)).collect();
+    let strangers = service.is_some_and(|s| known.history.instances.iter().all(|(n, _)| n != s));
+    let pool = if mine.is_empty() && (strangers || routes.iter().all(|r| r.service.is_empty())) {
+        (0..routes.len()).collect()
+    } else {
+        mine
+    };
+    let live = |r: &usize| known.series.life[*r].iter().sum::<f64>() > 0.0;
+    pool.into_iter().filter(live).collect()
+}
+
+pub fn column(known: &Known, k: usize) -> Column {
+    let info = known.history.resources[k].clone();
+    let series = &known.series.resources[k];
+    let cap = capacity::capacity(known.history, known.from, k);
+    let seconds: Vec<usize> = (0..known.series.seconds)
+        .filter(|&t| series.seen[t])
+        .collect();
+    let n = seconds.len().max(1) as f64;
+    let mean = |v: &[f64]| seconds.iter().map(|&t| v[t]).sum::<f64>() / n;
+    let rows = allowed(known, k);
+    let direct = |r: usize| Some(&known.told[r][k]).filter(|t| t.enough());
+    let span = known.series.covered().max(1.0);
+    let measured = series.background.as_ref().map(|b| mean(b));
+    let mut notes = Vec::new();
+    let mut c = Draft::new(known.history.routes.len());
+
+    let busy = mean(&series.busy);
+    if info.discipline == Discipline::Level {
+        c.busy = series.level.as_ref().map_or(busy, |l| mean(l));
+    } else if busy > 0.0 {
+        c.busy = busy;
+        c.background = measured.unwrap_or(0.0);
+        let told: f64 = rows
+            .iter()
+            .filter_map(|&r| {
+                Some(direct(r)?.mean() * known.series.life[r].iter().sum::<f64>() / span)
+            })
+            .sum();
+        for &r in &rows {
+            if let Some(t) = direct(r) {
+                c.set(r, t.mean(), t.se(), t.scv(), Grade::Direct);
+            }
+        }
+        let missing: Vec<usize> = rows
+            .iter()
+            .copied()
+            .filter(|&r| direct(r).is_none())
+            .collect();
+        let rest = busy - c.background - told;
+        // What reports leave out (runtime, kernel, network) belongs to every request alike.
+        let open = if missing.is_empty() && rest > REMAINDER * busy {
+            if told < 0.85 * (busy - c.background) {
+                notes.push(format!(
+                    "reports explain {:.0} % of its busy time; the rest is fitted",
+                    100.0 * told / (busy - c.background).max(1e-12)
+                ));
+            }
+            rows.clone()
+        } else {
+            missing
+        };
+        if !open.is_empty() && rest > 0.0 {
+            regress(known, k, &open, cap.total, &mut c, &mut notes);
+        } else if measured.is_none() {
+            c.background = rest.max(0.0);
+        }
+    } else {
+        // Nothing measured its busy time: reports, else waiters.
+        for &r in &rows {
+            if let Some(t) = direct(r) {
+                c.set(r, t.mean(), t.se(), t.scv(), Grade::Direct);
+                c.busy += t.mean() * known.series.life[r].iter().sum::<f64>() / span;
+            }
+        }
+        let queue = series
+            .waiting
+            .as_ref()
+            .filter(|w| c.busy == 0.0 && mean(w) > 0.0);
+        let servers = f64::from(cap.instances);
+        if let (Some(w), Discipline::Fcfs) = (queue, info.discipline)
+            && let Some(s) = waiters::serial(known.series, w, &rows, servers)
+        {
+            c.busy = s.busy;
+            for (&r, share) in rows.iter().zip(&s.shares) {
+                let rate = known.series.life[r].iter().sum::<f64>() / span;
+                let mean = s.busy * share / rate.max(1e-9);
+                // How the holds are shared out is known less well than their sum.
+                let sd = mean * (s.spread.powi(2) + 0.2f64.powi(2)).sqrt();
+                c.set(r, mean, sd, None, Grade::Waits);
+            }
+            notes.push("seen by its waiters only".to_owned());
+        }
+    }
+    if !cap.known {
+        notes.push(if cap.total > 0.0 {
+            format!("capacity not known: {} {} taken", cap.total, info.unit)
+        } else {
+            "capacity not known".to_owned()
+        });
+    }
+    for (r, d) in c.demand.iter_mut().enumerate() {
+        // From per attempt to per request.
+        let a = known.totals[r].amplification();
+        d.mean *= a;
+        d.sd *= a;
+    }
+    let told_waits: f64 = rows.iter().map(|&r| known.told[r][k].wait).sum::<f64>() / span;
+    let any_wait = rows.iter().any(|&r| known.told[r][k].waits > 0.0);
+    let grades = c.demand.iter().filter(|d| d.mean > 0.0).map(|d| d.grade);
+    let grade = grades.max().unwrap_or(Grade::Prior);
+    let per = |v: f64| if cap.total > 0.0 { v / cap.total } else { 0.0 };
+    let top = top_mean(series, &seconds);
+    let utilisation = per(c.busy);
+    Column {
+        fit: ResourceFit {
+            utilisation,
+            utilisation_max: per(top).max(utilisation),
+            waiting: match &series.waiting {
+                Some(w) if mean(w) > 0.0 => Some(mean(w)),
+                Some(_) => Some(if any_wait { told_waits } else { 0.0 }),
+                None => any_wait.then_some(told_waits),
+            },
+            capacity: cap.total,
+            capacity_sd: cap.sd,
+            capacity_known: cap.known,
+            background: c.background,
+            background_sd: c.background_sd,
+            instances: cap.instances,
+            grade,
+            notes,
+            info,
+        },
+        demand: c.demand,
+    }
+}
+
+/// Highest mean of ten seconds in a row.
+fn top_mean(series: &super::series::Column, seconds: &[usize]) -> f64 {
+    let v: Vec<f64> = seconds.iter().map(|&t| series.busy[t]).collect();
+    v.windows(10)
+        .map(|w| w.iter().sum::<f64>() / 10.0)
+        .fold(0.0, f64::max)
+}
+
+struct Draft {
+    demand: Vec<Demand>,
+    busy: f64,
+    background: f64,
+    background_sd: f64,
+}
+
+impl Draft {
+    fn new(routes: usize) -> Draft {
+        Draft {
+            demand: vec![Demand::NONE; routes],
+            busy: 0.0,
+            background: 0.0,
+            background_sd: 0.0,
+        }
+    }
+    fn set(&mut self, r: usize, mean: f64, sd: f64, scv: Option<f64>, grade: Grade) {
+        self.demand[r] = Demand {
+            mean,
+            sd,
+            scv,
+            grade,
+        };
+    }
+}
+
+/// Fits what reports do not explain on the routes `open`, adding to what is there.
+fn regress(
+    known: &Known,
+    k: usize,
+    open: &[usize],
+    capacity: f64,
+    c: &mut Draft,
+    notes: &mut Vec<String>,
+) {
+    let series = &known.series.resources[k];
+    let told: Vec<(usize, f64)> = (0..c.demand.len())
+        .map(|r| (r, c.demand[r].mean))
+        .filter(|(_, d)| *d > 0.0)
+        .collect();
+    let y: Vec<f64> = (0..known.series.seconds)
+        .map(|t| {
+            let background = series.background.as_ref().map_or(0.0, |b| b[t]);
+            let direct: f64 = told.iter().map(|&(r, d)| d * known.series.life[r][t]).sum();
+            series.busy[t] - background - direct
+        })
+        .collect();
+    let measured = series.background.is_some();
+    if !measured {
+        notes.push("background not measured".to_owned());
+    }
+    let seen = series.seen.iter().filter(|s| **s).count().max(1) as f64;
+    let total = (0..y.len())
+        .filter(|&t| series.seen[t])
+        .map(|t| y[t])
+        .sum::<f64>()
+        / seen;
+    // Response-time apportioning, without the time that a route waits for others; overhead beside reports is
+    // shared out per request.
+    let lives: Vec<f64> = open
+        .iter()
+        .map(|&r| known.series.life[r].iter().sum::<f64>() / known.series.covered().max(1.0))
+        .collect();
+    let weight = |r: usize| {
+        let t = &known.totals[r];
+        if told.is_empty() {
+            (t.attempt_s - t.child_s).max(0.05 * t.attempt_s).max(1e-6)
+        } else {
+            1.0
+        }
+    };
+    let whole: f64 = open.iter().zip(&lives).map(|(&r, l)| l * weight(r)).sum();
+    let prior: Vec<f64> = open
+        .iter()
+        .map(|&r| total.max(0.0) * weight(r) / whole.max(1e-12))
+        .collect();
+    let in_flight: f64 = open
+        .iter()
+        .map(|&r| known.series.in_flight[r].iter().sum::<f64>() / known.series.covered().max(1.0))
+        .sum();
+    let reference = if capacity > 0.0 {
+        capacity
+    } else {
+        total.max(1e-12)
+    };
+    let mut ok = series.seen.clone();
+    let mut input = Input {
+        z: open
+            .iter()
+            .map(|&r| known.series.life[r].as_slice())
+            .collect(),
+        y: &y,
+        ok: &ok.clone(),
+        prior: &prior,
+        background_sd: if measured { 0.003 } else { 0.2 } * reference,
+        lags: if known.options.foreign {
+            &FOREIGN_LAGS
+        } else {
+            &OWN_LAGS
+        },
+        flat: told.is_empty() && total > 0.8 * in_flight,
+    };
+    let mut found = fin(&input);
+    if let Some(at) = found
+        .as_ref()
+        .and_then(|f| change::changed_at(&f.innovations))
+    {
+        if known.series.seconds - at >= RESTART_S {
+            ok[..at].iter_mut().for_each(|o| *o = false);
+            input.ok = &ok;
+            if let Some(again) = fin(&input) {
+                notes.push(format!(
+                    "learning since {} s: its use changed",
+                    known.series.seconds - at
+                ));
+                found = Some(again);
+            }
+        }
+    }
+    let bursts = found.as_ref().is_some_and(|f| f.bursts);
+    if bursts {
+        notes.push("burst residual: work that no request explains comes in bursts".to_owned());
+    }
+    match found.filter(|f| !bursts && f.demand.iter().any(|d| *d > 0.0)) {
+        Some(f) => take(&f, open, measured, c),
+        None => {
+            for (&r, &p) in open.iter().zip(&prior) {
+                let before = c.demand[r];
+                let grade = if before.mean > p {
+                    before.grade
+                } else {
+                    Grade::Prior
+                };
+                c.set(
+                    r,
+                    before.mean + p,
+                    (before.sd.powi(2) + p * p).sqrt(),
+                    before.scv,
+                    grade,
+                );
+            }
+        }
+    }
+}
+
+fn take(f: &Fin, open: &[usize], measured: bool, c: &mut Draft) {
+    for (i, &r) in open.iter().enumerate() {
+        let before = c.demand[r];
+        let mean = before.mean + f.demand[i];
+        let sd = (before.sd.powi(2) + f.sd[i].powi(2)).sqrt();
+        let grade = if before.mean > f.demand[i] {
+            before.grade
+        } else {
+            Grade::Regression
+        };
+        // The report's variance, relative to the larger mean.
+        let scv = before
+            .scv
+            .map(|s| s * (before.mean / mean.max(1e-300)).powi(2));
+        c.set(r, mean, sd, scv, grade);
+    }
+    c.background += f.background;
+    c.background_sd = if measured {
+        f.background_sd
+    } else {
+        f.background_sd.max(0.05 * f.background)
+    };
+}

@@ -1,0 +1,232 @@
+//! What each route looked like from outside: rates, times, errors, calls.
+
+use super::direct::Told;
+use super::series::{Series, quarters};
+use crate::fit::{Ghost, RouteFit};
+use base::window::GHOST_TTLS;
+use base::{Histogram, History, Objective};
+
+/// Per route, over the fitted span.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    pub requests: f64,
+    pub refused: f64,
+    pub attempts: f64,
+    /// Mean time of an attempt, and of that what it waited for children (their sum), seconds.
+    pub attempt_s: f64,
+    pub child_s: f64,
+    pub calls: Vec<f64>,
+    pub child_seconds: f64,
+}
+
+pub fn totals(history: &History, from: u64) -> Vec<Totals> {
+    let n = history.routes.len();
+    let mut all = vec![
+        Totals {
+            calls: vec![0.0; n],
+            ..Totals::default()
+        };
+        n
+    ];
+    for w in history.windows.iter().filter(|w| w.index >= from) {
+        for c in &w.requests {
+            if let Some(t) = c.key.route.get().and_then(|r| all.get_mut(r)) {
+                t.requests += f64::from(c.ends);
+                t.refused += f64::from(c.refused);
+            }
+        }
+        for c in &w.attempts {
+            if let Some(t) = c.key.route.get().and_then(|r| all.get_mut(r)) {
+                t.attempts += f64::from(c.ends);
+                t.attempt_s += c.seconds;
+            }
+        }
+        for c in &w.calls {
+            let (Some(p), Some(child)) = (c.parent.get(), c.child.get()) else {
+                continue;
+            };
+            if p < n && child < n {
+                all[p].calls[child] += f64::from(c.count);
+                all[p].child_seconds += c.seconds;
+            }
+        }
+    }
+    let recorded_attempts = all.iter().any(|t| t.attempts > 0.0);
+    for (r, t) in all.iter_mut().enumerate() {
+        if !recorded_attempts {
+            t.attempts = t.requests - t.refused;
+            t.attempt_s = seconds(history, from, r);
+        }
+        let requests = (t.requests - t.refused).max(1.0);
+        t.child_s = t.child_seconds / t.attempts.max(1.0);
+        t.attempt_s /= t.attempts.max(1.0);
+        t.calls.iter_mut().for_each(|c| *c /= requests);
+        t.child_seconds /= requests;
+    }
+    all
+}
+
+fn seconds(history: &History, from: u64, r: usize) -> f64 {
+    let windows = history.windows.iter().filter(|w| w.index >= from);
+    let cells = windows.flat_map(|w| &w.requests);
+    cells
+        .filter(|c| c.key.route.get() == Some(r))
+        .map(|c| c.seconds)
+        .sum()
+}
+
+impl Totals {
+    pub fn served(&self) -> f64 {
+        (self.requests - self.refused).max(0.0)
+    }
+    /// Attempts per request that was not refused.
+    pub fn amplification(&self) -> f64 {
+        if self.served() > 0.0 {
+            self.attempts / self.served()
+        } else {
+            1.0
+        }
+    }
+}
+
+/// Fills every `RouteFit` but `unexplained`.
+pub fn routes(
+    history: &History,
+    from: u64,
+    series: &Series,
+    totals: &[Totals],
+    told: &[Vec<Told>],
+) -> Vec<RouteFit> {
+    let span = series.covered().max(1.0);
+    let (low, top) = quarters(&series.entry);
+    let mut is = vec![(false, false); series.seconds];
+    low.iter().for_each(|&t| is[t].0 = true);
+    top.iter().for_each(|&t| is[t].1 = true);
+    let first = history
+        .windows
+        .iter()
+        .find(|w| w.index >= from)
+        .map_or(0, |w| w.index);
+    let parents: Vec<f64> = (0..history.routes.len())
+        .map(|c| totals.iter().map(|p| p.calls[c] * p.served()).sum::<f64>())
+        .collect();
+    let one = |r: usize| {
+        let (mut all, mut in_low, mut in_top) =
+            (Histogram::new(), Histogram::new(), Histogram::new());
+        let (mut m, mut low_m) = (Moments::default(), Moments::default());
+        let (mut errors, mut bytes) = (0.0, 0.0);
+        for w in history.windows.iter().filter(|w| w.index >= from) {
+            let (low, top) = is
+                .get((w.index - first) as usize)
+                .copied()
+                .unwrap_or_default();
+            for c in w.requests.iter().filter(|c| c.key.route.get() == Some(r)) {
+                errors += f64::from(c.errors);
+                bytes += c.bytes_out;
+                m.add(c);
+                all.merge(&c.latency);
+                if low {
+                    low_m.add(c);
+                    in_low.merge(&c.latency);
+                }
+                if top {
+                    in_top.merge(&c.latency);
+                }
+            }
+        }
+        // A quiet route has no quarters worth the name.
+        let quiet = low_m.n < 30.0;
+        let low_m = if quiet { m } else { low_m };
+        let p99 = all.quantile(0.99).unwrap_or(0.0);
+        let p99_low = if quiet {
+            p99
+        } else {
+            in_low.quantile(0.99).unwrap_or(p99)
+        };
+        let info = history.routes[r].clone();
+        let served = totals[r].served();
+        let rate = served / span;
+        let entry = ((served - parents[r]) / span).max(0.0);
+        let db = db(&told[r], totals[r].amplification());
+        RouteFit {
+            objective: info.objective.unwrap_or(Objective {
+                latency_s: (2.5 * p99_low).max(1e-3),
+                target: 0.99,
+                assumed: true,
+            }),
+            info,
+            rate,
+            // A few children whose parents are unknown do not make an entry.
+            entry_rate: if entry < 0.03 * rate { 0.0 } else { entry },
+            count: served,
+            low_mean: low_m.mean(),
+            low_var: low_m.variance(),
+            p99,
+            p99_top: if in_top.total() < 30 {
+                p99
+            } else {
+                in_top.quantile(0.99).unwrap_or(p99)
+            },
+            errors,
+            amplification: totals[r].amplification(),
+            bytes_out: bytes / served.max(1.0),
+            db_calls: db.0,
+            db_rows: db.1,
+            db_returned: db.2,
+            unexplained: 0.0,
+            ghost: ghost(history, from, r),
+        }
+    };
+    (0..history.routes.len()).map(one).collect()
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Moments {
+    n: f64,
+    sum: f64,
+    sq: f64,
+}
+
+impl Moments {
+    fn add(&mut self, c: &base::Cell) {
+        self.n += f64::from(c.ends.saturating_sub(c.refused));
+        self.sum += c.seconds;
+        self.sq += c.seconds_sq;
+    }
+    fn mean(&self) -> f64 {
+        self.sum / self.n.max(1.0)
+    }
+    fn variance(&self) -> f64 {
+        (self.sq / self.n.max(1.0) - self.mean().powi(2)).max(0.0)
+    }
+}
+
+/// Database calls, rows read and rows returned per request.
+fn db(told: &[Told], amplification: f64) -> (f64, f64, f64) {
+    told.iter().fold((0.0, 0.0, 0.0), |s, t| {
+        let per = amplification / t.attempts.max(1.0);
+        (
+            s.0 + t.calls * per,
+            s.1 + t.rows * per,
+            s.2 + t.returned * per,
+        )
+    })
+}
+
+fn ghost(history: &History, from: u64, r: usize) -> Option<Ghost> {
+    let (mut lookups, mut hits, mut bytes) = (0.0, [0.0; GHOST_TTLS.len()], 0.0);
+    for w in history.windows.iter().filter(|w| w.index >= from) {
+        for g in w.ghosts.iter().filter(|g| g.route.get() == Some(r)) {
+            lookups += f64::from(g.lookups);
+            hits.iter_mut()
+                .zip(g.hits)
+                .for_each(|(a, b)| *a += f64::from(b));
+            bytes = g.bytes;
+        }
+    }
+    (lookups > 0.0).then(|| Ghost {
+        lookups,
+        ratio: hits.iter().map(|h| (h / lookups).min(1.0)).collect(),
+        bytes,
+    })
+}

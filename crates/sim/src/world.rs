@@ -1,0 +1,227 @@
+//! What a world is made of.
+
+use base::{Class, Discipline, History, ResourceInfo, RouteInfo, Scope};
+
+/// How a station serves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StationKind {
+    /// Processor sharing by this many cores.
+    Cpu(f64),
+    /// First come, first served, by this many servers.
+    Line(usize),
+    /// This many slots, held from `Enter` to `Leave`.
+    Slots(usize),
+}
+
+/// What probes tell of a station.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum See {
+    /// Busy time, capacity, and waiters where someone queues.
+    All,
+    /// Only how many wait.
+    Waiters,
+    /// Nothing: the station has no column at all.
+    Nothing,
+}
+
+/// Something that requests use; one copy per instance of its service.
+#[derive(Clone, Debug)]
+pub struct Station {
+    /// `class.service[.detail]`.
+    pub name: String,
+    pub kind: StationKind,
+    pub service: Option<usize>,
+    pub see: See,
+    /// Busy per second that no request causes, all copies together.
+    pub background: f64,
+    /// The slots inside which this one is used.
+    pub within: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Service of `mean` seconds with this squared coefficient of variation.
+    Use {
+        station: usize,
+        mean: f64,
+        scv: f64,
+    },
+    /// The same, told as so many database calls, rows read and rows returned.
+    Query {
+        station: usize,
+        mean: f64,
+        scv: f64,
+        calls: f64,
+        rows: f64,
+        returned: f64,
+    },
+    Enter(usize),
+    Leave(usize),
+    Delay {
+        mean: f64,
+        scv: f64,
+    },
+    /// One after the other.
+    Call {
+        route: usize,
+        times: u32,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub name: String,
+    pub service: usize,
+    /// Share of the entry traffic; 0: only called by others.
+    pub weight: f64,
+    pub steps: Vec<Step>,
+    /// Share of requests that a cache answers without an attempt.
+    pub hit: f64,
+}
+
+/// The other arm: some routes done differently, for a share of the entry requests and all they cause.
+#[derive(Clone, Debug)]
+pub struct Canary {
+    pub share: f64,
+    /// `(route, its steps, its cache hit share)`.
+    pub routes: Vec<(usize, Vec<Step>, f64)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Name and number of instances.
+    pub services: Vec<(String, usize)>,
+    pub stations: Vec<Station>,
+    pub routes: Vec<Route>,
+    pub canary: Option<Canary>,
+}
+
+/// The entry traffic.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Highest planned rate, requests per second.
+    pub rate: f64,
+    /// The rate swings between `1 - swing` and 1 of it, with this period.
+    pub swing: f64,
+    pub period_s: f64,
+    /// Standard deviation of each route's own slow log-rate (30 s memory).
+    pub mix_sd: f64,
+    /// Log-OU bursts of the whole.
+    pub burst_sigma: f64,
+    pub burst_tau_s: f64,
+}
+
+impl Load {
+    pub fn steady(rate: f64) -> Load {
+        Load {
+            rate,
+            swing: 0.35,
+            period_s: 240.0,
+            mix_sd: 0.1,
+            burst_sigma: 0.0,
+            burst_tau_s: 4.0,
+        }
+    }
+}
+
+/// What the instruments tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Every answer tells what it used (`Server-Timing`).
+    pub direct: bool,
+    /// Waiters are counted.
+    pub waiters: bool,
+    /// Background is told apart.
+    pub background: bool,
+    /// The probe's clock is this much behind, and each reading this uncertain.
+    pub lag_s: f64,
+    pub jitter_s: f64,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Seen {
+            direct: false,
+            waiters: true,
+            background: true,
+            lag_s: 0.0,
+            jitter_s: 0.002,
+        }
+    }
+}
+
+impl World {
+    /// What happens in `seconds` of this load, as gateway and probes see it.
+    pub fn run(&self, seed: u64, seconds: u64, load: &Load, seen: &Seen) -> History {
+        crate::engine::Engine::new(self, seed, seconds, load, seen).run()
+    }
+
+    /// Position of a station among the visible ones: its `ResourceIx`.
+    pub fn column(&self, station: usize) -> Option<usize> {
+        (self.stations[station].see != See::Nothing).then(|| {
+            self.stations[..station]
+                .iter()
+                .filter(|s| s.see != See::Nothing)
+                .count()
+        })
+    }
+
+    /// True demand per request of `route` at each visible station but slots (their hold depends on the load).
+    pub fn demand(&self, route: usize) -> Vec<f64> {
+        let mut d = vec![0.0; self.stations.len()];
+        for step in &self.routes[route].steps {
+            if let Step::Use { station, mean, .. } | Step::Query { station, mean, .. } = step {
+                d[*station] += mean * (1.0 - self.routes[route].hit);
+            }
+        }
+        (0..d.len())
+            .filter(|&s| self.stations[s].see != See::Nothing)
+            .map(|s| d[s])
+            .collect()
+    }
+
+    pub(crate) fn shell(&self) -> History {
+        let service = |s: usize| self.services[s].0.clone();
+        History {
+            routes: self
+                .routes
+                .iter()
+                .map(|r| RouteInfo {
+                    name: r.name.clone(),
+                    service: service(r.service),
+                    safe: true,
+                    ..RouteInfo::default()
+                })
+                .collect(),
+            resources: self
+                .stations
+                .iter()
+                .filter(|s| s.see != See::Nothing)
+                .map(|s| self.resource(s))
+                .collect(),
+            instances: self
+                .services
+                .iter()
+                .map(|(n, c)| (n.clone(), *c as u32))
+                .collect(),
+            ..History::default()
+        }
+    }
+
+    fn resource(&self, s: &Station) -> ResourceInfo {
+        let mut info = ResourceInfo::from_name(&s.name);
+        info.class = Class::from_name(&s.name);
+        info.discipline = match s.kind {
+            StationKind::Cpu(_) => Discipline::Ps,
+            StationKind::Line(_) => Discipline::Fcfs,
+            StationKind::Slots(_) => Discipline::Slots,
+        };
+        info.service = s.service.map(|i| self.services[i].0.clone());
+        info.scope = match s.service {
+            Some(_) => Scope::PerInstance,
+            None => Scope::Shared,
+        };
+        info.within = s.within.map(|w| self.stations[w].name.clone());
+        info
+    }
+}
