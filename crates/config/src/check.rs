@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// More findings than this are counted, not shown.
-const MAX_FINDINGS: usize = 200;
+pub(crate) const MAX_FINDINGS: usize = 200;
 
 /// What `plimsoll check` knows.
 #[derive(Clone, Debug)]

@@ -106,9 +106,10 @@ fn lay<'o>(
     overlays: Vec<&'o Overlay>,
     dropped: &mut Vec<(String, Finding)>,
 ) -> (Node, Config, Vec<&'o Overlay>) {
-    let all = overlays
-        .iter()
-        .fold(document.root.clone(), |tree, o| with(&tree, o));
+    let mut all = document.root.clone();
+    for o in &overlays {
+        apply(&mut all, o);
+    }
     if let (Some(config), _) = decode(&all) {
         return (all, config, overlays);
     }
@@ -205,15 +206,20 @@ pub(crate) fn normal(json: &Json) -> Json {
     Node::from_json(json, &At::overlay("")).to_json()
 }
 
-pub(crate) fn with(root: &Node, overlay: &Overlay) -> Node {
+fn with(root: &Node, overlay: &Overlay) -> Node {
     let mut root = root.clone();
-    let at = At::overlay(&overlay.id);
-    for op in &overlay.ops {
-        set(&mut root, &op.path, op.value.as_ref(), &at);
-    }
+    apply(&mut root, overlay);
     root
 }
 
+fn apply(root: &mut Node, overlay: &Overlay) {
+    let at = At::overlay(&overlay.id);
+    for op in &overlay.ops {
+        set(root, &op.path, op.value.as_ref(), &at);
+    }
+}
+
+/// Sets (or removes) what is at `path`, with the maps on the way to it.
 pub(crate) fn set(node: &mut Node, path: &[String], value: Option<&Json>, at: &At) {
     let [key, rest @ ..] = path else { return };
     if !matches!(node.value, Value::Map { .. }) {

@@ -1,5 +1,6 @@
 //! What no single section can see: names that must exist, combinations that cannot work.
 
+use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
 use crate::nearest::nearest;
 use crate::sections::{Config, PathTemplate, Route, Segment};
@@ -42,10 +43,24 @@ impl Whole<'_> {
     }
 
     fn unknown(&mut self, path: &[&str], kind: &str, name: &str, known: &[&str]) {
-        let help = match nearest(name, known.iter().copied()) {
-            Some(k) => format!("did you mean `{k}`?"),
-            None if known.is_empty() => format!("there is no {kind} in this file"),
-            None => format!("there are {}", known.join(", ")),
+        // Past what is shown there is no point in looking for slips among a thousand names.
+        let help = if self.findings.len() > MAX_FINDINGS {
+            String::new()
+        } else if let Some(k) = nearest(name, known.iter().copied()) {
+            format!("did you mean `{k}`?")
+        } else if known.is_empty() {
+            format!("there is no {kind} in this file")
+        } else {
+            let few = known
+                .iter()
+                .take(20)
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ");
+            format!(
+                "there are {few}{}",
+                if known.len() > 20 { " …" } else { "" }
+            )
         };
         self.add(
             path,
