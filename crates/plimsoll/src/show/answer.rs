@@ -41,7 +41,13 @@ pub fn of_history(history: &History, learn: &demand::Options) -> (Answer, Option
         Ok(fit) => (answer(&fit, false), Some(fit)),
         Err(e) => {
             let diagnosis = not_yet(&e);
-            (Answer { diagnosis, line: None }, None)
+            (
+                Answer {
+                    diagnosis,
+                    line: None,
+                },
+                None,
+            )
         }
     }
 }

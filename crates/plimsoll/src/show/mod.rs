@@ -1,5 +1,13 @@
-//! What the model found, as text for people. Pure: values in, text out.
+//! What the model and the load generator found, as text for people. Pure: values in, text out.
 
+pub mod advice;
 pub mod answer;
+pub mod diagnosis;
+pub mod number;
+pub mod page;
+pub mod whatif;
 
-pub use answer::{Answer, answer};
+pub use answer::Answer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! The answer to `diagnose` as a page: the verdict first, then the line, then what both rest on.
+
+use super::Answer;
+use super::number::{amount, capacity, percent, rate, rate_in, seconds, times};
+use super::page::Page;
+use base::units::Secs;
+use base::{Class, Finding};
+use model::constraint::Constraint;
+use model::diagnose::{Diagnosis, Verdict};
+use model::loadline::LoadLine;
+
+pub fn render(answer: &Answer, findings: &[Finding], width: u16) -> String {
+    let d = &answer.diagnosis;
+    let mut page = Page::new(width);
+    page.line(&d.summary);
+    page.line("");
+    if let Verdict::NotEnoughEvidence { .. } = d.verdict {
+        page.labelled(
+            "seen",
+            (d.span_s > 0.0).then(|| format!("{} of traffic", Secs(d.span_s))),
+        );
+    } else {
+        named(&mut page, d);
+        if let Some(line) = &answer.line {
+            load_line(&mut page, d, line);
+        }
+    }
+    resources(&mut page, d);
+    demand(&mut page, d);
+    if !d.notes.is_empty() || !findings.is_empty() {
+        page.line("");
+    }
+    page.labelled("notes", &d.notes);
+    for f in findings {
+        page.line(&f.to_string());
+    }
+    page.done()
+}
+
+fn named(page: &mut Page, d: &Diagnosis) {
+    for (label, c) in [("constraint", &d.constraint), ("or", &d.rival)] {
+        let Some(c) = c else { continue };
+        let label = match (label, &d.verdict) {
+            ("constraint", Verdict::Constraint | Verdict::TwoCandidates) => label,
+            ("constraint", _) => "first full",
+            _ => label,
+        };
+        constraint(page, label, c);
+    }
+    page.labelled("confidence", [percent(d.confidence)]);
+    page.labelled("to decide", &d.test);
+    let unseen = d.unseen.iter().map(|u| {
+        let share = percent(u.share);
+        format!(
+            "{share} of the time in flight, most of it in {} of {}",
+            u.route,
+            service(&u.service)
+        )
+    });
+    page.labelled("unseen", unseen);
+    let next = d.next.iter().map(|n| {
+        let further = times(n.ratio);
+        format!(
+            "{} [{}], full at {}: {further} further",
+            n.resource,
+            n.class.label(),
+            rate(n.saturation)
+        )
+    });
+    page.labelled("next", next);
+}
+
+fn service(name: &str) -> &str {
+    if name.is_empty() {
+        "an unnamed service"
+    } else {
+        name
+    }
+}
+
+fn constraint(page: &mut Page, label: &str, c: &Constraint) {
+    let mut class = c.class.label().to_owned();
+    if c.technical != c.class {
+        class = format!("{class}, seen as {}", c.technical.label());
+    }
+    if c.class == Class::Unknown {
+        class = "class unknown: resources.yaml can tell it".to_owned();
+    }
+    page.labelled(label, [format!("{} [{class}]", c.resource)]);
+    page.labelled("cause", c.cause.iter().map(ToString::to_string));
+    let cause = c.cause.as_ref().map(ToString::to_string);
+    page.labelled(
+        "evidence",
+        c.evidence.iter().filter(|e| Some(*e) != cause.as_ref()),
+    );
+}
+
+fn load_line(page: &mut Page, d: &Diagnosis, line: &LoadLine) {
+    let word = if line.provisional {
+        " (provisional: from the bound alone, too high)"
+    } else {
+        ""
+    };
+    let total = [
+        format!("{}{word}", rate_in(line.line, line.safe, line.high)),
+        format!(
+            "safe {}: the 10 % quantile of what is not known exactly",
+            rate(line.safe)
+        ),
+    ];
+    page.labelled("load line", total);
+    let headroom = format!(
+        "{} over today's {} (safe {})",
+        times(line.headroom),
+        rate(line.current),
+        times(line.safe / line.current.max(1e-9))
+    );
+    page.labelled("headroom", [headroom]);
+    if d.next.is_none() {
+        let next = line
+            .next
+            .iter()
+            .map(|n| format!("{} at {}", n.resource, rate(n.saturation)));
+        page.labelled("next", next);
+    }
+    page.labelled("doubts", &line.reasons);
+    let rows = line.routes.iter().map(|r| {
+        vec![
+            format!("{}{}", r.route, if r.entry { "" } else { " (inner)" }),
+            rate(r.current),
+            rate(r.line),
+            rate(r.safe),
+            times(r.line / r.current.max(1e-9)),
+            seconds(r.p99_now),
+            seconds(r.p99_at_line),
+            format!(
+                "{} % within {}{}{}",
+                (r.target * 1e6).round() / 1e4,
+                Secs(r.latency_s),
+                if r.assumed { " (assumed)" } else { "" },
+                if r.breaks_first { ", breaks first" } else { "" }
+            ),
+        ]
+    });
+    page.table(
+        "routes at the load line",
+        &[
+            "route",
+            "now",
+            "line",
+            "safe",
+            "headroom",
+            "p99 now",
+            "p99 at line",
+            "objective",
+        ],
+        &[1, 2, 3, 4, 5, 6],
+        rows.collect(),
+    );
+}
+
+fn resources(page: &mut Page, d: &Diagnosis) {
+    let rows = d.resources.iter().map(|r| {
+        vec![
+            r.resource.clone(),
+            r.class.label().to_owned(),
+            r.capacity
+                .map_or("unknown".to_owned(), |c| capacity(c, &r.unit)),
+            percent(r.utilisation),
+            percent(r.utilisation_max),
+            percent(r.background),
+            r.waiting.map_or("—".to_owned(), |w| format!("{w:.2}")),
+            r.saturation.map_or("—".to_owned(), rate),
+            percent(r.confidence),
+            r.grade.label().to_owned(),
+        ]
+    });
+    page.table(
+        "resources",
+        &[
+            "resource",
+            "class",
+            "offers",
+            "busy",
+            "peak",
+            "background",
+            "waiters",
+            "full at",
+            "first",
+            "evidence",
+        ],
+        &[3, 4, 5, 6, 7, 8],
+        rows.collect(),
+    );
+}
+
+fn demand(page: &mut Page, d: &Diagnosis) {
+    let rows = d.demand.iter().map(|e| {
+        let unit = d
+            .resources
+            .iter()
+            .find(|r| r.resource == e.resource)
+            .map_or("", |r| &r.unit);
+        vec![
+            e.route.clone(),
+            e.resource.clone(),
+            amount(e.mean, unit),
+            format!("{} to {}", amount(e.low, unit), amount(e.high, unit)),
+            e.grade.label().to_owned(),
+        ]
+    });
+    page.table(
+        "demand: what one request uses, itself only",
+        &[
+            "route",
+            "resource",
+            "per request",
+            "90 % interval",
+            "evidence",
+        ],
+        &[2],
+        rows.collect(),
+    );
+}
