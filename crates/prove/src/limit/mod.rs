@@ -1,0 +1,249 @@
+//! Finds the load line under generated load: raises the rate until the SLO breaks.
+
+pub mod judge;
+pub mod search;
+
+pub use search::{Search, Step, Stopped};
+
+use crate::plan::{Arrivals, Plan, PlanError, Process};
+use crate::record::Timeline;
+use crate::run::{Flow, Progress, run};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// What to look for. The plan's arrivals and duration are replaced; its goals are the SLO and must be there.
+#[derive(Clone, Debug)]
+pub struct FindLimit {
+    pub plan: Plan,
+    /// First and highest rate, requests per second.
+    pub start: f64,
+    pub max: f64,
+    pub mode: Mode,
+    /// The search ends after this, with what is known then.
+    pub at_most: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// One ramp of this length from `start` to `max`; within about 10 %.
+    Quick { ramp: Duration },
+    /// Holds each rate this long; ends when the line is enclosed within the tolerance (0.03 for 3 %).
+    Bisect { hold: Duration, tolerance: f64 },
+}
+
+impl Mode {
+    pub const QUICK: Mode = Mode::Quick {
+        ramp: Duration::from_secs(15),
+    };
+    pub const BISECT: Mode = Mode::Bisect {
+        hold: Duration::from_secs(60),
+        tolerance: 0.03,
+    };
+}
+
+/// Where the line is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Limit {
+    /// The load line, requests per second; `None` when no rate was good.
+    pub line_rps: Option<f64>,
+    /// Between these; `high` is `None` when nothing broke.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    /// `ramp, ±10 %` or `bisected, 60 s each, ±3 %`.
+    pub method: String,
+    pub steps: Vec<Step>,
+    pub stopped: Stopped,
+}
+
+/// What the search is doing now.
+#[derive(Clone, Debug)]
+pub struct SearchProgress<'a> {
+    /// Of the step that runs: the rate held, or that of the ramp right now.
+    pub rate: f64,
+    pub steps: &'a [Step],
+    pub run: &'a Progress,
+}
+
+/// Pause after a rate that broke, for queues to drain.
+const REST: Duration = Duration::from_secs(2);
+/// A broken rate is left early once chance cannot explain it any more.
+const SURE: f64 = 0.999_999;
+
+/// Finds the highest rate at which every kind of request keeps its goal. Blocks, at most about `at_most`.
+///
+/// # Errors
+/// A plan that makes no sense, or has no goals.
+pub fn find_limit(
+    find: &FindLimit,
+    progress: &mut dyn FnMut(&SearchProgress<'_>) -> Flow,
+) -> Result<Limit, PlanError> {
+    if find.plan.goals.is_empty() {
+        return Err(PlanError::Value {
+            what: "the number of goals",
+            value: "0".into(),
+            hint: "a limit needs an SLO: a latency and a target",
+        });
+    }
+    if !(find.start > 0.0 && find.start <= find.max) {
+        return Err(PlanError::Value {
+            what: "the first rate",
+            value: format!("{}/s", find.start),
+            hint: "it must be above 0 and not above the highest rate",
+        });
+    }
+    match find.mode {
+        Mode::Quick { ramp } => quick(find, ramp, progress),
+        Mode::Bisect { hold, tolerance } => bisect(find, hold, tolerance, progress),
+    }
+}
+
+fn quick(
+    find: &FindLimit,
+    ramp: Duration,
+    progress: &mut dyn FnMut(&SearchProgress<'_>) -> Flow,
+) -> Result<Limit, PlanError> {
+    let mut plan = find.plan.clone();
+    plan.duration = ramp.min(find.at_most);
+    plan.arrivals = Arrivals::Open {
+        rate: find.start,
+        ramp_to: Some(find.max),
+        process: Process::Poisson,
+    };
+    let mut asked = false;
+    let mut crossing = None;
+    let seconds = plan.duration.as_secs_f64();
+    let report = run(&plan, &mut |p| {
+        let share = (p.measured.as_secs_f64() / seconds).min(1.0);
+        let now = SearchProgress {
+            rate: find.start + (find.max - find.start) * share,
+            steps: &[],
+            run: p,
+        };
+        asked |= progress(&now) == Flow::Stop;
+        let judged = judge::judged(&plan, &p.timeline, p.measured);
+        crossing = crossing.or_else(|| judge::crossing(&plan, &p.timeline, judged));
+        if asked || crossing.is_some() {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        }
+    })?;
+    let crossing = match crossing {
+        None if !asked => judge::crossing(&plan, &report.timeline, report.timeline.len()),
+        found => found,
+    };
+    let method = format!("ramp of {:.0} s, ±10 %", seconds);
+    let margin = |t: &Timeline| judge::margin(&plan, t, 0..t.len()).unwrap_or(0.0);
+    Ok(match (crossing, report.trust) {
+        (Some(_), Err(why)) => Limit {
+            line_rps: None,
+            low: None,
+            high: None,
+            method,
+            steps: Vec::new(),
+            stopped: Stopped::Generator(why),
+        },
+        (Some(c), Ok(())) => Limit {
+            line_rps: Some(c.line),
+            low: Some(c.line * 0.9),
+            high: Some(c.line * 1.1),
+            method,
+            steps: vec![
+                Step {
+                    rate: c.good,
+                    good: true,
+                    margin: 0.0,
+                },
+                Step {
+                    rate: c.broke,
+                    good: false,
+                    margin: margin(&report.timeline),
+                },
+            ],
+            stopped: Stopped::Found,
+        },
+        (None, _) => Limit {
+            line_rps: (!asked).then_some(find.max),
+            low: (!asked).then_some(find.max),
+            high: None,
+            method,
+            steps: Vec::new(),
+            stopped: if asked {
+                Stopped::Asked
+            } else {
+                Stopped::MaxReached
+            },
+        },
+    })
+}
+
+fn bisect(
+    find: &FindLimit,
+    hold: Duration,
+    tolerance: f64,
+    progress: &mut dyn FnMut(&SearchProgress<'_>) -> Flow,
+) -> Result<Limit, PlanError> {
+    let began = Instant::now();
+    let mut search = Search::new(find.start, find.max, tolerance);
+    let mut steps: Vec<Step> = Vec::new();
+    let stopped = loop {
+        let rate = match search.next() {
+            Ok(rate) => rate,
+            Err(stopped) => break stopped,
+        };
+        let mut plan = find.plan.clone();
+        plan.duration = hold;
+        plan.seed = find.plan.seed.wrapping_add(steps.len() as u64);
+        plan.arrivals = Arrivals::Open {
+            rate,
+            ramp_to: None,
+            process: Process::Poisson,
+        };
+        if began.elapsed() + plan.warmup + hold > find.at_most {
+            break Stopped::OutOfTime;
+        }
+        let (mut asked, mut broke) = (false, false);
+        let report = run(&plan, &mut |p| {
+            let now = SearchProgress {
+                rate,
+                steps: &steps,
+                run: p,
+            };
+            asked |= progress(&now) == Flow::Stop;
+            let judged = judge::judged(&plan, &p.timeline, p.measured);
+            broke |= judge::broken(&plan, &p.timeline, 0..judged, SURE);
+            if asked || broke {
+                Flow::Stop
+            } else {
+                Flow::Continue
+            }
+        })?;
+        if asked {
+            break Stopped::Asked;
+        }
+        let margin =
+            judge::margin(&plan, &report.timeline, 0..report.timeline.len()).unwrap_or(0.0);
+        let good = !broke && margin >= 0.0;
+        if let (false, Err(why)) = (good, report.trust) {
+            break Stopped::Generator(why);
+        }
+        search.record(rate, good);
+        steps.push(Step { rate, good, margin });
+        if !good {
+            std::thread::sleep(REST);
+        }
+    };
+    let (low, high) = search.bounds();
+    Ok(Limit {
+        line_rps: low,
+        low,
+        high,
+        method: format!(
+            "bisected, {:.0} s each, ±{:.0} %",
+            hold.as_secs_f64(),
+            tolerance * 100.0
+        ),
+        steps,
+        stopped,
+    })
+}

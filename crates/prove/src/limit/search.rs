@@ -1,0 +1,132 @@
+//! Which rate to try next, and when to stop: the pure core of `find_limit`.
+
+use serde::{Deserialize, Serialize};
+
+/// One rate that was held, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Requests per second.
+    pub rate: f64,
+    pub good: bool,
+    /// Lowest share of good requests of any kind, less its target: negative when it broke.
+    pub margin: f64,
+}
+
+/// Why the search ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stopped {
+    /// The line lies within the tolerance.
+    Found,
+    /// The highest rate that was allowed is still good: the line is at least there.
+    MaxReached,
+    /// Not even the lowest rate is good.
+    NeverGood,
+    /// The time or number of steps was used up: the line lies between `low` and `high`.
+    OutOfTime,
+    /// The generator was the bottleneck, so the failure is not the server's.
+    Generator(String),
+    /// Whoever watched it said stop.
+    Asked,
+}
+
+/// Doubles the rate until it breaks, then halves the gap (in ratio) until it is within the tolerance.
+#[derive(Clone, Debug)]
+pub struct Search {
+    start: f64,
+    max: f64,
+    tolerance: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+/// Lowest rate that is tried, as a share of the first one.
+const LOWEST: f64 = 1.0 / 64.0;
+
+impl Search {
+    pub fn new(start: f64, max: f64, tolerance: f64) -> Search {
+        Search {
+            start: start.min(max),
+            max,
+            tolerance: tolerance.max(1e-3),
+            low: None,
+            high: None,
+        }
+    }
+
+    /// Highest good and lowest bad rate so far.
+    pub fn bounds(&self) -> (Option<f64>, Option<f64>) {
+        (self.low, self.high)
+    }
+
+    /// The next rate to hold.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn next(&self) -> Result<f64, Stopped> {
+        match (self.low, self.high) {
+            (None, None) => Ok(self.start),
+            (Some(low), None) if low >= self.max => Err(Stopped::MaxReached),
+            (Some(low), None) => Ok((low * 2.0).min(self.max)),
+            (None, Some(high)) if high <= self.start * LOWEST => Err(Stopped::NeverGood),
+            (None, Some(high)) => Ok(high / 2.0),
+            (Some(low), Some(high)) if high <= low * (1.0 + self.tolerance) => Err(Stopped::Found),
+            (Some(low), Some(high)) => Ok((low * high).sqrt()),
+        }
+    }
+
+    pub fn record(&mut self, rate: f64, good: bool) {
+        // A good rate above a bad one (chance, or a server that warmed up) does not move the bad one.
+        if good {
+            self.low = Some(self.low.map_or(rate, |l| l.max(rate)));
+        } else {
+            self.high = Some(self.high.map_or(rate, |h| h.min(rate)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(start: f64, max: f64, line: f64) -> (Stopped, Search, usize) {
+        let mut s = Search::new(start, max, 0.03);
+        for steps in 0..100 {
+            match s.next() {
+                Ok(rate) => s.record(rate, rate <= line),
+                Err(stopped) => return (stopped, s, steps),
+            }
+        }
+        panic!("it does not end");
+    }
+
+    #[test]
+    fn the_line_is_enclosed_from_any_start() {
+        for (start, line) in [
+            (10.0, 137.0),
+            (100.0, 101.0),
+            (1000.0, 137.0),
+            (137.0, 137.0),
+        ] {
+            let (stopped, s, steps) = search(start, 1e5, line);
+            let (low, high) = (s.bounds().0.unwrap(), s.bounds().1.unwrap());
+            assert_eq!(stopped, Stopped::Found);
+            assert!(
+                low <= line && line < high && high <= low * 1.03,
+                "{low} {high}"
+            );
+            assert!(steps <= 16, "{steps} steps from {start} to {line}");
+        }
+    }
+
+    #[test]
+    fn it_ends_at_the_maximum_and_when_nothing_is_good() {
+        let (stopped, s, _) = search(10.0, 75.0, 1e9);
+        assert_eq!(
+            (stopped, s.bounds()),
+            (Stopped::MaxReached, (Some(75.0), None))
+        );
+        let (stopped, _, steps) = search(64.0, 1e4, 0.0);
+        assert_eq!((stopped, steps), (Stopped::NeverGood, 7));
+    }
+}

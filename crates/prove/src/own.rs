@@ -1,0 +1,80 @@
+//! Is it the server or the generator? Its own delay and CPU decide whether a tail may be reported.
+
+use std::time::Duration;
+
+/// Highest share of one CPU that a generator thread may use.
+pub const MAX_CPU: f64 = 0.90;
+/// Longest own delay at p99, whatever the latencies.
+pub const MAX_LAG: Duration = Duration::from_millis(1);
+/// A delay that the kernel's timers and wake-ups cause on any machine: below it nothing is refused.
+pub const FLOOR_LAG: Duration = Duration::from_micros(250);
+/// Otherwise the own delay may be this share of the median latency.
+pub const LAG_SHARE: f64 = 0.05;
+
+/// What the generator knows of itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Own {
+    /// p99 of the time between intended and actual send that no lack of connections explains.
+    pub lag_p99: Duration,
+    /// Busiest thread's share of a CPU over the run.
+    pub cpu: f64,
+    /// Median latency measured.
+    pub p50: Duration,
+}
+
+/// Whether percentiles beyond p95 can be believed.
+///
+/// # Errors
+/// The reason why not, and what to do.
+pub fn judge(own: &Own) -> Result<(), String> {
+    if own.cpu > MAX_CPU {
+        return Err(format!(
+            "a generator thread used {:.0} % of its CPU (at most {:.0} % is trusted): use more threads, or a lower rate",
+            own.cpu * 100.0,
+            MAX_CPU * 100.0
+        ));
+    }
+    let allowed = own.p50.mul_f64(LAG_SHARE).clamp(FLOOR_LAG, MAX_LAG);
+    if own.lag_p99 > allowed {
+        return Err(format!(
+            "the generator sent late by {:.3} ms at p99 (at most {:.3} ms is trusted here): give it a CPU of its own, more threads, or a lower rate",
+            own.lag_p99.as_secs_f64() * 1e3,
+            allowed.as_secs_f64() * 1e3
+        ));
+    }
+    Ok(())
+}
+
+/// CPU time of the calling thread so far; `None` where the kernel does not tell.
+pub fn thread_cpu() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let ns = text.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_or_busy_generator_is_not_believed() {
+        let own = |lag_us, cpu, p50_ms| Own {
+            lag_p99: Duration::from_micros(lag_us),
+            cpu,
+            p50: Duration::from_millis(p50_ms),
+        };
+        assert_eq!(judge(&own(80, 0.5, 1)), Ok(()));
+        assert_eq!(judge(&own(900, 0.5, 100)), Ok(()));
+        assert!(judge(&own(900, 0.5, 10)).unwrap_err().contains("sent late"));
+        assert!(
+            judge(&own(1100, 0.5, 1000))
+                .unwrap_err()
+                .contains("1.000 ms")
+        );
+        assert!(
+            judge(&own(10, 0.95, 10))
+                .unwrap_err()
+                .contains("95 % of its CPU")
+        );
+    }
+}
