@@ -162,6 +162,33 @@ fn what_a_cache_answers_takes_no_time() {
     assert_eq!(seen[0].quantile(0.59).map(|q| q < 1e-5), Some(true));
 }
 
+/// A database inside the process: its time is processor time, spent while a slot of the pool is held.
+#[test]
+fn time_that_is_told_twice_is_spent_once() {
+    let mut r = route("search", "catalogue", 1e-3, 1.0);
+    (r.low_mean, r.low_var) = (0.0105, 0.000001);
+    let mut db = resource("db.catalogue", 1.0);
+    db.capacity_known = false;
+    let f = fit(
+        vec![r],
+        vec![
+            resource("cpu.catalogue", 1.0),
+            resource("pool.catalogue.db", 4.0),
+            db,
+        ],
+        vec![vec![
+            demand(0.0095, 0.0),
+            demand(0.009, 0.0),
+            demand(0.009, 0.0),
+        ]],
+    );
+    let system = System::new(&f);
+    assert_eq!(system.inside[0][0], Some(1));
+    close(simulate(&f, 1.0, 10_000)[0].mean(), 0.0105, 0.1, "unloaded");
+    let loaded = simulate(&f, 80.0, 60_000)[0].mean();
+    assert!(loaded > 0.02, "the processor is still shared: {loaded}");
+}
+
 #[test]
 fn bursts_lengthen_the_tail() {
     let mut f = single("lock.front", 1.0, 0.01, 1.0, 1.0);

@@ -115,7 +115,7 @@ impl Search {
         } else {
             0.0
         };
-        let requests = (150.0 / bad).max(bursts).clamp(6_000.0, 50_000.0);
+        let requests = (150.0 / bad).max(bursts).clamp(6_000.0, 40_000.0);
         let halving = matches!(self.stage, Stage::Halve(_));
         let shares = self.system.shares();
         let stop = |r: usize| {

@@ -160,8 +160,11 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Where a move applies, and how.
+pub type Applies = fn(&Context) -> Vec<Candidate>;
+
 /// Every move, in the order in which equal ones are preferred.
-pub const MOVES: &[(Kind, fn(&Context) -> Vec<Candidate>)] = &[
+pub const MOVES: &[(Kind, Applies)] = &[
     (Kind::Cache, cache::applies),
     (Kind::Pool, pool::applies),
     (Kind::Retry, retry::applies),

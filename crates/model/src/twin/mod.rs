@@ -4,6 +4,7 @@
 
 pub mod arrivals;
 pub mod draw;
+mod explain;
 pub mod plan;
 pub mod stations;
 pub mod system;
@@ -310,22 +311,15 @@ impl Twin {
                     }
                     return;
                 }
-                (Op::Acquire, Some(Station::Line(line))) => {
-                    if !line.enter(job) {
-                        return;
-                    }
-                }
+                // A slot that is free is taken by the guard itself: the job goes on.
+                (Op::Acquire, Some(Station::Line(line))) if !line.enter(job) => return,
                 (Op::Release, Some(Station::Line(line))) => self.ready.extend(line.leave()),
                 (Op::Delay, _) => {
                     let at = now + draw(&step, luck);
                     self.timed.push(Due { at, job });
                     return;
                 }
-                (Op::Skip, _) => {
-                    if uniform(mix(luck ^ step.key)) < step.mean {
-                        j.step = step.to;
-                    }
-                }
+                (Op::Skip, _) if uniform(mix(luck ^ step.key)) < step.mean => j.step = step.to,
                 (Op::End, _) => return self.end(job, now),
                 _ => {}
             }

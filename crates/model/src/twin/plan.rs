@@ -78,7 +78,10 @@ impl Builder<'_> {
         if worked < 0.999 {
             self.push(Op::Skip, 0, 1.0 - worked, 0.0, key ^ 1);
         }
-        let demand = |k: usize| fit.demand[r][k].mean * s.own[r][k] / worked;
+        let demand = |k: usize| {
+            let touches = if s.touches[r][k] { 1.0 } else { 0.0 };
+            touches * fit.demand[r][k].mean * s.own[r][k] / worked
+        };
         let scv = |k: usize| s.scv[r][k] / times;
         for &slot in &s.around[r] {
             if s.queues[slot] {

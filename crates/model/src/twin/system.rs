@@ -2,12 +2,11 @@
 //! which resources are used inside which slots, and caches whose hit ratio moves with the rate.
 //! Moves change a `System`; the twin and the load line read it.
 
+pub use super::explain::residence_factor;
+use super::explain::{bursts, low_load_ratio};
 use crate::fit::Fit;
 use base::window::GHOST_TTLS;
 use base::{Discipline, Grade};
-
-/// A hold of at least this share of a visit's time is taken to last for the whole visit.
-const WHOLE_VISIT: f64 = 0.85;
 
 /// A cache that is (or would be) on a route.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,22 +67,14 @@ pub struct System {
     /// Share of a use that is time of its own, `[route][resource]`: below 1 where it is counted elsewhere too
     /// (a database inside the process, whose time is processor time already).
     pub own: Vec<Vec<f64>>,
+    /// Whether a route really uses a resource, `[route][resource]`: a trace of demand that a regression leaves
+    /// must not put its requests into a queue.
+    pub touches: Vec<Vec<bool>>,
     /// Seconds a slot is held beyond the resources used inside it, `[route][resource]`.
     pub hold_rest: Vec<Vec<f64>>,
     pub cache: Vec<Option<CacheOn>>,
     /// Resources that can run out, and at what capacity they queue.
     pub queues: Vec<bool>,
-}
-
-/// Mean residence over demand of a queue with `servers` at utilisation `rho`
-/// (Sakasegawa): `1 + rho^(sqrt(2(c+1))-1) / (c(1-rho))`; the wait of a first-come queue scales with `(1+scv)/2`.
-pub fn residence_factor(rho: f64, servers: f64, scv: Option<f64>) -> f64 {
-    1.0 + wait_share(rho, servers) * scv.map_or(1.0, |c2| (1.0 + c2) / 2.0)
-}
-
-fn wait_share(rho: f64, servers: f64) -> f64 {
-    let (rho, c) = (rho.clamp(0.0, 0.97), servers.max(1.0));
-    rho.powf((2.0 * (c + 1.0)).sqrt() - 1.0) / (c * (1.0 - rho))
 }
 
 impl System {
@@ -101,6 +92,7 @@ impl System {
             inside: vec![vec![None; m]; n],
             around: vec![Vec::new(); n],
             own: vec![vec![1.0; m]; n],
+            touches: vec![vec![true; m]; n],
             hold_rest: vec![vec![0.0; m]; n],
             cache: vec![None; n],
             queues,
@@ -166,108 +158,6 @@ impl System {
         }
         fit
     }
-
-    /// Fills delay, spread and nesting of one route from its low-load mean and variance.
-    fn explain(&mut self, r: usize, rho: &[f64]) {
-        let m = self.fit.resources.len();
-        let route = &self.fit.routes[r];
-        let worked = route.amplification.clamp(0.01, 1.0);
-        let mean = (route.low_mean / worked).max(0.0);
-        let second = (route.low_var + route.low_mean * route.low_mean) / worked;
-        let var = (second - mean * mean).max(0.0);
-        let mut demand: Vec<f64> = (0..m)
-            .map(|k| self.fit.demand[r][k].mean / worked)
-            .collect();
-        let stay = |k: usize, d: f64, fit: &Fit| {
-            let info = &fit.resources[k];
-            let known = fit.demand[r][k].scv;
-            let scv = (info.info.discipline != Discipline::Ps).then(|| known.unwrap_or(1.0));
-            service_s(info, d) * residence_factor(rho[k], servers(info), scv)
-        };
-        let (mut child_s, mut child_var) = (0.0, 0.0);
-        for (c, &calls) in self.fit.calls[r].iter().enumerate() {
-            child_s += calls / worked * self.fit.routes[c].low_mean;
-            child_var += calls / worked * self.fit.routes[c].low_var;
-        }
-        // What is used while a slot is held: declared, or all of it when the hold fills the visit.
-        for k in 0..m {
-            let outer = self.fit.resources[k].info.within.as_deref();
-            let slot = self.fit.resources.iter().position(|x| {
-                Some(x.info.name.as_str()) == outer && x.info.discipline == Discipline::Slots
-            });
-            self.inside[r][k] = slot.filter(|&s| demand[k] > 0.0 && demand[s] > 0.0 && s != k);
-        }
-        let others: f64 = (0..m)
-            .filter(|&k| self.inside[r][k].is_none())
-            .map(|k| stay(k, demand[k], &self.fit))
-            .sum();
-        for s in 0..m {
-            let is_slots = self.fit.resources[s].info.discipline == Discipline::Slots;
-            let has_rest = others + child_s - demand[s] > 0.15 * mean;
-            if is_slots && demand[s] >= WHOLE_VISIT * mean && mean > 0.0 && has_rest {
-                self.around[r].push(s);
-            }
-        }
-        for s in (0..m).filter(|s| self.fit.resources[*s].info.discipline == Discipline::Slots) {
-            let used: f64 = (0..m)
-                .filter(|&k| self.inside[r][k] == Some(s))
-                .map(|k| stay(k, demand[k], &self.fit))
-                .sum();
-            self.hold_rest[r][s] = (demand[s] - used).max(0.0);
-        }
-        let visible: f64 = (0..m)
-            .filter(|k| self.inside[r][*k].is_none() && !self.around[r].contains(k))
-            .map(|k| stay(k, demand[k], &self.fit))
-            .sum();
-        // Time that is counted twice (a database inside the process) is taken from what cannot run out.
-        let mut twice = (visible + child_s - mean * 1.05).max(0.0);
-        for k in 0..m {
-            if twice > 0.0 && !self.queues[k] && self.inside[r][k].is_none() {
-                let cut = twice.min(demand[k]);
-                self.own[r][k] = 1.0 - cut / demand[k].max(1e-12);
-                demand[k] -= cut;
-                twice -= cut;
-            }
-        }
-        self.delay[r] = (mean - visible - child_s).max(0.0);
-        self.spread(r, &demand, rho, (var - child_var).max(0.0));
-    }
-
-    /// One spread for every use whose own is not known, from the variance that the known ones and queueing leave.
-    fn spread(&mut self, r: usize, demand: &[f64], rho: &[f64], mut var: f64) {
-        let (mut open, m) = (self.delay[r].powi(2), demand.len());
-        let time = |k: usize, s: &System| {
-            if s.around[r].contains(&k) {
-                0.0
-            } else if s.fit.resources[k].info.discipline == Discipline::Slots {
-                s.hold_rest[r][k]
-            } else {
-                service_s(&s.fit.resources[k], demand[k])
-            }
-        };
-        for k in 0..m {
-            let d = time(k, self);
-            let share = wait_share(rho[k], servers(&self.fit.resources[k]));
-            if d > 0.0 && share > 1e-3 {
-                // The wait is zero or about exponential: variance `W^2 (2/p - 1)`, p the share that waits.
-                let p = (share * (1.0 - rho[k])).clamp(1e-3, 1.0);
-                var -= (d * share).powi(2) * (2.0 / p - 1.0);
-            }
-            match self.fit.demand[r][k].scv {
-                Some(scv) => var -= scv * d * d,
-                None => open += d * d,
-            }
-        }
-        let rest = if open > 0.0 {
-            (var / open).clamp(0.1, 4.0)
-        } else {
-            1.0
-        };
-        self.delay_scv[r] = rest;
-        for k in 0..m {
-            self.scv[r][k] = self.fit.demand[r][k].scv.unwrap_or(rest).clamp(0.0, 16.0);
-        }
-    }
 }
 
 /// Keeps only the share `keep` of a route's work: the rest of its requests is answered without any.
@@ -309,38 +199,6 @@ pub fn can_run_out(r: &crate::fit::ResourceFit) -> bool {
         && sized
         && !guessed
         && !(r.grade == Grade::Prior && r.info.discipline == Discipline::Ps)
-}
-
-/// The part of the log-OU wander that happens within `WINDOW_S`, over which objectives are judged; what is slower
-/// changes the load, it is no burst. Variance of a mean over T: `2 (tau/T)^2 (T/tau - 1 + exp(-T/tau))`.
-fn bursts(sigma: f64, tau_s: f64) -> (f64, f64) {
-    const WINDOW_S: f64 = 60.0;
-    if sigma <= 0.0 || tau_s <= 0.0 || sigma.is_nan() || tau_s.is_nan() {
-        return (0.0, 1.0);
-    }
-    let x = WINDOW_S / tau_s;
-    let slow = 2.0 / (x * x) * (x - 1.0 + (-x).exp());
-    (sigma * (1.0 - slow).max(0.0).sqrt(), tau_s.min(15.0))
-}
-
-/// Mean of the lowest quarter of 5 s rates over the mean of all; 1 when too short to tell.
-fn low_load_ratio(rates: &[f64]) -> f64 {
-    let mut means: Vec<f64> = rates
-        .chunks_exact(5)
-        .map(|c| c.iter().sum::<f64>() / 5.0)
-        .collect();
-    if means.len() < 8 {
-        return 1.0;
-    }
-    means.sort_by(f64::total_cmp);
-    let all = means.iter().sum::<f64>() / means.len() as f64;
-    let quarter = &means[..means.len() / 4];
-    let low = quarter.iter().sum::<f64>() / quarter.len() as f64;
-    if all > 0.0 {
-        (low / all).clamp(0.05, 1.0)
-    } else {
-        1.0
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,186 @@
+//! The load line and what-if against made-up worlds whose truth is found by trying.
+
+use base::{Discipline, History};
+use model::Fit;
+use model::advice::predict::{Question, predict};
+use model::demand;
+use model::fit::Ghost;
+use model::loadline::{Options, Search, loadline};
+use model::moves::{Edit, transform};
+use sim::{Load, Plan, Planted, Seen, StationKind, World};
+use std::time::Instant;
+
+fn steady(rate: f64) -> Load {
+    Load {
+        swing: 0.0,
+        mix_sd: 0.0,
+        ..Load::steady(rate)
+    }
+}
+
+/// Whether every route keeps its objective at `rate`, over the whole run.
+fn holds(world: &World, fit: &Fit, rate: f64, seed: u64) -> bool {
+    let seconds = (20_000.0 / rate).clamp(40.0, 240.0) as u64;
+    let seen = Seen {
+        waiters: false,
+        ..Seen::default()
+    };
+    let h: History = world.run(seed, seconds, &steady(rate), &seen);
+    (0..fit.routes.len()).all(|r| {
+        let (mut ends, mut good) = (0u64, 0u64);
+        let mut arrived = 0u64;
+        let windows = h.windows.iter().filter(|w| w.index >= 5);
+        for c in windows
+            .flat_map(|w| &w.requests)
+            .filter(|c| c.key.route.get() == Some(r))
+        {
+            arrived += c.arrivals as u64;
+            ends += c.ends as u64;
+            good += c.latency.at_or_below(fit.routes[r].objective.latency_s);
+        }
+        // What never ends in the run was not good either.
+        let all = ends.max((0.98 * arrived as f64) as u64);
+        good as f64 >= fit.routes[r].objective.target * all as f64 - 2.0
+    })
+}
+
+fn truth(world: &World, fit: &Fit, high: f64) -> f64 {
+    let (mut low, mut high) = (0.2 * high, high);
+    for step in 0..6 {
+        let middle = (low + high) / 2.0;
+        if holds(world, fit, middle, 100 + step) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (low + high) / 2.0
+}
+
+fn median(v: &[f64]) -> f64 {
+    let mut v = v.to_vec();
+    v.sort_by(f64::total_cmp);
+    v[v.len() / 2]
+}
+
+/// The same world with twice the station.
+fn doubled(world: &World, station: usize) -> World {
+    let mut w = world.clone();
+    w.stations[station].kind = match w.stations[station].kind {
+        StationKind::Cpu(c) => StationKind::Cpu(2.0 * c),
+        StationKind::Line(n) => StationKind::Line(2 * n),
+        StationKind::Slots(n) => StationKind::Slots(2 * n),
+    };
+    w
+}
+
+fn learned(plan: &Plan, seed: u64) -> Fit {
+    let seen = Seen {
+        direct: true,
+        ..Seen::default()
+    };
+    let history = plan
+        .world
+        .run(seed, 300, &Load::steady(0.45 * plan.limit), &seen);
+    demand::fit(&history, &demand::Options::default()).expect("300 s are enough")
+}
+
+/// How much of the planted resource a route causes.
+fn weight(fit: &Fit, route: usize, planted: Planted) -> f64 {
+    fit.routes[route].rate * fit.demand[route][planted as usize].mean
+}
+
+#[test]
+fn the_line_is_where_the_world_breaks_and_changes_bring_what_they_promise() {
+    let (mut errors, mut gains) = (Vec::new(), Vec::new());
+    let mut useless = 0;
+    for (i, planted) in Planted::ALL.into_iter().enumerate() {
+        let plan = Plan::random(40 + i as u64, 4, planted, 0.0, 0.004);
+        let mut fit = learned(&plan, 7 + i as u64);
+        // An objective as people declare them, so that both sides mean the same.
+        for r in &mut fit.routes {
+            r.objective.latency_s = 2.5 * r.p99;
+        }
+        let options = Options::default();
+        let start = Instant::now();
+        let line = loadline(&fit, &options);
+        let took = start.elapsed();
+        let true_line = truth(&plan.world, &fit, 1.1 * plan.limit);
+        let error = line.line / true_line - 1.0;
+        errors.push(error.abs());
+        println!(
+            "{planted:?}: line {:.0} [{:.0}, {:.0}], true {true_line:.0} ({:+.1} %), X* {:.0}, by {:?}, trusted {} {:?}, {took:?}",
+            line.line,
+            line.safe,
+            line.high,
+            error * 100.0,
+            line.saturation,
+            line.limit.as_ref().map(|l| &l.resource),
+            line.trusted,
+            line.reasons
+        );
+        let heaviest = (0..4)
+            .max_by(|&a, &b| weight(&fit, a, planted).total_cmp(&weight(&fit, b, planted)))
+            .unwrap_or(0);
+        // A cache that would have answered 60 % at any lifetime.
+        fit.routes[heaviest].ghost = Some(Ghost {
+            lookups: 1e4,
+            ratio: vec![0.6; 8],
+            bytes: 1e6,
+        });
+        let base = Search::new(&fit, &options);
+        let other = (planted as usize + 2) % 5;
+        let double = |resource| Edit::Capacity {
+            resource,
+            factor: 2.0,
+        };
+        let mut cached = plan.world.clone();
+        cached.routes[heaviest].hit = 0.6;
+        let mut changes = vec![(
+            double(planted as usize),
+            doubled(&plan.world, planted as usize),
+        )];
+        changes.push(if i % 2 == 0 {
+            (double(other), doubled(&plan.world, other))
+        } else {
+            let edit = Edit::Cache {
+                route: heaviest,
+                ttl_s: 10.0,
+            };
+            (edit, cached)
+        });
+        for (edit, world) in changes {
+            let edits = [edit];
+            let mut search = Search::of(transform(&base.system, &edits), &fit, &options);
+            search.run(options.budget);
+            let p = predict(&Question {
+                fit: &fit,
+                system: &base.system,
+                before: &line,
+                after: &search.line(),
+                edits: &edits,
+                uncertainty: 0.05,
+                prior: 1.0,
+                cost_per_hour: 0.0,
+                canary_share: 0.5,
+                seed: 1,
+            });
+            let is_true = truth(&world, &fit, 2.4 * plan.limit) / true_line;
+            let promised = p.gain.value;
+            println!("   {edit:?}: x{promised:.2}, true x{is_true:.2}");
+            gains.push((promised / is_true - 1.0).abs());
+            if is_true < 1.03 && promised > 1.10 {
+                useless += 1;
+            }
+        }
+        assert_eq!(fit.resources[5].info.discipline, Discipline::Slots);
+    }
+    println!(
+        "line: median error {:.1} %; gain: median error {:.1} %",
+        100.0 * median(&errors),
+        100.0 * median(&gains)
+    );
+    assert!(median(&errors) <= 0.08, "{errors:?}");
+    assert!(median(&gains) <= 0.10, "{gains:?}");
+    assert_eq!(useless, 0, "useless changes promised more than 10 %");
+}
