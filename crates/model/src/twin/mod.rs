@@ -311,8 +311,12 @@ impl Twin {
                     }
                     return;
                 }
-                // A slot that is free is taken by the guard itself: the job goes on.
-                (Op::Acquire, Some(Station::Line(line))) if !line.enter(job) => return,
+                (Op::Acquire, Some(Station::Line(line))) => {
+                    let free = line.enter(job);
+                    if !free {
+                        return;
+                    }
+                }
                 (Op::Release, Some(Station::Line(line))) => self.ready.extend(line.leave()),
                 (Op::Delay, _) => {
                     let at = now + draw(&step, luck);
