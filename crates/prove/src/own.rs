@@ -27,6 +27,18 @@ pub struct Own {
 /// # Errors
 /// The reason why not, and what to do.
 pub fn judge(own: &Own) -> Result<(), String> {
+    allow(own, own.p50.mul_f64(LAG_SHARE).clamp(FLOOR_LAG, MAX_LAG))
+}
+
+/// Whether a broken goal can be the server's doing: the own delay must be small against the goal's latency.
+///
+/// # Errors
+/// The reason why not, and what to do.
+pub fn judge_goal(own: &Own, latency: Duration) -> Result<(), String> {
+    allow(own, latency.mul_f64(LAG_SHARE).max(FLOOR_LAG))
+}
+
+fn allow(own: &Own, lag: Duration) -> Result<(), String> {
     if own.cpu > MAX_CPU {
         return Err(format!(
             "a generator thread used {:.0} % of its CPU (at most {:.0} % is trusted): use more threads, or a lower rate",
@@ -34,12 +46,11 @@ pub fn judge(own: &Own) -> Result<(), String> {
             MAX_CPU * 100.0
         ));
     }
-    let allowed = own.p50.mul_f64(LAG_SHARE).clamp(FLOOR_LAG, MAX_LAG);
-    if own.lag_p99 > allowed {
+    if own.lag_p99 > lag {
         return Err(format!(
             "the generator sent late by {:.3} ms at p99 (at most {:.3} ms is trusted here): give it a CPU of its own, more threads, or a lower rate",
             own.lag_p99.as_secs_f64() * 1e3,
-            allowed.as_secs_f64() * 1e3
+            lag.as_secs_f64() * 1e3
         ));
     }
     Ok(())

@@ -189,6 +189,8 @@ pub struct Recorder {
     pub lag: Histogram<u64>,
     pub backlog_max: usize,
     pub connects: u64,
+    /// Answers that came within the measured span, whenever their requests were due.
+    pub answers: u64,
     live: Arc<Mutex<Live>>,
 }
 
@@ -205,6 +207,7 @@ impl Recorder {
             lag: histogram(),
             backlog_max: 0,
             connects: 0,
+            answers: 0,
             live: Arc::new(Mutex::new(Live {
                 timeline: Timeline::new(plan.duration, kinds),
                 offered: 0,
@@ -246,6 +249,7 @@ impl Recorder {
         let latency = o.end.since(o.intended);
         let answered = matches!(o.result, Ok(r) if r.status < 500);
         let good = answered && self.goals[o.kind].is_none_or(|g| latency <= g.latency);
+        self.answers += u64::from(o.result.is_ok() && self.measured(o.end));
         let mut live = lock(&self.live);
         live.ended += 1;
         live.failed += u64::from(o.result.is_err());

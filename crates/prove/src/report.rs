@@ -20,8 +20,9 @@ pub struct Report {
     /// Meant to be sent, and how many of them per second.
     pub offered: u64,
     pub rate_offered: f64,
-    /// Answered with any status, and how many per second of those that were meant to be sent in the span.
+    /// Of the offered, answered with any status, however late.
     pub completed: u64,
+    /// Answers per second that came within the span: what the service carried.
     pub rate_achieved: f64,
     /// Share of the offered that failed or got a status of 500 or more.
     pub error_share: f64,
@@ -106,6 +107,7 @@ pub(crate) struct Totals {
     timeline: Timeline,
     cpu: f64,
     connects: u64,
+    answers: u64,
     backlog_max: usize,
     ran: Duration,
     pub stopped: bool,
@@ -119,6 +121,7 @@ impl Totals {
             timeline: Timeline::new(plan.duration, plan.mix.len()),
             cpu: 0.0,
             connects: 0,
+            answers: 0,
             backlog_max: 0,
             ran: Duration::ZERO,
             stopped: false,
@@ -132,6 +135,7 @@ impl Totals {
         self.lag.add(&r.lag).expect("histograms grow as needed");
         self.timeline.add(timeline);
         self.connects += r.connects;
+        self.answers += r.answers;
         self.backlog_max += r.backlog_max;
         self.ran = self.ran.max(ran);
         if let Some(cpu) = cpu {
@@ -177,7 +181,7 @@ impl Totals {
             offered: all.offered,
             rate_offered: all.offered as f64 / seconds,
             completed,
-            rate_achieved: completed as f64 / seconds,
+            rate_achieved: self.answers as f64 / seconds,
             error_share: error_share(&all),
             good_share: good_share(&all, !plan.goals.is_empty()),
             errors: errors(&all),

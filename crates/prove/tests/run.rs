@@ -172,6 +172,20 @@ fn a_recording_is_sent_at_its_times() {
 }
 
 #[test]
+fn the_rate_achieved_is_what_the_service_carried_in_time() {
+    let server = serve(Manner::Serial(Duration::from_millis(20)));
+    let mut plan = Plan::to(server.address, "/", 200.0, Duration::from_millis(500));
+    constant(&mut plan, 200.0);
+    let report = go(&plan);
+    assert_eq!(report.completed, 100, "the rest came after the span");
+    assert!(
+        (20.0..=52.0).contains(&report.rate_achieved),
+        "{}",
+        report.rate_achieved
+    );
+}
+
+#[test]
 fn thresholds_decide_the_exit_status() {
     let server = serve(Manner::Serial(Duration::from_millis(20)));
     let mut plan = Plan::to(server.address, "/", 10.0, Duration::from_millis(500));

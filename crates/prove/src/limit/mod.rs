@@ -5,8 +5,10 @@ pub mod search;
 
 pub use search::{Search, Step, Stopped};
 
+use crate::own::{self, Own};
 use crate::plan::{Arrivals, Plan, PlanError, Process};
 use crate::record::Timeline;
+use crate::report::Report;
 use crate::run::{Flow, Progress, run};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -97,6 +99,17 @@ pub fn find_limit(
     }
 }
 
+/// Whether what broke can be the server's doing.
+fn generator(plan: &Plan, report: &Report) -> Result<(), String> {
+    let own = Own {
+        lag_p99: Duration::from_secs_f64(report.generator.lag_p99_s),
+        cpu: report.generator.cpu,
+        p50: Duration::ZERO,
+    };
+    let shortest = plan.goals.iter().map(|g| g.latency).min();
+    own::judge_goal(&own, shortest.unwrap_or_default())
+}
+
 fn quick(
     find: &FindLimit,
     ramp: Duration,
@@ -134,7 +147,7 @@ fn quick(
     };
     let method = format!("ramp of {:.0} s, ±10 %", seconds);
     let margin = |t: &Timeline| judge::margin(&plan, t, 0..t.len()).unwrap_or(0.0);
-    Ok(match (crossing, report.trust) {
+    Ok(match (crossing, generator(&plan, &report)) {
         (Some(_), Err(why)) => Limit {
             line_rps: None,
             low: None,
@@ -224,7 +237,7 @@ fn bisect(
         let margin =
             judge::margin(&plan, &report.timeline, 0..report.timeline.len()).unwrap_or(0.0);
         let good = !broke && margin >= 0.0;
-        if let (false, Err(why)) = (good, report.trust) {
+        if let (false, Err(why)) = (good, generator(&plan, &report)) {
             break Stopped::Generator(why);
         }
         search.record(rate, good);
