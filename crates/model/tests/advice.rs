@@ -63,6 +63,10 @@ pub fn shop() -> Fit {
 fn options(target: f64) -> Options {
     Options {
         target: Some(target),
+        line: model::loadline::Options {
+            seeds: 2,
+            ..Default::default()
+        },
         ..Options::default()
     }
 }

@@ -7,7 +7,7 @@ use model::demand;
 use model::fit::Ghost;
 use model::loadline::{Options, Search, loadline};
 use model::moves::{Edit, transform};
-use sim::{Load, Plan, Planted, Seen, StationKind, World};
+use sim::{Load, Plan, Planted, Route, See, Seen, Station, StationKind, Step, World};
 use std::time::Instant;
 
 fn steady(rate: f64) -> Load {
@@ -183,4 +183,94 @@ fn the_line_is_where_the_world_breaks_and_changes_bring_what_they_promise() {
     assert!(median(&errors) <= 0.08, "{errors:?}");
     assert!(median(&gains) <= 0.10, "{gains:?}");
     assert_eq!(useless, 0, "useless changes promised more than 10 %");
+}
+
+/// A shop of two services: a lock in the front, a pool in the catalogue, items asked for one by one.
+fn shop() -> World {
+    let station = |name: &str, kind, service| Station {
+        name: name.into(),
+        kind,
+        service: Some(service),
+        see: See::All,
+        background: 0.0,
+        within: None,
+    };
+    let work = |station, mean, scv| Step::Use { station, mean, scv };
+    let wait = |mean| Step::Delay { mean, scv: 0.05 };
+    let call = |times| Step::Call { route: 3, times };
+    let route = |name: &str, service, weight, steps| Route {
+        name: name.into(),
+        service,
+        weight,
+        steps,
+        hit: 0.0,
+    };
+    World {
+        services: vec![("front".into(), 1), ("catalogue".into(), 1)],
+        stations: vec![
+            station("cpu.front", StationKind::Cpu(2.0), 0),
+            station("lock.front.stock", StationKind::Line(1), 0),
+            station("cpu.catalogue", StationKind::Cpu(2.0), 1),
+            station("pool.catalogue.db", StationKind::Slots(8), 1),
+        ],
+        routes: vec![
+            route(
+                "product",
+                0,
+                0.6,
+                vec![work(0, 0.0005, 0.05), call(1), work(1, 0.006, 0.02)],
+            ),
+            route(
+                "checkout",
+                0,
+                0.3,
+                vec![work(0, 0.0003, 0.05), work(1, 0.006, 0.02), wait(0.01)],
+            ),
+            route("list", 0, 0.1, vec![work(0, 0.0003, 0.05), call(20)]),
+            route(
+                "item",
+                1,
+                0.0,
+                vec![
+                    work(2, 0.0003, 0.3),
+                    Step::Enter(3),
+                    wait(0.001),
+                    Step::Leave(3),
+                ],
+            ),
+        ],
+        canary: None,
+    }
+}
+
+#[test]
+fn a_service_that_calls_another_has_one_line() {
+    let world = shop();
+    let seen = Seen {
+        direct: true,
+        ..Seen::default()
+    };
+    let history = world.run(3, 120, &Load::steady(80.0), &seen);
+    let mut fit = demand::fit(&history, &demand::Options::default()).expect("120 s are enough");
+    for r in &mut fit.routes {
+        r.objective.latency_s = 2.5 * r.p99;
+    }
+    let line = loadline(&fit, &Options::default());
+    let true_line = truth(&world, &fit, 190.0);
+    println!(
+        "shop: line {:.0} [{:.0}, {:.0}], true {true_line:.0}, X* {:.0}, by {:?}, {:?}",
+        line.line, line.safe, line.high, line.saturation, line.limit, line.reasons
+    );
+    for r in &line.routes {
+        println!(
+            "   {} entry {} p99 {:?} latency {:.4} breaks {}",
+            r.route, r.entry, r.p99_now, r.latency_s, r.breaks_first
+        );
+    }
+    assert!((line.line / true_line - 1.0).abs() < 0.08);
+    assert_eq!(
+        line.limit.map(|l| l.resource).as_deref(),
+        Some("lock.front.stock")
+    );
+    assert!(line.trusted, "{:?}", line.reasons);
 }
