@@ -39,7 +39,7 @@ pub fn offline(advice: &Advice, width: u16) -> String {
         };
         let why = [p.evidence.clone()]
             .into_iter()
-            .chain(p.guards.iter().map(|g| format!("Mind: {g}")));
+            .chain(p.guards.iter().map(|g| format!("mind: {g}")));
         let cost = cost(p.cost_per_hour);
         vec![
             (i + 1).to_string(),
@@ -47,7 +47,7 @@ pub fn offline(advice: &Advice, width: u16) -> String {
             effect,
             p.size.to_string(),
             cost,
-            why.collect::<Vec<_>>().join(" "),
+            why.collect::<Vec<_>>().join("; "),
         ]
     });
     page.table("proposals, best first", &COLUMNS, &[0, 3], rows.collect());

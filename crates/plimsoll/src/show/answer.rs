@@ -51,3 +51,15 @@ pub fn of_history(history: &History, learn: &demand::Options) -> (Answer, Option
         }
     }
 }
+
+/// The answer in what `/api/v1/diagnosis` says; `None` while it learns for the first time.
+pub fn of_live(said: &serde_json::Value) -> Result<Option<Answer>, crate::exit::Failure> {
+    let found = &said["diagnosis"];
+    if found.is_null() {
+        return Ok(None);
+    }
+    Answer::deserialize(found).map(Some).map_err(|e| {
+        crate::exit::Failure::new(format!("its diagnosis is not understood: {e}"))
+            .help("use the same version of plimsoll as the one that runs")
+    })
+}

@@ -13,13 +13,13 @@ pub fn render(answer: &Answer, findings: &[Finding], width: u16) -> String {
     let d = &answer.diagnosis;
     let mut page = Page::new(width);
     page.line(&d.summary);
-    page.line("");
     if let Verdict::NotEnoughEvidence { .. } = d.verdict {
         page.labelled(
             "seen",
             (d.span_s > 0.0).then(|| format!("{} of traffic", Secs(d.span_s))),
         );
     } else {
+        page.line("");
         named(&mut page, d);
         if let Some(line) = &answer.line {
             load_line(&mut page, d, line);

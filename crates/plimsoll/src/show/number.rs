@@ -49,6 +49,7 @@ pub fn amount(x: f64, unit: &str) -> String {
 pub fn capacity(x: f64, unit: &str) -> String {
     match unit.strip_prefix("bytes") {
         Some(per) => format!("{}{per}", amount(x, "bytes")),
+        None if x == 1.0 => format!("1 {}", unit.trim_end_matches('s')),
         None => format!("{} {unit}", (x * 1000.0).round() / 1000.0),
     }
 }
@@ -84,7 +85,7 @@ mod tests {
         );
         assert_eq!(
             [capacity(1.0, "servers"), capacity(1.25e8, "bytes/s")],
-            ["1 servers", "125 MB/s"]
+            ["1 server", "125 MB/s"]
         );
         assert_eq!(
             [cost(0.0), cost(0.034), cost(-0.5)],

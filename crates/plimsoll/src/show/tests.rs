@@ -1,6 +1,6 @@
 //! The pages of a small hand-made fit: a shop whose only lock is held 6 ms by one of its two routes.
 
-use super::{Answer, advice, answer, diagnosis, whatif};
+use super::{Answer, advice, answer, diagnosis, load, whatif};
 use base::{Finding, Grade, Objective, ResourceInfo, RouteInfo};
 use control::proposal::{Change, Effect, Proposal};
 use model::demand::NotYet;
@@ -143,7 +143,7 @@ fn too_little_says_for_how_much_longer_to_watch_and_draws_no_line() {
     };
     assert_eq!(
         diagnosis::render(&a, &[], 120),
-        "Not enough evidence yet: watch for 48 more seconds.\n\n\nnotes       12 s seen\n"
+        "Not enough evidence yet: watch for 48 more seconds.\n\nnotes       12 s seen\n"
     );
 }
 
@@ -223,4 +223,35 @@ fn a_whatif_shows_before_and_after() {
         ],
     );
     has(&text, &["above the safe line"]);
+}
+
+#[test]
+fn a_limit_says_how_it_ended_and_whether_it_is_enough() {
+    let step = |rate, good, margin| prove::Step { rate, good, margin };
+    let found = prove::Limit {
+        line_rps: Some(160.0),
+        low: Some(160.0),
+        high: Some(165.0),
+        method: "bisected, 60 s each, ±3 %".into(),
+        steps: vec![step(160.0, true, 0.004), step(165.0, false, -0.31)],
+        stopped: prove::Stopped::Found,
+    };
+    let text = load::limit(&found, Some(200.0), 100);
+    has(
+        &text,
+        &[
+            "limit       160/s, between 160/s and 165/s (bisected, 60 s each, ±3 %)",
+            "MISSED      limit >= 200/s",
+        ],
+    );
+    has(&text, &[" 165/s  broke", "-31.00 %"]);
+    let nothing = prove::Limit {
+        line_rps: None,
+        stopped: prove::Stopped::NeverGood,
+        ..found
+    };
+    has(
+        &load::limit(&nothing, None, 100),
+        &["not found", "not even the lowest rate is good"],
+    );
 }
