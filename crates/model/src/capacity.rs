@@ -27,7 +27,7 @@ pub fn capacity(history: &History, from: u64, k: usize) -> Capacity {
         for c in w.resources.iter().filter(|c| c.resource.get() == Some(k)) {
             let e = by_instance.entry(c.instance).or_default();
             e.2 = w.index;
-            if let Some(v) = c.capacity.filter(|v| v.is_finite() && *v > 0.0) {
+            if let Some(v) = c.capacity.filter(|v| *v < 1e15 && *v > 0.0) {
                 e.0 += v;
                 e.1 += 1.0;
             }

@@ -3,7 +3,6 @@
 
 use crate::demand::{Series, Told, Totals};
 use crate::fit::{Fit, Growth, ResourceFit};
-use crate::twin::system::residence_factor;
 use base::{Class, Discipline};
 
 /// More than this share of the time in flight unexplained: say so before anything else.
@@ -30,6 +29,12 @@ pub struct Closure {
     pub routes: Vec<Unexplained>,
 }
 
+/// Mean residence over demand at a shared processor with `servers` cores (Sakasegawa's approximation).
+fn residence_factor(rho: f64, servers: f64) -> f64 {
+    let (rho, c) = (rho.clamp(0.0, 0.97), servers.max(1.0));
+    1.0 + rho.powf((2.0 * (c + 1.0)).sqrt() - 1.0) / (c * (1.0 - rho))
+}
+
 pub fn closure(fit: &Fit, series: &Series, totals: &[Totals], told: &[Vec<Told>]) -> Closure {
     let span = series.covered().max(1.0);
     let n = fit.routes.len();
@@ -42,7 +47,7 @@ pub fn closure(fit: &Fit, series: &Series, totals: &[Totals], told: &[Vec<Told>]
         all += in_flight;
         children += totals[r].child_seconds * totals[r].served() / span;
         let per_attempt = fit.routes[r].amplification.max(1e-9);
-        let explained = visible(fit, told, r, per_attempt) + totals[r].child_s + TURN_S;
+        let explained = visible(fit, series, told, r, per_attempt) + totals[r].child_s + TURN_S;
         let whole = in_flight / life.max(1e-9);
         let open = (whole - explained).max(0.0);
         left += open * life;
@@ -72,7 +77,7 @@ pub fn closure(fit: &Fit, series: &Series, totals: &[Totals], told: &[Vec<Told>]
 }
 
 /// Seconds of one attempt at the resources that are seen, waiting included.
-fn visible(fit: &Fit, told: &[Vec<Told>], r: usize, per_attempt: f64) -> f64 {
+fn visible(fit: &Fit, series: &Series, told: &[Vec<Told>], r: usize, per_attempt: f64) -> f64 {
     let demand = |k: usize| fit.demand[r][k].mean / per_attempt;
     let mut sum = 0.0;
     let mut stay = vec![0.0; fit.resources.len()];
@@ -93,9 +98,26 @@ fn visible(fit: &Fit, told: &[Vec<Told>], r: usize, per_attempt: f64) -> f64 {
             .filter(|&i| held_inside(res, &fit.resources[i], fit))
             .map(|i| stay[i])
             .sum();
-        sum += (demand(k) - inside).max(0.0) + wait(fit, told, r, k, demand(k)).unwrap_or(0.0);
+        let hold = if only_a_frame(fit, series, told, k) {
+            0.0
+        } else {
+            (demand(k) - inside).max(0.0)
+        };
+        sum += hold + wait(fit, told, r, k, demand(k)).unwrap_or(0.0);
     }
     sum
+}
+
+/// Slots that are held exactly as long as requests are in flight, such as our own connections to the service: they
+/// repeat the time and do not explain it.
+fn only_a_frame(fit: &Fit, series: &Series, told: &[Vec<Told>], k: usize) -> bool {
+    if told.iter().any(|row| row[k].count > 0.0) {
+        return false;
+    }
+    let users = (0..fit.routes.len()).filter(|&r| fit.demand[r][k].mean > 0.0);
+    let in_flight: f64 = users.map(|r| series.in_flight[r].iter().sum::<f64>()).sum();
+    let busy: f64 = series.resources[k].busy.iter().sum();
+    busy >= 0.95 * in_flight && busy <= 1.1 * in_flight
 }
 
 fn held_inside(slots: &ResourceFit, other: &ResourceFit, fit: &Fit) -> bool {
@@ -110,7 +132,7 @@ fn residence(fit: &Fit, told: &[Vec<Told>], r: usize, k: usize, demand: f64) -> 
     let res = &fit.resources[k];
     if res.info.unit.starts_with("bytes") {
         let s = demand * f64::from(res.instances) / res.capacity.max(1e-9);
-        return s * residence_factor(res.utilisation, 1.0, None);
+        return s * residence_factor(res.utilisation, 1.0);
     }
     if res.info.discipline == Discipline::Ps && !res.capacity_known {
         return demand;
@@ -118,7 +140,7 @@ fn residence(fit: &Fit, told: &[Vec<Told>], r: usize, k: usize, demand: f64) -> 
     let servers = res.capacity / f64::from(res.instances.max(1));
     match wait(fit, told, r, k, demand) {
         Some(w) if res.info.discipline == Discipline::Fcfs => demand + w,
-        _ => demand * residence_factor(res.utilisation, servers, None),
+        _ => demand * residence_factor(res.utilisation, servers),
     }
 }
 

@@ -43,6 +43,8 @@ struct Row {
     ten: Vec<f64>,
     apportioned: Vec<f64>,
     inside: (usize, usize),
+    /// Columns that were started anew although nothing had changed.
+    restarts: usize,
 }
 
 fn cell(n: u64, seconds: u64, share: f64, background: f64, seen: &Seen) -> Row {
@@ -59,6 +61,12 @@ fn cell(n: u64, seconds: u64, share: f64, background: f64, seen: &Seen) -> Row {
             },
         )
         .unwrap();
+        row.restarts += f
+            .resources
+            .iter()
+            .flat_map(|r| &r.notes)
+            .filter(|n| n.contains("learning since"))
+            .count();
         let truth: Vec<Vec<f64>> = (0..6).map(|r| plan.world.demand(r)).collect();
         let rates: Vec<f64> = f.routes.iter().map(|r| r.rate).collect();
         let columns = [0, 2, 3, 4];
@@ -107,13 +115,14 @@ fn show(what: &str, row: &Row) -> (f64, f64, f64) {
     let coverage = row.inside.0 as f64 / row.inside.1.max(1) as f64;
     let (d, x) = (median(row.demand.clone()), median(row.x_star.clone()));
     println!(
-        "{what:34} D {:5.1} %  X* {:4.1} %  inside 90 % interval {:3.0} %   textbook 1 s {:5.1} %  10 s {:5.1} %  apportioned {:5.1} %",
+        "{what:34} D {:5.1} %  X* {:4.1} %  inside 90 % interval {:3.0} %   textbook 1 s {:5.1} %  10 s {:5.1} %  apportioned {:5.1} %  false restarts {}",
         100.0 * d,
         100.0 * x,
         100.0 * coverage,
         100.0 * median(row.textbook.clone()),
         100.0 * median(row.ten.clone()),
         100.0 * median(row.apportioned.clone()),
+        row.restarts,
     );
     (d, x, coverage)
 }
@@ -133,6 +142,15 @@ fn demands_are_found_within_fifteen_percent() {
     assert!(d <= 0.15, "demand error {d}");
     assert!(x <= 0.03, "X* error {x}");
     assert!((0.80..=0.97).contains(&coverage), "coverage {coverage}");
+}
+
+#[test]
+fn our_own_probes_are_in_step() {
+    let row = cell(12, 300, 0.4, 0.05, &Seen::default());
+    let (d, x, coverage) = show("300 s, own clock", &row);
+    assert!(d <= 0.15 && x <= 0.03, "D {d}, X* {x}");
+    assert!((0.80..=0.97).contains(&coverage), "coverage {coverage}");
+    assert!(row.restarts <= 1, "{} false restarts", row.restarts);
 }
 
 #[test]

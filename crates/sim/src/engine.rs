@@ -1,6 +1,7 @@
 //! The event loop.
 
-use crate::record::{Done, Recorder, Used};
+use crate::job::{HIDDEN, Job};
+use crate::record::{Done, Recorder};
 use crate::stations::{At, Copy, Who};
 use crate::traffic::{arrivals, background, draw};
 use crate::world::{Load, See, Seen, StationKind, Step, World};
@@ -22,21 +23,6 @@ enum Event {
     Shared(usize, u64),
     Line(usize, usize),
     Delay(usize),
-}
-
-struct Job {
-    route: usize,
-    arm: u8,
-    instance: usize,
-    parent: Option<usize>,
-    start: f64,
-    step: usize,
-    /// Calls of the current step still to make.
-    calls: u32,
-    hit: bool,
-    since: f64,
-    entered: Vec<(usize, f64)>,
-    uses: Vec<Used>,
 }
 
 pub struct Engine<'a> {
@@ -330,31 +316,9 @@ impl<'a> Engine<'a> {
         self.serve(c, Who::Job(j), service, now);
     }
 
-    /// Adds to what the job will tell; its entry becomes the last.
     fn use_of(&mut self, j: usize, station: usize, busy: f64, wait: Option<f64>) {
-        let Some(column) = self.world.column(station) else {
-            self.job(j).uses.push(Used {
-                column: BG,
-                ..Used::default()
-            });
-            return;
-        };
-        let uses = &mut self.job(j).uses;
-        match uses.iter().position(|u| u.column == column) {
-            Some(i) => {
-                let last = uses.len() - 1;
-                uses.swap(i, last);
-            }
-            None => uses.push(Used {
-                column,
-                ..Used::default()
-            }),
-        }
-        let u = uses.last_mut().expect("just put there");
-        u.busy += busy;
-        if let Some(w) = wait {
-            u.wait = Some(u.wait.unwrap_or(0.0) + w);
-        }
+        let column = self.world.column(station);
+        self.job(j).used(column, busy, wait);
     }
 
     fn waited(&mut self, who: Who, now: f64) {
@@ -401,7 +365,7 @@ impl<'a> Engine<'a> {
             return;
         };
         self.free.push(j);
-        job.uses.retain(|u| u.column != BG);
+        job.uses.retain(|u| u.column != HIDDEN);
         let parent = job.parent;
         let parent_route = parent.and_then(|p| self.jobs[p].as_ref()).map(|p| p.route);
         self.recorder.record(&Done {

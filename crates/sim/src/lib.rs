@@ -4,6 +4,7 @@
 
 mod engine;
 mod generate;
+mod job;
 mod record;
 mod stations;
 mod traffic;

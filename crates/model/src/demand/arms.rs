@@ -2,6 +2,7 @@
 
 use super::direct::told;
 use super::fin::{Input, OWN_LAGS, fin};
+use super::series::finite;
 use super::{Options, Series};
 use crate::fit::Demand;
 use base::{Grade, History};
@@ -32,13 +33,12 @@ pub fn fit_arms(history: &History, options: &Options) -> Vec<ArmDemand> {
     let mut arms: Vec<ArmDemand> = (0..2u8).map(|arm| outside(history, from, arm)).collect();
     for (a, arm) in arms.iter_mut().enumerate() {
         let told = told(history, from, Some(a as u8));
-        for r in 0..n {
-            let requests = arm.requests[r].max(1.0);
-            for (k, t) in told[r].iter().enumerate().filter(|(_, t)| t.enough()) {
+        for (r, row) in told.iter().enumerate() {
+            let (requests, per_request) = (arm.requests[r].max(1.0), arm.amplification[r]);
+            for (k, t) in row.iter().enumerate().filter(|(_, t)| t.enough()) {
                 // Requests without an attempt used nothing.
-                let scale = t.attempts * arm.amplification[r] / t.attempts.max(1.0);
-                let mean = t.mean() * scale;
-                let second = t.busy_sq / t.attempts.max(1.0) * arm.amplification[r];
+                let mean = t.mean() * per_request;
+                let second = t.busy_sq / t.attempts.max(1.0) * per_request;
                 let var = (second - mean * mean).max(0.0);
                 arm.demand[r][k] = Demand {
                     mean,
@@ -94,8 +94,8 @@ fn outside(history: &History, from: u64, arm: u8) -> ArmDemand {
             };
             a.requests[r] += f64::from(c.ends.saturating_sub(c.refused));
             a.errors[r] += f64::from(c.errors);
-            sums[r].0 += c.seconds;
-            sums[r].1 += c.seconds_sq;
+            sums[r].0 += finite(c.seconds);
+            sums[r].1 += finite(c.seconds_sq);
         }
         for c in w.attempts.iter().filter(|c| c.key.arm.0 == arm) {
             if let Some(x) = c.key.route.get().and_then(|r| attempts.get_mut(r)) {

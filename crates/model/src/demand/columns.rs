@@ -1,9 +1,9 @@
 //! One column of D: chooses the evidence for each route and puts the resource's own numbers beside it.
 
 use super::direct::Told;
-use super::fin::{Fin, Input, fin};
+use super::regress::regress;
 use super::routes::Totals;
-use super::{FOREIGN_LAGS, OWN_LAGS, Options, Series, change};
+use super::{Options, Series};
 use crate::fit::{Demand, ResourceFit};
 use crate::{capacity, waiters};
 use base::{Discipline, Grade, History};
@@ -24,8 +24,6 @@ pub struct Column {
 
 /// A remainder below this share of the busy time is left to the background.
 const REMAINDER: f64 = 0.03;
-/// After a change, at least this many seconds must be left to start anew.
-const RESTART_S: usize = 40;
 
 /// Rows that may use the resource: those of its service; all of them when it names none or an unknown one.
 fn allowed(known: &Known, k: usize) -> Vec<usize> {
@@ -169,6 +167,36 @@ pub fn column(known: &Known, k: usize) -> Column {
     }
 }
 
+/// Threads asleep on a lock that the service itself reports are seen twice: the column known by waiters only gives way
+/// to the reported ones when these account for at least half of its waiters.
+pub fn drop_echoes(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>]) {
+    for k in 0..resources.len() {
+        let (Grade::Waits, Some(waiting)) = (resources[k].grade, resources[k].waiting) else {
+            continue;
+        };
+        let told = |r: &ResourceFit| {
+            r.grade == Grade::Direct
+                && r.info.service.is_some()
+                && r.info.service == resources[k].info.service
+        };
+        let reported: Vec<&ResourceFit> = resources.iter().filter(|r| told(r)).collect();
+        let sum: f64 = reported.iter().filter_map(|r| r.waiting).sum();
+        if sum < 0.5 * waiting {
+            continue;
+        }
+        let names: Vec<&str> = reported
+            .iter()
+            .filter(|r| r.waiting.is_some_and(|w| w > 0.0))
+            .map(|r| r.info.name.as_str())
+            .collect();
+        let note = format!("its waiters are those of {}", names.join(", "));
+        resources[k].notes.push(note);
+        resources[k].utilisation = 0.0;
+        resources[k].utilisation_max = 0.0;
+        demand.iter_mut().for_each(|row| row[k] = Demand::NONE);
+    }
+}
+
 /// Highest mean of ten seconds in a row.
 fn top_mean(series: &super::series::Column, seconds: &[usize]) -> f64 {
     let v: Vec<f64> = seconds.iter().map(|&t| series.busy[t]).collect();
@@ -177,11 +205,11 @@ fn top_mean(series: &super::series::Column, seconds: &[usize]) -> f64 {
         .fold(0.0, f64::max)
 }
 
-struct Draft {
-    demand: Vec<Demand>,
-    busy: f64,
-    background: f64,
-    background_sd: f64,
+pub(super) struct Draft {
+    pub demand: Vec<Demand>,
+    pub busy: f64,
+    pub background: f64,
+    pub background_sd: f64,
 }
 
 impl Draft {
@@ -193,7 +221,7 @@ impl Draft {
             background_sd: 0.0,
         }
     }
-    fn set(&mut self, r: usize, mean: f64, sd: f64, scv: Option<f64>, grade: Grade) {
+    pub fn set(&mut self, r: usize, mean: f64, sd: f64, scv: Option<f64>, grade: Grade) {
         self.demand[r] = Demand {
             mean,
             sd,
@@ -201,147 +229,4 @@ impl Draft {
             grade,
         };
     }
-}
-
-/// Fits what reports do not explain on the routes `open`, adding to what is there.
-fn regress(
-    known: &Known,
-    k: usize,
-    open: &[usize],
-    capacity: f64,
-    c: &mut Draft,
-    notes: &mut Vec<String>,
-) {
-    let series = &known.series.resources[k];
-    let told: Vec<(usize, f64)> = (0..c.demand.len())
-        .map(|r| (r, c.demand[r].mean))
-        .filter(|(_, d)| *d > 0.0)
-        .collect();
-    let y: Vec<f64> = (0..known.series.seconds)
-        .map(|t| {
-            let background = series.background.as_ref().map_or(0.0, |b| b[t]);
-            let direct: f64 = told.iter().map(|&(r, d)| d * known.series.life[r][t]).sum();
-            series.busy[t] - background - direct
-        })
-        .collect();
-    let measured = series.background.is_some();
-    if !measured {
-        notes.push("background not measured".to_owned());
-    }
-    let seen = series.seen.iter().filter(|s| **s).count().max(1) as f64;
-    let total = (0..y.len())
-        .filter(|&t| series.seen[t])
-        .map(|t| y[t])
-        .sum::<f64>()
-        / seen;
-    // Response-time apportioning, without the time that a route waits for others; overhead beside reports is
-    // shared out per request.
-    let lives: Vec<f64> = open
-        .iter()
-        .map(|&r| known.series.life[r].iter().sum::<f64>() / known.series.covered().max(1.0))
-        .collect();
-    let weight = |r: usize| {
-        let t = &known.totals[r];
-        if told.is_empty() {
-            (t.attempt_s - t.child_s).max(0.05 * t.attempt_s).max(1e-6)
-        } else {
-            1.0
-        }
-    };
-    let whole: f64 = open.iter().zip(&lives).map(|(&r, l)| l * weight(r)).sum();
-    let prior: Vec<f64> = open
-        .iter()
-        .map(|&r| total.max(0.0) * weight(r) / whole.max(1e-12))
-        .collect();
-    let in_flight: f64 = open
-        .iter()
-        .map(|&r| known.series.in_flight[r].iter().sum::<f64>() / known.series.covered().max(1.0))
-        .sum();
-    let reference = if capacity > 0.0 {
-        capacity
-    } else {
-        total.max(1e-12)
-    };
-    let mut ok = series.seen.clone();
-    let mut input = Input {
-        z: open
-            .iter()
-            .map(|&r| known.series.life[r].as_slice())
-            .collect(),
-        y: &y,
-        ok: &ok.clone(),
-        prior: &prior,
-        background_sd: if measured { 0.003 } else { 0.2 } * reference,
-        lags: if known.options.foreign {
-            &FOREIGN_LAGS
-        } else {
-            &OWN_LAGS
-        },
-        flat: told.is_empty() && total > 0.8 * in_flight,
-    };
-    let mut found = fin(&input);
-    if let Some(at) = found
-        .as_ref()
-        .and_then(|f| change::changed_at(&f.innovations))
-    {
-        if known.series.seconds - at >= RESTART_S {
-            ok[..at].iter_mut().for_each(|o| *o = false);
-            input.ok = &ok;
-            if let Some(again) = fin(&input) {
-                notes.push(format!(
-                    "learning since {} s: its use changed",
-                    known.series.seconds - at
-                ));
-                found = Some(again);
-            }
-        }
-    }
-    let bursts = found.as_ref().is_some_and(|f| f.bursts);
-    if bursts {
-        notes.push("burst residual: work that no request explains comes in bursts".to_owned());
-    }
-    match found.filter(|f| !bursts && f.demand.iter().any(|d| *d > 0.0)) {
-        Some(f) => take(&f, open, measured, c),
-        None => {
-            for (&r, &p) in open.iter().zip(&prior) {
-                let before = c.demand[r];
-                let grade = if before.mean > p {
-                    before.grade
-                } else {
-                    Grade::Prior
-                };
-                c.set(
-                    r,
-                    before.mean + p,
-                    (before.sd.powi(2) + p * p).sqrt(),
-                    before.scv,
-                    grade,
-                );
-            }
-        }
-    }
-}
-
-fn take(f: &Fin, open: &[usize], measured: bool, c: &mut Draft) {
-    for (i, &r) in open.iter().enumerate() {
-        let before = c.demand[r];
-        let mean = before.mean + f.demand[i];
-        let sd = (before.sd.powi(2) + f.sd[i].powi(2)).sqrt();
-        let grade = if before.mean > f.demand[i] {
-            before.grade
-        } else {
-            Grade::Regression
-        };
-        // The report's variance, relative to the larger mean.
-        let scv = before
-            .scv
-            .map(|s| s * (before.mean / mean.max(1e-300)).powi(2));
-        c.set(r, mean, sd, scv, grade);
-    }
-    c.background += f.background;
-    c.background_sd = if measured {
-        f.background_sd
-    } else {
-        f.background_sd.max(0.05 * f.background)
-    };
 }

@@ -1,5 +1,6 @@
 //! What upstreams told of single requests: the best evidence there is.
 
+use super::series::finite;
 use base::{History, InstanceIx};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,19 +55,19 @@ pub fn told(history: &History, from: u64, arm: Option<u8>) -> Vec<Vec<Told>> {
         let (Some(r), Some(k)) = (u.key.route.get(), u.resource.get()) else {
             continue;
         };
-        if r >= n || k >= m || !u.busy_s.is_finite() || !u.busy_sq.is_finite() {
+        if r >= n || k >= m {
             continue;
         }
         reporters.insert((r, u.key.instance));
         let t = &mut told[r][k];
         t.count += f64::from(u.count);
-        t.busy += u.busy_s.max(0.0);
-        t.busy_sq += u.busy_sq.max(0.0);
-        t.wait += u.wait_s.max(0.0);
+        t.busy += finite(u.busy_s);
+        t.busy_sq += finite(u.busy_sq);
+        t.wait += finite(u.wait_s);
         t.waits += f64::from(u.waits);
-        t.calls += u.calls.max(0.0);
-        t.rows += u.rows.max(0.0);
-        t.returned += u.returned.max(0.0);
+        t.calls += finite(u.calls);
+        t.rows += finite(u.rows);
+        t.returned += finite(u.returned);
     }
     let mut attempts: BTreeMap<usize, f64> = BTreeMap::new();
     for c in windows()

@@ -7,6 +7,7 @@ mod columns;
 mod direct;
 mod fin;
 mod nnls;
+mod regress;
 mod routes;
 mod series;
 mod whiten;
@@ -105,6 +106,7 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
             row.push(d);
         }
     }
+    columns::drop_echoes(&mut resources, &mut demand);
     let (burst_sigma, burst_tau_s) = burst::burst(&series.entry, &series.present);
     let mut fit = Fit {
         resources,

@@ -1,7 +1,7 @@
 //! What each route looked like from outside: rates, times, errors, calls.
 
 use super::direct::Told;
-use super::series::{Series, quarters};
+use super::series::{Series, finite, quarters};
 use crate::fit::{Ghost, RouteFit};
 use base::window::GHOST_TTLS;
 use base::{Histogram, History, Objective};
@@ -38,7 +38,7 @@ pub fn totals(history: &History, from: u64) -> Vec<Totals> {
         for c in &w.attempts {
             if let Some(t) = c.key.route.get().and_then(|r| all.get_mut(r)) {
                 t.attempts += f64::from(c.ends);
-                t.attempt_s += c.seconds;
+                t.attempt_s += finite(c.seconds);
             }
         }
         for c in &w.calls {
@@ -47,7 +47,7 @@ pub fn totals(history: &History, from: u64) -> Vec<Totals> {
             };
             if p < n && child < n {
                 all[p].calls[child] += f64::from(c.count);
-                all[p].child_seconds += c.seconds;
+                all[p].child_seconds += finite(c.seconds);
             }
         }
     }
@@ -71,7 +71,7 @@ fn seconds(history: &History, from: u64, r: usize) -> f64 {
     let cells = windows.flat_map(|w| &w.requests);
     cells
         .filter(|c| c.key.route.get() == Some(r))
-        .map(|c| c.seconds)
+        .map(|c| finite(c.seconds))
         .sum()
 }
 
@@ -122,7 +122,7 @@ pub fn routes(
                 .unwrap_or_default();
             for c in w.requests.iter().filter(|c| c.key.route.get() == Some(r)) {
                 errors += f64::from(c.errors);
-                bytes += c.bytes_out;
+                bytes += finite(c.bytes_out);
                 m.add(c);
                 all.merge(&c.latency);
                 if low {
@@ -190,8 +190,8 @@ struct Moments {
 impl Moments {
     fn add(&mut self, c: &base::Cell) {
         self.n += f64::from(c.ends.saturating_sub(c.refused));
-        self.sum += c.seconds;
-        self.sq += c.seconds_sq;
+        self.sum += finite(c.seconds);
+        self.sq += finite(c.seconds_sq);
     }
     fn mean(&self) -> f64 {
         self.sum / self.n.max(1.0)

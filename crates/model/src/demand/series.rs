@@ -89,8 +89,15 @@ impl Series {
     }
 }
 
-fn finite(v: f64) -> f64 {
-    if v.is_finite() { v.max(0.0) } else { 0.0 }
+/// No resource gives this much in a second; larger numbers are broken ones.
+const MOST: f64 = 1e15;
+
+pub(super) fn finite(v: f64) -> f64 {
+    if v.is_finite() && v < MOST {
+        v.max(0.0)
+    } else {
+        0.0
+    }
 }
 
 fn add(to: &mut Option<Vec<f64>>, n: usize, t: usize, v: Option<f64>) {

@@ -47,9 +47,13 @@ pub fn ar_filter(r: &[f64], order: usize) -> Vec<f64> {
 /// `out[t] = sum_j a[j] x[t - j]` for `t >= a.len() - 1`.
 pub fn filter(a: &[f64], x: &[f64]) -> Vec<f64> {
     let p = a.len() - 1;
-    (p..x.len())
-        .map(|t| a.iter().enumerate().map(|(j, c)| c * x[t - j]).sum())
-        .collect()
+    let mut out = vec![0.0; x.len().saturating_sub(p)];
+    for (j, c) in a.iter().enumerate() {
+        for (o, v) in out.iter_mut().zip(&x[p - j..]) {
+            *o += c * v;
+        }
+    }
+    out
 }
 
 #[cfg(test)]

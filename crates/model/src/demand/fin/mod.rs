@@ -1,21 +1,19 @@
 //! The FIN fit of one resource: `busy(t) = b + sum_r D_r sum_l g_l z_r(t-l)` with one delay kernel `g` for all routes,
 //! whitened and robust residuals, a prior from response times whose width the evidence chooses, and `D >= 0`.
 
+mod round;
+
+use super::change::Left;
 use super::nnls::nnls;
-use super::whiten::{ar_filter, filter};
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+use nalgebra::{DMatrix, DVector};
+use round::solve_round;
 
 /// Kernels for our own probes (readings are up to a second off) and for foreign metrics.
 pub const OWN_LAGS: [i32; 3] = [-1, 0, 1];
 pub const FOREIGN_LAGS: [i32; 8] = [-2, -1, 0, 1, 2, 3, 4, 5];
 /// Prior widths tried, relative to the prior mean.
 const WIDTHS: [f64; 6] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
-/// Standard deviation of the logarithm of the width, before seeing data.
-const HYPER: f64 = 0.7;
-const ORDER: usize = 6;
-const HUBER: f64 = 2.5;
 const ROUNDS: usize = 4;
-const BLOCKS: usize = 10;
 /// Above this many unknowns the jackknife takes one Newton step instead of solving anew.
 const EXACT: usize = 24;
 
@@ -41,8 +39,8 @@ pub struct Fin {
     pub sd: Vec<f64>,
     pub background: f64,
     pub background_sd: f64,
-    /// Whitened, weighted residuals in units of their robust spread, with their second.
-    pub innovations: Vec<(usize, f64)>,
+    /// What the fit expects of each usable second without background, and what it leaves over.
+    pub left: Vec<Left>,
     /// Much of the residual comes in a few bursts that no request explains.
     pub bursts: bool,
 }
@@ -84,7 +82,8 @@ pub fn fin(input: &Input) -> Option<Fin> {
     let mut d = m0.clone();
     let mut width = 1.0;
     let mut last = None;
-    for round in 0..ROUNDS {
+    let rounds = if r > EXACT { ROUNDS - 1 } else { ROUNDS };
+    for round in 0..rounds {
         if let Some(g) = fit_kernel(input, &rows, &good, &y, &d) {
             kernel = g;
         }
@@ -92,7 +91,13 @@ pub fn fin(input: &Input) -> Option<Fin> {
         if round == 0 {
             d = first_guess(&z, &y, &good);
         }
-        let fixed = (round + 1 < ROUNDS && round > 0).then_some(width);
+        // With many unknowns each width costs; then it is searched once and touched up at the end.
+        let widths: &[f64] = match round {
+            _ if r <= EXACT => &WIDTHS,
+            1 => &WIDTHS,
+            _ if round + 1 == rounds => near(width),
+            _ => std::slice::from_ref(&width),
+        };
         let step = solve_round(
             &z,
             &y,
@@ -101,7 +106,7 @@ pub fn fin(input: &Input) -> Option<Fin> {
             &m0,
             &prior,
             background_sd,
-            fixed,
+            widths,
             input.flat,
         )?;
         width = step.width;
@@ -109,6 +114,19 @@ pub fn fin(input: &Input) -> Option<Fin> {
         last = Some(step);
     }
     let step = last?;
+    let z = delayed(input, &rows, &kernel);
+    let expected = combine(&z[..r], d.as_slice(), rows.len());
+    let left = (0..rows.len())
+        .filter(|&i| good[i])
+        .map(|i| {
+            let expected = expected[i];
+            Left {
+                second: rows[i],
+                expected,
+                residual: y[i] - d[r] - expected,
+            }
+        })
+        .collect();
     let sd = step.spread(&m0);
     Some(Fin {
         demand: (0..r).map(|i| d[i] * scale).collect(),
@@ -116,12 +134,29 @@ pub fn fin(input: &Input) -> Option<Fin> {
         background: d[r] * scale,
         background_sd: sd[r] * scale,
         bursts: bursts(&step.residuals),
-        innovations: step.residuals.iter().map(|&(i, e)| (rows[i], e)).collect(),
+        left,
     })
+}
+
+/// `sum_i d[i] z[i]`, second by second, over the columns there are.
+fn combine<C: AsRef<[f64]>>(z: &[C], d: &[f64], n: usize) -> Vec<f64> {
+    let mut out = vec![0.0; n];
+    for (z, d) in z.iter().zip(d).filter(|(_, d)| **d != 0.0) {
+        for (o, x) in out.iter_mut().zip(z.as_ref()) {
+            *o += d * x;
+        }
+    }
+    out
 }
 
 fn mean(v: &[f64]) -> f64 {
     v.iter().sum::<f64>() / v.len().max(1) as f64
+}
+
+/// A width and its neighbours among those tried.
+fn near(width: f64) -> &'static [f64] {
+    let at = WIDTHS.iter().position(|w| *w == width).unwrap_or(3);
+    &WIDTHS[at.saturating_sub(1)..(at + 2).min(WIDTHS.len())]
 }
 
 /// The delay kernel that best carries the total `sum_r D_r z_r` into `y`: non-negative, sums to 1.
@@ -132,9 +167,7 @@ fn fit_kernel(
     y: &[f64],
     d: &DVector<f64>,
 ) -> Option<Vec<f64>> {
-    let total: Vec<f64> = (0..input.y.len())
-        .map(|t| input.z.iter().zip(d.iter()).map(|(z, d)| z[t] * d).sum())
-        .collect();
+    let total = combine(&input.z, d.as_slice(), input.y.len());
     let keep = |v: Vec<f64>| -> Vec<f64> {
         let v: Vec<f64> = v
             .iter()
@@ -193,172 +226,6 @@ fn first_guess(z: &[Vec<f64>], y: &[f64], good: &[bool]) -> DVector<f64> {
     let start = a.clone().cholesky().map(|c| c.solve(&b));
     let x = nnls(&a, &b, start.as_ref());
     DVector::from_iterator(r + 1, x.iter().copied().chain([0.0]))
-}
-
-/// One round's system: whitened and weighted rows with the prior.
-struct Step {
-    d: DVector<f64>,
-    width: f64,
-    rows: DMatrix<f64>,
-    target: DVector<f64>,
-    noise: f64,
-    a: DMatrix<f64>,
-    rhs: DVector<f64>,
-    factor: Cholesky<f64, Dyn>,
-    residuals: Vec<(usize, f64)>,
-}
-
-#[allow(clippy::too_many_arguments)]
-fn solve_round(
-    z: &[Vec<f64>],
-    y: &[f64],
-    good: &[bool],
-    d: &DVector<f64>,
-    m0: &DVector<f64>,
-    prior: &[f64],
-    background_sd: f64,
-    fixed: Option<f64>,
-    flat: bool,
-) -> Option<Step> {
-    let (n, m) = (y.len(), z.len());
-    let expected: Vec<f64> = (0..n)
-        .map(|t| z.iter().zip(d.iter()).map(|(z, d)| z[t] * d).sum())
-        .collect();
-    let residual: Vec<f64> = (0..n)
-        .map(|t| if good[t] { y[t] - expected[t] } else { 0.0 })
-        .collect();
-    let ar = ar_filter(&residual, ORDER);
-    let p = ar.len() - 1;
-    let whole: Vec<bool> = (p..n).map(|t| (t - p..=t).all(|u| good[u])).collect();
-    let used = whole.iter().filter(|w| **w).count();
-    if used < 15 {
-        return None;
-    }
-    let yf = filter(&ar, y);
-    let zf: Vec<Vec<f64>> = z.iter().map(|c| filter(&ar, c)).collect();
-    let e: Vec<f64> = (0..n - p)
-        .map(|t| yf[t] - zf.iter().zip(d.iter()).map(|(z, d)| z[t] * d).sum::<f64>())
-        .collect();
-    let level = mean(&expected[p..]).max(1e-9);
-    let mut w: Vec<f64> = (0..n - p)
-        .map(|t| 1.0 / (expected[t + p] / level).max(0.1).sqrt())
-        .collect();
-    let mut sizes: Vec<f64> = (0..n - p)
-        .filter(|&t| whole[t])
-        .map(|t| (e[t] * w[t]).abs())
-        .collect();
-    let middle = sizes.len() / 2;
-    let robust = 1.4826 * *sizes.select_nth_unstable_by(middle, f64::total_cmp).1 + 1e-9;
-    let residuals: Vec<(usize, f64)> = (0..n - p)
-        .filter(|&t| whole[t])
-        .map(|t| (t + p, e[t] * w[t] / robust))
-        .collect();
-    for t in 0..n - p {
-        let size = (e[t] * w[t]).abs().max(1e-12);
-        w[t] *= (HUBER * robust / size).min(1.0).sqrt();
-        if !whole[t] {
-            w[t] = 0.0;
-        }
-    }
-    let rows = DMatrix::from_fn(n - p, m, |t, i| zf[i][t] * w[t]);
-    let target = DVector::from_fn(n - p, |t, _| yf[t] * w[t]);
-    let left = &target - &rows * d;
-    let noise = left.norm_squared() / (used as f64 - m as f64).max(1.0) + 1e-15;
-    let turned = rows.transpose();
-    let s = &turned * &rows / noise;
-    let b = &turned * &target / noise;
-    let widths: &[f64] = match &fixed {
-        Some(w) => std::slice::from_ref(w),
-        None => &WIDTHS,
-    };
-    let mut best: Option<(f64, f64, DMatrix<f64>, DVector<f64>, Cholesky<f64, Dyn>)> = None;
-    for &width in widths {
-        let precision = DVector::from_fn(m, |i, _| match prior.get(i) {
-            Some(p) => 1.0 / (width * p).powi(2),
-            None => 1.0 / background_sd.powi(2),
-        });
-        let mut a = s.clone();
-        (0..m).for_each(|i| a[(i, i)] += precision[i]);
-        let rhs = &b + precision.component_mul(m0);
-        let Some(factor) = a.clone().cholesky() else {
-            continue;
-        };
-        let mu = factor.solve(&rhs);
-        let log_det: f64 = factor
-            .l_dirty()
-            .diagonal()
-            .iter()
-            .map(|x| x.ln())
-            .sum::<f64>()
-            * 2.0;
-        let fit = precision.dot(&m0.component_mul(m0)) - rhs.dot(&mu);
-        let log_prior: f64 = precision.iter().map(|x| x.ln()).sum();
-        let hyper = if flat {
-            0.0
-        } else {
-            width.ln().powi(2) / (2.0 * HYPER * HYPER)
-        };
-        let evidence = 0.5 * (log_prior - fit - log_det) - hyper;
-        if best.as_ref().is_none_or(|x| evidence > x.0) {
-            best = Some((evidence, width, a, rhs, factor));
-        }
-    }
-    let (_, width, a, rhs, factor) = best?;
-    let mu = factor.solve(&rhs);
-    let d = if mu.iter().all(|x| *x >= 0.0) {
-        mu
-    } else {
-        nnls(&a, &rhs, Some(&mu))
-    };
-    Some(Step {
-        d,
-        width,
-        rows,
-        target,
-        noise,
-        a,
-        rhs,
-        factor,
-        residuals,
-    })
-}
-
-impl Step {
-    /// Standard errors: the larger of the posterior's and that of a 10-block jackknife.
-    fn spread(&self, m0: &DVector<f64>) -> Vec<f64> {
-        let m = m0.len();
-        let posterior = self.factor.inverse();
-        let mu = self.factor.solve(&self.rhs);
-        let n = self.rows.nrows();
-        let mut without: Vec<DVector<f64>> = Vec::with_capacity(BLOCKS);
-        for q in 0..BLOCKS {
-            let (from, to) = (q * n / BLOCKS, (q + 1) * n / BLOCKS);
-            let part = self.rows.rows(from, to - from);
-            let y = self.target.rows(from, to - from);
-            let turned = part.transpose();
-            if m <= EXACT {
-                let a = &self.a - &turned * part / self.noise;
-                let b = &self.rhs - &turned * y / self.noise;
-                without.extend(a.cholesky().map(|c| c.solve(&b)));
-            } else {
-                let pull = &turned * (y - part * &mu) / self.noise;
-                let grow = BLOCKS as f64 / (BLOCKS as f64 - 1.0);
-                without.push(&mu - self.factor.solve(&pull) * grow);
-            }
-        }
-        let g = without.len().max(1) as f64;
-        let center = without.iter().fold(DVector::zeros(m), |s, x| s + x) / g;
-        (0..m)
-            .map(|i| {
-                let jack = (g - 1.0) / g
-                    * without
-                        .iter()
-                        .map(|x| (x[i] - center[i]).powi(2))
-                        .sum::<f64>();
-                posterior[(i, i)].max(jack).max(0.0).sqrt()
-            })
-            .collect()
-    }
 }
 
 /// A few large residuals hold most of the variance, and they are positive.

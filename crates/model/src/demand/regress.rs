@@ -1,0 +1,148 @@
+//! The part of a column that nothing tells directly: its prior, its fit, and what to do when the fit is no good.
+
+use super::columns::{Draft, Known};
+use super::fin::{Fin, Input, fin};
+use super::{FOREIGN_LAGS, OWN_LAGS, change};
+use base::Grade;
+
+/// After a change, at least this many seconds must be left to start anew.
+const RESTART_S: usize = 40;
+
+/// Fits what reports do not explain on the routes `open`, adding to what is there.
+pub(super) fn regress(
+    known: &Known,
+    k: usize,
+    open: &[usize],
+    capacity: f64,
+    c: &mut Draft,
+    notes: &mut Vec<String>,
+) {
+    let series = &known.series.resources[k];
+    let told: Vec<(usize, f64)> = (0..c.demand.len())
+        .map(|r| (r, c.demand[r].mean))
+        .filter(|(_, d)| *d > 0.0)
+        .collect();
+    let y: Vec<f64> = (0..known.series.seconds)
+        .map(|t| {
+            let background = series.background.as_ref().map_or(0.0, |b| b[t]);
+            let direct: f64 = told.iter().map(|&(r, d)| d * known.series.life[r][t]).sum();
+            series.busy[t] - background - direct
+        })
+        .collect();
+    let measured = series.background.is_some();
+    if !measured {
+        notes.push("background not measured".to_owned());
+    }
+    let seen = series.seen.iter().filter(|s| **s).count().max(1) as f64;
+    let total = (0..y.len())
+        .filter(|&t| series.seen[t])
+        .map(|t| y[t])
+        .sum::<f64>()
+        / seen;
+    // Response-time apportioning, without the time that a route waits for others; overhead beside reports is
+    // shared out per request.
+    let lives: Vec<f64> = open
+        .iter()
+        .map(|&r| known.series.life[r].iter().sum::<f64>() / known.series.covered().max(1.0))
+        .collect();
+    let weight = |r: usize| {
+        let t = &known.totals[r];
+        if told.is_empty() {
+            (t.attempt_s - t.child_s).max(0.05 * t.attempt_s).max(1e-6)
+        } else {
+            1.0
+        }
+    };
+    let whole: f64 = open.iter().zip(&lives).map(|(&r, l)| l * weight(r)).sum();
+    let prior: Vec<f64> = open
+        .iter()
+        .map(|&r| total.max(0.0) * weight(r) / whole.max(1e-12))
+        .collect();
+    let in_flight: f64 = open
+        .iter()
+        .map(|&r| known.series.in_flight[r].iter().sum::<f64>() / known.series.covered().max(1.0))
+        .sum();
+    let reference = if capacity > 0.0 {
+        capacity
+    } else {
+        total.max(1e-12)
+    };
+    let mut ok = series.seen.clone();
+    let mut input = Input {
+        z: open
+            .iter()
+            .map(|&r| known.series.life[r].as_slice())
+            .collect(),
+        y: &y,
+        ok: &ok.clone(),
+        prior: &prior,
+        background_sd: if measured { 0.003 } else { 0.2 } * reference,
+        lags: if known.options.foreign {
+            &FOREIGN_LAGS
+        } else {
+            &OWN_LAGS
+        },
+        flat: told.is_empty() && total > 0.8 * in_flight,
+    };
+    let mut found = fin(&input);
+    let changed = found
+        .as_ref()
+        .and_then(|f| change::changed_at(&f.left, measured));
+    if let Some(at) = changed.filter(|at| known.series.seconds - at >= RESTART_S) {
+        ok[..at].iter_mut().for_each(|o| *o = false);
+        input.ok = &ok;
+        if let Some(again) = fin(&input) {
+            let since = known.series.seconds - at;
+            notes.push(format!("learning since {since} s: its use changed"));
+            found = Some(again);
+        }
+    }
+    let bursts = found.as_ref().is_some_and(|f| f.bursts);
+    if bursts {
+        notes.push("burst residual: work that no request explains comes in bursts".to_owned());
+    }
+    match found.filter(|f| !bursts && f.demand.iter().any(|d| *d > 0.0)) {
+        Some(f) => take(&f, open, measured, c),
+        None => {
+            for (&r, &p) in open.iter().zip(&prior) {
+                let before = c.demand[r];
+                let grade = if before.mean > p {
+                    before.grade
+                } else {
+                    Grade::Prior
+                };
+                c.set(
+                    r,
+                    before.mean + p,
+                    (before.sd.powi(2) + p * p).sqrt(),
+                    before.scv,
+                    grade,
+                );
+            }
+        }
+    }
+}
+
+fn take(f: &Fin, open: &[usize], measured: bool, c: &mut Draft) {
+    for (i, &r) in open.iter().enumerate() {
+        let before = c.demand[r];
+        let mean = before.mean + f.demand[i];
+        let sd = (before.sd.powi(2) + f.sd[i].powi(2)).sqrt();
+        let grade = if before.mean > f.demand[i] {
+            before.grade
+        } else {
+            Grade::Regression
+        };
+        // The report's variance, relative to the larger mean.
+        let scv = before
+            .scv
+            .map(|s| s * (before.mean / mean.max(1e-300)).powi(2));
+        c.set(r, mean, sd, scv, grade);
+    }
+    c.background += f.background;
+    c.background_sd = if measured {
+        f.background_sd
+    } else {
+        f.background_sd.max(0.05 * f.background)
+    };
+}
