@@ -17,6 +17,7 @@ fn simulate(fit: &Fit, rate: f64, requests: u32) -> Vec<Seen> {
             sigma: fit.burst_sigma,
             tau_s: fit.burst_tau_s,
             stop_at_bad: vec![],
+            replay: vec![],
         };
         let mut twin = Twin::new(&system, run);
         // In small slices: the result must not depend on how the budget is cut.
@@ -208,6 +209,7 @@ fn a_breakdown_ends_the_run() {
         sigma: 0.0,
         tau_s: 0.0,
         stop_at_bad: vec![],
+        replay: vec![],
     };
     let mut twin = Twin::new(&System::new(&f), run);
     assert_eq!(twin.run(u64::MAX), Progress::Broken);
@@ -225,6 +227,7 @@ fn speed_is_told() {
         sigma: 0.2,
         tau_s: 4.0,
         stop_at_bad: vec![],
+        replay: vec![],
     };
     let mut twin = Twin::new(&System::new(&f), run);
     assert_eq!(twin.run(u64::MAX), Progress::Done);

@@ -10,6 +10,9 @@ const FAR: f64 = 100.0;
 /// Unexplained in-flight time above this share widens the line down by it.
 const UNSEEN: f64 = 0.2;
 
+/// Arrivals replayed for the check, at most.
+const REPLAYED: f64 = 60_000.0;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     Halve(u32),
@@ -87,7 +90,7 @@ impl Search {
             let (rate, seeds) = match self.stage {
                 Stage::Halve(_) => ((self.low + self.high) / 2.0, self.options.seeds.max(1)),
                 Stage::Now => (self.system.current_rate(), 1),
-                _ => (trust::busy_rate(&self.rates, self.system.current_rate()), 2),
+                _ => (self.system.current_rate(), 2),
             };
             if self.twin.is_none() {
                 let run = self.plan(rate, seeds);
@@ -111,11 +114,11 @@ impl Search {
         let fit = &self.system.fit;
         let bad = self.allowed.iter().copied().fold(0.05, f64::min);
         let bursts = if fit.burst_sigma > 0.02 {
-            40.0 * fit.burst_tau_s * rate
+            100.0 * fit.burst_tau_s * rate
         } else {
             0.0
         };
-        let requests = (150.0 / bad).max(bursts).clamp(6_000.0, 40_000.0);
+        let requests = (150.0 / bad).max(bursts).clamp(6_000.0, 80_000.0);
         let halving = matches!(self.stage, Stage::Halve(_));
         let shares = self.system.shares();
         let stop = |r: usize| {
@@ -123,18 +126,22 @@ impl Search {
             let so_far = self.sum.get(r).map_or(0, |s| s.count - s.good);
             self.allowed[r] * planned * 1.03 + 4.0 - so_far as f64
         };
-        // What was seen while learning was seen at the load of that second: no bursts on top.
-        let sigma = if self.stage == Stage::Check {
-            0.0
+        // The check replays what came while learning, second by second.
+        let check = self.stage == Stage::Check;
+        let replay = if check {
+            self.rates.clone()
         } else {
-            fit.burst_sigma
+            Vec::new()
         };
+        let sigma = if check { 0.0 } else { fit.burst_sigma };
+        let requests = if check { REPLAYED } else { requests };
         Run {
             rate,
             requests: requests as u32,
             seed: self.options.seed.wrapping_mul(1_000_003) ^ (self.seed as u64 + 11),
             sigma,
             tau_s: fit.burst_tau_s,
+            replay,
             stop_at_bad: if halving {
                 (0..shares.len()).map(stop).collect()
             } else {
@@ -176,7 +183,7 @@ impl Search {
             }
             Stage::Now => {
                 self.now = if broken { Vec::new() } else { seen };
-                if self.options.check {
+                if self.options.check && self.rates.len() >= 40 {
                     Stage::Check
                 } else {
                     Stage::Done

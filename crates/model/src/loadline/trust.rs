@@ -9,20 +9,6 @@ const TOLERANCE: f64 = 0.2;
 /// Fewer requests than this in the busiest quarter say nothing about a p99.
 const ENOUGH: f64 = 300.0;
 
-/// Mean rate of the busiest quarter of 5 s means; the current rate when too short to tell.
-pub fn busy_rate(rates: &[f64], current: f64) -> f64 {
-    let mut means: Vec<f64> = rates
-        .chunks_exact(5)
-        .map(|c| c.iter().sum::<f64>() / 5.0)
-        .collect();
-    if means.len() < 8 {
-        return current;
-    }
-    means.sort_by(|a, b| b.total_cmp(a));
-    let quarter = &means[..means.len() / 4];
-    quarter.iter().sum::<f64>() / quarter.len() as f64
-}
-
 /// What speaks against the twin; empty: nothing.
 pub fn reasons(fit: &Fit, top: &[Seen]) -> Vec<String> {
     let mut out = Vec::new();

@@ -1,6 +1,6 @@
 //! When requests arrive: a Poisson stream whose rate wanders as a log-Ornstein-Uhlenbeck process.
 
-use super::draw::{exponential, mix, normal};
+use super::draw::{exponential, mix, normal, uniform};
 
 /// Salts that keep the streams of one seed apart.
 const GAP: u64 = 0x6172_7269;
@@ -73,6 +73,63 @@ impl Arrivals {
             self.x = self.decay * self.x + (1.0 - self.decay * self.decay).sqrt() * step;
             self.current = self.rate_now();
         }
+    }
+}
+
+/// Arrival times that follow counts per second, each second's spread evenly at random, and whether a time lies in
+/// the busiest quarter of the 5 s stretches.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    times: Vec<f64>,
+    busy: Vec<bool>,
+    next: usize,
+}
+
+impl Replay {
+    /// At most `most` arrivals: what is beyond is left out from the end.
+    pub fn new(counts: &[f64], seed: u64, most: usize) -> Replay {
+        let mut times = Vec::new();
+        for (second, &count) in counts.iter().enumerate() {
+            let from = times.len();
+            for i in 0..count.clamp(0.0, 1e6).round() as u64 {
+                let luck = mix(seed ^ mix((second as u64) << 24 ^ i));
+                times.push(second as f64 + uniform(luck));
+            }
+            if times.len() > most {
+                times.truncate(from);
+                break;
+            }
+            times[from..].sort_by(f64::total_cmp);
+        }
+        let sums: Vec<f64> = counts
+            .chunks(5)
+            .map(|c| c.iter().sum::<f64>() / c.len() as f64)
+            .collect();
+        let mut order: Vec<usize> = (0..sums.len()).collect();
+        order.sort_by(|&a, &b| sums[a].total_cmp(&sums[b]).then(a.cmp(&b)));
+        let mut busy = vec![false; sums.len()];
+        let quarter = (sums.len() / 4).max(1).min(sums.len());
+        order[sums.len() - quarter..]
+            .iter()
+            .for_each(|&i| busy[i] = true);
+        Replay {
+            times,
+            busy,
+            next: 0,
+        }
+    }
+    pub fn is_busy(&self, at: f64) -> bool {
+        self.busy.get((at / 5.0) as usize).copied().unwrap_or(false)
+    }
+    /// How many arrivals lie in the busiest quarter.
+    pub fn busy_count(&self) -> u64 {
+        self.times.iter().filter(|t| self.is_busy(**t)).count() as u64
+    }
+    /// The next arrival; infinite when there are no more.
+    pub fn next_arrival(&mut self) -> f64 {
+        let at = self.times.get(self.next).copied().unwrap_or(f64::INFINITY);
+        self.next += 1;
+        at
     }
 }
 

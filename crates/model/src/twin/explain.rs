@@ -153,18 +153,13 @@ impl System {
     }
 }
 
-/// The part of the log-OU wander that happens within `WINDOW_S`, over which objectives are judged; what is slower
-/// changes the load, it is no burst. Variance of a mean over T: `2 (tau/T)^2 (T/tau - 1 + exp(-T/tau))`.
+/// The bursts worth simulating. The correlation is fitted over 8 s: a time far beyond that is a trend, a change
+/// of the load whose short end is smooth, and no burst.
 pub(super) fn bursts(sigma: f64, tau_s: f64) -> (f64, f64) {
-    const WINDOW_S: f64 = 60.0;
     if sigma <= 0.0 || tau_s <= 0.0 || sigma.is_nan() || tau_s.is_nan() {
         return (0.0, 1.0);
     }
-    let x = WINDOW_S / tau_s;
-    let slow = 2.0 / (x * x) * (x - 1.0 + (-x).exp());
-    // The correlation is fitted over 8 s: a time far beyond that is a trend, whose short end is smooth.
-    let rough = ((45.0 - tau_s) / 30.0).clamp(0.0, 1.0);
-    (sigma * rough * (1.0 - slow).max(0.0).sqrt(), tau_s)
+    (sigma * ((45.0 - tau_s) / 30.0).clamp(0.0, 1.0), tau_s)
 }
 
 /// Mean of the lowest quarter of 5 s rates over the mean of all; 1 when too short to tell.

@@ -11,7 +11,7 @@ pub mod system;
 
 pub use system::System;
 
-use arrivals::Arrivals;
+use arrivals::{Arrivals, Replay};
 use base::histogram::{BUCKETS, bucket, lower_edge};
 use draw::{exponential, look_up, mix, uniform};
 use plan::{Op, Step, plan};
@@ -32,6 +32,8 @@ pub struct Run {
     /// Burstiness of arrivals: log-OU sigma and tau in seconds; sigma 0 is Poisson.
     pub sigma: f64,
     pub tau_s: f64,
+    /// Arrivals per second to replay instead (`rate` then only sets hit ratios); only its busiest quarter is measured.
+    pub replay: Vec<f64>,
     /// Per route, how many bad requests decide the run (it then ends early); empty: none.
     pub stop_at_bad: Vec<f64>,
 }
@@ -112,6 +114,7 @@ pub struct Twin {
     unused: Vec<u32>,
     ready: Vec<u32>,
     arrivals: Arrivals,
+    replay: Option<Replay>,
     arrived: u64,
     next: f64,
     left: u64,
@@ -150,14 +153,22 @@ impl Twin {
             .map(|(k, _)| k as u16)
             .collect();
         let mut arrivals = Arrivals::new(run.seed, run.rate.max(1e-9), run.sigma, run.tau_s);
-        let next = arrivals.next_arrival();
+        let mut replay = (!run.replay.is_empty())
+            .then(|| Replay::new(&run.replay, run.seed, run.requests as usize));
+        let next = match &mut replay {
+            Some(r) => r.next_arrival(),
+            None => arrivals.next_arrival(),
+        };
+        let left = replay
+            .as_ref()
+            .map_or(run.requests as u64, Replay::busy_count);
         let empty = Seen {
             count: 0,
             good: 0,
             seconds: 0.0,
             counts: vec![0; BUCKETS],
         };
-        let idle = mix.is_empty() || run.rate <= 0.0 || run.requests == 0;
+        let idle = mix.is_empty() || run.rate <= 0.0 || left == 0;
         Twin {
             limits: fit.routes.iter().map(|r| r.objective.latency_s).collect(),
             ends: vec![f64::INFINITY; shared.len()],
@@ -172,7 +183,8 @@ impl Twin {
             arrivals,
             arrived: 0,
             next,
-            left: run.requests as u64,
+            left,
+            replay,
             events: 0,
             state: if idle { Progress::Done } else { Progress::More },
             seen: vec![empty; fit.routes.len()],
@@ -210,6 +222,10 @@ impl Twin {
                 (at, which) = (end, i);
             }
         }
+        if at == f64::INFINITY {
+            self.state = Progress::Done;
+            return;
+        }
         match which {
             usize::MAX => self.arrive(at),
             w if w == usize::MAX - 1 => {
@@ -234,7 +250,10 @@ impl Twin {
     fn arrive(&mut self, now: f64) {
         let warm = self.run.requests as u64 / 10;
         let luck = mix(self.run.seed ^ mix(self.arrived ^ 0x6c75_636b));
-        let measured = self.arrived >= warm && self.arrived < warm + self.run.requests as u64;
+        let measured = match &self.replay {
+            Some(r) => r.is_busy(now),
+            None => self.arrived >= warm && self.arrived < warm + self.run.requests as u64,
+        };
         self.arrived += 1;
         let u = uniform(mix(luck)) * self.mix.last().map_or(1.0, |m| m.0);
         let at = self.mix.partition_point(|m| m.0 < u);
@@ -257,7 +276,10 @@ impl Twin {
             }
         };
         self.ready.push(ix);
-        self.next = self.arrivals.next_arrival();
+        self.next = match &mut self.replay {
+            Some(r) => r.next_arrival(),
+            None => self.arrivals.next_arrival(),
+        };
         let too_long = self.arrived > 3 * (warm + self.run.requests as u64);
         if self.jobs.len() - self.unused.len() > IN_FLIGHT || too_long {
             self.state = Progress::Broken;
