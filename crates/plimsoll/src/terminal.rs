@@ -26,3 +26,10 @@ pub fn list(names: &serde_json::Value) -> String {
         all.join(", ")
     }
 }
+
+/// Width for pages of text: the terminal's, else a common one.
+pub fn width() -> u16 {
+    comfy_table::Table::new()
+        .width()
+        .unwrap_or(crate::show::page::WIDTH)
+}
