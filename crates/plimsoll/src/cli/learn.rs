@@ -57,3 +57,16 @@ pub enum LogFormat {
     Envoy,
     Alb,
 }
+
+#[derive(Args)]
+pub struct ForecastArgs {
+    /// Peaks of traffic as time_s,rate rows of a CSV file (seconds since 1970, entry requests per second), such as
+    /// one per day out of your metrics; else the recording's own
+    #[arg(long)]
+    pub rates: Option<PathBuf>,
+    /// The load line in entry requests per second; else that of the recording or of the running Plimsoll
+    #[arg(long)]
+    pub line: Option<f64>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod answer;
 pub mod diagnosis;
+pub mod forecast;
 pub mod load;
 pub mod number;
 pub mod page;
