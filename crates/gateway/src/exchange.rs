@@ -219,6 +219,13 @@ impl Edits {
         self.bytes.clear();
         self.list.clear();
     }
+    /// Takes back all but the first `n`.
+    pub fn truncate(&mut self, n: usize) {
+        if let Some((_, name, _)) = self.list.get(n) {
+            self.bytes.truncate(name.start);
+            self.list.truncate(n);
+        }
+    }
     pub fn len(&self) -> usize {
         self.list.len()
     }
@@ -303,6 +310,21 @@ impl Facts {
             edits: Edits::default(),
             seed,
         }
+    }
+
+    /// The same as `new`, in place: buffers keep their memory.
+    pub fn reset(&mut self, route: RouteIx, client: IpAddr, start: Nanos, seed: u64) {
+        let (mut tried, mut edits) = (
+            std::mem::take(&mut self.tried),
+            std::mem::take(&mut self.edits),
+        );
+        tried.clear();
+        edits.clear();
+        *self = Facts {
+            tried,
+            edits,
+            ..Facts::new(route, client, start, seed)
+        };
     }
 
     /// The next random number of this exchange (splitmix64).

@@ -146,6 +146,13 @@ impl Kept {
             .unwrap_or_else(|_| unreachable!("the key holds the type"))
     }
 
+    /// What is kept under `name`, if anything is.
+    pub fn find<T: Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
+        let all = self.all.lock().unwrap_or_else(|e| e.into_inner());
+        let kept = all.get(&(TypeId::of::<T>(), name.to_owned()))?;
+        kept.clone().downcast().ok()
+    }
+
     /// Forgets what nobody else holds; called after a new generation has replaced the old one.
     pub fn sweep(&self) {
         let mut all = self.all.lock().unwrap_or_else(|e| e.into_inner());

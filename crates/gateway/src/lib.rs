@@ -1,15 +1,32 @@
 //! The data path: listen, route, gates, retry, balance, upstream.
+//!
+//! [`Gateway::start`] takes a generation and gives samples. Per thread: a runtime, a listener on the shared port, client
+//! and upstream connections, timers, a sample ring. Shared, as atomics: what is in flight, health, latency averages,
+//! retry budgets; as sharded maps: the cache and the rate limits' keys. All of that survives a new generation by name.
 
 pub mod attempt;
+pub mod connection;
 pub mod exchange;
 pub mod gate;
+mod gauges;
+mod listen;
 pub mod request;
 pub mod retry;
+pub mod ring;
 pub mod route;
+mod runtime;
+pub mod snapshot;
+mod tap;
 #[cfg(test)]
 mod testing;
+mod timing;
+mod tunnel;
 pub mod upstream;
+mod wheel;
+mod worker;
 
 pub use exchange::{Edits, Exchange, Facts, Head, ListHead, Outgoing, Reply, ResponseHead};
 pub use gate::{BodyNeed, Gate, Kept, Make, Making, Needs, Slot, Step, Ticket};
+pub use gauges::{Gauges, LimitGauge, PoolGauge, RateGauge};
+pub use runtime::{Drained, Gateway, Options};
 pub use upstream::{Instance, Service};

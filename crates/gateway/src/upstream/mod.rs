@@ -1,6 +1,9 @@
 //! The instances that answer: what all threads know of them, their health, and Plimsoll's connections to them.
 
+pub mod check;
+pub mod connect;
 pub mod health;
 pub mod instance;
+pub mod pool;
 
 pub use instance::{Instance, Service};

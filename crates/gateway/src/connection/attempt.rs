@@ -1,0 +1,307 @@
+//! One try of a request against an instance: attempt ring, a connection, the exchange of bytes, what it teaches.
+
+use super::Busy;
+use super::client::{Client, Cut};
+use super::drive::{Drive, Driven};
+use super::exchange::{Ending, gate_reply};
+use super::live::micros;
+use crate::exchange::{Exchange, Head, MAX_EDITS, Reply};
+use crate::gate::Step;
+use crate::retry::{Failure, Go};
+use crate::snapshot::Route;
+use crate::upstream::Instance;
+use crate::upstream::connect::connect;
+use crate::upstream::pool::{self, Ask, Conn, Place};
+use crate::worker::Worker;
+use base::{Nanos, Outcome};
+use http1::{Connection, Edit, Kind, KindSet, Rewrite};
+use std::fmt::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) enum Tried {
+    End(Ending),
+    Again(Duration),
+}
+
+pub(super) async fn attempt(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    room: &mut Busy,
+    route: &Route,
+) -> Tried {
+    room.live.facts.attempt = room.live.facts.attempt.saturating_add(1);
+    loop {
+        let Busy { down, live, .. } = room;
+        let Some(head) = down.head() else {
+            return Tried::End(Ending::Gone);
+        };
+        match live.run_attempt(head, worker.now()) {
+            Step::Go => break,
+            Step::Answer(reply) => {
+                live.facts.attempt -= 1;
+                live.end_attempt(0, Outcome::Refused, worker.now());
+                return Tried::End(gate_reply(reply));
+            }
+            Step::Wait(ticket) => {
+                client.set_alarm(worker, live.facts.deadline);
+                match client.race(&mut down.bytes, ticket).await {
+                    Ok(()) | Err(Cut::Late) => {}
+                    Err(Cut::ClientGone) => return Tried::End(Ending::Gone),
+                }
+            }
+        }
+    }
+    let Some(instance) = room.live.facts.instance.clone() else {
+        let detail = format!("service {} has no instances", route.service.name);
+        room.live.end_attempt(0, Outcome::Refused, worker.now());
+        return Tried::End(gate_reply(Reply::problem(503, "no-instance", &detail)));
+    };
+    let began = worker.now();
+    room.live.facts.tried.push(instance.ix);
+    room.live.begin_trial(instance.ix, began);
+    client.set_alarm(worker, room.live.facts.deadline);
+
+    let (mut conn, place, reused) = match open(worker, client, room, route, &instance, began).await
+    {
+        Ok(open) => open,
+        Err(tried) => return tried,
+    };
+    write_head(room, client);
+    let mut drive = Drive::new(worker, client, room, &mut conn.stream, route, reused);
+    let driven = std::future::poll_fn(|cx| drive.poll(cx)).await;
+    let keep = drive.keeps_client();
+    let now = worker.now();
+    match driven {
+        Driven::Passed { reuse } => {
+            drop(place);
+            if reuse {
+                worker.idle.give(conn, now);
+            }
+            let status = room.live.facts.status;
+            room.live.end_attempt(status, Outcome::Done, now);
+            Tried::End(Ending::Passed { keep })
+        }
+        Driven::Tunnel => Tried::End(Ending::Tunnel(Box::new((conn, place)))),
+        Driven::Gone => Tried::End(Ending::Gone),
+        Driven::Broken => {
+            room.live.end_attempt(502, Outcome::UpstreamFailed, now);
+            Tried::End(Ending::Broken)
+        }
+        Driven::BadRequest(reject) => {
+            room.live.end_attempt(0, Outcome::Refused, now);
+            let reply = Reply::problem(reject.status, reject.reason, reject.detail);
+            Tried::End(Ending::Reply(reply, Outcome::Refused))
+        }
+        Driven::Again(wait) => {
+            let status = room.live.facts.status;
+            room.live.end_attempt(status, Outcome::Done, now);
+            clear(room);
+            Tried::Again(wait)
+        }
+        Driven::Failed(failure, reason, detail) => {
+            failed(room, route, &instance, failure, reason, &detail, now)
+        }
+    }
+}
+
+/// A place in the pool and a connection: an idle one, or a new one.
+async fn open(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    room: &mut Busy,
+    route: &Route,
+    instance: &Arc<Instance>,
+    began: Nanos,
+) -> Result<(Conn, Place, bool), Tried> {
+    let rules = &route.service.config.pool;
+    let late = |room: &mut Busy, what: &str| {
+        let detail = format!("the deadline passed while waiting for {what}");
+        let now = worker.now();
+        failed(
+            room,
+            route,
+            instance,
+            Failure::Deadline,
+            "deadline",
+            &detail,
+            now,
+        )
+    };
+    let place = match pool::ask(instance) {
+        Ask::Now(place) => place,
+        Ask::Full => {
+            let wait = pool::wait(instance.clone(), rules.wait);
+            let waited = client.race(&mut room.down.bytes, wait).await;
+            let ns = worker.now().0.saturating_sub(began.0);
+            room.live.facts.waited_ns += ns;
+            if let Some(trial) = &mut room.live.trial {
+                trial.wait_us = micros(ns);
+            }
+            match waited {
+                Ok(Some(place)) => place,
+                Ok(None) => {
+                    room.live.end_attempt(0, Outcome::Refused, worker.now());
+                    let detail = format!(
+                        "all connections to {}/{} were busy for {} ms",
+                        instance.service,
+                        instance.address,
+                        rules.wait.as_millis()
+                    );
+                    let reply = Reply::problem(503, "pool-wait", &detail);
+                    return Err(Tried::End(gate_reply(reply.with("Retry-After", "1"))));
+                }
+                Err(Cut::ClientGone) => return Err(Tried::End(Ending::Gone)),
+                Err(Cut::Late) => return Err(late(room, "a connection")),
+            }
+        }
+    };
+    if let Some(conn) = worker.idle.take(instance.ix) {
+        return Ok((conn, place, true));
+    }
+    let made = connect(instance.clone(), rules.connect_timeout);
+    match client.race(&mut room.down.bytes, made).await {
+        Ok(Ok(conn)) => Ok((conn, place, false)),
+        Ok(Err(e)) => {
+            drop(place);
+            let detail = format!("cannot connect: {e}");
+            let now = worker.now();
+            Err(failed(
+                room,
+                route,
+                instance,
+                Failure::Connect,
+                "upstream-connect",
+                &detail,
+                now,
+            ))
+        }
+        Err(Cut::ClientGone) => Err(Tried::End(Ending::Gone)),
+        Err(Cut::Late) => Err(late(room, "a connection")),
+    }
+}
+
+/// Nothing of a response has passed: tries again if that is allowed, else says what happened and to whom.
+fn failed(
+    room: &mut Busy,
+    route: &Route,
+    instance: &Instance,
+    failure: Failure,
+    reason: &'static str,
+    detail: &str,
+    now: Nanos,
+) -> Tried {
+    // A connection that died idle tells nothing about the instance.
+    let (status, learned) = match failure {
+        Failure::Deadline => (504, 504),
+        Failure::Stale => (502, 0),
+        _ => (502, 502),
+    };
+    let go = {
+        let Busy { down, live, .. } = room;
+        let replayable = down.replayable;
+        down.head().map(|head| {
+            let mut exchange = Exchange {
+                head: Head::Wire(head),
+                facts: &mut live.facts,
+            };
+            (route.hinge).after(&mut exchange, failure, None, replayable, now)
+        })
+    };
+    room.live.end_attempt(learned, Outcome::UpstreamFailed, now);
+    clear(room);
+    if let Some(Go::Retry(wait)) = go {
+        return Tried::Again(wait);
+    }
+    let detail = format!("{}/{}: {detail}", instance.service, instance.address);
+    let reply = Reply::problem(status, reason, &detail);
+    Tried::End(Ending::Reply(reply, Outcome::UpstreamFailed))
+}
+
+/// What was meant for the instance, and what came of its response, is void.
+fn clear(room: &mut Busy) {
+    room.up.clear();
+    room.partial.clear();
+}
+
+/// Writes the request head for the instance into the room's buffer.
+fn write_head(room: &mut Busy, client: &Client) {
+    let Busy { down, live, up, .. } = room;
+    let Some(head) = down.head() else {
+        return;
+    };
+    let mut edits = [Edit::Drop(b""); MAX_EDITS + 3];
+    let mut n = 0;
+    for edit in live.facts.edits.iter() {
+        edits[n] = edit;
+        n += 1;
+    }
+    let mut came_from = Text::<512>::default();
+    for earlier in head.fields.all(Kind::XForwardedFor) {
+        let _ = write!(came_from, "{}, ", String::from_utf8_lossy(earlier));
+    }
+    let _ = write!(came_from, "{}", client.peer.to_canonical());
+    edits[n] = Edit::Set(b"X-Forwarded-For", came_from.bytes());
+    n += 1;
+    if !head.fields.has(Kind::XForwardedProto) {
+        edits[n] = Edit::Append(b"X-Forwarded-Proto", b"http");
+        n += 1;
+    }
+    if let Some(host) = head.host()
+        && !head.fields.has(Kind::XForwardedHost)
+    {
+        edits[n] = Edit::Append(b"X-Forwarded-Host", host);
+        n += 1;
+    }
+    let drop = match live.facts.is_refresh {
+        true => KindSet::EMPTY
+            .with(Kind::IfNoneMatch)
+            .with(Kind::IfModifiedSince),
+        false => KindSet::EMPTY,
+    };
+    let rewrite = Rewrite {
+        edits: &edits[..n],
+        drop,
+        connection: match head.upgrade() {
+            Some(_) => Connection::Upgrade,
+            None => Connection::Omit,
+        },
+        ..Rewrite::default()
+    };
+    http1::write_request(&mut up.bytes, &head, &rewrite);
+}
+
+/// Text on the stack; what does not fit is cut from the front, where the least trusted part is.
+struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Default for Text<N> {
+    fn default() -> Self {
+        Text {
+            bytes: [0; N],
+            len: 0,
+        }
+    }
+}
+
+impl<const N: usize> Text<N> {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl<const N: usize> Write for Text<N> {
+    fn write_str(&mut self, s: &str) -> std::fmt::Result {
+        let s = s.as_bytes();
+        if self.len + s.len() > N {
+            self.len = 0;
+        }
+        let s = &s[s.len().saturating_sub(N)..];
+        self.bytes[self.len..self.len + s.len()].copy_from_slice(s);
+        self.len += s.len();
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+//! What the bytes of a response mean, and what goes on to the client of them.
+
+use super::drive::{Drive, Driven};
+use crate::exchange::{Exchange, Head, Outgoing, ResponseHead};
+use crate::retry::{Failure, Go, retry_after};
+use http1::{Body, Connection, Edit, Framing, Kind, Piece, Reject, Rewrite, Status, Version};
+use std::ops::Range;
+use std::time::Duration;
+
+/// How the body goes on.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Manner {
+    /// As it came, framing included.
+    #[default]
+    AsItCame,
+    /// In chunks: the instance frames it by closing, the client's connection shall live on.
+    InChunks,
+    /// Without framing: the client knows no chunks, and sees the end by closing.
+    Bare,
+}
+
+/// The state of a response.
+#[derive(Default)]
+pub(super) struct Download {
+    /// After the head.
+    body: Option<Body>,
+    manner: Manner,
+    tap: bool,
+    /// An interim response has passed.
+    pub interim: bool,
+    /// The client's connection ends with this response.
+    pub closing: bool,
+    /// The instance's connection can be used again, once the body has ended.
+    pub reusable: bool,
+    pub tunnel: bool,
+}
+
+impl Download {
+    /// The head has passed, so nothing can be tried again.
+    pub fn passed(&self) -> bool {
+        self.body.is_some()
+    }
+
+    pub fn ended(&self) -> bool {
+        self.body.as_ref().is_some_and(Body::is_done)
+    }
+
+    /// The instance has closed its side: the end of the body, or an error.
+    pub fn end_of_input(&mut self, out: &mut Vec<u8>) -> Result<(), Reject> {
+        self.reusable = false;
+        if let Some(body) = &mut self.body {
+            body.end_of_input()?;
+            if self.manner == Manner::InChunks {
+                http1::write_last_chunk(out, b"");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drive<'_> {
+    /// Handles what was read. The range of `input` goes to the client as it is, behind what is in the buffer.
+    pub(super) fn take(&mut self, input: &[u8]) -> Result<Range<usize>, Driven> {
+        let mut at = 0;
+        while !self.down.passed() {
+            match self.head(&input[at..])? {
+                Some(n) => at += n,
+                None => {
+                    self.room.partial.extend_from_slice(&input[at..]);
+                    return Ok(0..0);
+                }
+            }
+            if self.down.tunnel {
+                return Ok(at..input.len());
+            }
+        }
+        let direct = self.body(&input[at..])?;
+        Ok(at..at + direct)
+    }
+
+    /// One head, interim or final: its length, or `None` when it is not whole.
+    fn head(&mut self, input: &[u8]) -> Result<Option<usize>, Driven> {
+        let worker = self.worker.clone();
+        let mut lines = worker.lines.borrow_mut();
+        let Some(request) = self.room.down.meta else {
+            return Err(Driven::Broken);
+        };
+        let limits = &self.room.live.snapshot.response_limits;
+        let head = match http1::parse_response(input, limits, request.method, &mut lines) {
+            Ok(Status::Complete(head)) => head,
+            Ok(Status::Partial) => return Ok(None),
+            Err(reject) => return Err(garbage(reject.to_string())),
+        };
+        if head.meta.is_interim() {
+            self.down.interim = true;
+            // HTTP/1.0 knows no interim responses.
+            if request.version == Version::Http11 {
+                http1::write_response(&mut self.room.out.bytes, &head, &Rewrite::default());
+            }
+            return Ok(Some(head.meta.len));
+        }
+        let asks_upgrade = self.room.down.head().and_then(|h| h.upgrade()).is_some();
+        let upgrade = head.meta.status == 101;
+        if upgrade && !(asks_upgrade && head.upgrade().is_some()) {
+            return Err(garbage(
+                "101 without a request to change the protocol".into(),
+            ));
+        }
+        self.note(&head);
+        if let Some(wait) = self.again(&head) {
+            return Err(Driven::Again(wait));
+        }
+        self.write(&head, upgrade);
+        Ok(Some(head.meta.len))
+    }
+
+    /// What the samples and gates learn of the head.
+    fn note(&mut self, head: &http1::ResponseHead<'_>) {
+        let (now, live) = (self.worker.now(), &mut self.room.live);
+        live.facts.status = head.meta.status;
+        live.facts.first_byte = Some(now);
+        live.sample.status = head.meta.status;
+        live.sample.first_byte_us = live.since_start(now);
+        let event_stream = |t: &[u8]| {
+            t.get(..17)
+                .is_some_and(|t| t.eq_ignore_ascii_case(b"text/event-stream"))
+        };
+        live.facts.stream =
+            head.meta.status == 101 || head.fields.get(Kind::ContentType).is_some_and(event_stream);
+        if let Some(trial) = &mut live.trial {
+            trial.first_byte_us = super::live::micros(now.since(trial.start).as_nanos() as u64);
+            for value in head.fields.all(Kind::ServerTiming) {
+                let shared = &self.worker.shared;
+                self.worker.timing.read(
+                    value,
+                    &self.route.service.name,
+                    &shared.names,
+                    &shared.sizes,
+                    trial,
+                );
+            }
+        }
+    }
+
+    /// Whether another try is better than this response.
+    fn again(&mut self, head: &http1::ResponseHead<'_>) -> Option<Duration> {
+        let status = head.meta.status;
+        if !matches!(status, 429 | 502..=504) || self.down.interim {
+            return None;
+        }
+        let asked = head.fields.get(Kind::RetryAfter).and_then(retry_after);
+        let (down, live) = (&self.room.down, &mut self.room.live);
+        let mut exchange = Exchange {
+            head: Head::Wire(down.head()?),
+            facts: &mut live.facts,
+        };
+        let failure = Failure::Status(status);
+        let (replayable, now) = (down.replayable, self.worker.now());
+        match (self.route.hinge).after(&mut exchange, failure, asked, replayable, now) {
+            Go::Retry(wait) => Some(wait),
+            Go::Stop(_) => None,
+        }
+    }
+
+    /// The gates see the head; then it is written.
+    fn write(&mut self, head: &http1::ResponseHead<'_>, upgrade: bool) {
+        let Some(request) = self.room.down.meta else {
+            return;
+        };
+        let limits = &self.room.live.snapshot.response_limits;
+        self.down.body = Some(Body::new(head.meta.framing, limits));
+        self.down.reusable = head.meta.keep_alive;
+        let old = request.version == Version::Http10;
+        let (manner, framing) = match head.meta.framing {
+            Framing::Chunked if old => (Manner::Bare, Some(Framing::UntilClose)),
+            Framing::UntilClose if !old && !upgrade => (Manner::InChunks, Some(Framing::Chunked)),
+            _ => (Manner::AsItCame, None),
+        };
+        self.down.manner = manner;
+        // A client that waits for 100 and gets this instead may send its body or not: nobody can tell.
+        let unsure = request.expect_continue && self.room.down.body.received() == 0;
+        self.down.closing = !request.keep_alive
+            || self.worker.draining()
+            || unsure
+            || manner == Manner::Bare
+            || (old && head.meta.framing == Framing::UntilClose);
+        self.room.reply_edits.clear();
+        if let Some(request) = self.room.down.head() {
+            let mut out = Outgoing {
+                head: ResponseHead::Wire(*head),
+                edits: &mut self.room.reply_edits,
+            };
+            let now = self.room.live.facts.first_byte.unwrap_or_default();
+            self.room.live.reply(request, &mut out, now);
+        }
+        self.down.tap = self.room.live.taps();
+        let mut edits = [Edit::Drop(b""); crate::exchange::MAX_EDITS];
+        let mut n = 0;
+        for edit in self.room.reply_edits.iter() {
+            edits[n] = edit;
+            n += 1;
+        }
+        let rewrite = Rewrite {
+            edits: &edits[..n],
+            framing,
+            connection: match () {
+                () if upgrade => Connection::Upgrade,
+                () if self.down.closing => Connection::Close,
+                () if old => Connection::KeepAlive,
+                () => Connection::Omit,
+            },
+            ..Rewrite::default()
+        };
+        http1::write_response(&mut self.room.out.bytes, head, &rewrite);
+        self.down.tunnel = upgrade;
+        match self.room.live.facts.stream {
+            // An event stream may be silent as long as it likes.
+            true => self.client.alarm.clear(),
+            false => {
+                let idle = self.worker.wheel.now() + self.room.live.snapshot.limits.idle;
+                self.client.set_alarm(self.worker, Some(idle));
+            }
+        }
+    }
+
+    /// How much of `data` goes on as it is.
+    fn body(&mut self, data: &[u8]) -> Result<usize, Driven> {
+        let (down, out) = (&mut self.down, &mut self.room.out.bytes);
+        let Some(body) = &mut down.body else {
+            return Ok(0);
+        };
+        if down.manner == Manner::AsItCame && !down.tap {
+            let pass = body.pass(data).map_err(|_| Driven::Broken)?;
+            down.reusable &= pass.len == data.len();
+            return Ok(pass.len);
+        }
+        let mut at = 0;
+        loop {
+            let (n, piece) = body.decode(&data[at..]).map_err(|_| Driven::Broken)?;
+            let start = at;
+            at += n;
+            match piece {
+                Piece::Data(range) => {
+                    let payload = &data[start + range.start..start + range.end];
+                    if down.tap {
+                        self.room.live.tap(payload);
+                    }
+                    match down.manner {
+                        Manner::AsItCame => {}
+                        Manner::InChunks => http1::write_chunk(out, payload),
+                        Manner::Bare => out.extend_from_slice(payload),
+                    }
+                }
+                Piece::More | Piece::End => break,
+            }
+        }
+        down.reusable &= at == data.len();
+        if down.manner == Manner::InChunks && body.is_done() {
+            http1::write_last_chunk(out, b"");
+        }
+        Ok(match down.manner {
+            Manner::AsItCame => at,
+            _ => 0,
+        })
+    }
+}
+
+fn garbage(what: String) -> Driven {
+    let what = format!("what came is no response: {what}");
+    Driven::Failed(Failure::Garbage, "upstream-garbage", what.into())
+}

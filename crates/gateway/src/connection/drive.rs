@@ -1,0 +1,272 @@
+//! Moves bytes between the two sockets: the request up while the response may already come down, each side only as
+//! fast as the other takes it. Everything happens in `poll`, on buffers of the thread, without a wait in between.
+
+use super::Busy;
+use super::client::{Client, READ, poll_read};
+use super::download::Download;
+use crate::retry::Failure;
+use crate::snapshot::Route;
+use crate::worker::Worker;
+use base::Nanos;
+use http1::Reject;
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+/// Body bytes of a request that are held for another attempt.
+const HOLD: usize = 64 * 1024;
+/// Room for one read of a request's body, and of a response.
+pub(super) const BODY: usize = 64 * 1024;
+
+pub(super) enum Driven {
+    /// The response has passed whole; whether the connection to the instance can be used again.
+    Passed {
+        reuse: bool,
+    },
+    /// Both sides have changed the protocol.
+    Tunnel,
+    /// Nothing of the response has passed; with a reason and what happened.
+    Failed(Failure, &'static str, Cow<'static, str>),
+    /// The response is one to try again after.
+    Again(Duration),
+    BadRequest(Reject),
+    /// Part of the response has passed, and no more comes.
+    Broken,
+    Gone,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upload {
+    Sending,
+    Done,
+    /// The instance takes no more. It may have answered nevertheless.
+    Failed,
+}
+
+pub(super) struct Drive<'a> {
+    pub worker: &'a Rc<Worker>,
+    pub client: &'a mut Client,
+    pub room: &'a mut Busy,
+    stream: &'a mut TcpStream,
+    pub route: &'a Route,
+    reused: bool,
+    upload: Upload,
+    pub down: Download,
+    idle: Duration,
+}
+
+impl<'a> Drive<'a> {
+    pub fn new(
+        worker: &'a Rc<Worker>,
+        client: &'a mut Client,
+        room: &'a mut Busy,
+        stream: &'a mut TcpStream,
+        route: &'a Route,
+        reused: bool,
+    ) -> Drive<'a> {
+        Drive {
+            idle: room.live.snapshot.limits.idle,
+            worker,
+            client,
+            room,
+            stream,
+            route,
+            reused,
+            upload: Upload::Sending,
+            down: Download::default(),
+        }
+    }
+
+    /// Whether the client's connection can carry another request.
+    pub fn keeps_client(&self) -> bool {
+        self.upload == Upload::Done && !self.down.closing
+    }
+
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
+        if self.client.alarm.rang() {
+            return Poll::Ready(self.late());
+        }
+        if self.upload == Upload::Sending
+            && let Poll::Ready(Err(end)) = self.poll_upload(cx)
+        {
+            return Poll::Ready(end);
+        }
+        if let Poll::Ready(end) = self.poll_download(cx) {
+            return Poll::Ready(end);
+        }
+        if self.upload != Upload::Sending {
+            let gone = self.client.poll_gone(cx, &mut self.room.down.bytes);
+            return gone.map(|()| Driven::Gone);
+        }
+        Poll::Pending
+    }
+
+    fn late(&self) -> Driven {
+        if self.down.passed() {
+            return Driven::Broken;
+        }
+        let what = match self.upload {
+            Upload::Sending => "the request was not taken in time",
+            _ => "no response in time",
+        };
+        Driven::Failed(Failure::Deadline, "deadline", what.into())
+    }
+
+    /// Something has moved: the time without any begins anew. Before the response the deadline stands.
+    fn touch(&mut self) {
+        if self.down.passed() && !self.room.live.facts.stream {
+            let at: Nanos = self.worker.wheel.now() + self.idle;
+            self.client.set_alarm(self.worker, Some(at));
+        }
+    }
+
+    /// Sends head and body; `Ready(Ok)` when no more is to be sent.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Driven>> {
+        loop {
+            while !self.room.up.is_empty() {
+                let sent = Pin::new(&mut *self.stream).poll_write(cx, self.room.up.left());
+                match ready!(sent) {
+                    Ok(n) if n > 0 => {
+                        self.room.up.advance(n);
+                        if let Some(trial) = &mut self.room.live.trial {
+                            trial.bytes_in += n as u64;
+                        }
+                        self.touch();
+                    }
+                    _ => {
+                        self.upload = Upload::Failed;
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+            let down = &mut self.room.down;
+            if down.body.is_done() {
+                self.upload = Upload::Done;
+                return Poll::Ready(Ok(()));
+            }
+            if down.taken < down.bytes.len() {
+                match down.body.pass(&down.bytes[down.taken..]) {
+                    Ok(pass) => {
+                        let end = down.taken + pass.len;
+                        (self.room.up.bytes).extend_from_slice(&down.bytes[down.taken..end]);
+                        down.taken = end;
+                        self.room.live.sample.bytes_in += pass.len as u64;
+                        if down.meta.is_some_and(|m| end - m.len > HOLD) || !down.replayable {
+                            down.forget();
+                        }
+                    }
+                    Err(_) if self.down.passed() => return Poll::Ready(Err(Driven::Broken)),
+                    Err(reject) => return Poll::Ready(Err(Driven::BadRequest(reject))),
+                }
+                continue;
+            }
+            let room = match down.body.received() {
+                0 => READ,
+                _ => BODY,
+            };
+            match ready!(self.client.poll_read(cx, &mut down.bytes, room)) {
+                Ok(n) if n > 0 => self.touch(),
+                _ => return Poll::Ready(Err(Driven::Gone)),
+            }
+        }
+    }
+
+    fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
+        loop {
+            while !self.room.out.is_empty() {
+                match ready!(self.client.poll_write(cx, self.room.out.left())) {
+                    Ok(n) if n > 0 => self.wrote(n),
+                    _ => return Poll::Ready(Driven::Gone),
+                }
+            }
+            if self.down.tunnel {
+                return Poll::Ready(Driven::Tunnel);
+            }
+            if self.down.ended() {
+                let reuse = self.down.reusable && self.upload == Upload::Done;
+                return Poll::Ready(Driven::Passed { reuse });
+            }
+            let worker = self.worker.clone();
+            let mut scratch = worker.scratch.borrow_mut();
+            scratch.clear();
+            scratch.extend_from_slice(&self.room.partial);
+            match ready!(poll_read(self.stream, cx, &mut scratch, BODY)) {
+                Ok(0) => match self.end_of_input(None) {
+                    Ok(()) => continue,
+                    Err(end) => return Poll::Ready(end),
+                },
+                Err(e) => {
+                    let end = self.end_of_input(Some(e));
+                    return Poll::Ready(end.err().unwrap_or(Driven::Broken));
+                }
+                Ok(n) => {
+                    self.room.partial.clear();
+                    if let Some(trial) = &mut self.room.live.trial {
+                        trial.bytes_out += n as u64;
+                    }
+                }
+            }
+            let direct = match self.take(&scratch) {
+                Ok(direct) => direct,
+                Err(end) => return Poll::Ready(end),
+            };
+            self.touch();
+            // What goes on as it came is sent from where it was read, behind what is in the buffer.
+            let direct = &scratch[direct];
+            let first = self.room.out.left().len();
+            if first + direct.len() == 0 {
+                continue;
+            }
+            let sent = if first > 0 && direct.len() <= COPY {
+                self.room.out.bytes.extend_from_slice(direct);
+                continue;
+            } else {
+                (self.client).poll_write_two(cx, self.room.out.left(), direct)
+            };
+            let sent = match sent {
+                Poll::Ready(Ok(n)) if n > 0 => n,
+                Poll::Ready(_) => return Poll::Ready(Driven::Gone),
+                Poll::Pending => 0,
+            };
+            let of_direct = sent.saturating_sub(first);
+            self.wrote(sent.min(first));
+            self.room.live.sample.bytes_out += of_direct as u64;
+            (self.room.out.bytes).extend_from_slice(&direct[of_direct..]);
+        }
+    }
+
+    fn wrote(&mut self, n: usize) {
+        self.room.out.advance(n);
+        self.room.live.sample.bytes_out += n as u64;
+        self.touch();
+    }
+
+    fn end_of_input(&mut self, error: Option<std::io::Error>) -> Result<(), Driven> {
+        if self.down.passed() {
+            // A reset is no end, even where an end of the connection would be one.
+            return match error {
+                None if self.down.end_of_input(&mut self.room.out.bytes).is_ok() => Ok(()),
+                _ => Err(Driven::Broken),
+            };
+        }
+        let heard = !self.room.partial.is_empty() || self.down.interim;
+        let failure = if self.reused && !heard {
+            Failure::Stale
+        } else {
+            Failure::Reset
+        };
+        let what: Cow<'static, str> = match error {
+            Some(e) => format!("the connection broke before a response: {e}").into(),
+            None if heard => "the connection ended within the response head".into(),
+            None => "the connection ended before a response".into(),
+        };
+        Err(Driven::Failed(failure, "upstream-reset", what))
+    }
+}
+
+/// A body up to this size is copied behind its head, so that both leave in one plain write.
+const COPY: usize = 8 * 1024;

@@ -1,0 +1,224 @@
+//! One request: route, request ring, attempts, and how it ends.
+
+use super::attempt::{self, Tried};
+use super::client::{Client, Cut};
+use super::{Busy, close, respond};
+use crate::exchange::{Head, Reply};
+use crate::gate::Step;
+use crate::tunnel;
+use crate::upstream::pool::{Conn, Place};
+use crate::worker::Worker;
+use base::{Nanos, Outcome};
+use http1::Method;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an exchange ends.
+pub(super) enum Ending {
+    /// The response has passed; whether the client's connection can carry another.
+    Passed {
+        keep: bool,
+    },
+    Reply(Reply, Outcome),
+    Tunnel(Box<(Conn, Place)>),
+    Gone,
+    /// The response broke off: the client must see that, so its connection is closed.
+    Broken,
+}
+
+/// Takes the request in `room` to its end; whether the client's connection stays open.
+pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> bool {
+    let now = worker.now();
+    client.alarm.clear();
+    let ending = match begin(client, room, now) {
+        Ok(()) => pass(worker, client, room).await,
+        Err(reply) => Ending::Reply(reply, Outcome::Refused),
+    };
+    match ending {
+        Ending::Passed { keep } => {
+            room.live.facts.complete = true;
+            room.live.end(Outcome::Done, worker.now());
+            if !keep {
+                close::gently(worker, client).await;
+            }
+            keep
+        }
+        Ending::Reply(reply, outcome) => answer(worker, client, room, reply, outcome).await,
+        Ending::Tunnel(upstream) => {
+            let outcome = tunnel::run(client.stream.as_mut(), room, *upstream).await;
+            room.live.end(outcome, worker.now());
+            false
+        }
+        Ending::Gone => {
+            room.live.end(Outcome::ClientGone, worker.now());
+            false
+        }
+        Ending::Broken => {
+            room.live.end(Outcome::UpstreamFailed, worker.now());
+            false
+        }
+    }
+}
+
+/// Finds arm and route.
+fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
+    let Busy { down, live, .. } = room;
+    let Some(head) = down.head() else {
+        return Err(Reply::problem(400, "head-syntax", "no request"));
+    };
+    let snapshot = live.snapshot.clone();
+    let (arm, found) = snapshot.find(&Head::Wire(head), client.peer);
+    let route = found.as_ref().ok().copied().flatten().cloned();
+    let none = route.is_none();
+    live.begin(route, arm, client.peer, now);
+    live.facts.is_refresh = client.stream.is_none();
+    live.note_key(&head);
+    live.sample.bytes_in = head.meta.len as u64;
+    let path = || {
+        String::from_utf8_lossy(head.path())
+            .chars()
+            .take(200)
+            .collect::<String>()
+    };
+    if let Err(bad) = found {
+        return Err(Reply::problem(400, "bad-path", &bad.to_string()));
+    }
+    if head.meta.method == Method::Connect {
+        let detail = "CONNECT asks for a forward proxy, which this is not";
+        return Err(Reply::problem(501, "connect-unsupported", detail));
+    }
+    if none {
+        let method = String::from_utf8_lossy(head.method_name());
+        let host = String::from_utf8_lossy(head.host().unwrap_or(b"-"));
+        let detail = format!("no route takes {method} {} for host {host}", path());
+        return Err(Reply::problem(404, "no-route", &detail));
+    }
+    Ok(())
+}
+
+async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Ending {
+    loop {
+        let Busy { down, live, .. } = room;
+        let (Some(head), now) = (down.head(), worker.now()) else {
+            return Ending::Gone;
+        };
+        match live.run_request(head, now) {
+            Step::Go => break,
+            Step::Answer(reply) => {
+                if live.facts.refresh_wanted && head.meta.method == Method::Get {
+                    refresh(worker, client, room);
+                }
+                return gate_reply(reply);
+            }
+            Step::Wait(ticket) => {
+                if client.race(&mut down.bytes, ticket).await.is_err() {
+                    return Ending::Gone;
+                }
+            }
+        }
+    }
+    let Some(route) = room.live.route.clone() else {
+        return Ending::Gone;
+    };
+    route.hinge.first(room.live.facts.start);
+    let edits = room.live.facts.edits.len();
+    loop {
+        room.live.facts.edits.truncate(edits);
+        match attempt::attempt(worker, client, room, &route).await {
+            Tried::End(ending) => return ending,
+            Tried::Again(wait) => {
+                if !wait.is_zero() {
+                    client.alarm.clear();
+                    let sleep = tokio::time::sleep(wait);
+                    if client.race(&mut room.down.bytes, sleep).await == Err(Cut::ClientGone) {
+                        return Ending::Gone;
+                    }
+                }
+                let limits = &room.live.snapshot.request_limits;
+                room.down.rewind(limits);
+            }
+        }
+    }
+}
+
+/// What a gate answers instead of an instance: a refusal when it has a reason.
+pub(super) fn gate_reply(reply: Reply) -> Ending {
+    let outcome = match reply.reason {
+        "" => Outcome::Done,
+        _ => Outcome::Refused,
+    };
+    Ending::Reply(reply, outcome)
+}
+
+async fn answer(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    room: &mut Busy,
+    reply: Reply,
+    outcome: Outcome,
+) -> bool {
+    let keep = room.down.meta.is_some_and(|m| m.keep_alive)
+        && room.up.is_empty()
+        && !worker.draining()
+        && body_is_here(room);
+    respond::queue(room, &reply, !keep);
+    let sent = respond::flush(worker, client, room).await;
+    room.live.facts.complete = sent.is_ok();
+    room.live.end(
+        match sent {
+            Ok(()) => outcome,
+            Err(_) => Outcome::ClientGone,
+        },
+        worker.now(),
+    );
+    if sent.is_ok() && !keep {
+        close::gently(worker, client).await;
+    }
+    keep && sent.is_ok()
+}
+
+/// Whether all of the request's body has come, so that the next request begins behind it.
+fn body_is_here(room: &mut Busy) -> bool {
+    let down = &mut room.down;
+    match down.body.pass(&down.bytes[down.taken..]) {
+        Ok(pass) => {
+            down.taken += pass.len;
+            room.live.sample.bytes_in += pass.len as u64;
+            pass.done
+        }
+        Err(_) => false,
+    }
+}
+
+/// Fetches the answer once more behind the client's back.
+fn refresh(worker: &Rc<Worker>, client: &Client, room: &Busy) {
+    let (Some(meta), down) = (room.down.meta, &room.down) else {
+        return;
+    };
+    let mut own = worker.room();
+    own.down.bytes.extend_from_slice(&down.bytes[..meta.len]);
+    own.down.lines = down.lines.clone();
+    own.down.meta = Some(meta);
+    own.down.taken = meta.len;
+    own.live.snapshot = Arc::clone(&room.live.snapshot);
+    let mut nobody = Client {
+        stream: None,
+        peer: client.peer,
+        alarm: Rc::default(),
+    };
+    let worker = worker.clone();
+    tokio::task::spawn_local(async move {
+        std::future::poll_fn(|cx| {
+            nobody.alarm.bind(cx.waker());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        let fetch = Box::pin(exchange(&worker, &mut nobody, &mut own));
+        // Nobody waits for it, so something must end it.
+        let _ = tokio::time::timeout(REFRESH, fetch).await;
+        worker.give_back(own);
+    });
+}
+
+const REFRESH: Duration = Duration::from_secs(60);

@@ -1,0 +1,194 @@
+//! What must be ended properly whatever happens to an exchange: the gates that were entered, the count of open
+//! requests, and the samples.
+
+use crate::exchange::{Exchange, Facts, Head, Outgoing};
+use crate::gate::Step;
+use crate::ring::Passage;
+use crate::snapshot::{Route, Snapshot};
+use crate::worker::Worker;
+use base::{Arm, InstanceIx, Nanos, Outcome, RouteIx, Sample, SampleKind};
+use http1::RequestHead;
+use std::hash::{BuildHasher, Hasher};
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(super) struct Live {
+    worker: Rc<Worker>,
+    pub snapshot: Arc<Snapshot>,
+    /// `None`: none matched.
+    pub route: Option<Arc<Route>>,
+    pub facts: Facts,
+    request: Passage,
+    attempt: Passage,
+    pub sample: Sample,
+    /// Of the attempt under way.
+    pub trial: Option<Sample>,
+    /// Between `begin` and `end`.
+    open: bool,
+}
+
+impl Live {
+    pub fn new(worker: Rc<Worker>) -> Live {
+        let none = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Live {
+            snapshot: worker.snapshot(),
+            worker,
+            route: None,
+            facts: Facts::new(RouteIx::NONE, none, Nanos::ZERO, 0),
+            request: Passage::default(),
+            attempt: Passage::default(),
+            sample: Sample::new(SampleKind::Request, RouteIx::NONE, Nanos::ZERO),
+            trial: None,
+            open: false,
+        }
+    }
+
+    pub fn begin(&mut self, route: Option<Arc<Route>>, arm: Arm, client: IpAddr, now: Nanos) {
+        self.end(Outcome::ClientGone, now);
+        let ix = route.as_ref().map_or(RouteIx::NONE, |r| r.ix);
+        self.facts.reset(ix, client, now, self.worker.seed());
+        self.facts.arm = arm;
+        self.sample = Sample::new(SampleKind::Request, ix, now);
+        self.sample.arm = arm;
+        self.route = route;
+        self.open = true;
+        self.worker.opened(ix, 1);
+    }
+
+    pub fn now(&self) -> Nanos {
+        self.worker.now()
+    }
+
+    /// Microseconds since the head had been read.
+    pub fn since_start(&self, now: Nanos) -> u32 {
+        micros(now.0.saturating_sub(self.facts.start.0))
+    }
+
+    /// What a cache would key on.
+    pub fn note_key(&mut self, head: &RequestHead<'_>) {
+        if head.meta.method.is_safe() {
+            let mut h = foldhash::fast::FixedState::with_seed(7).build_hasher();
+            h.write(head.method_name());
+            h.write(head.host().unwrap_or(b""));
+            h.write_u8(0);
+            h.write(head.path_and_query());
+            self.sample.key_hash = h.finish().max(1);
+        }
+    }
+
+    pub fn run_request(&mut self, head: RequestHead<'_>, now: Nanos) -> Step {
+        let Some(route) = &self.route else {
+            return Step::Go;
+        };
+        let mut exchange = Exchange {
+            head: Head::Wire(head),
+            facts: &mut self.facts,
+        };
+        route.request.run(&mut self.request, &mut exchange, now)
+    }
+
+    /// Begins an attempt, or goes on with it after a wait.
+    pub fn run_attempt(&mut self, head: RequestHead<'_>, now: Nanos) -> Step {
+        let Some(route) = &self.route else {
+            return Step::Go;
+        };
+        let mut exchange = Exchange {
+            head: Head::Wire(head),
+            facts: &mut self.facts,
+        };
+        route.attempt.run(&mut self.attempt, &mut exchange, now)
+    }
+
+    /// The gates see the response head, innermost first.
+    pub fn reply(&mut self, head: RequestHead<'_>, out: &mut Outgoing<'_>, now: Nanos) {
+        let Some(route) = &self.route else {
+            return;
+        };
+        let mut x = Exchange {
+            head: Head::Wire(head),
+            facts: &mut self.facts,
+        };
+        route.attempt.reply(&mut self.attempt, &mut x, out, now);
+        route.request.reply(&mut self.request, &mut x, out, now);
+    }
+
+    pub fn taps(&self) -> bool {
+        self.route
+            .as_ref()
+            .is_some_and(|r| r.attempt.taps(&self.attempt) || r.request.taps(&self.request))
+    }
+
+    pub fn tap(&mut self, data: &[u8]) {
+        if let Some(route) = &self.route {
+            route.attempt.tap(&mut self.attempt, data);
+            route.request.tap(&mut self.request, data);
+        }
+    }
+
+    /// The attempt has its instance: from here on it counts as one.
+    pub fn begin_trial(&mut self, instance: InstanceIx, now: Nanos) {
+        let mut trial = Sample::new(SampleKind::Attempt, self.facts.route, now);
+        trial.arm = self.facts.arm;
+        trial.instance = instance;
+        trial.attempt = self.facts.attempt;
+        self.trial = Some(trial);
+    }
+
+    /// Ends the attempt. `status` is what the gates learn: the instance's, 502 or 504 in its stead,
+    /// 0 when it tells nothing about the instance.
+    pub fn end_attempt(&mut self, status: u16, outcome: Outcome, now: Nanos) {
+        self.facts.status = status;
+        if let Some(mut trial) = self.trial.take() {
+            trial.parent = self.facts.parent;
+            trial.cache = self.facts.cache;
+            trial.outcome = outcome;
+            trial.status = if outcome == Outcome::UpstreamFailed || trial.first_byte_us > 0 {
+                status
+            } else {
+                0
+            };
+            trial.end = now;
+            trial.key_hash = self.sample.key_hash;
+            self.worker.push(trial);
+        }
+        if let Some(route) = &self.route {
+            route.attempt.leave(&mut self.attempt, &mut self.facts, now);
+        }
+    }
+
+    /// Ends the exchange: gates are left, the sample is sent. A second call does nothing.
+    pub fn end(&mut self, outcome: Outcome, now: Nanos) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        self.end_attempt(0, outcome, now);
+        if let Some(route) = &self.route {
+            route.request.leave(&mut self.request, &mut self.facts, now);
+        }
+        self.worker.opened(self.facts.route, -1);
+        let (s, f) = (&mut self.sample, &self.facts);
+        s.parent = f.parent;
+        s.attempt = f.attempt;
+        s.cache = f.cache;
+        s.outcome = match outcome {
+            Outcome::Done if f.stream => Outcome::Stream,
+            outcome => outcome,
+        };
+        s.end = now;
+        s.wait_us = micros(f.waited_ns);
+        self.worker.push(self.sample);
+        self.route = None;
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.end(Outcome::ClientGone, self.worker.now());
+    }
+}
+
+/// Nanoseconds to microseconds, as samples hold them.
+pub(super) fn micros(ns: u64) -> u32 {
+    u32::try_from(ns / 1000).unwrap_or(u32::MAX)
+}

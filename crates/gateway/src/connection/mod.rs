@@ -1,0 +1,19 @@
+//! A client's connection: one task that owns both sockets.
+//!
+//! [`serve`] waits for requests and answers them in their order. What an exchange needs lives in a [`Busy`] room that
+//! is borrowed from the thread while one is under way, so that an idle connection costs next to nothing.
+//! [`exchange`] takes one request through the rings; `drive` moves bytes between the two sockets.
+
+mod attempt;
+mod busy;
+mod client;
+mod close;
+mod download;
+mod drive;
+mod exchange;
+mod live;
+mod respond;
+mod serve;
+
+pub use busy::Busy;
+pub(crate) use serve::serve;

@@ -1,0 +1,119 @@
+//! What the gateway shows of itself beside the samples.
+
+use crate::attempt::limit;
+use crate::request::rate;
+use crate::runtime::Gateway;
+use crate::upstream::health::{Members, State};
+use base::{InstanceIx, RouteIx};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Plimsoll's connections to one instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolGauge {
+    pub instance: InstanceIx,
+    pub name: String,
+    /// `None`: not limited.
+    pub size: Option<u32>,
+    /// Carrying an attempt; the others of `open` are idle.
+    pub busy: u32,
+    pub open: u32,
+    /// Attempts that wait for one now.
+    pub waiting: u32,
+    /// Time waited since the start, seconds: of those whose wait has ended.
+    pub waited_s: f64,
+    pub connects: u64,
+    pub connect_failures: u64,
+    pub health: State,
+    pub usable: bool,
+}
+
+/// The concurrency limit of one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitGauge {
+    pub service: Arc<str>,
+    pub counts: limit::Counts,
+}
+
+/// The rate limit of one route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateGauge {
+    pub route: RouteIx,
+    pub refused: u64,
+    pub would_refuse: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gauges {
+    pub generation: u64,
+    /// Client connections of each thread.
+    pub connections: Vec<u32>,
+    /// Connections closed at once because there were as many as may be.
+    pub turned_away: u64,
+    /// Samples lost to full rings.
+    pub dropped: u64,
+    pub open: Vec<(RouteIx, u32)>,
+    pub pools: Vec<PoolGauge>,
+    pub limits: Vec<LimitGauge>,
+    pub rates: Vec<RateGauge>,
+}
+
+impl Gateway {
+    pub fn gauges(&self) -> Gauges {
+        let shared = &self.shared;
+        let snapshot = shared.current.load_full();
+        let now = shared.clock.now();
+        let pools = snapshot.instances().into_iter().map(|(service, index, i)| {
+            let members = Members::of(&shared.kept, service);
+            PoolGauge {
+                instance: i.ix,
+                name: format!("{}/{}", i.service, i.address),
+                size: i.pool.size(),
+                busy: i.pool.busy.load(Relaxed),
+                open: i.pool.open.load(Relaxed),
+                waiting: i.pool.waiting.load(Relaxed),
+                waited_s: i.pool.waited_ns.load(Relaxed) as f64 / 1e9,
+                connects: i.pool.connects.load(Relaxed),
+                connect_failures: i.pool.connect_failures.load(Relaxed),
+                health: members.state(index).unwrap_or_default(),
+                usable: members.usable(index, now),
+            }
+        });
+        let mut limits: Vec<LimitGauge> = Vec::new();
+        for service in &snapshot.services {
+            if !limits.iter().any(|l| l.service == service.name) {
+                let limiter = shared.kept.get(&service.name, limit::Limiter::default);
+                limits.push(LimitGauge {
+                    service: service.name.clone(),
+                    counts: limiter.counts(),
+                });
+            }
+        }
+        let rates = snapshot.routes().filter_map(|r| {
+            let counts = shared.kept.find::<rate::Counts>(&r.name)?;
+            Some(RateGauge {
+                route: r.ix,
+                refused: counts.refused.load(Relaxed),
+                would_refuse: counts.would_refuse.load(Relaxed),
+            })
+        });
+        Gauges {
+            generation: snapshot.number,
+            connections: shared.loads.iter().map(|l| l.load(Relaxed)).collect(),
+            turned_away: shared.turned_away.load(Relaxed),
+            dropped: shared.dropped.load(Relaxed),
+            open: self.open_requests(),
+            pools: pools.collect(),
+            limits,
+            rates: rates.collect(),
+        }
+    }
+
+    /// What the model learned of a service's limit: permits, and how sure that is from 0 to 1. Acts from 0.9 on.
+    pub fn learn_limit(&self, service: &str, permits: f64, confidence: f64) {
+        let limiter = self.shared.kept.find::<limit::Limiter>(service);
+        if let Some(limiter) = limiter {
+            limiter.set_learned(permits, confidence);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Accepts connections: one listener per thread on the same port, and a fresh connection goes to the thread that has
+//! least to do when the kernel's choice is uneven.
+
+mod accept;
+mod bind;
+mod place;
+
+pub(crate) use accept::{Counted, accept};
+pub(crate) use bind::bind;

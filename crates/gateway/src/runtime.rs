@@ -1,0 +1,276 @@
+//! The gateway as its owner sees it: start, apply a generation, look at the gauges, shut down.
+
+use crate::gate::Kept;
+use crate::listen;
+use crate::snapshot::Snapshot;
+use crate::timing::Sizes;
+use crate::upstream::check;
+use crate::worker::Worker;
+use arc_swap::ArcSwap;
+use base::clock::Clock;
+use base::{InstanceIx, Names, ResourceIx, RouteIx, Sample};
+use config::Generation;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Handle, LocalOptions};
+use tokio::sync::{mpsc, watch};
+
+/// Routes whose open requests are counted.
+const ROUTES: usize = 4096;
+/// Connections on their way from one thread to another.
+const HANDED: usize = 1024;
+
+pub struct Options {
+    /// Traffic threads; `None`: what the configuration says, else one per core.
+    pub threads: Option<usize>,
+    /// Samples that one thread's ring holds until telemetry takes them.
+    pub ring: usize,
+    /// Where active checks run; `None`: no checks.
+    pub control: Option<Handle>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            threads: None,
+            ring: 16 * 1024,
+            control: None,
+        }
+    }
+}
+
+/// What all threads of a gateway see.
+pub struct Shared {
+    pub(crate) current: ArcSwap<Snapshot>,
+    /// Goes up with every change of `current`.
+    pub(crate) version: AtomicU64,
+    pub(crate) kept: Kept,
+    pub(crate) names: Names,
+    pub(crate) clock: Clock,
+    pub(crate) draining: AtomicBool,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) turned_away: AtomicU64,
+    pub(crate) sizes: Sizes,
+    /// Connections per thread.
+    pub(crate) loads: Vec<AtomicU32>,
+    /// Open requests per thread and route. One thread's count can go below zero; their sum does not.
+    pub(crate) open: Vec<Vec<AtomicI32>>,
+    pub(crate) hand: Vec<mpsc::Sender<TcpStream>>,
+    generation: Mutex<Arc<Generation>>,
+}
+
+impl Shared {
+    fn apply(&self, generation: Arc<Generation>, current: &mut Arc<Generation>) {
+        let snapshot = Snapshot::compile(&generation, &self.names, &self.kept);
+        self.current.store(Arc::new(snapshot));
+        self.version.fetch_add(1, Release);
+        *current = generation;
+        self.kept.sweep();
+    }
+
+    /// Goes on with the next generation when the present one has expired, with control dead or not.
+    pub(crate) fn expire(&self, unix: u64) {
+        let mut current = self.generation.lock().unwrap_or_else(|e| e.into_inner());
+        while let Some(expiry) = &current.expiry
+            && unix >= expiry.at
+        {
+            let next = expiry.next.clone();
+            tracing::info!(from = current.number, to = next.number, "overlay expired");
+            self.apply(next, &mut current);
+        }
+    }
+}
+
+/// A running data path. Dropping it without `shutdown` ends it at once.
+pub struct Gateway {
+    pub(crate) shared: Arc<Shared>,
+    address: SocketAddr,
+    drain: watch::Sender<bool>,
+    kill: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Binds the listen address and starts the traffic threads. The consumers are their rings, in order.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or a thread cannot start.
+    pub fn start(
+        generation: Arc<Generation>,
+        names: Names,
+        clock: Clock,
+        options: Options,
+    ) -> io::Result<(Gateway, Vec<rtrb::Consumer<Sample>>)> {
+        let wanted = options.threads.or(generation.base.threads);
+        let n = wanted
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+            .clamp(1, 256);
+        let listeners = listen::bind(generation.base.listen, n).map_err(|e| {
+            let listen = generation.base.listen;
+            io::Error::new(e.kind(), format!("cannot listen on {listen}: {e}"))
+        })?;
+        let address = listeners[0].local_addr()?;
+        let kept = Kept::default();
+        let snapshot = Snapshot::compile(&generation, &names, &kept);
+        let (hand, handed): (Vec<_>, Vec<_>) = (0..n).map(|_| mpsc::channel(HANDED)).unzip();
+        let open = || (0..ROUTES).map(|_| AtomicI32::new(0)).collect();
+        let shared = Arc::new(Shared {
+            current: ArcSwap::from_pointee(snapshot),
+            version: AtomicU64::new(1),
+            kept,
+            names,
+            clock,
+            draining: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+            turned_away: AtomicU64::new(0),
+            sizes: Sizes::default(),
+            loads: (0..n).map(|_| AtomicU32::new(0)).collect(),
+            open: (0..n).map(|_| open()).collect(),
+            hand,
+            generation: Mutex::new(generation),
+        });
+        let (drain, kill) = (watch::Sender::new(false), watch::Sender::new(false));
+        let mut gateway = Gateway {
+            shared: shared.clone(),
+            address,
+            drain,
+            kill,
+            threads: Vec::with_capacity(n),
+        };
+        let mut consumers = Vec::with_capacity(n);
+        for (index, (listener, handed)) in listeners.into_iter().zip(handed).enumerate() {
+            let (producer, consumer) = rtrb::RingBuffer::new(options.ring.max(1));
+            consumers.push(consumer);
+            let shared = shared.clone();
+            let (drain, kill) = (gateway.drain.subscribe(), gateway.kill.subscribe());
+            let runtime = move || {
+                let worker = Rc::new(Worker::new(index, shared, producer));
+                run(worker, listener, handed, drain, kill);
+            };
+            let name = format!("traffic-{index}");
+            gateway
+                .threads
+                .push(std::thread::Builder::new().name(name).spawn(runtime)?);
+        }
+        if let Some(control) = &options.control {
+            check::start(control, &shared);
+        }
+        Ok((gateway, consumers))
+    }
+
+    /// Where it listens, with the port that was found when port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Goes on with another generation. Requests under way end with the one that they began with.
+    /// A change of `listen`, `threads` or `data_dir` needs a restart.
+    pub fn apply(&self, generation: Arc<Generation>) {
+        let lock = self.shared.generation.lock();
+        let mut current = lock.unwrap_or_else(|e| e.into_inner());
+        self.shared.apply(generation, &mut current);
+    }
+
+    /// Enforces the expiry of the present generation; the gateway does so itself once a second.
+    pub fn expire(&self, unix_s: u64) {
+        self.shared.expire(unix_s);
+    }
+
+    /// What upstreams told of the size of their resources.
+    pub fn told_sizes(&self) -> Vec<(ResourceIx, InstanceIx, f64)> {
+        self.shared.sizes.all()
+    }
+
+    /// Requests open now, by route; routes without any are left out.
+    pub fn open_requests(&self) -> Vec<(RouteIx, u32)> {
+        let sum = |i: usize| {
+            self.shared
+                .open
+                .iter()
+                .map(|t| t[i].load(Relaxed))
+                .sum::<i32>()
+        };
+        (0..ROUTES)
+            .map(|i| (RouteIx(i as u16), sum(i).max(0) as u32))
+            .filter(|(_, n)| *n > 0)
+            .collect()
+    }
+
+    /// Stops accepting, answers what is under way with `Connection: close`, and returns when all connections have
+    /// ended or `limits.drain` is over. Blocks; call it off the traffic threads.
+    pub fn shutdown(mut self) -> Drained {
+        let longest = self.shared.current.load().limits.drain;
+        let began = Instant::now();
+        self.shared.draining.store(true, SeqCst);
+        self.drain.send_replace(true);
+        while began.elapsed() < longest && self.threads.iter().any(|t| !t.is_finished()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let cut = self.shared.loads.iter().map(|l| l.load(Relaxed)).sum();
+        self.stop();
+        Drained {
+            took: began.elapsed(),
+            cut,
+        }
+    }
+
+    fn stop(&mut self) {
+        self.shared.draining.store(true, SeqCst);
+        self.kill.send_replace(true);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a traffic thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug)]
+pub struct Drained {
+    pub took: Duration,
+    /// Connections that were cut because the time was over.
+    pub cut: u32,
+}
+
+fn run(
+    worker: Rc<Worker>,
+    listener: std::net::TcpListener,
+    handed: mpsc::Receiver<TcpStream>,
+    drain: watch::Receiver<bool>,
+    mut kill: watch::Receiver<bool>,
+) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(e) => return tracing::error!(error = %e, "no runtime for a traffic thread"),
+    };
+    runtime.block_on(async {
+        tokio::task::spawn_local(worker.clone().tick());
+        let work = async {
+            if let Err(e) = listen::accept(worker.clone(), listener, handed, drain).await {
+                tracing::error!(error = %e, "a traffic thread cannot listen");
+            }
+            while worker.shared.loads[worker.index].load(Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            _ = kill.wait_for(|k| *k) => {}
+        }
+    });
+}

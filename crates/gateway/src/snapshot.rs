@@ -1,0 +1,178 @@
+//! A generation compiled for the path: immutable, swapped as a whole. What must survive it is in `Kept`.
+
+use crate::attempt::split::{Split, arm_of};
+use crate::exchange::Head;
+use crate::gate::{Kept, Making};
+use crate::retry::Hinge;
+use crate::ring::{ATTEMPT, REQUEST, Ring};
+use crate::route::{BadPath, Matcher, Question};
+use crate::upstream::{Instance, Service};
+use base::{Arm, Names, RouteIx};
+use config::{Config, Generation};
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// One route on one arm, ready to be passed.
+pub struct Route {
+    pub ix: RouteIx,
+    pub name: Arc<str>,
+    pub arm: Arm,
+    pub request: Ring,
+    pub attempt: Ring,
+    pub hinge: Hinge,
+    pub service: Arc<Service>,
+}
+
+struct Side {
+    matcher: Matcher,
+    routes: Vec<Arc<Route>>,
+}
+
+pub struct Snapshot {
+    pub number: u64,
+    pub limits: config::sections::Limits,
+    /// For requests, and for responses (whose bodies are not limited).
+    pub request_limits: http1::Limits,
+    pub response_limits: http1::Limits,
+    /// A service that the canary changes is here twice; its instances are the same.
+    pub services: Vec<Arc<Service>>,
+    base: Side,
+    canary: Option<(Split, Side)>,
+}
+
+impl Snapshot {
+    pub fn compile(generation: &Generation, names: &Names, kept: &Kept) -> Snapshot {
+        let mut services = Vec::new();
+        let base = side(&generation.base, Arm::BASE, &mut services, names, kept);
+        let canary = generation.canary.as_ref().map(|c| {
+            let side = side(&c.config, Arm::CANARY, &mut services, names, kept);
+            (Split::new(&c.overlay, c.share), side)
+        });
+        let limits = generation.base.limits.clone();
+        let request_limits = http1::Limits {
+            head: limits.head,
+            headers: limits.headers,
+            body: limits.body,
+            ..http1::Limits::default()
+        };
+        Snapshot {
+            number: generation.number,
+            response_limits: request_limits.clone().unbounded_body(),
+            request_limits,
+            limits,
+            services,
+            base,
+            canary,
+        }
+    }
+
+    /// The arm and the route of a request; no route when none takes it.
+    pub fn find(
+        &self,
+        head: &Head<'_>,
+        client: IpAddr,
+    ) -> (Arm, Result<Option<&Arc<Route>>, BadPath>) {
+        let (arm, side) = match &self.canary {
+            Some((split, canary)) => match arm_of(split, head, client) {
+                Arm::BASE => (Arm::BASE, &self.base),
+                arm => (arm, canary),
+            },
+            None => (Arm::BASE, &self.base),
+        };
+        let found = side.matcher.find(&Question {
+            method: std::str::from_utf8(head.method_name()).unwrap_or(""),
+            host: head.host().unwrap_or(b""),
+            path: head.path_and_query(),
+            has: |name: &str, value: &str| has(head, name, value),
+        });
+        let route = found.map(|ix| ix.and_then(|ix| side.routes.get(ix)));
+        (arm, route)
+    }
+
+    /// The routes of the base.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.base.routes.iter()
+    }
+
+    /// Every instance once, with its service and its place in it.
+    pub fn instances(&self) -> Vec<(&Arc<Service>, usize, &Arc<Instance>)> {
+        let mut seen = HashSet::new();
+        let of = |s| move |(i, instance)| (s, i, instance);
+        (self.services.iter())
+            .flat_map(|s| s.instances.iter().enumerate().map(of(s)))
+            .filter(|(_, _, i): &(_, _, &Arc<Instance>)| seen.insert(i.ix))
+            .collect()
+    }
+}
+
+/// Any line of that name counts, not only the first.
+fn has(head: &Head<'_>, name: &str, value: &str) -> bool {
+    let mut found = false;
+    head.each(|n, v| {
+        found |=
+            n.eq_ignore_ascii_case(name.as_bytes()) && (value.is_empty() || v == value.as_bytes());
+    });
+    found
+}
+
+fn side(
+    config: &Config,
+    arm: Arm,
+    services: &mut Vec<Arc<Service>>,
+    names: &Names,
+    kept: &Kept,
+) -> Side {
+    for config in &config.services {
+        if !services.iter().any(|s| s.config == *config) {
+            services.push(Arc::new(service(config, names, kept)));
+        }
+    }
+    let find = |name: &str| {
+        let wanted = config.service(name)?;
+        services.iter().find(|s| s.config == *wanted).cloned()
+    };
+    let routes = config.routes.iter().map(|r| {
+        // A checked configuration has no route to nowhere; were there one, it would answer 503.
+        let service = find(&r.to).unwrap_or_else(|| {
+            let nowhere = config::Service::named(&r.to);
+            Arc::new(service(&nowhere, names, kept))
+        });
+        let making = Making {
+            route: r,
+            ix: names.routes.intern(&r.name),
+            arm,
+            service: &service,
+            kept,
+        };
+        Arc::new(Route {
+            ix: making.ix,
+            name: r.name.as_str().into(),
+            arm,
+            request: Ring::new(REQUEST, &making),
+            attempt: Ring::new(ATTEMPT, &making),
+            hinge: Hinge::make(&making),
+            service: service.clone(),
+        })
+    });
+    Side {
+        routes: routes.collect(),
+        matcher: Matcher::new(&config.routes),
+    }
+}
+
+fn service(config: &config::Service, names: &Names, kept: &Kept) -> Service {
+    let name: Arc<str> = config.name.as_str().into();
+    let instance = |address: &std::net::SocketAddr| {
+        let full = format!("{name}/{address}");
+        let ix = names.instances.intern(&full);
+        let instance = kept.get(&full, || Instance::new(ix, name.clone(), *address));
+        instance.pool.set_size(config.pool.size);
+        instance
+    };
+    Service {
+        instances: config.instances.iter().map(instance).collect(),
+        name: name.clone(),
+        config: config.clone(),
+    }
+}

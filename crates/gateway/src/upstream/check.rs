@@ -1,0 +1,118 @@
+//! Runs the active checks beside the path: asks every instance at its interval and tells its health what came back.
+
+use super::health::{Event, Members};
+use crate::runtime::Shared;
+use base::InstanceIx;
+use config::sections::Health;
+use http1::client::{ResponseReader, render_request};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+/// How often it is looked at what is due.
+const LOOK: Duration = Duration::from_millis(50);
+/// Checks under way at once.
+const AT_ONCE: usize = 64;
+
+/// Ends when the gateway does.
+pub(crate) async fn run(shared: Weak<Shared>) {
+    let mut due: HashMap<InstanceIx, Instant> = HashMap::new();
+    let mut running: JoinSet<InstanceIx> = JoinSet::new();
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        while running.try_join_next().is_some() {}
+        let snapshot = shared.current.load_full();
+        let now = Instant::now();
+        let instances = snapshot.instances();
+        due.retain(|ix, _| instances.iter().any(|(_, _, i)| i.ix == *ix));
+        for (service, index, instance) in instances {
+            let rules = &service.config.health;
+            let at = due.entry(instance.ix).or_insert(now);
+            if *at > now || running.len() >= AT_ONCE {
+                continue;
+            }
+            // Never due again while it runs: a check takes at most its timeout.
+            *at = now + rules.interval.max(rules.timeout).max(LOOK);
+            let members = Members::of(&shared.kept, service);
+            let (rules, address, ix, clock) =
+                (rules.clone(), instance.address, instance.ix, shared.clock);
+            running.spawn(async move {
+                let answer = tokio::time::timeout(rules.timeout, ask(&rules, address)).await;
+                let event = match answer {
+                    Ok(true) => Event::CheckOk,
+                    _ => Event::CheckFailed,
+                };
+                if let Some((before, after)) = members.report(index, event, clock.now())
+                    && before.check != after.check
+                {
+                    tracing::info!(instance = %address, before = ?before.check, after = ?after.check, "health");
+                }
+                ix
+            });
+        }
+    }
+}
+
+/// Without a path, a connection is the check; with one, a status below 400.
+async fn ask(rules: &Health, address: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address).await else {
+        return false;
+    };
+    let Some(path) = &rules.path else {
+        return true;
+    };
+    let mut bytes = Vec::new();
+    let headers = [
+        ("User-Agent".to_owned(), "plimsoll-health".to_owned()),
+        ("Connection".to_owned(), "close".to_owned()),
+    ];
+    if render_request(
+        &mut bytes,
+        "GET",
+        path,
+        &address.to_string(),
+        &headers,
+        None,
+    )
+    .is_err()
+        || stream.write_all(&bytes).await.is_err()
+    {
+        return false;
+    }
+    let mut reader = ResponseReader::new(http1::Limits::default());
+    let mut lines = http1::Lines::default();
+    reader.begin(http1::Method::Get);
+    bytes.clear();
+    loop {
+        let answer = match stream.read_buf(&mut bytes).await {
+            Ok(0) => reader.end_of_input(),
+            Ok(_) => match reader.read(&bytes, &mut lines) {
+                Ok((consumed, answer)) => {
+                    bytes.drain(..consumed);
+                    Ok(answer)
+                }
+                Err(e) => Err(e),
+            },
+            Err(_) => return false,
+        };
+        match answer {
+            Ok(Some(response)) => return response.status < 400,
+            Ok(None) if bytes.len() < 64 * 1024 && bytes.capacity() > 0 => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Keeps the checks running until dropped.
+pub(crate) fn start(control: &tokio::runtime::Handle, shared: &Arc<Shared>) {
+    control.spawn(run(Arc::downgrade(shared)));
+}

@@ -1,0 +1,138 @@
+//! What one traffic thread has to itself: its snapshot, its timers, its connections to instances, its scratch room.
+//! Nothing here is shared, so nothing here locks.
+
+use crate::connection::Busy;
+use crate::runtime::Shared;
+use crate::snapshot::Snapshot;
+use crate::tap::Tap;
+use crate::timing::Timing;
+use crate::upstream::pool::Idle;
+use crate::wheel::{TICK, Wheel};
+use base::{InstanceIx, Nanos, RouteIx, Sample};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Rooms for exchanges that are kept for the next one.
+const SPARE: usize = 128;
+
+pub struct Worker {
+    pub index: usize,
+    pub shared: Arc<Shared>,
+    pub wheel: Wheel,
+    pub idle: Idle,
+    pub timing: Timing,
+    /// One read from an instance, handled before the next.
+    pub scratch: RefCell<Vec<u8>>,
+    pub lines: RefCell<http1::Lines>,
+    tap: Tap,
+    spare: RefCell<Vec<Box<Busy>>>,
+    snapshot: RefCell<Arc<Snapshot>>,
+    version: Cell<u64>,
+    seed: Cell<u64>,
+}
+
+impl Worker {
+    pub fn new(index: usize, shared: Arc<Shared>, ring: rtrb::Producer<Sample>) -> Worker {
+        Worker {
+            index,
+            wheel: Wheel::new(shared.clock.now()),
+            idle: Idle::default(),
+            timing: Timing::default(),
+            scratch: RefCell::default(),
+            lines: RefCell::default(),
+            tap: Tap::new(ring),
+            spare: RefCell::default(),
+            version: Cell::new(shared.version.load(Relaxed)),
+            snapshot: RefCell::new(shared.current.load_full()),
+            seed: Cell::new(std::hash::RandomState::new().hash_one(index)),
+            shared,
+        }
+    }
+
+    pub fn now(&self) -> Nanos {
+        self.shared.clock.now()
+    }
+
+    /// The newest generation. Between changes this is one load of a number.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        let version = self.shared.version.load(Relaxed);
+        if version != self.version.get() {
+            // Read after the number: at worst a newer snapshot than it says, never an older one.
+            std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
+            *self.snapshot.borrow_mut() = self.shared.current.load_full();
+            self.version.set(version);
+        }
+        self.snapshot.borrow().clone()
+    }
+
+    pub fn draining(&self) -> bool {
+        self.shared.draining.load(Relaxed)
+    }
+
+    pub fn push(&self, sample: Sample) {
+        self.tap.push(sample, &self.shared.dropped);
+    }
+
+    /// Seed of one exchange.
+    pub fn seed(&self) -> u64 {
+        let next = self.seed.get().wrapping_add(0xd134_2543_de82_ef95);
+        self.seed.set(next);
+        next.wrapping_mul(0xaf25_1af3_b0f0_25b5)
+    }
+
+    pub fn room(self: &Rc<Self>) -> Box<Busy> {
+        let spare = self.spare.borrow_mut().pop();
+        spare.unwrap_or_else(|| Box::new(Busy::new(self.clone())))
+    }
+
+    pub fn give_back(&self, mut room: Box<Busy>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE {
+            room.shrink();
+            spare.push(room);
+        }
+    }
+
+    pub fn opened(&self, route: RouteIx, by: i32) {
+        if let Some(open) = self.shared.open[self.index].get(route.0 as usize) {
+            open.fetch_add(by, Relaxed);
+        }
+    }
+
+    /// Turns the wheel, and once a second looks after idle connections (and, on the first thread, the expiry).
+    pub async fn tick(self: Rc<Self>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut draining = false;
+        let mut next_second = Nanos::ZERO;
+        loop {
+            tick.tick().await;
+            let now = self.now();
+            self.wheel.turn(now);
+            if self.draining() && !std::mem::replace(&mut draining, true) {
+                self.wheel.wake_all();
+            }
+            if now >= next_second {
+                next_second = now + Duration::from_secs(1);
+                self.tidy(now);
+                if self.index == 0 {
+                    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+                    self.shared.expire(unix.map_or(0, |d| d.as_secs()));
+                }
+            }
+        }
+    }
+
+    fn tidy(&self, now: Nanos) {
+        let snapshot = self.snapshot();
+        let longest: HashMap<InstanceIx, Duration> = (snapshot.instances().into_iter())
+            .map(|(service, _, i)| (i.ix, service.config.pool.idle))
+            .collect();
+        self.idle.expire(now, |ix| longest.get(&ix).copied());
+    }
+}
