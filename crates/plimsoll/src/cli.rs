@@ -1,5 +1,8 @@
 //! The command line. Every command has one variant here and one file in `commands/`.
 
+pub mod learn;
+pub mod load;
+
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +23,16 @@ pub struct Cli {
 pub enum Command {
     /// Check a config: every mistake at once, with file, line and the nearest valid key
     Check(CheckArgs),
+    /// What holds the system down, with its evidence, and the load line
+    Diagnose(learn::DiagnoseArgs),
+    /// The changes that lift the line, smallest first
+    Advise(learn::AdviseArgs),
+    /// What a change, or more traffic, would do to the line
+    Whatif(learn::WhatifArgs),
+    /// When the trend of traffic meets the line
+    Forecast(learn::ForecastArgs),
+    /// Send load and measure; --find-limit raises it until the SLO breaks
+    Load(Box<load::LoadArgs>),
     /// What is in service: generation, overlays, loops, what is wrong
     Status(AskArgs),
     /// What was changed, by whom, why, and what came of it

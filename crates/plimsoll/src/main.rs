@@ -4,6 +4,7 @@ mod ask;
 mod cli;
 mod commands;
 mod exit;
+mod show;
 mod terminal;
 
 use clap::Parser;

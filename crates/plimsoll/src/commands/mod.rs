@@ -1,12 +1,18 @@
 //! One file per command; this is their list.
 
+mod advise;
 mod check;
+mod diagnose;
 mod diff;
 mod example;
+mod forecast;
 mod history;
+mod load;
+mod recorded;
 mod rollback;
 mod schema;
 mod status;
+mod whatif;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -14,6 +20,11 @@ use crate::exit::{Exit, Failure};
 pub fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Check(args) => check::run(args),
+        Command::Diagnose(args) => diagnose::run(args),
+        Command::Advise(args) => advise::run(args),
+        Command::Whatif(args) => whatif::run(args),
+        Command::Forecast(args) => forecast::run(args),
+        Command::Load(args) => load::run(*args),
         Command::Status(args) => status::run(args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),
