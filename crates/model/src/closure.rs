@@ -1,7 +1,7 @@
 //! The closure test: is all time in flight explained by what is seen? `N = sum_k (in service + waiting at k)`
 //! plus the time of child calls. What is left is an unseen resource, or a plain delay.
 
-use crate::demand::{Series, Told, Totals};
+use crate::demand::{Series, Told, Totals, machine};
 use crate::fit::{Fit, Growth, ResourceFit};
 use base::{Class, Discipline};
 
@@ -84,6 +84,9 @@ fn visible(fit: &Fit, series: &Series, told: &[Vec<Told>], r: usize, per_attempt
     for (k, res) in fit.resources.iter().enumerate() {
         if demand(k) <= 0.0 || matches!(res.info.discipline, Discipline::Level | Discipline::Slots)
         {
+            continue;
+        }
+        if machine::repeated(res, &fit.demand[r], &fit.resources) {
             continue;
         }
         stay[k] = residence(fit, told, r, k, demand(k));

@@ -245,6 +245,43 @@ fn memory_near_its_limit_is_named() {
 }
 
 #[test]
+fn a_machine_is_shared_and_counted_once() {
+    let mut history = world(1).run(4, 200, &Load::steady(120.0), &Seen::default());
+    history
+        .resources
+        .push(base::ResourceInfo::from_name("cpu.host"));
+    for w in &mut history.windows {
+        let mut c = w.resources[0];
+        (c.resource, c.instance, c.background) = (ResourceIx(2), base::InstanceIx::NONE, Some(0.3));
+        c.busy += 0.3;
+        w.resources.push(c);
+    }
+    let (d, f) = diagnose_history(&history, &Options::default(), &Ask::default());
+    let (c, f) = (d.constraint.unwrap(), f.unwrap());
+    println!("{}\n    {}", d.summary, c.evidence.join("\n    "));
+    assert_eq!(
+        (c.resource.as_str(), d.verdict),
+        ("cpu.host", model::diagnose::Verdict::Constraint)
+    );
+    assert!(
+        (c.saturation / (1.7 / 0.0056) - 1.0).abs() < 0.05,
+        "{}",
+        c.saturation
+    );
+    assert!(c.evidence.iter().any(|l| l.contains("cpu.front 100 %")));
+    assert!((f.demand[1][2].mean - f.demand[1][0].mean).abs() < 1e-12);
+    // On a narrower share of the cores the service has a limit of its own.
+    for w in &mut history.windows {
+        w.resources
+            .iter_mut()
+            .filter(|c| c.resource == ResourceIx(2))
+            .for_each(|c| c.capacity = Some(8.0));
+    }
+    let (d, _) = diagnose_history(&history, &Options::default(), &Ask::default());
+    assert_eq!(d.constraint.unwrap().resource, "cpu.front");
+}
+
+#[test]
 fn the_same_history_and_seed_give_the_same_answer() {
     let history = world(1).run(4, 120, &Load::steady(80.0), &Seen::default());
     let ask = || diagnose_history(&history, &Options::default(), &Ask::default()).0;

@@ -1,6 +1,7 @@
 //! The numbers behind a constraint, in plain words.
 
 use super::Cause;
+use crate::demand::machine;
 use crate::fit::Fit;
 use crate::rank::Ranked;
 use base::units::Secs;
@@ -59,6 +60,12 @@ pub fn lines(
         "it offers {servers} and is full at {:.0} rps of today's mix",
         found.saturation
     ));
+    let rates: Vec<f64> = fit.routes.iter().map(|r| r.rate).collect();
+    let users = machine::users(k, &fit.resources, &fit.demand, &rates);
+    if !users.is_empty() {
+        let each = users.iter().map(|(n, s)| format!("{n} {:.0} %", 100.0 * s));
+        lines.push(format!("used by {}", each.collect::<Vec<_>>().join(", ")));
+    }
     if r.background > 0.01 * r.capacity {
         lines.push(format!(
             "{:.0} % of it goes to work that no request causes",

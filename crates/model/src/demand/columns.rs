@@ -51,7 +51,12 @@ pub fn column(known: &Known, k: usize) -> Column {
     let n = seconds.len().max(1) as f64;
     let mean = |v: &[f64]| seconds.iter().map(|&t| v[t]).sum::<f64>() / n;
     let rows = allowed(known, k);
-    let direct = |r: usize| Some(&known.told[r][k]).filter(|t| t.enough());
+    let reported: f64 = known.told.iter().map(|row| row[k].busy).sum();
+    let measured_s: f64 = series.busy.iter().sum();
+    // The busy time is itself the sum of the reports: then even few of them are all there is.
+    let all_told = reported > 0.0 && (reported / measured_s - 1.0).abs() < 0.02;
+    let direct =
+        |r: usize| Some(&known.told[r][k]).filter(|t| t.enough() || (all_told && t.count > 0.0));
     let span = known.series.covered().max(1.0);
     let measured = series.background.as_ref().map(|b| mean(b));
     let mut notes = Vec::new();
@@ -81,7 +86,9 @@ pub fn column(known: &Known, k: usize) -> Column {
             .collect();
         let rest = busy - c.background - told;
         // What reports leave out (runtime, kernel, network) belongs to every request alike.
-        let open = if missing.is_empty() && rest > REMAINDER * busy {
+        let open = if all_told {
+            Vec::new()
+        } else if missing.is_empty() && rest > REMAINDER * busy {
             if told < 0.85 * (busy - c.background) {
                 notes.push(format!(
                     "reports explain {:.0} % of its busy time; the rest is fitted",
@@ -94,7 +101,7 @@ pub fn column(known: &Known, k: usize) -> Column {
         };
         if !open.is_empty() && rest > 0.0 {
             regress(known, k, &open, cap.total, &mut c, &mut notes);
-        } else if measured.is_none() {
+        } else if measured.is_none() && !all_told {
             c.background = rest.max(0.0);
         }
     } else {

@@ -6,6 +6,7 @@ mod change;
 mod columns;
 mod direct;
 mod fin;
+pub(crate) mod machine;
 mod nnls;
 mod regress;
 mod routes;
@@ -107,6 +108,8 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
         }
     }
     columns::drop_echoes(&mut resources, &mut demand);
+    let rates: Vec<f64> = route_fits.iter().map(|r| r.rate).collect();
+    machine::share(&mut resources, &mut demand, &rates);
     let (burst_sigma, burst_tau_s) = burst::burst(&series.entry, &series.present);
     let mut fit = Fit {
         resources,
