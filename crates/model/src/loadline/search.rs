@@ -88,7 +88,7 @@ impl Search {
         let mut left = events;
         while left > 0 && self.stage != Stage::Done {
             let (rate, seeds) = match self.stage {
-                Stage::Halve(_) => ((self.low + self.high) / 2.0, self.options.seeds.max(1)),
+                Stage::Halve(_) => ((self.low + self.high) / 2.0, self.seeds()),
                 Stage::Now => (self.system.current_rate(), 1),
                 _ => (self.system.current_rate(), 2),
             };
@@ -109,16 +109,25 @@ impl Search {
         self.stage == Stage::Done
     }
 
+    fn bursty(&self) -> bool {
+        self.system.fit.burst_sigma > 0.02
+    }
+
+    /// Runs per rate: bursts need twice as many for the same certainty.
+    fn seeds(&self) -> u32 {
+        self.options.seeds.max(1) * if self.bursty() { 2 } else { 1 }
+    }
+
     /// Requests so that the rarest bad share is seen often enough, and bursts come and go.
     fn plan(&self, rate: f64, seeds: u32) -> Run {
         let fit = &self.system.fit;
         let bad = self.allowed.iter().copied().fold(0.05, f64::min);
         let bursts = if fit.burst_sigma > 0.02 {
-            100.0 * fit.burst_tau_s * rate
+            60.0 * fit.burst_tau_s * rate
         } else {
             0.0
         };
-        let requests = (150.0 / bad).max(bursts).clamp(6_000.0, 80_000.0);
+        let requests = (150.0 / bad).max(bursts).clamp(6_000.0, 50_000.0);
         let halving = matches!(self.stage, Stage::Halve(_));
         let shares = self.system.shares();
         let stop = |r: usize| {
@@ -133,12 +142,23 @@ impl Search {
         } else {
             Vec::new()
         };
-        let sigma = if check { 0.0 } else { fit.burst_sigma };
+        // Paths of bursts come in mirrored pairs: half the noise for the same events.
+        let mirrored = self.bursty() && self.seed % 2 == 1;
+        let pair = if self.bursty() {
+            self.seed / 2
+        } else {
+            self.seed
+        };
+        let sigma = match (check, mirrored) {
+            (true, _) => 0.0,
+            (_, true) => -fit.burst_sigma,
+            _ => fit.burst_sigma,
+        };
         let requests = if check { REPLAYED } else { requests };
         Run {
             rate,
             requests: requests as u32,
-            seed: self.options.seed.wrapping_mul(1_000_003) ^ (self.seed as u64 + 11),
+            seed: self.options.seed.wrapping_mul(1_000_003) ^ (pair as u64 + 11),
             sigma,
             tau_s: fit.burst_tau_s,
             replay,

@@ -25,9 +25,10 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// `rate` in requests per second, `tau` in seconds.
+    /// `rate` in requests per second, `tau` in seconds. A negative `sigma` gives the mirrored path: calm where the
+    /// other bursts.
     pub fn new(seed: u64, rate: f64, sigma: f64, tau: f64) -> Arrivals {
-        let bursty = sigma > 1e-3 && tau > 0.0;
+        let bursty = sigma.abs() > 1e-3 && tau > 0.0;
         let cell_s = if bursty {
             (tau / 6.0).clamp(0.02, 1.0)
         } else {

@@ -107,6 +107,18 @@ fn tabulate(scv: f64) -> Box<[f32]> {
         let part = ((above - want) / weights[i].max(1e-300)).clamp(0.0, 1.0);
         *slot = (from + (i as f64 + part) * dy).exp() as f32;
     }
+    // The first cell starts where its mean over the cell is right, not at 0: small spreads have no values near 0.
+    let mass = total * (1.0 - (-1.0 / PER_UNIT as f64).exp());
+    let (mut below, mut sum) = (0.0, 0.0);
+    for (i, &w) in weights.iter().enumerate() {
+        let w = w.min(mass - below);
+        below += w;
+        sum += w * (from + (i as f64 + 0.5) * dy).exp();
+        if below >= mass {
+            break;
+        }
+    }
+    table[0] = (2.0 * sum / mass - table[1] as f64).max(0.0) as f32;
     // The subtraction above loses digits in the far tail; go on at its last sound slope.
     let sound = 14 * PER_UNIT;
     let slope = table[sound] - table[sound - PER_UNIT];

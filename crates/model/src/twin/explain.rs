@@ -153,13 +153,18 @@ impl System {
     }
 }
 
-/// The bursts worth simulating. The correlation is fitted over 8 s: a time far beyond that is a trend, a change
-/// of the load whose short end is smooth, and no burst.
+/// The bursts worth simulating: the part of the log-OU wander within `WINDOW_S`, over which objectives are judged;
+/// what is slower changes the load. The variance of a mean over T is `2 (tau/T)^2 (T/tau - 1 + exp(-T/tau))` of all.
+/// The correlation is fitted over 8 s: a time far beyond that is a trend, whose short end is smooth.
 pub(super) fn bursts(sigma: f64, tau_s: f64) -> (f64, f64) {
+    const WINDOW_S: f64 = 60.0;
     if sigma <= 0.0 || tau_s <= 0.0 || sigma.is_nan() || tau_s.is_nan() {
         return (0.0, 1.0);
     }
-    (sigma * ((45.0 - tau_s) / 30.0).clamp(0.0, 1.0), tau_s)
+    let x = WINDOW_S / tau_s;
+    let slow = 2.0 / (x * x) * (x - 1.0 + (-x).exp());
+    let rough = ((45.0 - tau_s) / 30.0).clamp(0.0, 1.0);
+    (sigma * rough * (1.0 - slow).max(0.0).sqrt(), tau_s)
 }
 
 /// Mean of the lowest quarter of 5 s rates over the mean of all; 1 when too short to tell.
