@@ -31,6 +31,8 @@ pub enum Command {
     Whatif(learn::WhatifArgs),
     /// When the trend of traffic meets the line
     Forecast(learn::ForecastArgs),
+    /// Make a recording from an access log
+    Import(learn::ImportArgs),
     /// Send load and measure; --find-limit raises it until the SLO breaks
     Load(Box<load::LoadArgs>),
     /// What is in service: generation, overlays, loops, what is wrong

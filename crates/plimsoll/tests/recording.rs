@@ -178,3 +178,49 @@ fn a_broken_file_is_named_with_its_line() {
         text(&out.stderr)
     );
 }
+
+#[test]
+fn an_access_log_becomes_a_recording_that_diagnose_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let mut text = String::new();
+    for i in 0..60 {
+        let _ = writeln!(
+            text,
+            "10.0.0.1 - - [29/Feb/2024:12:00:{:02} +0000] \"GET /products/{i} HTTP/1.1\" 200 612 \"-\" \"a\" 0.250",
+            i % 60
+        );
+    }
+    text.push_str("not a line\n");
+    std::fs::write(&log, text).unwrap();
+    let out = folder.path().join("made");
+    let import = || {
+        Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+            .args(["import", "nginx"])
+            .arg(&log)
+            .arg("--out")
+            .arg(&out)
+            .output()
+            .unwrap()
+    };
+    let done = import();
+    let said = text_of(&done);
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("60 requests of ") && said.contains("access.log:61: not a line"),
+        "{said}"
+    );
+    let again = import();
+    assert_eq!(
+        again.status.code(),
+        Some(1),
+        "an existing recording is not overwritten"
+    );
+    let out = plimsoll(&["diagnose"], &out);
+    assert_eq!(out.status.code(), Some(3), "{}", text_of(&out));
+    assert!(text_of(&out).contains("requests seen"), "{}", text_of(&out));
+}
+
+fn text_of(out: &Output) -> String {
+    format!("{}{}", text(&out.stdout), text(&out.stderr))
+}

@@ -46,6 +46,9 @@ pub struct ImportArgs {
     /// Folder of the recording to write
     #[arg(long)]
     pub out: PathBuf,
+    /// Where the requests of the log go
+    #[arg(long, default_value = "service")]
+    pub service: String,
     /// What was done as JSON
     #[arg(long)]
     pub json: bool,
@@ -53,7 +56,9 @@ pub struct ImportArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
+    /// Combined format, with $request_time and $upstream_addr where logged
     Nginx,
+    NginxJson,
     Envoy,
     Alb,
 }

@@ -7,6 +7,7 @@ mod diff;
 mod example;
 mod forecast;
 mod history;
+mod import;
 mod load;
 mod recorded;
 mod rollback;
@@ -24,6 +25,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Advise(args) => advise::run(args),
         Command::Whatif(args) => whatif::run(args),
         Command::Forecast(args) => forecast::run(args),
+        Command::Import(args) => import::run(args),
         Command::Load(args) => load::run(*args),
         Command::Status(args) => status::run(args),
         Command::History(args) => history::run(args),

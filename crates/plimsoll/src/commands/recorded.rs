@@ -58,7 +58,10 @@ fn written_here(folder: &Path) -> bool {
     let mut text = String::new();
     std::fs::File::open(folder.join(telemetry::recording::META))
         .and_then(|f| f.take(MAX_META).read_to_string(&mut text))
-        .is_ok_and(|_| text.lines().any(|l| l.starts_with("written_by: plimsoll")))
+        .is_ok_and(|_| {
+            text.lines()
+                .any(|l| l.starts_with("written_by: plimsoll ") && !l.contains(" import "))
+        })
 }
 
 /// The config for moves that look at what is configured; a recording needs none.
