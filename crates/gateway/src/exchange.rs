@@ -2,7 +2,7 @@
 //! the edits that are applied when a head is written, and the reply that a gate may give.
 
 use crate::upstream::Instance;
-use base::{Arm, CacheState, InstanceIx, Nanos, RouteIx};
+use base::{Arm, CacheState, InstanceIx, Nanos, Outcome, RouteIx};
 use bytes::Bytes;
 use http1::{Kind, Method};
 use std::borrow::Cow;
@@ -325,6 +325,14 @@ impl Facts {
             edits,
             ..Facts::new(route, client, start, seed)
         };
+    }
+
+    /// What a sample says of an end like this one: whoever ends a stream, its life is not a cost.
+    pub fn outcome(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Done | Outcome::ClientGone if self.stream => Outcome::Stream,
+            outcome => outcome,
+        }
     }
 
     /// The next random number of this exchange (splitmix64).

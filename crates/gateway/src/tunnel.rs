@@ -3,11 +3,17 @@
 use crate::connection::Busy;
 use crate::upstream::pool::{Conn, Place};
 use base::Outcome;
-use tokio::io::AsyncWriteExt;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::timeout;
 
 /// Buffer of each direction, bytes.
 const BUFFER: usize = 16 * 1024;
+/// How long one direction goes on after the other has ended.
+const HALF_OPEN: Duration = Duration::from_secs(60);
 
 /// What the client sent behind its request goes first.
 pub(crate) async fn run(
@@ -27,10 +33,23 @@ pub(crate) async fn run(
     if conn.stream.write_all(&early).await.is_err() {
         return Outcome::Stream;
     }
-    let joined =
-        tokio::io::copy_bidirectional_with_sizes(client, &mut conn.stream, BUFFER, BUFFER).await;
-    if let Ok((up, down)) = joined {
-        room.count(up + early.len() as u64, down);
-    }
+    let (client_in, mut client_out) = client.split();
+    let (upstream_in, mut upstream_out) = conn.stream.split();
+    let mut up = pin!(carry(client_in, &mut upstream_out));
+    let mut down = pin!(carry(upstream_in, &mut client_out));
+    // One side may end before the other, but not for ever.
+    let (up, down) = tokio::select! {
+        n = &mut up => (n, timeout(HALF_OPEN, down).await.unwrap_or(0)),
+        n = &mut down => (timeout(HALF_OPEN, up).await.unwrap_or(0), n),
+    };
+    room.count(up + early.len() as u64, down);
     Outcome::Stream
+}
+
+/// One direction, to its end; how many bytes it carried, 0 when it broke.
+async fn carry(from: ReadHalf<'_>, to: &mut WriteHalf<'_>) -> u64 {
+    let mut from = BufReader::with_capacity(BUFFER, from);
+    let carried = tokio::io::copy_buf(&mut from, to).await;
+    let _ = to.shutdown().await;
+    carried.unwrap_or(0)
 }

@@ -81,12 +81,12 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
             .take(200)
             .collect::<String>()
     };
-    if let Err(bad) = found {
-        return Err(Reply::problem(400, "bad-path", &bad.to_string()));
-    }
     if head.meta.method == Method::Connect {
         let detail = "CONNECT asks for a forward proxy, which this is not";
         return Err(Reply::problem(501, "connect-unsupported", detail));
+    }
+    if let Err(bad) = found {
+        return Err(Reply::problem(400, "bad-path", &bad.to_string()));
     }
     if none {
         let method = String::from_utf8_lossy(head.method_name());

@@ -142,7 +142,7 @@ impl Live {
         if let Some(mut trial) = self.trial.take() {
             trial.parent = self.facts.parent;
             trial.cache = self.facts.cache;
-            trial.outcome = outcome;
+            trial.outcome = self.facts.outcome(outcome);
             trial.status = if outcome == Outcome::UpstreamFailed || trial.first_byte_us > 0 {
                 status
             } else {
@@ -171,10 +171,7 @@ impl Live {
         s.parent = f.parent;
         s.attempt = f.attempt;
         s.cache = f.cache;
-        s.outcome = match outcome {
-            Outcome::Done if f.stream => Outcome::Stream,
-            outcome => outcome,
-        };
+        s.outcome = f.outcome(outcome);
         s.end = now;
         s.wait_us = micros(f.waited_ns);
         self.worker.push(self.sample);

@@ -27,7 +27,8 @@ mod tests {
                 let mut loads = vec![0; threads];
                 for _ in 0..n {
                     // The kernel sends all of them to the first.
-                    loads[place(&loads, 0)] += 1;
+                    let there = place(&loads, 0);
+                    loads[there] += 1;
                 }
                 let (min, max) = (loads.iter().min().unwrap(), loads.iter().max().unwrap());
                 assert!(

@@ -266,7 +266,6 @@ mod tests {
     fn who_waits_gets_the_place_that_comes_back() {
         let rt = tokio::runtime::Builder::new_current_thread()
             .enable_time()
-            .start_paused(true)
             .build();
         rt.unwrap().block_on(async {
             let i = instance(Some(1));
