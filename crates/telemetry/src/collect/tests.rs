@@ -1,0 +1,100 @@
+//! The collector: its core with the time passed in, and once with its thread.
+
+use super::*;
+use base::sample::Use;
+use base::{Nanos, SampleKind};
+
+fn sample(names: &Names, at: f64) -> Sample {
+    let mut s = Sample::new(
+        SampleKind::Attempt,
+        names.routes.intern("product"),
+        Nanos::from_secs_f64(at),
+    );
+    s.instance = names.instances.intern("shop/127.0.0.1:1");
+    s.status = 200;
+    s.end = Nanos::from_secs_f64(at + 0.1);
+    s.uses[0] = Use {
+        resource: names.resources.intern("db.shop"),
+        busy_us: 5000,
+        wait_us: u32::MAX,
+    };
+    s.db_rows = 7;
+    s
+}
+
+#[test]
+fn seconds_become_windows_with_everything_in_them() {
+    let names = Names::default();
+    let mut core = Core::new(names.clone(), Vec::new());
+    let mut totals = Totals::default();
+    let route = names.routes.intern("product");
+    names.resources.intern("db.shop");
+    let mut all = Vec::new();
+    for t in 0..=21u64 {
+        let now = Nanos::from_secs_f64(t as f64 + 0.001);
+        assert!(core.due(now));
+        let open = if t >= 15 { vec![(route, 2)] } else { vec![] };
+        let dropped = if t >= 3 { 9 } else { 0 };
+        let tick = core.tick(now, Targets::default(), dropped, &open);
+        assert!(!core.due(now));
+        all.extend(tick.windows);
+        core.push(&sample(&names, t as f64 + 0.5), &mut totals);
+    }
+    assert_eq!(
+        all.iter().map(|w| w.index).collect::<Vec<_>>(),
+        (0..11).collect::<Vec<_>>()
+    );
+    assert!(all.iter().all(|w| w.attempts[0].ends == 1));
+    assert!(all.iter().all(|w| w.resources[0].busy == 0.005), "told use");
+    assert!(all.iter().all(|w| w.uses[0].rows == 7.0));
+    assert_eq!(
+        all.iter().map(|w| w.dropped).collect::<Vec<_>>()[..4],
+        [0, 0, 9, 0]
+    );
+    let open: Vec<usize> = all.iter().map(|w| w.requests.len()).collect();
+    assert_eq!(
+        open,
+        [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1],
+        "from 15 s on, seen in second 4"
+    );
+    assert_eq!(totals.attempts, 22);
+    assert_eq!(core.finish().len(), 11);
+}
+
+#[test]
+fn the_thread_drains_publishes_and_stops() {
+    let names = Names::default();
+    let clock = Clock::start();
+    let (mut tx, rx) = rtrb::RingBuffer::new(64);
+    let t = Telemetry::start(Setup {
+        clock,
+        names: names.clone(),
+        rings: vec![rx],
+        dropped: Box::new(|| 3),
+        targets: Box::new(Targets::default),
+        in_flight: Box::new(|_| 0),
+        open: Box::new(Vec::new),
+        proc: Some(Proc::host()),
+    })
+    .unwrap();
+    let mut news = t.recent().subscribe();
+    for _ in 0..20 {
+        let mut s = sample(&names, 0.0);
+        s.end = Nanos(1000);
+        tx.push(s).unwrap();
+    }
+    let recent = t.recent().clone();
+    let shared = t.shared.clone();
+    t.stop();
+    let stats = lock(&shared.stats).clone();
+    assert_eq!((stats.samples, stats.dropped), (20, 3));
+    assert!(stats.ns_per_sample() > 0.0 && stats.cpu_ns >= stats.sample_cpu_ns);
+    let ends: u32 = recent
+        .windows(100)
+        .iter()
+        .flat_map(|w| &w.attempts)
+        .map(|c| c.ends)
+        .sum();
+    assert_eq!(ends, 20);
+    assert_eq!(news.try_recv().map(|w| w.index), Ok(0));
+}

@@ -1,0 +1,115 @@
+//! The collector's thread: a loop around [`Core`].
+
+use super::core::{Core, Tick};
+use super::{Setup, Shared, lock};
+use crate::history::Recent;
+use crate::probes;
+use base::{InstanceIx, Nanos, Window};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Rings are drained this often; a ring must hold what one thread produces meanwhile.
+const DRAIN: Duration = Duration::from_millis(20);
+/// Waiters are sampled this often.
+const SAMPLE: Duration = Duration::from_millis(100);
+/// Samples taken from one ring before the next has its turn.
+const BATCH: usize = 4096;
+
+/// CPU time of this thread so far.
+fn cpu_ns() -> u64 {
+    let t = clock_gettime(ClockId::ThreadCPUTime);
+    t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
+}
+
+pub fn run(mut setup: Setup, recent: Recent, shared: Arc<Shared>) {
+    let probes = setup.proc.as_ref().map(probes::all).unwrap_or_default();
+    let sampling = !probes.is_empty();
+    let mut core = Core::new(setup.names.clone(), probes);
+    let mut sampled = Nanos::ZERO;
+    loop {
+        let stop = shared.stop.load(Ordering::Acquire);
+        drain(&mut setup, &mut core, &shared);
+        let now = setup.clock.now();
+        if sampling && now.since(sampled) >= SAMPLE {
+            sampled = now;
+            core.sample(now, &setup.in_flight);
+        }
+        if core.due(now) {
+            let targets = (setup.targets)();
+            let gauges: Vec<(InstanceIx, u32)> = targets
+                .instances
+                .iter()
+                .map(|t| (t.instance, (setup.in_flight)(t.instance)))
+                .collect();
+            *lock(&shared.in_flight) = gauges;
+            let tick = core.tick(now, targets, (setup.dropped)(), &(setup.open)());
+            publish(tick, &setup, &recent, &shared);
+        }
+        if stop {
+            break;
+        }
+        let next = (setup.clock.now().0 / DRAIN.as_nanos() as u64 + 1) * DRAIN.as_nanos() as u64;
+        std::thread::park_timeout(Nanos(next).since(setup.clock.now()));
+    }
+    for w in core.finish() {
+        window(w, &recent, &shared);
+    }
+    if let Some(recorder) = lock(&shared.recorder).take()
+        && let Err(f) = recorder.finish()
+    {
+        tracing::warn!("{f}");
+    }
+}
+
+/// Empties the rings, a bounded batch from each in turn.
+fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) {
+    let began = cpu_ns();
+    let mut taken = 0u64;
+    {
+        let mut totals = lock(&shared.totals);
+        let mut recorder = lock(&shared.recorder);
+        for ring in &mut setup.rings {
+            let n = ring.slots().min(BATCH);
+            let Ok(chunk) = ring.read_chunk(n) else {
+                continue;
+            };
+            for s in chunk {
+                core.push(&s, &mut totals);
+                if let Some(r) = recorder.as_mut() {
+                    r.sample(&s);
+                }
+                taken += 1;
+            }
+        }
+    }
+    let mut stats = lock(&shared.stats);
+    let now = cpu_ns();
+    stats.samples += taken;
+    stats.sample_cpu_ns += if taken > 0 { now - began } else { 0 };
+    stats.cpu_ns = now;
+}
+
+fn publish(tick: Tick, setup: &Setup, recent: &Recent, shared: &Shared) {
+    *lock(&shared.notes) = tick.notes;
+    for w in tick.windows {
+        window(w, recent, shared);
+    }
+    lock(&shared.stats).dropped = (setup.dropped)();
+    if let Some(r) = lock(&shared.recorder).as_mut() {
+        r.flush();
+    }
+}
+
+fn window(w: Window, recent: &Recent, shared: &Shared) {
+    {
+        let mut stats = lock(&shared.stats);
+        stats.late += u64::from(w.late);
+        stats.windows += 1;
+    }
+    if let Some(r) = lock(&shared.recorder).as_mut() {
+        r.window(&w);
+    }
+    recent.push(w);
+}

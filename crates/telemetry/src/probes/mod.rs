@@ -1,0 +1,166 @@
+//! What the machine and the upstreams say of their resources, once a second on our own clock.
+//!
+//! Counters are cumulative and read as differences over the time that really passed. A probe that cannot see says so
+//! in a note and reports nothing: a missing number is never a zero.
+
+pub mod cgroup;
+pub mod counter;
+pub mod cpu;
+pub mod disk;
+pub mod host;
+pub mod listeners;
+pub mod memory;
+pub mod network;
+pub mod pools;
+pub mod procfs;
+pub mod told;
+pub mod waiters;
+
+use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx};
+pub use procfs::Proc;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// One instance that requests go to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceTarget {
+    pub service: String,
+    pub instance: InstanceIx,
+    pub address: SocketAddr,
+    /// Its process, when somebody who started it knows; else it is found by its listening port.
+    pub pid: Option<u32>,
+}
+
+/// One of Plimsoll's own upstream pools, now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolGauge {
+    pub service: String,
+    pub instance: InstanceIx,
+    /// Connections (or permits) in use, and those who wait for one.
+    pub in_use: f64,
+    pub waiting: f64,
+    /// `None`: not limited.
+    pub size: Option<f64>,
+}
+
+/// What the probes look at. The owner of the gateway fills it in; telemetry never asks the gateway itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Targets {
+    pub instances: Vec<InstanceTarget>,
+    pub pools: Vec<PoolGauge>,
+    /// Sizes of slot resources as upstreams told them (`size=` of `Server-Timing`).
+    pub sizes: Vec<(ResourceIx, InstanceIx, f64)>,
+}
+
+/// How well a probe sees.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct ProbeNote {
+    pub probe: &'static str,
+    /// What it is about: an instance, a device; empty for the whole probe.
+    pub about: String,
+    pub text: String,
+    /// It reports nothing about this.
+    pub blind: bool,
+}
+
+/// What one instance is found to be, and what probes before have said of it.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The process that listens, then its children.
+    pub pids: Vec<u32>,
+    /// CPU seconds per second, when known.
+    pub cpu: Option<f64>,
+    /// Cores that its cgroup lets it use, when limited.
+    pub quota: Option<f64>,
+}
+
+/// One second's reading, handed from probe to probe in the order of [`all`].
+pub struct Reading<'a> {
+    pub now: Nanos,
+    pub targets: &'a Targets,
+    pub names: &'a Names,
+    pub found: BTreeMap<InstanceIx, Found>,
+    pub cells: Vec<ResourceCell>,
+    pub notes: Vec<ProbeNote>,
+}
+
+impl<'a> Reading<'a> {
+    pub fn new(now: Nanos, targets: &'a Targets, names: &'a Names) -> Reading<'a> {
+        Reading {
+            now,
+            targets,
+            names,
+            found: BTreeMap::new(),
+            cells: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+    pub fn note(&mut self, probe: &'static str, about: impl Into<String>, text: impl Into<String>) {
+        self.notes.push(ProbeNote {
+            probe,
+            about: about.into(),
+            text: text.into(),
+            blind: false,
+        });
+    }
+    pub fn blind(
+        &mut self,
+        probe: &'static str,
+        about: impl Into<String>,
+        text: impl Into<String>,
+    ) {
+        self.notes.push(ProbeNote {
+            probe,
+            about: about.into(),
+            text: text.into(),
+            blind: true,
+        });
+    }
+    /// A cell with nothing but `busy` and `capacity`; skipped when the table of resource names is full.
+    pub fn cell(
+        &mut self,
+        name: &str,
+        instance: InstanceIx,
+        busy: f64,
+        capacity: Option<f64>,
+    ) -> Option<&mut ResourceCell> {
+        let resource = self.names.resources.intern(name);
+        if resource.is_none() {
+            return None;
+        }
+        self.cells.push(ResourceCell {
+            resource,
+            instance,
+            busy,
+            capacity,
+            waiting: None,
+            level: None,
+            background: None,
+        });
+        self.cells.last_mut()
+    }
+}
+
+/// Reads one kind of resource. `read` is called once a second and must not take long.
+pub trait Probe: Send {
+    fn name(&self) -> &'static str;
+    fn read(&mut self, reading: &mut Reading<'_>);
+    /// Called about ten times a second, for what can only be sampled. `in_flight` tells an instance's requests now.
+    fn sample(&mut self, _now: Nanos, _in_flight: &dyn Fn(InstanceIx) -> u32) {}
+}
+
+/// Every probe, in the order in which they read: later ones use what earlier ones found.
+/// (`told` reads no machine: it is applied to closed windows, see [`told::fill`].)
+pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
+    vec![
+        Box::new(listeners::Listeners::new(proc.clone())),
+        Box::new(cgroup::Cgroups::new(proc.clone())),
+        Box::new(cpu::Cpu::new(proc.clone())),
+        Box::new(host::Host::new(proc.clone())),
+        Box::new(disk::Disk::new(proc.clone())),
+        Box::new(network::Network::new(proc.clone())),
+        Box::new(memory::Memory::new(proc.clone())),
+        Box::new(pools::Pools),
+        Box::new(waiters::Waiters::new(proc.clone())),
+    ]
+}

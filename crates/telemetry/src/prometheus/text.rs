@@ -1,0 +1,52 @@
+//! The lines of the format: `HELP` and `TYPE` once per family, then its rows.
+
+use std::fmt::Write;
+
+#[derive(Default)]
+pub struct Page {
+    out: String,
+    family: &'static str,
+    /// Head of a family that has no row yet; families without rows are left out.
+    head: String,
+}
+
+impl Page {
+    pub fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        self.head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    pub fn row(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        self.out.push_str(&std::mem::take(&mut self.head));
+        self.out.push_str(self.family);
+        self.out.push_str(suffix);
+        for (i, (key, v)) in labels.iter().enumerate() {
+            self.out.push(if i == 0 { '{' } else { ',' });
+            let _ = write!(self.out, "{key}=\"{}\"", escape(v));
+        }
+        if !labels.is_empty() {
+            self.out.push('}');
+        }
+        let _ = writeln!(self.out, " {}", number(value));
+    }
+
+    pub fn finish(self) -> String {
+        self.out
+    }
+}
+
+fn escape(v: &str) -> String {
+    v.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+fn number(v: f64) -> String {
+    if v.is_nan() {
+        "NaN".into()
+    } else if v.is_infinite() {
+        if v > 0.0 { "+Inf" } else { "-Inf" }.into()
+    } else {
+        v.to_string()
+    }
+}

@@ -1,0 +1,36 @@
+//! Recordings: a folder of two CSV files and up to three small YAML files. The format is open; `docs/recording.md`
+//! describes it. What Plimsoll writes and what people make from their own logs is read the same way.
+
+mod describe;
+#[cfg(test)]
+mod example_test;
+mod faults;
+mod names;
+mod read;
+mod requests;
+mod table;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod write;
+mod yaml;
+
+pub use describe::{RouteMeta, shell_from_names, write_descriptions};
+pub use faults::Faults;
+pub use read::{Recording, read};
+pub use write::{Limits, Recorder};
+
+/// Version of the format, written to `meta.yaml`.
+pub const FORMAT: u32 = 1;
+/// The longest stretch that is read, seconds; of a longer recording the end is taken.
+pub const SPAN_S: u64 = 4 * 3600;
+/// Largest file read, bytes.
+pub const MAX_BYTES: u64 = 4 << 30;
+/// Most rows of `usage.csv`.
+pub const USAGE_ROWS: usize = 2_000_000;
+
+pub const REQUESTS: &str = "requests.csv";
+pub const USAGE: &str = "usage.csv";
+pub const RESOURCES: &str = "resources.yaml";
+pub const SLO: &str = "slo.yaml";
+pub const META: &str = "meta.yaml";
