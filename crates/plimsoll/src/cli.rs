@@ -21,6 +21,12 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Show the whole loop on an example application, in about two minutes
+    Demo(DemoArgs),
+    /// Serve: forward requests, learn, protect
+    Run(RunArgs),
+    /// Write a first config from the ports that are listening here
+    Init(InitArgs),
     /// Check a config: every mistake at once, with file, line and the nearest valid key
     Check(CheckArgs),
     /// What holds the system down, with its evidence, and the load line
@@ -118,4 +124,40 @@ pub struct RollbackArgs {
     pub overlay: String,
     #[command(flatten)]
     pub ask: AskArgs,
+}
+
+#[derive(Args)]
+pub struct InitArgs {
+    /// The service's address; found by itself when left out
+    #[arg(long)]
+    pub instance: Vec<SocketAddr>,
+    /// Where Plimsoll will listen
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    #[arg(long, default_value = "plimsoll.yaml")]
+    pub out: PathBuf,
+    /// Overwrite the file
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Try a change that does not help, and see it rolled back
+    #[arg(long)]
+    pub bad_change: bool,
+    /// Bisect the load lines instead of a quick ramp (some minutes more)
+    #[arg(long)]
+    pub full: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Args)]
+pub struct RunArgs {
+    #[arg(long, default_value = "plimsoll.yaml")]
+    pub config: PathBuf,
 }

@@ -3,9 +3,11 @@
 mod ask;
 mod cli;
 mod commands;
+mod demo;
 mod exit;
 mod show;
 mod terminal;
+mod wire;
 
 use clap::Parser;
 

@@ -2,15 +2,18 @@
 
 mod advise;
 mod check;
+mod demo;
 mod diagnose;
 mod diff;
 mod example;
 mod forecast;
 mod history;
 mod import;
+mod init;
 mod load;
 mod recorded;
 mod rollback;
+mod run;
 mod schema;
 mod status;
 mod whatif;
@@ -20,7 +23,10 @@ use crate::exit::{Exit, Failure};
 
 pub fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
+        Command::Init(args) => init::run(args),
         Command::Diagnose(args) => diagnose::run(args),
         Command::Advise(args) => advise::run(args),
         Command::Whatif(args) => whatif::run(args),

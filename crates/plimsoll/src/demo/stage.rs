@@ -1,0 +1,212 @@
+//! The stage of the demo and of the live tests: the shop's three processes, and the config in front of them.
+
+use crate::exit::Failure;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Ports of one stage, all on loopback.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    pub listen: SocketAddr,
+    pub console: SocketAddr,
+    pub front: SocketAddr,
+    pub catalogue: SocketAddr,
+    pub pay: SocketAddr,
+}
+
+impl Ports {
+    /// Free ports, as the kernel gives them out. All are held until all are known, so that they differ.
+    pub fn free() -> std::io::Result<Ports> {
+        let held: Vec<TcpListener> = (0..5)
+            .map(|_| TcpListener::bind("127.0.0.1:0"))
+            .collect::<Result<_, _>>()?;
+        let port = |i: usize| held[i].local_addr();
+        Ok(Ports {
+            listen: port(0)?,
+            console: port(1)?,
+            front: port(2)?,
+            catalogue: port(3)?,
+            pay: port(4)?,
+        })
+    }
+}
+
+/// What is planted where.
+#[derive(Clone, Debug, Default)]
+pub struct Plant {
+    pub front: String,
+    pub catalogue: String,
+    pub pay: String,
+}
+
+impl Plant {
+    /// The demo's: a stock lock that carries about 160 requests per second of the demo's mix.
+    pub fn slow_lock() -> Plant {
+        Plant {
+            front: "lock_ms=9".into(),
+            ..Plant::default()
+        }
+    }
+}
+
+/// The config in front of the shop. Inner calls are routes of their own, told apart by host.
+pub fn config_text(ports: &Ports, data_dir: &Path) -> String {
+    let Ports {
+        listen,
+        console,
+        front,
+        catalogue,
+        pay,
+    } = ports;
+    let data_dir = data_dir.display();
+    format!(
+        r#"listen: {listen}
+console: {console}
+data_dir: "{data_dir}"
+services:
+  front: {{ instances: ["{front}"], price: $0.05/h, health: {{ path: /health }} }}
+  catalogue: {{ instances: ["{catalogue}"], price: $0.05/h, health: {{ path: /health }} }}
+  pay: {{ instances: ["{pay}"], health: {{ path: /health }} }}
+routes:
+  # What customers ask.
+  home: {{ match: GET /, to: front, slo: {{ latency: 150ms, target: 99% }} }}
+  product: {{ match: "GET /products/{{id}}", to: front, slo: {{ latency: 150ms, target: 99% }} }}
+  search: {{ match: GET /search, to: front, slo: {{ latency: 250ms, target: 99% }} }}
+  category: {{ match: "GET /categories/{{id}}", to: front, slo: {{ latency: 400ms, target: 99% }} }}
+  checkout: {{ match: POST /checkout, to: front, slo: {{ latency: 300ms, target: 99% }}, retry: {{ attempts: 1 }} }}
+  report: {{ match: GET /report, to: front, slo: {{ latency: 500ms, target: 99% }} }}
+  # What the shop's own processes ask each other.
+  item: {{ match: {{ host: catalogue, path: "/items/{{id}}" }}, to: catalogue }}
+  items: {{ match: {{ host: catalogue, path: /items }}, to: catalogue }}
+  find: {{ match: {{ host: catalogue, path: /find }}, to: catalogue }}
+  charge: {{ match: {{ host: pay, path: /charge }}, to: pay, retry: {{ attempts: 1 }} }}
+loads:
+  shop:
+    - {{ request: GET /, weight: 15 }}
+    - {{ request: "GET /products/{{1..200}}", weight: 60, zipf: true }}
+    - {{ request: "GET /search?tag={{1..2000}}", weight: 10 }}
+    - {{ request: "GET /categories/{{1..50}}", weight: 5 }}
+    - {{ request: POST /checkout, weight: 9 }}
+    - {{ request: GET /report, weight: 1 }}
+"#
+    )
+}
+
+/// The running processes; ended by id when dropped.
+pub struct Stage {
+    children: Vec<(String, Child)>,
+}
+
+impl Stage {
+    /// Starts the three roles and waits until each accepts connections (at most 20 s: the catalogue fills its file first).
+    pub fn start(
+        binary: &Path,
+        ports: &Ports,
+        plant: &Plant,
+        data: &Path,
+    ) -> Result<Stage, Failure> {
+        let mut stage = Stage {
+            children: Vec::new(),
+        };
+        for (role, listen, switches) in [
+            ("catalogue", ports.catalogue, &plant.catalogue),
+            ("pay", ports.pay, &plant.pay),
+            ("front", ports.front, &plant.front),
+        ] {
+            let log = std::fs::File::create(data.join(format!("{role}.log")))?;
+            let child = Command::new(binary)
+                .args([
+                    "example",
+                    "shop",
+                    role,
+                    "--listen",
+                    &listen.to_string(),
+                    "--via",
+                    &ports.listen.to_string(),
+                ])
+                .args(["--switches", switches])
+                .arg("--data")
+                .arg(data)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .map_err(|e| Failure::new(format!("the shop's {role} does not start: {e}")))?;
+            stage.children.push((role.to_owned(), child));
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        for at in [ports.catalogue, ports.pay, ports.front] {
+            stage.await_listening(at, deadline, data)?;
+        }
+        Ok(stage)
+    }
+
+    fn await_listening(
+        &mut self,
+        at: SocketAddr,
+        deadline: Instant,
+        data: &Path,
+    ) -> Result<(), Failure> {
+        while TcpStream::connect_timeout(&at, Duration::from_millis(200)).is_err() {
+            for (role, child) in &mut self.children {
+                if let Some(status) = child.try_wait()? {
+                    let log = std::fs::read_to_string(data.join(format!("{role}.log")))
+                        .unwrap_or_default();
+                    return Err(Failure::new(format!(
+                        "the shop's {role} ended with {status}: {}",
+                        log.trim()
+                    )));
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::new(format!("nothing listens on {at} after 20 s")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.children {
+            // Already gone is as good as ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A folder of its own for one stage, removed when dropped.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    pub fn new() -> std::io::Result<Scratch> {
+        let path = std::env::temp_dir().join(format!("plimsoll-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Scratch(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_config_in_front_of_the_shop_has_no_finding() {
+        let checked = config::check_text(
+            "shop.yaml",
+            &config_text(&Ports::free().unwrap(), Path::new("/tmp/x")),
+        );
+        assert_eq!(checked.findings, []);
+        assert_eq!(checked.config.unwrap().routes.len(), 10);
+    }
+}

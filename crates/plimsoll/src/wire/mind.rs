@@ -1,0 +1,279 @@
+//! Control's `Mind` by the model crate: fit, diagnosis, advice, what-if, and the comparison of a trial.
+
+use crate::show::answer::Answer;
+use base::{Finding, History};
+use control::ports::{Cancel, Comparison, Learning, Mind, Reading};
+use control::proposal::{Change, Effect, Proposal};
+use model::advice::{self, Advisor};
+use model::demand::{self, ArmDemand, fit_arms};
+use model::fit::Fit;
+use model::loadline::{self, Search};
+use model::moves::Action;
+use model::verify::{self, Harm, Verdict};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+/// Events of the twin between two looks at the cancellation.
+const SLICE: u64 = 200_000;
+/// What one refinement or one round of advice may spend: a few seconds of one core.
+const BUDGET: u64 = 20_000_000;
+
+/// The model, with the config in service beside it: moves look at what is configured.
+pub struct ModelMind {
+    pub config: Arc<RwLock<Option<Arc<config::Config>>>>,
+    pub seed: u64,
+    /// Share of the traffic that a canary will see.
+    pub canary_share: f64,
+}
+
+impl ModelMind {
+    fn learn(&self) -> demand::Options {
+        demand::Options {
+            seed: self.seed,
+            ..Default::default()
+        }
+    }
+
+    fn line(&self) -> loadline::Options {
+        loadline::Options {
+            seed: self.seed,
+            budget: BUDGET,
+            ..Default::default()
+        }
+    }
+
+    fn advice_options(&self, priors: BTreeMap<String, f64>) -> advice::Options {
+        advice::Options {
+            line: self.line(),
+            canary_share: self.canary_share,
+            config: self
+                .config
+                .read()
+                .unwrap_or_else(|e| e.into_inner())
+                .clone(),
+            priors,
+            ..Default::default()
+        }
+    }
+
+    fn answer(fit: &Fit, line: loadline::LoadLine) -> Value {
+        serde_json::to_value(Answer::with(fit, line)).unwrap_or_default()
+    }
+}
+
+impl Mind for ModelMind {
+    fn fit(&self, history: &History) -> Result<Fit, Learning> {
+        let have_s = history.windows.len() as f64;
+        demand::fit(history, &self.learn()).map_err(|e| Learning {
+            have_s,
+            need_s: have_s + e.more_s,
+            why: e.why,
+        })
+    }
+
+    fn diagnose(&self, fit: &Fit) -> Value {
+        Self::answer(fit, loadline::provisional(fit, &self.line()))
+    }
+
+    fn refine(&self, fit: &Fit, cancel: &Cancel) -> Option<Value> {
+        let mut search = Search::new(fit, &self.line());
+        for _ in 0..BUDGET / SLICE {
+            if cancel.is_cancelled() {
+                return None;
+            }
+            if search.run(SLICE) {
+                break;
+            }
+        }
+        Some(Self::answer(fit, search.line()))
+    }
+
+    fn advise(
+        &self,
+        fit: &Fit,
+        priors: &BTreeMap<String, f64>,
+        cancel: &Cancel,
+    ) -> Option<Vec<Proposal>> {
+        let mut advisor = Advisor::new(fit, &self.advice_options(priors.clone()));
+        for _ in 0..BUDGET / SLICE {
+            if cancel.is_cancelled() {
+                return None;
+            }
+            if advisor.run(SLICE) {
+                break;
+            }
+        }
+        Some(advisor.advice().proposals.iter().map(proposal).collect())
+    }
+
+    fn whatif(&self, fit: &Fit, text: &str) -> Result<Value, Vec<Finding>> {
+        let answer = model::whatif::whatif(fit, text, &self.advice_options(BTreeMap::new()))?;
+        serde_json::to_value(answer).map_err(|e| vec![Finding::error("whatif", e.to_string())])
+    }
+
+    fn compare(&self, c: Comparison<'_>) -> Reading {
+        let (base, new) = sides(&c, &self.learn());
+        let mut reading = Reading {
+            harm: harm(&c),
+            ..Reading::default()
+        };
+        let (Some(base), Some(new)) = (base, new) else {
+            reading.evidence = "nothing measured yet".into();
+            return reading;
+        };
+        let Some((r, k)) = subject(&c) else {
+            reading.evidence = format!("`{}` is not measured here", c.proposal.measures);
+            return reading;
+        };
+        let (b, n) = (base.demand[r][k], new.demand[r][k]);
+        reading.evidence = format!(
+            "{}: {:.3} ms per request with the change ({:.0} requests), {:.3} ms without ({:.0})",
+            c.proposal.measures,
+            n.mean * 1e3,
+            new.requests[r],
+            b.mean * 1e3,
+            base.requests[r]
+        );
+        if b.mean > 0.0 && new.requests[r] >= 1.0 {
+            let ratio = n.mean / b.mean;
+            let se = (b.sd / b.mean).hypot(n.sd / b.mean);
+            // 90 % on both sides; less demand is a positive effect.
+            let half = 1.645 * se;
+            reading.effect = Some(Effect::new(
+                1.0 - ratio,
+                1.0 - ratio - half,
+                1.0 - ratio + half,
+            ));
+        }
+        reading
+    }
+}
+
+/// The model's proposal in control's words: what a trial measures is the change that stands out most.
+fn proposal(p: &advice::Proposal) -> Proposal {
+    let by_arm = matches!(p.action, Action::Patch { .. });
+    let changes = if by_arm {
+        &p.predicted.canary
+    } else {
+        &p.predicted.demand
+    };
+    let strongest = changes
+        .iter()
+        .filter(|c| c.route.is_some())
+        .max_by(|a, b| (a.before - a.after).total_cmp(&(b.before - b.after)));
+    let (measures, predicted) = match strongest {
+        Some(c) => (
+            subject_text(c.route.as_deref().unwrap_or(""), &c.of),
+            Effect::new(1.0 - c.ratio.value, 1.0 - c.ratio.high, 1.0 - c.ratio.low),
+        ),
+        None => {
+            let g = p.predicted.gain;
+            (
+                "the load line".to_owned(),
+                Effect::new(g.value - 1.0, g.low - 1.0, g.high - 1.0),
+            )
+        }
+    };
+    Proposal {
+        id: p.id.clone(),
+        kind: p.kind.label().into(),
+        title: p.title.clone(),
+        evidence: p.evidence.clone(),
+        change: match &p.action {
+            Action::Patch { ops } => Change::Patch { ops: ops.clone() },
+            Action::Replicas { service, add } => Change::Replicas {
+                service: service.clone(),
+                add: *add,
+            },
+            Action::Instruction { text } => Change::Instruction { text: text.clone() },
+        },
+        measures,
+        predicted,
+        line: Some(p.predicted.after.value),
+        line_safe: Some(p.predicted.after_safe),
+        size: p.size,
+        cost_per_hour: p.cost_per_hour,
+        reverse: p.reverse.clone(),
+    }
+}
+
+fn subject_text(route: &str, resource: &str) -> String {
+    format!("demand of {route} on {resource}")
+}
+
+/// Route and resource that a proposal promises to change, by their names.
+fn subject(c: &Comparison<'_>) -> Option<(usize, usize)> {
+    let (route, resource) = c
+        .proposal
+        .measures
+        .strip_prefix("demand of ")?
+        .split_once(" on ")?;
+    let r = c.during.routes.iter().position(|x| x.name == route)?;
+    let k = c.during.resources.iter().position(|x| x.name == resource)?;
+    Some((r, k))
+}
+
+/// Base and new side of a trial: two arms of one stretch, or two stretches.
+fn sides(c: &Comparison<'_>, options: &demand::Options) -> (Option<ArmDemand>, Option<ArmDemand>) {
+    let arms = |h: &History| {
+        fit_arms(
+            h,
+            &demand::Options {
+                span_s: h.windows.len() as u64,
+                ..*options
+            },
+        )
+    };
+    let first = |all: Vec<ArmDemand>| all.into_iter().next();
+    if c.during.windows.is_empty() {
+        return (None, None);
+    }
+    if c.by_arm {
+        let mut both = arms(c.during).into_iter();
+        (both.next(), both.next())
+    } else {
+        (first(arms(c.before)), first(arms(c.during)))
+    }
+}
+
+/// Errors and slow answers of both sides, by a bound that holds however often one looks.
+fn harm(c: &Comparison<'_>) -> Option<String> {
+    let (base, new) = if c.by_arm {
+        (counts(c.during, Some(0)), counts(c.during, Some(1)))
+    } else {
+        (counts(c.before, None), counts(c.during, None))
+    };
+    let trial = verify::Trial {
+        effects: Vec::new(),
+        base,
+        new,
+        last_look: false,
+    };
+    match verify::verify(&trial, &verify::Options::default()) {
+        Verdict::RolledBack { why } => Some(why),
+        _ => None,
+    }
+}
+
+fn counts(h: &History, arm: Option<u8>) -> Harm {
+    let mut harm = Harm::default();
+    for cell in h
+        .windows
+        .iter()
+        .flat_map(|w| &w.requests)
+        .filter(|c| arm.is_none_or(|a| c.key.arm.0 == a))
+    {
+        harm.requests += u64::from(cell.ends);
+        harm.errors += u64::from(cell.errors);
+        let objective = cell
+            .key
+            .route
+            .get()
+            .and_then(|r| h.routes.get(r)?.objective);
+        if let Some(o) = objective {
+            harm.slow += u64::from(cell.ends).saturating_sub(cell.latency.at_or_below(o.latency_s));
+        }
+    }
+    harm
+}

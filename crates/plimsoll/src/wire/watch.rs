@@ -1,0 +1,154 @@
+//! Telemetry wired to the gateway and to control: rings in, windows out.
+
+use crate::exit::Failure;
+use crate::wire::shell;
+use arc_swap::ArcSwap;
+use base::clock::Clock;
+use base::{History, InstanceIx, Names, Sample};
+use config::Config;
+use gateway::Gateway;
+use std::sync::{Arc, Mutex};
+use telemetry::probes::Proc;
+use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Shell, Targets, Telemetry};
+
+type Shared = Arc<Mutex<Option<Gateway>>>;
+
+/// What telemetry is started from.
+pub struct Parts {
+    pub rings: Vec<rtrb::Consumer<Sample>>,
+    pub names: Names,
+    pub clock: Clock,
+    pub config: Arc<ArcSwap<Config>>,
+    pub gateway: Shared,
+}
+
+/// The running collector, and what readers need beside it.
+pub struct Watch {
+    telemetry: Arc<Telemetry>,
+    names: Names,
+    clock: Clock,
+    config: Arc<ArcSwap<Config>>,
+}
+
+impl Watch {
+    pub fn start(parts: Parts) -> Result<Watch, Failure> {
+        let Parts {
+            rings,
+            names,
+            clock,
+            config,
+            gateway,
+        } = parts;
+        let (g1, g2, g3) = (gateway.clone(), gateway.clone(), gateway);
+        let (names2, config2) = (names.clone(), config.clone());
+        let setup = Setup {
+            clock,
+            names: names.clone(),
+            rings,
+            dropped: Box::new(move || with(&g1, |g| g.gauges().dropped)),
+            targets: Box::new(move || targets(&names2, &config2.load(), &g2)),
+            in_flight: Box::new(move |i| with(&g3, |g| in_flight(g, i))),
+            // The gateway does not know how long open requests have been open.
+            open: Box::new(Vec::new),
+            proc: Some(Proc::host()),
+        };
+        let telemetry = Arc::new(Telemetry::start(setup)?);
+        Ok(Watch {
+            telemetry,
+            names,
+            clock,
+            config,
+        })
+    }
+
+    /// Control's view of the windows.
+    pub fn windows(&self) -> Windows {
+        Windows {
+            recent: self.telemetry.recent().clone(),
+            names: self.names.clone(),
+            clock: self.clock,
+            config: self.config.clone(),
+        }
+    }
+
+    /// The metrics page.
+    pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let telemetry = self.telemetry.clone();
+        move || telemetry.prometheus()
+    }
+}
+
+/// Asks the gateway, or answers with nothing when it has been stopped.
+fn with<T: Default>(gateway: &Shared, ask: impl FnOnce(&Gateway) -> T) -> T {
+    gateway
+        .lock()
+        .unwrap_or_else(|e| e.into_inner())
+        .as_ref()
+        .map_or_else(T::default, ask)
+}
+
+fn in_flight(gateway: &Gateway, instance: InstanceIx) -> u32 {
+    gateway
+        .gauges()
+        .pools
+        .iter()
+        .filter(|p| p.instance == instance)
+        .map(|p| p.busy + p.waiting)
+        .sum()
+}
+
+fn targets(names: &Names, config: &Config, gateway: &Shared) -> Targets {
+    let instance = |service: &str, address| InstanceTarget {
+        service: service.to_owned(),
+        instance: names.instances.intern(&format!("{service}/{address}")),
+        address,
+        pid: None,
+    };
+    Targets {
+        instances: config
+            .services
+            .iter()
+            .flat_map(|s| s.instances.iter().map(|a| instance(&s.name, *a)))
+            .collect(),
+        pools: with(gateway, |g| g.gauges().pools)
+            .iter()
+            .filter_map(pool)
+            .collect(),
+        sizes: with(gateway, Gateway::told_sizes),
+    }
+}
+
+fn pool(p: &gateway::PoolGauge) -> Option<PoolGauge> {
+    let (service, _) = p.name.split_once('/')?;
+    Some(PoolGauge {
+        service: service.to_owned(),
+        instance: p.instance,
+        in_use: f64::from(p.busy),
+        waiting: f64::from(p.waiting),
+        size: p.size.map(f64::from),
+    })
+}
+
+/// Control's `Windows` by telemetry's history, with names and config as they are now.
+pub struct Windows {
+    recent: Recent,
+    names: Names,
+    clock: Clock,
+    config: Arc<ArcSwap<Config>>,
+}
+
+impl control::ports::Windows for Windows {
+    fn history(&self, last_s: u64) -> History {
+        let config = self.config.load();
+        let shell = Shell {
+            routes: shell::routes(&self.names, &config),
+            resources: shell::resources(&self.names, &config),
+            instances: shell::instances(&config),
+        };
+        self.recent.history(last_s, shell)
+    }
+
+    fn index(&self) -> u64 {
+        self.clock.now().0 / 1_000_000_000
+    }
+}
