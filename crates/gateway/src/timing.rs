@@ -31,11 +31,14 @@ impl Sizes {
     }
 }
 
+/// The resources of one service, by metric name.
+type Resources = HashMap<Box<str>, ResourceIx>;
+
 /// One thread's memory of names and of sizes told already.
 #[derive(Default)]
 pub struct Timing {
-    /// By service (any of its instances) and metric name.
-    names: RefCell<HashMap<Box<str>, HashMap<Box<str>, ResourceIx>>>,
+    /// By service.
+    names: RefCell<HashMap<Box<str>, Resources>>,
     told: RefCell<HashMap<(ResourceIx, InstanceIx), f64>>,
 }
 

@@ -43,8 +43,11 @@ impl Alarm {
     }
 }
 
+/// Alarms with the tick of their entry.
+type Slot = Vec<(u64, Rc<Alarm>)>;
+
 pub struct Wheel {
-    slots: RefCell<Vec<Vec<(u64, Rc<Alarm>)>>>,
+    slots: RefCell<Vec<Slot>>,
     /// The last tick that was handled.
     hand: Cell<u64>,
 }

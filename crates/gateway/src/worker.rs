@@ -30,6 +30,8 @@ pub struct Worker {
     pub scratch: RefCell<Vec<u8>>,
     pub lines: RefCell<http1::Lines>,
     tap: Tap,
+    /// Boxed, because they are handed to connections and back.
+    #[allow(clippy::vec_box)]
     spare: RefCell<Vec<Box<Busy>>>,
     snapshot: RefCell<Arc<Snapshot>>,
     version: Cell<u64>,

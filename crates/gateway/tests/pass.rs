@@ -281,6 +281,7 @@ fn an_upgrade_joins_the_two_sockets() {
     let mut all = std::mem::take(&mut client.buffer);
     client.stream.read_to_end(&mut all).unwrap();
     assert_eq!(String::from_utf8_lossy(&all), "welcome.sdrow ylrae");
+    client.hang_up();
     let samples = running.samples(2);
     assert!(
         samples.iter().all(|s| s.outcome == base::Outcome::Stream),
