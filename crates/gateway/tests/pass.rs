@@ -80,7 +80,7 @@ fn bodies_of_every_framing_and_cut() {
         }
     });
     let running = Running::with(config(&[upstream.address]));
-    let body: Vec<u8> = (0..300_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let body: Vec<u8> = (0..300_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
     for size in [0, 1, 100, 5_000, 65_536, 300_000] {
         for chunked in [false, true] {
             let mut client = running.client();

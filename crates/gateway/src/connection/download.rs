@@ -128,6 +128,7 @@ impl Drive<'_> {
         live.facts.stream =
             head.meta.status == 101 || head.fields.get(Kind::ContentType).is_some_and(event_stream);
         if let Some(trial) = &mut live.trial {
+            trial.status = head.meta.status;
             trial.first_byte_us = super::live::micros(now.since(trial.start).as_nanos() as u64);
             for value in head.fields.all(Kind::ServerTiming) {
                 let shared = &self.worker.shared;

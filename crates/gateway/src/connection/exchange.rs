@@ -47,7 +47,9 @@ pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mu
         Ending::Reply(reply, outcome) => answer(worker, client, room, reply, outcome).await,
         Ending::Tunnel(upstream) => {
             let outcome = tunnel::run(client.stream.as_mut(), room, *upstream).await;
-            room.live.end(outcome, worker.now());
+            let now = worker.now();
+            room.live.end_attempt(101, outcome, now);
+            room.live.end(outcome, now);
             false
         }
         Ending::Gone => {

@@ -143,11 +143,9 @@ impl Live {
             trial.parent = self.facts.parent;
             trial.cache = self.facts.cache;
             trial.outcome = self.facts.outcome(outcome);
-            trial.status = if outcome == Outcome::UpstreamFailed || trial.first_byte_us > 0 {
-                status
-            } else {
-                0
-            };
+            if outcome == Outcome::UpstreamFailed {
+                trial.status = status;
+            }
             trial.end = now;
             trial.key_hash = self.sample.key_hash;
             self.worker.push(trial);
