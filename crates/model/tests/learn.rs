@@ -127,7 +127,7 @@ fn show(what: &str, row: &Row) -> (f64, f64, f64) {
     (d, x, coverage)
 }
 
-/// Measured: demand error, X* error and coverage are in the printed table; the bounds below are the targets.
+/// The bounds are the targets; what is measured is in the table of `model::demand`.
 #[test]
 fn demands_are_found_within_fifteen_percent() {
     let lag = Seen {

@@ -125,7 +125,7 @@ pub fn column(known: &Known, k: usize) -> Column {
                 let rate = known.series.life[r].iter().sum::<f64>() / span;
                 let mean = s.busy * share / rate.max(1e-9);
                 // How the holds are shared out is known less well than their sum.
-                let sd = mean * (s.spread.powi(2) + 0.2f64.powi(2)).sqrt();
+                let sd = mean * (s.spread.powi(2) + waiters::SHARE_SPREAD.powi(2)).sqrt();
                 c.set(r, mean, sd, None, Grade::Waits);
             }
             notes.push("seen by its waiters only".to_owned());

@@ -1,4 +1,14 @@
 //! Learns a `Fit` from a history: the demand matrix by the best evidence there is for each entry, with its error.
+//!
+//! Measured on made-up services of six routes at 40 % load (`tests/learn.rs`; median error of D, of X*, and how often
+//! the truth lies in the 90 % interval), textbook regression on 1 s and 10 s windows beside it:
+//!
+//! | 300 s of | D | X* | inside | textbook 1 s / 10 s |
+//! |---|---|---|---|---|
+//! | our own probes, background measured | 9.6 % | 1.0 % | 88 % | 22 / 51 % |
+//! | a clock 0.3 s off | 14 % | 0.9 % | 87 % | 34 / 53 % |
+//! | the same, background not measured | 16 % | 3.4 % | 83 % | 32 / 57 % |
+//! | reports of single requests (120 s) | 1.4 % | 1.1 % | 95 % | |
 
 mod arms;
 mod burst;
