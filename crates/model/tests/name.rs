@@ -17,13 +17,13 @@ fn ask(world: &World, seed: u64, seconds: u64, load: &Load, seen: &Seen) -> Diag
 fn the_planted_constraint_is_named() {
     let (mut right, mut sure, mut sure_right, mut of_use, mut n) = (0, 0, 0, 0, 0);
     let mut alarms = 0;
-    for i in 0..36u64 {
+    for i in 0..96u64 {
         let planted = Planted::ALL[i as usize % 6];
-        let mut plan = Plan::random(500 + i, 6, planted, 0.05, 0.002);
+        let mut plan = Plan::random(5000 + i, 6, planted, 0.05, 0.002);
         // The lock is known by its waiters only, as threads asleep on a futex are.
         plan.world.stations[1].see = See::Waiters;
         let load = Load::steady(plan.limit * 0.4);
-        let history = plan.world.run(900 + i, 120, &load, &Seen::default());
+        let history = plan.world.run(i, 120, &load, &Seen::default());
         let f = fit(&history, &Learn::default()).unwrap();
         let d = diagnose(&f, &Options::default());
         let c = d.constraint.as_ref().unwrap();
