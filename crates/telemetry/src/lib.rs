@@ -17,6 +17,6 @@ pub mod totals;
 pub use collect::{Setup, Stats, Telemetry};
 pub use history::{Recent, Shell};
 pub use probes::{InstanceTarget, PoolGauge, ProbeNote, Targets};
-pub use recording::{Recorder, Recording};
+pub use recording::{Recorder, Recording, shell_from_names};
 pub use roll::{Bounds, Roller};
 pub use totals::Totals;

@@ -18,7 +18,7 @@ pub struct RouteMeta {
 }
 
 /// What a resource's name alone tells, with links measured in bytes and without a made-up size.
-fn from_name(name: &str) -> ResourceInfo {
+pub fn from_name(name: &str) -> ResourceInfo {
     let mut info = ResourceInfo::from_name(name);
     if info.class == Class::Network {
         info.unit = "bytes/s".into();

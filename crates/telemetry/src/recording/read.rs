@@ -28,7 +28,7 @@ pub fn read(folder: &Path) -> Recording {
     let names = Names::default();
     let mut faults = Faults::default();
     let mut infos = yaml::resources(folder, &mut faults);
-    // An empty size would hide the one that a file tells.
+    // What is described is a column, also when no row uses it.
     for name in infos.keys() {
         names.resources.intern(name);
     }
@@ -143,20 +143,7 @@ pub fn read(folder: &Path) -> Recording {
 
 /// A resource that `resources.yaml` does not describe.
 fn unknown(name: &str, faults: &mut Faults) -> ResourceInfo {
-    let names = super::shell_from_names(
-        &{
-            let n = Names::default();
-            n.resources.intern(name);
-            n
-        },
-        &[],
-        &[],
-    );
-    let info = names
-        .resources
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| ResourceInfo::from_name(name));
+    let info = super::describe::from_name(name);
     if info.class == Class::Unknown {
         faults.push(
             Finding::warning("recording-unknown-class", format!("nothing tells what kind of resource `{name}` is"))

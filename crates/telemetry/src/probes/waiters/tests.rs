@@ -107,3 +107,73 @@ fn many_threads_are_read_in_turns_and_scaled() {
     assert_eq!(w.groups[&0].iter().copied().collect::<Vec<_>>(), [200.0; 4]);
     assert_eq!(probe.next, 4 * PER_TICK % 200);
 }
+
+/// Four threads at a real lock of this very process, seen through the real `/proc`.
+#[test]
+fn a_real_lock_is_found() {
+    use std::sync::{Arc, Mutex, mpsc};
+    use std::time::{Duration, Instant};
+    let contended = Arc::new(Mutex::new(0u32));
+    let (done_tx, done_rx) = mpsc::channel();
+    let (starts, workers): (Vec<_>, Vec<_>) = (0..4)
+        .map(|_| {
+            let (tx, rx) = mpsc::channel::<()>();
+            let (lock, done) = (contended.clone(), done_tx.clone());
+            let worker = std::thread::spawn(move || {
+                while rx.recv().is_ok() {
+                    *lock.lock().unwrap() += 1;
+                    done.send(()).unwrap();
+                }
+            });
+            (tx, worker)
+        })
+        .unzip();
+    let mut targets = targets();
+    targets.instances[0].pid = Some(std::process::id());
+    let names = Names::default();
+    let mut probe = Waiters::new(Proc::host());
+    let mut highest = 0.0f64;
+    let own = |probe: &mut Waiters, targets: &Targets| {
+        let mut r = Reading::new(Nanos::ZERO, targets, &names);
+        r.found.insert(
+            InstanceIx(0),
+            Found {
+                pids: vec![std::process::id()],
+                ..Found::default()
+            },
+        );
+        probe.read(&mut r);
+        r.cells.iter().filter_map(|c| c.waiting).fold(0.0, f64::max)
+    };
+    for _ in 0..12 {
+        let held = contended.lock().unwrap();
+        starts.iter().for_each(|s| s.send(()).unwrap());
+        // All four have arrived at the lock: they wait at one address.
+        let limit = Instant::now() + Duration::from_secs(5);
+        loop {
+            let mut at: BTreeMap<u64, u32> = BTreeMap::new();
+            for tid in Proc::host().numbers("self/task", THREADS) {
+                if let Ok(Some(a)) = probe.futex(std::process::id(), tid) {
+                    *at.entry(a).or_default() += 1;
+                }
+            }
+            if at.values().any(|n| *n >= 4) {
+                break;
+            }
+            assert!(
+                Instant::now() < limit,
+                "the threads do not reach the lock: {at:?}"
+            );
+            std::thread::yield_now();
+        }
+        own(&mut probe, &targets);
+        (0..10).for_each(|_| probe.sample(Nanos::ZERO, &|_| 4));
+        highest = highest.max(own(&mut probe, &targets));
+        drop(held);
+        (0..4).for_each(|_| done_rx.recv().unwrap());
+        (0..10).for_each(|_| probe.sample(Nanos::ZERO, &|_| 0));
+    }
+    drop(starts);
+    workers.into_iter().for_each(|w| w.join().unwrap());
+    assert!(highest >= 2.0, "{highest} waiters seen");
+}
