@@ -191,10 +191,9 @@ fn start_console(
             Failure::new(format!("the console cannot listen on {at}: {e}"))
                 .help("set `console:` to a free address")
         })?;
-    let metrics = watch.metrics();
     let state = console::State {
         control: control.clone(),
-        metrics: Arc::new(move || metrics()),
+        metrics: Arc::new(watch.metrics()),
         ready: Arc::new(|| Ok(())),
     };
     let (stop, stopped) = oneshot::channel::<()>();
