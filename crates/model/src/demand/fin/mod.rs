@@ -13,6 +13,7 @@ pub const OWN_LAGS: [i32; 3] = [-1, 0, 1];
 pub const FOREIGN_LAGS: [i32; 8] = [-2, -1, 0, 1, 2, 3, 4, 5];
 /// Prior widths tried, relative to the prior mean.
 const WIDTHS: [f64; 6] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
+const COARSE: [f64; 3] = [0.25, 1.0, 5.0];
 const ROUNDS: usize = 4;
 /// Above this many unknowns the jackknife takes one Newton step instead of solving anew.
 const EXACT: usize = 24;
@@ -88,13 +89,13 @@ pub fn fin(input: &Input) -> Option<Fin> {
             kernel = g;
         }
         let z = delayed(input, &rows, &kernel);
-        if round == 0 {
+        if round == 0 && r <= EXACT {
             d = first_guess(&z, &y, &good);
         }
         // With many unknowns each width costs; then it is searched once and touched up at the end.
         let widths: &[f64] = match round {
             _ if r <= EXACT => &WIDTHS,
-            1 => &WIDTHS,
+            1 => &COARSE,
             _ if round + 1 == rounds => near(width),
             _ => std::slice::from_ref(&width),
         };
