@@ -60,8 +60,13 @@ impl Worker {
         self.shared.clock.now()
     }
 
-    /// The newest generation. Between changes this is one load of a number.
+    /// The newest generation, kept.
     pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.with_snapshot(Arc::clone)
+    }
+
+    /// The newest generation. Between changes this is one load of a number.
+    pub fn with_snapshot<T>(&self, look: impl FnOnce(&Arc<Snapshot>) -> T) -> T {
         let version = self.shared.version.load(Relaxed);
         if version != self.version.get() {
             // Read after the number: at worst a newer snapshot than it says, never an older one.
@@ -69,7 +74,7 @@ impl Worker {
             *self.snapshot.borrow_mut() = self.shared.current.load_full();
             self.version.set(version);
         }
-        self.snapshot.borrow().clone()
+        look(&self.snapshot.borrow())
     }
 
     pub fn draining(&self) -> bool {

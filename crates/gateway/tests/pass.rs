@@ -336,3 +336,28 @@ fn events_pass_one_by_one_and_have_no_deadline() {
             .all(|s| s.outcome == base::Outcome::Stream)
     );
 }
+
+#[test]
+fn a_request_in_single_bytes_is_the_same_request() {
+    let upstream = Upstream::echo();
+    let running = Running::with(config(&[upstream.address]));
+    let request = b"POST /slow HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n1\r\nd\r\n0\r\n\r\n";
+    let mut client = running.client();
+    let mut text = |pieces: usize| {
+        for piece in request.chunks(pieces) {
+            client.send(piece);
+            std::thread::yield_now();
+        }
+        let text = client.answer().text();
+        let line = |l: &&str| !l.starts_with("traceparent");
+        text.lines().filter(line).collect::<Vec<_>>().join("\n")
+    };
+    let whole = text(request.len());
+    assert!(
+        whole.contains("/slow") && whole.ends_with("abcd"),
+        "{whole}"
+    );
+    for size in [1, 2, 7, 60] {
+        assert_eq!(text(size), whole, "in pieces of {size}");
+    }
+}

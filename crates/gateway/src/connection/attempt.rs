@@ -30,6 +30,7 @@ pub(super) async fn attempt(
     client: &mut Client,
     room: &mut Busy,
     route: &Route,
+    mut now: Nanos,
 ) -> Tried {
     room.live.facts.attempt = room.live.facts.attempt.saturating_add(1);
     loop {
@@ -37,7 +38,7 @@ pub(super) async fn attempt(
         let Some(head) = down.head() else {
             return Tried::End(Ending::Gone);
         };
-        match live.run_attempt(head, worker.now()) {
+        match live.run_attempt(head, now) {
             Step::Go => break,
             Step::Answer(reply) => {
                 live.facts.attempt -= 1;
@@ -50,6 +51,7 @@ pub(super) async fn attempt(
                     Ok(()) | Err(Cut::Late) => {}
                     Err(Cut::ClientGone) => return Tried::End(Ending::Gone),
                 }
+                now = worker.now();
             }
         }
     }
@@ -58,7 +60,7 @@ pub(super) async fn attempt(
         room.live.end_attempt(0, Outcome::Refused, worker.now());
         return Tried::End(gate_reply(Reply::problem(503, "no-instance", &detail)));
     };
-    let began = worker.now();
+    let began = now;
     room.live.facts.tried.push(instance.ix);
     room.live.begin_trial(instance.ix, began);
     client.set_alarm(worker, room.live.facts.deadline);
@@ -81,7 +83,7 @@ pub(super) async fn attempt(
             }
             let status = room.live.facts.status;
             room.live.end_attempt(status, Outcome::Done, now);
-            Tried::End(Ending::Passed { keep })
+            Tried::End(Ending::Passed { keep, at: now })
         }
         Driven::Tunnel => Tried::End(Ending::Tunnel(Box::new((conn, place)))),
         Driven::Gone => Tried::End(Ending::Gone),

@@ -19,6 +19,7 @@ pub(super) enum Ending {
     /// The response has passed; whether the client's connection can carry another.
     Passed {
         keep: bool,
+        at: Nanos,
     },
     Reply(Reply, Outcome),
     Tunnel(Box<(Conn, Place)>),
@@ -32,13 +33,13 @@ pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mu
     let now = worker.now();
     client.alarm.clear();
     let ending = match begin(client, room, now) {
-        Ok(()) => pass(worker, client, room).await,
+        Ok(()) => pass(worker, client, room, now).await,
         Err(reply) => Ending::Reply(reply, Outcome::Refused),
     };
     match ending {
-        Ending::Passed { keep } => {
+        Ending::Passed { keep, at } => {
             room.live.facts.complete = true;
-            room.live.end(Outcome::Done, worker.now());
+            room.live.end(Outcome::Done, at);
             if !keep {
                 close::gently(worker, client).await;
             }
@@ -99,10 +100,10 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
     Ok(())
 }
 
-async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Ending {
+async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy, mut now: Nanos) -> Ending {
     loop {
         let Busy { down, live, .. } = room;
-        let (Some(head), now) = (down.head(), worker.now()) else {
+        let Some(head) = down.head() else {
             return Ending::Gone;
         };
         match live.run_request(head, now) {
@@ -117,6 +118,7 @@ async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Endi
                 if client.race(&mut down.bytes, ticket).await.is_err() {
                     return Ending::Gone;
                 }
+                now = worker.now();
             }
         }
     }
@@ -127,7 +129,7 @@ async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Endi
     let edits = room.live.facts.edits.len();
     loop {
         room.live.facts.edits.truncate(edits);
-        match attempt::attempt(worker, client, room, &route).await {
+        match attempt::attempt(worker, client, room, &route, now).await {
             Tried::End(ending) => return ending,
             Tried::Again(wait) => {
                 if !wait.is_zero() {
@@ -139,6 +141,7 @@ async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Endi
                 }
                 let limits = &room.live.snapshot.request_limits;
                 room.down.rewind(limits);
+                now = worker.now();
             }
         }
     }

@@ -44,8 +44,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, c
 
 /// Waits for the next request; false: the time is over.
 async fn idle(worker: &Worker, client: &mut Client) -> bool {
-    let limits = worker.snapshot().limits.idle;
-    client.set_alarm(worker, Some(worker.now() + limits));
+    let limit = worker.with_snapshot(|s| s.limits.idle);
+    client.set_alarm(worker, Some(worker.wheel.now() + limit));
     let mut last = false;
     poll_fn(|cx| {
         if client.poll_readable(cx).is_ready() {
@@ -73,7 +73,7 @@ async fn turn(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> bool
                 return false;
             }
         }
-        if !Box::pin(exchange::exchange(worker, client, room)).await {
+        if !exchange::exchange(worker, client, room).await {
             return false;
         }
         room.down.next();
