@@ -97,12 +97,23 @@ impl Say {
     }
 }
 
+/// A demand that falls.
 fn percent(e: &Effect) -> String {
     format!(
         "{:+.0} % [{:+.0}, {:+.0}]",
         -e.mean * 100.0,
         -e.high * 100.0,
         -e.low * 100.0
+    )
+}
+
+/// A line that rises.
+fn gain(e: &Effect) -> String {
+    format!(
+        "x{:.1} [{:.1}, {:.1}]",
+        1.0 + e.mean,
+        1.0 + e.low,
+        1.0 + e.high
     )
 }
 

@@ -160,7 +160,7 @@ fn proposal(p: &advice::Proposal) -> Proposal {
     };
     let strongest = changes
         .iter()
-        .filter(|c| c.route.is_some())
+        .filter(|c| c.route.is_some() && !c.of.starts_with("calls of "))
         .max_by(|a, b| (a.before - a.after).total_cmp(&(b.before - b.after)));
     let (measures, predicted) = match strongest {
         Some(c) => (
