@@ -9,6 +9,7 @@ pub mod connection;
 pub mod exchange;
 pub mod gate;
 mod gauges;
+pub mod head;
 mod listen;
 pub mod request;
 pub mod retry;
