@@ -61,14 +61,12 @@ impl Say {
             .enumerate()
             .map(|(i, p)| {
                 let line = p.line.map_or(String::new(), |l| format!(", line {l:.0}/s"));
-                format!(
-                    "{}. {} (size {}{line}): {} {}",
-                    i + 1,
-                    p.title,
-                    p.size,
-                    p.measures,
-                    percent(&p.predicted)
-                )
+                let effect = match p.measures.starts_with("demand") {
+                    true => percent(&p.predicted),
+                    false => gain(&p.predicted),
+                };
+                let (n, title, size, what) = (i + 1, &p.title, p.size, &p.measures);
+                format!("{n}. {title} (size {size}{line}): {what} {effect}")
             })
             .collect();
         self.line(
