@@ -90,7 +90,7 @@ impl Say {
             return;
         }
         println!("\n{}", o.table());
-        println!("{}: {}", o.trial.verdict.label(), o.trial.evidence);
+        println!("{}\n{}", o.trial, o.trial.evidence);
         println!("{}", o.sentence());
     }
 }
