@@ -94,10 +94,6 @@ impl Drive {
         let (start, before) = (Instant::now(), self.done);
         let mut sent = 0u64;
         let mut events = Vec::with_capacity(256);
-        let instantly = rustix::event::Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
         loop {
             let elapsed = start.elapsed();
             if elapsed >= time {
@@ -111,41 +107,38 @@ impl Drive {
                     sent += 1;
                 }
             }
-            events.clear();
-            epoll::wait(
-                &self.poll,
-                rustix::buffer::spare_capacity(&mut events),
-                Some(&instantly),
-            )?;
-            for e in &events {
-                let data = e.data.u64();
-                if data == LISTENER {
-                    self.accept()?
-                } else {
-                    self.readable(data as usize)
-                }
-            }
+            self.turn(&mut events)?;
         }
         // What is under way is answered before the next run counts.
         let settle = Instant::now();
         let open = self.conns.iter().flatten().filter(|c| !c.upstream).count();
         while self.ready.len() < open && settle.elapsed() < Duration::from_millis(500) {
-            events.clear();
-            epoll::wait(
-                &self.poll,
-                rustix::buffer::spare_capacity(&mut events),
-                Some(&instantly),
-            )?;
-            for e in &events {
-                let data = e.data.u64();
-                if data == LISTENER {
-                    self.accept()?
-                } else {
-                    self.readable(data as usize)
-                }
-            }
+            self.turn(&mut events)?;
         }
         Ok(self.done - before)
+    }
+
+    /// Serves what is ready now; never sleeps.
+    fn turn(&mut self, events: &mut Vec<epoll::Event>) -> std::io::Result<()> {
+        let instantly = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        events.clear();
+        epoll::wait(
+            &self.poll,
+            rustix::buffer::spare_capacity(events),
+            Some(&instantly),
+        )?;
+        for e in events.iter() {
+            let data = e.data.u64();
+            if data == LISTENER {
+                self.accept()?
+            } else {
+                self.readable(data as usize)
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, stream: TcpStream, upstream: bool) -> std::io::Result<usize> {

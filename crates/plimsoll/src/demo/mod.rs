@@ -193,7 +193,7 @@ fn trial(
     .ok_or_else(|| Failure::new("the trial gave no verdict in its time"))
 }
 
-/// What somebody might insist on: it promises much and changes nothing that matters, as every search is different.
+/// What somebody might insist on: it promises much, and the limit is far above any traffic, so nothing changes.
 fn bad_change() -> Proposal {
     let path = ["routes", "checkout", "rate"].map(String::from).to_vec();
     let value = Some(serde_json::json!({ "limit": "100000/s", "key": "all" }));

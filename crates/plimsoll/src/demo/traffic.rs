@@ -4,7 +4,7 @@ use crate::exit::Failure;
 use crate::show::answer::Answer;
 use config::Config;
 use config::sections::LoadRequest;
-use prove::{Arrivals, FindLimit, Flow, Goal, Limit, Mode, Plan, Process};
+use prove::{FindLimit, Flow, Goal, Limit, Mode, Plan};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,13 +126,8 @@ pub fn limit(
     full: bool,
     seed: u64,
 ) -> Result<Limit, Failure> {
-    let mut plan = plan(config, target, 1.0, seed)?;
-    plan.goals = goals(config, &plan.mix);
-    plan.arrivals = Arrivals::Open {
-        rate: 1.0,
-        ramp_to: None,
-        process: Process::Poisson,
-    };
+    // The search sets the arrivals itself.
+    let plan = plan(config, target, 1.0, seed)?;
     let predicted = answer.line.as_ref().map_or(150.0, |l| l.line);
     let mode = if full {
         Mode::Bisect {
