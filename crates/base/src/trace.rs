@@ -1,8 +1,8 @@
-//! Trace identifiers. A span id that Plimsoll gives out carries the number of its route and a keyed check,
+//! Trace identifiers. A span id that Plimsoll gives out carries the number of its route, its arm and a keyed check,
 //! so a call that an upstream makes while it serves the request is tied to its parent without any table:
-//! `[route 16 bit][check 16 bit][counter 32 bit]`.
+//! `[route 16 bit][check 16 bit][arm 1 bit][counter 31 bit]`.
 
-use crate::RouteIx;
+use crate::{Arm, RouteIx};
 use std::hash::{BuildHasher, Hasher};
 
 /// Gives out span ids and recognises its own. The key is random per process (and shared between its threads).
@@ -16,25 +16,29 @@ impl SpanIds {
         SpanIds { key }
     }
 
-    fn check(&self, route: u16, counter: u32) -> u16 {
+    fn check(&self, route: u16, low: u32) -> u16 {
         let mut h = foldhash::quality::FixedState::with_seed(self.key).build_hasher();
-        h.write_u64((route as u64) << 32 | counter as u64);
+        h.write_u64((route as u64) << 32 | low as u64);
         h.finish() as u16
     }
 
-    /// The span id of an exchange of `route`; `counter` must not repeat soon. Never zero.
-    pub fn give(&self, route: RouteIx, counter: u32) -> u64 {
-        let id =
-            (route.0 as u64) << 48 | (self.check(route.0, counter) as u64) << 32 | counter as u64;
+    /// The span id of an exchange of `route` on `arm`; the low 31 bits of `counter` must not repeat soon. Never zero.
+    pub fn give(&self, route: RouteIx, arm: Arm, counter: u32) -> u64 {
+        let low = (arm == Arm::CANARY) as u32 * ARM | counter & !ARM;
+        let id = (route.0 as u64) << 48 | (self.check(route.0, low) as u64) << 32 | low as u64;
         id.max(1)
     }
 
-    /// The route of a span id that this process gave out.
-    pub fn route_of(&self, span: u64) -> Option<RouteIx> {
-        let (route, check, counter) = ((span >> 48) as u16, (span >> 32) as u16, span as u32);
-        (self.check(route, counter) == check).then_some(RouteIx(route))
+    /// Route and arm of a span id that this process gave out.
+    pub fn origin_of(&self, span: u64) -> Option<(RouteIx, Arm)> {
+        let (route, check, low) = ((span >> 48) as u16, (span >> 32) as u16, span as u32);
+        let arm = Arm((low & ARM != 0) as u8);
+        (self.check(route, low) == check).then_some((RouteIx(route), arm))
     }
 }
+
+/// The bit of a span id that is set on the canary's arm.
+const ARM: u32 = 1 << 31;
 
 /// A W3C `traceparent` of version 00 (later versions are read as 00, as the document asks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,17 +105,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_id_tells_its_route_and_a_foreign_one_does_not() {
+    fn a_span_id_tells_its_route_and_arm_and_a_foreign_one_does_not() {
         let ids = SpanIds::new(7);
-        for counter in [0, 1, u32::MAX] {
-            assert_eq!(
-                ids.route_of(ids.give(RouteIx(12), counter)),
-                Some(RouteIx(12))
-            );
+        for (counter, arm) in [(0, Arm::BASE), (1, Arm::CANARY), (u32::MAX, Arm::BASE)] {
+            let span = ids.give(RouteIx(12), arm, counter);
+            assert_eq!(ids.origin_of(span), Some((RouteIx(12), arm)));
         }
         let foreign = (0..1000u64)
             .filter(|i| {
-                ids.route_of(0x00f0_67aa_0ba9_02b7u64.wrapping_mul(i * 2 + 1))
+                ids.origin_of(0x00f0_67aa_0ba9_02b7u64.wrapping_mul(i * 2 + 1))
                     .is_some()
             })
             .count();

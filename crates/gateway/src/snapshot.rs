@@ -3,10 +3,12 @@
 use crate::attempt::split::{Split, arm_of};
 use crate::exchange::Head;
 use crate::gate::{Kept, Making};
+use crate::request::trace::{arm_of_caller, spans};
 use crate::retry::Hinge;
 use crate::ring::{ATTEMPT, REQUEST, Ring};
 use crate::route::{BadPath, Matcher, Question};
 use crate::upstream::{Instance, Service};
+use base::trace::SpanIds;
 use base::{Arm, Names, RouteIx};
 use config::{Config, Generation};
 use std::collections::HashSet;
@@ -38,7 +40,20 @@ pub struct Snapshot {
     /// A service that the canary changes is here twice; its instances are the same.
     pub services: Vec<Arc<Service>>,
     base: Side,
-    canary: Option<(Split, Side)>,
+    canary: Option<Canary>,
+}
+
+struct Canary {
+    split: Split,
+    spans: Arc<SpanIds>,
+    side: Side,
+}
+
+impl Canary {
+    /// A call stays on the arm of the request that caused it: what a change costs is measured to the last hop.
+    fn arm(&self, head: &Head<'_>, client: IpAddr) -> Arm {
+        arm_of_caller(&self.spans, head).unwrap_or_else(|| arm_of(&self.split, head, client))
+    }
 }
 
 impl Snapshot {
@@ -47,7 +62,11 @@ impl Snapshot {
         let base = side(&generation.base, Arm::BASE, &mut services, names, kept);
         let canary = generation.canary.as_ref().map(|c| {
             let side = side(&c.config, Arm::CANARY, &mut services, names, kept);
-            (Split::new(&c.overlay, c.share), side)
+            Canary {
+                split: Split::new(&c.overlay, c.share),
+                spans: spans(kept),
+                side,
+            }
         });
         let limits = generation.base.limits.clone();
         let request_limits = http1::Limits {
@@ -74,9 +93,9 @@ impl Snapshot {
         client: IpAddr,
     ) -> (Arm, Result<Option<&Arc<Route>>, BadPath>) {
         let (arm, side) = match &self.canary {
-            Some((split, canary)) => match arm_of(split, head, client) {
+            Some(canary) => match canary.arm(head, client) {
                 Arm::BASE => (Arm::BASE, &self.base),
-                arm => (arm, canary),
+                arm => (arm, &canary.side),
             },
             None => (Arm::BASE, &self.base),
         };

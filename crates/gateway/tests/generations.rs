@@ -180,6 +180,31 @@ fn a_user_stays_on_one_side_of_a_canary() {
 }
 
 #[test]
+fn a_call_stays_on_the_arm_of_the_request_that_caused_it() {
+    let tells = |arm: &'static str| {
+        Upstream::http(move |head, _| {
+            ok(format!("{arm} {}", header(head, "traceparent").unwrap()).as_bytes())
+        })
+    };
+    let (a, b) = (tells("base"), tells("canary"));
+    let generation = with_canary(config(&[a.address]), config(&[b.address]), 0.5);
+    let running = Running::of(Arc::new(generation), 2);
+    let mut arms = Vec::new();
+    for user in 0..40 {
+        let outer = format!("GET / HTTP/1.1\r\nHost: t\r\nX-User-Id: u{user}\r\n\r\n");
+        let outer = running.client().send(outer).answer().text();
+        let (arm, parent) = outer.split_once(' ').unwrap();
+        // A service need not pass the user on, and may act for another one.
+        let inner =
+            format!("GET / HTTP/1.1\r\nHost: t\r\nX-User-Id: job\r\nTraceparent: {parent}\r\n\r\n");
+        let inner = running.client().send(inner).answer().text();
+        assert_eq!(inner.split_once(' ').unwrap().0, arm);
+        arms.push(arm.to_owned());
+    }
+    assert!((10..30).contains(&arms.iter().filter(|a| *a == "canary").count()));
+}
+
+#[test]
 fn an_expired_overlay_goes_by_itself() {
     let (a, b) = (named("without"), named("with"));
     let mut first = Generation {

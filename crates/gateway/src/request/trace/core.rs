@@ -1,6 +1,6 @@
 //! Decides the identity of an exchange: whose trace it joins, which route called it, and what is sent on.
 
-use base::RouteIx;
+use base::{Arm, RouteIx};
 use base::trace::{SpanIds, TraceParent};
 
 /// Flags of version 00 (with level 2): sampled, and "the trace id is random".
@@ -25,11 +25,11 @@ pub struct Identity {
 pub fn identify(
     incoming: Option<&[u8]>,
     ids: &SpanIds,
-    route: RouteIx,
+    (route, arm): (RouteIx, Arm),
     counter: u32,
     random: u128,
 ) -> Identity {
-    let span = ids.give(route, counter);
+    let span = ids.give(route, arm, counter);
     match incoming.and_then(TraceParent::parse) {
         Some(from) => Identity {
             here: TraceParent {
@@ -38,7 +38,7 @@ pub fn identify(
                 flags: from.flags & KNOWN,
             },
             parent_span: from.span,
-            parent: ids.route_of(from.span).unwrap_or(RouteIx::NONE),
+            parent: ids.origin_of(from.span).map_or(RouteIx::NONE, |o| o.0),
             keep_state: true,
         },
         None => Identity {
@@ -61,12 +61,18 @@ mod tests {
     #[test]
     fn a_call_of_an_upstream_knows_its_parent_route() {
         let ids = SpanIds::new(1);
-        let outer = identify(None, &ids, RouteIx(3), 10, 99);
+        let outer = identify(None, &ids, (RouteIx(3), Arm::BASE), 10, 99);
         assert_eq!(
             (outer.parent_span, outer.here.trace, outer.keep_state),
             (0, 99, false)
         );
-        let inner = identify(Some(&outer.here.write()), &ids, RouteIx(4), 11, 5);
+        let inner = identify(
+            Some(&outer.here.write()),
+            &ids,
+            (RouteIx(4), Arm::BASE),
+            11,
+            5,
+        );
         assert_eq!(inner.here.trace, 99, "one trace");
         assert_eq!(
             (inner.parent, inner.parent_span),
@@ -79,7 +85,7 @@ mod tests {
     #[test]
     fn a_foreign_parent_is_kept_and_unknown_flags_are_not() {
         let v = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff";
-        let got = identify(Some(v), &SpanIds::new(1), RouteIx(0), 1, 5);
+        let got = identify(Some(v), &SpanIds::new(1), (RouteIx(0), Arm::BASE), 1, 5);
         assert_eq!(got.here.trace, 0x4bf92f3577b34da6a3ce929d0e0e4736);
         assert_eq!((got.here.flags, got.parent), (3, RouteIx::NONE));
     }
@@ -87,7 +93,7 @@ mod tests {
     #[test]
     fn rubbish_starts_a_trace_of_its_own() {
         for bad in [&b""[..], b"00-0-0-0", &[0xff; 55]] {
-            let got = identify(Some(bad), &SpanIds::new(1), RouteIx(0), 1, 0);
+            let got = identify(Some(bad), &SpanIds::new(1), (RouteIx(0), Arm::BASE), 1, 0);
             assert_eq!((got.here.trace, got.keep_state), (1, false));
         }
     }

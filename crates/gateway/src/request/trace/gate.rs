@@ -2,20 +2,24 @@
 
 use super::core::identify;
 use crate::exchange::{Exchange, Head};
-use crate::gate::{Gate, Making, Slot, Step};
-use base::Nanos;
-use base::trace::SpanIds;
+use crate::gate::{Gate, Kept, Making, Slot, Step};
+use base::trace::{SpanIds, TraceParent};
+use base::{Arm, Nanos};
 use http1::Kind;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// On every route.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
+    Some(Arc::new(Trace { ids: spans(m.kept) }))
+}
+
+/// The span ids of this process.
+pub fn spans(kept: &Kept) -> Arc<SpanIds> {
     // The key only has to be unknown outside; a hasher's seed is.
-    let key = || SpanIds::new(std::hash::RandomState::new().hash_one(0u8));
-    Some(Arc::new(Trace {
-        ids: m.kept.get("spans", key),
-    }))
+    kept.get("spans", || {
+        SpanIds::new(std::hash::RandomState::new().hash_one(0u8))
+    })
 }
 
 struct Trace {
@@ -30,7 +34,7 @@ impl Gate for Trace {
     fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, _now: Nanos) -> Step {
         let random = (x.random() as u128) << 64 | x.random() as u128;
         let counter = x.random() as u32;
-        let id = identify(only(&x.head), &self.ids, x.route, counter, random);
+        let id = identify(only(&x.head), &self.ids, (x.route, x.arm), counter, random);
         x.parent = id.parent;
         x.trace = id.here.trace;
         x.trace_flags = id.here.flags;
@@ -40,6 +44,12 @@ impl Gate for Trace {
         }
         Step::Go
     }
+}
+
+/// The arm of the request that an instance was serving when it made this call.
+pub fn arm_of_caller(ids: &SpanIds, head: &Head<'_>) -> Option<Arm> {
+    let caller = only(head).and_then(TraceParent::parse)?;
+    ids.origin_of(caller.span).map(|(_, arm)| arm)
 }
 
 /// The `traceparent`, unless there are several.
