@@ -24,7 +24,7 @@ impl SpanIds {
 
     /// The span id of an exchange of `route` on `arm`; the low 31 bits of `counter` must not repeat soon. Never zero.
     pub fn give(&self, route: RouteIx, arm: Arm, counter: u32) -> u64 {
-        let low = (arm == Arm::CANARY) as u32 * ARM | counter & !ARM;
+        let low = ((arm == Arm::CANARY) as u32 * ARM) | (counter & !ARM);
         let id = (route.0 as u64) << 48 | (self.check(route.0, low) as u64) << 32 | low as u64;
         id.max(1)
     }

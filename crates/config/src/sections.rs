@@ -15,6 +15,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Traffic threads; `None`: one per core.
     pub threads: Option<usize>,
+    /// Probes that are not run, by their names.
+    pub probes_off: Vec<String>,
     pub limits: Limits,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
@@ -351,6 +353,7 @@ impl Config {
             routes: Vec::new(),
             resources: Vec::new(),
             loads: Vec::new(),
+            probes_off: Vec::new(),
         }
     }
     pub fn route(&self, name: &str) -> Option<&Route> {

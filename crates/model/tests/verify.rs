@@ -1,176 +1,216 @@
-//! Verdicts by simulation: false alarms under repeated looks, and power.
+//! Comparisons of two arms by simulation: false alarms under repeated looks, power, and intervals that hold.
 
-use model::advice::Range;
 use model::twin::draw::{mix, normal, uniform};
-use model::verify::{Effect, Harm, Measure, Options, Trial, Verdict, harm_evidence, verify};
+use model::verify::{Harm, Measure, Options, harm, ratio};
 
-struct World {
-    share: f64,
+const LOOKS: u64 = 20;
+
+/// One route: its share of each arm's requests, and how often it fails on each.
+struct Route {
+    mix: (f64, f64),
     bad: (f64, f64),
-    ratio: f64,
-    predicted: Range,
 }
 
-const PREDICTED: Range = Range {
-    value: 0.3,
-    low: 0.22,
-    high: 0.4,
-};
-
-/// Too slight to be seen: the trial goes on to its last look.
-const SLIGHT: Range = Range {
-    value: 0.97,
-    low: 0.95,
-    high: 0.99,
-};
-
-/// Twenty looks of `step` requests each; the last must decide. A demand has a coefficient of variation of 1.
-fn trial(w: &World, seed: u64, step: u64) -> Verdict {
-    let (mut base, mut new) = (Harm::default(), Harm::default());
-    let mut sums = [(0.0, 0.0, 0.0); 2];
+/// Whether harm is said at any of twenty looks, a step of requests apart; `share` of them are on the new arm.
+fn alarmed(routes: &[Route], share: f64, step: u64, seed: u64) -> bool {
+    let mut seen = vec![(Harm::default(), Harm::default()); routes.len()];
+    seen.iter_mut().for_each(|(b, n)| {
+        (b.slow, n.slow) = (Some(0), Some(0));
+    });
     let mut i = 0;
-    for look in 1..=20 {
+    (0..LOOKS).any(|_| {
         for _ in 0..step {
             i += 1;
             let h = mix(seed << 32 ^ i);
-            let on_new = uniform(h) < w.share;
-            let (harm, p) = if on_new {
-                (&mut new, w.bad.1)
+            let on_new = uniform(h) < share;
+            let (r, p) = drawn(routes, on_new, uniform(mix(h ^ 4)));
+            let side = if on_new {
+                &mut seen[r].1
             } else {
-                (&mut base, w.bad.0)
+                &mut seen[r].0
             };
-            harm.requests += 1;
-            harm.errors += u64::from(uniform(mix(h ^ 1)) < p);
-            harm.slow += u64::from(uniform(mix(h ^ 2)) < p);
-            let x = (1.0 + normal(mix(h ^ 3))) * if on_new { w.ratio } else { 1.0 };
-            let s = &mut sums[usize::from(on_new)];
-            *s = (s.0 + 1.0, s.1 + x, s.2 + x * x);
+            side.requests += 1;
+            side.errors += u64::from(uniform(mix(h ^ 1)) < p);
+            side.slow = side.slow.map(|s| s + u64::from(uniform(mix(h ^ 2)) < p));
         }
-        let measure = |s: (f64, f64, f64)| {
-            let n: f64 = s.0.max(2.0);
-            let mean = s.1 / n;
-            Measure {
-                mean,
-                se: ((s.2 / n - mean * mean).max(0.0) / n).sqrt(),
-                n,
-            }
-        };
-        let t = Trial {
-            effects: vec![Effect {
-                of: "demand of product on lock.front.stock".into(),
-                predicted: w.predicted,
-                base: measure(sums[0]),
-                new: measure(sums[1]),
-            }],
-            base,
-            new,
-            last_look: look == 20,
-        };
-        match verify(&t, &Options::default()) {
-            Verdict::Continue { .. } => {}
-            v => return v,
-        }
-    }
-    unreachable!("the last look decides")
+        harm(&seen, &Options::default()).is_some()
+    })
 }
 
-fn share(w: &World, step: u64, of: impl Fn(&Verdict) -> bool) -> f64 {
+fn drawn(routes: &[Route], on_new: bool, at: f64) -> (usize, f64) {
+    let pick = |r: &Route| {
+        if on_new {
+            (r.mix.1, r.bad.1)
+        } else {
+            (r.mix.0, r.bad.0)
+        }
+    };
+    let mut sum = 0.0;
+    for (i, r) in routes.iter().enumerate() {
+        sum += pick(r).0;
+        if at < sum {
+            return (i, pick(r).1);
+        }
+    }
+    let last = routes.len() - 1;
+    (last, pick(&routes[last]).1)
+}
+
+fn alarms(routes: &[Route], share: f64, step: u64) -> f64 {
     let n = 300;
-    (0..n).filter(|&s| of(&trial(w, s + 1, step))).count() as f64 / n as f64
+    (1..=n).filter(|&s| alarmed(routes, share, step, s)).count() as f64 / n as f64
 }
 
 #[test]
-fn harmless_changes_are_rarely_rolled_back() {
-    for share_of in [0.5, 0.1] {
+fn harmless_changes_are_rarely_called_harmful() {
+    for share in [0.5, 0.1] {
         for bad in [0.002, 0.02, 0.3] {
-            let w = World {
-                share: share_of,
+            let one = [Route {
+                mix: (1.0, 1.0),
                 bad: (bad, bad),
-                ratio: 0.97,
-                predicted: SLIGHT,
-            };
-            let alarms = share(&w, 200, |v| matches!(v, Verdict::RolledBack { .. }));
+            }];
+            let found = alarms(&one, share, 200);
             println!(
-                "share {share_of}, {bad} bad: {:.1} % false alarms",
-                alarms * 100.0
+                "share {share}, {bad} bad: {:.1} % false alarms",
+                found * 100.0
             );
-            assert!(alarms <= 0.05, "{alarms}");
+            assert!(found <= 0.05, "{found}");
         }
     }
 }
 
+/// Calls between services may all be on one side, and users differ in what they ask for.
 #[test]
-fn what_works_is_kept_and_harm_is_seen() {
-    let works = World {
-        share: 0.5,
-        bad: (0.01, 0.01),
-        ratio: 0.3,
-        predicted: PREDICTED,
-    };
-    assert!(share(&works, 100, |v| matches!(v, Verdict::Kept { .. })) > 0.95);
-    let harms = World {
-        share: 0.5,
+fn another_mix_on_the_new_arm_is_no_harm() {
+    let routes = [
+        Route {
+            mix: (0.1, 0.6),
+            bad: (0.2, 0.2),
+        },
+        Route {
+            mix: (0.9, 0.4),
+            bad: (0.0, 0.0),
+        },
+    ];
+    for share in [0.5, 0.1] {
+        let found = alarms(&routes, share, 100);
+        assert!(found <= 0.05, "{found}");
+    }
+}
+
+#[test]
+fn harm_is_found_whatever_the_mix() {
+    let one = [Route {
+        mix: (1.0, 1.0),
         bad: (0.01, 0.04),
-        ratio: 0.3,
-        predicted: PREDICTED,
-    };
-    // The effect may be proven first; on its own, the harm of 4 % against 1 % is found within 4000 requests.
-    let evidence = |seed: u64| {
-        let count = |arm: u64, p: f64| {
-            (0..2000)
-                .filter(|i| uniform(mix(seed << 20 ^ arm << 16 ^ i)) < p)
-                .count() as u64
-        };
-        harm_evidence(
-            (2000, count(0, harms.bad.0)),
-            (2000, count(1, harms.bad.1)),
-            0.1,
-        )
-    };
-    let found = (1..=200).filter(|&s| evidence(s) >= 40.0).count();
-    println!("harm of 4 % against 1 % found in {} of 200", found);
-    assert!(found >= 190, "{found}");
-}
-
-#[test]
-fn what_does_not_help_is_rolled_back() {
-    let w = World {
-        share: 0.5,
-        bad: (0.01, 0.01),
-        ratio: 1.0,
-        predicted: PREDICTED,
-    };
-    let back = share(
-        &w,
-        200,
-        |v| matches!(v, Verdict::RolledBack { why } if why.contains("does not help")),
-    );
-    let kept = share(&w, 200, |v| matches!(v, Verdict::Kept { .. }));
+    }];
+    let found = alarms(&one, 0.5, 200);
     println!(
-        "no effect: rolled back {:.0} %, kept {:.1} %",
-        back * 100.0,
-        kept * 100.0
+        "4 % against 1 % within 4000 requests: {:.0} %",
+        found * 100.0
     );
-    assert!(back > 0.9 && kept <= 0.05);
+    assert!(found >= 0.95, "{found}");
+    // A route that fails outright is found among many that do not.
+    let hidden = [
+        Route {
+            mix: (0.95, 0.95),
+            bad: (0.01, 0.01),
+        },
+        Route {
+            mix: (0.05, 0.05),
+            bad: (0.01, 0.9),
+        },
+    ];
+    let found = alarms(&hidden, 0.1, 200);
+    println!(
+        "one route of 5 % that fails, a tenth of the users: {:.0} %",
+        found * 100.0
+    );
+    assert!(found >= 0.95, "{found}");
 }
 
 #[test]
-fn an_effect_that_cannot_be_seen_is_kept_unproven() {
-    let w = World {
-        share: 0.5,
-        bad: (0.01, 0.01),
-        ratio: 0.97,
-        predicted: SLIGHT,
+fn what_was_seen_of_one_arm_only_says_nothing() {
+    let worst = Harm {
+        requests: 1000,
+        errors: 1000,
+        slow: None,
     };
-    assert!(share(&w, 50, |v| matches!(v, Verdict::KeptUnproven { .. })) > 0.9);
-    let nothing = Trial {
-        effects: vec![],
-        base: Harm::default(),
-        new: Harm::default(),
-        last_look: false,
+    let options = Options::default();
+    assert_eq!(harm(&[], &options), None);
+    assert_eq!(harm(&[(Harm::default(), worst)], &options), None);
+    let fine = Harm {
+        requests: 1000,
+        errors: 0,
+        slow: Some(0),
     };
-    assert!(matches!(
-        verify(&nothing, &Options::default()),
-        Verdict::Continue { .. }
-    ));
+    let said = harm(&[(fine, worst)], &options).unwrap();
+    assert_eq!(
+        said,
+        "100.00 % errors with the change, 0.00 % without, at the same mix"
+    );
+}
+
+/// A demand with a coefficient of variation of about 1 on each arm, looked at twenty times.
+fn looks(truth: f64, seed: u64) -> Vec<Option<model::advice::Range>> {
+    let mut sums = [(0.0, 0.0, 0.0); 2];
+    let measure = |s: (f64, f64, f64)| {
+        let n: f64 = s.0;
+        let mean = s.1 / n.max(1.0);
+        let var = (s.2 / n.max(1.0) - mean * mean).max(0.0);
+        Measure {
+            mean,
+            se: (var / n.max(1.0)).sqrt(),
+            n,
+        }
+    };
+    (0..LOOKS)
+        .map(|look| {
+            for i in 0..60 {
+                let h = mix(seed << 32 ^ (look * 60 + i));
+                let s = &mut sums[(i % 2) as usize];
+                let x = (1.0 + normal(h)).max(0.0) * if i % 2 == 1 { truth } else { 1.0 };
+                *s = (s.0 + 1.0, s.1 + x, s.2 + x * x);
+            }
+            ratio(&measure(sums[0]), &measure(sums[1]), &Options::default())
+        })
+        .collect()
+}
+
+#[test]
+fn the_interval_of_an_effect_holds_at_all_looks_and_narrows() {
+    for truth in [1.0, 0.7, 0.2] {
+        let holds = |s: &u64| {
+            looks(truth, *s)
+                .iter()
+                .flatten()
+                .all(|r| r.low <= truth && truth <= r.high)
+        };
+        let held = (1..=300).filter(holds).count();
+        println!("x{truth}: held at all looks in {held} of 300");
+        assert!(held >= 285, "{held}");
+    }
+    let seen: Vec<_> = looks(0.7, 1).into_iter().flatten().collect();
+    let width = |r: &model::advice::Range| (r.high / r.low).ln();
+    assert!(width(&seen[19]) < width(&seen[1]) / 2.0);
+    assert!(
+        seen[19].high < 1.0,
+        "1200 requests prove a third less: {:?}",
+        seen[19]
+    );
+}
+
+#[test]
+fn a_side_that_is_not_measured_gives_no_ratio() {
+    let m = |mean: f64, n: f64| Measure {
+        mean,
+        se: 0.1 * mean,
+        n,
+    };
+    let options = Options::default();
+    assert_eq!(ratio(&m(9.0, 50.0), &m(0.0, 0.0), &options), None);
+    assert_eq!(ratio(&m(0.0, 50.0), &m(1.0, 50.0), &options), None);
+    // Nothing at all is a measurement when requests were seen, and a vague one.
+    let none = ratio(&m(9.0, 50.0), &m(0.0, 50.0), &options).unwrap();
+    assert!(none.value <= 0.001 && none.high > 0.01, "{none:?}");
 }

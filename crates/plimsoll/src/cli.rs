@@ -60,6 +60,25 @@ pub enum Command {
 pub enum Example {
     /// One process of the shop: front, catalogue or pay
     Shop(ShopArgs),
+    /// Watch the shop with one bottleneck planted, and compare the answer with the truth
+    Planted(PlantedArgs),
+}
+
+#[derive(Args)]
+pub struct PlantedArgs {
+    /// Which one; their list when left out
+    pub scenario: Option<String>,
+    /// Folder for the recording; must not exist
+    #[arg(long, required_unless_present = "list")]
+    pub out: Option<PathBuf>,
+    /// The names of all scenarios, a line each
+    #[arg(long)]
+    pub list: bool,
+    /// Measure the load line too, with and without what is planted (some minutes more)
+    #[arg(long)]
+    pub truth: bool,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 #[derive(Args)]

@@ -65,4 +65,4 @@ mod top;
 pub use resource::{REQUEST, RESOURCE};
 pub use route::{CACHE, DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
 pub use service::{HEALTH, POOL, SERVICE, START};
-pub use top::{LIMITS, TOP};
+pub use top::{LIMITS, PROBES, TOP};

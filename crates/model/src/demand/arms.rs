@@ -1,6 +1,6 @@
 //! The arms of a canary side by side: demand per *request* of each route, requests answered from a cache included.
 
-use super::direct::told;
+use super::direct::{ENOUGH, told};
 use super::fin::{Input, OWN_LAGS, fin};
 use super::series::finite;
 use super::{Options, Series};
@@ -49,10 +49,35 @@ pub fn fit_arms(history: &History, options: &Options) -> Vec<ArmDemand> {
             }
         }
     }
+    unused(&mut arms);
     for k in 0..history.resources.len() {
         regress(&split, &series, k, n, &mut arms);
     }
     arms
+}
+
+/// An arm whose requests were all answered without an attempt used nothing of what the other arm reports.
+fn unused(arms: &mut [ArmDemand]) {
+    let reported: Vec<Vec<Vec<bool>>> = arms
+        .iter()
+        .map(|a| {
+            let direct = |d: &Demand| d.grade == Grade::Direct;
+            a.demand
+                .iter()
+                .map(|row| row.iter().map(direct).collect())
+                .collect()
+        })
+        .collect();
+    for (arm, other) in arms.iter_mut().zip(reported.into_iter().rev()) {
+        for (r, row) in arm.demand.iter_mut().enumerate() {
+            if arm.amplification[r] > 0.0 || arm.requests[r] < ENOUGH {
+                continue;
+            }
+            for (d, _) in row.iter_mut().zip(&other[r]).filter(|(_, told)| **told) {
+                d.grade = Grade::Direct;
+            }
+        }
+    }
 }
 
 /// The same history with the canary's cells as routes `n..2n`.

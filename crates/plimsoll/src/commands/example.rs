@@ -1,10 +1,17 @@
-//! `plimsoll example shop ROLE`: the binary as one process of the example application.
+//! `plimsoll example`: the example application, one process of it or the whole with a bottleneck planted.
 
-use crate::cli::Example;
+use crate::cli::{Example, PlantedArgs, ShopArgs};
 use crate::exit::{Exit, Failure};
+use crate::planted::{self, scenarios};
 
 pub fn run(example: Example) -> Result<Exit, Failure> {
-    let Example::Shop(args) = example;
+    match example {
+        Example::Shop(args) => shop(args),
+        Example::Planted(args) => planted(args),
+    }
+}
+
+fn shop(args: ShopArgs) -> Result<Exit, Failure> {
     let switches = args.switches.parse().map_err(Failure::new)?;
     let options = shop::Options {
         listen: args.listen,
@@ -19,4 +26,37 @@ pub fn run(example: Example) -> Result<Exit, Failure> {
         ))
     })?;
     Ok(Exit::Ok)
+}
+
+/// One JSON object; exit status 0 when the answer is right.
+fn planted(args: PlantedArgs) -> Result<Exit, Failure> {
+    let all = scenarios::all();
+    if args.list {
+        all.iter().for_each(|s| println!("{}", s.name));
+        return Ok(Exit::Ok);
+    }
+    let found = all
+        .iter()
+        .find(|s| args.scenario.as_deref() == Some(s.name));
+    let (Some(scenario), Some(out)) = (found, args.out) else {
+        let names: Vec<_> = all.iter().map(|s| s.name).collect();
+        return Err(
+            Failure::new("no such scenario").help(format!("there are {}", names.join(", ")))
+        );
+    };
+    let row = planted::run(&planted::Run {
+        scenario,
+        out: &out,
+        seed: args.seed,
+        truth: args.truth,
+    })?;
+    println!(
+        "{}",
+        serde_json::to_string(&row).map_err(|e| Failure::new(e.to_string()))?
+    );
+    Ok(if row.judged.all() {
+        Exit::Ok
+    } else {
+        Exit::Not
+    })
 }

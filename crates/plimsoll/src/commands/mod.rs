@@ -11,7 +11,7 @@ mod history;
 mod import;
 mod init;
 mod load;
-mod recorded;
+pub mod recorded;
 mod rollback;
 mod run;
 mod schema;

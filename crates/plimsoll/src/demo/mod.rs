@@ -43,7 +43,7 @@ pub fn run(demo: Demo) -> Result<Exit, Failure> {
     let ports = Ports::free()?;
     let binary = std::env::current_exe()?;
     say.step("starting the shop (three processes), Plimsoll in front of it, and traffic");
-    let text = stage::config_text(&ports, &scratch.0.join("data"));
+    let text = stage::config_text(&ports, &scratch.0.join("data"), stage::SHOPPERS, &[]);
     let checked = config::check_text("the demo's config", &text);
     let Some(config) = checked.config else {
         return Err(Failure::new(config::report::render(

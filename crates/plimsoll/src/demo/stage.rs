@@ -51,8 +51,12 @@ impl Plant {
     }
 }
 
-/// The config in front of the shop. Inner calls are routes of their own, told apart by host.
-pub fn config_text(ports: &Ports, data_dir: &Path) -> String {
+/// Weights of home, product, search, category, checkout and report in the demo.
+pub const SHOPPERS: [u32; 6] = [15, 60, 10, 5, 9, 1];
+
+/// The config in front of the shop, with the weights of its load mix and the probes that are not run. Inner calls
+/// are routes of their own, told apart by host.
+pub fn config_text(ports: &Ports, data_dir: &Path, mix: [u32; 6], probes_off: &[&str]) -> String {
     let Ports {
         listen,
         console,
@@ -61,10 +65,13 @@ pub fn config_text(ports: &Ports, data_dir: &Path) -> String {
         pay,
     } = ports;
     let data_dir = data_dir.display();
+    let probes_off = probes_off.join(", ");
+    let [home, product, search, category, checkout, report] = mix;
     format!(
         r#"listen: {listen}
 console: {console}
 data_dir: "{data_dir}"
+probes_off: [{probes_off}]
 services:
   front: {{ instances: ["{front}"], price: $0.05/h, health: {{ path: /health }} }}
   catalogue: {{ instances: ["{catalogue}"], price: $0.05/h, health: {{ path: /health }} }}
@@ -84,12 +91,12 @@ routes:
   charge: {{ match: {{ host: pay, path: /charge }}, to: pay, retry: {{ attempts: 1 }} }}
 loads:
   shop:
-    - {{ request: GET /, weight: 15 }}
-    - {{ request: "GET /products/{{1..200}}", weight: 60, zipf: true }}
-    - {{ request: "GET /search?tag={{1..2000}}", weight: 10 }}
-    - {{ request: "GET /categories/{{1..50}}", weight: 5 }}
-    - {{ request: POST /checkout, weight: 9 }}
-    - {{ request: GET /report, weight: 1 }}
+    - {{ request: GET /, weight: {home} }}
+    - {{ request: "GET /products/{{1..200}}", weight: {product}, zipf: true }}
+    - {{ request: "GET /search?tag={{1..2000}}", weight: {search} }}
+    - {{ request: "GET /categories/{{1..50}}", weight: {category} }}
+    - {{ request: POST /checkout, weight: {checkout} }}
+    - {{ request: GET /report, weight: {report} }}
 "#
     )
 }
@@ -204,7 +211,12 @@ mod tests {
     fn the_config_in_front_of_the_shop_has_no_finding() {
         let checked = config::check_text(
             "shop.yaml",
-            &config_text(&Ports::free().unwrap(), Path::new("/tmp/x")),
+            &config_text(
+                &Ports::free().unwrap(),
+                Path::new("/tmp/x"),
+                SHOPPERS,
+                &["waiters"],
+            ),
         );
         assert_eq!(checked.findings, []);
         assert_eq!(checked.config.unwrap().routes.len(), 10);

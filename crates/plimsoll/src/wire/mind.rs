@@ -1,7 +1,7 @@
 //! Control's `Mind` by the model crate: fit, diagnosis, advice, what-if, and the comparison of a trial.
 
 use crate::show::answer::Answer;
-use base::{Finding, History};
+use base::{Finding, Grade, History};
 use control::ports::{Cancel, Comparison, Learning, Mind, Reading};
 use control::proposal::{Change, Effect, Proposal};
 use model::advice::{self, Advisor};
@@ -9,7 +9,7 @@ use model::demand::{self, ArmDemand, fit_arms};
 use model::fit::Fit;
 use model::loadline::{self, Search};
 use model::moves::Action;
-use model::verify::{self, Harm, Verdict};
+use model::verify::{self, Harm, Measure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -113,41 +113,47 @@ impl Mind for ModelMind {
     }
 
     fn compare(&self, c: Comparison<'_>) -> Reading {
-        let (base, new) = sides(&c, &self.learn());
         let mut reading = Reading {
             harm: harm(&c),
             ..Reading::default()
-        };
-        let (Some(base), Some(new)) = (base, new) else {
-            reading.evidence = "nothing measured yet".into();
-            return reading;
         };
         let Some((r, k)) = subject(&c) else {
             reading.evidence = format!("`{}` is not measured here", c.proposal.measures);
             return reading;
         };
-        let (b, n) = (base.demand[r][k], new.demand[r][k]);
+        let (base, new) = sides(&c, &self.learn());
+        let measure = |side: &Option<ArmDemand>| side.as_ref().and_then(|s| measured(s, r, k));
+        let (b, n) = (measure(&base), measure(&new));
+        let seen = |side: &Option<ArmDemand>| side.as_ref().map_or(0.0, |s| s.requests[r]);
+        let told = |m: &Option<Measure>| match m {
+            Some(m) => format!("{:.3} ms per request", m.mean * 1e3),
+            None => "not measured yet".to_owned(),
+        };
         reading.evidence = format!(
-            "{}: {:.3} ms per request with the change ({:.0} requests), {:.3} ms without ({:.0})",
+            "{}: {} with the change ({:.0} requests), {} without ({:.0})",
             c.proposal.measures,
-            n.mean * 1e3,
-            new.requests[r],
-            b.mean * 1e3,
-            base.requests[r]
+            told(&n),
+            seen(&new),
+            told(&b),
+            seen(&base)
         );
-        if b.mean > 0.0 && new.requests[r] >= 1.0 {
-            let ratio = n.mean / b.mean;
-            let se = (b.sd / b.mean).hypot(n.sd / b.mean);
-            // 90 % on both sides; less demand is a positive effect.
-            let half = 1.645 * se;
-            reading.effect = Some(Effect::new(
-                1.0 - ratio,
-                1.0 - ratio - half,
-                1.0 - ratio + half,
-            ));
-        }
+        let ratio = b
+            .zip(n)
+            .and_then(|(b, n)| verify::ratio(&b, &n, &verify::Options::default()));
+        // Less demand is a positive effect.
+        reading.effect = ratio.map(|r| Effect::new(1.0 - r.value, 1.0 - r.high, 1.0 - r.low));
         reading
     }
+}
+
+/// One demand of one side; `None` while there is no evidence of it.
+fn measured(side: &ArmDemand, r: usize, k: usize) -> Option<Measure> {
+    let d = side.demand[r][k];
+    (d.grade != Grade::Prior).then_some(Measure {
+        mean: d.mean,
+        se: d.sd,
+        n: side.requests[r],
+    })
 }
 
 /// The model's proposal in control's words: what a trial measures is the change that stands out most.
@@ -237,43 +243,47 @@ fn sides(c: &Comparison<'_>, options: &demand::Options) -> (Option<ArmDemand>, O
     }
 }
 
-/// Errors and slow answers of both sides, by a bound that holds however often one looks.
+/// Errors and slow answers of both sides, route by route, by a bound that holds however often one looks.
 fn harm(c: &Comparison<'_>) -> Option<String> {
     let (base, new) = if c.by_arm {
         (counts(c.during, Some(0)), counts(c.during, Some(1)))
     } else {
         (counts(c.before, None), counts(c.during, None))
     };
-    let trial = verify::Trial {
-        effects: Vec::new(),
-        base,
-        new,
-        last_look: false,
-    };
-    match verify::verify(&trial, &verify::Options::default()) {
-        Verdict::RolledBack { why } => Some(why),
-        _ => None,
-    }
+    let routes: Vec<(Harm, Harm)> = base.into_iter().zip(new).collect();
+    verify::harm(&routes, &verify::Options::default())
 }
 
-fn counts(h: &History, arm: Option<u8>) -> Harm {
-    let mut harm = Harm::default();
+/// By route, on one arm or (`None`) all.
+fn counts(h: &History, arm: Option<u8>) -> Vec<Harm> {
+    let objective = |r: &base::RouteInfo| r.objective.map(|o| o.latency_s);
+    let mut all: Vec<Harm> = h
+        .routes
+        .iter()
+        .map(|r| Harm {
+            slow: objective(r).map(|_| 0),
+            ..Harm::default()
+        })
+        .collect();
     for cell in h
         .windows
         .iter()
         .flat_map(|w| &w.requests)
         .filter(|c| arm.is_none_or(|a| c.key.arm.0 == a))
     {
-        harm.requests += u64::from(cell.ends);
-        harm.errors += u64::from(cell.errors);
-        let objective = cell
+        let Some((route, harm)) = cell
             .key
             .route
             .get()
-            .and_then(|r| h.routes.get(r)?.objective);
-        if let Some(o) = objective {
-            harm.slow += u64::from(cell.ends).saturating_sub(cell.latency.at_or_below(o.latency_s));
+            .and_then(|r| Some((h.routes.get(r)?, all.get_mut(r)?)))
+        else {
+            continue;
+        };
+        harm.requests += u64::from(cell.ends);
+        harm.errors += u64::from(cell.errors);
+        if let (Some(limit), Some(slow)) = (objective(route), &mut harm.slow) {
+            *slow += u64::from(cell.ends).saturating_sub(cell.latency.at_or_below(limit));
         }
     }
-    harm
+    all
 }

@@ -2,6 +2,16 @@
 
 use base::{Names, Objective, ResourceInfo, RouteInfo, Scope};
 use config::Config;
+use telemetry::Shell;
+
+/// Everything that is known of the names so far.
+pub fn of(names: &Names, config: &Config) -> Shell {
+    Shell {
+        routes: routes(names, config),
+        resources: resources(names, config),
+        instances: instances(config),
+    }
+}
 
 /// Routes in the order of their numbers.
 pub fn routes(names: &Names, config: &Config) -> Vec<RouteInfo> {

@@ -98,6 +98,20 @@ impl System {
         })
     }
 
+    /// Writes what happens from now on to a folder that holds no recording yet.
+    pub fn record(
+        &self,
+        folder: &Path,
+        limits: telemetry::recording::Limits,
+    ) -> Result<(), Failure> {
+        self.watch.record(folder, limits).map_err(|f| failure(&[f]))
+    }
+
+    /// Ends the recording; what happened in the last ten seconds is not in its usage.
+    pub fn stop_recording(&self) -> Result<(), Failure> {
+        self.watch.stop_recording().map_err(|f| failure(&[f]))
+    }
+
     /// Stops accepting, lets requests in flight end, then ends the rest.
     pub fn stop(mut self) {
         let gateway = self

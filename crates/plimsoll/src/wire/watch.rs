@@ -4,12 +4,15 @@ use crate::exit::Failure;
 use crate::wire::shell;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{History, InstanceIx, Names, Sample};
+use base::{Finding, History, InstanceIx, Names, Sample};
 use config::Config;
 use gateway::Gateway;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 use telemetry::probes::Proc;
-use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Shell, Targets, Telemetry};
+use telemetry::recording::{Limits, Recorder};
+use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
 
 type Shared = Arc<Mutex<Option<Gateway>>>;
 
@@ -51,6 +54,7 @@ impl Watch {
             // The gateway does not know how long open requests have been open.
             open: Box::new(Vec::new),
             proc: Some(Proc::host()),
+            probes_off: config.load().probes_off.clone(),
         };
         let telemetry = Arc::new(Telemetry::start(setup)?);
         Ok(Watch {
@@ -69,6 +73,21 @@ impl Watch {
             clock: self.clock,
             config: self.config.clone(),
         }
+    }
+
+    /// Writes what happens from now on to a folder that holds no recording yet.
+    pub fn record(&self, folder: &Path, limits: Limits) -> Result<(), Finding> {
+        let shell = shell::of(&self.names, &self.config.load());
+        let started = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        let recorder = Recorder::create(folder, self.names.clone(), shell, limits, Some(started))?;
+        self.telemetry.record(recorder)
+    }
+
+    /// Ends the recording; what happened in the last ten seconds is not in its usage.
+    pub fn stop_recording(&self) -> Result<(), Finding> {
+        self.telemetry.stop_recording()
     }
 
     /// The metrics page.
@@ -139,12 +158,7 @@ pub struct Windows {
 
 impl control::ports::Windows for Windows {
     fn history(&self, last_s: u64) -> History {
-        let config = self.config.load();
-        let shell = Shell {
-            routes: shell::routes(&self.names, &config),
-            resources: shell::resources(&self.names, &config),
-            instances: shell::instances(&config),
-        };
+        let shell = shell::of(&self.names, &self.config.load());
         self.recent.history(last_s, shell)
     }
 

@@ -31,6 +31,8 @@ pub struct Setup {
     pub open: Box<dyn Fn() -> Vec<(RouteIx, u32)> + Send>,
     /// `None`: no probes.
     pub proc: Option<Proc>,
+    /// Names of probes that are not run.
+    pub probes_off: Vec<String>,
 }
 
 /// What the collector says of itself.

@@ -75,6 +75,7 @@ fn the_thread_drains_publishes_and_stops() {
         in_flight: Box::new(|_| 0),
         open: Box::new(Vec::new),
         proc: Some(Proc::host()),
+        probes_off: Vec::new(),
     })
     .unwrap();
     let mut news = t.recent().subscribe();

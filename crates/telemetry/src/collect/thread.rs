@@ -24,7 +24,8 @@ fn cpu_ns() -> u64 {
 }
 
 pub fn run(mut setup: Setup, recent: Recent, shared: Arc<Shared>) {
-    let probes = setup.proc.as_ref().map(probes::all).unwrap_or_default();
+    let mut probes = setup.proc.as_ref().map(probes::all).unwrap_or_default();
+    probes.retain(|p| !setup.probes_off.iter().any(|off| off == p.name()));
     let sampling = !probes.is_empty();
     let mut core = Core::new(setup.names.clone(), probes);
     let mut sampled = Nanos::ZERO;

@@ -164,3 +164,14 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
         Box::new(waiters::Waiters::new(proc.clone())),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_config_can_name_every_probe_and_no_other() {
+        let names: Vec<_> = all(&Proc::host()).iter().map(|p| p.name()).collect();
+        assert_eq!(names, config::schema::PROBES);
+    }
+}

@@ -2,6 +2,19 @@
 
 use super::*;
 
+/// What `probes_off` may name, in the order in which they run.
+pub const PROBES: &[&str] = &[
+    "listeners",
+    "cgroup",
+    "cpu",
+    "host",
+    "disk",
+    "network",
+    "memory",
+    "pools",
+    "waiters",
+];
+
 pub const TOP: &[Field<Config>] = &[
     key!(required "listen", Kind::Address, "0.0.0.0:8080", "where requests come in", |c, n, cx| put!(c.listen, cx.address(n))),
     key!(
@@ -24,6 +37,16 @@ pub const TOP: &[Field<Config>] = &[
         "4",
         "traffic threads; one per core when left out",
         |c, n, cx| c.threads = cx.whole(n, 1, 1024).map(|v| v as usize)
+    ),
+    key!(
+        "probes_off" = "[]",
+        Kind::ListOf(&Kind::OneOf(PROBES)),
+        "[waiters]",
+        "probes that are not run; read at start",
+        |c, n, cx| {
+            let choices: Vec<(&str, &str)> = PROBES.iter().map(|p| (*p, *p)).collect();
+            c.probes_off = cx.list(n, |cx, n| cx.one_of(n, &choices).map(str::to_owned));
+        }
     ),
     key!(
         "limits",

@@ -1,7 +1,7 @@
 //! Decides the identity of an exchange: whose trace it joins, which route called it, and what is sent on.
 
-use base::{Arm, RouteIx};
 use base::trace::{SpanIds, TraceParent};
+use base::{Arm, RouteIx};
 
 /// Flags of version 00 (with level 2): sampled, and "the trace id is random".
 const KNOWN: u8 = 0b11;

@@ -1,0 +1,244 @@
+//! Planted bottlenecks: the shop with one thing wrong, watched live, and the answer beside the truth.
+//! `cargo xtask bench diagnosis` runs all of them; the tests answer from recordings of such runs.
+
+pub mod estimators;
+pub mod judge;
+pub mod scenarios;
+
+use crate::commands::recorded;
+use crate::demo::stage::{self, Plant, Ports, Scratch, Stage};
+use crate::demo::{host::HostCpu, traffic};
+use crate::exit::Failure;
+use crate::show::answer::{self, Answer};
+use crate::wire::system::System;
+use config::Config;
+use estimators::Estimates;
+use judge::Judged;
+use model::diagnose::Verdict;
+use model::{Fit, advice};
+use prove::{FindLimit, Flow, Mode};
+use scenarios::{Ask, Right, Scenario};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::Duration;
+
+/// Before this, connections are made and the catalogue's pages are read for the first time.
+const WARM: Duration = Duration::from_secs(5);
+/// A window closes this long after its end.
+const CLOSES: Duration = Duration::from_secs(base::window::CLOSE_AFTER_S + 1);
+
+/// One scenario's result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    pub scenario: String,
+    pub what: String,
+    pub seed: u64,
+    /// Entry requests per second while it was watched.
+    pub rate: f64,
+    /// Share of the host's CPU in use meanwhile.
+    pub host_cpu: f64,
+    pub summary: String,
+    pub verdict: Verdict,
+    pub class: String,
+    pub resource: Option<String>,
+    pub routes: Vec<String>,
+    pub confidence: f64,
+    pub judged: Judged,
+    /// What USE (the highest utilisation) would have named.
+    pub most_utilised: Option<String>,
+    pub line: Option<Line>,
+    pub gain: Option<Gain>,
+    pub estimates: Option<Estimates>,
+}
+
+/// The load line before any change, requests per second.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Line {
+    pub predicted: f64,
+    pub safe: f64,
+    pub measured: Option<f64>,
+    pub seventy_percent: Option<f64>,
+    pub usl: Option<f64>,
+}
+
+/// The load line once the planted capacity is lifted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Gain {
+    /// As the model was asked, or as it proposed.
+    pub change: String,
+    pub predicted: f64,
+    pub measured: Option<f64>,
+}
+
+/// How one scenario is run.
+pub struct Run<'a> {
+    pub scenario: &'a Scenario,
+    /// Where the recording goes; must not exist.
+    pub out: &'a Path,
+    pub seed: u64,
+    /// Measure the lines too, with and without what is planted.
+    pub truth: bool,
+}
+
+pub fn run(run: &Run<'_>) -> Result<Row, Failure> {
+    let s = run.scenario;
+    let (host_cpu, measured) = watch(run)?;
+    let recorded = recorded::read(run.out)?;
+    let (answer, fit) = answer::of_history(&recorded.history, &recorded.learn());
+    let mut row = row(run, &answer, &recorded.history, host_cpu);
+    let Some(fit) = fit.filter(|_| matches!(s.right, Right::Constraint { .. })) else {
+        return Ok(row);
+    };
+    row.line = answer.line.as_ref().map(|l| Line {
+        predicted: l.line,
+        safe: l.safe,
+        measured,
+        seventy_percent: model::baseline::seventy_percent(&recorded.history),
+        usl: model::baseline::usl(&recorded.history)
+            .map(|u| u.peak)
+            .filter(|p| p.is_finite()),
+    });
+    row.estimates = estimators::compare(&recorded.history, &recorded.learn());
+    if let (true, Some(lift)) = (run.truth, &s.lift) {
+        row.gain = asked(&fit, lift.ask)?
+            .map(|(change, predicted)| -> Result<Gain, Failure> {
+                Ok(Gain {
+                    change,
+                    predicted,
+                    measured: lifted_line(run, &lift.plant, predicted)?,
+                })
+            })
+            .transpose()?;
+    }
+    Ok(row)
+}
+
+/// The change in words, and the line that the model expects after it; `None`: it does not propose it.
+fn asked(fit: &Fit, ask: Ask) -> Result<Option<(String, f64)>, Failure> {
+    let options = advice::Options::default();
+    match ask {
+        Ask::WhatIf(question) => {
+            let found = model::whatif::whatif(fit, question, &options)
+                .map_err(|f| recorded::refused(&f))?;
+            Ok(Some((question.into(), found.after.line)))
+        }
+        Ask::Proposal(kind, words) => {
+            let all = advice::advise(fit, &options).proposals;
+            let found = all
+                .into_iter()
+                .find(|p| p.kind == kind && p.title.contains(words));
+            Ok(found.map(|p| (p.title, p.predicted.after.value)))
+        }
+    }
+}
+
+/// Runs the scenario, records it, and measures its line when that is asked for.
+fn watch(run: &Run<'_>) -> Result<(f64, Option<f64>), Failure> {
+    let s = run.scenario;
+    let on = Shop::start(s, &s.plant, s.blind)?;
+    let flow = traffic::Traffic::start(on.plan(s.rate, run.seed)?);
+    std::thread::sleep(WARM);
+    let cpu = HostCpu::now();
+    on.system
+        .record(run.out, telemetry::recording::Limits::default())?;
+    std::thread::sleep(Duration::from_secs(s.seconds));
+    let busy = cpu.share_since();
+    flow.stop();
+    std::thread::sleep(CLOSES);
+    on.system.stop_recording()?;
+    let measured = match run.truth && s.lift.is_some() {
+        true => on.line(s.rate / 0.4, run.seed)?,
+        false => None,
+    };
+    on.stop();
+    Ok((busy, measured))
+}
+
+fn lifted_line(run: &Run<'_>, plant: &Plant, expected: f64) -> Result<Option<f64>, Failure> {
+    let on = Shop::start(run.scenario, plant, false)?;
+    let line = on.line(expected, run.seed + 1);
+    on.stop();
+    line
+}
+
+/// The shop behind a running Plimsoll, with something planted.
+struct Shop {
+    system: System,
+    config: Config,
+    ports: Ports,
+    stage: Stage,
+    _scratch: Scratch,
+}
+
+impl Shop {
+    fn start(s: &Scenario, plant: &Plant, blind: bool) -> Result<Shop, Failure> {
+        let scratch = Scratch::new()?;
+        let ports = Ports::free()?;
+        let off: &[&str] = if blind { &["waiters"] } else { &[] };
+        let text = stage::config_text(&ports, &scratch.0.join("data"), s.mix, off);
+        let checked = config::check_text("the shop's config", &text);
+        let Some(config) = checked.config else {
+            return Err(recorded::refused(&checked.findings));
+        };
+        let system = System::start("planted", &text)?;
+        let stage = Stage::start(&std::env::current_exe()?, &ports, plant, &scratch.0)?;
+        Ok(Shop {
+            system,
+            config,
+            ports,
+            stage,
+            _scratch: scratch,
+        })
+    }
+
+    fn plan(&self, rate: f64, seed: u64) -> Result<prove::Plan, Failure> {
+        traffic::plan(&self.config, self.ports.listen, rate, seed)
+    }
+
+    /// Bisects the load line around what is expected.
+    fn line(&self, expected: f64, seed: u64) -> Result<Option<f64>, Failure> {
+        let find = FindLimit {
+            plan: self.plan(1.0, seed)?,
+            start: 0.5 * expected,
+            max: 3.0 * expected,
+            mode: Mode::Bisect {
+                hold: Duration::from_secs(15),
+                tolerance: 0.05,
+            },
+            at_most: Duration::from_secs(180),
+        };
+        let limit = prove::find_limit(&find, &mut |_| Flow::Continue)
+            .map_err(|e| Failure::new(e.to_string()))?;
+        Ok(limit.line_rps)
+    }
+
+    fn stop(self) {
+        self.system.stop();
+        drop(self.stage);
+    }
+}
+
+fn row(run: &Run<'_>, answer: &Answer, history: &base::History, host_cpu: f64) -> Row {
+    let (s, d) = (run.scenario, &answer.diagnosis);
+    Row {
+        scenario: s.name.into(),
+        what: s.what.into(),
+        seed: run.seed,
+        rate: s.rate,
+        host_cpu,
+        summary: d.summary.clone(),
+        verdict: d.verdict,
+        class: d.class.label().into(),
+        resource: d.constraint.as_ref().map(|c| c.resource.clone()),
+        routes: d.constraint.as_ref().map_or_else(Vec::new, |c| {
+            c.carriers.iter().map(|x| x.route.clone()).collect()
+        }),
+        confidence: d.confidence,
+        judged: judge::judge(&s.right, d),
+        most_utilised: model::baseline::most_utilised(history)
+            .map(|k| history.resources[k].name.clone()),
+        line: None,
+        gain: None,
+        estimates: None,
+    }
+}
