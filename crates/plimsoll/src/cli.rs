@@ -68,7 +68,7 @@ pub enum Example {
 pub struct PlantedArgs {
     /// Which one; their list when left out
     pub scenario: Option<String>,
-    /// Folder for the recording; must not exist
+    /// Folder of the recording; one that is there already is read instead of made
     #[arg(long, required_unless_present = "list")]
     pub out: Option<PathBuf>,
     /// The names of all scenarios, a line each

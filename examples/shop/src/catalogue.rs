@@ -4,7 +4,7 @@ use crate::Options;
 use crate::server::{Request, Response, serve};
 use crate::switches::Switches;
 use crate::timing::Timing;
-use crate::work::{Pool, thread_cpu};
+use crate::work::{Pool, cpu_ms_since_last};
 use rusqlite::{Connection, params};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,13 +23,12 @@ pub fn run(options: Options) -> std::io::Result<()> {
         .map_err(std::io::Error::other)?;
     let pool = Pool::new(connections);
     serve(options.listen, move |request| {
-        let start = thread_cpu();
         let mut timing = Timing::default();
         let (status, body) = match answer(request, &pool, &s, &mut timing) {
             Ok(body) => (200, body),
             Err(e) => (500, format!("{{\"error\":{:?}}}", e.to_string())),
         };
-        timing.cpu((thread_cpu() - start).as_secs_f64() * 1e3);
+        timing.cpu(cpu_ms_since_last());
         let mut response = Response::new(status, body);
         response.server_timing = timing.header(s.timing).map(str::to_owned);
         response

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::server::{Request, Response, serve};
 use crate::switches::Switches;
 use crate::timing::Timing;
-use crate::work::{Lock, burn, thread_cpu};
+use crate::work::{Lock, burn, cpu_ms_since_last};
 use std::time::Duration;
 
 pub fn run(options: Options) -> std::io::Result<()> {
@@ -13,13 +13,12 @@ pub fn run(options: Options) -> std::io::Result<()> {
     let client = Client::new(options.via);
     let stock = Lock::default();
     serve(options.listen, move |request| {
-        let start = thread_cpu();
         let mut timing = Timing::default();
         let (status, body) = match answer(request, &client, &stock, &s, &mut timing) {
             Ok(answer) => answer,
             Err(e) => (502, format!("{{\"error\":{:?}}}", e.to_string())),
         };
-        timing.cpu((thread_cpu() - start).as_secs_f64() * 1e3);
+        timing.cpu(cpu_ms_since_last());
         let mut response = Response::new(status, body);
         response.server_timing = timing.header(s.timing).map(str::to_owned);
         response

@@ -1,5 +1,6 @@
 //! The two kinds of work: burning CPU, measured on the thread's own clock, and holding a lock or a slot.
 
+use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,17 @@ use std::time::{Duration, Instant};
 pub fn thread_cpu() -> Duration {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
+}
+
+thread_local! {
+    static TOLD: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// CPU time of the calling thread since it was asked last, milliseconds. A thread serves one connection, so reading
+/// and parsing this request and sending the answer before it are in it: all that a request costs the processor.
+pub fn cpu_ms_since_last() -> f64 {
+    let now = thread_cpu();
+    (now - TOLD.replace(now)).as_secs_f64() * 1e3
 }
 
 /// Computes until the thread has used `ms` of CPU: the same demand however busy the machine is.

@@ -4,13 +4,16 @@
 pub mod estimators;
 pub mod judge;
 pub mod scenarios;
+#[cfg(test)]
+mod tests;
 
 use crate::commands::recorded;
 use crate::demo::stage::{self, Plant, Ports, Scratch, Stage};
-use crate::demo::{host::HostCpu, traffic};
+use crate::demo::traffic;
 use crate::exit::Failure;
 use crate::show::answer::{self, Answer};
 use crate::wire::system::System;
+use base::History;
 use config::Config;
 use estimators::Estimates;
 use judge::Judged;
@@ -73,7 +76,7 @@ pub struct Gain {
 /// How one scenario is run.
 pub struct Run<'a> {
     pub scenario: &'a Scenario,
-    /// Where the recording goes; must not exist.
+    /// Where the recording is, or goes when nothing is there.
     pub out: &'a Path,
     pub seed: u64,
     /// Measure the lines too, with and without what is planted.
@@ -82,12 +85,18 @@ pub struct Run<'a> {
 
 pub fn run(run: &Run<'_>) -> Result<Row, Failure> {
     let s = run.scenario;
-    let (host_cpu, measured) = watch(run)?;
+    if !run.out.exists() {
+        watch(run)?;
+    }
     let recorded = recorded::read(run.out)?;
     let (answer, fit) = answer::of_history(&recorded.history, &recorded.learn());
-    let mut row = row(run, &answer, &recorded.history, host_cpu);
+    let mut row = row(run, &answer, &recorded.history);
     let Some(fit) = fit.filter(|_| matches!(s.right, Right::Constraint { .. })) else {
         return Ok(row);
+    };
+    let measured = match run.truth {
+        true => line(run, &s.plant, s.rate / 0.4)?,
+        false => None,
     };
     row.line = answer.line.as_ref().map(|l| Line {
         predicted: l.line,
@@ -105,7 +114,7 @@ pub fn run(run: &Run<'_>) -> Result<Row, Failure> {
                 Ok(Gain {
                     change,
                     predicted,
-                    measured: lifted_line(run, &lift.plant, predicted)?,
+                    measured: line(run, &lift.plant, predicted)?,
                 })
             })
             .transpose()?;
@@ -132,31 +141,26 @@ fn asked(fit: &Fit, ask: Ask) -> Result<Option<(String, f64)>, Failure> {
     }
 }
 
-/// Runs the scenario, records it, and measures its line when that is asked for.
-fn watch(run: &Run<'_>) -> Result<(f64, Option<f64>), Failure> {
+/// Runs the scenario and records it.
+fn watch(run: &Run<'_>) -> Result<(), Failure> {
     let s = run.scenario;
     let on = Shop::start(s, &s.plant, s.blind)?;
     let flow = traffic::Traffic::start(on.plan(s.rate, run.seed)?);
     std::thread::sleep(WARM);
-    let cpu = HostCpu::now();
     on.system
         .record(run.out, telemetry::recording::Limits::default())?;
     std::thread::sleep(Duration::from_secs(s.seconds));
-    let busy = cpu.share_since();
     flow.stop();
     std::thread::sleep(CLOSES);
     on.system.stop_recording()?;
-    let measured = match run.truth && s.lift.is_some() {
-        true => on.line(s.rate / 0.4, run.seed)?,
-        false => None,
-    };
     on.stop();
-    Ok((busy, measured))
+    Ok(())
 }
 
-fn lifted_line(run: &Run<'_>, plant: &Plant, expected: f64) -> Result<Option<f64>, Failure> {
+/// The load line of the shop with something planted, found by bisection around what is expected.
+fn line(run: &Run<'_>, plant: &Plant, expected: f64) -> Result<Option<f64>, Failure> {
     let on = Shop::start(run.scenario, plant, false)?;
-    let line = on.line(expected, run.seed + 1);
+    let line = on.line(expected, run.seed);
     on.stop();
     line
 }
@@ -199,10 +203,10 @@ impl Shop {
     fn line(&self, expected: f64, seed: u64) -> Result<Option<f64>, Failure> {
         let find = FindLimit {
             plan: self.plan(1.0, seed)?,
-            start: 0.5 * expected,
+            start: 0.75 * expected,
             max: 3.0 * expected,
             mode: Mode::Bisect {
-                hold: Duration::from_secs(15),
+                hold: Duration::from_secs(12),
                 tolerance: 0.05,
             },
             at_most: Duration::from_secs(180),
@@ -218,14 +222,14 @@ impl Shop {
     }
 }
 
-fn row(run: &Run<'_>, answer: &Answer, history: &base::History, host_cpu: f64) -> Row {
+fn row(run: &Run<'_>, answer: &Answer, history: &History) -> Row {
     let (s, d) = (run.scenario, &answer.diagnosis);
     Row {
         scenario: s.name.into(),
         what: s.what.into(),
         seed: run.seed,
         rate: s.rate,
-        host_cpu,
+        host_cpu: host_cpu(history),
         summary: d.summary.clone(),
         verdict: d.verdict,
         class: d.class.label().into(),
@@ -241,4 +245,16 @@ fn row(run: &Run<'_>, answer: &Answer, history: &base::History, host_cpu: f64) -
         gain: None,
         estimates: None,
     }
+}
+
+/// Mean share of the host's processors in use.
+fn host_cpu(history: &History) -> f64 {
+    let host = history.resources.iter().position(|r| r.name == "cpu.host");
+    let cells = history.windows.iter().flat_map(|w| &w.resources);
+    let (busy, all) = cells
+        .filter(|c| host.is_some() && c.resource.get() == host)
+        .fold((0.0, 0.0), |(b, n), c| {
+            (b + c.busy, n + c.capacity.unwrap_or(0.0))
+        });
+    busy / f64::max(all, 1.0)
 }

@@ -90,7 +90,7 @@ pub fn all() -> Vec<Scenario> {
                 "cpu",
                 "front on one core, product pages compute for 12 ms",
                 plant("one_core=true,cpu_ms=12", "", ""),
-                38.0,
+                29.0,
                 Right::Constraint {
                     class: Class::Compute,
                     resources: &["cpu.front"],
@@ -108,7 +108,7 @@ pub fn all() -> Vec<Scenario> {
                 "report",
                 "front on one core, reports compute for 60 ms",
                 plant("one_core=true,report_ms=60", "", ""),
-                36.0,
+                28.0,
                 Right::Constraint {
                     class: Class::Compute,
                     resources: &["cpu.front"],
@@ -196,7 +196,7 @@ pub fn all() -> Vec<Scenario> {
                 "dependency",
                 "the payment provider serves one charge at a time, in 60 ms",
                 plant("", "", "pay_ms=60,pay_slots=1"),
-                26.0,
+                14.0,
                 Right::Constraint {
                     class: Class::Dependency,
                     resources: &["slots.pay"],

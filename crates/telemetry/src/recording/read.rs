@@ -1,7 +1,7 @@
 //! A folder as a history.
 
 use super::faults::Faults;
-use super::{SPAN_S, requests, usage, yaml};
+use super::{SPAN_S, requests, table, usage, yaml};
 use crate::probes::told::Told;
 use crate::roll::{Bounds, Roller};
 use base::{Class, Finding, History, Names, ResourceInfo, RouteInfo, Severity};
@@ -55,7 +55,7 @@ pub fn read(folder: &Path) -> Recording {
         }
     }
     match usage::read(folder, &names, &infos, &mut faults) {
-        Err(f) if folder.join(super::USAGE).exists() => faults.push(f),
+        Err(f) if table::present(&folder.join(super::USAGE)).exists() => faults.push(f),
         Err(_) => faults.push(
             Finding::warning(
                 "recording-no-usage",

@@ -4,14 +4,15 @@ use super::MAX_BYTES;
 use super::faults::Faults;
 use base::Finding;
 use csv::ByteRecord;
+use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{Read, Take};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An open file whose header has been understood.
 pub struct Table {
     pub file: String,
-    reader: csv::Reader<Take<File>>,
+    reader: csv::Reader<Take<Box<dyn Read>>>,
     columns: Vec<String>,
 }
 
@@ -23,16 +24,36 @@ pub struct Columns<'a> {
     pub prefixes: &'a [&'a str],
 }
 
+/// `requests.csv`, or `requests.csv.gz` where only that is there.
+pub fn present(path: &Path) -> PathBuf {
+    let mut packed = path.as_os_str().to_owned();
+    packed.push(".gz");
+    let packed = PathBuf::from(packed);
+    match !path.exists() && packed.exists() {
+        true => packed,
+        false => path.to_owned(),
+    }
+}
+
+fn unpacked(file: File, packed: bool) -> Box<dyn Read> {
+    match packed {
+        true => Box::new(MultiGzDecoder::new(file)),
+        false => Box::new(file),
+    }
+}
+
 impl Table {
     /// `Err` when the file cannot be used at all; the finding says why.
     pub fn open(path: &Path, want: &Columns<'_>, faults: &mut Faults) -> Result<Table, Finding> {
+        let path = &present(path);
         let file = path.display().to_string();
         let opened = File::open(path).map_err(|e| {
             Finding::error("recording-unreadable", format!("{file}: {e}")).help(
                 "a recording is a folder with requests.csv and usage.csv; see docs/recording.md",
             )
         })?;
-        if opened.metadata().is_ok_and(|m| m.len() > MAX_BYTES) {
+        let packed = path.extension().is_some_and(|e| e == "gz");
+        if !packed && opened.metadata().is_ok_and(|m| m.len() > MAX_BYTES) {
             faults.push(
                 Finding::warning(
                     "recording-large",
@@ -44,7 +65,7 @@ impl Table {
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .trim(csv::Trim::All)
-            .from_reader(opened.take(MAX_BYTES));
+            .from_reader(unpacked(opened, packed).take(MAX_BYTES));
         let header = reader
             .byte_headers()
             .map_err(|e| Finding::error("recording-csv", format!("{file}: {e}")).at(&file, 1, 0))?;

@@ -8,6 +8,7 @@ use base::{
     ResourceIx, RouteInfo, Sample, SampleKind, Scope, Severity,
 };
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -28,6 +29,25 @@ fn ends(h: &History) -> u32 {
         .flat_map(|w| &w.requests)
         .map(|c| c.ends)
         .sum()
+}
+
+#[test]
+fn a_packed_file_reads_as_the_plain_one_and_a_damaged_one_says_so() {
+    let rows = "route,arrival_s,duration_s\nb,1.5,0.2\na,0.5,1.0\n";
+    let pack = |text: &str| {
+        let mut z = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        z.write_all(text.as_bytes()).unwrap();
+        z.finish().unwrap()
+    };
+    let dir = folder(&[]);
+    let packed = dir.path().join("requests.csv.gz");
+    fs::write(&packed, pack(rows)).unwrap();
+    let plain = folder(&[(REQUESTS, rows)]);
+    assert_eq!(read(dir.path()).history, read(plain.path()).history);
+
+    fs::write(&packed, &pack(rows)[..40]).unwrap();
+    let r = read(dir.path());
+    assert!(r.has_errors() && r.findings[0].to_string().contains("requests.csv.gz"));
 }
 
 #[test]

@@ -287,3 +287,6 @@ fn counts(h: &History, arm: Option<u8>) -> Vec<Harm> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;
