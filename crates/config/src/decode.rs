@@ -10,13 +10,9 @@ use std::time::Duration;
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
 const PLANNED: &[&str] = &[
     "balance",
-    "breaker",
     "bulkhead",
-    "coalesce",
     "compress",
-    "degrade",
     "engines",
-    "fault",
     "flag",
     "flags",
     "hedge",
@@ -49,8 +45,12 @@ pub enum Kind {
     /// Text, or a reference to where it is.
     Secret,
     Duration,
+    /// A point in time.
+    Moment,
     Rate,
     Bytes,
+    /// Bytes per second.
+    Flow,
     Share,
     Price,
     Address,
@@ -252,6 +252,28 @@ impl Cx {
                 None
             }
         }
+    }
+    /// Seconds since the Unix epoch.
+    pub fn moment(&mut self, node: &Node) -> Option<u64> {
+        self.parse(node, "config-unit", |t| {
+            let at = t.parse::<jiff::Timestamp>().ok();
+            at.and_then(|at| u64::try_from(at.as_second()).ok())
+                .ok_or(format!(
+                    "`{t}` is not a point in time; write it like `2030-01-31T18:00:00Z`"
+                ))
+        })
+    }
+    /// Bytes per second, at least 1.
+    pub fn flow(&mut self, node: &Node) -> Option<u64> {
+        self.parse(node, "config-unit", |t| {
+            let bytes = t
+                .trim()
+                .strip_suffix("/s")
+                .and_then(|b| units::bytes(b).ok());
+            bytes.filter(|b| *b > 0).ok_or(format!(
+                "`{t}` is not bytes per second; write it like `10KiB/s`"
+            ))
+        })
     }
     pub fn rate(&mut self, node: &Node) -> Option<f64> {
         self.parse(node, "config-unit", units::rate)

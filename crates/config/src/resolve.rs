@@ -3,7 +3,7 @@
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
 use crate::nearest::nearest;
-use crate::sections::{Config, PathTemplate, Route, Segment};
+use crate::sections::{Config, Degrade, PathTemplate, Route, Segment};
 use crate::template::by_priority;
 use base::Finding;
 use std::collections::HashMap;
@@ -234,6 +234,26 @@ impl Whole<'_> {
                         format!("`{}` cannot be cached: {}", r.name, r.matcher),
                     )
                     .why("only answers to GET and HEAD may be used again"),
+                );
+            }
+            let stale = |d: &&Degrade| d.stale_if_error.is_some() || d.last_good.is_some();
+            if r.cache.is_none() && r.degrade.as_ref().filter(stale).is_some() {
+                let what = format!("`{}` has no cache to take old answers from", r.name);
+                self.add(
+                    &[path[0], path[1], "degrade"],
+                    Finding::error("config-degrade", what).help(
+                        "add `cache: { ttl: 1s }`, or leave `stale_if_error` and `last_good` out",
+                    ),
+                );
+            }
+            if let Some(instance) = r.fault.as_ref().and_then(|f| f.instance)
+                && let Some(to) = c.services.iter().find(|s| s.name == r.to)
+                && !to.instances.contains(&instance)
+            {
+                let what = format!("{instance} is not an instance of `{}`", r.to);
+                self.add(
+                    &[path[0], path[1], "fault", "instance"],
+                    Finding::error("config-fault", what).why("nothing would ever fail"),
                 );
             }
             if let Some(slo) = &r.slo

@@ -18,6 +18,7 @@ pub fn schema() -> Json {
     defs.insert("health".into(), section_schema(HEALTH));
     defs.insert("pool".into(), section_schema(POOL));
     defs.insert("start".into(), section_schema(START));
+    defs.insert("breaker".into(), section_schema(BREAKER));
     defs.insert("route".into(), section_schema(ROUTE));
     defs.insert("match".into(), section_schema(MATCH));
     defs.insert("slo".into(), section_schema(SLO));
@@ -25,6 +26,10 @@ pub fn schema() -> Json {
     defs.insert("rate".into(), section_schema(RATE));
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
+    defs.insert("coalesce".into(), section_schema(COALESCE));
+    defs.insert("degrade".into(), section_schema(DEGRADE));
+    defs.insert("static".into(), section_schema(STATIC));
+    defs.insert("fault".into(), section_schema(FAULT));
     defs.insert("resource".into(), section_schema(RESOURCE));
     defs.insert("request".into(), section_schema(REQUEST));
     let mut top = section_schema(TOP);
@@ -70,6 +75,10 @@ fn kind_schema(kind: &Kind) -> Json {
             reference_to("file", "/run/secrets/shop-db"),
         ] }),
         Kind::Duration => unit(r"^(0|none|[0-9.]+\s*(us|ms|s|m|min|h|d))$", "250ms"),
+        Kind::Moment => {
+            json!({ "type": "string", "format": "date-time", "examples": ["2030-01-31T18:00:00Z"] })
+        }
+        Kind::Flow => unit(r"^[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$", "10KiB/s"),
         Kind::Rate => unit(r"^[0-9.]+\s*/(s|m|min|h)$", "200/s"),
         Kind::Bytes => unit(r"^(0|[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB))$", "64MiB"),
         Kind::Share => unit(r"^[0-9.]+\s*%$", "99.9%"),
@@ -110,6 +119,7 @@ pub fn reference() -> String {
     page(&mut out, "services.NAME.health", HEALTH);
     page(&mut out, "services.NAME.pool", POOL);
     page(&mut out, "services.NAME.start", START);
+    page(&mut out, "services.NAME.breaker", BREAKER);
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
     page(&mut out, "routes.NAME.slo", SLO);
@@ -117,6 +127,10 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.rate", RATE);
     page(&mut out, "routes.NAME.deadline", DEADLINE);
     page(&mut out, "routes.NAME.retry", RETRY);
+    page(&mut out, "routes.NAME.coalesce", COALESCE);
+    page(&mut out, "routes.NAME.degrade", DEGRADE);
+    page(&mut out, "routes.NAME.degrade.static", STATIC);
+    page(&mut out, "routes.NAME.fault", FAULT);
     page(&mut out, "resources.NAME", RESOURCE);
     page(&mut out, "loads.NAME[]", REQUEST);
     out
@@ -186,6 +200,7 @@ mod tests {
             command: Vec::new(),
             max_instances: 4,
         });
+        honest(BREAKER, Breaker::default);
         honest(ROUTE, || Route::named("r"));
         honest(MATCH, Match::default);
         honest(SLO, || Slo {
@@ -207,6 +222,10 @@ mod tests {
         });
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
+        honest(COALESCE, Coalesce::default);
+        honest(DEGRADE, Degrade::default);
+        honest(STATIC, Fixed::default);
+        honest(FAULT, || Fault::until(0));
         honest(RESOURCE, || Resource::named("r"));
         honest(REQUEST, || LoadRequest {
             method: "GET".into(),

@@ -72,6 +72,43 @@ pub struct Service {
     pub start: Option<Start>,
     /// Requests in flight that the service may hold; `None`: learned, and observed only until confident.
     pub limit: Option<u32>,
+    pub breaker: Option<Breaker>,
+}
+
+/// Keeps work from a service that fails. Its accounts go over ten seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Share of good answers (0 to 1) below which work is refused, in proportion to what is missing.
+    pub threshold: f64,
+    /// An answer that begins later than this counts as failed.
+    pub slow: Option<Duration>,
+    /// Fewer attempts than this in ten seconds decide nothing.
+    pub at_least: u32,
+    /// Never a larger share than this is refused while the service can be reached.
+    pub most: f64,
+    /// Connects that fail in a row, over a second or more, after which only probes are let through.
+    pub dead_after: u32,
+    /// Time between probes.
+    pub probe: Duration,
+    /// Time in which all of the work comes back.
+    pub ramp: Duration,
+    /// Count what would have been refused, refuse nothing.
+    pub observe: bool,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Breaker {
+            threshold: 0.5,
+            slow: None,
+            at_least: 20,
+            most: 0.9,
+            dead_after: 10,
+            probe: Duration::from_millis(500),
+            ramp: Duration::from_secs(5),
+            observe: false,
+        }
+    }
 }
 
 /// Active checks and passive ejection.
@@ -145,6 +182,9 @@ pub struct Route {
     pub retry: Retry,
     /// `critical`, `normal` (default) or `sheddable`.
     pub criticality: Criticality,
+    pub coalesce: Coalesce,
+    pub degrade: Option<Degrade>,
+    pub fault: Option<Fault>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -246,6 +286,110 @@ impl Default for Retry {
     }
 }
 
+/// Equal requests at once become one, on routes with a cache.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Coalesce {
+    /// Longest wait for the answer to another's request; zero: nobody waits.
+    pub wait: Duration,
+}
+
+impl Default for Coalesce {
+    fn default() -> Self {
+        Coalesce {
+            wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a route answers to reads when its service fails or must not be asked, best first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Degrade {
+    /// What the cache holds, so long past its lifetime; what the answer itself says of this goes first.
+    pub stale_if_error: Option<Duration>,
+    /// What the cache holds, so long past its lifetime.
+    pub last_good: Option<Duration>,
+    pub fixed: Option<Fixed>,
+    /// What 503 says at the end.
+    pub retry_after: Duration,
+    /// When more than a twentieth of the answers begin later than this, some requests ask the service to leave out what
+    /// is optional.
+    pub brownout: Option<Duration>,
+}
+
+impl Default for Degrade {
+    fn default() -> Self {
+        Degrade {
+            stale_if_error: None,
+            last_good: None,
+            fixed: None,
+            retry_after: Duration::from_secs(5),
+            brownout: None,
+        }
+    }
+}
+
+/// An answer written in the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fixed {
+    pub status: u16,
+    pub content_type: String,
+    pub body: String,
+}
+
+impl Default for Fixed {
+    fn default() -> Self {
+        Fixed {
+            status: 200,
+            content_type: "application/json".into(),
+            body: String::new(),
+        }
+    }
+}
+
+/// Failures made on purpose, in attempts for which all of `share`, `first`, `every`, `headers` and `instance` hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Seconds since the Unix epoch; from then on nothing fails any more.
+    pub until: u64,
+    pub delay: Option<Duration>,
+    /// The status that is answered in the instance's stead.
+    pub abort: Option<u16>,
+    /// The connection breaks before a response.
+    pub reset: bool,
+    /// Bytes per second at which the response comes.
+    pub rate: Option<u64>,
+    /// Bytes of the body after which the response breaks off.
+    pub cut: Option<u64>,
+    /// 0 to 1.
+    pub share: f64,
+    /// Only the first so many attempts.
+    pub first: Option<u64>,
+    /// Only every so-manieth attempt.
+    pub every: Option<u64>,
+    /// Name (lower case) and exact value; an empty value: present.
+    pub headers: Vec<(String, String)>,
+    pub instance: Option<SocketAddr>,
+}
+
+impl Fault {
+    /// One that does nothing yet.
+    pub fn until(until: u64) -> Fault {
+        Fault {
+            until,
+            delay: None,
+            abort: None,
+            reset: false,
+            rate: None,
+            cut: None,
+            share: 1.0,
+            first: None,
+            every: None,
+            headers: Vec::new(),
+            instance: None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Criticality {
@@ -303,6 +447,7 @@ impl Service {
             pool: Pool::default(),
             start: None,
             limit: None,
+            breaker: None,
         }
     }
 }
@@ -319,6 +464,9 @@ impl Route {
             deadline: Deadline::default(),
             retry: Retry::default(),
             criticality: Criticality::default(),
+            coalesce: Coalesce::default(),
+            degrade: None,
+            fault: None,
         }
     }
 }

@@ -184,6 +184,51 @@ fn routes_come_out_most_specific_first() {
 }
 
 #[test]
+fn a_fault_has_an_end_and_does_one_thing() {
+    let route = |fault: &str| {
+        with(&format!(
+            "routes:\n  a: {{ match: /, to: app, fault: {{ {fault} }} }}\n"
+        ))
+    };
+    let until = "until: 2030-01-31T18:00:00Z";
+    let good = check_text(
+        "p.yaml",
+        &route(&format!("{until}, delay: 1s, abort: 503, share: 5%")),
+    );
+    assert_eq!(good.findings, []);
+    let fault = good.config.unwrap().routes[0].fault.clone().unwrap();
+    assert_eq!(
+        (fault.until, fault.abort, fault.share),
+        (1_896_112_800, Some(503), 0.05)
+    );
+    for (keys, says) in [
+        ("abort: 503", "`fault` needs `until`"),
+        (
+            "until: tomorrow, abort: 503",
+            "`tomorrow` is not a point in time",
+        ),
+        (until, "a fault that does nothing"),
+        (
+            &format!("{until}, abort: 503, reset: true"),
+            "in one way only",
+        ),
+        (
+            &format!("{until}, cut: 1KiB, reset: true"),
+            "in one way only",
+        ),
+        (&format!("{until}, abort: 200"), "from 400 to 599"),
+        (&format!("{until}, rate: 10"), "bytes per second"),
+        (
+            &format!("{until}, reset: true, instance: 127.0.0.1:9"),
+            "127.0.0.1:9 is not an instance of `app`",
+        ),
+    ] {
+        let all = findings(&route(keys)).join("\n");
+        assert!(all.contains(says), "{keys}: {all}");
+    }
+}
+
+#[test]
 fn the_schema_has_every_key_of_the_reference() {
     let schema = config::schema::schema().to_string();
     let page = config::schema::reference();

@@ -1,7 +1,10 @@
 //! What gates see of one client request: its head, the facts gathered so far, the edits that are applied when a
 //! head is written, and the reply that a gate may give.
 
+use crate::attempt::fault::What;
 pub use crate::head::{Head, ListHead, ResponseHead};
+use crate::request::coalesce::Lead;
+use crate::retry::Failure;
 use crate::upstream::Instance;
 use base::{Arm, CacheState, InstanceIx, Nanos, Outcome, RouteIx};
 use bytes::Bytes;
@@ -96,7 +99,13 @@ pub struct Facts {
     pub tried: Vec<InstanceIx>,
     /// Chosen by `balance` for this attempt.
     pub instance: Option<Arc<Instance>>,
+    /// How this attempt failed; `None`: not, or not yet.
+    pub failure: Option<Failure>,
+    /// What shall go wrong with this attempt, on purpose.
+    pub fault: Option<What>,
     pub cache: CacheState,
+    /// Others wait for what the cache stores of this exchange.
+    pub flight: Option<Lead>,
     /// Time spent waiting for permits and connections inside Plimsoll, nanoseconds.
     pub waited_ns: u64,
     pub trace: u128,
@@ -131,7 +140,10 @@ impl Facts {
             attempt: 0,
             tried: Vec::new(),
             instance: None,
+            failure: None,
+            fault: None,
             cache: CacheState::Off,
+            flight: None,
             waited_ns: 0,
             trace: 0,
             trace_flags: 0,
@@ -202,6 +214,15 @@ impl DerefMut for Exchange<'_> {
 pub struct Outgoing<'a> {
     pub head: ResponseHead<'a>,
     pub edits: &'a mut Edits,
+}
+
+/// What would be sent, when nothing better is found.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed<'a> {
+    /// At least 500.
+    pub status: u16,
+    /// Of the reply that a gate or the path made; empty: an instance answered so.
+    pub reason: &'a str,
 }
 
 /// An answer that a gate (or the path itself) gives instead of an instance.

@@ -7,7 +7,7 @@
 //!
 //! To test one without sockets: `ListHead`, `Facts::new(…)`, a `Slot::default()`, then `enter` and `leave`.
 
-use crate::exchange::{Exchange, Facts, Outgoing, Reply};
+use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply};
 use crate::upstream::Service;
 use base::{Arm, Nanos, RouteIx};
 use std::any::{Any, TypeId};
@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What a gate decides.
 pub enum Step {
@@ -46,6 +47,8 @@ pub struct Needs {
     pub request_body: BodyNeed,
     pub response_body: BodyNeed,
     pub trailers: bool,
+    /// Wants to be told when no answer of an instance goes out, or one of 500 and above.
+    pub failures: bool,
 }
 
 /// What a gate remembers of one exchange.
@@ -101,6 +104,19 @@ pub trait Gate: Send + Sync {
         let _ = (exchange, slot, out, now);
     }
 
+    /// A gate further in has refused, or the attempts have failed (only with `failures`). Called outward from the
+    /// innermost gate that was entered, until one gives a reply to send instead.
+    fn failed(
+        &self,
+        exchange: &mut Exchange<'_>,
+        slot: &mut Slot,
+        failed: Failed<'_>,
+        now: Nanos,
+    ) -> Option<Reply> {
+        let _ = (exchange, slot, failed, now);
+        None
+    }
+
     /// Payload of the response passes outward (only with `response_body: Tap`).
     fn tap(&self, slot: &mut Slot, data: &[u8]) {
         let _ = (slot, data);
@@ -121,6 +137,22 @@ pub struct Making<'a> {
     /// The route's service with its instances, shared by all routes to it.
     pub service: &'a Arc<Service>,
     pub kept: &'a Kept,
+    pub moment: Moment,
+}
+
+/// One instant on both clocks: the gateway's own, and the calendar (since the Unix epoch).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moment {
+    pub now: Nanos,
+    pub unix: Duration,
+}
+
+impl Moment {
+    /// When the calendar will show `unix_s`, as far as it runs evenly; `None` when that is past.
+    pub fn until(&self, unix_s: u64) -> Option<Nanos> {
+        let left = Duration::from_secs(unix_s).checked_sub(self.unix)?;
+        (!left.is_zero()).then(|| self.now + left)
+    }
 }
 
 /// A gate's constructor, one line per member in the ring's lists.
@@ -151,6 +183,16 @@ impl Kept {
         let all = self.all.lock().unwrap_or_else(|e| e.into_inner());
         let kept = all.get(&(TypeId::of::<T>(), name.to_owned()))?;
         kept.clone().downcast().ok()
+    }
+
+    /// Everything of one type, in no order.
+    pub fn all<T: Send + Sync + 'static>(&self) -> Vec<Arc<T>> {
+        let all = self.all.lock().unwrap_or_else(|e| e.into_inner());
+        let of_type = |(kind, _): &&(TypeId, String)| *kind == TypeId::of::<T>();
+        let found = all.iter().filter(|(key, _)| of_type(key));
+        found
+            .filter_map(|(_, kept)| kept.clone().downcast().ok())
+            .collect()
     }
 
     /// Forgets what nobody else holds; called after a new generation has replaced the old one.

@@ -3,6 +3,7 @@
 use crate::attempt::limit;
 use crate::request::rate;
 use crate::runtime::Gateway;
+use crate::tally::{Decision, Tally};
 use crate::upstream::health::{Members, State};
 use base::{InstanceIx, RouteIx};
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub struct Gauges {
     pub pools: Vec<PoolGauge>,
     pub limits: Vec<LimitGauge>,
     pub rates: Vec<RateGauge>,
+    /// What gates have decided, by name.
+    pub decisions: Vec<Decision>,
 }
 
 impl Gateway {
@@ -106,6 +109,7 @@ impl Gateway {
             pools: pools.collect(),
             limits,
             rates: rates.collect(),
+            decisions: Tally::all(&shared.kept),
         }
     }
 

@@ -11,12 +11,14 @@ pub mod gate;
 mod gauges;
 pub mod head;
 mod listen;
+mod recent;
 pub mod request;
 pub mod retry;
 pub mod ring;
 pub mod route;
 mod runtime;
 pub mod snapshot;
+mod tally;
 mod tap;
 #[cfg(test)]
 mod testing;
@@ -30,4 +32,5 @@ pub use exchange::{Edits, Exchange, Facts, Head, ListHead, Outgoing, Reply, Resp
 pub use gate::{BodyNeed, Gate, Kept, Make, Making, Needs, Slot, Step, Ticket};
 pub use gauges::{Gauges, LimitGauge, PoolGauge, RateGauge};
 pub use runtime::{Drained, Gateway, Options};
+pub use tally::{Decision, Tally};
 pub use upstream::{Instance, Service};

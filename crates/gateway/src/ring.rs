@@ -4,8 +4,8 @@
 //! things up, and an answer from cache costs the services nothing, so it comes before everything in the attempt
 //! ring. In the attempt ring the deadline comes first, so that no wait is longer than it.
 
-use crate::exchange::{Exchange, Facts, Outgoing};
-use crate::gate::{BodyNeed, Gate, Make, Making, Slot, Step};
+use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply};
+use crate::gate::{BodyNeed, Gate, Make, Making, Needs, Slot, Step};
 use crate::{attempt, request};
 use base::Nanos;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use std::sync::Arc;
 pub const REQUEST: &[Make] = &[
     request::trace::make,
     request::rate::make,
+    request::degrade::make,
     request::cache::make,
+    request::coalesce::make,
 ];
 
 /// Once per try.
@@ -22,6 +24,8 @@ pub const ATTEMPT: &[Make] = &[
     attempt::deadline::make,
     attempt::limit::make,
     attempt::balance::make,
+    attempt::breaker::make,
+    attempt::fault::make,
 ];
 
 /// Most gates of one ring.
@@ -33,6 +37,8 @@ pub struct Ring {
     gates: Box<[Arc<dyn Gate>]>,
     /// Bits of those that look at response bodies.
     taps: u32,
+    /// Bits of those that want to know of failures.
+    failures: u32,
 }
 
 /// How far an exchange has come in a ring, and what the gates remember of it.
@@ -50,13 +56,16 @@ impl Ring {
     }
 
     pub fn of(gates: Vec<Arc<dyn Gate>>) -> Ring {
-        let taps = (0..)
-            .zip(&gates)
-            .filter(|(_, g)| g.needs().response_body == BodyNeed::Tap)
-            .fold(0, |bits, (i, _)| bits | 1 << i);
+        let bits = |has: fn(&Needs) -> bool| {
+            (0..)
+                .zip(&gates)
+                .filter(|(_, g)| has(&g.needs()))
+                .fold(0, |bits, (i, _)| bits | 1 << i)
+        };
         Ring {
+            taps: bits(|n| n.response_body == BodyNeed::Tap),
+            failures: bits(|n| n.failures),
             gates: gates.into(),
-            taps,
         }
     }
 
@@ -96,6 +105,19 @@ impl Ring {
         }
     }
 
+    /// No answer of an instance goes out, or a bad one: what to send instead.
+    pub fn failed(
+        &self,
+        passage: &mut Passage,
+        exchange: &mut Exchange<'_>,
+        failed: Failed<'_>,
+        now: Nanos,
+    ) -> Option<Reply> {
+        let told = self.failures & passage.entered;
+        let mut bits = (0..self.gates.len()).rev().filter(|i| told >> i & 1 == 1);
+        bits.find_map(|i| self.gates[i].failed(exchange, &mut passage.slots[i], failed, now))
+    }
+
     /// Whether any gate wants to see the payload of this response.
     pub fn taps(&self, passage: &Passage) -> bool {
         self.taps & passage.entered != 0
@@ -126,7 +148,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Head, ListHead, Reply};
+    use crate::exchange::{Head, ListHead};
     use base::RouteIx;
     use bytes::Bytes;
     use std::sync::Mutex;

@@ -1,6 +1,6 @@
 //! The gateway as its owner sees it: start, apply a generation, look at the gauges, shut down.
 
-use crate::gate::Kept;
+use crate::gate::{Kept, Moment};
 use crate::listen;
 use crate::snapshot::Snapshot;
 use crate::timing::Sizes;
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
@@ -66,7 +66,8 @@ pub struct Shared {
 
 impl Shared {
     fn apply(&self, generation: Arc<Generation>, current: &mut Arc<Generation>) {
-        let snapshot = Snapshot::compile(&generation, &self.names, &self.kept);
+        let moment = moment(&self.clock);
+        let snapshot = Snapshot::compile(&generation, &self.names, &self.kept, moment);
         self.current.store(Arc::new(snapshot));
         self.version.fetch_add(1, Release);
         *current = generation;
@@ -83,6 +84,15 @@ impl Shared {
             tracing::info!(from = current.number, to = next.number, "overlay expired");
             self.apply(next, &mut current);
         }
+    }
+}
+
+fn moment(clock: &Clock) -> Moment {
+    Moment {
+        now: clock.now(),
+        unix: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default(),
     }
 }
 
@@ -116,7 +126,7 @@ impl Gateway {
         })?;
         let address = listeners[0].local_addr()?;
         let kept = Kept::default();
-        let snapshot = Snapshot::compile(&generation, &names, &kept);
+        let snapshot = Snapshot::compile(&generation, &names, &kept, moment(&clock));
         let (hand, handed): (Vec<_>, Vec<_>) = (0..n).map(|_| mpsc::channel(HANDED)).unzip();
         let open = || (0..ROUTES).map(|_| AtomicI32::new(0)).collect();
         let shared = Arc::new(Shared {

@@ -2,7 +2,7 @@
 
 use crate::attempt::split::{Split, arm_of};
 use crate::exchange::Head;
-use crate::gate::{Kept, Making};
+use crate::gate::{Kept, Making, Moment};
 use crate::request::trace::{arm_of_caller, spans};
 use crate::retry::Hinge;
 use crate::ring::{ATTEMPT, REQUEST, Ring};
@@ -57,11 +57,17 @@ impl Canary {
 }
 
 impl Snapshot {
-    pub fn compile(generation: &Generation, names: &Names, kept: &Kept) -> Snapshot {
+    pub fn compile(
+        generation: &Generation,
+        names: &Names,
+        kept: &Kept,
+        moment: Moment,
+    ) -> Snapshot {
         let mut services = Vec::new();
-        let base = side(&generation.base, Arm::BASE, &mut services, names, kept);
+        let mut side = |config: &Config, arm| side(config, arm, &mut services, names, kept, moment);
+        let base = side(&generation.base, Arm::BASE);
         let canary = generation.canary.as_ref().map(|c| {
-            let side = side(&c.config, Arm::CANARY, &mut services, names, kept);
+            let side = side(&c.config, Arm::CANARY);
             Canary {
                 split: Split::new(&c.overlay, c.share),
                 spans: spans(kept),
@@ -125,8 +131,8 @@ impl Snapshot {
     }
 }
 
-/// Any line of that name counts, not only the first.
-fn has(head: &Head<'_>, name: &str, value: &str) -> bool {
+/// Any line of that name counts, not only the first. An empty value: any.
+pub(crate) fn has(head: &Head<'_>, name: &str, value: &str) -> bool {
     let mut found = false;
     head.each(|n, v| {
         found |=
@@ -141,6 +147,7 @@ fn side(
     services: &mut Vec<Arc<Service>>,
     names: &Names,
     kept: &Kept,
+    moment: Moment,
 ) -> Side {
     for config in &config.services {
         if !services.iter().any(|s| s.config == *config) {
@@ -163,6 +170,7 @@ fn side(
             arm,
             service: &service,
             kept,
+            moment,
         };
         Arc::new(Route {
             ix: making.ix,

@@ -1,7 +1,7 @@
 //! A bench for gates: one route to a service of two instances, and one request at a time, without sockets.
 
 use crate::exchange::{Edits, Exchange, Facts, Head, ListHead, Reply};
-use crate::gate::{Gate, Kept, Making, Slot, Step};
+use crate::gate::{Gate, Kept, Making, Moment, Slot, Step};
 use crate::upstream::{Instance, Service};
 use base::{Arm, InstanceIx, Nanos, RouteIx};
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +14,8 @@ pub struct Bench {
     pub kept: Kept,
     pub ix: RouteIx,
     pub now: Nanos,
+    /// When the gates are made.
+    pub moment: Moment,
     seed: std::cell::Cell<u64>,
 }
 
@@ -32,53 +34,39 @@ impl Default for Bench {
         let instance = |i| Arc::new(Instance::new(InstanceIx(i), "s".into(), address(i)));
         Bench {
             route: config::Route {
-                name: "r".into(),
-                matcher: Default::default(),
                 to: "s".into(),
-                slo: None,
-                cache: None,
-                rate: None,
-                deadline: Default::default(),
-                retry: Default::default(),
-                criticality: Default::default(),
+                ..config::Route::named("r")
             },
             service: Arc::new(Service {
                 name: "s".into(),
                 instances: (0..2).map(instance).collect(),
                 config: config::Service {
-                    name: "s".into(),
-                    owner: None,
-                    runbook: None,
                     instances: (0..2).map(address).collect(),
-                    price_per_hour: None,
-                    depends_on: Vec::new(),
-                    health: Default::default(),
-                    pool: Default::default(),
-                    start: None,
-                    limit: None,
+                    ..config::Service::named("s")
                 },
             }),
             kept: Kept::default(),
             ix: RouteIx(3),
             now: Nanos(1),
+            moment: Moment::default(),
             seed: Default::default(),
         }
     }
 }
 
 impl Bench {
+    pub fn service(&mut self, change: impl FnOnce(&mut config::Service)) {
+        change(
+            &mut Arc::get_mut(&mut self.service)
+                .expect("not shared yet")
+                .config,
+        );
+    }
     pub fn limit(&mut self, limit: Option<u32>) {
-        Arc::get_mut(&mut self.service)
-            .expect("not shared yet")
-            .config
-            .limit = limit;
+        self.service(|s| s.limit = limit);
     }
     pub fn wait(&mut self, wait: Duration) {
-        Arc::get_mut(&mut self.service)
-            .expect("not shared yet")
-            .config
-            .pool
-            .wait = wait;
+        self.service(|s| s.pool.wait = wait);
     }
 
     pub fn making(&self) -> Making<'_> {
@@ -88,6 +76,7 @@ impl Bench {
             arm: Arm::BASE,
             service: &self.service,
             kept: &self.kept,
+            moment: self.moment,
         }
     }
 

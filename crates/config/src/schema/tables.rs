@@ -57,11 +57,17 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
     .help = "leave it if you like; it will be read when it is there".into();
 }
 
+mod breaker;
+mod degrade;
+mod fault;
 mod resource;
 mod route;
 mod service;
 mod top;
 
+pub use breaker::BREAKER;
+pub use degrade::{COALESCE, DEGRADE, STATIC};
+pub use fault::FAULT;
 pub use resource::{REQUEST, RESOURCE};
 pub use route::{CACHE, DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
 pub use service::{HEALTH, POOL, SERVICE, START};

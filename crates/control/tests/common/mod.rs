@@ -48,19 +48,12 @@ fn decode(doc: &Value) -> Result<Config, Vec<Finding>> {
     let services = map("services")
         .into_iter()
         .map(|(name, v)| Service {
-            name,
-            owner: None,
-            runbook: None,
             instances: serde_json::from_value(v["instances"].clone()).unwrap(),
-            price_per_hour: None,
-            depends_on: vec![],
-            health: Default::default(),
-            pool: Default::default(),
             start: v["start"].as_array().map(|words| Start {
                 command: words.iter().map(|w| w.as_str().unwrap().into()).collect(),
                 max_instances: 4,
             }),
-            limit: None,
+            ..Service::named(&name)
         })
         .collect();
     let routes = map("routes")
@@ -70,20 +63,14 @@ fn decode(doc: &Value) -> Result<Config, Vec<Finding>> {
                 .as_str()
                 .ok_or_else(|| bad(format!("`{name}` has no `to`")))?;
             Ok(Route {
-                name,
-                matcher: Default::default(),
                 to: to.into(),
-                slo: None,
                 cache: v["cache"].as_u64().map(|s| Cache {
                     ttl: Some(Duration::from_secs(s)),
                     stale_while_revalidate: None,
                     size: 1,
                     max_body: 1,
                 }),
-                rate: None,
-                deadline: Default::default(),
-                retry: Default::default(),
-                criticality: Default::default(),
+                ..Route::named(&name)
             })
         })
         .collect::<Result<_, Vec<Finding>>>()?;

@@ -1,6 +1,8 @@
 //! The gates of the attempt ring: passed once for every try of a request against an instance.
 
 pub mod balance;
+pub mod breaker;
 pub mod deadline;
+pub mod fault;
 pub mod limit;
 pub mod split;

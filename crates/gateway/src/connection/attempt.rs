@@ -4,6 +4,7 @@ use super::Busy;
 use super::client::{Client, Cut};
 use super::drive::{Drive, Driven};
 use super::exchange::{Ending, gate_reply};
+use super::fault;
 use super::live::micros;
 use crate::exchange::{Exchange, Head, MAX_EDITS, Reply};
 use crate::gate::Step;
@@ -33,6 +34,7 @@ pub(super) async fn attempt(
     mut now: Nanos,
 ) -> Tried {
     room.live.facts.attempt = room.live.facts.attempt.saturating_add(1);
+    room.live.facts.failure = None;
     loop {
         let Busy { down, live, .. } = room;
         let Some(head) = down.head() else {
@@ -65,6 +67,12 @@ pub(super) async fn attempt(
     room.live.begin_trial(instance.ix, began);
     client.set_alarm(worker, room.live.facts.deadline);
 
+    if let Some(what) = room.live.facts.fault {
+        let struck = fault::before(worker, client, room, route, &instance, what).await;
+        if let Some(tried) = struck {
+            return tried;
+        }
+    }
     let (mut conn, place, reused) = match open(worker, client, room, route, &instance, began).await
     {
         Ok(open) => open,
@@ -102,6 +110,12 @@ pub(super) async fn attempt(
             clear(room);
             Tried::Again(wait)
         }
+        Driven::Instead(reply) => {
+            let status = room.live.facts.status;
+            room.live.end_attempt(status, Outcome::Done, now);
+            clear(room);
+            Tried::End(Ending::Reply(reply, Outcome::Done))
+        }
         Driven::Failed(failure, reason, detail) => {
             failed(room, route, &instance, failure, reason, &detail, now)
         }
@@ -118,19 +132,7 @@ async fn open(
     began: Nanos,
 ) -> Result<(Conn, Place, bool), Tried> {
     let rules = &route.service.config.pool;
-    let late = |room: &mut Busy, what: &str| {
-        let detail = format!("the deadline passed while waiting for {what}");
-        let now = worker.now();
-        failed(
-            room,
-            route,
-            instance,
-            Failure::Deadline,
-            "deadline",
-            &detail,
-            now,
-        )
-    };
+    let late = |room: &mut Busy| late(worker, room, route, instance, "a connection");
     let place = match pool::ask(instance) {
         Ask::Now(place) => place,
         Ask::Full => {
@@ -155,7 +157,7 @@ async fn open(
                     return Err(Tried::End(gate_reply(reply.with("Retry-After", "1"))));
                 }
                 Err(Cut::ClientGone) => return Err(Tried::End(Ending::Gone)),
-                Err(Cut::Late) => return Err(late(room, "a connection")),
+                Err(Cut::Late) => return Err(late(room)),
             }
         }
     };
@@ -180,12 +182,25 @@ async fn open(
             ))
         }
         Err(Cut::ClientGone) => Err(Tried::End(Ending::Gone)),
-        Err(Cut::Late) => Err(late(room, "a connection")),
+        Err(Cut::Late) => Err(late(room)),
     }
 }
 
+/// The deadline passed in a wait for `what`.
+pub(super) fn late(
+    worker: &Worker,
+    room: &mut Busy,
+    route: &Route,
+    instance: &Instance,
+    what: &str,
+) -> Tried {
+    let detail = format!("the deadline passed while waiting for {what}");
+    let (failure, now) = (Failure::Deadline, worker.now());
+    failed(room, route, instance, failure, "deadline", &detail, now)
+}
+
 /// Nothing of a response has passed: tries again if that is allowed, else says what happened and to whom.
-fn failed(
+pub(super) fn failed(
     room: &mut Busy,
     route: &Route,
     instance: &Instance,
@@ -200,6 +215,21 @@ fn failed(
         Failure::Stale => (502, 0),
         _ => (502, 502),
     };
+    let detail = format!("{}/{}: {detail}", instance.service, instance.address);
+    let reply = Reply::problem(status, reason, &detail);
+    let learned = (learned, Outcome::UpstreamFailed);
+    fail(room, route, failure, learned, reply, now)
+}
+
+/// Tries again if that is allowed, else answers `reply`. `learned` is how the attempt ended, for gates and samples.
+pub(super) fn fail(
+    room: &mut Busy,
+    route: &Route,
+    failure: Failure,
+    learned: (u16, Outcome),
+    reply: Reply,
+    now: Nanos,
+) -> Tried {
     let go = {
         let Busy { down, live, .. } = room;
         let replayable = down.replayable;
@@ -211,14 +241,13 @@ fn failed(
             (route.hinge).after(&mut exchange, failure, None, replayable, now)
         })
     };
-    room.live.end_attempt(learned, Outcome::UpstreamFailed, now);
+    room.live.facts.failure = Some(failure);
+    room.live.end_attempt(learned.0, learned.1, now);
     clear(room);
     if let Some(Go::Retry(wait)) = go {
         return Tried::Again(wait);
     }
-    let detail = format!("{}/{}: {detail}", instance.service, instance.address);
-    let reply = Reply::problem(status, reason, &detail);
-    Tried::End(Ending::Reply(reply, Outcome::UpstreamFailed))
+    Tried::End(Ending::Reply(reply, learned.1))
 }
 
 /// What was meant for the instance, and what came of its response, is void.

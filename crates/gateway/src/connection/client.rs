@@ -3,6 +3,7 @@
 use crate::wheel::Alarm;
 use crate::worker::Worker;
 use base::Nanos;
+use bytes::BufMut;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -128,4 +129,14 @@ pub(super) fn poll_read(
 ) -> Poll<io::Result<usize>> {
     into.reserve(room);
     pin!(stream.read_buf(into)).poll(cx)
+}
+
+/// As `poll_read`, but never more than `most` bytes.
+pub(super) fn poll_read_most(
+    stream: &mut TcpStream,
+    cx: &mut Context<'_>,
+    into: &mut Vec<u8>,
+    most: usize,
+) -> Poll<io::Result<usize>> {
+    pin!(stream.read_buf(&mut into.limit(most))).poll(cx)
 }

@@ -1,7 +1,8 @@
 //! What the bytes of a response mean, and what goes on to the client of them.
 
+use super::Busy;
 use super::drive::{Drive, Driven};
-use crate::exchange::{Exchange, Head, Outgoing, ResponseHead};
+use crate::exchange::{Exchange, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::retry::{Failure, Go, retry_after};
 use http1::{Body, Connection, Edit, Framing, Kind, Piece, Reject, Rewrite, Status, Version};
 use std::ops::Range;
@@ -110,6 +111,9 @@ impl Drive<'_> {
         if let Some(wait) = self.again(&head) {
             return Err(Driven::Again(wait));
         }
+        if let Some(reply) = self.instead(head.meta.status) {
+            return Err(Driven::Instead(reply));
+        }
         self.write(&head, upgrade);
         Ok(Some(head.meta.len))
     }
@@ -161,6 +165,16 @@ impl Drive<'_> {
             Go::Retry(wait) => Some(wait),
             Go::Stop(_) => None,
         }
+    }
+
+    /// What a gate has that is better than this answer.
+    fn instead(&mut self, status: u16) -> Option<Reply> {
+        if status < 500 {
+            return None;
+        }
+        let Busy { down, live, .. } = &mut *self.room;
+        let failed = Failed { status, reason: "" };
+        live.failed(down.head()?, failed, self.worker.now())
     }
 
     /// The gates see the head; then it is written.
@@ -227,6 +241,10 @@ impl Drive<'_> {
     /// How much of `data` goes on as it is.
     fn body(&mut self, data: &[u8]) -> Result<usize, Driven> {
         let (down, out) = (&mut self.down, &mut self.room.out.bytes);
+        let data = match &mut self.paced {
+            None => data,
+            Some(paced) => paced.trim(data),
+        };
         let Some(body) = &mut down.body else {
             return Ok(0);
         };

@@ -2,8 +2,10 @@
 //! fast as the other takes it. Everything happens in `poll`, on buffers of the thread, without a wait in between.
 
 use super::Busy;
-use super::client::{Client, READ, poll_read};
+use super::client::{Client, READ};
 use super::download::Download;
+use super::fault::Paced;
+use crate::exchange::Reply;
 use crate::retry::Failure;
 use crate::snapshot::Route;
 use crate::worker::Worker;
@@ -33,6 +35,8 @@ pub(super) enum Driven {
     Failed(Failure, &'static str, Cow<'static, str>),
     /// The response is one to try again after.
     Again(Duration),
+    /// A gate has something better than the response.
+    Instead(Reply),
     BadRequest(Reject),
     /// Part of the response has passed, and no more comes.
     Broken,
@@ -51,12 +55,14 @@ pub(super) struct Drive<'a> {
     pub worker: &'a Rc<Worker>,
     pub client: &'a mut Client,
     pub room: &'a mut Busy,
-    stream: &'a mut TcpStream,
+    pub(super) stream: &'a mut TcpStream,
     pub route: &'a Route,
     reused: bool,
     upload: Upload,
     pub down: Download,
     idle: Duration,
+    /// Only under a fault.
+    pub(super) paced: Option<Paced>,
 }
 
 impl<'a> Drive<'a> {
@@ -70,6 +76,7 @@ impl<'a> Drive<'a> {
     ) -> Drive<'a> {
         Drive {
             idle: room.live.snapshot.limits.idle,
+            paced: Paced::of(room.live.facts.fault),
             worker,
             client,
             room,
@@ -186,6 +193,9 @@ impl<'a> Drive<'a> {
             if self.down.tunnel {
                 return Poll::Ready(Driven::Tunnel);
             }
+            if self.paced.as_ref().is_some_and(Paced::is_cut) {
+                return Poll::Ready(Driven::Broken);
+            }
             if self.down.ended() {
                 let reuse = self.down.reusable && self.upload == Upload::Done;
                 return Poll::Ready(Driven::Passed { reuse });
@@ -194,7 +204,7 @@ impl<'a> Drive<'a> {
             let mut scratch = worker.scratch.borrow_mut();
             scratch.clear();
             scratch.extend_from_slice(&self.room.partial);
-            match ready!(poll_read(self.stream, cx, &mut scratch, BODY)) {
+            match ready!(self.poll_response(cx, &mut scratch)) {
                 Ok(0) => match self.end_of_input(None) {
                     Ok(()) => continue,
                     Err(end) => return Poll::Ready(end),

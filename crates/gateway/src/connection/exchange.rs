@@ -3,7 +3,7 @@
 use super::attempt::{self, Tried};
 use super::client::{Client, Cut};
 use super::{Busy, close, respond};
-use crate::exchange::{Head, Reply};
+use crate::exchange::{Failed, Head, Reply};
 use crate::gate::Step;
 use crate::tunnel;
 use crate::upstream::pool::{Conn, Place};
@@ -45,7 +45,10 @@ pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mu
             }
             keep
         }
-        Ending::Reply(reply, outcome) => answer(worker, client, room, reply, outcome).await,
+        Ending::Reply(reply, outcome) => {
+            let (reply, outcome) = better(room, reply, outcome, worker.now());
+            answer(worker, client, room, reply, outcome).await
+        }
         Ending::Tunnel(upstream) => {
             let outcome = tunnel::run(client.stream.as_mut(), room, *upstream).await;
             let now = worker.now();
@@ -144,6 +147,23 @@ async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy, mut now
                 now = worker.now();
             }
         }
+    }
+}
+
+/// Instead of a failure, what a gate has for that case.
+fn better(room: &mut Busy, reply: Reply, outcome: Outcome, now: Nanos) -> (Reply, Outcome) {
+    if reply.status < 500 {
+        return (reply, outcome);
+    }
+    let Busy { down, live, .. } = room;
+    let failed = Failed {
+        status: reply.status,
+        reason: reply.reason,
+    };
+    match down.head().and_then(|h| live.failed(h, failed, now)) {
+        Some(better) if better.status < 500 => (better, Outcome::Done),
+        Some(better) => (better, outcome),
+        None => (reply, outcome),
     }
 }
 

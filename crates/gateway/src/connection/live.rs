@@ -1,7 +1,7 @@
 //! What must be ended properly whatever happens to an exchange: the gates that were entered, the count of open
 //! requests, and the samples.
 
-use crate::exchange::{Exchange, Facts, Head, Outgoing};
+use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply};
 use crate::gate::Step;
 use crate::ring::Passage;
 use crate::snapshot::{Route, Snapshot};
@@ -111,6 +111,21 @@ impl Live {
         };
         route.attempt.reply(&mut self.attempt, &mut x, out, now);
         route.request.reply(&mut self.request, &mut x, out, now);
+    }
+
+    /// What the gates have to send instead of a failure.
+    pub fn failed(
+        &mut self,
+        head: RequestHead<'_>,
+        failed: Failed<'_>,
+        now: Nanos,
+    ) -> Option<Reply> {
+        let route = self.route.as_ref()?;
+        let mut exchange = Exchange {
+            head: Head::Wire(head),
+            facts: &mut self.facts,
+        };
+        (route.request).failed(&mut self.request, &mut exchange, failed, now)
     }
 
     pub fn taps(&self) -> bool {

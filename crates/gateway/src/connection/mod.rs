@@ -11,6 +11,7 @@ mod close;
 mod download;
 mod drive;
 mod exchange;
+mod fault;
 mod live;
 mod respond;
 mod serve;

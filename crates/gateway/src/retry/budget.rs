@@ -1,28 +1,23 @@
 //! How many retries the recent traffic pays for: a share of the requests of the last ten seconds, plus a floor.
 //!
 //! Spent when a retry is decided, not when it is sent, so retries that wait in back-off are already counted.
-//! One atomic word per second; a decision reads ten of them. Two threads that decide at the same instant may both
-//! take the last retry: the overshoot is at most one per traffic thread.
+//! Two threads that decide at the same instant may both take the last retry: the overshoot is at most one per
+//! traffic thread.
 
+use crate::recent::{Recent, SPAN};
 use base::Nanos;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-/// Seconds that count.
-const SPAN: u64 = 10;
-/// Bits of each count in a word: second (20, wraps after 12 days of silence), requests (22), retries (22).
-const COUNT: u32 = 22;
-const MASK: u64 = (1 << COUNT) - 1;
 
 /// State of one route's budget; lives on across reloads.
 #[derive(Debug, Default)]
 pub struct Budget {
-    seconds: [AtomicU64; SPAN as usize],
+    /// Requests and retries.
+    recent: Recent,
 }
 
 impl Budget {
     /// Counts a first attempt.
     pub fn earn(&self, now: Nanos) {
-        self.add(now, 1, 0);
+        self.recent.add(now, 1, 0);
     }
 
     /// Takes one retry, when `share` of the requests and `floor_per_s` over the last ten seconds allow one more.
@@ -32,44 +27,14 @@ impl Budget {
         if (retries + 1) as f64 > allowed {
             return false;
         }
-        self.add(now, 0, 1);
+        self.recent.add(now, 0, 1);
         true
     }
 
     /// Requests and retries of the last ten seconds.
     pub fn counts(&self, now: Nanos) -> (u64, u64) {
-        let second = now.0 / 1_000_000_000;
-        self.seconds
-            .iter()
-            .map(|w| w.load(Relaxed))
-            .filter(|w| (tag(second).wrapping_sub(w >> (2 * COUNT)) & TAG) < SPAN)
-            .fold((0, 0), |(q, r), w| {
-                (q + (w >> COUNT & MASK), r + (w & MASK))
-            })
+        self.recent.counts(now)
     }
-
-    fn add(&self, now: Nanos, requests: u64, retries: u64) {
-        let second = now.0 / 1_000_000_000;
-        let word = &self.seconds[(second % SPAN) as usize];
-        let _ = word.fetch_update(Relaxed, Relaxed, |w| {
-            let (q, r) = match w >> (2 * COUNT) == tag(second) {
-                true => (w >> COUNT & MASK, w & MASK),
-                false => (0, 0),
-            };
-            Some(
-                tag(second) << (2 * COUNT)
-                    | (q + requests).min(MASK) << COUNT
-                    | (r + retries).min(MASK),
-            )
-        });
-    }
-}
-
-const TAG: u64 = (1 << 20) - 1;
-
-/// Starts at 1, so that an empty word belongs to no second.
-fn tag(second: u64) -> u64 {
-    (second + SPAN) & TAG
 }
 
 #[cfg(test)]

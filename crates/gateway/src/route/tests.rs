@@ -2,7 +2,7 @@
 
 use super::core::precedence;
 use super::*;
-use config::sections::{Deadline, Match, PathTemplate, Retry, Route, Segment};
+use config::sections::{Match, PathTemplate, Route, Segment};
 use proptest::prelude::*;
 
 fn template(text: &str) -> PathTemplate {
@@ -27,7 +27,6 @@ fn route(name: &str, text: &str) -> Route {
     let given = |w: &str| (w != "*").then(|| w.to_owned());
     let (method, host, path) = (given(word()), given(word()), template(word()));
     Route {
-        name: name.into(),
         matcher: Match {
             method,
             host,
@@ -38,12 +37,7 @@ fn route(name: &str, text: &str) -> Route {
                 .collect(),
         },
         to: "s".into(),
-        slo: None,
-        cache: None,
-        rate: None,
-        deadline: Deadline::default(),
-        retry: Retry::default(),
-        criticality: Default::default(),
+        ..Route::named(name)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one place where the parts are wired together: control's ports by config, model, telemetry and gateway.
 
 pub mod compose;
+pub mod gates;
 pub mod mind;
 pub mod shell;
 pub mod system;

@@ -1,7 +1,7 @@
 //! Telemetry wired to the gateway and to control: rings in, windows out.
 
 use crate::exit::Failure;
-use crate::wire::shell;
+use crate::wire::{gates, shell};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, History, InstanceIx, Names, Sample};
@@ -31,6 +31,7 @@ pub struct Watch {
     names: Names,
     clock: Clock,
     config: Arc<ArcSwap<Config>>,
+    gateway: Shared,
 }
 
 impl Watch {
@@ -42,7 +43,7 @@ impl Watch {
             config,
             gateway,
         } = parts;
-        let (g1, g2, g3) = (gateway.clone(), gateway.clone(), gateway);
+        let (g1, g2, g3) = (gateway.clone(), gateway.clone(), gateway.clone());
         let (names2, config2) = (names.clone(), config.clone());
         let setup = Setup {
             clock,
@@ -62,6 +63,7 @@ impl Watch {
             names,
             clock,
             config,
+            gateway,
         })
     }
 
@@ -90,10 +92,13 @@ impl Watch {
         self.telemetry.stop_recording()
     }
 
-    /// The metrics page.
+    /// The metrics page: what telemetry counts, then what the gates decided.
     pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
-        let telemetry = self.telemetry.clone();
-        move || telemetry.prometheus()
+        let (telemetry, gateway) = (self.telemetry.clone(), self.gateway.clone());
+        move || {
+            let decisions = with(&gateway, |g| g.gauges().decisions);
+            telemetry.prometheus() + &gates::page(&decisions)
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::probes::ProbeNote;
 use crate::totals::{BOUNDS, Totals};
 use base::{InstanceIx, Names, ResourceIx, RouteIx, Window};
 use std::collections::BTreeMap;
-use text::Page;
+pub use text::Page;
 
 /// The content type to answer with.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

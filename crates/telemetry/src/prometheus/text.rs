@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+/// Families of metrics, one after the other.
 #[derive(Default)]
 pub struct Page {
     out: String,

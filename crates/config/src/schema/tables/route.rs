@@ -99,6 +99,36 @@ pub const ROUTE: &[Field<Route>] = &[
         )
     ),
     key!(
+        "coalesce",
+        Kind::Section("coalesce"),
+        "{ wait: 5s }",
+        "with a cache: equal requests at once are one to the service",
+        |r, n, cx| cx.section("coalesce", n, COALESCE, &mut r.coalesce)
+    ),
+    key!(
+        "degrade",
+        Kind::Section("degrade"),
+        "{ stale_if_error: 10m, static: { body: '[]' } }",
+        "what reads get when the service fails; nothing else when left out",
+        |r, n, cx| {
+            let mut degrade = Degrade::default();
+            cx.section("degrade", n, DEGRADE, &mut degrade);
+            r.degrade = Some(degrade);
+        }
+    ),
+    key!(
+        "fault",
+        Kind::Section("fault"),
+        "{ until: 2030-01-31T18:00:00Z, delay: 200ms, share: 10% }",
+        "failures made on purpose, for a while",
+        |r, n, cx| {
+            let mut fault = Fault::until(0);
+            cx.section("fault", n, FAULT, &mut fault);
+            fault::check(&fault, n, cx);
+            r.fault = Some(fault);
+        }
+    ),
+    key!(
         "consistency",
         Kind::Text,
         "bounded 10s",
@@ -134,17 +164,7 @@ pub const MATCH: &[Field<Match>] = &[
         Kind::Texts,
         "{ x-beta: \"1\" }",
         "names and exact values; empty: present",
-        |m, n, cx| {
-            m.headers = cx
-                .texts(n)
-                .into_iter()
-                .map(|(k, v)| (k.to_lowercase(), v))
-                .collect();
-            if let Some((bad, _)) = m.headers.iter().find(|(k, _)| !header_name(k)) {
-                let what = format!("`{bad}` is not the name of a header");
-                cx.error(n, "config-match", what);
-            }
-        }
+        |m, n, cx| m.headers = headers(n, cx)
     ),
 ];
 
@@ -330,6 +350,20 @@ fn host(n: &Node, cx: &mut Cx) -> Option<String> {
         return None;
     }
     Some(text)
+}
+
+/// Names in lower case, and exact values.
+pub(super) fn headers(n: &Node, cx: &mut Cx) -> Vec<(String, String)> {
+    let headers: Vec<_> = cx
+        .texts(n)
+        .into_iter()
+        .map(|(k, v)| (k.to_lowercase(), v))
+        .collect();
+    if let Some((bad, _)) = headers.iter().find(|(k, _)| !header_name(k)) {
+        let what = format!("`{bad}` is not the name of a header");
+        cx.error(n, "config-match", what);
+    }
+    headers
 }
 
 /// Whether `name` can name a header.

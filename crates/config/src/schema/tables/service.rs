@@ -71,6 +71,17 @@ pub const SERVICE: &[Field<Service>] = &[
         "requests in flight; learned when left out",
         |s, n, cx| s.limit = cx.whole(n, 1, 1_000_000).map(|v| v as u32)
     ),
+    key!(
+        "breaker",
+        Kind::Section("breaker"),
+        "{ threshold: 50% }",
+        "send less to it while it fails; off when left out",
+        |s, n, cx| {
+            let mut breaker = Breaker::default();
+            cx.section("breaker", n, BREAKER, &mut breaker);
+            s.breaker = Some(breaker);
+        }
+    ),
 ];
 
 pub const HEALTH: &[Field<Health>] = &[

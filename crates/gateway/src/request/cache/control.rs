@@ -51,6 +51,7 @@ pub struct Control {
     pub s_maxage: Option<u64>,
     pub min_fresh: Option<u64>,
     pub stale_while_revalidate: Option<u64>,
+    pub stale_if_error: Option<u64>,
     /// There was a header at all.
     pub given: bool,
 }
@@ -97,6 +98,8 @@ impl Control {
             self.min_fresh = Some(self.min_fresh.unwrap_or(0).max(seconds(value)));
         } else if is("stale-while-revalidate") {
             self.stale_while_revalidate = shorter(self.stale_while_revalidate);
+        } else if is("stale-if-error") {
+            self.stale_if_error = shorter(self.stale_if_error);
         }
     }
 }

@@ -21,6 +21,10 @@ pub struct Keep {
     pub lifetime: u64,
     /// Seconds beyond its lifetime for which it may answer while someone fetches it anew.
     pub stale: u64,
+    /// What the response says of how long, in seconds beyond its lifetime, it may stand in for an error.
+    pub stale_if_error: Option<u64>,
+    /// It must not be used beyond its lifetime, whatever happens.
+    pub never_stale: bool,
     /// The response said nothing; its lifetime is the route's. It answers nobody who shows who they are.
     pub by_route: bool,
     /// Names of the request's fields that select it, lower case.
@@ -155,6 +159,8 @@ pub fn keep(
         age,
         lifetime,
         stale,
+        stale_if_error: control.stale_if_error,
+        never_stale,
         by_route: explicit.is_none(),
         vary,
     })

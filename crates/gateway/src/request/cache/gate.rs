@@ -3,8 +3,9 @@
 use super::Marks;
 use super::control::Fields;
 use super::core::{self, Ask, Response};
+use super::shelf::{Shelf, answer};
 use super::store::{Entry, Found, Store};
-use crate::exchange::{Exchange, Facts, Head, Outgoing, Reply, ResponseHead};
+use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Making, Needs, Slot, Step};
 use base::{CacheState, Nanos};
 use bytes::Bytes;
@@ -21,23 +22,17 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         let unsafe_too = !matches!(method, Some("GET" | "HEAD" | "OPTIONS" | "TRACE"));
         return unsafe_too.then(|| Arc::new(Invalidate { marks }) as Arc<dyn Gate>);
     };
-    let store = m
-        .kept
-        .get(&m.route.name, || Store::new(config.size, config.max_body));
-    store.resize(config.size);
+    let shelf = Shelf::of(m)?;
+    shelf.store.resize(config.size);
     Some(Arc::new(CacheGate {
         config: config.clone(),
-        arm: m.arm.0,
-        store,
-        marks,
+        shelf,
     }))
 }
 
 struct CacheGate {
     config: config::sections::Cache,
-    arm: u8,
-    store: Arc<Store>,
-    marks: Arc<Marks>,
+    shelf: Shelf,
 }
 
 /// For routes without a cache of their own.
@@ -100,6 +95,7 @@ impl Gate for CacheGate {
     fn needs(&self) -> Needs {
         Needs {
             response_body: BodyNeed::Tap,
+            failures: true,
             ..Needs::default()
         }
     }
@@ -118,31 +114,23 @@ impl Gate for CacheGate {
             }
             return Step::Go;
         };
-        let key = key(self.arm, &head);
-        let host = head.host().unwrap_or(b"");
+        let key = self.shelf.key(&head);
         // A request that was started to fetch anew has nothing to find.
         let found = match x.is_refresh {
             true => Found::Nothing,
-            false => self.store.find(&key, &head, now),
-        };
-        let shareable = |e: &Entry| !e.keep.by_route || !core::personal(&head);
-        let usable = |e: &Entry| {
-            let age = e.age(now);
-            shareable(e)
-                && !self.marks.outdated(host, head.path(), e.at)
-                && core::accepts(&head, age, e.keep.lifetime.saturating_sub(age))
+            false => self.shelf.find(&key, &head, now),
         };
         match found {
-            Found::Fresh(entry) if usable(&entry) => {
+            Found::Fresh(entry) => {
                 x.cache = CacheState::Hit;
-                return Step::Answer(answer(&entry, &head, now));
+                return Step::Answer(answer(&entry, &head, now, ""));
             }
-            Found::Stale { entry, refresh } if usable(&entry) => {
+            Found::Stale { entry, refresh } => {
                 x.cache = CacheState::Hit;
                 x.refresh_wanted = refresh;
-                return Step::Answer(answer(&entry, &head, now));
+                return Step::Answer(answer(&entry, &head, now, ""));
             }
-            _ => {}
+            Found::Nothing => {}
         }
         x.cache = CacheState::Miss;
         if only_if_cached {
@@ -151,10 +139,9 @@ impl Gate for CacheGate {
             return Step::Answer(Reply::problem(504, "not-cached", detail));
         }
         if store {
-            self.marks.watch(host, head.path());
-            // Coalescing of misses in flight belongs here: the same key, already on its way.
+            (self.shelf.marks).watch(head.host().unwrap_or(b""), head.path());
             *slot = Slot::boxed(Fill {
-                store: self.store.clone(),
+                store: self.shelf.store.clone(),
                 key,
                 entry: None,
                 body: Vec::new(),
@@ -168,11 +155,14 @@ impl Gate for CacheGate {
 
     fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, now: Nanos) {
         if let Slot::Number(_) = slot {
-            return invalidate(&self.marks, x, out.head.status(), now);
+            return invalidate(&self.shelf.marks, x, out.head.status(), now);
         }
         let Some(fill) = slot.get::<Fill>() else {
             return;
         };
+        if let Some(flight) = &x.flight {
+            fill.started = fill.started.max(flight.since);
+        }
         let unix = unix_now();
         let delay = now.since(fill.started).as_secs();
         let response = Response {
@@ -190,6 +180,12 @@ impl Gate for CacheGate {
             Ok(keep) if out.head.length().is_none_or(|n| n <= fill.max_body) => keep,
             _ => {
                 *slot = Slot::Empty;
+                if let Some(flight) = x.flight.take() {
+                    match out.head.status() {
+                        500.. => flight.failed(),
+                        _ => flight.solitary(now),
+                    }
+                }
                 return out.edits.append("Cache-Status", b"plimsoll; fwd=uri-miss");
             }
         };
@@ -226,17 +222,37 @@ impl Gate for CacheGate {
         fill.body.extend_from_slice(data);
     }
 
-    fn leave(&self, facts: &mut Facts, slot: &mut Slot, _now: Nanos) {
+    /// Who waits for this answer waits for nothing.
+    fn failed(
+        &self,
+        x: &mut Exchange<'_>,
+        _slot: &mut Slot,
+        _failed: Failed<'_>,
+        _now: Nanos,
+    ) -> Option<Reply> {
+        if let Some(flight) = x.flight.take() {
+            flight.failed();
+        }
+        None
+    }
+
+    fn leave(&self, facts: &mut Facts, slot: &mut Slot, now: Nanos) {
+        // Dropped when the answer did not come whole: then another one leads.
+        let flight = facts.flight.take().filter(|_| facts.complete);
         let mut taken = slot.take();
-        let Some(fill) = taken.get::<Fill>() else {
+        let Some(fill) = taken.get::<Fill>().filter(|_| facts.complete) else {
             return;
         };
-        if !facts.complete {
-            return;
-        }
-        if let Some(mut entry) = fill.entry.take() {
+        let entry = fill.entry.take();
+        let stored = entry.is_some();
+        if let Some(mut entry) = entry {
             entry.body = std::mem::take(&mut fill.body).into();
             fill.store.put(&fill.key, entry);
+        }
+        match flight {
+            Some(flight) if stored => flight.stored(),
+            Some(flight) => flight.solitary(now),
+            None => {}
         }
     }
 }
@@ -269,40 +285,6 @@ fn invalidate(marks: &Marks, x: &Exchange<'_>, status: u16, now: Nanos) {
     if (200..400).contains(&status) {
         marks.changed(x.head.host().unwrap_or(b""), x.head.path(), now);
     }
-}
-
-/// Arm, host in lower case, path and query. Nothing of it can hold the separator.
-fn key(arm: u8, head: &Head<'_>) -> Vec<u8> {
-    let (host, path) = (head.host().unwrap_or(b""), head.path_and_query());
-    let mut key = Vec::with_capacity(host.len() + path.len() + 2);
-    key.push(arm);
-    key.extend(host.iter().map(u8::to_ascii_lowercase));
-    key.push(0);
-    key.extend_from_slice(path);
-    key
-}
-
-fn answer(entry: &Entry, request: &Head<'_>, now: Nanos) -> Reply {
-    let age = entry.age(now);
-    let etag = entry.etag.as_deref();
-    let unix = entry.unix + age;
-    let not_modified =
-        entry.status == 200 && core::unchanged(request, etag, entry.modified.as_deref(), unix);
-    let mut reply = match not_modified {
-        true => Reply::new(304, Bytes::new()),
-        false => Reply::new(entry.status, entry.body.clone()),
-    };
-    reply.headers.reserve(entry.headers.len() + 2);
-    let of_body = |n: &str| n.len() > 8 && n[..8].eq_ignore_ascii_case("content-");
-    let headers = entry
-        .headers
-        .iter()
-        .filter(|(n, _)| !not_modified || !of_body(n));
-    reply.headers.extend(headers.cloned());
-    let left = entry.keep.lifetime as i64 - age as i64;
-    reply
-        .with("Age", age.to_string())
-        .with("Cache-Status", format!("plimsoll; hit; ttl={left}"))
 }
 
 /// Fields that belong to one connection, one answer, or the framing.

@@ -157,19 +157,8 @@ impl Store {
 
     /// `key` is everything that a response belongs to, without what `Vary` adds.
     pub fn find(&self, key: &[u8], request: &impl Fields, now: Nanos) -> Found {
-        let hash = self.seed.hash_one(key);
-        let entry = {
-            let mut shard = self.shard(hash);
-            let Some(held) = shard.held.get_mut(&hash).filter(|h| *h.key == *key) else {
-                return Found::Nothing;
-            };
-            // The newest first: of several that fit, the document asks for the latest.
-            let Some(entry) = held.variants.iter().rev().find(|e| e.answers(request)) else {
-                return Found::Nothing;
-            };
-            let entry = entry.clone();
-            held.uses = (held.uses + 1).min(3);
-            entry
+        let Some(entry) = self.last(key, request) else {
+            return Found::Nothing;
         };
         let (age, keep) = (entry.age(now), &entry.keep);
         if age < keep.lifetime {
@@ -180,6 +169,19 @@ impl Store {
         } else {
             Found::Nothing
         }
+    }
+
+    /// The newest that fits the request, however old it is.
+    pub fn last(&self, key: &[u8], request: &impl Fields) -> Option<Arc<Entry>> {
+        let hash = self.seed.hash_one(key);
+        let mut shard = self.shard(hash);
+        let held = shard.held.get_mut(&hash).filter(|h| *h.key == *key)?;
+        // The newest first: of several that fit, the document asks for the latest.
+        let entry = (held.variants.iter().rev())
+            .find(|e| e.answers(request))?
+            .clone();
+        held.uses = (held.uses + 1).min(3);
+        Some(entry)
     }
 
     /// Stores a response; one that is too large for its shard is not kept.

@@ -267,6 +267,8 @@ fn entry(lifetime: u64, vary: &[(&str, Option<&str>)], body: usize, at: Nanos) -
             age: 0,
             lifetime,
             stale: 0,
+            stale_if_error: None,
+            never_stale: false,
             by_route: false,
             vary: vary.iter().map(|v| v.0.into()).collect(),
         },

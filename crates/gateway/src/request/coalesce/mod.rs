@@ -1,0 +1,8 @@
+//! Equal requests at once are one request to the instance: the first leads, the others wait for what the cache stores.
+
+mod core;
+mod flights;
+mod gate;
+
+pub use self::flights::{Flights, Lead};
+pub use self::gate::make;
