@@ -23,7 +23,6 @@ const PLANNED: &[&str] = &[
     "replica",
     "session",
     "shard",
-    "shed",
     "split",
     "teams",
     "tls",

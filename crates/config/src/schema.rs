@@ -14,11 +14,13 @@ pub use tables::*;
 pub fn schema() -> Json {
     let mut defs = Map::new();
     defs.insert("limits".into(), section_schema(LIMITS));
+    defs.insert("identity".into(), section_schema(IDENTITY));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("health".into(), section_schema(HEALTH));
     defs.insert("pool".into(), section_schema(POOL));
     defs.insert("start".into(), section_schema(START));
     defs.insert("breaker".into(), section_schema(BREAKER));
+    defs.insert("shed".into(), section_schema(SHED));
     defs.insert("route".into(), section_schema(ROUTE));
     defs.insert("match".into(), section_schema(MATCH));
     defs.insert("slo".into(), section_schema(SLO));
@@ -115,11 +117,13 @@ pub fn reference() -> String {
     let mut out = String::from("# plimsoll.yaml\n");
     page(&mut out, "top level", TOP);
     page(&mut out, "limits", LIMITS);
+    page(&mut out, "identity", IDENTITY);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.health", HEALTH);
     page(&mut out, "services.NAME.pool", POOL);
     page(&mut out, "services.NAME.start", START);
     page(&mut out, "services.NAME.breaker", BREAKER);
+    page(&mut out, "services.NAME.shed", SHED);
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
     page(&mut out, "routes.NAME.slo", SLO);
@@ -193,6 +197,8 @@ mod tests {
         let minute = std::time::Duration::from_secs(60);
         honest(TOP, Config::empty);
         honest(LIMITS, Limits::default);
+        honest(IDENTITY, Identity::default);
+        honest(SHED, Shed::default);
         honest(SERVICE, || Service::named("s"));
         honest(HEALTH, Health::default);
         honest(POOL, Pool::default);

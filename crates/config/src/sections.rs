@@ -18,12 +18,21 @@ pub struct Config {
     /// Probes that are not run, by their names.
     pub probes_off: Vec<String>,
     pub limits: Limits,
+    pub identity: Option<Identity>,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
     pub resources: Vec<Resource>,
     /// Named request mixes for `plimsoll load`.
     pub loads: Vec<LoadMix>,
+}
+
+/// Names (lower case) of the headers that say who asks and how much it matters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    pub user: Option<String>,
+    /// `critical`, `normal` or `sheddable`; it can lower what the route says, not raise it.
+    pub criticality: Option<String>,
 }
 
 /// Bounds of the data path.
@@ -73,6 +82,7 @@ pub struct Service {
     /// Requests in flight that the service may hold; `None`: learned, and observed only until confident.
     pub limit: Option<u32>,
     pub breaker: Option<Breaker>,
+    pub shed: Option<Shed>,
 }
 
 /// Keeps work from a service that fails. Its accounts go over ten seconds.
@@ -109,6 +119,13 @@ impl Default for Breaker {
             observe: false,
         }
     }
+}
+
+/// Refuses who matters least when the limit is full.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shed {
+    /// Count what would have been refused, refuse nothing.
+    pub observe: bool,
 }
 
 /// Active checks and passive ejection.
@@ -448,6 +465,7 @@ impl Service {
             start: None,
             limit: None,
             breaker: None,
+            shed: None,
         }
     }
 }
@@ -497,6 +515,7 @@ impl Config {
             data_dir: PathBuf::from("./plimsoll-data"),
             threads: None,
             limits: Limits::default(),
+            identity: None,
             services: Vec::new(),
             routes: Vec::new(),
             resources: Vec::new(),

@@ -8,6 +8,7 @@ use crate::retry::Failure;
 use crate::upstream::Instance;
 use base::{Arm, CacheState, InstanceIx, Nanos, Outcome, RouteIx};
 use bytes::Bytes;
+use config::sections::Criticality;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut, Range};
@@ -89,6 +90,10 @@ pub struct Facts {
     /// The route whose request caused this one.
     pub parent: RouteIx,
     pub client: IpAddr,
+    /// Hash of the user, where `identity` knows one.
+    pub user: Option<u64>,
+    /// How much the request matters, where `identity` knows it better than the route.
+    pub criticality: Option<Criticality>,
     /// When the head had been read.
     pub start: Nanos,
     /// When the first byte of the response must be there; `None`: no limit.
@@ -135,6 +140,8 @@ impl Facts {
             arm: Arm::BASE,
             parent: RouteIx::NONE,
             client,
+            user: None,
+            criticality: None,
             start,
             deadline: None,
             attempt: 0,

@@ -137,6 +137,8 @@ pub struct Making<'a> {
     /// The route's service with its instances, shared by all routes to it.
     pub service: &'a Arc<Service>,
     pub kept: &'a Kept,
+    /// The headers that say who asks.
+    pub identity: &'a Option<config::sections::Identity>,
     pub moment: Moment,
 }
 

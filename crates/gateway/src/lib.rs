@@ -17,6 +17,7 @@ pub mod retry;
 pub mod ring;
 pub mod route;
 mod runtime;
+mod share;
 pub mod snapshot;
 mod tally;
 mod tap;

@@ -13,10 +13,12 @@ use std::sync::Arc;
 /// Once per request.
 pub const REQUEST: &[Make] = &[
     request::trace::make,
+    request::identity::make,
     request::rate::make,
     request::degrade::make,
     request::cache::make,
     request::coalesce::make,
+    request::shed::make,
 ];
 
 /// Once per try.

@@ -170,6 +170,7 @@ fn side(
             arm,
             service: &service,
             kept,
+            identity: &config.identity,
             moment,
         };
         Arc::new(Route {

@@ -16,6 +16,7 @@ pub struct Bench {
     pub now: Nanos,
     /// When the gates are made.
     pub moment: Moment,
+    pub identity: Option<config::sections::Identity>,
     seed: std::cell::Cell<u64>,
 }
 
@@ -49,6 +50,7 @@ impl Default for Bench {
             ix: RouteIx(3),
             now: Nanos(1),
             moment: Moment::default(),
+            identity: None,
             seed: Default::default(),
         }
     }
@@ -76,6 +78,7 @@ impl Bench {
             arm: Arm::BASE,
             service: &self.service,
             kept: &self.kept,
+            identity: &self.identity,
             moment: self.moment,
         }
     }

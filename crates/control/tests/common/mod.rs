@@ -75,15 +75,10 @@ fn decode(doc: &Value) -> Result<Config, Vec<Finding>> {
         })
         .collect::<Result<_, Vec<Finding>>>()?;
     Ok(Config {
-        listen: ([127, 0, 0, 1], 1).into(),
-        console: ([127, 0, 0, 1], 2).into(),
         data_dir: "/nowhere".into(),
-        threads: None,
-        limits: Default::default(),
         services,
         routes,
-        resources: vec![],
-        loads: vec![],
+        ..Config::empty()
     })
 }
 

@@ -367,7 +367,7 @@ pub(super) fn headers(n: &Node, cx: &mut Cx) -> Vec<(String, String)> {
 }
 
 /// Whether `name` can name a header.
-fn header_name(name: &str) -> bool {
+pub(super) fn header_name(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()

@@ -82,7 +82,26 @@ pub const SERVICE: &[Field<Service>] = &[
             s.breaker = Some(breaker);
         }
     ),
+    key!(
+        "shed",
+        Kind::Section("shed"),
+        "{ observe: true }",
+        "when its limit is full, refuse by `criticality`; off when left out",
+        |s, n, cx| {
+            let mut shed = Shed::default();
+            cx.section("shed", n, SHED, &mut shed);
+            s.shed = Some(shed);
+        }
+    ),
 ];
+
+pub const SHED: &[Field<Shed>] = &[key!(
+    "observe" = "false",
+    Kind::Flag,
+    "true",
+    "count, refuse nothing",
+    |s, n, cx| put!(s.observe, cx.flag(n))
+)];
 
 pub const HEALTH: &[Field<Health>] = &[
     key!(

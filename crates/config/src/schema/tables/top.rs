@@ -55,6 +55,17 @@ pub const TOP: &[Field<Config>] = &[
         "bounds of the data path",
         |c, n, cx| cx.section("limits", n, LIMITS, &mut c.limits)
     ),
+    key!(
+        "identity",
+        Kind::Section("identity"),
+        "{ user: x-user-id, criticality: x-criticality }",
+        "headers that say who asks and how much it matters",
+        |c, n, cx| {
+            let mut identity = Identity::default();
+            cx.section("identity", n, IDENTITY, &mut identity);
+            c.identity = Some(identity);
+        }
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);
@@ -110,6 +121,23 @@ pub const TOP: &[Field<Config>] = &[
                 c.loads.push(LoadMix { name, requests });
             }
         }
+    ),
+];
+
+pub const IDENTITY: &[Field<Identity>] = &[
+    key!(
+        "user",
+        Kind::Text,
+        "x-user-id",
+        "header with the user's name; `shed` treats a user's requests alike",
+        |i, n, cx| i.user = header(n, cx)
+    ),
+    key!(
+        "criticality",
+        Kind::Text,
+        "x-criticality",
+        "header with `critical`, `normal` or `sheddable`; it can lower what the route says, not raise it",
+        |i, n, cx| i.criticality = header(n, cx)
     ),
 ];
 
@@ -170,3 +198,13 @@ pub const LIMITS: &[Field<Limits>] = &[
         |l, n, cx| put!(l.drain, cx.duration(n))
     ),
 ];
+
+fn header(n: &Node, cx: &mut Cx) -> Option<String> {
+    let name = cx.text(n)?.to_lowercase();
+    if !super::route::header_name(&name) {
+        let what = format!("`{name}` is not the name of a header");
+        cx.error(n, "config-value", what);
+        return None;
+    }
+    Some(name)
+}

@@ -46,6 +46,15 @@ impl Split {
             (_, _, Some(IpAddr::V6(a))) => fnv(self.salt ^ 4, &a.octets()[..8]),
             _ => return Arm::BASE,
         };
+        self.place(who)
+    }
+
+    /// The same for a user who is known by the hash of the name already.
+    pub fn places(&self, user: u64) -> Arm {
+        self.place(fnv(self.salt ^ 1, &user.to_le_bytes()))
+    }
+
+    fn place(&self, who: u64) -> Arm {
         if position(who) < self.share {
             Arm::CANARY
         } else {
@@ -66,6 +75,11 @@ pub fn session(cookies: &[u8]) -> Option<&[u8]> {
 }
 
 const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Of a user's name.
+pub fn hash(name: &[u8]) -> u64 {
+    fnv(FNV_BASIS, name)
+}
 
 /// FNV-1a. Written out here because every node and every later version must place a user alike.
 fn fnv(start: u64, bytes: &[u8]) -> u64 {

@@ -1,10 +1,10 @@
 //! The ladder as a gate, outermost of those whose refusals it can soften.
 
-use super::core::{Rung, Stored, rung};
-use super::dimmer::Dimmer;
+use super::core::{Rung, Stored, dim, rung};
 use crate::exchange::{Exchange, Failed, Outgoing, Reply};
 use crate::gate::{Gate, Making, Needs, Slot, Step};
 use crate::request::cache::{Entry, Shelf, answer};
+use crate::share::Share;
 use crate::tally::Tally;
 use base::Nanos;
 use bytes::Bytes;
@@ -28,9 +28,9 @@ const BROWNOUT: usize = 5;
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let rules = m.route.degrade.clone()?;
     let name = format!("brownout {} {}", m.route.name, m.arm.0);
-    let dimmer = |late| (late, m.kept.get(&name, Dimmer::default));
+    let brownout = |late| (late, m.kept.get(&name, Share::default));
     Some(Arc::new(DegradeGate {
-        brownout: rules.brownout.map(dimmer),
+        brownout: rules.brownout.map(brownout),
         body: rules.fixed.as_ref().map(|f| Bytes::from(f.body.clone())),
         rules,
         shelf: Shelf::of(m),
@@ -43,7 +43,7 @@ struct DegradeGate {
     rules: Rules,
     /// Of the static answer.
     body: Option<Bytes>,
-    brownout: Option<(Duration, Arc<Dimmer>)>,
+    brownout: Option<(Duration, Arc<Share>)>,
     shelf: Option<Shelf>,
     route: Box<str>,
     tally: Arc<Tally>,
@@ -115,8 +115,8 @@ impl Gate for DegradeGate {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, now: Nanos) -> Step {
-        if let Some((_, dimmer)) = &self.brownout {
-            let full = dimmer.full(now);
+        if let Some((_, full)) = &self.brownout {
+            let full = full.now(now, dim);
             let random = (x.random() >> 11) as f64 / (1u64 << 53) as f64;
             if random >= full {
                 self.tally.add(BROWNOUT);
@@ -127,8 +127,8 @@ impl Gate for DegradeGate {
     }
 
     fn reply(&self, x: &mut Exchange<'_>, _slot: &mut Slot, _out: &mut Outgoing<'_>, now: Nanos) {
-        if let Some((late, dimmer)) = &self.brownout {
-            dimmer.count(now.since(x.start) > *late);
+        if let Some((late, full)) = &self.brownout {
+            full.count(now.since(x.start) > *late);
         }
     }
 
@@ -144,8 +144,8 @@ impl Gate for DegradeGate {
             return None;
         }
         *slot = Slot::Number(1);
-        if let Some((_, dimmer)) = &self.brownout {
-            dimmer.count(true);
+        if let Some((_, full)) = &self.brownout {
+            full.count(true);
         }
         if !is_read(x) || !matches!(failed.status, 500 | 502..=504) {
             return None;

@@ -1,0 +1,196 @@
+//! Shedding as a gate, behind the cache: it reads the state of `limit` and only decides whom to refuse.
+
+use super::core::{Load, room, share};
+use crate::attempt::limit::{Limiter, core as limit};
+use crate::attempt::split::{Split, arm_of};
+use crate::exchange::{Exchange, Reply};
+use crate::gate::{Gate, Making, Slot, Step};
+use crate::share::Share;
+use crate::tally::Tally;
+use base::{Arm, Nanos};
+use config::sections::Criticality;
+use std::sync::Arc;
+
+const NAMES: &[&str] = &["by_user", "no_room", "would_refuse"];
+const WOULD_REFUSE: usize = 2;
+
+/// The shares of users of one service that are let in.
+#[derive(Debug, Default)]
+struct Shares {
+    normal: Share,
+    sheddable: Share,
+}
+
+/// On routes to a service with a `shed`.
+pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
+    let rules = m.service.config.shed.as_ref()?;
+    let service = &*m.service.name;
+    Some(Arc::new(ShedGate {
+        observe: rules.observe,
+        criticality: m.route.criticality,
+        configured: m.service.config.limit,
+        limiter: m.kept.get(service, Limiter::default),
+        shares: m.kept.get(service, Shares::default),
+        tally: Tally::of(m.kept, "shed", service, NAMES),
+        service: service.into(),
+    }))
+}
+
+struct ShedGate {
+    observe: bool,
+    /// Of the route.
+    criticality: Criticality,
+    configured: Option<u32>,
+    limiter: Arc<Limiter>,
+    shares: Arc<Shares>,
+    tally: Arc<Tally>,
+    service: Box<str>,
+}
+
+/// The users who are let in change each hour, so that it is not always the same who are not.
+const TURN_S: u64 = 3600;
+
+fn let_in(share: f64, x: &Exchange<'_>, now: Nanos) -> bool {
+    let turn = now.0 / 1_000_000_000 / TURN_S;
+    let split = Split::new(&format!("shed {turn}"), share);
+    match x.user {
+        Some(user) => split.places(user) == Arm::CANARY,
+        None => arm_of(&split, &x.head, x.client) == Arm::CANARY,
+    }
+}
+
+impl ShedGate {
+    /// Which rule refuses; `None`: neither.
+    fn refusal(&self, x: &Exchange<'_>, now: Nanos) -> Option<usize> {
+        let limit::Limit::Enforce(limit) = self.limiter.limit(self.configured) else {
+            return None;
+        };
+        let criticality = x.criticality.unwrap_or(self.criticality);
+        let users = match criticality {
+            Criticality::Critical => return None,
+            Criticality::Normal => &self.shares.normal,
+            Criticality::Sheddable => &self.shares.sheddable,
+        };
+        let part = users.now(now, share);
+        if part < 1.0 && !let_in(part, x, now) {
+            return Some(0);
+        }
+        let counts = self.limiter.counts();
+        let load = Load {
+            in_flight: counts.in_flight,
+            limit,
+            waiting: counts.waiting,
+            queue: limit::queue(limit),
+        };
+        let room = room(criticality, &load);
+        users.count(!room);
+        (!room).then_some(1)
+    }
+}
+
+impl Gate for ShedGate {
+    fn name(&self) -> &'static str {
+        "shed"
+    }
+
+    fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, now: Nanos) -> Step {
+        match self.refusal(x, now) {
+            None => Step::Go,
+            Some(_) if self.observe => {
+                self.tally.add(WOULD_REFUSE);
+                Step::Go
+            }
+            Some(rule) => {
+                self.tally.add(rule);
+                // Not all at the same second.
+                let wait = 1 + x.random() % 4;
+                let detail = format!(
+                    "service {} has no room for requests that can wait; try again in {wait} s",
+                    self.service
+                );
+                let reply = Reply::problem(503, "shed", &detail);
+                Step::Answer(reply.with("Retry-After", wait.to_string()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::limit::{Acquire, Permit};
+    use crate::testing::Bench;
+    use config::sections::Shed;
+
+    fn bench(criticality: Criticality) -> Bench {
+        let mut b = Bench::default();
+        b.route.criticality = criticality;
+        b.service(|s| (s.limit, s.shed) = (Some(10), Some(Shed { observe: false })));
+        b
+    }
+
+    fn fill(b: &Bench, n: usize) -> Vec<Permit> {
+        let limiter = b.kept.get("s", Limiter::default);
+        let take = || match limiter.acquire(limit::PERMIT, Some(10)) {
+            Acquire::Now(permit) => permit,
+            other => panic!("{other:?}"),
+        };
+        (0..n).map(|_| take()).collect()
+    }
+
+    fn passes(b: &Bench, gate: &dyn Gate, user: &str, now: u64) -> bool {
+        let now = Nanos(now * 1_000_000_000);
+        matches!(
+            b.run_at(gate, "GET", "/", &[("x-user-id", user)], now).step,
+            Step::Go
+        )
+    }
+
+    #[test]
+    fn what_can_wait_goes_first_and_then_the_same_users_are_served() {
+        let b = bench(Criticality::Sheddable);
+        let gate = make(&b.making()).unwrap();
+        let users: Vec<String> = (0..200).map(|i| format!("u{i}")).collect();
+        let all = |now| -> Vec<bool> { users.iter().map(|u| passes(&b, &*gate, u, now)).collect() };
+        assert!(all(10).iter().all(|p| *p));
+        let held = fill(&b, 9);
+        assert!(all(11).iter().all(|p| !*p), "no room");
+        drop(held);
+        let (a, c) = (all(12), all(12));
+        let served = a.iter().filter(|p| **p).count();
+        assert!(
+            (1..60).contains(&served),
+            "few are let in after such a second: {served}"
+        );
+        assert_eq!(a, c, "always the same");
+        let more = all(13);
+        assert!(
+            a.iter()
+                .zip(&more)
+                .all(|(before, after)| *after || !*before),
+            "nobody falls out"
+        );
+        assert!(
+            all(60).iter().all(|p| *p),
+            "all, when there was room for long"
+        );
+        let critical = bench(Criticality::Critical);
+        let gate = make(&critical.making()).unwrap();
+        let _held = fill(&critical, 10);
+        assert!(passes(&critical, &*gate, "u", 1));
+    }
+
+    #[test]
+    fn observing_refuses_nothing_and_no_limit_means_no_shedding() {
+        let mut b = bench(Criticality::Sheddable);
+        b.service(|s| s.shed = Some(Shed { observe: true }));
+        let gate = make(&b.making()).unwrap();
+        let _held = fill(&b, 10);
+        assert!(passes(&b, &*gate, "u", 1));
+        assert_eq!(Tally::of(&b.kept, "shed", "s", NAMES).get(WOULD_REFUSE), 1);
+        let mut free = bench(Criticality::Sheddable);
+        free.service(|s| s.limit = None);
+        let gate = make(&free.making()).unwrap();
+        assert!(passes(&free, &*gate, "u", 1));
+    }
+}
