@@ -1,6 +1,6 @@
 //! The API: JSON in, JSON out; errors are problem+json with their findings.
 
-use crate::State;
+use crate::{StartRecording, State};
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
 use axum::http::{StatusCode, header};
@@ -76,13 +76,19 @@ impl IntoResponse for Problem {
 
 type Answer = Result<Json<Value>, Problem>;
 
-/// Control reads and writes a disk: its work does not belong on the async threads.
 async fn blocking<T: serde::Serialize>(
     s: State,
     work: impl FnOnce(&control::Control) -> Result<T, Vec<Finding>> + Send + 'static,
 ) -> Answer {
+    off_thread(move || work(&s.control)).await
+}
+
+/// What reads and writes a disk does not belong on the async threads.
+async fn off_thread<T: serde::Serialize>(
+    work: impl FnOnce() -> Result<T, Vec<Finding>> + Send + 'static,
+) -> Answer {
     let done = tokio::task::spawn_blocking(move || {
-        let value = work(&s.control).map_err(Problem::from)?;
+        let value = work().map_err(Problem::from)?;
         serde_json::to_value(value)
             .map(Json)
             .map_err(|_| Problem::internal())
@@ -165,4 +171,27 @@ pub async fn rollback(Extract(s): Extract<State>, Json(r): Json<Rollback>) -> An
             .map(|()| json!({ "rolled_back": r.overlay }))
     })
     .await
+}
+
+pub async fn recording(Extract(s): Extract<State>) -> Answer {
+    s.recordings.progress().map(Json).ok_or_else(|| {
+        let none = Finding::error(
+            "recording-unknown",
+            "nothing has been recorded since the start",
+        );
+        Problem::from(vec![
+            none.help("start one with `plimsoll record --out DIR`"),
+        ])
+    })
+}
+
+pub async fn start_recording(
+    Extract(s): Extract<State>,
+    Json(ask): Json<StartRecording>,
+) -> Answer {
+    off_thread(move || s.recordings.start(&ask)).await
+}
+
+pub async fn stop_recording(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || s.recordings.stop()).await
 }

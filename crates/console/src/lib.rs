@@ -11,14 +11,40 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use base::Finding;
 use control::Control;
+use serde::Deserialize;
+use serde_json::Value;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Writes what happens to a folder of this host; one recording at a time. The answers are JSON as
+/// `GET /api/v1/recording` gives it.
+pub trait Recordings: Send + Sync {
+    /// Refuses a folder that holds a recording or cannot be written, and a second recording.
+    fn start(&self, ask: &StartRecording) -> Result<Value, Vec<Finding>>;
+    /// Asks for the end; it comes when the windows of the last second have closed.
+    fn stop(&self) -> Result<Value, Vec<Finding>>;
+    /// The recording under way, else the last one.
+    fn progress(&self) -> Option<Value>;
+}
+
+/// What to record.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StartRecording {
+    /// An absolute path on the host where Plimsoll runs.
+    pub folder: PathBuf,
+    /// It ends by itself after so many seconds, or when it is about so large.
+    pub seconds: Option<u64>,
+    pub bytes: Option<u64>,
+}
 
 /// What the console shows and asks.
 #[derive(Clone)]
 pub struct State {
     pub control: Arc<Control>,
+    pub recordings: Arc<dyn Recordings>,
     /// The metrics page, Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether traffic is served: `Err` says why not.
@@ -51,6 +77,11 @@ fn router(state: State) -> Router {
         .route("/api/v1/trials/{id}", get(api::trial))
         .route("/api/v1/try", post(api::try_proposal))
         .route("/api/v1/rollback", post(api::rollback))
+        .route(
+            "/api/v1/recording",
+            get(api::recording).post(api::start_recording),
+        )
+        .route("/api/v1/recording/stop", post(api::stop_recording))
         .fallback(|| async { api::Problem::not_found() })
         .layer(middleware::from_fn(guard::check))
         .with_state(state)

@@ -6,6 +6,7 @@ pub mod load;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Parser)]
 #[command(
@@ -37,6 +38,8 @@ pub enum Command {
     Whatif(learn::WhatifArgs),
     /// When the trend of traffic meets the line
     Forecast(learn::ForecastArgs),
+    /// Have the running Plimsoll write what happens to a folder, to be looked at later or elsewhere
+    Record(RecordArgs),
     /// Make a recording from an access log
     Import(learn::ImportArgs),
     /// Send load and measure; --find-limit raises it until the SLO breaks
@@ -47,7 +50,7 @@ pub enum Command {
     History(HistoryArgs),
     /// What the overlays change in the file
     Diff(AskArgs),
-    /// Take one overlay away; the others stay
+    /// Take one overlay away, or end a trial; the others stay
     Rollback(RollbackArgs),
     /// Print the config's JSON Schema (for editors) or its reference page
     Schema(SchemaArgs),
@@ -121,6 +124,7 @@ pub struct AskArgs {
     /// Its console address; else the one in the config
     #[arg(long, env = "PLIMSOLL_CONSOLE")]
     pub console: Option<SocketAddr>,
+    /// The file that Plimsoll runs with
     #[arg(long, default_value = "plimsoll.yaml")]
     pub config: PathBuf,
     /// The answer as JSON
@@ -139,8 +143,26 @@ pub struct HistoryArgs {
 
 #[derive(Args)]
 pub struct RollbackArgs {
-    /// Id of the overlay (`plimsoll diff` shows them)
+    /// Id of the overlay (`plimsoll diff` shows them), or of the trial under way
     pub overlay: String,
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+#[derive(Args)]
+pub struct RecordArgs {
+    /// Folder of the recording, on the host where Plimsoll runs; made if it is not there
+    #[arg(long, required_unless_present = "stop")]
+    pub out: Option<PathBuf>,
+    /// How long, such as 5m; else until Ctrl-C, and an hour at most
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub length: Option<Duration>,
+    /// It ends when it is about so large; 1GiB when left out
+    #[arg(long, value_parser = bytes)]
+    pub size: Option<u64>,
+    /// End the recording under way
+    #[arg(long, conflicts_with_all = ["out", "length", "size"])]
+    pub stop: bool,
     #[command(flatten)]
     pub ask: AskArgs,
 }
@@ -153,6 +175,7 @@ pub struct InitArgs {
     /// Where Plimsoll will listen
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// The file to write
     #[arg(long, default_value = "plimsoll.yaml")]
     pub out: PathBuf,
     /// Overwrite the file
@@ -171,12 +194,26 @@ pub struct DemoArgs {
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
+    /// Draws another traffic
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
 #[derive(Args)]
 pub struct RunArgs {
+    /// The file to serve; a change of it is taken without a restart
     #[arg(long, default_value = "plimsoll.yaml")]
     pub config: PathBuf,
+}
+
+pub fn duration(text: &str) -> Result<Duration, String> {
+    base::units::duration(text).map_err(|e| e.to_string())
+}
+
+pub fn share(text: &str) -> Result<f64, String> {
+    base::units::share(text).map_err(|e| e.to_string())
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    base::units::bytes(text).map_err(|e| e.to_string())
 }

@@ -1,6 +1,7 @@
 //! What the terminal is: colours only for people who look at them.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 /// Standard output is a terminal and NO_COLOR is not set.
 pub fn colour() -> bool {
@@ -32,4 +33,56 @@ pub fn width() -> u16 {
     comfy_table::Table::new()
         .width()
         .unwrap_or(crate::show::page::WIDTH)
+}
+
+/// Between two lines of a `Ticker` that nobody watches.
+const TICK: Duration = Duration::from_secs(10);
+
+/// How it goes, on standard error: one line rewritten in place on a terminal, else one line in ten seconds.
+pub struct Ticker {
+    on: bool,
+    in_place: bool,
+    said: Option<Instant>,
+}
+
+impl Ticker {
+    pub fn new(on: bool) -> Ticker {
+        Ticker {
+            on,
+            in_place: std::io::stderr().is_terminal(),
+            said: None,
+        }
+    }
+
+    pub fn say(&mut self, text: &str) {
+        if !self.on {
+            return;
+        }
+        let mut err = std::io::stderr();
+        // A closed standard error is no reason to stop.
+        if self.in_place {
+            let shown: String = text
+                .chars()
+                .take(usize::from(width()).saturating_sub(1))
+                .collect();
+            let _ = write!(err, "\r\x1b[2K{shown}").and_then(|()| err.flush());
+            self.said = Some(Instant::now());
+        } else if self.said.is_none_or(|t| t.elapsed() >= TICK) {
+            let _ = writeln!(err, "{text}");
+            self.said = Some(Instant::now());
+        }
+    }
+
+    /// Takes the line away, before something lasting is printed.
+    pub fn clear(&mut self) {
+        if self.on && self.in_place && self.said.take().is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[2K");
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }

@@ -1,5 +1,6 @@
 //! Arguments of `plimsoll load`.
 
+use super::{duration, share};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -77,12 +78,4 @@ pub struct LoadArgs {
 fn rate(text: &str) -> Result<f64, String> {
     let bare = text.parse::<f64>().ok().filter(|x| x.is_finite());
     bare.map_or_else(|| base::units::rate(text).map_err(|e| e.to_string()), Ok)
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    base::units::duration(text).map_err(|e| e.to_string())
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    base::units::share(text).map_err(|e| e.to_string())
 }

@@ -11,6 +11,7 @@ mod history;
 mod import;
 mod init;
 mod load;
+mod record;
 pub mod recorded;
 mod rollback;
 mod run;
@@ -31,6 +32,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Advise(args) => advise::run(args),
         Command::Whatif(args) => whatif::run(args),
         Command::Forecast(args) => forecast::run(args),
+        Command::Record(args) => record::run(args),
         Command::Import(args) => import::run(args),
         Command::Load(args) => load::run(*args),
         Command::Status(args) => status::run(args),

@@ -27,8 +27,6 @@ use std::time::Duration;
 
 /// Before this, connections are made and the catalogue's pages are read for the first time.
 const WARM: Duration = Duration::from_secs(5);
-/// A window closes this long after its end.
-const CLOSES: Duration = Duration::from_secs(base::window::CLOSE_AFTER_S + 1);
 
 /// One scenario's result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -151,7 +149,6 @@ fn watch(run: &Run<'_>) -> Result<(), Failure> {
         .record(run.out, telemetry::recording::Limits::default())?;
     std::thread::sleep(Duration::from_secs(s.seconds));
     flow.stop();
-    std::thread::sleep(CLOSES);
     on.system.stop_recording()?;
     on.stop();
     Ok(())

@@ -7,6 +7,7 @@ pub mod forecast;
 pub mod load;
 pub mod number;
 pub mod page;
+pub mod record;
 pub mod whatif;
 
 pub use answer::Answer;

@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod gates;
 pub mod mind;
+pub mod recordings;
 pub mod shell;
 pub mod system;
 pub mod watch;

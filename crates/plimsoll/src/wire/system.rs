@@ -5,8 +5,8 @@ use crate::wire::compose::Composer;
 use crate::wire::mind::ModelMind;
 use crate::wire::watch::{self, Windows};
 use arc_swap::ArcSwap;
-use base::Names;
 use base::clock::Clock;
+use base::Names;
 use config::{Config, Document, Generation};
 use control::ports::{Publish, SystemWall};
 use control::{Control, Parts};
@@ -14,8 +14,13 @@ use gateway::Gateway;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
 use store::Embedded;
+use telemetry::recording::{Limits, Progress as Recorded, Stage};
 use tokio::sync::oneshot;
+
+/// Windows close 10 s late; the rest is for a busy machine.
+const RECORDING_ENDS: Duration = Duration::from_secs(30);
 
 /// Everything that runs; `stop` ends it in order.
 pub struct System {
@@ -60,7 +65,11 @@ impl System {
             control: Some(runtime.handle().clone()),
             ..Default::default()
         };
-        let (gateway, rings) = Gateway::start(Arc::new(first), names.clone(), clock, options)?;
+        let (gateway, rings) = Gateway::start(Arc::new(first), names.clone(), clock, options)
+            .map_err(|e| {
+                Failure::new(e.to_string())
+                    .help("set `listen:` to a free address; `ss -ltnp` shows who has it")
+            })?;
         let address = gateway.address();
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let current = Arc::new(ArcSwap::from_pointee(config));
@@ -98,18 +107,26 @@ impl System {
         })
     }
 
-    /// Writes what happens from now on to a folder that holds no recording yet.
-    pub fn record(
-        &self,
-        folder: &Path,
-        limits: telemetry::recording::Limits,
-    ) -> Result<(), Failure> {
-        self.watch.record(folder, limits).map_err(|f| failure(&[f]))
+    /// Writes what happens from the next second on to a folder, until a limit or `stop_recording`.
+    pub fn record(&self, folder: &Path, limits: Limits) -> Result<Recorded, Failure> {
+        let folder = std::path::absolute(folder)?;
+        let begun = self.watch.recordings().record(&folder, limits);
+        begun.map_err(|f| failure(&[f]))
     }
 
-    /// Ends the recording; what happened in the last ten seconds is not in its usage.
-    pub fn stop_recording(&self) -> Result<(), Failure> {
-        self.watch.stop_recording().map_err(|f| failure(&[f]))
+    /// Ends the recording and waits for it: about ten seconds, until its last windows have closed.
+    pub fn stop_recording(&self) -> Result<Recorded, Failure> {
+        let deadline = Instant::now() + RECORDING_ENDS;
+        self.watch.stop_recording().map_err(|f| failure(&[f]))?;
+        while Instant::now() < deadline {
+            match self.watch.recordings().now() {
+                Some(r) if r.stage == Stage::Ended => return Ok(r),
+                _ => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+        Err(Failure::new(
+            "the recording does not end: telemetry stands still",
+        ))
     }
 
     /// Stops accepting, lets requests in flight end, then ends the rest.
@@ -134,7 +151,7 @@ impl System {
             let _ = c.send(());
         }
         if let Some(r) = self.runtime.take() {
-            r.shutdown_timeout(std::time::Duration::from_secs(2));
+            r.shutdown_timeout(Duration::from_secs(2));
         }
     }
 }
@@ -207,6 +224,7 @@ fn start_console(
         })?;
     let state = console::State {
         control: control.clone(),
+        recordings: Arc::new(watch.recordings()),
         metrics: Arc::new(watch.metrics()),
         ready: Arc::new(|| Ok(())),
     };

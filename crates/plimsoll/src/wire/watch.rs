@@ -1,17 +1,15 @@
 //! Telemetry wired to the gateway and to control: rings in, windows out.
 
 use crate::exit::Failure;
+use crate::wire::recordings::Recordings;
 use crate::wire::{gates, shell};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, History, InstanceIx, Names, Sample};
 use config::Config;
 use gateway::Gateway;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 use telemetry::probes::Proc;
-use telemetry::recording::{Limits, Recorder};
 use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
 
 type Shared = Arc<Mutex<Option<Gateway>>>;
@@ -77,19 +75,19 @@ impl Watch {
         }
     }
 
-    /// Writes what happens from now on to a folder that holds no recording yet.
-    pub fn record(&self, folder: &Path, limits: Limits) -> Result<(), Finding> {
-        let shell = shell::of(&self.names, &self.config.load());
-        let started = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs());
-        let recorder = Recorder::create(folder, self.names.clone(), shell, limits, Some(started))?;
-        self.telemetry.record(recorder)
-    }
-
-    /// Ends the recording; what happened in the last ten seconds is not in its usage.
+    /// Asks for the end of the recording under way.
     pub fn stop_recording(&self) -> Result<(), Finding> {
         self.telemetry.stop_recording()
+    }
+
+    /// Writes what happens to folders.
+    pub fn recordings(&self) -> Recordings {
+        Recordings {
+            telemetry: self.telemetry.clone(),
+            names: self.names.clone(),
+            clock: self.clock,
+            config: self.config.clone(),
+        }
     }
 
     /// The metrics page: what telemetry counts, then what the gates decided.

@@ -6,7 +6,7 @@ mod thread;
 
 use crate::history::Recent;
 use crate::probes::{ProbeNote, Proc, Targets};
-use crate::recording::Recorder;
+use crate::recording::{Progress, Recorder};
 use crate::totals::Totals;
 use base::clock::Clock;
 use base::{Finding, InstanceIx, Names, RouteIx, Sample};
@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub notes: Mutex<Vec<ProbeNote>>,
     pub in_flight: Mutex<Vec<(InstanceIx, u32)>>,
     pub recorder: Mutex<Option<Recorder>>,
+    /// How the last recording ended.
+    pub recorded: Mutex<Option<Progress>>,
     pub stop: AtomicBool,
 }
 
@@ -72,10 +74,21 @@ pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+fn free(under_way: &Option<Recorder>) -> Result<(), Finding> {
+    let Some(r) = under_way else { return Ok(()) };
+    let folder = r.progress().folder;
+    Err(Finding::error(
+        "recording-busy",
+        format!("a recording to {} is under way", folder.display()),
+    )
+    .help("wait for its end, or end it with `plimsoll record --stop`"))
+}
+
 /// Handle of a running collector; it stops when dropped.
 pub struct Telemetry {
     recent: Recent,
     names: Names,
+    clock: Clock,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -85,7 +98,7 @@ impl Telemetry {
     pub fn start(setup: Setup) -> std::io::Result<Telemetry> {
         let recent = Recent::default();
         let shared = Arc::new(Shared::default());
-        let names = setup.names.clone();
+        let (names, clock) = (setup.names.clone(), setup.clock);
         let (r, s) = (recent.clone(), shared.clone());
         let thread = std::thread::Builder::new()
             .name("telemetry".into())
@@ -93,6 +106,7 @@ impl Telemetry {
         Ok(Telemetry {
             recent,
             names,
+            clock,
             shared,
             thread: Some(thread),
         })
@@ -125,23 +139,40 @@ impl Telemetry {
         })
     }
 
-    /// Writes everything from now on to a recording; an earlier one is closed.
+    /// Writes what happens from now on to a recording. One at a time.
     pub fn record(&self, recorder: Recorder) -> Result<(), Finding> {
-        let before = lock(&self.shared.recorder).replace(recorder);
-        before.map_or(Ok(()), Recorder::finish)
+        let mut under_way = lock(&self.shared.recorder);
+        free(&under_way)?;
+        *under_way = Some(recorder);
+        Ok(())
     }
 
-    /// Ends the recording, if any. The windows of the last ten seconds are not in its `usage.csv`.
+    /// An error while a recording is under way.
+    pub fn may_record(&self) -> Result<(), Finding> {
+        free(&lock(&self.shared.recorder))
+    }
+
+    /// Asks for the end of the recording. It has ended when the windows of its last second have closed.
     pub fn stop_recording(&self) -> Result<(), Finding> {
-        let recorder = lock(&self.shared.recorder).take();
-        recorder.map_or(Ok(()), Recorder::finish)
+        match &mut *lock(&self.shared.recorder) {
+            Some(r) => {
+                r.end(self.clock.now());
+                Ok(())
+            }
+            None => Err(
+                Finding::error("recording-none", "no recording is under way")
+                    .help("start one with `plimsoll record --out DIR`"),
+            ),
+        }
     }
 
-    /// Whether a recording is being written (it ends by itself at its limit).
-    pub fn recording(&self) -> bool {
-        lock(&self.shared.recorder)
-            .as_ref()
-            .is_some_and(|r| !r.full())
+    /// How the recording under way stands, or how the last one ended.
+    pub fn recording(&self) -> Option<Progress> {
+        let under_way = lock(&self.shared.recorder);
+        match &*under_way {
+            Some(r) => Some(r.progress()),
+            None => lock(&self.shared.recorded).clone(),
+        }
     }
 
     /// Stops the thread; what is open is closed and published first.

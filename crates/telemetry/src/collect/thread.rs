@@ -4,6 +4,7 @@ use super::core::{Core, Tick};
 use super::{Setup, Shared, lock};
 use crate::history::Recent;
 use crate::probes;
+use crate::recording::Recorder;
 use base::{InstanceIx, Nanos, Window};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
@@ -46,7 +47,7 @@ pub fn run(mut setup: Setup, recent: Recent, shared: Arc<Shared>) {
                 .collect();
             *lock(&shared.in_flight) = gauges;
             let tick = core.tick(now, targets, (setup.dropped)(), &(setup.open)());
-            publish(tick, &setup, &recent, &shared);
+            publish(tick, now, &setup, &recent, &shared);
         }
         if stop {
             break;
@@ -57,10 +58,9 @@ pub fn run(mut setup: Setup, recent: Recent, shared: Arc<Shared>) {
     for w in core.finish() {
         window(w, &recent, &shared);
     }
-    if let Some(recorder) = lock(&shared.recorder).take()
-        && let Err(f) = recorder.finish()
-    {
-        tracing::warn!("{f}");
+    let under_way = lock(&shared.recorder).take();
+    if let Some(r) = under_way {
+        finish(r, setup.clock.now(), &shared);
     }
 }
 
@@ -92,15 +92,27 @@ fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) {
     stats.cpu_ns = now;
 }
 
-fn publish(tick: Tick, setup: &Setup, recent: &Recent, shared: &Shared) {
+fn publish(tick: Tick, now: Nanos, setup: &Setup, recent: &Recent, shared: &Shared) {
     *lock(&shared.notes) = tick.notes;
     for w in tick.windows {
         window(w, recent, shared);
     }
     lock(&shared.stats).dropped = (setup.dropped)();
-    if let Some(r) = lock(&shared.recorder).as_mut() {
-        r.flush();
+    let mut under_way = lock(&shared.recorder);
+    if let Some(r) = under_way.as_mut() {
+        r.flush(now);
     }
+    if let Some(r) = under_way.take_if(|r| r.complete()) {
+        finish(r, now, shared);
+    }
+}
+
+fn finish(recorder: Recorder, now: Nanos, shared: &Shared) {
+    let progress = recorder.finish(now);
+    if let Some(f) = &progress.fault {
+        tracing::warn!("{f}");
+    }
+    *lock(&shared.recorded) = Some(progress);
 }
 
 fn window(w: Window, recent: &Recent, shared: &Shared) {

@@ -6,8 +6,10 @@ mod describe;
 mod example_test;
 mod faults;
 mod names;
+mod progress;
 mod read;
 mod requests;
+mod row;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,8 +19,9 @@ mod yaml;
 
 pub use describe::{RouteMeta, shell_from_names, write_descriptions};
 pub use faults::Faults;
+pub use progress::{Ending, Progress, Stage};
 pub use read::{Recording, read};
-pub use write::{Limits, Recorder};
+pub use write::{Describe, Limits, Recorder};
 
 /// Version of the format, written to `meta.yaml`.
 pub const FORMAT: u32 = 1;

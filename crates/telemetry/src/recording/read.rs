@@ -105,7 +105,9 @@ pub fn read(folder: &Path) -> Recording {
             }
         })
         .collect();
-    for name in objectives.keys().filter(|n| names.routes.find(n).is_none()) {
+    let nowhere =
+        |n: &&String| names.routes.find(n).is_none() && !meta.routes.contains_key(n.as_str());
+    for name in objectives.keys().filter(nowhere) {
         faults.push(
             Finding::warning(
                 "recording-unknown-route",

@@ -4,8 +4,8 @@ use super::*;
 use crate::history::Shell;
 use base::sample::Use;
 use base::{
-    CacheState, Class, Discipline, History, InstanceIx, Names, Nanos, Objective, Outcome,
-    ResourceIx, RouteInfo, Sample, SampleKind, Scope, Severity,
+    CacheState, Class, Discipline, Finding, History, InstanceIx, Names, Nanos, Objective, Outcome,
+    ResourceIx, RouteInfo, Sample, SampleKind, Scope, Severity, Window,
 };
 use std::fs;
 use std::io::Write;
@@ -343,11 +343,23 @@ fn shell() -> Shell {
     }
 }
 
-fn record(path: &Path, limits: Limits) -> (History, Names) {
+fn create(path: &Path, names: &Names, limits: Limits) -> Result<Recorder, Finding> {
+    let now = Nanos::from_secs_f64(99.5);
+    Recorder::create(
+        path,
+        names.clone(),
+        Box::new(shell),
+        limits,
+        now,
+        Some(1_700_000_000),
+    )
+}
+
+/// Ten seconds of traffic; what was written, and what should be read.
+fn record(path: &Path, limits: Limits) -> (History, Progress) {
     let names = Names::default();
     names.resources.intern("cpu.shop");
-    let mut recorder =
-        Recorder::create(path, names.clone(), shell(), limits, Some(1_700_000_000)).unwrap();
+    let mut recorder = create(path, &names, limits).unwrap();
     let mut core = crate::collect::Core::new(names.clone(), Vec::new());
     let mut totals = crate::Totals::default();
     core.tick(
@@ -361,7 +373,7 @@ fn record(path: &Path, limits: Limits) -> (History, Names) {
             core.push(&s, &mut totals);
             recorder.sample(&s);
         }
-        recorder.flush();
+        recorder.flush(Nanos::from_secs_f64(100.0 + i as f64 * 0.25));
     }
     let mut windows = core.finish();
     windows.retain(|w| w.index >= 100);
@@ -378,7 +390,8 @@ fn record(path: &Path, limits: Limits) -> (History, Names) {
         w.resources.sort_by_key(|c| (c.resource, c.instance));
         recorder.window(w);
     }
-    recorder.finish().unwrap();
+    let progress = recorder.finish(Nanos::from_secs_f64(121.0));
+    assert_eq!((progress.stage, &progress.fault), (Stage::Ended, &None));
     let s = shell_from_names(&names, &shell().routes, &[]);
     let history = History {
         routes: s.routes,
@@ -387,14 +400,18 @@ fn record(path: &Path, limits: Limits) -> (History, Names) {
         windows,
         incidents: vec![],
     };
-    (history, names)
+    (history, progress)
 }
 
 #[test]
 fn what_is_recorded_is_what_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rec");
-    let (history, _) = record(&path, Limits::default());
+    let (history, progress) = record(&path, Limits::default());
+    assert_eq!(
+        (progress.requests, progress.ending),
+        (80, Some(Ending::Stopped))
+    );
     let r = read(&path);
     assert_eq!(codes(&r), Vec::<&str>::new(), "{:#?}", r.findings);
     assert_eq!(r.history.routes, history.routes);
@@ -410,7 +427,7 @@ fn what_is_recorded_is_what_is_read() {
         assert_eq!(a.ghosts, b.ghosts);
     }
     assert!(
-        Recorder::create(&path, Names::default(), shell(), Limits::default(), None)
+        create(&path, &Names::default(), Limits::default())
             .is_err_and(|f| f.code == "recording-exists")
     );
 }
@@ -418,24 +435,71 @@ fn what_is_recorded_is_what_is_read() {
 #[test]
 fn a_recording_ends_at_its_limit() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("small");
+    let (small, short) = (dir.path().join("small"), dir.path().join("short"));
     let limits = Limits {
         bytes: 2000,
         seconds: 3600,
     };
-    record(&path, limits);
-    let size = |f: &str| fs::metadata(path.join(f)).unwrap().len();
-    assert!(size(REQUESTS) + size(USAGE) < 3000);
-    assert!(!read(&path).has_errors());
-    let path = dir.path().join("short");
-    record(
-        &path,
-        Limits {
-            bytes: 1 << 20,
-            seconds: 2,
-        },
-    );
-    assert_eq!(ends(&read(&path).history), 8);
+    let (_, progress) = record(&small, limits);
+    assert_eq!(progress.ending, Some(Ending::Size));
+    let size = |f: &str| fs::metadata(small.join(f)).unwrap().len();
+    // The second in which the limit is reached is still told whole, with what its resources did.
+    assert!(size(REQUESTS) + size(USAGE) < 4000);
+    let r = read(&small);
+    assert_eq!(codes(&r), Vec::<&str>::new(), "{:#?}", r.findings);
+    assert_eq!(r.history.windows.len() as u64, progress.of_s);
+    let limits = Limits {
+        bytes: 1 << 20,
+        seconds: 2,
+    };
+    let (history, progress) = record(&short, limits);
+    assert_eq!((progress.seconds, progress.ending), (2, Some(Ending::Time)));
+    let r = read(&short);
+    assert_eq!(ends(&r.history), 8);
+    assert_eq!(r.history.windows.len(), 2);
+    for (a, b) in r.history.windows.iter().zip(&history.windows) {
+        assert_eq!((a.index, &a.resources), (b.index, &b.resources));
+    }
+}
+
+/// Asked to end, it takes no new request, but waits for what the resources did in its last second.
+#[test]
+fn the_end_waits_for_the_windows_that_close_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = Names::default();
+    let mut recorder = create(&dir.path().join("rec"), &names, Limits::default()).unwrap();
+    let window = |index| Window {
+        index,
+        dropped: 3,
+        ..Window::default()
+    };
+    let at = |i: u64| Nanos::from_secs_f64(100.0 + i as f64 * 0.25);
+    for i in 0..10 {
+        live(&names, i).iter().for_each(|s| recorder.sample(s));
+    }
+    recorder.end(at(9));
+    recorder.flush(at(12));
+    assert_eq!(recorder.progress().stage, Stage::Closing);
+    live(&names, 11).iter().for_each(|s| recorder.sample(s));
+    live(&names, 12).iter().for_each(|s| recorder.sample(s));
+    for index in 98..102 {
+        recorder.window(&window(index));
+        assert!(!recorder.complete(), "{index}");
+    }
+    recorder.window(&window(102));
+    assert!(recorder.complete());
+    let progress = recorder.finish(at(52));
+    assert_eq!((progress.requests, progress.seconds), (22, 3));
+    assert_eq!((progress.lost, progress.ending), (9, Some(Ending::Asked)));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let refused = create(&file.join("below"), &Names::default(), Limits::default());
+    assert!(refused.is_err_and(|f| f.code == "recording-write" && f.what.contains("file/below")));
 }
 
 #[test]

@@ -1,26 +1,28 @@
 //! Live recording: samples and windows to a folder, bounded in size and time, on disk once a second.
+//!
+//! A recording covers whole seconds, from the first one after it began: the requests that arrived in them, and what
+//! the resources did in them. Windows close ten seconds late, so it ends that much later than the time it covers.
 
 use super::names::outside;
+use super::progress::{Ending, Progress, Stage};
+use super::row::{self, REQUEST_HEADER, USAGE_HEADER};
 use super::{REQUESTS, USAGE, shell_from_names, write_descriptions};
 use crate::history::Shell;
-use base::sample::USES;
-use base::{
-    CacheState, Finding, InstanceIx, Names, Nanos, Outcome, ResourceIx, Sample, SampleKind, Window,
-};
+use base::{Finding, InstanceIx, Names, Nanos, ResourceIx, Sample, Window};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-const FIXED: &str = "route,arrival_s,duration_s,service,instance,status,bytes_in,bytes_out,parent,attempt,key_hash,\
-cache,wait_s,arm,outcome,db_calls,db_rows,db_returned";
 /// A new `use.` column rewrites the file; not any more once it is this large.
 const REWRITE: u64 = 16 << 20;
 const COLUMNS: usize = 64;
+const SECOND: u64 = 1_000_000_000;
 
 /// When a recording ends by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// It is cut at the end of the second in which this is reached.
     pub bytes: u64,
     pub seconds: u64,
 }
@@ -34,23 +36,30 @@ impl Default for Limits {
     }
 }
 
+/// What routes and resources are, asked when the descriptions are written.
+pub type Describe = Box<dyn Fn() -> Shell + Send>;
+
 /// Writes a recording.
 pub struct Recorder {
     folder: PathBuf,
     names: Names,
-    shell: Shell,
-    limits: Limits,
+    describe: Describe,
+    max_bytes: u64,
     started_at: Option<u64>,
     requests: BufWriter<File>,
     usage: BufWriter<File>,
     /// Resources that have a `use.` and a `wait.` column, in order.
     columns: Vec<ResourceIx>,
+    /// The last second written of each resource.
     last: BTreeMap<(ResourceIx, InstanceIx), u64>,
-    first: Option<Nanos>,
-    written: u64,
+    /// The seconds it covers: `from` is in it, `until` is not.
+    from: u64,
+    until: u64,
+    /// The last window that it waits for is written.
+    complete: bool,
+    progress: Progress,
     requests_bytes: u64,
     line: Vec<u8>,
-    full: bool,
     error: Option<io::Error>,
 }
 
@@ -60,13 +69,14 @@ impl Recorder {
     pub fn create(
         folder: &Path,
         names: Names,
-        shell: Shell,
+        describe: Describe,
         limits: Limits,
+        now: Nanos,
         started_at: Option<u64>,
     ) -> Result<Recorder, Finding> {
         let bad = |e: io::Error| {
             Finding::error("recording-write", format!("{}: {e}", folder.display()))
-                .help("name a folder that does not exist yet, on a disk with room")
+                .help("name a folder that Plimsoll may write to, on a disk with room")
         };
         fs::create_dir_all(folder).map_err(bad)?;
         let open = |name: &str| {
@@ -79,50 +89,70 @@ impl Recorder {
                 _ => bad(e),
             })
         };
+        let from = now.0.div_ceil(SECOND);
         let mut r = Recorder {
             requests: BufWriter::new(open(REQUESTS)?),
             usage: BufWriter::new(open(USAGE)?),
             folder: folder.to_owned(),
             names,
-            shell,
-            limits,
+            describe,
+            max_bytes: limits.bytes,
             started_at,
             columns: Vec::new(),
             last: BTreeMap::new(),
-            first: None,
-            written: 0,
+            from,
+            until: from.saturating_add(limits.seconds.max(1)),
+            complete: false,
+            progress: Progress {
+                folder: folder.to_owned(),
+                ..Progress::default()
+            },
             requests_bytes: 0,
             line: Vec::new(),
-            full: false,
             error: None,
         };
-        let start = |r: &mut Recorder| -> io::Result<()> {
-            r.requests.write_all(format!("{FIXED}\n").as_bytes())?;
-            r.usage
-                .write_all(b"time_s,resource,busy,capacity,instance,waiting,level,background\n")?;
-            r.describe()?;
-            r.requests.flush()?;
-            r.usage.flush()
-        };
-        start(&mut r).map_err(bad)?;
+        r.start().map_err(bad)?;
         Ok(r)
     }
 
-    /// Its limit is reached or the disk failed: nothing more is written.
-    pub fn full(&self) -> bool {
-        self.full
+    fn start(&mut self) -> io::Result<()> {
+        writeln!(self.requests, "{REQUEST_HEADER}")?;
+        writeln!(self.usage, "{USAGE_HEADER}")?;
+        self.write_descriptions()?;
+        self.requests.flush()?;
+        self.usage.flush()
     }
 
-    /// Newer descriptions of routes and resources, written at the end.
-    pub fn set_shell(&mut self, shell: Shell) {
-        self.shell = shell;
+    /// Nothing more belongs into it: all is written, or the disk failed.
+    pub fn complete(&self) -> bool {
+        self.complete || self.error.is_some()
+    }
+
+    pub fn progress(&self) -> Progress {
+        Progress {
+            of_s: self.until - self.from,
+            ..self.progress.clone()
+        }
+    }
+
+    /// Ends it with the second in which `now` lies. What resources did until then comes with their windows.
+    pub fn end(&mut self, now: Nanos) {
+        self.cut(now.0 / SECOND, Ending::Asked);
+    }
+
+    /// The second is its last one, unless it ends earlier anyway.
+    fn cut(&mut self, second: u64, ending: Ending) {
+        let until = second.max(self.from) + 1;
+        if until < self.until {
+            self.until = until;
+            self.progress.ending = Some(ending);
+        }
     }
 
     /// One request or attempt.
     pub fn sample(&mut self, s: &Sample) {
-        let first = *self.first.get_or_insert(s.start);
-        if self.full || s.start.since(first).as_secs() >= self.limits.seconds {
-            self.full = true;
+        let second = s.start.0 / SECOND;
+        if self.complete() || !(self.from..self.until).contains(&second) {
             return;
         }
         for u in s.uses.iter().filter(|u| !u.resource.is_none()) {
@@ -132,94 +162,97 @@ impl Recorder {
         }
         let mut line = std::mem::take(&mut self.line);
         line.clear();
-        if row(&mut line, s, &self.names, &self.columns).is_ok() {
+        if row::request(&mut line, s, &self.names, &self.columns).is_ok() {
             let wrote = self.requests.write_all(&line);
             self.requests_bytes += line.len() as u64;
-            self.count(line.len(), wrote);
+            self.progress.requests += 1;
+            self.count(line.len(), wrote, s.end);
         }
         self.line = line;
     }
 
-    /// The resources of a closed window.
+    /// The resources of a closed window; windows come in order.
     pub fn window(&mut self, w: &Window) {
-        // What happened before the recording began is not part of it.
-        let began = self.first.map_or(u64::MAX, |f| f.0 / 1_000_000_000);
-        if self.full || w.index < began {
+        if self.complete() || w.index < self.from {
+            return;
+        }
+        if w.index >= self.until {
+            self.complete = true;
             return;
         }
         let mut out = Vec::new();
         for c in &w.resources {
-            let (Some(name), key) = (
-                self.names.resources.name(c.resource),
-                (c.resource, c.instance),
-            ) else {
+            let Some(name) = self.names.resources.name(c.resource) else {
                 continue;
             };
             let instance = self.names.instances.name(c.instance).unwrap_or_default();
             let instance = outside(&instance).1;
-            let before = self.last.insert(key, w.index);
+            let before = self.last.insert((c.resource, c.instance), w.index);
             if before.is_none_or(|b| b + 1 != w.index) {
-                let _ = write!(out, "{},", w.index);
-                text(&mut out, &name);
-                out.extend_from_slice(b",0,,");
-                text(&mut out, instance);
-                out.extend_from_slice(b",,,\n");
+                row::baseline(&mut out, w.index, &name, instance);
             }
-            let _ = write!(out, "{},", w.index + 1);
-            text(&mut out, &name);
-            let _ = write!(out, ",{},", c.busy);
-            number(&mut out, c.capacity);
-            out.push(b',');
-            text(&mut out, instance);
-            for v in [c.waiting, c.level, c.background] {
-                out.push(b',');
-                number(&mut out, v);
-            }
-            out.push(b'\n');
+            row::usage(&mut out, w.index + 1, &name, instance, c);
+            self.progress.usage += 1;
         }
+        self.progress.lost += u64::from(w.dropped);
         let wrote = self.usage.write_all(&out);
-        self.count(out.len(), wrote);
+        self.count(out.len(), wrote, Nanos((w.index + 1) * SECOND));
+        self.complete |= w.index + 1 == self.until;
     }
 
     /// Hands everything to the system; call it once a second.
-    pub fn flush(&mut self) {
+    pub fn flush(&mut self, now: Nanos) {
+        let second = now.0 / SECOND;
+        if second >= self.until && self.progress.stage == Stage::Taking {
+            self.progress.stage = Stage::Closing;
+            self.progress.ending.get_or_insert(Ending::Time);
+        }
+        self.progress.seconds = second.clamp(self.from, self.until) - self.from;
         if self.error.is_none() {
             let done = self.requests.flush().and_then(|()| self.usage.flush());
-            self.count(0, done);
+            self.count(0, done, now);
         }
     }
 
-    /// Ends the recording. The error says what the disk said, whenever it was.
-    pub fn finish(mut self) -> Result<(), Finding> {
-        self.flush();
+    /// Writes what is left and the descriptions, and says how it went. When it is not complete, Plimsoll stops.
+    pub fn finish(mut self, now: Nanos) -> Progress {
+        if !self.complete() {
+            self.cut(now.0 / SECOND, Ending::Stopped);
+        }
+        self.flush(now);
         if self.error.is_none() {
-            let described = self.describe();
-            self.count(0, described);
+            let described = self.write_descriptions();
+            self.count(0, described, now);
         }
-        match self.error.take() {
-            None => Ok(()),
-            Some(e) => Err(Finding::error(
-                "recording-write",
-                format!("{}: {e}", self.folder.display()),
-            )
-            .why("the recording ends where the disk failed")),
+        let fault = self.error.take().map(|e| {
+            Finding::error("recording-write", format!("{}: {e}", self.folder.display()))
+                .why("the recording ends where the disk failed")
+        });
+        let mut progress = self.progress();
+        progress.stage = Stage::Ended;
+        if fault.is_some() {
+            progress.ending = Some(Ending::Disk);
         }
+        progress.ending.get_or_insert(Ending::Time);
+        Progress { fault, ..progress }
     }
 
-    fn describe(&self) -> io::Result<()> {
-        let all = shell_from_names(&self.names, &self.shell.routes, &self.shell.resources);
+    fn write_descriptions(&self) -> io::Result<()> {
+        let known = (self.describe)();
         let shell = Shell {
-            instances: self.shell.instances.clone(),
-            ..all
+            instances: known.instances,
+            ..shell_from_names(&self.names, &known.routes, &known.resources)
         };
         write_descriptions(&self.folder, &shell, &[], self.started_at)
     }
 
-    fn count(&mut self, bytes: usize, wrote: io::Result<()>) {
-        self.written += bytes as u64;
-        self.full |= self.written >= self.limits.bytes;
+    fn count(&mut self, bytes: usize, wrote: io::Result<()>, now: Nanos) {
+        self.progress.bytes += bytes as u64;
+        // What already ends is not cut again: windows tell of the past.
+        if self.progress.bytes >= self.max_bytes && self.progress.ending.is_none() {
+            self.cut(now.0 / SECOND, Ending::Size);
+        }
         if let Err(e) = wrote {
-            self.full = true;
             self.error.get_or_insert(e);
         }
     }
@@ -232,7 +265,9 @@ impl Recorder {
         self.columns.push(resource);
         let done = self.rewrite();
         let ok = done.is_ok();
-        self.count(0, done);
+        if let Err(e) = done {
+            self.error.get_or_insert(e);
+        }
         ok
     }
 
@@ -243,12 +278,12 @@ impl Recorder {
             self.folder.join("requests.csv.new"),
         );
         let mut out = BufWriter::new(File::create(&new)?);
-        let mut header = FIXED.as_bytes().to_vec();
+        let mut header = REQUEST_HEADER.as_bytes().to_vec();
         for &r in &self.columns {
             let name = self.names.resources.name(r).unwrap_or_default();
             for kind in ["use.", "wait."] {
                 header.push(b',');
-                text(&mut header, &format!("{kind}{name}"));
+                row::text(&mut header, &format!("{kind}{name}"));
             }
         }
         out.write_all(&header)?;
@@ -262,89 +297,5 @@ impl Recorder {
         fs::rename(&new, &old)?;
         self.requests = out;
         Ok(())
-    }
-}
-
-fn row(out: &mut Vec<u8>, s: &Sample, names: &Names, columns: &[ResourceIx]) -> io::Result<()> {
-    let route = names.routes.name(s.route);
-    text(out, route.as_deref().unwrap_or("other"));
-    write!(out, ",{:.6},{:.6},", s.start.secs_f64(), s.seconds())?;
-    let instance = names.instances.name(s.instance).unwrap_or_default();
-    let (service, address) = outside(&instance);
-    text(out, service);
-    out.push(b',');
-    text(out, address);
-    write!(out, ",{},{},{},", s.status, s.bytes_in, s.bytes_out)?;
-    text(out, names.routes.name(s.parent).as_deref().unwrap_or(""));
-    out.push(b',');
-    if s.kind == SampleKind::Attempt {
-        write!(out, "{}", s.attempt.max(1))?;
-    }
-    out.push(b',');
-    if s.key_hash != 0 {
-        write!(out, "{:016x}", s.key_hash)?;
-    }
-    let cache = match s.cache {
-        CacheState::Off => "",
-        CacheState::Hit => "hit",
-        CacheState::Miss => "miss",
-        CacheState::Bypass => "bypass",
-    };
-    let outcome = match s.outcome {
-        Outcome::Done => "",
-        Outcome::Refused => "refused",
-        Outcome::ClientGone => "client-gone",
-        Outcome::UpstreamFailed => "upstream-failed",
-        Outcome::Stream => "stream",
-    };
-    write!(
-        out,
-        ",{cache},{:.6},{},{outcome}",
-        f64::from(s.wait_us) / 1e6,
-        s.arm.0
-    )?;
-    for n in [s.db_calls, s.db_rows, s.db_returned] {
-        out.push(b',');
-        if n > 0 {
-            write!(out, "{n}")?;
-        }
-    }
-    for c in columns {
-        out.push(b',');
-        let mut wait = None;
-        for u in s.uses.iter().take(USES).filter(|u| u.resource == *c) {
-            write!(out, "{:.6}", f64::from(u.busy_us) / 1e6)?;
-            wait = (u.wait_us != u32::MAX).then_some(f64::from(u.wait_us) / 1e6);
-        }
-        out.push(b',');
-        number(out, wait);
-    }
-    out.push(b'\n');
-    Ok(())
-}
-
-fn number(out: &mut Vec<u8>, v: Option<f64>) {
-    if let Some(v) = v {
-        let _ = write!(out, "{v}");
-    }
-}
-
-/// A name as a CSV field, quoted when it must be; line breaks become spaces.
-fn text(out: &mut Vec<u8>, name: &str) {
-    if name
-        .bytes()
-        .any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'))
-    {
-        out.push(b'"');
-        for b in name.bytes() {
-            match b {
-                b'"' => out.extend_from_slice(b"\"\""),
-                b'\n' | b'\r' => out.push(b' '),
-                b => out.push(b),
-            }
-        }
-        out.push(b'"');
-    } else {
-        out.extend_from_slice(name.as_bytes());
     }
 }

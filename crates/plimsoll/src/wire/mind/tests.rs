@@ -70,7 +70,7 @@ fn history(seconds: u64, base: &Side, new: &Side) -> History {
             w.attempts.push(cell(key, side.requests, 0.01));
             if let Some(ms) = side.reports_ms {
                 let (n, s) = (f64::from(side.requests), ms / 1e3);
-                w.uses.push(base::UseCell {
+                w.uses.push(base::window::UseCell {
                     key,
                     resource: base::ResourceIx(0),
                     count: side.requests,
