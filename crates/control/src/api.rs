@@ -10,7 +10,7 @@ use crate::trial::{Progress, Runner, TryOptions, interrupted};
 use arc_swap::ArcSwap;
 use base::Finding;
 use config::{Generation, Overlay};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +59,7 @@ pub struct Advice {
 }
 
 /// A trial: what the ledger knows, and how it stands while it is under way.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrialView {
     pub record: TrialRecord,
     pub running: Option<Progress>,
@@ -313,11 +313,15 @@ impl Control {
             .add(overlay, Vec::new(), &self.by(who, &why))
     }
 
-    /// Takes one overlay away; the others stay. A trial of it is withdrawn.
-    pub fn rollback(&self, overlay: &str, who: &str) -> Answer<()> {
+    /// Takes one overlay away; the others stay. A trial of it is withdrawn. The id of the trial under way does the
+    /// same, also where there is no overlay.
+    pub fn rollback(&self, which: &str, who: &str) -> Answer<()> {
         let by = self.by(who, "asked to roll it back");
-        self.shared.generations.rollback(overlay, &by)?;
+        if !self.shared.runner.withdraw(which, &by)? {
+            self.shared.generations.rollback(which, &by)?;
+        }
         self.wake("trial");
+        self.wake("driver");
         Ok(())
     }
 

@@ -168,6 +168,21 @@ fn a_replica_that_does_not_help_leaves_the_generation_and_then_ends() {
 }
 
 #[test]
+fn a_trial_without_an_overlay_is_ended_by_its_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let w = world(dir.path(), &listening(), 1000);
+    w.told.sees(|_| Reading::default());
+    let id = w.control.try_this(replica(1), &quick()).unwrap();
+    until(&w, "a second instance", |w| instances(w).len() == 2);
+    w.control.rollback(&id, "ann").unwrap();
+    until(&w, "a verdict", |w| verdict(w, &id).is_some());
+    assert_eq!(verdict(&w, &id), Some(Verdict::Withdrawn));
+    until(&w, "one instance", |w| instances(w).len() == 1);
+    let refused = w.control.rollback(&id, "ann").unwrap_err();
+    assert_eq!(refused[0].code, "overlay-unknown");
+}
+
+#[test]
 fn never_more_than_the_file_allows() {
     let dir = tempfile::tempdir().unwrap();
     let w = world(dir.path(), &listening(), 1000);

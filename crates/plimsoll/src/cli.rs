@@ -34,6 +34,8 @@ pub enum Command {
     Diagnose(learn::DiagnoseArgs),
     /// The changes that lift the line, smallest first
     Advise(learn::AdviseArgs),
+    /// Try a proposal on a share of the users, and keep it only if it helps
+    Try(TryArgs),
     /// What a change, or more traffic, would do to the line
     Whatif(learn::WhatifArgs),
     /// When the trend of traffic meets the line
@@ -163,6 +165,33 @@ pub struct RecordArgs {
     /// End the recording under way
     #[arg(long, conflicts_with_all = ["out", "length", "size"])]
     pub stop: bool,
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit status: 0 kept · 3 rolled back, or an instruction that people have to carry out first · 1 not followed to its end.\nCtrl-C leaves the trial running."
+)]
+pub struct TryArgs {
+    /// Number or id of a proposal (`plimsoll advise` shows them)
+    #[arg(required_unless_present = "follow")]
+    pub which: Option<String>,
+    /// Share of the users who get it first, such as 10%; 20% when left out
+    #[arg(long, value_parser = share)]
+    pub share: Option<f64>,
+    /// A verdict at the latest after this, such as 5m
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub length: Option<Duration>,
+    /// For an instruction: it has been carried out
+    #[arg(long)]
+    pub done: bool,
+    /// Only start it
+    #[arg(long)]
+    pub detach: bool,
+    /// Show the trial that is under way
+    #[arg(long, conflicts_with_all = ["which", "share", "length", "done", "detach"])]
+    pub follow: bool,
     #[command(flatten)]
     pub ask: AskArgs,
 }

@@ -8,6 +8,11 @@ pub fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
+/// Who asks for a change, for the ledger.
+pub fn who() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "someone".into())
+}
+
 /// A table with these headings; it fits the terminal's width.
 pub fn table(headings: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();

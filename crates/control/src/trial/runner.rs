@@ -148,7 +148,10 @@ impl Runner {
                     format!("trial {} of `{}` is under way", a.id, a.proposal.title),
                 )
                 .why("two changes at once could not be told apart")
-                .help("wait for its verdict"),
+                .help(format!(
+                    "wait for its verdict, or end it with `plimsoll rollback {}`",
+                    a.id
+                )),
             ]);
         }
         let id = format!("trial-{}", self.ledger.state().trial_count + 1);
@@ -190,7 +193,10 @@ impl Runner {
                         "proposal-instruction",
                         format!("`{}` is for people to do: {text}", proposal.title),
                     )
-                    .help("once it is done, say so, and the effect is measured before and after"),
+                    .help(format!(
+                        "once it is done, `plimsoll try {} --done` measures before and after",
+                        proposal.id
+                    )),
                 ]);
             }
             _ => self.note(&by, started)?,
@@ -232,6 +238,23 @@ impl Runner {
             .transact(by.now_ms, |_| Ok::<_, LedgerError>(vec![note.clone()]))
             .map(drop)
             .map_err(|e| vec![e.into()])
+    }
+
+    /// Ends the trial under way if `which` is its id: its change goes. Tells whether it was.
+    pub fn withdraw(&self, which: &str, by: &By) -> Result<bool, Vec<Finding>> {
+        let mut held = self.lock();
+        let Some(active) = held.as_mut().filter(|a| a.id == which) else {
+            return Ok(false);
+        };
+        match active.overlay.clone() {
+            // Its next step sees that the overlay is gone.
+            Some(overlay) => self.generations.rollback(&overlay, by)?,
+            None => {
+                let why = format!("{} ended it", by.who);
+                active.event(Event::Gone(why), by.now_ms / 1000);
+            }
+        }
+        Ok(true)
     }
 
     /// One step of the trial under way; call it about each second.

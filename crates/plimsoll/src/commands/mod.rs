@@ -17,6 +17,7 @@ mod rollback;
 mod run;
 mod schema;
 mod status;
+mod try_proposal;
 mod whatif;
 
 use crate::cli::{Cli, Command};
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Init(args) => init::run(args),
         Command::Diagnose(args) => diagnose::run(args),
         Command::Advise(args) => advise::run(args),
+        Command::Try(args) => try_proposal::run(args),
         Command::Whatif(args) => whatif::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Record(args) => record::run(args),

@@ -19,7 +19,8 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     );
     println!("overlays    {}", terminal::list(&status["overlays"]));
     if let Some(id) = status["trial"]["id"].as_str() {
-        println!("trial       {id}");
+        let phase = status["trial"]["trial"]["phase"].as_str().unwrap_or("");
+        println!("trial       {id}, {phase}; `plimsoll try --follow` shows it");
     }
     let empty = Vec::new();
     let wrong = ["file", "findings"]

@@ -2,7 +2,7 @@
 
 use super::number::{cost, percent, rate, rate_in, times};
 use super::page::Page;
-use control::proposal::Proposal;
+use control::proposal::{Change, Proposal};
 use model::advice::Advice;
 
 const COLUMNS: [&str; 6] = ["#", "change", "load line", "size", "cost", "why"];
@@ -117,8 +117,19 @@ pub fn live(proposals: &[Proposal], before: Option<f64>, progress: &str, width: 
         ]
     });
     page.table("proposals, best first", &COLUMNS, &[0, 3], rows.collect());
-    page.line(&format!(
-        "\n{SIZE}\ntry one with `plimsoll try NUMBER`: as a canary, verified, kept or rolled back"
-    ));
+    page.line(&format!("\n{SIZE}\n{}", next(&proposals[0])));
     page.done()
+}
+
+/// The command for the first proposal.
+fn next(p: &Proposal) -> String {
+    let id = &p.id;
+    match p.change {
+        Change::Instruction { .. } => {
+            format!("next: `plimsoll try {id}` says what to do, and how the effect is measured")
+        }
+        _ => {
+            format!("next: `plimsoll try {id}` applies it, compares, and keeps it or rolls it back")
+        }
+    }
 }

@@ -8,6 +8,7 @@ pub mod load;
 pub mod number;
 pub mod page;
 pub mod record;
+pub mod trial;
 pub mod whatif;
 
 pub use answer::Answer;
