@@ -52,6 +52,8 @@ pub enum Command {
     History(HistoryArgs),
     /// What the overlays change in the file
     Diff(AskArgs),
+    /// Write overlays into the config file, keeping its comments
+    Adopt(AdoptArgs),
     /// Take one overlay away, or end a trial; the others stay
     Rollback(RollbackArgs),
     /// Print the config's JSON Schema (for editors) or its reference page
@@ -139,6 +141,17 @@ pub struct HistoryArgs {
     /// How many entries, newest first
     #[arg(short, default_value_t = 20)]
     pub n: usize,
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+#[derive(Args)]
+pub struct AdoptArgs {
+    /// Ids of overlays (`plimsoll diff` shows them); else all that are there to stay
+    pub overlays: Vec<String>,
+    /// Only show what would change in the file
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub ask: AskArgs,
 }

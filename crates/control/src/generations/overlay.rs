@@ -2,6 +2,7 @@
 
 use crate::ports::Compose;
 use base::Finding;
+use config::document::{At, Node};
 use config::{Op, Overlay};
 
 /// `routes.product.cache`, for people.
@@ -88,8 +89,18 @@ pub fn with_base(ops: Vec<Op>, document: &str, compose: &dyn Compose) -> Vec<Op>
         .collect()
 }
 
-/// Why the overlay no longer fits: the file has changed one of its paths since it was made.
+/// Why the overlay goes: the file has changed one of its paths since it was made, perhaps to what the overlay says.
 pub fn outdated(overlay: &Overlay, document: &str, compose: &dyn Compose) -> Option<Finding> {
+    let says =
+        |op: &Op| (op.value.as_ref()).map(|v| Node::from_json(v, &At::overlay("")).to_json());
+    let changes = overlay.ops.iter().any(|op| op.base != says(op));
+    let adopted = |op: &Op| compose.value_at(document, &op.path) == says(op);
+    if changes && overlay.ops.iter().all(adopted) {
+        return Some(Finding::note(
+            "overlay-adopted",
+            format!("the file now says what overlay `{}` said", overlay.id),
+        ));
+    }
     overlay.ops.iter().find_map(|op| {
         (compose.value_at(document, &op.path) != op.base).then(|| {
             Finding::warning(

@@ -1,5 +1,6 @@
 //! One file per command; this is their list.
 
+mod adopt;
 mod advise;
 mod check;
 mod demo;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Adopt(args) => adopt::run(args),
         Command::Rollback(args) => rollback::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Example(args) => example::run(args),

@@ -4,6 +4,7 @@ pub mod advice;
 pub mod answer;
 pub mod diagnosis;
 pub mod forecast;
+pub mod lines;
 pub mod load;
 pub mod number;
 pub mod page;
