@@ -233,6 +233,9 @@ pub struct DemoArgs {
     /// Bisect the load lines instead of a quick ramp (some minutes more)
     #[arg(long)]
     pub full: bool,
+    /// Keep a recording of the time before the change in this folder (10 s more)
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,

@@ -35,6 +35,11 @@ impl Interrupts {
         Ok(Interrupts(seen))
     }
 
+    /// The same, asked in another way, such as by a key.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How often somebody asked for an end.
     pub fn count(&self) -> u32 {
         self.0.load(Ordering::Relaxed)

@@ -8,6 +8,7 @@ pub fn run(args: DemoArgs) -> Result<Exit, Failure> {
     play(Demo {
         bad_change: args.bad_change,
         full: args.full,
+        record: args.record,
         json: args.json,
         seed: args.seed,
     })

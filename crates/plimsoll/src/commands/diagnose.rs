@@ -20,10 +20,14 @@ fn offline(folder: &Path, json: bool) -> Result<Exit, Failure> {
     let recorded = recorded::read(folder)?;
     let (answer, _) = answer::of_history(&recorded.history, &recorded.learn());
     if json {
-        let Answer { diagnosis, line } = &answer;
+        let Answer {
+            diagnosis,
+            line,
+            costs,
+        } = &answer;
         println!(
             "{}",
-            json!({ "diagnosis": diagnosis, "line": line, "findings": recorded.findings })
+            json!({ "diagnosis": diagnosis, "line": line, "costs": costs, "findings": recorded.findings })
         );
     } else {
         print!(

@@ -3,194 +3,254 @@
 //! It starts the shop, Plimsoll in front of it, and traffic; waits until the model has an answer; measures the load
 //! line with a short ramp; tries the first proposal as a canary; measures again; and compares with what was promised.
 
-pub mod host;
-pub mod report;
+mod host;
+mod learn;
+mod meter;
+mod picture;
+mod report;
+mod say;
+mod screen;
 pub mod stage;
 pub mod traffic;
 
 use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupts;
 use crate::show::answer::Answer;
-use crate::wire::system::System;
-use control::loops::Stage as Learned;
+use crate::wire::system::{System, failure};
+use config::Config;
+use control::ports::Windows;
 use control::proposal::{Change, Effect, Proposal};
 use control::trial::{Times, TryOptions};
 use host::HostCpu;
-use report::{Outcome, Say};
-use stage::{Plant, Ports, Scratch, Stage};
+use picture::Stage;
+use report::Outcome;
+use say::Say;
+use stage::{Plant, Ports, Scratch};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use telemetry::recording::Limits;
+use traffic::Traffic;
 
 /// How the demo is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Demo {
     /// Try a change that does not help, to see it rolled back.
     pub bad_change: bool,
     /// Bisect the load lines instead of a quick ramp (some minutes more).
     pub full: bool,
+    /// Where to keep a recording of the time before the change.
+    pub record: Option<PathBuf>,
     pub json: bool,
     pub seed: u64,
 }
 
 /// Requests per second while it learns: below 40 % of what the shop can carry.
 const LEARNING_RATE: f64 = 60.0;
-const LEARN: Duration = Duration::from_secs(45);
-const LEARN_AT_MOST: Duration = Duration::from_secs(120);
 /// Above this share of the host's CPU the machine itself would be measured.
 const HOST_LIMIT: f64 = 0.6;
 
 pub fn run(demo: Demo) -> Result<Exit, Failure> {
-    let mut say = Say::new(demo.json);
+    let interrupts = Interrupts::catch()?;
+    let mut say = Say::new(demo.json, &interrupts)?;
     let scratch = Scratch::new()?;
     let ports = Ports::free()?;
     let binary = std::env::current_exe()?;
-    say.step("starting the shop (three processes), Plimsoll in front of it, and traffic");
+    say.step(
+        Stage::Start,
+        "starting the shop (three processes), Plimsoll in front of it, and traffic",
+    );
     let text = stage::config_text(&ports, &scratch.0.join("data"), stage::SHOPPERS, &[]);
     let checked = config::check_text("the demo's config", &text);
     let Some(config) = checked.config else {
-        return Err(Failure::new(config::report::render(
-            &checked.findings,
-            &checked.document,
-            false,
-        )));
+        return Err(failure(&checked.findings));
     };
     let system = System::start("demo", &text)?;
-    let shop = Stage::start(&binary, &ports, &Plant::slow_lock(), &scratch.0)?;
-    let traffic = traffic::Traffic::start(traffic::plan(
-        &config,
-        ports.listen,
-        LEARNING_RATE,
-        demo.seed,
-    )?);
-    let cpu = HostCpu::now();
-
-    let answer = learn(&system, &mut say)?;
-    say.diagnosis(&answer);
-    let busy = cpu.share_since();
-    if busy > HOST_LIMIT {
-        return Err(Failure::new(format!(
-            "the host's CPU was {:.0} % busy while learning: on this machine the demo's result is not valid",
-            busy * 100.0
-        ))
-        .help("stop other programs, or use a machine with more cores"));
-    }
-    let proposals = wait_for(Duration::from_secs(30), || {
-        Some(system.control.advise().proposals).filter(|p| !p.is_empty())
-    })
-    .ok_or_else(|| {
-        Failure::new("the model proposes nothing")
-            .help("run it again with --json and read the diagnosis")
-    })?;
-    say.proposals(&proposals);
-    traffic.stop();
-
-    say.step("measuring the load line before the change (ramp)");
-    let before = traffic::limit(&config, ports.listen, &answer, demo.full, demo.seed)?;
-    say.limit("before", &before);
-
-    let proposal = if demo.bad_change {
-        bad_change()
-    } else {
-        proposals[0].clone()
+    let shop = stage::Stage::start(&binary, &ports, &Plant::slow_lock(), &scratch.0)?;
+    let play = Play {
+        demo,
+        config,
+        ports,
+        system,
+        interrupts,
+        trial_from: Arc::new(AtomicU64::new(u64::MAX)),
     };
-    say.step(&format!("canary: {} for half of the users", proposal.title));
-    let traffic = traffic::Traffic::start(traffic::plan(
-        &config,
-        ports.listen,
-        LEARNING_RATE,
-        demo.seed + 1,
-    )?);
-    let trial = trial(&system, &proposal, &mut say)?;
-    traffic.stop();
-
-    say.step("measuring the load line after the trial (ramp)");
-    let after = traffic::limit(&config, ports.listen, &answer, demo.full, demo.seed + 2)?;
-    say.limit("after", &after);
-
-    let outcome = Outcome {
-        answer,
-        proposal,
-        trial,
-        before,
-        after,
-        bad_change: demo.bad_change,
-    };
+    say.measure(play.meter());
+    let outcome = play.acts(&mut say)?;
+    let exit = if outcome.holds() { Exit::Ok } else { Exit::Not };
     say.table(&outcome);
-    system.stop();
+    play.system.stop();
     drop(shop);
-    Ok(if outcome.holds() { Exit::Ok } else { Exit::Not })
+    Ok(exit)
 }
 
-/// Waits for the model's answer, after at least `LEARN` of traffic.
-fn learn(system: &System, say: &mut Say) -> Result<Answer, Failure> {
-    let start = Instant::now();
-    let mut shown = String::new();
-    loop {
-        let view = system.control.diagnose();
-        if view.progress != shown {
-            say.progress(&view.progress);
-            shown.clone_from(&view.progress);
-        }
-        if start.elapsed() >= LEARN
-            && view.stage == Learned::Ready
-            && let Some(value) = &view.diagnosis
-        {
-            return serde_json::from_value((**value).clone())
-                .map_err(|e| Failure::new(format!("the diagnosis is not understood: {e}")));
-        }
-        if start.elapsed() > LEARN_AT_MOST {
-            return Err(Failure::new(format!(
-                "no answer after {} s: {}",
-                LEARN_AT_MOST.as_secs(),
-                view.progress
-            )));
-        }
-        std::thread::sleep(Duration::from_millis(250));
+/// What the acts share.
+struct Play {
+    demo: Demo,
+    config: Config,
+    ports: Ports,
+    system: System,
+    interrupts: Interrupts,
+    /// The first window of the trial, for the live view.
+    trial_from: Arc<AtomicU64>,
+}
+
+impl Play {
+    fn acts(&self, say: &mut Say) -> Result<Outcome, Failure> {
+        let steady = self.traffic(0)?;
+        let (answer, proposals, p99) = self.learn(say)?;
+        steady.stop();
+
+        say.step(
+            Stage::Before,
+            "measuring the load line before the change (ramp)",
+        );
+        let before = self.limit(&answer, 0)?;
+        say.limit(false, &before);
+
+        let proposal = match self.demo.bad_change {
+            true => bad_change(),
+            false => proposals[0].clone(),
+        };
+        say.step(
+            Stage::Trial,
+            &format!("canary: {} for half of the users", proposal.title),
+        );
+        let steady = self.traffic(1)?;
+        let trial = self.trial(&proposal, say)?;
+        say.note(trial.verdict.label());
+
+        say.step(Stage::Relearn, "learning what requests cost now");
+        let learned = self.learn_again(say)?;
+        steady.stop();
+
+        say.step(
+            Stage::After,
+            "measuring the load line after the trial (ramp)",
+        );
+        let after = self.limit(&answer, 2)?;
+        say.limit(true, &after);
+        Ok(Outcome {
+            answer,
+            proposal,
+            trial,
+            before,
+            after,
+            bad_change: self.demo.bad_change,
+            learned,
+            p99,
+        })
     }
-}
 
-/// Tries a proposal and waits for its verdict.
-fn trial(
-    system: &System,
-    proposal: &Proposal,
-    say: &mut Say,
-) -> Result<control::trial::Outcome, Failure> {
-    let times = Times {
-        settle_s: 3,
-        look_s: 1,
-        least_s: 10,
-        most_s: 45,
-        confirm_s: 1,
-    };
-    let options = TryOptions {
-        share: 0.5,
-        times,
-        who: "demo".into(),
-        done: false,
-    };
-    let id = system
-        .control
-        .try_this(proposal.clone(), &options)
-        .map_err(|f| {
-            Failure::new(
-                f.iter()
-                    .map(|f| f.to_string())
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            )
-        })?;
-    let mut shown = String::new();
-    wait_for(Duration::from_secs(times.most_s + 30), || {
-        let view = system.control.trial(&id).ok()?;
-        let evidence = view
-            .running
-            .map(|p| p.trial.reading.evidence)
-            .unwrap_or_default();
-        if evidence != shown && !evidence.is_empty() {
-            say.progress(&evidence);
-            shown = evidence;
+    /// Waits for the model's answer and its proposals; beside them the p99 that was measured meanwhile.
+    fn learn(&self, say: &mut Say) -> Result<(Answer, Vec<Proposal>, Option<f64>), Failure> {
+        let cpu = HostCpu::now();
+        if let Some(folder) = &self.demo.record {
+            self.system.record(folder, Limits::default())?;
         }
-        view.record.outcome
-    })
-    .ok_or_else(|| Failure::new("the trial gave no verdict in its time"))
+        say.step(Stage::Learn, "learning what requests cost");
+        let answer = learn::first(&self.system, &self.interrupts, say)?;
+        say.diagnosis(&answer);
+        let busy = cpu.share_since();
+        if busy > HOST_LIMIT {
+            return Err(Failure::new(format!(
+                "the host's CPU was {:.0} % busy while learning: on this machine the demo's result is not valid",
+                busy * 100.0
+            ))
+            .help("stop other programs, or use a machine with more cores"));
+        }
+        let proposals = wait_for(Duration::from_secs(30), &self.interrupts, || {
+            Some(self.system.control.advise().proposals).filter(|p| !p.is_empty())
+        })?
+        .ok_or_else(|| {
+            Failure::new("the model proposes nothing")
+                .help("run it again with --json and read the diagnosis")
+        })?;
+        say.proposals(&proposals);
+        if self.demo.record.is_some() {
+            let recorded = self.system.stop_recording()?;
+            let folder = recorded.folder.display();
+            say.note(&format!("recorded {} s to {folder}", recorded.seconds));
+        }
+        let history = self.system.windows().history(learn::LEARN.as_secs());
+        let customer = meter::customer_routes(&history, &self.config);
+        let p99 = meter::customers(&history.windows, &customer, None).quantile(0.99);
+        Ok((answer, proposals.to_vec(), p99))
+    }
+
+    /// What holds after the trial, and the p99 measured meanwhile; or what is missing.
+    fn learn_again(&self, say: &mut Say) -> Result<Result<(Answer, Option<f64>), String>, Failure> {
+        let found = learn::again(&self.system, &self.interrupts, say)?;
+        Ok(found.map(|(answer, history)| {
+            let customer = meter::customer_routes(&history, &self.config);
+            let p99 = meter::customers(&history.windows, &customer, None).quantile(0.99);
+            (answer, p99)
+        }))
+    }
+
+    /// Tries a proposal and waits for its verdict.
+    fn trial(
+        &self,
+        proposal: &Proposal,
+        say: &mut Say,
+    ) -> Result<control::trial::Outcome, Failure> {
+        let times = Times {
+            settle_s: 3,
+            look_s: 1,
+            least_s: 10,
+            most_s: 45,
+            confirm_s: 1,
+        };
+        let options = TryOptions {
+            share: 0.5,
+            times,
+            who: "demo".into(),
+            done: false,
+        };
+        let control = &self.system.control;
+        let id = control
+            .try_this(proposal.clone(), &options)
+            .map_err(|f| failure(&f))?;
+        self.trial_from
+            .store(self.system.windows().index() + 1, Ordering::Relaxed);
+        wait_for(
+            Duration::from_secs(times.most_s + 30),
+            &self.interrupts,
+            || {
+                let view = control.trial(&id).ok()?;
+                if let Some(running) = view.running {
+                    say.trial(&proposal.title, &running.trial.reading.evidence);
+                }
+                view.record.outcome
+            },
+        )?
+        .ok_or_else(|| Failure::new("the trial gave no verdict in its time"))
+    }
+
+    fn traffic(&self, seed: u64) -> Result<Traffic, Failure> {
+        let seed = self.demo.seed + seed;
+        let plan = traffic::plan(&self.config, self.ports.listen, LEARNING_RATE, seed)?;
+        Ok(Traffic::start(plan))
+    }
+
+    fn limit(&self, answer: &Answer, seed: u64) -> Result<prove::Limit, Failure> {
+        let (at, full, seed) = (self.ports.listen, self.demo.full, self.demo.seed + seed);
+        let found = traffic::limit(&self.config, at, answer, full, seed, &self.interrupts)?;
+        ended(&self.interrupts)?;
+        Ok(found)
+    }
+
+    fn meter(&self) -> screen::Meter {
+        let (windows, config) = (self.system.windows(), self.config.clone());
+        let from = self.trial_from.clone();
+        Box::new(move || {
+            let since = Some(from.load(Ordering::Relaxed)).filter(|s| *s != u64::MAX);
+            let history = windows.history(90);
+            let customer = meter::customer_routes(&history, &config);
+            meter::numbers(&history, &customer, since)
+        })
+    }
 }
 
 /// What somebody might insist on: it promises much, and the limit is far above any traffic, so nothing changes.
@@ -220,15 +280,28 @@ fn bad_change() -> Proposal {
 }
 
 /// Asks four times a second until there is an answer, for at most `time`.
-fn wait_for<T>(time: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+fn wait_for<T>(
+    time: Duration,
+    interrupts: &Interrupts,
+    mut ask: impl FnMut() -> Option<T>,
+) -> Result<Option<T>, Failure> {
     let start = Instant::now();
     loop {
+        ended(interrupts)?;
         if let Some(answer) = ask() {
-            return Some(answer);
+            return Ok(Some(answer));
         }
         if start.elapsed() > time {
-            return None;
+            return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+/// An error once somebody asked for the end.
+fn ended(interrupts: &Interrupts) -> Result<(), Failure> {
+    match interrupts.count() {
+        0 => Ok(()),
+        _ => Err(Failure::new("the demo was ended before its result")),
     }
 }

@@ -1,119 +1,12 @@
-//! What the demo says: lines for people, or one JSON object per line.
+//! What came of the demo: before and after in one table.
 
 use crate::show::answer::Answer;
+use crate::show::number::percent;
 use crate::terminal;
 use base::units::Secs;
-use control::proposal::{Effect, Proposal};
+use control::proposal::Proposal;
 use prove::Limit;
 use serde_json::{Value, json};
-use std::time::Instant;
-
-/// Speaks while the demo runs.
-pub struct Say {
-    json: bool,
-    start: Instant,
-}
-
-impl Say {
-    pub fn new(json: bool) -> Say {
-        Say {
-            json,
-            start: Instant::now(),
-        }
-    }
-
-    fn line(&self, event: &str, text: &str, value: Value) {
-        let at = self.start.elapsed().as_secs_f64();
-        if self.json {
-            println!(
-                "{}",
-                json!({ "at_s": (at * 10.0).round() / 10.0, "event": event, "value": value })
-            );
-        } else {
-            println!("{at:6.1} s  {text}");
-        }
-    }
-
-    pub fn step(&self, text: &str) {
-        self.line("step", text, json!(text));
-    }
-
-    pub fn progress(&self, text: &str) {
-        self.line("progress", &format!("  {text}"), json!(text));
-    }
-
-    pub fn diagnosis(&self, answer: &Answer) {
-        let d = &answer.diagnosis;
-        let mut text = format!("diagnosis: {}", d.summary);
-        if let Some(l) = &answer.line {
-            text.push_str(&format!(
-                "\n          load line {:.0} requests/s (safe {:.0}), {:.1} times the current {:.0}",
-                l.line, l.safe, l.headroom, l.current
-            ));
-        }
-        self.line("diagnosis", &text, json!(answer));
-    }
-
-    pub fn proposals(&self, all: &[Proposal]) {
-        let lines: Vec<String> = all
-            .iter()
-            .take(4)
-            .enumerate()
-            .map(|(i, p)| {
-                let line = p.line.map_or(String::new(), |l| format!(", line {l:.0}/s"));
-                let effect = match p.measures.starts_with("demand") {
-                    true => percent(&p.predicted),
-                    false => gain(&p.predicted),
-                };
-                let (n, title, size, what) = (i + 1, &p.title, p.size, &p.measures);
-                format!("{n}. {title} (size {size}{line}): {what} {effect}")
-            })
-            .collect();
-        self.line(
-            "proposals",
-            &format!("proposals:\n          {}", lines.join("\n          ")),
-            json!(all),
-        );
-    }
-
-    pub fn limit(&self, when: &str, limit: &Limit) {
-        let text = match limit.line_rps {
-            Some(l) => format!("  {when}: {l:.0} requests/s ({})", limit.method),
-            None => format!("  {when}: no rate met the objectives ({})", limit.method),
-        };
-        self.line("limit", &text, json!({ "when": when, "limit": limit }));
-    }
-
-    pub fn table(&self, o: &Outcome) {
-        if self.json {
-            self.line("outcome", "", o.json());
-            return;
-        }
-        println!("\n{}", o.table());
-        println!("{}\n{}", o.trial, o.trial.evidence);
-        println!("{}", o.sentence());
-    }
-}
-
-/// A demand that falls.
-fn percent(e: &Effect) -> String {
-    format!(
-        "{:+.0} % [{:+.0}, {:+.0}]",
-        -e.mean * 100.0,
-        -e.high * 100.0,
-        -e.low * 100.0
-    )
-}
-
-/// A line that rises.
-fn gain(e: &Effect) -> String {
-    format!(
-        "x{:.1} [{:.1}, {:.1}]",
-        1.0 + e.mean,
-        1.0 + e.low,
-        1.0 + e.high
-    )
-}
 
 /// Everything that the last table compares.
 pub struct Outcome {
@@ -123,6 +16,10 @@ pub struct Outcome {
     pub before: Limit,
     pub after: Limit,
     pub bad_change: bool,
+    /// What the model has learned of the state after the trial, and the p99 measured meanwhile; or what is missing.
+    pub learned: Result<(Answer, Option<f64>), String>,
+    /// The p99 measured before, seconds.
+    pub p99: Option<f64>,
 }
 
 /// A gain counts when it is clearly above what a quick ramp can be wrong by.
@@ -153,7 +50,7 @@ impl Outcome {
         }
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         json!({
             "holds": self.holds(),
             "gain": self.gain(),
@@ -161,37 +58,90 @@ impl Outcome {
             "trial": self.trial,
             "before": self.before,
             "after": self.after,
+            "learned": self.learned.as_ref().ok().map(|l| &l.0),
+            "p99_before_s": self.p99,
+            "p99_after_s": self.learned.as_ref().ok().and_then(|l| l.1),
+            "not_learned": self.learned.as_ref().err(),
         })
     }
 
+    /// Table, verdict, sentence.
+    pub fn text(&self) -> String {
+        let (table, trial) = (self.table(), &self.trial);
+        format!(
+            "\n{table}\n{trial}\n{}\n{}\n",
+            trial.evidence,
+            self.sentence()
+        )
+    }
+
     fn table(&self) -> String {
-        let dash = || "—".to_owned();
-        let rps = |v: Option<f64>| v.map_or_else(dash, |v| format!("{v:.0}/s"));
-        let line = self.answer.line.as_ref();
-        let constraint = self
-            .answer
-            .diagnosis
-            .constraint
-            .as_ref()
-            .map_or_else(dash, |c| c.resource.clone());
         let mut t = terminal::table(&["", "before", "after"]);
-        t.add_row(["constraint".to_owned(), constraint, dash()]);
+        let not_yet = |why: &String| format!("not learned yet: {why}");
+        let after = |of: &dyn Fn(&Answer, Option<f64>) -> Option<String>| match &self.learned {
+            Ok((a, p99)) => of(a, *p99).unwrap_or("not known".into()),
+            Err(why) => not_yet(why),
+        };
+        let p99 = |x: Option<f64>| x.map_or("not measured".into(), |s| Secs(s).to_string());
+        t.add_row([
+            "constraint".into(),
+            constraint(&self.answer).unwrap_or("not known".into()),
+            after(&|a, _| constraint(a)),
+        ]);
+        t.add_row([
+            format!("p99 at {:.0}/s", self.answer.diagnosis.current),
+            p99(self.p99),
+            after(&|_, x| Some(p99(x))),
+        ]);
+        let rps = |v: Option<f64>| {
+            v.map_or_else(|| "not met at any rate".to_owned(), |v| format!("{v:.0}/s"))
+        };
+        let predicted = self.answer.line.as_ref().map(|l| l.line);
+        let promised = match (self.trial.verdict.is_kept(), self.proposal.line) {
+            (true, Some(line)) => format!("{line:.0}/s"),
+            (true, None) => "not predicted".into(),
+            (false, _) => "unchanged: rolled back".into(),
+        };
         t.add_row([
             "load line predicted".into(),
-            rps(line.map(|l| l.line)),
-            rps(self.proposal.line),
+            predicted.map_or("not known".into(), |l| format!("{l:.0}/s")),
+            promised,
         ]);
         t.add_row([
             "load line measured".into(),
             rps(self.before.line_rps),
             rps(self.after.line_rps),
         ]);
+        let after = self.learned.as_ref().ok().map(|l| &l.0);
+        let [before, after] = [
+            self.cost(Some(&self.answer), &self.before),
+            self.cost(after, &self.after),
+        ];
         t.add_row([
-            "p99 now".into(),
-            line.and_then(|l| l.p99_now)
-                .map_or_else(dash, |s| Secs(s).to_string()),
-            dash(),
+            "cost of 1000 requests at the measured line".into(),
+            before,
+            after,
         ]);
         t.to_string()
     }
+
+    /// The bill of the model's answer, spread over the requests of a measured line.
+    fn cost(&self, answer: Option<&Answer>, limit: &Limit) -> String {
+        let costs = answer.and_then(|a| a.costs.as_ref());
+        let bill = costs.map(|c| c.bill_micro_per_hour as f64 / 1e6);
+        let cost = bill.and_then(|b| model::cost::per_1000(b, limit.line_rps?));
+        cost.map_or("not known".into(), |c| format!("${c:.6}"))
+    }
+}
+
+/// The resource that is full first, and how busy it is now.
+fn constraint(a: &Answer) -> Option<String> {
+    let d = &a.diagnosis;
+    let name = &d.constraint.as_ref()?.resource;
+    let row = d.resources.iter().find(|r| r.resource == *name)?;
+    Some(format!(
+        "{name}, {} busy at {:.0}/s",
+        percent(row.utilisation),
+        d.current
+    ))
 }

@@ -1,6 +1,7 @@
 //! The demo's traffic: the config's mix, from many users, at a steady rate or as a ramp.
 
 use crate::exit::Failure;
+use crate::interrupt::Interrupts;
 use crate::show::answer::Answer;
 use config::Config;
 use config::sections::LoadRequest;
@@ -125,6 +126,7 @@ pub fn limit(
     answer: &Answer,
     full: bool,
     seed: u64,
+    interrupts: &Interrupts,
 ) -> Result<Limit, Failure> {
     // The search sets the arrivals itself.
     let plan = plan(config, target, 1.0, seed)?;
@@ -146,7 +148,11 @@ pub fn limit(
         mode,
         at_most: Duration::from_secs(300),
     };
-    prove::find_limit(&find, &mut |_| Flow::Continue).map_err(|e| Failure::new(e.to_string()))
+    let mut go_on = |_: &prove::limit::SearchProgress<'_>| match interrupts.count() {
+        0 => Flow::Continue,
+        _ => Flow::Stop,
+    };
+    prove::find_limit(&find, &mut go_on).map_err(|e| Failure::new(e.to_string()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use base::History;
 use model::Fit;
+use model::cost::{Costs, costs};
 use model::demand;
 use model::diagnose::{Diagnosis, Options, diagnose, not_yet};
 use model::loadline::{self, LoadLine};
@@ -12,6 +13,9 @@ pub struct Answer {
     pub diagnosis: Diagnosis,
     /// Missing when too little was seen to fit anything.
     pub line: Option<LoadLine>,
+    /// Missing when nothing has a price.
+    #[serde(default)]
+    pub costs: Option<Costs>,
 }
 
 impl Answer {
@@ -20,6 +24,7 @@ impl Answer {
         Answer {
             diagnosis: diagnose(fit, &Options::default()),
             line: Some(line),
+            costs: costs(fit).ok(),
         }
     }
 }
@@ -45,6 +50,7 @@ pub fn of_history(history: &History, learn: &demand::Options) -> (Answer, Option
                 Answer {
                     diagnosis,
                     line: None,
+                    costs: None,
                 },
                 None,
             )

@@ -140,6 +140,7 @@ fn too_little_says_for_how_much_longer_to_watch_and_draws_no_line() {
     let a = Answer {
         diagnosis: model::diagnose::not_yet(&e),
         line: None,
+        costs: None,
     };
     assert_eq!(
         diagnosis::render(&a, &[], 120),

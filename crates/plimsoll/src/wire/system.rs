@@ -6,7 +6,7 @@ use crate::wire::mind::ModelMind;
 use crate::wire::watch::{self, Windows};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::Names;
+use base::{Incident, Names};
 use config::{Config, Document, Generation};
 use control::ports::{Publish, SystemWall};
 use control::{Control, Parts};
@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 use store::Embedded;
+use telemetry::Recent;
 use telemetry::recording::{Limits, Progress as Recorded, Stage};
 use tokio::sync::oneshot;
 
@@ -38,10 +39,19 @@ struct Service {
     gateway: Arc<Mutex<Option<Gateway>>>,
     current: Arc<ArcSwap<Config>>,
     mind: Arc<RwLock<Option<Arc<Config>>>>,
+    recent: Recent,
+    clock: Clock,
 }
 
 impl Publish for Service {
     fn publish(&self, generation: Generation) {
+        // What was learned under another config is not mixed with what comes; a canary changes nothing for the others.
+        if **self.current.load() != *generation.base {
+            self.recent.incident(Incident {
+                window: self.clock.now().0 / 1_000_000_000,
+                what: format!("generation {}", generation.number),
+            });
+        }
         self.current.store(generation.base.clone());
         *self.mind.write().unwrap_or_else(|e| e.into_inner()) = Some(generation.base.clone());
         if let Some(g) = &*self.gateway.lock().unwrap_or_else(|e| e.into_inner()) {
@@ -85,6 +95,8 @@ impl System {
             gateway: gateway.clone(),
             current: current.clone(),
             mind: mind.clone(),
+            recent: watch.recent(),
+            clock,
         };
         let control = Arc::new(start_control(
             file,
@@ -127,6 +139,11 @@ impl System {
         Err(Failure::new(
             "the recording does not end: telemetry stands still",
         ))
+    }
+
+    /// What telemetry remembers.
+    pub fn windows(&self) -> Windows {
+        self.watch.windows()
     }
 
     /// Stops accepting, lets requests in flight end, then ends the rest.

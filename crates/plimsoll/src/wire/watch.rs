@@ -80,6 +80,11 @@ impl Watch {
         self.telemetry.stop_recording()
     }
 
+    /// The windows that have closed.
+    pub fn recent(&self) -> Recent {
+        self.telemetry.recent().clone()
+    }
+
     /// Writes what happens to folders.
     pub fn recordings(&self) -> Recordings {
         Recordings {
