@@ -16,13 +16,14 @@ const WAIT: Duration = Duration::from_secs(30);
 /// Where to ask: `--console`, else the config's console address, else the default.
 pub fn console(given: Option<SocketAddr>, config: &Path) -> SocketAddr {
     given
-        .or_else(|| {
-            config
-                .exists()
-                .then(|| config::check(config).config.map(|c| c.console))
-                .flatten()
-        })
+        .or_else(|| config.exists().then(|| written(config)).flatten())
         .unwrap_or_else(|| config::Config::empty().console)
+}
+
+/// The file's own `console`: also when the rest of it is broken, which is when people ask what is wrong.
+fn written(config: &Path) -> Option<SocketAddr> {
+    let (document, _) = config::Document::load(config);
+    document.root.get("console")?.text()?.parse().ok()
 }
 
 pub fn get<T: DeserializeOwned>(at: SocketAddr, target: &str) -> Result<T, Failure> {

@@ -4,6 +4,7 @@ use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::wire::system::{System, failure};
 use notify::{RecursiveMode, Watcher};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +20,7 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
                 .unwrap_or_else(|_| "info".into()),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let text = read(&args.config)?;
     let shown = args.config.display().to_string();
