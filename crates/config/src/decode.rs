@@ -10,7 +10,6 @@ use std::time::Duration;
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
 const PLANNED: &[&str] = &[
     "balance",
-    "bulkhead",
     "compress",
     "engines",
     "flag",

@@ -1,9 +1,11 @@
 //! What no single section can see: names that must exist, combinations that cannot work.
 
+mod gates;
+
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
 use crate::nearest::nearest;
-use crate::sections::{Config, Degrade, PathTemplate, Route, Segment};
+use crate::sections::{Config, PathTemplate, Route, Segment};
 use crate::template::by_priority;
 use base::Finding;
 use std::collections::HashMap;
@@ -15,6 +17,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.addresses(config);
     whole.services(config);
     whole.routes(config);
+    whole.bulkheads(config);
     whole.resources(config);
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));
@@ -221,41 +224,7 @@ impl Whole<'_> {
                     .why("one of them would never be used"),
                 );
             }
-            let safe = r
-                .matcher
-                .method
-                .as_deref()
-                .is_none_or(|m| m == "GET" || m == "HEAD");
-            if r.cache.is_some() && !safe {
-                self.add(
-                    &[path[0], path[1], "cache"],
-                    Finding::error(
-                        "config-cache-unsafe",
-                        format!("`{}` cannot be cached: {}", r.name, r.matcher),
-                    )
-                    .why("only answers to GET and HEAD may be used again"),
-                );
-            }
-            let stale = |d: &&Degrade| d.stale_if_error.is_some() || d.last_good.is_some();
-            if r.cache.is_none() && r.degrade.as_ref().filter(stale).is_some() {
-                let what = format!("`{}` has no cache to take old answers from", r.name);
-                self.add(
-                    &[path[0], path[1], "degrade"],
-                    Finding::error("config-degrade", what).help(
-                        "add `cache: { ttl: 1s }`, or leave `stale_if_error` and `last_good` out",
-                    ),
-                );
-            }
-            if let Some(instance) = r.fault.as_ref().and_then(|f| f.instance)
-                && let Some(to) = c.services.iter().find(|s| s.name == r.to)
-                && !to.instances.contains(&instance)
-            {
-                let what = format!("{instance} is not an instance of `{}`", r.to);
-                self.add(
-                    &[path[0], path[1], "fault", "instance"],
-                    Finding::error("config-fault", what).why("nothing would ever fail"),
-                );
-            }
+            self.gates(c, r);
             if let Some(slo) = &r.slo
                 && !(0.5..1.0).contains(&slo.target)
             {

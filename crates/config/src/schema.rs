@@ -20,6 +20,7 @@ pub fn schema() -> Json {
     defs.insert("pool".into(), section_schema(POOL));
     defs.insert("start".into(), section_schema(START));
     defs.insert("breaker".into(), section_schema(BREAKER));
+    defs.insert("bulkhead".into(), section_schema(BULKHEAD));
     defs.insert("shed".into(), section_schema(SHED));
     defs.insert("route".into(), section_schema(ROUTE));
     defs.insert("match".into(), section_schema(MATCH));
@@ -124,6 +125,7 @@ pub fn reference() -> String {
     page(&mut out, "services.NAME.start", START);
     page(&mut out, "services.NAME.breaker", BREAKER);
     page(&mut out, "services.NAME.shed", SHED);
+    page(&mut out, "services.NAME.bulkhead", BULKHEAD);
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
     page(&mut out, "routes.NAME.slo", SLO);
@@ -198,6 +200,7 @@ mod tests {
         honest(TOP, Config::empty);
         honest(LIMITS, Limits::default);
         honest(IDENTITY, Identity::default);
+        honest(BULKHEAD, Bulkhead::default);
         honest(SHED, Shed::default);
         honest(SERVICE, || Service::named("s"));
         honest(HEALTH, Health::default);

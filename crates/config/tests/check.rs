@@ -229,6 +229,51 @@ fn a_fault_has_an_end_and_does_one_thing() {
 }
 
 #[test]
+fn gates_that_cannot_work_are_refused() {
+    let service = |gate: &str| {
+        format!(
+            "listen: 127.0.0.1:8080\nservices:\n  app: {{ instances: [127.0.0.1:3000], {gate} }}\n"
+        )
+    };
+    let route = |gate: &str| with(&format!("routes:\n  a: {{ match: /, to: app, {gate} }}\n"));
+    for (text, says) in [
+        (
+            service("bulkhead: { weights: { a: 3 } }"),
+            "no route is named `a`",
+        ),
+        (
+            service("bulkhead: { weights: { app: 0 } }"),
+            "from 1 to 1000",
+        ),
+        (
+            service("breaker: { threshold: 0% }"),
+            "0% would never refuse anything",
+        ),
+        (
+            service("breaker: { most: 100% }"),
+            "at most 99% can be refused",
+        ),
+        (service("breaker: { at_least: 3 }"), "from 10 to"),
+        (route("degrade: { last_good: 1h }"), "`a` has no cache"),
+        (
+            route("degrade: { static: { status: 200 } }"),
+            "`static` needs `body`",
+        ),
+    ] {
+        let all = findings(&text).join("\n");
+        assert!(all.contains(says), "{text}: {all}");
+    }
+    let identity = with("identity: { user: 'a b' }\n");
+    assert!(only(&identity).contains("`a b` is not the name of a header"));
+    assert_eq!(
+        findings(&service(
+            "bulkhead: { weights: { app: 3 } }, shed: {}, breaker: {}"
+        )),
+        [""; 0]
+    );
+}
+
+#[test]
 fn the_schema_has_every_key_of_the_reference() {
     let schema = config::schema::schema().to_string();
     let page = config::schema::reference();

@@ -196,6 +196,11 @@ impl Facts {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+
+    /// The same, uniform in 0 to 1.
+    pub fn chance(&mut self) -> f64 {
+        (self.random() >> 11) as f64 / (1u64 << 53) as f64
+    }
 }
 
 /// One client request as a gate sees it: its head and its facts.

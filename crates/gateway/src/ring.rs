@@ -24,6 +24,7 @@ pub const REQUEST: &[Make] = &[
 /// Once per try.
 pub const ATTEMPT: &[Make] = &[
     attempt::deadline::make,
+    attempt::bulkhead::make,
     attempt::limit::make,
     attempt::balance::make,
     attempt::breaker::make,

@@ -227,3 +227,28 @@ fn nobody_waits_longer_than_the_route_says() {
     door.open();
     assert_eq!(leader.answer().text(), "x");
 }
+
+#[test]
+fn a_conditional_request_leads_nobody_and_spoils_nothing() {
+    let door = Arc::new(Door::default());
+    let closed = door.clone();
+    let (upstream, asked) = upstream(move |n| match n {
+        0 => b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n".to_vec(),
+        _ => {
+            closed.wait();
+            answer("max-age=60", "x")
+        }
+    });
+    let running = Running::with(cached(&upstream));
+    let condition = "GET /p HTTP/1.1\r\nHost: t\r\nIf-None-Match: \"a\"\r\n\r\n";
+    assert_eq!(running.client().send(condition).answer().status, 304);
+    let all = crowd(20, running.gateway.address());
+    until("all of them", || open(&running.gateway) == 20);
+    let mut late = running.client();
+    late.send(condition);
+    until("one that follows", || open(&running.gateway) == 21);
+    door.open();
+    assert!(all.into_iter().all(|one| one.join().unwrap().text() == "x"));
+    assert_eq!(late.answer().text(), "x");
+    assert_eq!(asked.load(SeqCst), 2);
+}

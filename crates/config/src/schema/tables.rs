@@ -70,5 +70,5 @@ pub use degrade::{COALESCE, DEGRADE, STATIC};
 pub use fault::FAULT;
 pub use resource::{REQUEST, RESOURCE};
 pub use route::{CACHE, DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
-pub use service::{HEALTH, POOL, SERVICE, SHED, START};
+pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
 pub use top::{IDENTITY, LIMITS, PROBES, TOP};

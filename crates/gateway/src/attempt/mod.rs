@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod breaker;
+pub mod bulkhead;
 pub mod deadline;
 pub mod fault;
 pub mod limit;

@@ -93,6 +93,17 @@ pub const SERVICE: &[Field<Service>] = &[
             s.shed = Some(shed);
         }
     ),
+    key!(
+        "bulkhead",
+        Kind::Section("bulkhead"),
+        "{ weights: { checkout: 3 } }",
+        "divide its limit among its routes, and lend what is idle; off when left out",
+        |s, n, cx| {
+            let mut bulkhead = Bulkhead::default();
+            cx.section("bulkhead", n, BULKHEAD, &mut bulkhead);
+            s.bulkhead = Some(bulkhead);
+        }
+    ),
 ];
 
 pub const SHED: &[Field<Shed>] = &[key!(
@@ -101,6 +112,23 @@ pub const SHED: &[Field<Shed>] = &[key!(
     "true",
     "count, refuse nothing",
     |s, n, cx| put!(s.observe, cx.flag(n))
+)];
+
+pub const BULKHEAD: &[Field<Bulkhead>] = &[key!(
+    "weights",
+    Kind::Texts,
+    "{ checkout: 3 }",
+    "of its routes, from 1 to 1000; 1 when left out",
+    |b, n, cx| {
+        for entry in n.entries() {
+            if let Some(weight) = cx.whole(&entry.value, 1, 1000) {
+                b.weights.push((entry.key.clone(), weight as u32));
+            }
+        }
+        if n.entries().is_empty() {
+            cx.texts(n);
+        }
+    }
 )];
 
 pub const HEALTH: &[Field<Health>] = &[

@@ -37,15 +37,10 @@ struct BreakerGate {
     tally: Arc<Tally>,
 }
 
-/// Uniform in 0 to 1.
-fn unit(random: u64) -> f64 {
-    (random >> 11) as f64 / (1u64 << 53) as f64
-}
-
 impl BreakerGate {
     /// Why the attempt is not let through.
     fn refusal(&self, x: &mut Exchange<'_>, now: Nanos) -> Option<String> {
-        let there = (self.target).admit(&self.rules, now, || unit(x.facts.random()));
+        let there = (self.target).admit(&self.rules, now, || x.chance());
         if !there {
             let presence = self.target.presence();
             let what = match presence.phase {
@@ -56,7 +51,7 @@ impl BreakerGate {
         }
         let (all, failed) = self.recent.counts(now);
         let share = share(&self.rules, all, failed);
-        (share > 0.0 && unit(x.random()) < share).then(|| {
+        (share > 0.0 && x.chance() < share).then(|| {
             let (route, percent) = (&self.route, share * 100.0);
             format!(
                 "{failed} of the last {all} answers to {route} failed, so {percent:.0} % of the requests are refused"

@@ -120,6 +120,11 @@ impl Limiter {
         self.refused.fetch_add(1, Relaxed);
     }
 
+    /// Thousandths of permits.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Relaxed)
+    }
+
     pub fn counts(&self) -> Counts {
         Counts {
             in_flight: self.in_flight.load(Relaxed),

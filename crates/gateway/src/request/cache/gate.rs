@@ -48,6 +48,8 @@ struct Fill {
     entry: Option<Entry>,
     body: Vec<u8>,
     max_body: u64,
+    /// The body is larger than that.
+    too_large: bool,
     /// Bytes of the store's room for fills that this one holds.
     reserved: u64,
     started: Nanos,
@@ -146,6 +148,7 @@ impl Gate for CacheGate {
                 entry: None,
                 body: Vec::new(),
                 max_body: self.config.max_body,
+                too_large: false,
                 reserved: 0,
                 started: now,
             });
@@ -183,6 +186,8 @@ impl Gate for CacheGate {
                 if let Some(flight) = x.flight.take() {
                     match out.head.status() {
                         500.. => flight.failed(),
+                        // Too many for now is no property of the key.
+                        429 => flight.alone(),
                         _ => flight.solitary(now),
                     }
                 }
@@ -215,7 +220,8 @@ impl Gate for CacheGate {
             return;
         }
         let n = data.len() as u64;
-        if fill.body.len() as u64 + n > fill.max_body || !fill.store.reserve(n) {
+        fill.too_large = fill.body.len() as u64 + n > fill.max_body;
+        if fill.too_large || !fill.store.reserve(n) {
             return fill.give_up();
         }
         fill.reserved += n;
@@ -251,7 +257,8 @@ impl Gate for CacheGate {
         }
         match flight {
             Some(flight) if stored => flight.stored(),
-            Some(flight) => flight.solitary(now),
+            Some(flight) if fill.too_large => flight.solitary(now),
+            Some(flight) => flight.alone(),
             None => {}
         }
     }

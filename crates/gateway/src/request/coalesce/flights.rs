@@ -67,11 +67,13 @@ impl Flights {
         h.finish()
     }
 
-    pub fn join(self: &Arc<Self>, key: u64, now: Nanos) -> Role {
+    /// `may_lead`: the answer to this one could be stored for the others.
+    pub fn join(self: &Arc<Self>, key: u64, may_lead: bool, now: Nanos) -> Role {
         if self.solitary.knows(key, now) {
             return Role::Alone;
         }
         match self.shard(key).entry(key) {
+            Entry::Vacant(_) if !may_lead => Role::Alone,
             Entry::Vacant(place) => {
                 place.insert(Flight::default());
                 Role::Lead(self.lead(key, now))
@@ -149,11 +151,16 @@ impl Lead {
         self.flights.land(self.key, || Told::Stored);
     }
 
-    /// The answer is for this request alone; the key is not waited for again for a while.
-    pub fn solitary(mut self, now: Nanos) {
+    /// The answer is for this request alone.
+    pub fn alone(mut self) {
         self.ended = true;
-        self.flights.solitary.remember(self.key, now);
         self.flights.land(self.key, || Told::Alone);
+    }
+
+    /// So will the next ones be: the key is not waited for again for a while.
+    pub fn solitary(self, now: Nanos) {
+        self.flights.solitary.remember(self.key, now);
+        self.alone();
     }
 
     /// The instance failed: another one tries, and when that fails too, all do.
@@ -188,14 +195,14 @@ mod tests {
     const NOW: Nanos = Nanos(1);
 
     fn lead(flights: &Arc<Flights>) -> Lead {
-        match flights.join(5, NOW) {
+        match flights.join(5, true, NOW) {
             Role::Lead(lead) => lead,
             other => panic!("{other:?}"),
         }
     }
 
     fn follow(flights: &Arc<Flights>) -> Receiver<Told> {
-        match flights.join(5, NOW) {
+        match flights.join(5, true, NOW) {
             Role::Follow(told) => told,
             other => panic!("{other:?}"),
         }
@@ -213,8 +220,12 @@ mod tests {
                 .all(|f| matches!(f.try_recv(), Ok(Told::Stored)))
         );
         assert_eq!(flights.waiting(), 0);
+        assert!(matches!(flights.join(5, false, NOW), Role::Alone));
+        let leader = lead(&flights);
+        assert!(matches!(flights.join(5, false, NOW), Role::Follow(_)));
+        leader.alone();
         lead(&flights).solitary(NOW);
-        assert!(matches!(flights.join(5, NOW), Role::Alone));
+        assert!(matches!(flights.join(5, true, NOW), Role::Alone));
     }
 
     #[test]
@@ -265,7 +276,7 @@ mod tests {
                 let flights = flights.clone();
                 s.spawn(move || {
                     for i in 0..2000u64 {
-                        match flights.join(i % 3, NOW) {
+                        match flights.join(i % 3, true, NOW) {
                             Role::Lead(lead) if (i + t) % 5 == 0 => drop(lead),
                             Role::Lead(lead) if (i + t) % 7 == 0 => lead.failed(),
                             Role::Lead(lead) => lead.stored(),

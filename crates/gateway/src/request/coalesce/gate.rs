@@ -46,6 +46,8 @@ struct CoalesceGate {
     tally: Arc<Tally>,
 }
 
+const CONDITIONS: [&str; 2] = ["if-none-match", "if-modified-since"];
+
 /// Where the ticket leaves the news.
 struct Waiting {
     told: Rc<RefCell<Option<Told>>>,
@@ -80,7 +82,10 @@ impl CoalesceGate {
         until: Nanos,
         now: Nanos,
     ) -> Step {
-        match self.flights.join(self.key(x), now) {
+        // The answer to a condition is often 304, which is nothing to store.
+        let conditional = |n| x.head.get(n).is_some();
+        let may_lead = !CONDITIONS.iter().copied().any(conditional);
+        match self.flights.join(self.key(x), may_lead, now) {
             Role::Lead(lead) => {
                 x.flight = Some(lead);
                 Step::Go

@@ -117,8 +117,7 @@ impl Gate for DegradeGate {
     fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, now: Nanos) -> Step {
         if let Some((_, full)) = &self.brownout {
             let full = full.now(now, dim);
-            let random = (x.random() >> 11) as f64 / (1u64 << 53) as f64;
-            if random >= full {
+            if x.chance() >= full {
                 self.tally.add(BROWNOUT);
                 x.edits.set("plimsoll-brownout", b"1");
             }
@@ -126,8 +125,9 @@ impl Gate for DegradeGate {
         Step::Go
     }
 
-    fn reply(&self, x: &mut Exchange<'_>, _slot: &mut Slot, _out: &mut Outgoing<'_>, now: Nanos) {
-        if let Some((late, full)) = &self.brownout {
+    fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, _out: &mut Outgoing<'_>, now: Nanos) {
+        // A failure that goes out after all was counted as one.
+        if let (Some((late, full)), Slot::Empty) = (&self.brownout, slot) {
             full.count(now.since(x.start) > *late);
         }
     }

@@ -1,0 +1,233 @@
+//! The sections of the gates.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Keeps work from a service that fails. Its accounts go over ten seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Share of good answers (0 to 1) below which work is refused, in proportion to what is missing.
+    pub threshold: f64,
+    /// An answer that begins later than this counts as failed.
+    pub slow: Option<Duration>,
+    /// Fewer attempts than this in ten seconds decide nothing.
+    pub at_least: u32,
+    /// Never a larger share than this is refused while the service can be reached.
+    pub most: f64,
+    /// Connects that fail in a row, over a second or more, after which only probes are let through.
+    pub dead_after: u32,
+    /// Time between probes.
+    pub probe: Duration,
+    /// Time in which all of the work comes back.
+    pub ramp: Duration,
+    /// Count what would have been refused, refuse nothing.
+    pub observe: bool,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Breaker {
+            threshold: 0.5,
+            slow: None,
+            at_least: 20,
+            most: 0.9,
+            dead_after: 10,
+            probe: Duration::from_millis(500),
+            ramp: Duration::from_secs(5),
+            observe: false,
+        }
+    }
+}
+
+/// Refuses who matters least when the limit is full.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shed {
+    /// Count what would have been refused, refuse nothing.
+    pub observe: bool,
+}
+
+/// Divides the limit among the routes; what is idle is lent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bulkhead {
+    /// By name of the route; those left out weigh 1.
+    pub weights: Vec<(String, u32)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cache {
+    /// Lifetime when the response says nothing about it; `None`: only what responses allow.
+    pub ttl: Option<Duration>,
+    pub stale_while_revalidate: Option<Duration>,
+    /// Bytes of this route's cache.
+    pub size: u64,
+    /// Largest body stored, bytes.
+    pub max_body: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    pub per_second: f64,
+    pub burst: u32,
+    /// `client` (address), `all`, or `header:name`.
+    pub key: RateKey,
+    /// Count what would have been refused, refuse nothing.
+    pub observe: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RateKey {
+    All,
+    Client,
+    Header(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// To the first byte of the response; never on upgrades or event streams. `None`: none.
+    pub first_byte: Option<Duration>,
+}
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Deadline {
+            first_byte: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Tries in total; 1 = no retry. Only safe or idempotent requests are retried.
+    pub attempts: u8,
+    /// Retries allowed as a share of requests, over 10 s.
+    pub budget: f64,
+    /// Also allowed, per second, so that a quiet route can retry at all.
+    pub floor_per_s: f64,
+    /// First back-off; doubles, with full jitter.
+    pub backoff: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry {
+            attempts: 2,
+            budget: 0.2,
+            floor_per_s: 1.0,
+            backoff: Duration::from_millis(25),
+        }
+    }
+}
+
+/// Equal requests at once become one, on routes with a cache.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Coalesce {
+    /// Longest wait for the answer to another's request; zero: nobody waits.
+    pub wait: Duration,
+}
+
+impl Default for Coalesce {
+    fn default() -> Self {
+        Coalesce {
+            wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a route answers to reads when its service fails or must not be asked, best first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Degrade {
+    /// What the cache holds, so long past its lifetime; what the answer itself says of this goes first.
+    pub stale_if_error: Option<Duration>,
+    /// What the cache holds, so long past its lifetime.
+    pub last_good: Option<Duration>,
+    pub fixed: Option<Fixed>,
+    /// What 503 says at the end.
+    pub retry_after: Duration,
+    /// When more than a twentieth of the answers begin later than this, some requests ask the service to leave out what
+    /// is optional.
+    pub brownout: Option<Duration>,
+}
+
+impl Default for Degrade {
+    fn default() -> Self {
+        Degrade {
+            stale_if_error: None,
+            last_good: None,
+            fixed: None,
+            retry_after: Duration::from_secs(5),
+            brownout: None,
+        }
+    }
+}
+
+/// An answer written in the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fixed {
+    pub status: u16,
+    pub content_type: String,
+    pub body: String,
+}
+
+impl Default for Fixed {
+    fn default() -> Self {
+        Fixed {
+            status: 200,
+            content_type: "application/json".into(),
+            body: String::new(),
+        }
+    }
+}
+
+/// Failures made on purpose, in attempts for which all of `share`, `first`, `every`, `headers` and `instance` hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Seconds since the Unix epoch; from then on nothing fails any more.
+    pub until: u64,
+    pub delay: Option<Duration>,
+    /// The status that is answered in the instance's stead.
+    pub abort: Option<u16>,
+    /// The connection breaks before a response.
+    pub reset: bool,
+    /// Bytes per second at which the response comes.
+    pub rate: Option<u64>,
+    /// Bytes of the body after which the response breaks off.
+    pub cut: Option<u64>,
+    /// 0 to 1.
+    pub share: f64,
+    /// Only the first so many attempts.
+    pub first: Option<u64>,
+    /// Only every so-manieth attempt.
+    pub every: Option<u64>,
+    /// Name (lower case) and exact value; an empty value: present.
+    pub headers: Vec<(String, String)>,
+    pub instance: Option<SocketAddr>,
+}
+
+impl Fault {
+    /// One that does nothing yet.
+    pub fn until(until: u64) -> Fault {
+        Fault {
+            until,
+            delay: None,
+            abort: None,
+            reset: false,
+            rate: None,
+            cut: None,
+            share: 1.0,
+            first: None,
+            every: None,
+            headers: Vec::new(),
+            instance: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Criticality {
+    Critical,
+    #[default]
+    Normal,
+    Sheddable,
+}

@@ -1,0 +1,83 @@
+//! Whether one more attempt of a route fits. Pure.
+//!
+//! A route may always use its part of the limit. Beyond that it borrows: what the other routes have not used lately is
+//! lent, what they have is kept for them, so that a light route finds a free permit while a heavy one floods.
+
+/// The limit as one route sees it; all numbers are permits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View {
+    pub limit: f64,
+    /// In flight, of this route and of all.
+    pub mine: f64,
+    pub all: f64,
+    /// This route's weight, and those of all routes that were active lately, this one too.
+    pub weight: f64,
+    pub weights: f64,
+    /// What the others need back at once.
+    pub kept: f64,
+    /// Other routes were active lately.
+    pub others: bool,
+}
+
+pub fn fits(v: &View) -> bool {
+    let own = part(v.limit, v.weight, v.weights);
+    v.mine < own || !v.others || v.all + v.kept < v.limit
+}
+
+/// What belongs to a route: at least one permit.
+pub fn part(limit: f64, weight: f64, weights: f64) -> f64 {
+    (limit * weight / weights.max(weight)).max(1.0)
+}
+
+/// What is kept for a route that has `in_flight` now and had up to `peak` lately: room for one more than ever, within
+/// its part.
+pub fn kept(part: f64, peak: f64, in_flight: f64) -> f64 {
+    ((peak + 1.0).min(part) - in_flight).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ones_own_part_is_sure_and_only_what_is_idle_is_lent() {
+        let view = View {
+            limit: 10.0,
+            weight: 1.0,
+            weights: 2.0,
+            others: true,
+            ..View::default()
+        };
+        let at = |mine, all, kept| {
+            fits(&View {
+                mine,
+                all,
+                kept,
+                ..view
+            })
+        };
+        assert!(
+            at(4.0, 10.0, 3.0),
+            "its own, whatever the others have borrowed"
+        );
+        assert!(at(5.0, 6.0, 3.0), "lent");
+        assert!(!at(7.0, 8.0, 2.0), "kept for the other");
+        let alone = View {
+            others: false,
+            weights: 1.0,
+            mine: 12.0,
+            all: 12.0,
+            ..view
+        };
+        assert!(fits(&alone), "the limit's queue is for who is alone");
+        assert_eq!(part(3.0, 1.0, 100.0), 1.0);
+        assert_eq!(part(10.0, 3.0, 5.0), 6.0);
+    }
+
+    #[test]
+    fn a_route_gets_back_what_it_used_and_a_little_more() {
+        assert_eq!(kept(5.0, 2.0, 1.0), 2.0);
+        assert_eq!(kept(5.0, 9.0, 1.0), 4.0, "never beyond its part");
+        assert_eq!(kept(5.0, 2.0, 7.0), 0.0);
+    }
+}

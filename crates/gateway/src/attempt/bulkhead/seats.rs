@@ -1,0 +1,136 @@
+//! Who is in flight, route by route, for one service: shared by all threads, kept across generations.
+
+use super::core::{View, kept, part};
+use base::Nanos;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, RwLock, Weak};
+
+/// Seconds of one window of peaks; lately means this one and the last.
+const WINDOW_S: u64 = 5;
+
+/// One route's place.
+#[derive(Debug, Default)]
+pub struct Seat {
+    weight: AtomicU32,
+    in_flight: AtomicU32,
+    /// The window (upper half) and the most in flight in it.
+    now: AtomicU64,
+    before: AtomicU64,
+}
+
+impl Seat {
+    fn window(now: Nanos) -> u64 {
+        now.0 / 1_000_000_000 / WINDOW_S + 1
+    }
+
+    pub fn begin(&self, now: Nanos) {
+        let n = u64::from(self.in_flight.fetch_add(1, Relaxed) + 1);
+        let (window, word) = (Seat::window(now), self.now.load(Relaxed));
+        if word >> 32 == window {
+            self.now.fetch_max(window << 32 | n, Relaxed);
+        } else if (self
+            .now
+            .compare_exchange(word, window << 32 | n, Relaxed, Relaxed))
+        .is_ok()
+        {
+            self.before.store(word, Relaxed);
+        }
+    }
+
+    pub fn end(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    fn flying(&self) -> f64 {
+        f64::from(self.in_flight.load(Relaxed))
+    }
+
+    /// The most in flight lately; `None`: nothing was.
+    fn peak(&self, now: Nanos) -> Option<f64> {
+        let window = Seat::window(now);
+        let recent = |w: &AtomicU64| {
+            let word = w.load(Relaxed);
+            (word >> 32 > 0 && word >> 32 >= window - 1).then_some((word & 0xffff_ffff) as f64)
+        };
+        let peak = [recent(&self.now), recent(&self.before)]
+            .into_iter()
+            .flatten();
+        let flying = self.flying();
+        let peak = peak.chain((flying > 0.0).then_some(flying));
+        peak.fold(None, |a: Option<f64>, b| Some(a.map_or(b, |a| a.max(b))))
+    }
+}
+
+/// The routes of one service.
+#[derive(Debug, Default)]
+pub struct Seats(RwLock<Vec<Weak<Seat>>>);
+
+impl Seats {
+    /// Adds the seat of a route, and forgets those that no generation holds any more.
+    pub fn join(&self, seat: &Arc<Seat>, weight: u32) {
+        seat.weight.store(weight, Relaxed);
+        let mut all = self.0.write().unwrap_or_else(|e| e.into_inner());
+        all.retain(|s| s.strong_count() > 0 && !std::ptr::eq(s.as_ptr(), Arc::as_ptr(seat)));
+        all.push(Arc::downgrade(seat));
+    }
+
+    /// The limit as the route of this seat sees it.
+    pub fn view(&self, mine: &Arc<Seat>, limit: f64, now: Nanos) -> View {
+        let all = self.0.read().unwrap_or_else(|e| e.into_inner());
+        let weight = |s: &Seat| f64::from(s.weight.load(Relaxed));
+        let mut view = View {
+            limit,
+            mine: mine.flying(),
+            all: mine.flying(),
+            weight: weight(mine),
+            weights: weight(mine),
+            ..View::default()
+        };
+        let others = || {
+            let seats = all.iter().filter_map(Weak::upgrade);
+            let others = seats.filter(|s| !Arc::ptr_eq(s, mine));
+            others.filter_map(|s| s.peak(now).map(|peak| (s, peak)))
+        };
+        for (seat, _) in others() {
+            view.others = true;
+            view.weights += weight(&seat);
+            view.all += seat.flying();
+        }
+        for (seat, peak) in others() {
+            let part = part(limit, weight(&seat), view.weights);
+            view.kept += kept(part, peak, seat.flying());
+        }
+        view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(s: u64) -> Nanos {
+        Nanos(s * 1_000_000_000)
+    }
+
+    #[test]
+    fn what_was_used_lately_is_kept_and_forgotten_after_a_while() {
+        let (seats, a, b) = (
+            Seats::default(),
+            Arc::new(Seat::default()),
+            Arc::new(Seat::default()),
+        );
+        seats.join(&a, 1);
+        seats.join(&b, 3);
+        assert!(!seats.view(&a, 8.0, s(1)).others);
+        (0..3).for_each(|_| b.begin(s(1)));
+        (0..2).for_each(|_| b.end());
+        let v = seats.view(&a, 8.0, s(2));
+        assert_eq!((v.others, v.weights, v.all, v.kept), (true, 4.0, 1.0, 3.0));
+        b.end();
+        assert_eq!(seats.view(&a, 8.0, s(7)).kept, 4.0);
+        assert!(!seats.view(&a, 8.0, s(20)).others);
+        drop(b);
+        seats.join(&a, 1);
+        assert_eq!(seats.0.read().unwrap().len(), 1);
+    }
+}
