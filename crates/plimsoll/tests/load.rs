@@ -110,6 +110,62 @@ fn a_server_that_is_not_there_is_a_missed_threshold_not_a_failure() {
 }
 
 #[test]
+fn nobody_there_is_not_a_success_even_when_nothing_was_asked() {
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let url = format!("http://{gone}/");
+    for how in [
+        &["--rate", "50/s", "--duration", "500ms"][..],
+        &["--find-limit", "--p99-below", "100ms"],
+    ] {
+        let (out, said) = load(&[&["--url", &url], how].concat());
+        assert_eq!(out.status.code(), Some(3), "{said}");
+        assert!(said.contains("nobody accepts connections there"), "{said}");
+    }
+}
+
+#[test]
+fn a_url_can_have_a_method_headers_and_a_body() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/order", listener.local_addr().unwrap());
+    let seen = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"}") {
+            let mut chunk = [0u8; 4096];
+            let n = stream.read(&mut chunk).unwrap();
+            seen.extend_from_slice(&chunk[..n]);
+        }
+        let _ = stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+        String::from_utf8_lossy(&seen).into_owned()
+    });
+    let (out, said) = load(&[
+        "--url",
+        &url,
+        "--header",
+        "content-type: application/json",
+        "--body",
+        "{\"id\":1}",
+        "--rate",
+        "1/s",
+        "--even",
+        "--duration",
+        "900ms",
+    ]);
+    assert_eq!(out.status.code(), Some(0), "{said}");
+    let seen = seen.join().unwrap();
+    assert!(seen.starts_with("POST /order HTTP/1.1\r\n"), "{seen}");
+    assert!(
+        seen.contains("content-type: application/json\r\n"),
+        "{seen}"
+    );
+    let (_, said) = load(&["--url", &url, "--rate", "1/s", "--header", "nonsense"]);
+    assert!(said.contains("is not a header"), "{said}");
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_said() {
     let (out, said) = load(&["--url", "http://127.0.0.1:1/"]);
     assert!(

@@ -3,7 +3,10 @@
 use crate::plan::Arrivals;
 use config::Config;
 use config::sections::{LoadRequest, PathTemplate, Segment};
+use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// What a recording gives a plan.
@@ -29,7 +32,17 @@ pub struct RecordingError {
 /// Most arrivals taken from a recording.
 const MAX_ARRIVALS: usize = 10_000_000;
 
-/// Reads `requests.csv` at `file`. Requests that were caused by other requests (`parent`) are left out: the
+/// The file, or the packed one with `.gz` behind its name where only that is there.
+fn open(file: &Path) -> io::Result<Box<dyn Read>> {
+    let mut packed = file.as_os_str().to_owned();
+    packed.push(".gz");
+    if !file.exists() && Path::new(&packed).exists() {
+        return Ok(Box::new(MultiGzDecoder::new(File::open(packed)?)));
+    }
+    Ok(Box::new(File::open(file)?))
+}
+
+/// Reads `requests.csv` (or `requests.csv.gz`) at `file`. Requests that were caused by other requests (`parent`) are left out: the
 /// service will cause them again. Times start at 0 with the first arrival.
 ///
 /// # Errors
@@ -46,8 +59,7 @@ pub fn replay(
     };
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
-        .from_path(file)
-        .map_err(|e| err(0, e.to_string()))?;
+        .from_reader(open(file).map_err(|e| err(0, e.to_string()))?);
     let header = reader.headers().map_err(|e| err(1, e.to_string()))?.clone();
     let column = |wanted: &str| header.iter().position(|c| c.trim() == wanted);
     let missing = |c: &str| err(1, format!("the column `{c}` is missing"));
@@ -171,6 +183,19 @@ mod tests {
             (r.mix[0].path.as_str(), r.span_s, r.skipped["z"]),
             ("/b", 2.5, 1)
         );
+    }
+
+    #[test]
+    fn a_packed_recording_is_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let packed = File::create(folder.path().join("requests.csv.gz")).unwrap();
+        let mut to = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        to.write_all(b"route,arrival_s\na,1\na,3\n").unwrap();
+        to.finish().unwrap();
+        let examples = [("a".to_owned(), get("/a"))].into();
+        let read = |name| replay(&folder.path().join(name), &examples);
+        assert_eq!(read("requests.csv").unwrap().span_s, 2.0);
+        assert_eq!(read("other.csv").unwrap_err().line, 0);
     }
 
     #[test]

@@ -37,8 +37,14 @@ pub struct Report {
     pub service_time: Summary,
     pub kinds: Vec<KindReport>,
     pub generator: Generator,
-    /// Whether the tail can be believed; if not, why, and it is left out.
+    /// Whether the tail can be believed; if not, why, and it is left out. In JSON `doubt`: the reason, or null.
+    #[serde(rename = "doubt", serialize_with = "doubt")]
     pub trust: Result<(), String>,
+    /// The latency with its tail, believed or not, and what decides that: for [`crate::verdict`].
+    #[serde(skip)]
+    pub(crate) whole: Summary,
+    #[serde(skip)]
+    pub own: Own,
     #[serde(skip)]
     pub timeline: Timeline,
 }
@@ -149,11 +155,12 @@ impl Totals {
         let mut all = Kind::clone(&self.kinds[0]);
         self.kinds[1..].iter().for_each(|k| all.add(k));
         let lag = |q| Duration::from_nanos(self.lag.value_at_quantile(q));
-        let trust = own::judge(&Own {
+        let own = Own {
             lag_p99: lag(0.99),
             cpu: self.cpu,
             p50: Duration::from_nanos(all.latency.value_at_quantile(0.5)),
-        });
+        };
+        let trust = own::judge(&own);
         let trusted = trust.is_ok();
         let measured = if self.stopped {
             self.ran.saturating_sub(plan.warmup).min(plan.duration)
@@ -198,10 +205,16 @@ impl Totals {
                 backlog_max: self.backlog_max,
             },
             trust,
+            whole: Summary::new(&all.latency, true),
+            own,
             timeline: self.timeline.clone(),
             statuses: all.statuses,
         }
     }
+}
+
+fn doubt<S: serde::Serializer>(trust: &Result<(), String>, to: S) -> Result<S::Ok, S::Error> {
+    trust.as_ref().err().serialize(to)
 }
 
 fn errors(k: &Kind) -> BTreeMap<String, u64> {

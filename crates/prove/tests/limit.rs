@@ -61,6 +61,48 @@ fn a_ramp_finds_the_line() {
     check(&limit, capacity, 0.75..1.15);
 }
 
+/// 15 s to a rate a hundred times too high say little: the ramp is repeated to a lower one.
+#[test]
+fn a_ramp_that_was_too_steep_is_repeated() {
+    let server = serve(Manner::Serial(Duration::from_millis(10)));
+    let capacity = capacity(&server);
+    let find = FindLimit {
+        plan: plan(&server),
+        start: 5.0,
+        max: 10_000.0,
+        mode: Mode::Quick {
+            ramp: Duration::from_secs(8),
+        },
+        at_most: Duration::from_secs(90),
+    };
+    let limit = find_limit(&find, &mut |_| Flow::Continue).unwrap();
+    check(&limit, capacity, 0.75..1.15);
+}
+
+#[test]
+fn nobody_there_is_no_limit() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for mode in [Mode::QUICK, Mode::BISECT] {
+        let server = serve(Manner::Answer);
+        let mut find = FindLimit {
+            plan: plan(&server),
+            start: 40.0,
+            max: 400.0,
+            mode,
+            at_most: Duration::from_secs(90),
+        };
+        find.plan.target = free;
+        let limit = find_limit(&find, &mut |_| Flow::Continue).unwrap();
+        assert_eq!(
+            (limit.line_rps, limit.stopped),
+            (None, Stopped::Unanswered("connect".into()))
+        );
+    }
+}
+
 #[test]
 fn bisecting_finds_the_line_and_ends_in_time() {
     let server = serve(Manner::Serial(Duration::from_millis(10)));
@@ -78,7 +120,10 @@ fn bisecting_finds_the_line_and_ends_in_time() {
     let limit = find_limit(&find, &mut |_| Flow::Continue).unwrap();
     check(&limit, capacity, 0.6..1.2);
     assert!(
-        limit.steps.iter().all(|s| s.good == (s.margin >= 0.0)),
+        limit
+            .steps
+            .iter()
+            .all(|s| s.good == s.margin.is_some_and(|m| m >= 0.0)),
         "{limit:?}"
     );
 }

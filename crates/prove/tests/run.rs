@@ -185,6 +185,23 @@ fn the_rate_achieved_is_what_the_service_carried_in_time() {
     );
 }
 
+/// A million per second is more than one thread can send: its tail would tell of itself, not of the server.
+#[test]
+fn a_generator_that_is_the_bottleneck_shows_no_tail() {
+    let server = serve(Manner::Answer);
+    let mut plan = Plan::to(server.address, "/", 1e6, Duration::from_millis(300));
+    constant(&mut plan, 1e6);
+    (plan.connections, plan.backlog) = (8, 20_000);
+    plan.timeout = Duration::from_secs(1);
+    let report = go(&plan);
+    let why = report.trust.clone().unwrap_err();
+    assert!(why.contains("generator"), "{why}");
+    assert!(report.latency.p50.is_some() && report.latency.p99.is_none());
+    assert!(report.service_time.p999.is_none() && report.kinds[0].latency.max.is_none());
+    let v = verdict(&report, &Thresholds::parse(["p99<1ms"]).unwrap());
+    assert_eq!((v.exit_status(), v.undecided), (3, Some(why)));
+}
+
 #[test]
 fn thresholds_decide_the_exit_status() {
     let server = serve(Manner::Serial(Duration::from_millis(20)));
@@ -202,6 +219,11 @@ fn thresholds_decide_the_exit_status() {
     let mut doubted = report.clone();
     doubted.trust = Err("late".into());
     doubted.latency.p99 = None;
+    // A little late says nothing against a limit of seconds; without a CPU to itself nothing can be said.
+    (doubted.own.cpu, doubted.own.lag_p99) = (0.5, Duration::from_millis(2));
+    let v = verdict(&doubted, &Thresholds::parse(["p99<10s"]).unwrap());
+    assert_eq!((v.exit_status(), v.undecided), (0, None));
+    doubted.own.cpu = 0.95;
     let v = verdict(&doubted, &Thresholds::parse(["p99<10s"]).unwrap());
     assert_eq!((v.exit_status(), v.undecided.as_deref()), (3, Some("late")));
 }

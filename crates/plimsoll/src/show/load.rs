@@ -32,6 +32,48 @@ pub fn report(r: &Report, verdict: &Verdict, width: u16) -> String {
     let answers: Vec<String> = answers.collect();
     page.labelled("answers", (!answers.is_empty()).then(|| answers.join(", ")));
     page.labelled("errors", [share(r.error_share)]);
+    let most = r.errors.iter().max_by_key(|e| e.1);
+    page.labelled(
+        "no answer",
+        most.filter(|_| r.completed == 0)
+            .map(|(failure, _)| unanswered(failure)),
+    );
+    times(&mut page, r);
+    page.line("");
+    let g = &r.generator;
+    let threads = if g.threads == 1 { "thread" } else { "threads" };
+    // A closed loop has no intended times to be late for.
+    let late = match g.lag_p99_s {
+        0.0 => String::new(),
+        lag => format!(", sent late by {} at p99", seconds(Some(lag))),
+    };
+    let own = format!(
+        "{} {threads}, busiest {} of a CPU{late}",
+        g.threads,
+        percent(g.cpu)
+    );
+    page.labelled("generator", [own]);
+    page.labelled(
+        "not shown",
+        r.trust
+            .as_ref()
+            .err()
+            .filter(|_| r.latency.count > 0)
+            .map(|why| format!("p99 and beyond: {why}")),
+    );
+    checks(&mut page, verdict);
+    // Otherwise "not shown" has said it.
+    page.labelled(
+        "undecided",
+        verdict.undecided.as_ref().filter(|_| r.trust.is_ok()),
+    );
+    page.done()
+}
+
+fn times(page: &mut Page, r: &Report) {
+    if r.latency.count == 0 {
+        return;
+    }
     let mut rows = vec![
         row("latency, from the intended time", &r.latency),
         row("service time, from the actual send", &r.service_time),
@@ -49,29 +91,19 @@ pub fn report(r: &Report, verdict: &Verdict, width: u16) -> String {
         &[1, 2, 3, 4, 5, 6, 7],
         rows,
     );
-    page.line("");
-    let g = &r.generator;
-    let own = format!(
-        "{} threads, busiest {} of a CPU, sent late by {} at p99",
-        g.threads,
-        percent(g.cpu),
-        seconds(Some(g.lag_p99_s))
-    );
-    page.labelled("generator", [own]);
-    page.labelled(
-        "not shown",
-        r.trust
-            .as_ref()
-            .err()
-            .map(|why| format!("p99 and beyond: {why}")),
-    );
-    checks(&mut page, verdict);
-    // Otherwise "not shown" has said it.
-    page.labelled(
-        "undecided",
-        verdict.undecided.as_ref().filter(|_| r.trust.is_ok()),
-    );
-    page.done()
+}
+
+/// Nothing was answered: what the failure that happened most says of the target.
+fn unanswered(failure: &str) -> &'static str {
+    match failure {
+        "connect" => {
+            "nobody accepts connections there: is the service running, and is this its address?"
+        }
+        "timeout" => "connections were accepted, but no response came within --timeout",
+        "closed" => "connections were closed before a response: is this an HTTP service?",
+        "malformed" => "what came back is not HTTP/1.1: does the port speak TLS or something else?",
+        _ => "the run ended before a response came",
+    }
 }
 
 fn counts(m: &BTreeMap<String, u64>) -> impl Iterator<Item = String> {
@@ -124,6 +156,7 @@ pub fn limit(l: &Limit, wanted: Option<f64>, width: u16) -> String {
         }
         Stopped::NeverGood => Some("not even the lowest rate is good".to_owned()),
         Stopped::OutOfTime => Some("the time was used up; raise --at-most".to_owned()),
+        Stopped::Unanswered(failure) => Some(unanswered(failure).to_owned()),
         Stopped::Generator(why) => Some(format!("the generator was the bottleneck: {why}")),
         Stopped::Asked => Some("it was stopped".to_owned()),
     };
@@ -133,7 +166,8 @@ pub fn limit(l: &Limit, wanted: Option<f64>, width: u16) -> String {
         vec![
             rate(s.rate),
             word.to_owned(),
-            format!("{:+.2} %", 100.0 * s.margin),
+            s.margin
+                .map_or("—".into(), |m| format!("{:+.2} %", 100.0 * m)),
         ]
     });
     page.table(

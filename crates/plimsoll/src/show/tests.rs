@@ -234,7 +234,10 @@ fn a_limit_says_how_it_ended_and_whether_it_is_enough() {
         low: Some(160.0),
         high: Some(165.0),
         method: "bisected, 60 s each, ±3 %".into(),
-        steps: vec![step(160.0, true, 0.004), step(165.0, false, -0.31)],
+        steps: vec![
+            step(160.0, true, Some(0.004)),
+            step(165.0, false, Some(-0.31)),
+        ],
         stopped: prove::Stopped::Found,
     };
     let text = load::limit(&found, Some(200.0), 100);

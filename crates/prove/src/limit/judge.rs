@@ -66,7 +66,7 @@ pub const WINDOW: Duration = Duration::from_millis(1500);
 pub struct Crossing {
     /// The line, requests per second.
     pub line: f64,
-    /// Highest rate offered in a window that was good.
+    /// Highest rate offered in a window that was good; 0 when it broke from the start.
     pub good: f64,
     /// Rate offered when it broke.
     pub broke: f64,
@@ -93,14 +93,17 @@ pub fn crossing(plan: &Plan, line: &Timeline, until: usize) -> Option<Crossing> 
         .find(|&b| margin(plan, line, b..b + 1).is_some_and(|m| m < 0.0))
         .unwrap_or(first - window);
     let rate = |n: u32| n as f64 / seconds;
-    let before = onset.saturating_sub(window)..onset.max(1);
+    let before = onset.saturating_sub(window)..onset;
     let after = onset..(onset + window).min(line.len());
     if after.end > until {
         // What is carried shows only in time that has passed.
         return None;
     }
     let scale = |range: &Range<usize>| window as f64 / range.len().max(1) as f64;
-    let good = rate(total(before.clone()).offered) * scale(&before);
+    let good = match onset {
+        0 => 0.0,
+        _ => rate(total(before.clone()).offered) * scale(&before),
+    };
     let carried = rate(total(after.clone()).ended) * scale(&after);
     Some(Crossing {
         line: if carried > 0.0 {

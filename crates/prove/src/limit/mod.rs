@@ -7,7 +7,6 @@ pub use search::{Search, Step, Stopped};
 
 use crate::own::{self, Own};
 use crate::plan::{Arrivals, Plan, PlanError, Process};
-use crate::record::Timeline;
 use crate::report::Report;
 use crate::run::{Flow, Progress, run};
 use serde::Serialize;
@@ -27,7 +26,8 @@ pub struct FindLimit {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// One ramp of this length from `start` to `max`; within about 10 %.
+    /// A ramp of this length from `start` to `max`, and another to a lower `max` when it broke near its start;
+    /// within about 10 %.
     Quick { ramp: Duration },
     /// Holds each rate this long; ends when the line is enclosed within the tolerance (0.03 for 3 %).
     Bisect { hold: Duration, tolerance: f64 },
@@ -110,83 +110,104 @@ fn generator(plan: &Plan, report: &Report) -> Result<(), String> {
     own::judge_goal(&own, shortest.unwrap_or_default())
 }
 
+/// Whether it is no use to go on at any rate: nobody answers. The kind of failure.
+fn nobody(report: &Report) -> Option<Stopped> {
+    let (what, _) = report.errors.iter().max_by_key(|e| e.1)?;
+    let never = ["connect", "closed", "malformed"].contains(&what.as_str());
+    (report.completed == 0 && never).then(|| Stopped::Unanswered(what.clone()))
+}
+
+/// A ramp that broke below this share of its highest rate was too steep to read.
+const STEEP: f64 = 0.25;
+
+/// Ramps until one breaks in its upper part.
 fn quick(
     find: &FindLimit,
     ramp: Duration,
     progress: &mut dyn FnMut(&SearchProgress<'_>) -> Flow,
 ) -> Result<Limit, PlanError> {
-    let mut plan = find.plan.clone();
-    plan.duration = ramp.min(find.at_most);
-    plan.arrivals = Arrivals::Open {
-        rate: find.start,
-        ramp_to: Some(find.max),
-        process: Process::Poisson,
+    let began = Instant::now();
+    let (mut max, mut steps) = (find.max, Vec::new());
+    // Where an earlier ramp broke.
+    let mut above = None;
+    let (line, low, high, stopped) = loop {
+        let mut plan = find.plan.clone();
+        plan.duration = ramp.min(find.at_most);
+        plan.arrivals = Arrivals::Open {
+            rate: find.start,
+            ramp_to: Some(max),
+            process: Process::Poisson,
+        };
+        let c = match climb(&plan, find.start, max, &steps, progress)? {
+            Ok(crossing) => crossing,
+            Err(Stopped::MaxReached) if above.is_some() => {
+                break (Some(max), Some(max), above, Stopped::Found);
+            }
+            Err(Stopped::MaxReached) => break (Some(max), Some(max), None, Stopped::MaxReached),
+            Err(stopped) => break (None, None, None, stopped),
+        };
+        steps.extend(Step::of(&c));
+        let next = c.broke.max(2.5 * c.line).min(max / 2.0);
+        let time = began.elapsed() + REST + ramp < find.at_most;
+        if c.line < STEEP * max && next > find.start && time {
+            (max, above) = (next, Some(c.broke));
+            std::thread::sleep(REST);
+        } else if c.line > 0.0 {
+            let (low, high) = (0.9 * c.line, 1.1 * c.line);
+            break (Some(c.line), Some(low), Some(high), Stopped::Found);
+        } else {
+            break (None, None, None, Stopped::NeverGood);
+        }
     };
+    Ok(Limit {
+        line_rps: line,
+        low,
+        high,
+        method: format!("ramp of {:.0} s, ±10 %", ramp.as_secs_f64()),
+        steps,
+        stopped,
+    })
+}
+
+/// One ramp, ended where it breaks; or why there is no such place.
+fn climb(
+    plan: &Plan,
+    start: f64,
+    max: f64,
+    steps: &[Step],
+    progress: &mut dyn FnMut(&SearchProgress<'_>) -> Flow,
+) -> Result<Result<judge::Crossing, Stopped>, PlanError> {
     let mut asked = false;
     let mut crossing = None;
     let seconds = plan.duration.as_secs_f64();
-    let report = run(&plan, &mut |p| {
+    let report = run(plan, &mut |p| {
         let share = (p.measured.as_secs_f64() / seconds).min(1.0);
         let now = SearchProgress {
-            rate: find.start + (find.max - find.start) * share,
-            steps: &[],
+            rate: start + (max - start) * share,
+            steps,
             run: p,
         };
         asked |= progress(&now) == Flow::Stop;
-        let judged = judge::judged(&plan, &p.timeline, p.measured);
-        crossing = crossing.or_else(|| judge::crossing(&plan, &p.timeline, judged));
+        let judged = judge::judged(plan, &p.timeline, p.measured);
+        crossing = crossing.or_else(|| judge::crossing(plan, &p.timeline, judged));
         if asked || crossing.is_some() {
             Flow::Stop
         } else {
             Flow::Continue
         }
     })?;
-    let crossing = match crossing {
-        None if !asked => judge::crossing(&plan, &report.timeline, report.timeline.len()),
-        found => found,
-    };
-    let method = format!("ramp of {:.0} s, ±10 %", seconds);
-    let margin = |t: &Timeline| judge::margin(&plan, t, 0..t.len()).unwrap_or(0.0);
-    Ok(match (crossing, generator(&plan, &report)) {
-        (Some(_), Err(why)) => Limit {
-            line_rps: None,
-            low: None,
-            high: None,
-            method,
-            steps: Vec::new(),
-            stopped: Stopped::Generator(why),
-        },
-        (Some(c), Ok(())) => Limit {
-            line_rps: Some(c.line),
-            low: Some(c.line * 0.9),
-            high: Some(c.line * 1.1),
-            method,
-            steps: vec![
-                Step {
-                    rate: c.good,
-                    good: true,
-                    margin: 0.0,
-                },
-                Step {
-                    rate: c.broke,
-                    good: false,
-                    margin: margin(&report.timeline),
-                },
-            ],
-            stopped: Stopped::Found,
-        },
-        (None, _) => Limit {
-            line_rps: (!asked).then_some(find.max),
-            low: (!asked).then_some(find.max),
-            high: None,
-            method,
-            steps: Vec::new(),
-            stopped: if asked {
-                Stopped::Asked
-            } else {
-                Stopped::MaxReached
-            },
-        },
+    if asked {
+        return Ok(Err(Stopped::Asked));
+    }
+    if let Some(stopped) = nobody(&report) {
+        return Ok(Err(stopped));
+    }
+    let crossing =
+        crossing.or_else(|| judge::crossing(plan, &report.timeline, report.timeline.len()));
+    Ok(match (crossing, generator(plan, &report)) {
+        (Some(_), Err(why)) => Err(Stopped::Generator(why)),
+        (Some(c), Ok(())) => Ok(c),
+        (None, _) => Err(Stopped::MaxReached),
     })
 }
 
@@ -234,14 +255,24 @@ fn bisect(
         if asked {
             break Stopped::Asked;
         }
-        let margin =
-            judge::margin(&plan, &report.timeline, 0..report.timeline.len()).unwrap_or(0.0);
+        if let (None, Some(stopped)) = (search.bounds().0, nobody(&report)) {
+            break stopped;
+        }
+        let margin = judge::margin(&plan, &report.timeline, 0..report.timeline.len());
+        let Some(margin) = margin else {
+            // Not one request in the whole hold: a rate this low says nothing.
+            break Stopped::NeverGood;
+        };
         let good = !broke && margin >= 0.0;
         if let (false, Err(why)) = (good, generator(&plan, &report)) {
             break Stopped::Generator(why);
         }
         search.record(rate, good);
-        steps.push(Step { rate, good, margin });
+        steps.push(Step {
+            rate,
+            good,
+            margin: Some(margin),
+        });
         if !good {
             std::thread::sleep(REST);
         }

@@ -1,5 +1,6 @@
 //! Which rate to try next, and when to stop: the pure core of `find_limit`.
 
+use super::judge::Crossing;
 use serde::{Deserialize, Serialize};
 
 /// One rate that was held, and what came of it.
@@ -8,8 +9,22 @@ pub struct Step {
     /// Requests per second.
     pub rate: f64,
     pub good: bool,
-    /// Lowest share of good requests of any kind, less its target: negative when it broke.
-    pub margin: f64,
+    /// Lowest share of good requests of any kind, less its target: negative when it broke. `None`: a rate of a ramp,
+    /// which was not held.
+    pub margin: Option<f64>,
+}
+
+impl Step {
+    /// The rates between which a ramp broke.
+    pub(super) fn of(c: &Crossing) -> impl Iterator<Item = Step> {
+        let step = |rate, good| Step {
+            rate,
+            good,
+            margin: None,
+        };
+        let good = (c.good > 0.0).then(|| step(c.good, true));
+        good.into_iter().chain([step(c.broke, false)])
+    }
 }
 
 /// Why the search ended.
@@ -22,6 +37,8 @@ pub enum Stopped {
     MaxReached,
     /// Not even the lowest rate is good.
     NeverGood,
+    /// Not one answer, and this kind of failure instead: there is nothing to measure.
+    Unanswered(String),
     /// The time or number of steps was used up: the line lies between `low` and `high`.
     OutOfTime,
     /// The generator was the bottleneck, so the failure is not the server's.
