@@ -6,6 +6,7 @@ mod run;
 
 use clap::{Parser, Subcommand};
 use run::cargo;
+use std::path::Path;
 
 #[derive(Parser)]
 #[command(about = "Contributor commands of Plimsoll")]
@@ -20,7 +21,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure against peers in one run: proxy
+    /// Measure against peers in one run: proxy, load, model
     Bench {
         what: String,
         /// Pairs per proxy
@@ -66,11 +67,22 @@ fn lint() -> Result<(), String> {
 }
 
 fn bench(what: &str, pairs: usize) -> Result<(), String> {
-    if what != "proxy" {
-        return Err(format!("no benchmark `{what}`; there is: proxy"));
-    }
-    cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
-    let report = bench::proxy::run(std::path::Path::new("target/bench-fat/plimsoll"), pairs)?;
+    let report = match what {
+        "proxy" => {
+            cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
+            bench::proxy::run(Path::new("target/bench-fat/plimsoll"), pairs)?
+        }
+        "load" => {
+            cargo(&["build", "--release", "--package", "plimsoll"])?;
+            bench::load::run(Path::new("target/release/plimsoll"), pairs)?
+        }
+        "model" => bench::model::run()?,
+        _ => {
+            return Err(format!(
+                "no benchmark `{what}`; there are: proxy, load, model"
+            ));
+        }
+    };
     println!("{report}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The fit on awkward histories: two arms, several instances, a change half-way, gaps, slow clocks, nonsense; and its speed.
 
-use base::{Class, Discipline, Grade, History, Incident, ResourceIx, RouteIx};
+use base::{Class, Discipline, Grade, Incident, ResourceIx, RouteIx};
 use model::baseline;
 use model::demand::{Options, fit, fit_arms};
 use model::diagnose::{Options as Ask, diagnose_history};
@@ -341,7 +341,7 @@ proptest! {
 #[test]
 fn a_refit_is_quick() {
     for (what, services) in [("8 services", 8), ("all on all", 1)] {
-        let history = wide(services);
+        let history = sim::wide(services).run(1, 300, &Load::steady(150.0), &Seen::default());
         let best = (0..3)
             .map(|_| {
                 let start = std::time::Instant::now();
@@ -360,34 +360,4 @@ fn a_refit_is_quick() {
         println!("refit of 64 routes x 32 resources, {what}: {best:?}");
         assert!(best.as_millis() < 1000, "{best:?}");
     }
-}
-
-/// Made without the simulator's queues: rates and busy times are enough here.
-fn wide(services: usize) -> History {
-    let mut w = World {
-        services: (0..services).map(|s| (format!("s{s}"), 1)).collect(),
-        stations: Vec::new(),
-        routes: Vec::new(),
-        canary: None,
-    };
-    for k in 0..32 {
-        w.stations.push(station(
-            &format!("cpu.s{}.{k}", k % services),
-            StationKind::Cpu(8.0),
-            k % services,
-        ));
-    }
-    for r in 0..64 {
-        let mine = (0..4).map(|j| (r + 8 * j) % 32);
-        let steps = mine
-            .map(|k| work(k, 0.0005 * (1 + (r + k) % 5) as f64))
-            .collect();
-        let mut x = route(&format!("r{r}"), 1.0, steps);
-        x.service = r % services;
-        w.routes.push(x);
-    }
-    if services == 1 {
-        w.stations.iter_mut().for_each(|s| s.background = 0.05);
-    }
-    w.run(1, 300, &Load::steady(150.0), &Seen::default())
 }

@@ -4,6 +4,7 @@
 use model::baseline;
 use model::demand::{Options, fit};
 use model::rank;
+use sim::truth::demand_error;
 use sim::{Load, Plan, Planted, Seen};
 
 const PLANTED: [Planted; 4] = [
@@ -16,23 +17,6 @@ const PLANTED: [Planted; 4] = [
 fn median(mut v: Vec<f64>) -> f64 {
     v.sort_by(f64::total_cmp);
     v.get(v.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Demand-weighted relative error, mean over the columns.
-fn error(
-    found: &dyn Fn(usize, usize) -> f64,
-    truth: &[Vec<f64>],
-    rates: &[f64],
-    columns: &[usize],
-) -> f64 {
-    let of = |k: &usize| {
-        let total: f64 = truth.iter().zip(rates).map(|(d, l)| d[*k] * l).sum();
-        let wrong: f64 = (0..truth.len())
-            .map(|r| (found(r, *k) - truth[r][*k]).abs() * rates[r])
-            .sum();
-        wrong / total
-    };
-    columns.iter().map(of).sum::<f64>() / columns.len() as f64
 }
 
 #[derive(Default)]
@@ -70,8 +54,12 @@ fn cell(n: u64, seconds: u64, share: f64, background: f64, seen: &Seen) -> Row {
         let truth: Vec<Vec<f64>> = (0..6).map(|r| plan.world.demand(r)).collect();
         let rates: Vec<f64> = f.routes.iter().map(|r| r.rate).collect();
         let columns = [0, 2, 3, 4];
-        row.demand
-            .push(error(&|r, k| f.demand[r][k].mean, &truth, &rates, &columns));
+        row.demand.push(demand_error(
+            &plan.world,
+            &|r, k| f.demand[r][k].mean,
+            &rates,
+            &columns,
+        ));
         for k in columns {
             let total: f64 = truth.iter().zip(&rates).map(|(d, l)| d[k] * l).sum();
             for r in (0..6).filter(|&r| truth[r][k] * rates[r] > 0.05 * total) {
@@ -101,12 +89,24 @@ fn cell(n: u64, seconds: u64, share: f64, background: f64, seen: &Seen) -> Row {
             baseline::textbook(&history, 10),
         );
         let apportioned = baseline::apportioned(&history);
-        row.textbook
-            .push(error(&|r, k| one[r][k], &truth, &rates, &columns));
-        row.ten
-            .push(error(&|r, k| ten[r][k], &truth, &rates, &columns));
-        row.apportioned
-            .push(error(&|r, k| apportioned[r][k], &truth, &rates, &columns));
+        row.textbook.push(demand_error(
+            &plan.world,
+            &|r, k| one[r][k],
+            &rates,
+            &columns,
+        ));
+        row.ten.push(demand_error(
+            &plan.world,
+            &|r, k| ten[r][k],
+            &rates,
+            &columns,
+        ));
+        row.apportioned.push(demand_error(
+            &plan.world,
+            &|r, k| apportioned[r][k],
+            &rates,
+            &columns,
+        ));
     }
     row
 }

@@ -1,6 +1,6 @@
 //! The load line and what-if against made-up worlds whose truth is found by trying.
 
-use base::{Discipline, History};
+use base::Discipline;
 use model::Fit;
 use model::advice::predict::{Question, predict};
 use model::demand;
@@ -10,51 +10,14 @@ use model::moves::{Edit, transform};
 use sim::{Load, Plan, Planted, Route, See, Seen, Station, StationKind, Step, World};
 use std::time::Instant;
 
-fn steady(rate: f64) -> Load {
-    Load {
-        swing: 0.0,
-        mix_sd: 0.0,
-        ..Load::steady(rate)
-    }
-}
-
-/// Whether every route keeps its objective at `rate`, over the whole run.
-fn holds(world: &World, fit: &Fit, rate: f64, seed: u64) -> bool {
-    let seconds = (20_000.0 / rate).clamp(40.0, 240.0) as u64;
-    let seen = Seen {
-        waiters: false,
-        ..Seen::default()
-    };
-    let h: History = world.run(seed, seconds, &steady(rate), &seen);
-    (0..fit.routes.len()).all(|r| {
-        let (mut ends, mut good) = (0u64, 0u64);
-        let mut arrived = 0u64;
-        let windows = h.windows.iter().filter(|w| w.index >= 5);
-        for c in windows
-            .flat_map(|w| &w.requests)
-            .filter(|c| c.key.route.get() == Some(r))
-        {
-            arrived += c.arrivals as u64;
-            ends += c.ends as u64;
-            good += c.latency.at_or_below(fit.routes[r].objective.latency_s);
-        }
-        // What never ends in the run was not good either.
-        let all = ends.max((0.98 * arrived as f64) as u64);
-        good as f64 >= fit.routes[r].objective.target * all as f64 - 2.0
-    })
-}
-
+/// The world's own line under the fit's objectives.
 fn truth(world: &World, fit: &Fit, high: f64) -> f64 {
-    let (mut low, mut high) = (0.2 * high, high);
-    for step in 0..6 {
-        let middle = (low + high) / 2.0;
-        if holds(world, fit, middle, 100 + step) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    (low + high) / 2.0
+    let goals: Vec<_> = fit
+        .routes
+        .iter()
+        .map(|r| (r.objective.latency_s, r.objective.target))
+        .collect();
+    sim::truth::line(world, &goals, high)
 }
 
 fn median(v: &[f64]) -> f64 {

@@ -104,6 +104,37 @@ impl Plan {
     }
 }
 
+/// 64 routes of four steps each on 32 processors, spread over so many services; with one service every route may use
+/// every processor. For measuring how long a fit takes: nothing queues.
+pub fn wide(services: usize) -> World {
+    let station = |k: usize| Station {
+        name: format!("cpu.s{}.{k}", k % services),
+        kind: StationKind::Cpu(8.0),
+        service: Some(k % services),
+        see: See::All,
+        background: if services == 1 { 0.05 } else { 0.0 },
+        within: None,
+    };
+    let step = |r: usize, k: usize| Step::Use {
+        station: k,
+        mean: 0.0005 * (1 + (r + k) % 5) as f64,
+        scv: 1.0,
+    };
+    let route = |r: usize| Route {
+        name: format!("r{r}"),
+        service: r % services,
+        weight: 1.0,
+        steps: (0..4).map(|j| step(r, (r + 8 * j) % 32)).collect(),
+        hit: 0.0,
+    };
+    World {
+        services: (0..services).map(|s| (format!("s{s}"), 1)).collect(),
+        stations: (0..32).map(station).collect(),
+        routes: (0..64).map(route).collect(),
+        canary: None,
+    }
+}
+
 /// Dirichlet(2), at least 2 %.
 fn weights(rng: &mut impl Rng, n: usize) -> Vec<f64> {
     let raw: Vec<f64> = (0..n).map(|_| draw(rng, 1.0, 0.5)).collect();

@@ -8,7 +8,8 @@ mod job;
 mod record;
 mod stations;
 mod traffic;
+pub mod truth;
 mod world;
 
-pub use generate::{Plan, Planted};
+pub use generate::{Plan, Planted, wide};
 pub use world::{Canary, Load, Route, See, Seen, Station, StationKind, Step, World};

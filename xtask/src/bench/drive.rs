@@ -1,5 +1,6 @@
 //! Client and upstream in one busy thread, so that a proxy is billed for its own work and not for waking its peers.
 
+use super::delays::Delays;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use std::io::{ErrorKind, Read, Write};
@@ -38,6 +39,8 @@ pub struct Drive {
     /// Clients that wait for their turn (paced runs).
     ready: Vec<usize>,
     response: Vec<u8>,
+    /// `None`: the upstream answers at once.
+    delays: Option<Delays>,
     pub done: u64,
     pub errors: u64,
 }
@@ -60,9 +63,18 @@ impl Drive {
             conns: Vec::new(),
             ready: Vec::new(),
             response: response(),
+            delays: None,
             done: 0,
             errors: 0,
         })
+    }
+
+    /// The upstream takes its time from now on.
+    pub fn delayed(self, delays: Delays) -> Drive {
+        Drive {
+            delays: Some(delays),
+            ..self
+        }
     }
 
     pub fn upstream(&self) -> std::io::Result<SocketAddr> {
@@ -120,6 +132,15 @@ impl Drive {
 
     /// Serves what is ready now; never sleeps.
     fn turn(&mut self, events: &mut Vec<epoll::Event>) -> std::io::Result<()> {
+        if let Some(delays) = &mut self.delays {
+            let now = Instant::now();
+            if delays.stalled(now) {
+                return Ok(());
+            }
+            while let Some(i) = delays.due(now) {
+                answer(&mut self.conns[i], &self.response);
+            }
+        }
         let instantly = rustix::event::Timespec {
             tv_sec: 0,
             tv_nsec: 0,
@@ -211,8 +232,9 @@ impl Drive {
         if c.upstream {
             if c.seen.ends_with(b"\r\n\r\n") {
                 c.seen.clear();
-                if c.stream.write_all(&self.response).is_err() {
-                    self.conns[i] = None;
+                match &mut self.delays {
+                    Some(delays) => delays.request(i, Instant::now()),
+                    None => answer(&mut self.conns[i], &self.response),
                 }
             }
         } else if let Some(head) = c.seen.windows(4).position(|w| w == b"\r\n\r\n")
@@ -225,6 +247,15 @@ impl Drive {
             self.done += 1;
             self.ready.push(i);
         }
+    }
+}
+
+/// A client that has gone loses its place.
+fn answer(place: &mut Option<Conn>, response: &[u8]) {
+    if let Some(c) = place
+        && c.stream.write_all(response).is_err()
+    {
+        *place = None;
     }
 }
 

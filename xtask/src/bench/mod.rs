@@ -1,6 +1,11 @@
 //! Measurements against peers, side by side in one run. Results go to `bench/*.md`.
 
+pub mod cores;
+pub mod delays;
 pub mod drive;
+pub mod generators;
+pub mod load;
+pub mod model;
 pub mod peers;
 pub mod proxy;
 pub mod stats;

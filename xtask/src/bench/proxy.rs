@@ -14,7 +14,7 @@ const PACED: f64 = 8000.0;
 
 /// Runs `pairs` pairs for each proxy against the first (HAProxy) and returns the report.
 pub fn run(plimsoll: &std::path::Path, pairs: usize) -> Result<String, String> {
-    pin_to_core_1()?;
+    super::cores::pin(1)?;
     let dir = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
     let mut drive = Drive::new().map_err(|e| e.to_string())?;
@@ -98,11 +98,4 @@ fn turn(drive: &mut Drive, proxy: &Proxy, rate: Option<f64>) -> Result<(f64, f64
         return Err(format!("{} answered nothing", proxy.name));
     }
     Ok((used * 1e6 / n as f64, n as f64 / TURN.as_secs_f64()))
-}
-
-fn pin_to_core_1() -> Result<(), String> {
-    let mut core = rustix::thread::CpuSet::new();
-    core.set(1);
-    rustix::thread::sched_setaffinity(None, &core)
-        .map_err(|e| format!("a second core is needed: {e}"))
 }

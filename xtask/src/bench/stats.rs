@@ -41,6 +41,20 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     own / 1e9 + children(pid).into_iter().map(cpu_seconds).sum::<f64>()
 }
 
+/// Seconds of CPU of the children of this process that have ended, to a hundredth.
+pub fn children_cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name may hold spaces; after it, cutime and cstime are the 14th and 15th.
+    let after = text.rsplit_once(')').map_or("", |t| t.1);
+    let ticks: f64 = after
+        .split_whitespace()
+        .skip(13)
+        .take(2)
+        .filter_map(|t| t.parse::<f64>().ok())
+        .sum();
+    ticks / rustix::param::clock_ticks_per_second() as f64
+}
+
 fn children(pid: u32) -> Vec<u32> {
     std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
         .unwrap_or_default()
@@ -85,7 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_used_cpu_and_memory() {
+    fn this_process_and_its_children_have_used_cpu_and_memory() {
+        let before = children_cpu_seconds();
+        let busy = ["-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"];
+        std::process::Command::new("sh")
+            .args(busy)
+            .status()
+            .unwrap();
+        assert!(children_cpu_seconds() > before);
         assert!(cpu_seconds(std::process::id()) > 0.0 && memory_kib(std::process::id()) > 100.0);
     }
 }
