@@ -21,12 +21,15 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure against peers in one run: proxy, load, model
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis
     Bench {
         what: String,
         /// Pairs per proxy
         #[arg(long, default_value_t = 6)]
         pairs: usize,
+        /// Runs of each planted bottleneck (diagnosis)
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
     },
     /// What continuous integration runs: lint, then test
     Ci,
@@ -36,7 +39,7 @@ fn main() -> std::process::ExitCode {
     let done = match Cli::parse().command {
         Command::Test => test(),
         Command::Lint => lint(),
-        Command::Bench { what, pairs } => bench(&what, pairs),
+        Command::Bench { what, pairs, seeds } => bench(&what, pairs, seeds),
         Command::Ci => lint().and_then(|()| test()),
     };
     match done {
@@ -66,7 +69,7 @@ fn lint() -> Result<(), String> {
     ])
 }
 
-fn bench(what: &str, pairs: usize) -> Result<(), String> {
+fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
     let report = match what {
         "proxy" => {
             cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
@@ -77,9 +80,13 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
             bench::load::run(Path::new("target/release/plimsoll"), pairs)?
         }
         "model" => bench::model::run()?,
+        "diagnosis" => {
+            cargo(&["build", "--release", "--package", "plimsoll"])?;
+            bench::diagnosis::run(Path::new("target/release/plimsoll"), seeds)?
+        }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis"
             ));
         }
     };

@@ -53,7 +53,9 @@ fn row(plimsoll: &Path, folder: &Path, name: &str, seed: u64) -> Result<Value, S
     let _ = std::fs::remove_dir_all(&recording);
     let seed = seed.to_string();
     let done = Command::new(plimsoll)
-        .args(["example", "planted", name, "--truth", "--seed", &seed, "--out"])
+        .args([
+            "example", "planted", name, "--truth", "--seed", &seed, "--out",
+        ])
         .arg(&recording)
         .output()
         .map_err(|e| e.to_string())?;
@@ -108,7 +110,9 @@ fn answers(out: &mut String, rows: &[Value]) {
     let all: Vec<String> = ["verdict", "class", "resource", "route"]
         .map(right)
         .to_vec();
-    let sure = rows.iter().filter(|r| r["confidence"].as_f64() >= Some(0.9));
+    let sure = rows
+        .iter()
+        .filter(|r| r["confidence"].as_f64() >= Some(0.9));
     let (of, wrong) = sure.fold((0, 0), |(of, wrong), r| {
         (of + 1, wrong + usize::from(r["judged"]["resource"] != true))
     });

@@ -2,6 +2,7 @@
 
 pub mod cores;
 pub mod delays;
+pub mod diagnosis;
 pub mod drive;
 pub mod generators;
 pub mod load;
