@@ -88,6 +88,21 @@ impl<'a> Head<'a> {
                 .map(|(_, v)| v.as_bytes()),
         }
     }
+    /// As `kind`, unless there are several lines of it.
+    pub fn only(&self, kind: Kind) -> Option<&'a [u8]> {
+        match self {
+            Head::Wire(h) => {
+                let mut all = h.fields.all(kind);
+                all.next().filter(|_| all.next().is_none())
+            }
+            Head::List(h) => {
+                let is = |(n, _): &&(String, String)| http1::classify(n.as_bytes()) == kind;
+                let mut all = h.headers.iter().filter(is);
+                let one = all.next().filter(|_| all.next().is_none());
+                one.map(|(_, v)| v.as_bytes())
+            }
+        }
+    }
     /// Calls `see` with name and value of every header, in order.
     pub fn each(&self, mut see: impl FnMut(&'a [u8], &'a [u8])) {
         match self {
@@ -174,7 +189,7 @@ mod tests {
 
     #[test]
     fn both_backends_of_a_head_answer_alike() {
-        let bytes = b"GET /a/b?x=1 HTTP/1.1\r\nHost: h:80\r\nX-One: 1\r\nCookie: c\r\n\r\n";
+        let bytes = b"GET /a/b?x=1 HTTP/1.1\r\nHost: h:80\r\nX-One: 1\r\nCookie: c\r\nVia: a\r\nvia: b\r\n\r\n";
         let mut lines = http1::Lines::default();
         let http1::Status::Complete(wire) =
             http1::parse_request(bytes, &http1::Limits::default(), &mut lines).unwrap()
@@ -184,7 +199,13 @@ mod tests {
         let list = ListHead::new(
             "GET",
             "/a/b?x=1",
-            &[("host", "h:80"), ("x-one", "1"), ("cookie", "c")],
+            &[
+                ("host", "h:80"),
+                ("x-one", "1"),
+                ("cookie", "c"),
+                ("via", "a"),
+                ("Via", "b"),
+            ],
         );
         for head in [Head::Wire(wire), Head::List(&list)] {
             assert_eq!(head.method(), Method::Get);
@@ -193,6 +214,8 @@ mod tests {
             assert_eq!(head.host(), Some(&b"h:80"[..]));
             assert_eq!(head.get("X-ONE"), Some(&b"1"[..]));
             assert_eq!(head.kind(Kind::Cookie), Some(&b"c"[..]));
+            assert_eq!(head.only(Kind::Cookie), Some(&b"c"[..]));
+            assert_eq!((head.only(Kind::Via), head.only(Kind::Age)), (None, None));
             assert_eq!(head.get("x-two"), None);
             assert!(!head.has_body());
         }

@@ -77,6 +77,15 @@ impl Worker {
         look(&self.snapshot.borrow())
     }
 
+    /// Makes `mine` the newest generation.
+    pub fn renew(&self, mine: &mut Arc<Snapshot>) {
+        self.with_snapshot(|newest| {
+            if !Arc::ptr_eq(mine, newest) {
+                *mine = newest.clone();
+            }
+        });
+    }
+
     pub fn draining(&self) -> bool {
         self.shared.draining.load(Relaxed)
     }

@@ -6,6 +6,7 @@ use crate::name::{Kind, KindSet, classify, is_token, is_value_byte};
 
 /// One change to the lines of a head. A change that would break framing (a bad name or value, a
 /// hop-by-hop name, Content-Length) is not made: use `Rewrite::framing` and `Rewrite::connection`.
+/// Of one head, the first 64 are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit<'e> {
     /// Leaves out every line of this name.
@@ -100,17 +101,15 @@ fn lines(
         .without(Kind::Host);
     let mut set = KindSet::EMPTY;
     let mut others = false;
-    for edit in rewrite.edits {
-        if let Edit::Drop(name) | Edit::Set(name, _) = edit
-            && may_edit(edit)
-        {
-            match classify(name) {
-                Kind::Other | Kind::Underscored => others = true,
-                kind => drop = drop.with(kind),
-            }
-            if let Edit::Set(..) = edit {
-                set = set.with(classify(name));
-            }
+    let edits = Edits::permitted(rewrite.edits);
+    for (edit, kind) in edits.iter() {
+        match (edit, kind) {
+            (Edit::Append(..), _) => continue,
+            (_, Kind::Other | Kind::Underscored) => others = true,
+            _ => drop = drop.with(kind),
+        }
+        if let Edit::Set(..) = edit {
+            set = set.with(kind);
         }
     }
     // `Transfer-Encoding: chunked` is hop by hop, but the same line is wanted on the next hop.
@@ -135,7 +134,7 @@ fn lines(
             || drop.has(l.kind)
             || (others
                 && matches!(l.kind, Kind::Other | Kind::Underscored)
-                && names(rewrite.edits, l.name(bytes)));
+                && edits.remove(l.name(bytes)));
         if dropped {
             out.extend_from_slice(bytes.get(run..start).unwrap_or_default());
             run = end;
@@ -143,15 +142,63 @@ fn lines(
         run_end = end;
     }
     out.extend_from_slice(bytes.get(run..run_end).unwrap_or_default());
-    for (i, edit) in rewrite.edits.iter().enumerate() {
+    let mut rest = edits.iter();
+    while let Some((edit, _)) = rest.next() {
         if let Edit::Set(name, value) | Edit::Append(name, value) = edit
-            && may_edit(edit)
-            && !is_overruled(edit, &rewrite.edits[i + 1..])
+            && !is_overruled(edit, rest.clone())
         {
             line(out, name, value);
         }
     }
     set
+}
+
+/// The edits that may be made, with the kinds of their names: both are found once.
+struct Edits<'e> {
+    all: &'e [Edit<'e>],
+    kinds: [Kind; MOST],
+    permitted: u64,
+}
+
+/// Edits of one head.
+const MOST: usize = 64;
+
+impl<'e> Edits<'e> {
+    fn permitted(all: &'e [Edit<'e>]) -> Edits<'e> {
+        let mut edits = Edits {
+            all: &all[..all.len().min(MOST)],
+            kinds: [Kind::Other; MOST],
+            permitted: 0,
+        };
+        for (i, edit) in edits.all.iter().enumerate() {
+            edits.kinds[i] = classify(edit.name());
+            edits.permitted |= u64::from(may_edit(edit, edits.kinds[i])) << i;
+        }
+        edits
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&'e Edit<'e>, Kind)> + Clone {
+        let all = self.all.iter().zip(self.kinds).enumerate();
+        let permitted = self.permitted;
+        all.filter(move |(i, _)| permitted >> i & 1 == 1)
+            .map(|(_, one)| one)
+    }
+
+    /// Whether lines of this name are left out.
+    fn remove(&self, name: &[u8]) -> bool {
+        self.iter().any(|(e, _)| match e {
+            Edit::Drop(n) | Edit::Set(n, _) => n.eq_ignore_ascii_case(name),
+            Edit::Append(..) => false,
+        })
+    }
+}
+
+impl<'e> Edit<'e> {
+    fn name(&self) -> &'e [u8] {
+        match self {
+            Edit::Drop(name) | Edit::Set(name, _) | Edit::Append(name, _) => name,
+        }
+    }
 }
 
 fn finish(out: &mut Vec<u8>, rewrite: &Rewrite<'_>, upgrade: Option<&[u8]>) {
@@ -176,30 +223,27 @@ fn finish(out: &mut Vec<u8>, rewrite: &Rewrite<'_>, upgrade: Option<&[u8]>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn may_edit(edit: &Edit<'_>) -> bool {
-    let (name, value): (&[u8], &[u8]) = match edit {
-        Edit::Drop(name) => (name, b""),
-        Edit::Set(name, value) | Edit::Append(name, value) => (name, value),
+fn may_edit(edit: &Edit<'_>, kind: Kind) -> bool {
+    let value: &[u8] = match edit {
+        Edit::Drop(_) => b"",
+        Edit::Set(_, value) | Edit::Append(_, value) => value,
     };
-    let kind = classify(name);
     !kind.is_hop_by_hop()
         && kind != Kind::ContentLength
-        && is_token(name)
+        && is_token(edit.name())
         && value.iter().all(|&b| is_value_byte(b))
         && (kind != Kind::Host || matches!(edit, Edit::Set(_, v) if crate::host::is_valid(v)))
 }
 
 /// Of two sets of one name the last one counts.
-fn is_overruled(edit: &Edit<'_>, later: &[Edit<'_>]) -> bool {
-    matches!(edit, Edit::Set(name, _)
-        if later.iter().any(|e| matches!(e, Edit::Set(n, _) if n.eq_ignore_ascii_case(name) && may_edit(e))))
-}
-
-fn names(edits: &[Edit<'_>], name: &[u8]) -> bool {
-    edits.iter().any(|e| match e {
-        Edit::Drop(n) | Edit::Set(n, _) => n.eq_ignore_ascii_case(name) && may_edit(e),
-        Edit::Append(..) => false,
-    })
+fn is_overruled<'e>(
+    edit: &Edit<'_>,
+    mut later: impl Iterator<Item = (&'e Edit<'e>, Kind)>,
+) -> bool {
+    let Edit::Set(name, _) = edit else {
+        return false;
+    };
+    later.any(|(e, _)| matches!(e, Edit::Set(n, _) if n.eq_ignore_ascii_case(name)))
 }
 
 fn is_target(target: &[u8]) -> bool {

@@ -17,6 +17,7 @@ use crate::worker::Worker;
 use base::{Nanos, Outcome};
 use http1::{Connection, Edit, Kind, KindSet, Rewrite};
 use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,7 +137,8 @@ async fn open(
     let place = match pool::ask(instance) {
         Ask::Now(place) => place,
         Ask::Full => {
-            let wait = pool::wait(instance.clone(), rules.wait);
+            // Rare, so its room is not part of every connection.
+            let wait = Box::pin(pool::wait(instance.clone(), rules.wait));
             let waited = client.race(&mut room.down.bytes, wait).await;
             let ns = worker.now().0.saturating_sub(began.0);
             room.live.facts.waited_ns += ns;
@@ -164,7 +166,7 @@ async fn open(
     if let Some(conn) = worker.idle.take(instance.ix) {
         return Ok((conn, place, true));
     }
-    let made = connect(instance.clone(), rules.connect_timeout);
+    let made = Box::pin(connect(instance.clone(), rules.connect_timeout));
     match client.race(&mut room.down.bytes, made).await {
         Ok(Ok(conn)) => Ok((conn, place, false)),
         Ok(Err(e)) => {
@@ -270,9 +272,15 @@ fn write_head(room: &mut Busy, client: &Client) {
     }
     let mut came_from = Text::<512>::default();
     for earlier in head.fields.all(Kind::XForwardedFor) {
-        let _ = write!(came_from, "{}, ", String::from_utf8_lossy(earlier));
+        came_from.push(earlier);
+        came_from.push(b", ");
     }
-    let _ = write!(came_from, "{}", client.peer.to_canonical());
+    match client.peer.to_canonical() {
+        IpAddr::V4(v4) => push_v4(&mut came_from, v4),
+        v6 => {
+            let _ = write!(came_from, "{v6}");
+        }
+    }
     edits[n] = Edit::Set(b"X-Forwarded-For", came_from.bytes());
     n += 1;
     if !head.fields.has(Kind::XForwardedProto) {
@@ -322,17 +330,61 @@ impl<const N: usize> Text<N> {
     fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
-}
 
-impl<const N: usize> Write for Text<N> {
-    fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        let s = s.as_bytes();
+    fn push(&mut self, s: &[u8]) {
         if self.len + s.len() > N {
             self.len = 0;
         }
         let s = &s[s.len().saturating_sub(N)..];
         self.bytes[self.len..self.len + s.len()].copy_from_slice(s);
         self.len += s.len();
+    }
+}
+
+impl<const N: usize> Write for Text<N> {
+    fn write_str(&mut self, s: &str) -> std::fmt::Result {
+        self.push(s.as_bytes());
         Ok(())
+    }
+}
+
+/// Without the formatter, which costs more than the rest of the line.
+fn push_v4<const N: usize>(text: &mut Text<N>, address: Ipv4Addr) {
+    for (i, octet) in address.octets().into_iter().enumerate() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|d| b'0' + d);
+        let zeros = usize::from(octet < 100) + usize::from(octet < 10);
+        if i > 0 {
+            text.push(b".");
+        }
+        text.push(&digits[zeros..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_the_formatter_writes_them() {
+        for address in [
+            [0, 9, 10, 99],
+            [100, 101, 199, 200],
+            [255, 250, 205, 1],
+            [127, 0, 0, 1],
+        ] {
+            let mut text = Text::<512>::default();
+            push_v4(&mut text, address.into());
+            assert_eq!(text.bytes(), Ipv4Addr::from(address).to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_from_the_front() {
+        let mut text = Text::<8>::default();
+        text.push(b"12345");
+        text.push(b"6789");
+        assert_eq!(text.bytes(), b"6789");
+        text.push(b"a longer text");
+        assert_eq!(text.bytes(), b"ger text");
     }
 }

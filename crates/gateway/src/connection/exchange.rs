@@ -50,7 +50,7 @@ pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mu
             answer(worker, client, room, reply, outcome).await
         }
         Ending::Tunnel(upstream) => {
-            let outcome = tunnel::run(client.stream.as_mut(), room, *upstream).await;
+            let outcome = Box::pin(tunnel::run(client.stream.as_mut(), room, *upstream)).await;
             let now = worker.now();
             room.live.end_attempt(101, outcome, now);
             room.live.end(outcome, now);
@@ -73,10 +73,13 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
     let Some(head) = down.head() else {
         return Err(Reply::problem(400, "head-syntax", "no request"));
     };
-    let snapshot = live.snapshot.clone();
-    let (arm, found) = snapshot.find(&Head::Wire(head), client.peer);
-    let route = found.as_ref().ok().copied().flatten().cloned();
-    let none = route.is_none();
+    let (arm, found) = live.snapshot.find(&Head::Wire(head), client.peer);
+    let found = found.map(|route| route.cloned());
+    let none = matches!(found, Ok(None));
+    let (route, bad) = match found {
+        Ok(route) => (route, None),
+        Err(bad) => (None, Some(bad)),
+    };
     live.begin(route, arm, client.peer, now);
     live.facts.is_refresh = client.stream.is_none();
     live.note_key(&head);
@@ -91,7 +94,7 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
         let detail = "CONNECT asks for a forward proxy, which this is not";
         return Err(Reply::problem(501, "connect-unsupported", detail));
     }
-    if let Err(bad) = found {
+    if let Some(bad) = bad {
         return Err(Reply::problem(400, "bad-path", &bad.to_string()));
     }
     if none {
@@ -137,7 +140,7 @@ async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy, mut now
             Tried::Again(wait) => {
                 if !wait.is_zero() {
                     client.alarm.clear();
-                    let sleep = tokio::time::sleep(wait);
+                    let sleep = Box::pin(tokio::time::sleep(wait));
                     if client.race(&mut room.down.bytes, sleep).await == Err(Cut::ClientGone) {
                         return Ending::Gone;
                     }

@@ -91,11 +91,12 @@ enum Head {
 
 /// Reads until a head is whole.
 async fn head(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Head {
-    let snapshot = worker.snapshot();
+    worker.renew(&mut room.live.snapshot);
     let mut began = false;
-    let whole = poll_fn(|cx| {
+    poll_fn(|cx| {
         loop {
-            let down = &mut room.down;
+            let Busy { down, live, .. } = &mut *room;
+            let snapshot = &live.snapshot;
             if !down.bytes.is_empty() && http1::may_end(&down.bytes, down.seen) {
                 match parse(down, &snapshot.request_limits) {
                     Ok(true) => return Poll::Ready(Head::Whole),
@@ -123,9 +124,7 @@ async fn head(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Head
             }
         }
     })
-    .await;
-    room.live.snapshot = snapshot;
-    whole
+    .await
 }
 
 const TIMEOUT: Reject = Reject {

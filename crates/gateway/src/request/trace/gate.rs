@@ -34,7 +34,8 @@ impl Gate for Trace {
     fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, _now: Nanos) -> Step {
         let random = (x.random() as u128) << 64 | x.random() as u128;
         let counter = x.random() as u32;
-        let id = identify(only(&x.head), &self.ids, (x.route, x.arm), counter, random);
+        let caller = x.head.only(Kind::TraceParent);
+        let id = identify(caller, &self.ids, (x.route, x.arm), counter, random);
         x.parent = id.parent;
         x.trace = id.here.trace;
         x.trace_flags = id.here.flags;
@@ -48,16 +49,8 @@ impl Gate for Trace {
 
 /// The arm of the request that an instance was serving when it made this call.
 pub fn arm_of_caller(ids: &SpanIds, head: &Head<'_>) -> Option<Arm> {
-    let caller = only(head).and_then(TraceParent::parse)?;
+    let caller = head.only(Kind::TraceParent).and_then(TraceParent::parse)?;
     ids.origin_of(caller.span).map(|(_, arm)| arm)
-}
-
-/// The `traceparent`, unless there are several.
-fn only<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
-    let first = head.kind(Kind::TraceParent)?;
-    let mut n = 0;
-    head.each(|name, _| n += name.eq_ignore_ascii_case(b"traceparent") as u32);
-    (n == 1).then_some(first)
 }
 
 #[cfg(test)]
