@@ -6,6 +6,7 @@ use crate::runtime::Gateway;
 use crate::tally::{Decision, Tally};
 use crate::upstream::health::{Members, State};
 use base::{InstanceIx, RouteIx};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -66,7 +67,7 @@ impl Gateway {
         let shared = &self.shared;
         let snapshot = shared.current.load_full();
         let now = shared.clock.now();
-        let pools = snapshot.instances().into_iter().map(|(service, index, i)| {
+        let pools = snapshot.instances.iter().map(|(service, index, i)| {
             let members = Members::of(&shared.kept, service);
             PoolGauge {
                 instance: i.ix,
@@ -78,8 +79,8 @@ impl Gateway {
                 waited_s: i.pool.waited_ns.load(Relaxed) as f64 / 1e9,
                 connects: i.pool.connects.load(Relaxed),
                 connect_failures: i.pool.connect_failures.load(Relaxed),
-                health: members.state(index).unwrap_or_default(),
-                usable: members.usable(index, now),
+                health: members.state(*index).unwrap_or_default(),
+                usable: members.usable(*index, now),
             }
         });
         let mut limits: Vec<LimitGauge> = Vec::new();
@@ -104,13 +105,40 @@ impl Gateway {
             generation: snapshot.number,
             connections: shared.loads.iter().map(|l| l.load(Relaxed)).collect(),
             turned_away: shared.turned_away.load(Relaxed),
-            dropped: shared.dropped.load(Relaxed),
+            dropped: self.dropped(),
             open: self.open_requests(),
             pools: pools.collect(),
             limits,
             rates: rates.collect(),
             decisions: Tally::all(&shared.kept),
         }
+    }
+
+    /// Samples lost to full rings.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Relaxed)
+    }
+
+    /// Attempts at each instance, those that wait for a connection included. Cheap enough to ask often.
+    pub fn in_flight(&self) -> Vec<(InstanceIx, u32)> {
+        let snapshot = self.shared.current.load();
+        let all = snapshot.instances.iter().map(|(_, _, i)| {
+            let n = i.pool.busy.load(Relaxed) + i.pool.waiting.load(Relaxed);
+            (i.ix, n)
+        });
+        all.collect()
+    }
+
+    /// By route, requests that have been open for longer than `Options::long`, as of the last second.
+    /// Upgrades and event streams are not among them.
+    pub fn long_open(&self) -> Vec<(RouteIx, u32)> {
+        let mut sum = BTreeMap::new();
+        for thread in &self.shared.long_open {
+            for (route, n) in thread.lock().unwrap_or_else(|e| e.into_inner()).iter() {
+                *sum.entry(*route).or_default() += n;
+            }
+        }
+        sum.into_iter().collect()
     }
 
     /// What the model learned of a service's limit: permits, and how sure that is from 0 to 1. Acts from 0.9 on.

@@ -11,6 +11,7 @@ pub mod gate;
 mod gauges;
 pub mod head;
 mod listen;
+mod open;
 mod recent;
 pub mod request;
 pub mod retry;

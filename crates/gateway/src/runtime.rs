@@ -8,6 +8,7 @@ use crate::upstream::check;
 use crate::worker::Worker;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
+use base::window::CLOSE_AFTER_S;
 use base::{InstanceIx, Names, ResourceIx, RouteIx, Sample};
 use config::Generation;
 use std::io;
@@ -32,6 +33,8 @@ pub struct Options {
     pub ring: usize,
     /// Where active checks run; `None`: no checks.
     pub control: Option<Handle>,
+    /// Requests open for longer than this are told by `long_open`: their windows close before their samples come.
+    pub long: Duration,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             threads: None,
             ring: 16 * 1024,
             control: None,
+            long: Duration::from_secs(CLOSE_AFTER_S),
         }
     }
 }
@@ -60,6 +64,9 @@ pub struct Shared {
     pub(crate) loads: Vec<AtomicU32>,
     /// Open requests per thread and route. One thread's count can go below zero; their sum does not.
     pub(crate) open: Vec<Vec<AtomicI32>>,
+    pub(crate) long: Duration,
+    /// By thread, requests open for longer than `long`, as of the last second.
+    pub(crate) long_open: Vec<Mutex<Vec<(RouteIx, u32)>>>,
     pub(crate) hand: Vec<mpsc::Sender<TcpStream>>,
     generation: Mutex<Arc<Generation>>,
 }
@@ -141,6 +148,8 @@ impl Gateway {
             sizes: Sizes::default(),
             loads: (0..n).map(|_| AtomicU32::new(0)).collect(),
             open: (0..n).map(|_| open()).collect(),
+            long: options.long,
+            long_open: (0..n).map(|_| Mutex::default()).collect(),
             hand,
             generation: Mutex::new(generation),
         });

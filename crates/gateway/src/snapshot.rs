@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub response_limits: http1::Limits,
     /// A service that the canary changes is here twice; its instances are the same.
     pub services: Vec<Arc<Service>>,
+    /// Every instance once, with its service and its place in it.
+    pub instances: Vec<(Arc<Service>, usize, Arc<Instance>)>,
     base: Side,
     canary: Option<Canary>,
 }
@@ -86,6 +88,7 @@ impl Snapshot {
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,
             limits,
+            instances: instances(&services),
             services,
             base,
             canary,
@@ -119,16 +122,19 @@ impl Snapshot {
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.base.routes.iter()
     }
+}
 
-    /// Every instance once, with its service and its place in it.
-    pub fn instances(&self) -> Vec<(&Arc<Service>, usize, &Arc<Instance>)> {
-        let mut seen = HashSet::new();
-        let of = |s| move |(i, instance)| (s, i, instance);
-        (self.services.iter())
-            .flat_map(|s| s.instances.iter().enumerate().map(of(s)))
-            .filter(|(_, _, i): &(_, _, &Arc<Instance>)| seen.insert(i.ix))
-            .collect()
+fn instances(services: &[Arc<Service>]) -> Vec<(Arc<Service>, usize, Arc<Instance>)> {
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for service in services {
+        for (i, instance) in service.instances.iter().enumerate() {
+            if seen.insert(instance.ix) {
+                all.push((service.clone(), i, instance.clone()));
+            }
+        }
     }
+    all
 }
 
 /// Any line of that name counts, not only the first. An empty value: any.

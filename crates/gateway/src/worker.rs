@@ -2,6 +2,7 @@
 //! Nothing here is shared, so nothing here locks.
 
 use crate::connection::Busy;
+use crate::open::Open;
 use crate::runtime::Shared;
 use crate::snapshot::Snapshot;
 use crate::tap::Tap;
@@ -26,6 +27,7 @@ pub struct Worker {
     pub wheel: Wheel,
     pub idle: Idle,
     pub timing: Timing,
+    pub open: Open,
     /// One read from an instance, handled before the next.
     pub scratch: RefCell<Vec<u8>>,
     pub lines: RefCell<http1::Lines>,
@@ -45,6 +47,7 @@ impl Worker {
             wheel: Wheel::new(shared.clock.now()),
             idle: Idle::default(),
             timing: Timing::default(),
+            open: Open::default(),
             scratch: RefCell::default(),
             lines: RefCell::default(),
             tap: Tap::new(ring),
@@ -120,7 +123,8 @@ impl Worker {
         }
     }
 
-    /// Turns the wheel, and once a second looks after idle connections (and, on the first thread, the expiry).
+    /// Turns the wheel, and once a second looks after idle connections and long requests (and, on the first thread,
+    /// the expiry).
     pub async fn tick(self: Rc<Self>) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -136,6 +140,9 @@ impl Worker {
             if now >= next_second {
                 next_second = now + Duration::from_secs(1);
                 self.tidy(now);
+                let long = self.open.older_than(self.shared.long, now);
+                let place = &self.shared.long_open[self.index];
+                *place.lock().unwrap_or_else(|e| e.into_inner()) = long;
                 if self.index == 0 {
                     let unix = SystemTime::now().duration_since(UNIX_EPOCH);
                     self.shared.expire(unix.map_or(0, |d| d.as_secs()));
@@ -146,7 +153,7 @@ impl Worker {
 
     fn tidy(&self, now: Nanos) {
         let snapshot = self.snapshot();
-        let longest: HashMap<InstanceIx, Duration> = (snapshot.instances().into_iter())
+        let longest: HashMap<InstanceIx, Duration> = (snapshot.instances.iter())
             .map(|(service, _, i)| (i.ix, service.config.pool.idle))
             .collect();
         self.idle.expire(now, |ix| longest.get(&ix).copied());

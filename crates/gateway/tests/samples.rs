@@ -5,6 +5,7 @@ mod common;
 use base::{CacheState, Outcome, SampleKind};
 use common::*;
 use gateway::Options;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 #[test]
@@ -149,12 +150,49 @@ fn what_no_route_takes_and_what_is_no_request_is_told_too() {
 }
 
 #[test]
+fn what_is_open_for_long_is_told_and_streams_are_not() {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let upstream = Upstream::start(move |mut stream| {
+        let (head, _) = read_request(&mut stream, &mut Vec::new()).unwrap();
+        if head.contains("/events") {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+            stream.write_all(head).unwrap();
+            // Until the client leaves.
+            let _ = stream.read(&mut [0; 1]);
+        } else {
+            wait.lock().unwrap().recv().unwrap();
+            stream.write_all(&ok(b"late")).unwrap();
+        }
+    });
+    let options = Options {
+        threads: Some(2),
+        long: Duration::from_millis(20),
+        ..Options::default()
+    };
+    let running = Running::options(generation(1, config(&[upstream.address])), options);
+    let mut events = running.client();
+    let request = "GET /events HTTP/1.1\r\nHost: t\r\n\r\n";
+    let answer = events.send(request).try_answer(false).unwrap();
+    assert_eq!(answer.status, 200);
+    let mut slow = running.client();
+    slow.send("GET /slow HTTP/1.1\r\nHost: t\r\n\r\n");
+    let all = running.names.routes.find("all").unwrap();
+    until("the slow one", || running.gateway.long_open() == [(all, 1)]);
+    assert_eq!(running.gateway.open_requests(), [(all, 2)]);
+    go.send(()).unwrap();
+    assert_eq!(slow.answer().text(), "late");
+    until("nothing", || running.gateway.long_open().is_empty());
+    assert_eq!(running.gateway.open_requests(), [(all, 1)]);
+}
+
+#[test]
 fn a_full_ring_loses_samples_and_nothing_else() {
     let upstream = Upstream::echo();
     let options = Options {
         threads: Some(1),
         ring: 4,
-        control: None,
+        ..Options::default()
     };
     let running = Running::options(generation(1, config(&[upstream.address])), options);
     let mut client = running.client();

@@ -129,8 +129,9 @@ impl Drive<'_> {
             t.get(..17)
                 .is_some_and(|t| t.eq_ignore_ascii_case(b"text/event-stream"))
         };
-        live.facts.stream =
-            head.meta.status == 101 || head.fields.get(Kind::ContentType).is_some_and(event_stream);
+        live.set_stream(
+            head.meta.status == 101 || head.fields.get(Kind::ContentType).is_some_and(event_stream),
+        );
         if let Some(trial) = &mut live.trial {
             trial.status = head.meta.status;
             trial.first_byte_us = super::live::micros(now.since(trial.start).as_nanos() as u64);

@@ -3,6 +3,7 @@
 
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply};
 use crate::gate::Step;
+use crate::open::Place;
 use crate::ring::Passage;
 use crate::snapshot::{Route, Snapshot};
 use crate::worker::Worker;
@@ -26,6 +27,8 @@ pub(super) struct Live {
     pub trial: Option<Sample>,
     /// Between `begin` and `end`.
     open: bool,
+    /// Where it is noted as open; streams are not.
+    noted: Option<Place>,
 }
 
 impl Live {
@@ -41,6 +44,7 @@ impl Live {
             sample: Sample::new(SampleKind::Request, RouteIx::NONE, Nanos::ZERO),
             trial: None,
             open: false,
+            noted: None,
         }
     }
 
@@ -53,7 +57,22 @@ impl Live {
         self.sample.arm = arm;
         self.route = route;
         self.open = true;
+        self.noted = Some(self.worker.open.begin(ix, now));
         self.worker.opened(ix, 1);
+    }
+
+    /// Whether it is an upgrade or an event stream: however long that is open, it is not a cost.
+    pub fn set_stream(&mut self, stream: bool) {
+        self.facts.stream = stream;
+        if stream {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        if let Some(place) = self.noted.take() {
+            self.worker.open.end(place);
+        }
     }
 
     pub fn now(&self) -> Nanos {
@@ -180,6 +199,7 @@ impl Live {
             route.request.leave(&mut self.request, &mut self.facts, now);
         }
         self.worker.opened(self.facts.route, -1);
+        self.forget();
         let (s, f) = (&mut self.sample, &self.facts);
         s.parent = f.parent;
         s.attempt = f.attempt;

@@ -32,8 +32,11 @@ pub(crate) async fn run(shared: Weak<Shared>) {
         while running.try_join_next().is_some() {}
         let snapshot = shared.current.load_full();
         let now = Instant::now();
-        let instances = snapshot.instances();
-        due.retain(|ix, _| instances.iter().any(|(_, _, i)| i.ix == *ix));
+        let instances = &snapshot.instances;
+        // Every instance is due at some time; only when there are more than that, some are gone.
+        if due.len() > instances.len() {
+            due.retain(|ix, _| instances.iter().any(|(_, _, i)| i.ix == *ix));
+        }
         for (service, index, instance) in instances {
             let rules = &service.config.health;
             let at = due.entry(instance.ix).or_insert(now);
@@ -43,8 +46,13 @@ pub(crate) async fn run(shared: Weak<Shared>) {
             // Never due again while it runs: a check takes at most its timeout.
             *at = now + rules.interval.max(rules.timeout).max(LOOK);
             let members = Members::of(&shared.kept, service);
-            let (rules, address, ix, clock) =
-                (rules.clone(), instance.address, instance.ix, shared.clock);
+            let (rules, address, ix, index, clock) = (
+                rules.clone(),
+                instance.address,
+                instance.ix,
+                *index,
+                shared.clock,
+            );
             running.spawn(async move {
                 let answer = tokio::time::timeout(rules.timeout, ask(&rules, address)).await;
                 let event = match answer {

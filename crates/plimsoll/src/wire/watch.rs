@@ -5,7 +5,7 @@ use crate::wire::recordings::Recordings;
 use crate::wire::{gates, shell};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Finding, History, InstanceIx, Names, Sample};
+use base::{Finding, History, Names, Sample};
 use config::Config;
 use gateway::Gateway;
 use std::sync::{Arc, Mutex};
@@ -41,17 +41,16 @@ impl Watch {
             config,
             gateway,
         } = parts;
-        let (g1, g2, g3) = (gateway.clone(), gateway.clone(), gateway.clone());
+        let [g1, g2, g3, g4] = [(); 4].map(|()| gateway.clone());
         let (names2, config2) = (names.clone(), config.clone());
         let setup = Setup {
             clock,
             names: names.clone(),
             rings,
-            dropped: Box::new(move || with(&g1, |g| g.gauges().dropped)),
+            dropped: Box::new(move || with(&g1, Gateway::dropped)),
             targets: Box::new(move || targets(&names2, &config2.load(), &g2)),
-            in_flight: Box::new(move |i| with(&g3, |g| in_flight(g, i))),
-            // The gateway does not know how long open requests have been open.
-            open: Box::new(Vec::new),
+            in_flight: Box::new(move || with(&g3, Gateway::in_flight)),
+            open: Box::new(move || with(&g4, Gateway::long_open)),
             proc: Some(Proc::host()),
             probes_off: config.load().probes_off.clone(),
         };
@@ -112,16 +111,6 @@ fn with<T: Default>(gateway: &Shared, ask: impl FnOnce(&Gateway) -> T) -> T {
         .unwrap_or_else(|e| e.into_inner())
         .as_ref()
         .map_or_else(T::default, ask)
-}
-
-fn in_flight(gateway: &Gateway, instance: InstanceIx) -> u32 {
-    gateway
-        .gauges()
-        .pools
-        .iter()
-        .filter(|p| p.instance == instance)
-        .map(|p| p.busy + p.waiting)
-        .sum()
 }
 
 fn targets(names: &Names, config: &Config, gateway: &Shared) -> Targets {

@@ -25,8 +25,8 @@ pub struct Setup {
     pub dropped: Box<dyn Fn() -> u64 + Send>,
     /// Once a second: what the probes look at.
     pub targets: Box<dyn Fn() -> Targets + Send>,
-    /// About ten times a second: attempts in flight at an instance.
-    pub in_flight: Box<dyn Fn(InstanceIx) -> u32 + Send>,
+    /// About ten times a second: attempts in flight at every instance.
+    pub in_flight: Box<dyn Fn() -> Vec<(InstanceIx, u32)> + Send>,
     /// Once a second: by route, requests that have been open for more than 10 s.
     pub open: Box<dyn Fn() -> Vec<(RouteIx, u32)> + Send>,
     /// `None`: no probes.

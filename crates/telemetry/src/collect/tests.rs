@@ -72,7 +72,7 @@ fn the_thread_drains_publishes_and_stops() {
         rings: vec![rx],
         dropped: Box::new(|| 3),
         targets: Box::new(Targets::default),
-        in_flight: Box::new(|_| 0),
+        in_flight: Box::new(Vec::new),
         open: Box::new(Vec::new),
         proc: Some(Proc::host()),
         probes_off: Vec::new(),

@@ -36,16 +36,12 @@ pub fn run(mut setup: Setup, recent: Recent, shared: Arc<Shared>) {
         let now = setup.clock.now();
         if sampling && now.since(sampled) >= SAMPLE {
             sampled = now;
-            core.sample(now, &setup.in_flight);
+            let flying = by_instance((setup.in_flight)());
+            core.sample(now, &|i| flying.get(i.0 as usize).copied().unwrap_or(0));
         }
         if core.due(now) {
             let targets = (setup.targets)();
-            let gauges: Vec<(InstanceIx, u32)> = targets
-                .instances
-                .iter()
-                .map(|t| (t.instance, (setup.in_flight)(t.instance)))
-                .collect();
-            *lock(&shared.in_flight) = gauges;
+            *lock(&shared.in_flight) = (setup.in_flight)();
             let tick = core.tick(now, targets, (setup.dropped)(), &(setup.open)());
             publish(tick, now, &setup, &recent, &shared);
         }
@@ -62,6 +58,18 @@ pub fn run(mut setup: Setup, recent: Recent, shared: Arc<Shared>) {
     if let Some(r) = under_way {
         finish(r, setup.clock.now(), &shared);
     }
+}
+
+/// One look at what is in flight, by number of instance.
+fn by_instance(all: Vec<(InstanceIx, u32)>) -> Vec<u32> {
+    let mut counts = Vec::new();
+    for (i, n) in all.into_iter().filter_map(|(i, n)| Some((i.get()?, n))) {
+        if counts.len() <= i {
+            counts.resize(i + 1, 0);
+        }
+        counts[i] += n;
+    }
+    counts
 }
 
 /// Empties the rings, a bounded batch from each in turn.
