@@ -1,4 +1,5 @@
-//! Client and upstream in one busy thread, so that a proxy is billed for its own work and not for waking its peers.
+//! Clients and upstream in one thread. Busy, it never sleeps, so that a proxy is billed for its own work and not for
+//! waking its peers; patient, it sleeps until something comes, as real peers do.
 
 use super::delays::Delays;
 use rustix::event::epoll;
@@ -36,11 +37,15 @@ pub struct Drive {
     poll: OwnedFd,
     listener: TcpListener,
     conns: Vec<Option<Conn>>,
-    /// Clients that wait for their turn (paced runs).
+    /// Clients without a request under way.
     ready: Vec<usize>,
     response: Vec<u8>,
     /// `None`: the upstream answers at once.
     delays: Option<Delays>,
+    /// What one read gives.
+    chunk: Vec<u8>,
+    /// Longest sleep for something to come; zero: busy.
+    pub patience: Duration,
     pub done: u64,
     pub errors: u64,
 }
@@ -64,6 +69,8 @@ impl Drive {
             ready: Vec::new(),
             response: response(),
             delays: None,
+            chunk: vec![0; 16 * 1024],
+            patience: Duration::ZERO,
             done: 0,
             errors: 0,
         })
@@ -130,7 +137,26 @@ impl Drive {
         Ok(self.done - before)
     }
 
-    /// Serves what is ready now; never sleeps.
+    /// One request on every connection, a few at a time: proxies need few connections of their own for that.
+    pub fn once(&mut self, at_once: usize) -> std::io::Result<()> {
+        let mut waiting = std::mem::take(&mut self.ready);
+        let (all, mut events) = (waiting.len(), Vec::with_capacity(256));
+        let began = Instant::now();
+        while self.ready.len() < all && began.elapsed() < Duration::from_secs(20) {
+            while all - waiting.len() - self.ready.len() < at_once
+                && let Some(i) = waiting.pop()
+            {
+                self.send(i);
+            }
+            self.turn(&mut events)?;
+        }
+        match self.ready.len() == all {
+            true => Ok(()),
+            false => Err(ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Serves what is ready.
     fn turn(&mut self, events: &mut Vec<epoll::Event>) -> std::io::Result<()> {
         if let Some(delays) = &mut self.delays {
             let now = Instant::now();
@@ -141,15 +167,15 @@ impl Drive {
                 answer(&mut self.conns[i], &self.response);
             }
         }
-        let instantly = rustix::event::Timespec {
+        let longest = rustix::event::Timespec {
             tv_sec: 0,
-            tv_nsec: 0,
+            tv_nsec: self.patience.subsec_nanos().into(),
         };
         events.clear();
         epoll::wait(
             &self.poll,
             rustix::buffer::spare_capacity(events),
-            Some(&instantly),
+            Some(&longest),
         )?;
         for e in events.iter() {
             let data = e.data.u64();
@@ -214,8 +240,7 @@ impl Drive {
         let Some(Some(c)) = self.conns.get_mut(i) else {
             return;
         };
-        let mut chunk = [0u8; 16 * 1024];
-        let n = match c.stream.read(&mut chunk) {
+        let n = match c.stream.read(&mut self.chunk) {
             Ok(0) => 0,
             Ok(n) => n,
             Err(e) if e.kind() == ErrorKind::WouldBlock => return,
@@ -228,7 +253,7 @@ impl Drive {
             self.conns[i] = None;
             return;
         }
-        c.seen.extend_from_slice(&chunk[..n]);
+        c.seen.extend_from_slice(&self.chunk[..n]);
         if c.upstream {
             if c.seen.ends_with(b"\r\n\r\n") {
                 c.seen.clear();

@@ -6,6 +6,7 @@ pub mod diagnosis;
 pub mod drive;
 pub mod generators;
 pub mod load;
+pub mod machine;
 pub mod model;
 pub mod peers;
 pub mod proxy;

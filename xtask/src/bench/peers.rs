@@ -1,7 +1,9 @@
 //! The proxies that are compared: each a config, a command and an address.
 
+use std::ffi::OsStr;
+use std::fmt::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,85 +34,81 @@ impl Drop for Proxy {
     }
 }
 
-/// Everything that can be started here, on core 0, and what is missing.
-pub fn start(upstream: SocketAddr, plimsoll: &Path, dir: &Path) -> (Vec<Proxy>, Vec<String>) {
-    let mut running = Vec::new();
-    let mut missing = Vec::new();
-    for make in [haproxy, nginx] {
-        collect(make(upstream, dir), &mut running, &mut missing);
-    }
-    collect(
-        self::plimsoll(upstream, plimsoll, dir),
-        &mut running,
-        &mut missing,
-    );
-    (running, missing)
+/// Where a proxy finds its upstream, keeps its files, and may run.
+pub struct Stage<'a> {
+    pub upstream: SocketAddr,
+    pub dir: &'a Path,
+    pub threads: usize,
+    /// As `taskset -c` takes them.
+    pub cores: &'static str,
 }
 
-fn collect(started: Result<Proxy, String>, running: &mut Vec<Proxy>, missing: &mut Vec<String>) {
-    match started {
-        Ok(p) => running.push(p),
-        Err(why) => missing.push(why),
+impl Stage<'_> {
+    fn on_cores(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("taskset");
+        command.args(["-c", self.cores]).arg(program);
+        command
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
+        let file = self.dir.join(format!("{}-{name}", self.threads));
+        std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+        Ok(file)
     }
 }
 
-fn haproxy(upstream: SocketAddr, dir: &Path) -> Result<Proxy, String> {
-    let at = free()?;
+/// HAProxy forwards everything to one server, without routes and without measuring.
+pub fn haproxy(stage: &Stage<'_>) -> Result<Proxy, String> {
+    let (at, upstream, threads) = (free()?, stage.upstream, stage.threads);
     let text = format!(
-        "global\n  nbthread 1\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  \
+        "global\n  nbthread {threads}\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  \
          timeout http-keep-alive 60s\n  option forwardfor\n  http-reuse safe\nfrontend f\n  bind {at}\n  default_backend b\n\
          backend b\n  server s1 {upstream}\n"
     );
-    let file = dir.join("haproxy.cfg");
-    std::fs::write(&file, text).map_err(|e| e.to_string())?;
-    launch(
-        "HAProxy",
-        at,
-        Command::new("taskset")
-            .args(["-c", "0", "haproxy", "-db", "-f"])
-            .arg(file),
-    )
+    let file = stage.write("haproxy.cfg", &text)?;
+    let mut command = stage.on_cores("haproxy");
+    launch("HAProxy", at, command.args(["-db", "-f"]).arg(file))
 }
 
-fn nginx(upstream: SocketAddr, dir: &Path) -> Result<Proxy, String> {
-    let at = free()?;
-    let pid = dir.join("nginx.pid");
+/// nginx, the same.
+pub fn nginx(stage: &Stage<'_>) -> Result<Proxy, String> {
+    let (at, upstream, threads) = (free()?, stage.upstream, stage.threads);
+    let pid = stage.dir.join("nginx.pid");
     let text = format!(
-        "worker_processes 1; daemon off; worker_rlimit_nofile 20000; pid {pid}; error_log stderr crit;\nevents {{ worker_connections 8000; }}\n\
+        "worker_processes {threads}; daemon off; worker_rlimit_nofile 20000; pid {pid}; error_log stderr crit;\nevents {{ worker_connections 8000; }}\n\
          http {{ access_log off; keepalive_timeout 75s; keepalive_requests 1000000000; tcp_nodelay on; sendfile off;\n \
          upstream u {{ server {upstream}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 60s; }}\n \
          server {{ listen {at}; location / {{ proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
          proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }} }}\n",
         pid = pid.display()
     );
-    let file = dir.join("nginx.conf");
-    std::fs::write(&file, text).map_err(|e| e.to_string())?;
-    launch(
-        "nginx",
-        at,
-        Command::new("taskset")
-            .args(["-c", "0", "nginx", "-c"])
-            .arg(file),
-    )
+    let file = stage.write("nginx.conf", &text)?;
+    let mut command = stage.on_cores("nginx");
+    launch("nginx", at, command.arg("-c").arg(file))
 }
 
-fn plimsoll(upstream: SocketAddr, binary: &Path, dir: &Path) -> Result<Proxy, String> {
+/// Routes beside the one that is asked for.
+const ROUTES: usize = 199;
+
+/// As people run it: everything on that is on by default, 200 routes, telemetry and learning.
+pub fn plimsoll(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
     let (at, console) = (free()?, free()?);
-    let text = format!(
-        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: 1\nservices:\n  app:\n    instances: [\"{upstream}\"]\n",
-        dir.join("data").display()
+    let (upstream, threads) = (stage.upstream, stage.threads);
+    let data = stage.dir.join(format!("data-{}", at.port()));
+    let mut text = format!(
+        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\nservices:\n  app:\n    instances: [\"{upstream}\"]\n\
+         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app }}\n",
+        data.display()
     );
-    let file = dir.join("plimsoll.yaml");
-    std::fs::write(&file, text).map_err(|e| e.to_string())?;
-    launch(
-        "Plimsoll",
-        at,
-        Command::new("taskset")
-            .args(["-c", "0"])
-            .arg(binary)
-            .args(["run", "--config"])
-            .arg(file),
-    )
+    for i in 0..ROUTES {
+        let _ = writeln!(
+            text,
+            "  things-{i}: {{ match: \"GET /api/v1/things-{i}/{{id}}\", to: app }}"
+        );
+    }
+    let file = stage.write("plimsoll.yaml", &text)?;
+    let mut command = stage.on_cores(binary);
+    launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
 }
 
 fn launch(name: &'static str, at: SocketAddr, command: &mut Command) -> Result<Proxy, String> {

@@ -1,101 +1,247 @@
-//! `cargo xtask bench proxy`: CPU per proxied request on one core beside HAProxy and nginx.
+//! `cargo xtask bench proxy`: what a proxied request and an idle connection cost, beside HAProxy and nginx, and
+//! whether few connections use every core. Prints the tables of `bench/proxy.md`.
 
+use super::cores;
 use super::drive::Drive;
-use super::peers::{self, Proxy};
-use super::stats::{cpu_seconds, memory_kib, spread};
+use super::machine::{self, First};
+use super::peers::{self, Proxy, Stage};
+use super::stats::{cpu_by_thread, cpu_of, memory_kib, spread, used};
 use std::fmt::Write;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 const CONNECTIONS: usize = 64;
 const TURN: Duration = Duration::from_millis(1200);
 const WARM: Duration = Duration::from_millis(700);
-/// Paced rows, requests per second.
-const PACED: f64 = 8000.0;
+/// Requests per second; `None`: as many as are answered.
+const LOADS: [Option<f64>; 3] = [None, Some(20_000.0), Some(8_000.0)];
+/// Idle connections per proxy; each has had one request, with this many at a time under way.
+const IDLE: usize = 4000;
+const AT_ONCE: usize = 8;
+/// The names of the threads that are a data path: ours, and HAProxy's.
+const PATH: [&str; 2] = ["traffic", "haproxy"];
 
-/// Runs `pairs` pairs for each proxy against the first (HAProxy) and returns the report.
-pub fn run(plimsoll: &std::path::Path, pairs: usize) -> Result<String, String> {
-    super::cores::pin(1)?;
-    let dir = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-    let mut drive = Drive::new().map_err(|e| e.to_string())?;
-    let upstream = drive.upstream().map_err(|e| e.to_string())?;
-    let (proxies, missing) = peers::start(upstream, plimsoll, &dir);
-    let report = measure(&mut drive, &proxies, &missing, pairs);
-    drop(proxies);
-    let _ = std::fs::remove_dir_all(&dir);
-    report
-}
-
-fn measure(
-    drive: &mut Drive,
-    proxies: &[Proxy],
-    missing: &[String],
-    pairs: usize,
-) -> Result<String, String> {
-    let Some((first, others)) = proxies.split_first() else {
-        return Err(missing.join("\n"));
-    };
-    let mut out = String::new();
-    for why in missing {
-        let _ = writeln!(out, "missing: {why}");
-    }
+/// Runs `pairs` pairs for each proxy against HAProxy and returns the report.
+pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
+    let mut out = machine::describe(plimsoll);
     let _ = writeln!(
         out,
-        "| proxy | load | CPU µs/request relative to {} (median, range) | µs | requests/s |",
-        first.name
+        "Medians of {pairs} pairs, lowest to highest in brackets."
     );
-    let _ = writeln!(out, "|---|---|---|---|---|");
-    for rate in [None, Some(PACED)] {
-        let load = rate.map_or("saturated".to_owned(), |r| format!("paced {r:.0}/s"));
-        for other in others {
-            let (mut ratios, mut cost, mut rps) = (Vec::new(), Vec::new(), Vec::new());
-            for _ in 0..pairs.div_ceil(2) {
-                // A B B A: drift within the four turns cancels.
-                let a1 = turn(drive, first, rate)?;
-                let b1 = turn(drive, other, rate)?;
-                let b2 = turn(drive, other, rate)?;
-                let a2 = turn(drive, first, rate)?;
-                ratios.extend([b1.0 / a1.0, b2.0 / a2.0]);
-                cost.extend([b1.0, b2.0]);
-                rps.extend([b1.1, b2.1]);
-            }
-            if let (Some(r), Some(c), Some(q)) = (spread(&ratios), spread(&cost), spread(&rps)) {
-                let _ = writeln!(
-                    out,
-                    "| {} | {load} | {:.2} ({:.2}–{:.2}) | {:.1} | {:.0} |",
-                    other.name, r.median, r.low, r.high, c.median, q.median
-                );
-            }
-        }
-    }
-    let _ = writeln!(out, "\n| proxy | KiB per idle connection |\n|---|---|");
-    for p in proxies {
-        let before = memory_kib(p.pid());
-        drive
-            .connect(p.address, 2000)
-            .map_err(|e| format!("{}: {e}", p.name))?;
-        drive
-            .run(Duration::from_millis(1500), None)
-            .map_err(|e| e.to_string())?;
-        let after = memory_kib(p.pid());
-        drive.disconnect();
-        let _ = writeln!(out, "| {} | {:.1} |", p.name, (after - before) / 2000.0);
-    }
-    let _ = writeln!(out, "\nerrors: {}", drive.errors);
-    Ok(out)
+    machine::open_many_files();
+    let _first = First::now();
+    let dir = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+    let done = on_one_core(plimsoll, &dir, pairs, &mut out)
+        .and_then(|()| on_two_cores(plimsoll, &dir, pairs, &mut out));
+    let _ = std::fs::remove_dir_all(&dir);
+    done.map(|()| out)
 }
 
-/// CPU µs per request, and requests per second.
-fn turn(drive: &mut Drive, proxy: &Proxy, rate: Option<f64>) -> Result<(f64, f64), String> {
+fn on_one_core(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Result<(), String> {
+    cores::pin(1)?;
+    let mut drive = Drive::new().map_err(|e| e.to_string())?;
+    let stage = Stage {
+        upstream: drive.upstream().map_err(|e| e.to_string())?,
+        dir,
+        threads: 1,
+        cores: "0",
+    };
+    let start = || -> Result<[Proxy; 3], String> {
+        Ok([
+            peers::haproxy(&stage)?,
+            peers::nginx(&stage)?,
+            peers::plimsoll(&stage, plimsoll)?,
+        ])
+    };
+    cost(&mut drive, &start()?, pairs, out)?;
+    // Fresh ones, so that nothing but the connections grows meanwhile.
+    idle(&mut drive, &start()?, out)?;
+    let _ = writeln!(out, "\nRequests that failed: {}.", drive.errors);
+    Ok(())
+}
+
+/// What one turn of one proxy gave.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// CPU µs per request: of everything, of Plimsoll's traffic threads, of its telemetry.
+    all: f64,
+    path: f64,
+    telemetry: f64,
+    per_second: f64,
+    /// Cores that the proxy used.
+    busy: f64,
+    /// What the least busy traffic thread did of the work of all.
+    least: f64,
+}
+
+fn turn(drive: &mut Drive, proxy: &Proxy, n: usize, rate: Option<f64>) -> Result<Turn, String> {
     let fail = |e: std::io::Error| format!("{}: {e}", proxy.name);
-    drive.connect(proxy.address, CONNECTIONS).map_err(fail)?;
+    drive.connect(proxy.address, n).map_err(fail)?;
     drive.run(WARM, rate).map_err(fail)?;
-    let before = cpu_seconds(proxy.pid());
-    let n = drive.run(TURN, rate).map_err(fail)?;
-    let used = cpu_seconds(proxy.pid()) - before;
+    let (before, began) = (cpu_by_thread(proxy.pid()), Instant::now());
+    let answered = drive.run(TURN, rate).map_err(fail)?;
+    let (after, took) = (cpu_by_thread(proxy.pid()), began.elapsed().as_secs_f64());
     drive.disconnect();
-    if n == 0 {
+    if answered == 0 {
         return Err(format!("{} answered nothing", proxy.name));
     }
-    Ok((used * 1e6 / n as f64, n as f64 / TURN.as_secs_f64()))
+    let used = used(&before, &after);
+    let each = |seconds: f64| seconds * 1e6 / answered as f64;
+    let path: Vec<f64> = (used.iter())
+        .filter(|(name, _)| PATH.iter().any(|p| name.starts_with(p)))
+        .map(|(_, seconds)| *seconds)
+        .collect();
+    let least = path.iter().copied().fold(f64::INFINITY, f64::min);
+    Ok(Turn {
+        all: each(cpu_of(&used, "")),
+        path: each(path.iter().sum()),
+        telemetry: each(cpu_of(&used, "telemetry")),
+        per_second: answered as f64 / took,
+        busy: cpu_of(&used, "") / took,
+        least: least / path.iter().sum::<f64>(),
+    })
+}
+
+/// Turns of two proxies in the order A B B A, so that drift within the four cancels.
+fn paired(
+    drive: &mut Drive,
+    [a, b]: [&Proxy; 2],
+    pairs: usize,
+    n: usize,
+    rate: Option<f64>,
+) -> Result<Vec<(Turn, Turn)>, String> {
+    let mut all = Vec::new();
+    while all.len() < pairs {
+        let a1 = turn(drive, a, n, rate)?;
+        let b1 = turn(drive, b, n, rate)?;
+        let b2 = turn(drive, b, n, rate)?;
+        let a2 = turn(drive, a, n, rate)?;
+        all.extend([(a1, b1), (a2, b2)]);
+    }
+    Ok(all)
+}
+
+/// The median of what `f` sees in each.
+fn median<T>(all: &[T], digits: usize, f: impl Fn(&T) -> f64) -> String {
+    let values: Vec<f64> = all.iter().map(f).collect();
+    spread(&values).map_or("–".into(), |s| format!("{:.digits$}", s.median))
+}
+
+/// For what comes in bursts: a median would hide it.
+fn mean<T>(all: &[T], f: impl Fn(&T) -> f64) -> String {
+    format!("{:.2}", all.iter().map(f).sum::<f64>() / all.len() as f64)
+}
+
+/// The same as the median, with lowest and highest.
+fn range<T>(all: &[T], digits: usize, f: impl Fn(&T) -> f64) -> String {
+    let values: Vec<f64> = all.iter().map(&f).collect();
+    let ends = spread(&values).map_or(String::new(), |s| {
+        format!(" ({:.digits$}–{:.digits$})", s.low, s.high)
+    });
+    median(all, digits, f) + &ends
+}
+
+fn cost(
+    drive: &mut Drive,
+    [haproxy, nginx, plimsoll]: &[Proxy; 3],
+    pairs: usize,
+    out: &mut String,
+) -> Result<(), String> {
+    let mut parts = String::new();
+    *out += "\n## CPU per request on one core\n\n\
+             | load | proxy | CPU, HAProxy = 1 | µs | requests/s | cores busy |\n|---|---|---|---|---|---|\n";
+    for rate in LOADS {
+        let load = rate.map_or("saturated".to_owned(), |r| format!("{r:.0}/s"));
+        let with_nginx = paired(drive, [haproxy, nginx], pairs, CONNECTIONS, rate)?;
+        let all = paired(drive, [haproxy, plimsoll], pairs, CONNECTIONS, rate)?;
+        let (base, ours): (Vec<Turn>, Vec<Turn>) = all.iter().copied().unzip();
+        let theirs: Vec<Turn> = with_nginx.iter().map(|p| p.1).collect();
+        for (name, relative, turns) in [
+            ("HAProxy", "1".to_owned(), &base),
+            (
+                "nginx",
+                range(&with_nginx, 2, |(a, b)| b.all / a.all),
+                &theirs,
+            ),
+            ("Plimsoll", range(&all, 2, |(a, b)| b.all / a.all), &ours),
+        ] {
+            let (us, rps) = (
+                median(turns, 1, |t| t.all),
+                median(turns, 0, |t| t.per_second),
+            );
+            let busy = range(turns, 2, |t| t.busy);
+            let _ = writeln!(
+                out,
+                "| {load} | {name} | {relative} | {us} | {rps} | {busy} |"
+            );
+        }
+        let _ = writeln!(
+            parts,
+            "| {load} | {} | {} | {} | {} |",
+            range(&ours, 2, |t| t.path),
+            range(&ours, 2, |t| t.telemetry),
+            mean(&ours, |t| t.all - t.path - t.telemetry),
+            range(&all, 2, |(a, b)| b.path / a.all),
+        );
+    }
+    *out += "\n### Where Plimsoll's CPU goes, µs per request\n\n\
+             | load | traffic threads | telemetry | learning and control (mean) | traffic threads alone, HAProxy = 1 |\n|---|---|---|---|---|\n";
+    *out += &parts;
+    Ok(())
+}
+
+fn idle(drive: &mut Drive, proxies: &[Proxy], out: &mut String) -> Result<(), String> {
+    *out += "\n## Memory\n\n| proxy | KiB per idle connection | MiB before |\n|---|---|---|\n";
+    for p in proxies {
+        let fail = |e: std::io::Error| format!("{}: {e}", p.name);
+        // What is made once, for the first connections, is not counted.
+        drive.connect(p.address, CONNECTIONS).map_err(fail)?;
+        drive.once(AT_ONCE).map_err(fail)?;
+        let before = memory_kib(p.pid());
+        drive.connect(p.address, IDLE).map_err(fail)?;
+        drive.once(AT_ONCE).map_err(fail)?;
+        let after = memory_kib(p.pid());
+        drive.disconnect();
+        let (each, base) = ((after - before) / IDLE as f64, before / 1024.0);
+        let _ = writeln!(out, "| {} | {each:.2} | {base:.1} |", p.name);
+    }
+    Ok(())
+}
+
+/// One traffic thread beside two, free on both cores, with peers that sleep.
+fn on_two_cores(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Result<(), String> {
+    cores::keep_on([0, 1])?;
+    let mut drive = Drive::new().map_err(|e| e.to_string())?;
+    drive.patience = Duration::from_millis(1);
+    let upstream = drive.upstream().map_err(|e| e.to_string())?;
+    let stage = |threads| Stage {
+        upstream,
+        dir,
+        threads,
+        cores: "0,1",
+    };
+    *out += "\n## Few connections on two cores\n\n\
+             | connections | proxy | requests/s, 1 thread | requests/s, 2 threads | ratio | share of the less busy thread |\n|---|---|---|---|---|---|\n";
+    let haproxy = [peers::haproxy(&stage(1))?, peers::haproxy(&stage(2))?];
+    let ours = [
+        peers::plimsoll(&stage(1), plimsoll)?,
+        peers::plimsoll(&stage(2), plimsoll)?,
+    ];
+    for n in [1, 2, 8] {
+        for [one, two] in [&haproxy, &ours] {
+            let all = paired(&mut drive, [one, two], pairs, n, None)?;
+            let _ = writeln!(
+                out,
+                "| {n} | {} | {} | {} | {} | {} |",
+                one.name,
+                median(&all, 0, |(a, _)| a.per_second),
+                median(&all, 0, |(_, b)| b.per_second),
+                range(&all, 2, |(a, b)| b.per_second / a.per_second),
+                range(&all, 2, |(_, b)| b.least),
+            );
+        }
+    }
+    let _ = writeln!(out, "\nRequests that failed: {}.", drive.errors);
+    Ok(())
 }

@@ -1,4 +1,6 @@
-//! Medians of paired ratios, and the CPU time of a process tree.
+//! Medians of paired ratios, and the CPU time and memory of a process tree.
+
+use std::collections::BTreeMap;
 
 /// Median, lowest and highest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,23 +24,37 @@ pub fn spread(values: &[f64]) -> Option<Spread> {
     Some(Spread { median, low, high })
 }
 
-/// Seconds of CPU that a process and its descendants have used, from the scheduler's own counters.
-pub fn cpu_seconds(pid: u32) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let own: f64 = tasks
+/// Name of a thread, and seconds of CPU.
+pub type Thread = (String, f64);
+
+/// Seconds of CPU that a process and its descendants have used, by id of thread, from the scheduler's own counters.
+pub fn cpu_by_thread(pid: u32) -> BTreeMap<u32, Thread> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let mut all: BTreeMap<u32, Thread> = (tasks.into_iter().flatten().flatten())
         .filter_map(|t| {
-            std::fs::read_to_string(t.path().join("schedstat"))
-                .ok()?
-                .split(' ')
-                .next()?
-                .parse::<f64>()
-                .ok()
+            let read = |file| std::fs::read_to_string(t.path().join(file)).ok();
+            let ns: f64 = read("schedstat")?.split(' ').next()?.parse().ok()?;
+            let name = read("comm")?.trim().to_owned();
+            Some((t.file_name().to_str()?.parse().ok()?, (name, ns / 1e9)))
         })
-        .sum();
-    own / 1e9 + children(pid).into_iter().map(cpu_seconds).sum::<f64>()
+        .collect();
+    all.extend(children(pid).into_iter().flat_map(cpu_by_thread));
+    all
+}
+
+/// What each thread has used between two readings.
+pub fn used(before: &BTreeMap<u32, Thread>, after: &BTreeMap<u32, Thread>) -> Vec<Thread> {
+    let then = |id| before.get(id).map_or(0.0, |(_, s)| *s);
+    let each = after
+        .iter()
+        .map(|(id, (name, s))| (name.clone(), s - then(id)));
+    each.collect()
+}
+
+/// Of the threads whose name begins so; of every thread with "".
+pub fn cpu_of(threads: &[Thread], prefix: &str) -> f64 {
+    let of = threads.iter().filter(|(name, _)| name.starts_with(prefix));
+    of.map(|(_, s)| s).sum()
 }
 
 /// Seconds of CPU of the children of this process that have ended, to a hundredth.
@@ -107,6 +123,9 @@ mod tests {
             .status()
             .unwrap();
         assert!(children_cpu_seconds() > before);
-        assert!(cpu_seconds(std::process::id()) > 0.0 && memory_kib(std::process::id()) > 100.0);
+        let pid = std::process::id();
+        let all = used(&BTreeMap::new(), &cpu_by_thread(pid));
+        assert!(cpu_of(&all, "") > 0.0 && memory_kib(pid) > 100.0);
+        assert_eq!(cpu_of(&all, "no such thread"), 0.0);
     }
 }
