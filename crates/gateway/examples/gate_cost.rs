@@ -3,8 +3,8 @@
 //! Nanoseconds to enter and leave on one thread, without sockets, beyond an empty exchange: the median of eleven rounds and
 //! their range. A gate that a route does not have is not in its ring, and costs nothing.
 
-use base::{Arm, InstanceIx, Nanos, RouteIx};
-use config::sections::{Breaker, Cache, Degrade, Fault, Identity, Shed};
+use base::{Arm, CacheState, InstanceIx, Nanos, RouteIx};
+use config::sections::{Breaker, Bulkhead, Cache, Degrade, Fault, Identity, Shed};
 use config::{Route, Service};
 use gateway::gate::{Gate, Kept, Make, Making, Moment, Slot};
 use gateway::{Exchange, Facts, Head, Instance, ListHead, attempt, request};
@@ -20,9 +20,10 @@ const GATES: &[(&str, Make)] = &[
     ("identity", request::identity::make),
     ("degrade", request::degrade::make),
     ("cache (miss)", request::cache::make),
-    ("coalesce (alone)", request::coalesce::make),
+    ("coalesce (leads)", request::coalesce::make),
     ("shed", request::shed::make),
     ("deadline", attempt::deadline::make),
+    ("bulkhead (not full)", attempt::bulkhead::make),
     ("limit", attempt::limit::make),
     ("balance", attempt::balance::make),
     ("breaker", attempt::breaker::make),
@@ -60,6 +61,7 @@ fn service() -> gateway::Service {
             limit: Some(100),
             breaker: Some(Breaker::default()),
             shed: Some(Shed::default()),
+            bulkhead: Some(Bulkhead::default()),
             ..Service::named("s")
         },
     }
@@ -73,6 +75,7 @@ fn measure(gate: Option<&dyn Gate>, head: &ListHead) -> f64 {
         let now = Nanos(2_000_000_000 + i * 1000);
         facts.reset(RouteIx(0), IpAddr::from([127, 0, 0, 1]), now, i);
         let mut slot = Slot::default();
+        facts.cache = CacheState::Miss;
         if let Some(gate) = gate {
             let mut x = Exchange {
                 head: Head::List(head),
@@ -115,7 +118,7 @@ fn main() {
         identity: &identity,
         moment: Moment::default(),
     };
-    println!("gate                 ns   (range)");
+    println!("gate                  ns   (range)");
     for (name, make) in GATES {
         let gate = make(&making).expect("everything is on");
         let mut rounds: Vec<f64> = (0..ROUNDS)
@@ -123,6 +126,6 @@ fn main() {
             .collect();
         rounds.sort_by(f64::total_cmp);
         let [low, middle, high] = [0, ROUNDS / 2, ROUNDS - 1].map(|i| rounds[i]);
-        println!("{name:<18} {middle:>5.0}   ({low:.0} to {high:.0})");
+        println!("{name:<19} {middle:>5.0}   ({low:.0} to {high:.0})");
     }
 }

@@ -229,6 +229,31 @@ fn nobody_waits_longer_than_the_route_says() {
 }
 
 #[test]
+fn nobody_waits_beyond_a_deadline_of_their_own() {
+    let door = Arc::new(Door::default());
+    let closed = door.clone();
+    let (upstream, asked) = upstream(move |_| {
+        closed.wait();
+        answer("max-age=60", "x")
+    });
+    let running = Running::with(cached(&upstream));
+    let mut leader = running.client();
+    leader.send("GET /p HTTP/1.1\r\nHost: t\r\n\r\n");
+    until("the leader", || asked.load(SeqCst) == 1);
+    let hurried = "GET /p HTTP/1.1\r\nHost: t\r\nplimsoll-deadline: 40\r\n\r\n";
+    let began = Instant::now();
+    let a = running.client().send(hurried).answer();
+    assert_eq!((a.status, a.reason()), (504, "deadline"));
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "not the wait of the route"
+    );
+    assert_eq!(asked.load(SeqCst), 1);
+    door.open();
+    assert_eq!(leader.answer().text(), "x");
+}
+
+#[test]
 fn a_conditional_request_leads_nobody_and_spoils_nothing() {
     let door = Arc::new(Door::default());
     let closed = door.clone();

@@ -186,6 +186,8 @@ impl Gate for CacheGate {
                 if let Some(flight) = x.flight.take() {
                     match out.head.status() {
                         500.. => flight.failed(),
+                        // Nothing to store, and nothing said against it: another one leads.
+                        304 => drop(flight),
                         // Too many for now is no property of the key.
                         429 => flight.alone(),
                         _ => flight.solitary(now),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::exchange::{Edits, Exchange, Head, Outgoing, Reply, ResponseHead};
 use crate::gate::{Gate, Step};
+use crate::request::coalesce::{Flights, Role, Told};
 use crate::testing::{Bench, Run, edits, header};
 use base::{Arm, CacheState, Nanos};
 use std::sync::Arc;
@@ -296,4 +297,44 @@ fn what_a_hit_costs() {
         "{:?} per hit, with the bench's own request",
         start.elapsed() / 10_000
     );
+}
+
+#[test]
+fn who_waits_for_an_answer_hears_what_came_of_it() {
+    type Heard = fn(&Told) -> bool;
+    type Case<'a> = (u16, &'a [(&'a str, &'a str)], bool, Heard);
+    let (stored, alone): (Heard, Heard) =
+        (|t| matches!(t, Told::Stored), |t| matches!(t, Told::Alone));
+    let leads: Heard = |t| matches!(t, Told::Lead(_));
+    let fresh = [("Cache-Control", "max-age=60")];
+    let private = [("Cache-Control", "private")];
+    let cases: [Case<'_>; 6] = [
+        (200, &fresh, true, stored),
+        (200, &private, true, alone),
+        (429, &[], true, alone),
+        (304, &fresh, true, leads),
+        (500, &[], true, leads),
+        (200, &fresh, false, leads),
+    ];
+    for (status, headers, complete, expected) in cases {
+        let (b, flights) = (bench(), Arc::new(Flights::default()));
+        let gate = make(&b.making()).unwrap();
+        let Role::Lead(lead) = flights.join(1, true, s(0)) else {
+            panic!("leads")
+        };
+        let Role::Follow(mut told) = flights.join(1, true, s(0)) else {
+            panic!("follows")
+        };
+        let (_, mut run) = ask(&b, &*gate, "/", &[], 0);
+        run.facts.flight = Some(lead);
+        respond(&*gate, &mut run, status, headers, &[b"x"], complete);
+        let heard = told.try_recv().expect("told");
+        assert!(expected(&heard), "{status} {complete}: {heard:?}");
+        let knows = matches!(flights.join(1, true, s(1)), Role::Alone);
+        assert_eq!(
+            knows,
+            status == 200 && headers == private,
+            "{status}: remembered"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::core::{LOOKS, News, Next, next};
 use super::flights::{Flights, Role, Told};
+use crate::attempt::deadline::core as deadline;
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use crate::request::cache::{Shelf, core as cache};
@@ -119,10 +120,12 @@ impl Gate for CoalesceGate {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        match CoalesceGate::concerns(x) {
-            true => self.join(x, slot, 0, now + self.wait, now),
-            false => Step::Go,
+        if !CoalesceGate::concerns(x) {
+            return Step::Go;
         }
+        let client = x.head.get(deadline::HEADER).and_then(deadline::parse);
+        let until = client.map_or(now + self.wait, |d| (x.start + d).min(now + self.wait));
+        self.join(x, slot, 0, until, now)
     }
 
     fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {

@@ -4,5 +4,5 @@ mod core;
 mod flights;
 mod gate;
 
-pub use self::flights::{Flights, Lead};
+pub use self::flights::{Flights, Lead, Role, Told};
 pub use self::gate::make;
