@@ -167,7 +167,7 @@ pub struct RollbackArgs {
 #[derive(Args)]
 pub struct RecordArgs {
     /// Folder of the recording, on the host where Plimsoll runs; made if it is not there
-    #[arg(long, required_unless_present = "stop")]
+    #[arg(long, required_unless_present_any = ["stop", "status"])]
     pub out: Option<PathBuf>,
     /// How long, such as 5m; else until Ctrl-C, and an hour at most
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
@@ -178,6 +178,9 @@ pub struct RecordArgs {
     /// End the recording under way
     #[arg(long, conflicts_with_all = ["out", "length", "size"])]
     pub stop: bool,
+    /// Only say how the recording stands, or how the last one ended
+    #[arg(long, conflicts_with_all = ["out", "length", "size", "stop"])]
+    pub status: bool,
     #[command(flatten)]
     pub ask: AskArgs,
 }
@@ -193,7 +196,7 @@ pub struct TryArgs {
     /// Share of the users who get it first, such as 10%; 20% when left out
     #[arg(long, value_parser = share)]
     pub share: Option<f64>,
-    /// A verdict at the latest after this, such as 5m
+    /// How long it is watched at most before the verdict, such as 5m
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub length: Option<Duration>,
     /// For an instruction: it has been carried out

@@ -16,6 +16,9 @@ const HERE: &str = "/api/v1/recording";
 
 pub fn run(args: RecordArgs) -> Result<Exit, Failure> {
     let at = ask::console(args.ask.console, &args.ask.config);
+    if args.status {
+        return status(at, args.ask.json);
+    }
     match &args.out {
         Some(folder) => start(at, folder, &args)?,
         None => end(at)?,
@@ -35,6 +38,16 @@ pub fn run(args: RecordArgs) -> Result<Exit, Failure> {
     } else {
         Exit::Not
     })
+}
+
+fn status(at: SocketAddr, as_json: bool) -> Result<Exit, Failure> {
+    let now: Progress = ask::get(at, HERE)?;
+    match (as_json, now.stage) {
+        (true, _) => println!("{}", json!(now)),
+        (false, Stage::Ended) => print!("{}", show::record::ended(&now)),
+        (false, _) => println!("{}", show::record::now(&now)),
+    }
+    Ok(Exit::Ok)
 }
 
 fn start(at: SocketAddr, folder: &Path, args: &RecordArgs) -> Result<(), Failure> {

@@ -77,6 +77,7 @@ fn start(at: SocketAddr, proposal: &Proposal, args: &TryArgs) -> Result<String, 
         times: Times {
             most_s,
             least_s: usual.times.least_s.min(most_s),
+            confirm_s: usual.times.confirm_s.min(most_s),
             ..usual.times
         },
         who: terminal::who(),

@@ -22,7 +22,7 @@ fn from_the_first_status_to_a_restart() {
         "--rate",
         "60/s",
         "--duration",
-        "70s",
+        "100s",
         "--json",
     ]);
     let status = stage.json(&["status"]);
@@ -32,15 +32,19 @@ fn from_the_first_status_to_a_restart() {
 
     let mut recorder = stage.spawn(&["record", "--out", "rec"]);
     reloads(&stage, &run);
-    diagnosis(&stage);
+    wait(SECONDS(60), "36 s of recording", || {
+        let seconds = stage.json(&["record", "--status"])["seconds"].as_u64();
+        (seconds >= Some(36)).then_some(())
+    });
     recording(&stage, &mut recorder);
+    diagnosis(&stage);
     let overlay = trial(&stage);
     adoption(&stage, &overlay);
 
-    assert!(load.wait(SECONDS(90)).success());
+    assert!(load.wait(SECONDS(120)).success());
     let report: Value = serde_json::from_str(&stage.out("load")).unwrap();
     let report = &report["report"];
-    assert!(report["offered"].as_u64() > Some(3500), "{report}");
+    assert!(report["offered"].as_u64() > Some(5000), "{report}");
     assert_eq!(report["errors"], serde_json::json!({}), "{report}");
     assert_eq!(
         report["completed"], report["offered"],
@@ -167,7 +171,7 @@ fn trial(stage: &Stage) -> String {
 
 /// Whatever the verdict of a short trial is: the file and what runs agree afterwards.
 fn adoption(stage: &Stage, id: &str) {
-    let tried = stage.ask(&["try", id, "--share", "50%", "--for", "15s"]);
+    let tried = stage.ask(&["try", id, "--share", "50%", "--for", "10s"]);
     let kept = tried.status.code() == Some(0);
     assert!(kept || tried.status.code() == Some(3), "{}", said(&tried));
     let before = std::fs::read_to_string(stage.file()).unwrap();
