@@ -3,6 +3,7 @@
 use super::picture::{ArmNow, Numbers};
 use base::histogram::Histogram;
 use base::{History, Window};
+use std::ops::Range;
 
 /// Seconds that "now" is the mean of.
 const NOW_S: u64 = 5;
@@ -29,13 +30,13 @@ pub fn customer_routes(history: &History, config: &config::Config) -> Vec<bool> 
     history.routes.iter().map(|r| !inner(&r.name)).collect()
 }
 
-/// What the newest windows tell; arms are counted from the window `since` on.
-pub fn numbers(history: &History, customer: &[bool], since: Option<u64>) -> Numbers {
+/// What the newest windows tell; arms are counted over the windows of the trial.
+pub fn numbers(history: &History, customer: &[bool], trial: Range<u64>) -> Numbers {
     let windows = &history.windows;
     let newest = &windows[windows.len().saturating_sub(NOW_S as usize)..];
     let now = customers(newest, customer, None);
-    let trial =
-        &windows[since.map_or(windows.len(), |s| windows.partition_point(|w| w.index < s))..];
+    let at = |second| windows.partition_point(|w| w.index < second);
+    let trial = &windows[at(trial.start)..at(trial.end.max(trial.start))];
     let arm = |a| {
         let h = customers(trial, customer, Some(a));
         ArmNow {
@@ -78,11 +79,14 @@ mod tests {
             windows: (0..20).map(window).collect(),
             ..History::default()
         };
-        let n = numbers(&history, &[true, false], Some(18));
+        let n = numbers(&history, &[true, false], 17..19);
         assert_eq!(n.rate, 60.0);
         assert_eq!((n.arms[0].requests, n.arms[1].requests), (80, 40));
         assert!((n.p99.unwrap() - 0.01).abs() < 0.0005);
-        assert_eq!(numbers(&history, &[true], None).arms[0].requests, 0);
-        assert_eq!(numbers(&History::default(), &[], None).rate, 0.0);
+        assert_eq!(
+            numbers(&history, &[true], u64::MAX..u64::MAX).arms[0].requests,
+            0
+        );
+        assert_eq!(numbers(&History::default(), &[], 0..u64::MAX).rate, 0.0);
     }
 }

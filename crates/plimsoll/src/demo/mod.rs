@@ -48,6 +48,8 @@ pub struct Demo {
 
 /// Requests per second while it learns: below 40 % of what the shop can carry.
 const LEARNING_RATE: f64 = 60.0;
+/// No load line above this is believed or measured: the shop is small.
+const HIGHEST: f64 = 2000.0;
 /// Above this share of the host's CPU the machine itself would be measured.
 const HOST_LIMIT: f64 = 0.6;
 
@@ -74,7 +76,7 @@ pub fn run(demo: Demo) -> Result<Exit, Failure> {
         ports,
         system,
         interrupts,
-        trial_from: Arc::new(AtomicU64::new(u64::MAX)),
+        trial: [(); 2].map(|()| Arc::new(AtomicU64::new(u64::MAX))),
     };
     say.measure(play.meter());
     let outcome = play.acts(&mut say)?;
@@ -92,8 +94,8 @@ struct Play {
     ports: Ports,
     system: System,
     interrupts: Interrupts,
-    /// The first window of the trial, for the live view.
-    trial_from: Arc<AtomicU64>,
+    /// The windows of the trial, from and until, for the live view.
+    trial: [Arc<AtomicU64>; 2],
 }
 
 impl Play {
@@ -106,7 +108,8 @@ impl Play {
             Stage::Before,
             "measuring the load line before the change (ramp)",
         );
-        let before = self.limit(&answer, 0)?;
+        let expected = line(&answer).unwrap_or(2.0 * LEARNING_RATE);
+        let before = self.limit(expected, 0)?;
         say.limit(false, &before);
 
         let proposal = match self.demo.bad_change {
@@ -129,7 +132,8 @@ impl Play {
             Stage::After,
             "measuring the load line after the trial (ramp)",
         );
-        let after = self.limit(&answer, 2)?;
+        let now = learned.as_ref().ok().and_then(|l| line(&l.0));
+        let after = self.limit(now.unwrap_or(expected), 2)?;
         say.limit(true, &after);
         Ok(Outcome {
             answer,
@@ -212,9 +216,10 @@ impl Play {
         let id = control
             .try_this(proposal.clone(), &options)
             .map_err(|f| failure(&f))?;
-        self.trial_from
-            .store(self.system.windows().index() + 1, Ordering::Relaxed);
-        wait_for(
+        // What the ramp has left in the queues ends while it settles.
+        let now = || self.system.windows().index();
+        self.trial[0].store(now() + times.settle_s, Ordering::Relaxed);
+        let verdict = wait_for(
             Duration::from_secs(times.most_s + 30),
             &self.interrupts,
             || {
@@ -225,7 +230,9 @@ impl Play {
                 view.record.outcome
             },
         )?
-        .ok_or_else(|| Failure::new("the trial gave no verdict in its time"))
+        .ok_or_else(|| Failure::new("the trial gave no verdict in its time"));
+        self.trial[1].store(now(), Ordering::Relaxed);
+        verdict
     }
 
     fn traffic(&self, seed: u64) -> Result<Traffic, Failure> {
@@ -234,23 +241,29 @@ impl Play {
         Ok(Traffic::start(plan))
     }
 
-    fn limit(&self, answer: &Answer, seed: u64) -> Result<prove::Limit, Failure> {
+    fn limit(&self, expected: f64, seed: u64) -> Result<prove::Limit, Failure> {
         let (at, full, seed) = (self.ports.listen, self.demo.full, self.demo.seed + seed);
-        let found = traffic::limit(&self.config, at, answer, full, seed, &self.interrupts)?;
+        let found = traffic::limit(&self.config, at, expected, full, seed, &self.interrupts)?;
         ended(&self.interrupts)?;
         Ok(found)
     }
 
     fn meter(&self) -> screen::Meter {
         let (windows, config) = (self.system.windows(), self.config.clone());
-        let from = self.trial_from.clone();
+        let trial = self.trial.clone();
         Box::new(move || {
-            let since = Some(from.load(Ordering::Relaxed)).filter(|s| *s != u64::MAX);
-            let history = windows.history(90);
+            let [from, until] = [0, 1].map(|i: usize| trial[i].load(Ordering::Relaxed));
+            let history = windows.history(180);
             let customer = meter::customer_routes(&history, &config);
-            meter::numbers(&history, &customer, since)
+            meter::numbers(&history, &customer, from..until)
         })
     }
+}
+
+/// The load line of an answer, where traffic can reach it.
+fn line(answer: &Answer) -> Option<f64> {
+    let line = answer.line.as_ref()?.line;
+    (line > 1.0 && line < HIGHEST).then_some(line)
 }
 
 /// What somebody might insist on: it promises much, and the limit is far above any traffic, so nothing changes.

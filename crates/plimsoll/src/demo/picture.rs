@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 
 /// Lines of the log that are kept.
 const LOG: usize = 200;
+/// Where the rest of a long line begins.
+const INDENT: usize = 10;
 
 /// The stages in their order; each lasts until the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,17 +124,27 @@ pub fn draw(frame: &mut Frame<'_>, p: &Picture) {
         draw_trial(frame, trial, p, title, seen);
     }
     let height = usize::from(log.height.saturating_sub(2));
-    let skip = p.log.len().saturating_sub(height);
-    let lines: Vec<Line<'_>> = p
-        .log
-        .iter()
-        .skip(skip)
-        .map(|l| Line::raw(l.as_str()))
-        .collect();
+    let folded = fold(&p.log, usize::from(log.width.saturating_sub(2)));
+    let skip = folded.len().saturating_sub(height);
+    let lines: Vec<Line<'_>> = folded.into_iter().skip(skip).map(Line::raw).collect();
     frame.render_widget(
         Paragraph::new(lines).block(Block::bordered().title(" log · q or Ctrl-C ends the demo ")),
         log,
     );
+}
+
+/// Lines that are too long go on in the next one, further in.
+fn fold(log: &VecDeque<String>, width: usize) -> Vec<String> {
+    let mut out = Vec::new();
+    for line in log {
+        let all: Vec<char> = line.chars().collect();
+        let head = all.len().min(width);
+        out.push(all[..head].iter().collect());
+        for rest in all[head..].chunks(width.saturating_sub(INDENT).max(1)) {
+            out.push(" ".repeat(INDENT) + &rest.iter().collect::<String>());
+        }
+    }
+    out
 }
 
 fn draw_stages(frame: &mut Frame<'_>, area: Rect, p: &Picture) {
@@ -287,6 +299,12 @@ mod tests {
                 assert!(text.contains(part), "{w}x{h}: {part}\n{text}");
             }
         }
+    }
+
+    #[test]
+    fn long_lines_of_the_log_go_on_below() {
+        let log = VecDeque::from(["short".to_owned(), "0123456789abcdef".to_owned()]);
+        assert_eq!(fold(&log, 13), ["short", "0123456789abc", "          def"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::show::number::percent;
 use crate::terminal;
 use base::units::Secs;
 use control::proposal::Proposal;
-use prove::Limit;
+use prove::{Limit, Stopped};
 use serde_json::{Value, json};
 
 /// Everything that the last table compares.
@@ -93,9 +93,6 @@ impl Outcome {
             p99(self.p99),
             after(&|_, x| Some(p99(x))),
         ]);
-        let rps = |v: Option<f64>| {
-            v.map_or_else(|| "not met at any rate".to_owned(), |v| format!("{v:.0}/s"))
-        };
         let predicted = self.answer.line.as_ref().map(|l| l.line);
         let promised = match (self.trial.verdict.is_kept(), self.proposal.line) {
             (true, Some(line)) => format!("{line:.0}/s"),
@@ -109,8 +106,8 @@ impl Outcome {
         ]);
         t.add_row([
             "load line measured".into(),
-            rps(self.before.line_rps),
-            rps(self.after.line_rps),
+            measured(&self.before),
+            measured(&self.after),
         ]);
         let after = self.learned.as_ref().ok().map(|l| &l.0);
         let [before, after] = [
@@ -131,6 +128,15 @@ impl Outcome {
         let bill = costs.map(|c| c.bill_micro_per_hour as f64 / 1e6);
         let cost = bill.and_then(|b| model::cost::per_1000(b, limit.line_rps?));
         cost.map_or("not known".into(), |c| format!("${c:.6}"))
+    }
+}
+
+/// A measured line in words.
+pub fn measured(limit: &Limit) -> String {
+    match (limit.line_rps, &limit.stopped) {
+        (Some(l), Stopped::MaxReached) => format!("at least {l:.0}/s"),
+        (Some(l), _) => format!("{l:.0}/s"),
+        (None, _) => "not met at any rate".into(),
     }
 }
 

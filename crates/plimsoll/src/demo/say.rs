@@ -1,7 +1,7 @@
 //! What the demo says while it runs: a live view on a terminal, lines elsewhere, or one JSON object per line.
 
 use super::picture::Stage;
-use super::report::Outcome;
+use super::report::{Outcome, measured};
 use super::screen::{Meter, Screen};
 use crate::interrupt::Interrupts;
 use crate::show::answer::Answer;
@@ -156,10 +156,12 @@ impl Say {
 
     /// What the trial has shown so far.
     pub fn trial(&mut self, title: &str, evidence: &str) {
-        if let Out::Live { screen, .. } = &self.out {
-            screen.picture().trial = Some((title.to_owned(), evidence.to_owned()));
+        match &self.out {
+            Out::Live { screen, .. } => {
+                screen.picture().trial = Some((title.to_owned(), evidence.to_owned()));
+            }
+            _ => self.progress(evidence),
         }
-        self.progress(evidence);
     }
 
     pub fn limit(&mut self, after: bool, limit: &Limit) {
@@ -168,7 +170,7 @@ impl Say {
         }
         let when = if after { "after" } else { "before" };
         let text = match limit.line_rps {
-            Some(l) => format!("  {when}: {l:.0} requests/s ({})", limit.method),
+            Some(_) => format!("  {when}: {} ({})", measured(limit), limit.method),
             None => format!("  {when}: no rate met the objectives ({})", limit.method),
         };
         self.line("limit", &text, json!({ "when": when, "limit": limit }));

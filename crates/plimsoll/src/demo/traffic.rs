@@ -2,7 +2,6 @@
 
 use crate::exit::Failure;
 use crate::interrupt::Interrupts;
-use crate::show::answer::Answer;
 use config::Config;
 use config::sections::LoadRequest;
 use prove::{FindLimit, Flow, Goal, Limit, Mode, Plan};
@@ -119,18 +118,17 @@ impl Drop for Traffic {
     }
 }
 
-/// Measures the load line: a ramp past the predicted one, or a bisection with `full`.
+/// Measures the load line: a ramp from well below the expected rate to far above it, or a bisection with `full`.
 pub fn limit(
     config: &Config,
     target: SocketAddr,
-    answer: &Answer,
+    expected: f64,
     full: bool,
     seed: u64,
     interrupts: &Interrupts,
 ) -> Result<Limit, Failure> {
     // The search sets the arrivals itself.
     let plan = plan(config, target, 1.0, seed)?;
-    let predicted = answer.line.as_ref().map_or(150.0, |l| l.line);
     let mode = if full {
         Mode::Bisect {
             hold: Duration::from_secs(20),
@@ -143,8 +141,8 @@ pub fn limit(
     };
     let find = FindLimit {
         plan,
-        start: 0.4 * predicted,
-        max: 3.5 * predicted,
+        start: 0.4 * expected,
+        max: 3.5 * expected,
         mode,
         at_most: Duration::from_secs(300),
     };
