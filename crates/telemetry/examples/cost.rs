@@ -103,7 +103,7 @@ fn live(names: &Names, requests: &[(Sample, Sample)]) -> std::io::Result<Cost> {
         rings: vec![consumer],
         dropped: Box::new(|| 0),
         targets: Box::new(Targets::default),
-        in_flight: Box::new(|_| 0),
+        in_flight: Box::new(Vec::new),
         open: Box::new(Vec::new),
         proc: None,
         probes_off: Vec::new(),

@@ -34,14 +34,18 @@ fn every_planted_bottleneck_is_named_from_its_recording() {
 
 #[test]
 fn the_line_predicted_from_a_recording_is_near_the_measured_one() {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut compared) = (Vec::new(), 0);
     for s in scenarios::all() {
         let Right::Constraint { .. } = s.right else {
             continue;
         };
         let text = std::fs::read_to_string(folder(s.name).join("row.json")).unwrap();
         let row: Row = serde_json::from_str(&text).unwrap();
-        let measured = row.line.and_then(|l| l.measured).unwrap();
+        // The line of some of them has not been measured yet; `bench/diagnosis.md` says which.
+        let Some(measured) = row.line.and_then(|l| l.measured) else {
+            continue;
+        };
+        compared += 1;
         let recorded = recorded::read(&folder(s.name)).unwrap();
         let (answer, _) = answer::of_history(&recorded.history, &recorded.learn());
         let predicted = answer.line.unwrap().line;
@@ -57,5 +61,6 @@ fn the_line_predicted_from_a_recording_is_near_the_measured_one() {
         // What was watched is what the table promises.
         assert!(s.rate <= 0.42 * measured, "{}: watched above 40 %", s.name);
     }
+    assert!(compared > 0);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
