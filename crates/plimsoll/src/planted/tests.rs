@@ -24,6 +24,12 @@ fn every_planted_bottleneck_is_named_from_its_recording() {
         let recorded = recorded::read(&folder(s.name)).unwrap();
         let (d, _) = diagnose_history(&recorded.history, &recorded.learn(), &Options::default());
         println!("{:12} {}", s.name, d.summary);
+        // What was watched is what the table promises.
+        assert!(
+            d.constraint.as_ref().is_none_or(|c| c.utilisation <= 0.4),
+            "{}",
+            d.summary
+        );
         let judged = judge::judge(&s.right, &d);
         if !judged.all() {
             wrong.push(format!("{}: {judged:?}: {}", s.name, d.summary));
@@ -58,8 +64,6 @@ fn the_line_predicted_from_a_recording_is_near_the_measured_one() {
         if error.abs() > LINE {
             wrong.push(format!("{}: {:+.0} %", s.name, 100.0 * error));
         }
-        // What was watched is what the table promises.
-        assert!(s.rate <= 0.42 * measured, "{}: watched above 40 %", s.name);
     }
     assert!(compared > 0);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
