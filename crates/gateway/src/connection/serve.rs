@@ -67,6 +67,7 @@ async fn turn(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> bool
     loop {
         match head(worker, client, room).await {
             Head::Whole => {}
+            Head::Nothing => return true,
             Head::Closed => return false,
             Head::Bad(reject) => {
                 refuse(worker, client, room, reject).await;
@@ -85,6 +86,8 @@ async fn turn(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> bool
 
 enum Head {
     Whole,
+    /// A wake-up without a byte, as every new connection has one: it waits on without room of its own.
+    Nothing,
     Closed,
     Bad(Reject),
 }
@@ -110,9 +113,10 @@ async fn head(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Head
             }
             let read = match client.poll_read(cx, &mut down.bytes, READ) {
                 Poll::Ready(read) => read,
+                Poll::Pending if down.bytes.is_empty() => return Poll::Ready(Head::Nothing),
                 Poll::Pending => {
                     // The first bytes are there, the rest is not: from now on the clock runs.
-                    if !down.bytes.is_empty() && !std::mem::replace(&mut began, true) {
+                    if !std::mem::replace(&mut began, true) {
                         let until = worker.now() + snapshot.limits.head_timeout;
                         client.set_alarm(worker, Some(until));
                     }
