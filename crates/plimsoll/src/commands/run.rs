@@ -4,6 +4,7 @@ use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::wire::system::{System, failure};
 use notify::{RecursiveMode, Watcher};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,7 +25,12 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
         .init();
     let text = read(&args.config)?;
     let shown = args.config.display().to_string();
+    let files = raise_file_limit();
     let system = System::start(&shown, &text)?;
+    let connections = system.control.generation().base.limits.connections;
+    if let Some(few) = too_few(files, connections) {
+        tracing::warn!("{few}");
+    }
     println!(
         "listening on {}; console on http://{}",
         system.address, system.console
@@ -36,6 +42,25 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     println!("stopping: requests in flight end first");
     system.stop();
     Ok(Exit::Ok)
+}
+
+/// Raises the soft limit of open files to the hard one, and tells it; `None`: no limit.
+fn raise_file_limit() -> Option<u64> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Refused: what is there is what there is.
+    let _ = setrlimit(Resource::Nofile, limit);
+    getrlimit(Resource::Nofile).current
+}
+
+/// A client takes one file and its request one more; the rest of Plimsoll takes a few.
+fn too_few(files: Option<u64>, connections: usize) -> Option<String> {
+    let needed = 2 * connections as u64 + 200;
+    let files = files.filter(|f| *f < needed)?;
+    Some(format!(
+        "at most {files} files may be open, and {connections} connections with a request each need {needed}: raise \
+         LimitNOFILE (ulimit -Hn), or lower limits.connections"
+    ))
 }
 
 /// Reloads on a change of the file or SIGHUP; returns on SIGTERM or SIGINT.
@@ -99,4 +124,22 @@ fn read(file: &Path) -> Result<String, Failure> {
         Failure::new(format!("{}: {e}", file.display()))
             .help("write one with `plimsoll init`, or name it with --config")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_files_is_raised_and_one_that_is_too_low_is_told() {
+        let hard = getrlimit(Resource::Nofile).maximum;
+        assert_eq!(raise_file_limit(), hard);
+        assert_eq!(too_few(None, 20_000), None);
+        assert_eq!(too_few(Some(40_200), 20_000), None);
+        let said = too_few(Some(20_000), 20_000).unwrap();
+        assert!(
+            said.contains("LimitNOFILE") && said.contains("40200"),
+            "{said}"
+        );
+    }
 }

@@ -6,6 +6,7 @@ use super::page::Page;
 use base::units::Secs;
 use base::{Class, Finding};
 use model::constraint::Constraint;
+use model::cost::{Costs, per_1000};
 use model::diagnose::{Diagnosis, Verdict};
 use model::loadline::LoadLine;
 
@@ -22,6 +23,7 @@ pub fn render(answer: &Answer, findings: &[Finding], width: u16) -> String {
         page.line("");
         named(&mut page, d);
         if let Some(line) = &answer.line {
+            page.labelled("cost", answer.costs.iter().filter_map(|c| cost(c, line)));
             load_line(&mut page, d, line);
         }
     }
@@ -68,6 +70,17 @@ fn named(page: &mut Page, d: &Diagnosis) {
         )
     });
     page.labelled("next", next);
+}
+
+/// The bill spread over the requests: as it is, and as it would be at the line.
+fn cost(costs: &Costs, line: &LoadLine) -> Option<String> {
+    let bill = costs.bill_micro_per_hour as f64 / 1e6;
+    let now = per_1000(bill, line.current)?;
+    let at_line = per_1000(bill, line.line).filter(|_| line.line < 1e9);
+    let at_line = at_line.map_or(String::new(), |c| format!(", ${c:.6} at the load line"));
+    Some(format!(
+        "${bill:.4}/h: ${now:.6} per 1000 requests today{at_line}"
+    ))
 }
 
 fn service(name: &str) -> &str {
