@@ -52,6 +52,8 @@ fn apply(s: &mut System, edit: &Edit) {
                 let rest = &mut s.hold_rest[route][resource];
                 *rest = (*rest - less / worked).max(0.0);
             }
+            // Time that something else in the slot burns leaves with that.
+            let less = less * s.own[route][resource];
             let mut around = s.around[route].clone();
             around.extend(s.inside[route][resource]);
             for slot in around.into_iter().filter(|&k| k != resource) {

@@ -36,30 +36,40 @@ pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
         .clone()
         .filter(|&k| info(k).name.starts_with("db") && demand(k) > 0.0)
         .collect();
-    let mut edits: Vec<Edit> = dbs
-        .iter()
-        .map(|&k| Edit::Demand {
-            route: r,
-            resource: k,
-            factor,
-        })
-        .collect();
-    let total: f64 = dbs.iter().map(|&k| demand(k)).sum();
-    let less = total * (1.0 - factor);
-    for k in all.filter(|k| !dbs.contains(k) && demand(*k) > 0.0) {
-        let same = info(k).service == route_service(cx, r);
-        let declared = dbs.iter().any(|&d| cx.system.inside[r][d] == Some(k));
-        let held = info(k).discipline == Discipline::Slots && demand(k) >= 0.9 * total && !declared;
-        // A database inside the process burns the process's own processor time.
-        let inside =
-            info(k).name.starts_with("cpu") && dbs.iter().any(|&d| cx.system.own[r][d] < 0.5);
-        if same && (held || inside) {
+    let shrunk = |resource: usize, factor: f64| Edit::Demand {
+        route: r,
+        resource,
+        factor,
+    };
+    let mut edits: Vec<Edit> = dbs.iter().map(|&k| shrunk(k, factor)).collect();
+    let less = dbs.iter().map(|&k| demand(k)).sum::<f64>() * (1.0 - factor);
+    // What the edits so far take from the slots around them.
+    let mut taken = vec![0.0; cx.fit.resources.len()];
+    for &d in &dbs {
+        if let Some(slot) = cx.system.inside[r][d] {
+            taken[slot] += demand(d) * (1.0 - factor) * cx.system.own[r][d];
+        }
+    }
+    let of_service = |k: &usize| {
+        info(*k).service == route_service(cx, r) && !dbs.contains(k) && demand(*k) > 0.0
+    };
+    // A database inside the process burns the process's own processor time.
+    let inside = dbs.iter().any(|&d| cx.system.own[r][d] < 0.5);
+    for k in all.clone().filter(of_service) {
+        if inside && info(k).name.starts_with("cpu") {
             let factor = (1.0 - less / demand(k)).max(LEAST);
-            edits.push(Edit::Demand {
-                route: r,
-                resource: k,
-                factor,
-            });
+            edits.push(shrunk(k, factor));
+            if let Some(slot) = cx.system.inside[r][k] {
+                taken[slot] += demand(k) * (1.0 - factor);
+            }
+        }
+    }
+    for k in all.filter(of_service) {
+        let around = dbs.iter().any(|&d| cx.system.inside[r][d] == Some(k));
+        let fills = demand(k) >= 0.9 * less / (1.0 - factor).max(1e-9);
+        let rest = demand(k) - taken[k];
+        if info(k).discipline == Discipline::Slots && (around || fills) && less > taken[k] {
+            edits.push(shrunk(k, (1.0 - (less - taken[k]) / rest).max(LEAST)));
         }
     }
     if edits.is_empty() {

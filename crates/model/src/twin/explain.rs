@@ -83,12 +83,18 @@ impl System {
         // Time that is counted twice (a database inside the process) is taken from what cannot run out.
         let mut twice = (visible + child_s - mean * 1.05).max(0.0);
         for (k, d) in demand.iter_mut().enumerate() {
-            if twice > 0.0 && !self.queues[k] && self.inside[r][k].is_none() {
+            if twice > 0.0 && !self.queues[k] {
                 let cut = twice.min(*d);
                 self.own[r][k] = 1.0 - cut / d.max(1e-12);
                 *d -= cut;
-                twice -= cut;
-                visible -= cut;
+                match self.inside[r][k] {
+                    // The slot is held as long as before, by what burns the time.
+                    Some(s) => self.hold_rest[r][s] += cut,
+                    None => {
+                        twice -= cut;
+                        visible -= cut;
+                    }
+                }
             }
         }
         // What is still counted twice is processor time burnt while a slot is held, though nobody declared it.

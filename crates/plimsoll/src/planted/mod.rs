@@ -106,16 +106,17 @@ pub fn run(run: &Run<'_>) -> Result<Row, Failure> {
             .filter(|p| p.is_finite()),
     });
     row.estimates = estimators::compare(&recorded.history, &recorded.learn());
-    if let (true, Some(lift)) = (run.truth, &s.lift) {
-        row.gain = asked(&fit, lift.ask)?
-            .map(|(change, predicted)| -> Result<Gain, Failure> {
-                Ok(Gain {
-                    change,
-                    predicted,
-                    measured: line(run, &lift.plant, predicted)?,
-                })
-            })
-            .transpose()?;
+    if let Some(lift) = &s.lift
+        && let Some((change, predicted)) = asked(&fit, lift.ask)?
+    {
+        row.gain = Some(Gain {
+            change,
+            predicted,
+            measured: match run.truth {
+                true => line(run, &lift.plant, predicted)?,
+                false => None,
+            },
+        });
     }
     Ok(row)
 }
