@@ -153,14 +153,9 @@ fn wait(fit: &Fit, told: &[Vec<Told>], r: usize, k: usize, demand: f64) -> Optio
         return Some(w);
     }
     let waiters = fit.resources[k].waiting?;
-    let busy: f64 = fit
-        .routes
-        .iter()
-        .zip(&fit.demand)
-        .map(|(x, d)| x.rate * d[k].mean)
-        .sum();
+    let rates: Vec<f64> = fit.routes.iter().map(|x| x.rate).collect();
     // Waiters are shared like busy time, background's included.
-    let whole = busy + fit.resources[k].background;
+    let whole = fit.load(&rates, k) + fit.resources[k].background;
     (whole > 0.0).then(|| waiters * demand / whole)
 }
 

@@ -36,6 +36,10 @@ pub struct ResourceFit {
     /// Busy per second that no request causes.
     pub background: f64,
     pub background_sd: f64,
+    /// Seconds of it that go along with one request of each route, though the request's own way does not explain
+    /// them (a neighbour on the machine that works for the same traffic); empty: none.
+    #[serde(default)]
+    pub alongside: Vec<f64>,
     /// Mean utilisation seen, 0 to 1.
     pub utilisation: f64,
     /// Highest 10 s mean of utilisation seen.
@@ -124,7 +128,20 @@ pub struct Fit {
     pub entry_rates: Vec<f64>,
 }
 
+impl ResourceFit {
+    /// What goes alongside `visits` requests of each route.
+    pub fn alongside(&self, visits: &[f64]) -> f64 {
+        self.alongside.iter().zip(visits).map(|(a, v)| a * v).sum()
+    }
+}
+
 impl Fit {
+    /// Use of resource `k` by `visits` requests of each route, with what goes alongside.
+    pub fn load(&self, visits: &[f64], k: usize) -> f64 {
+        let own = visits.iter().zip(&self.demand).map(|(v, d)| v * d[k].mean);
+        own.sum::<f64>() + self.resources[k].alongside(visits)
+    }
+
     /// Requests of each route per entry request of `entry` (itself included): `(I - calls)^-1`, cut at 16 hops.
     pub fn tree(&self, entry: usize) -> Vec<f64> {
         let n = self.routes.len();

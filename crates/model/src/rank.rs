@@ -56,16 +56,9 @@ pub fn visits(fit: &Fit) -> Vec<f64> {
 pub fn rank(fit: &Fit, seed: u64) -> Vec<Ranked> {
     let visits = visits(fit);
     let entry: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
-    let per_entry = |k: usize| -> f64 {
-        visits
-            .iter()
-            .zip(&fit.demand)
-            .map(|(v, d)| v * d[k].mean)
-            .sum()
-    };
     let mut all: Vec<Ranked> = (0..fit.resources.len())
         .filter(|&k| candidate(fit, k))
-        .map(|k| (k, per_entry(k)))
+        .map(|k| (k, fit.load(&visits, k)))
         .filter(|(_, load)| *load > 0.0)
         .map(|(k, load)| {
             let r = &fit.resources[k];

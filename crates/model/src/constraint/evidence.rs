@@ -72,6 +72,13 @@ pub fn lines(
             100.0 * r.background / r.capacity
         ));
     }
+    let alongside = r.alongside(&rates) / r.capacity.max(1e-12);
+    if alongside > 0.01 {
+        lines.push(format!(
+            "{:.0} % of it goes to other work on the machine that grows with this traffic",
+            100.0 * alongside
+        ));
+    }
     if r.grade == Grade::Waits {
         lines.push("known by its waiters only: their number gives how long it is held".to_owned());
     }

@@ -153,6 +153,7 @@ pub fn column(known: &Known, k: usize) -> Column {
     let utilisation = per(c.busy);
     Column {
         fit: ResourceFit {
+            alongside: Vec::new(),
             utilisation,
             utilisation_max: per(top).max(utilisation),
             waiting: match &series.waiting {

@@ -1,14 +1,14 @@
 //! One machine, several processes: the processor time of a service on this machine is part of `cpu.host`, which all
 //! of them share. Each second of it must have one limit, or it would be simulated twice.
 
-use crate::fit::{Demand, ResourceFit};
+use crate::fit::{Demand, Fit, ResourceFit};
 use base::{Class, Discipline, Grade};
 
 const HOST: &str = "cpu.host";
 
 /// Rewrites the column of `cpu.host` from those of the services that may use all of its cores: their limit is the
 /// machine's, so their own capacity counts as not known. Services with a narrower limit (a quota, fewer cores) keep
-/// it, and what they use counts as the machine's background.
+/// it. What else goes on while requests are served (those services, neighbours) goes alongside.
 pub fn share(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>], rates: &[f64]) {
     let Some(h) = resources.iter().position(|r| r.info.name == HOST) else {
         return;
@@ -38,6 +38,7 @@ pub fn share(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>], rates: &
         .filter(|&k| !narrow(&resources[k]))
         .collect();
     let mut caused = 0.0;
+    let whole: Vec<Demand> = demand.iter().map(|row| row[h]).collect();
     for (row, rate) in demand.iter_mut().zip(rates) {
         let parts = || wide.iter().map(|&k| row[k]);
         let mean: f64 = parts().map(|d| d.mean).sum();
@@ -57,6 +58,8 @@ pub fn share(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>], rates: &
     }
     let host = &mut resources[h];
     host.background = (busy - caused).max(0.0);
+    let own: Vec<f64> = demand.iter().map(|row| row[h].mean).collect();
+    go_alongside(host, &whole, &own, rates);
     host.background_sd = 0.01 * cores;
     host.grade = demand
         .iter()
@@ -72,6 +75,35 @@ pub fn share(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>], rates: &
         resources[k]
             .notes
             .push(format!("its limit is the machine's: see {HOST}"));
+    }
+}
+
+/// Takes from the background what the fit of the whole machine puts down to requests beyond their own use. Where that
+/// fit is only a guess, growing with the traffic is still the better guess than staying as it is.
+fn go_alongside(host: &mut ResourceFit, whole: &[Demand], own: &[f64], rates: &[f64]) {
+    let beyond = whole
+        .iter()
+        .zip(own)
+        .map(|(w, own)| (w.mean - own).max(0.0));
+    host.alongside = beyond.collect();
+    let total: f64 = host.alongside.iter().zip(rates).map(|(a, r)| a * r).sum();
+    if total > host.background {
+        let share = host.background / total;
+        host.alongside.iter_mut().for_each(|a| *a *= share);
+    }
+    host.background = (host.background - total).max(0.0);
+}
+
+/// A service with a limit of its own that works `less` for a request of `route` also leaves that to the machine.
+pub fn less_alongside(fit: &mut Fit, route: usize, resource: usize, less: f64) {
+    let r = &fit.resources[resource].info;
+    if !r.name.starts_with("cpu.") || r.name == HOST || !fit.resources[resource].capacity_known {
+        return;
+    }
+    for host in fit.resources.iter_mut().filter(|r| r.info.name == HOST) {
+        if let Some(a) = host.alongside.get_mut(route) {
+            *a = (*a - less).max(0.0);
+        }
     }
 }
 

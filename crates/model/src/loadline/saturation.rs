@@ -8,17 +8,11 @@ use crate::twin::draw::{mix, normal};
 /// Relative standard deviation of a capacity that is taken as known.
 const CAPACITY_SD: f64 = 0.03;
 
-/// Use of each resource per entry request, children included.
+/// Use of each resource per entry request, children and what goes alongside included.
 pub fn loads(fit: &Fit, shares: &[f64]) -> Vec<f64> {
     let visits = System::visits(fit, shares);
     (0..fit.resources.len())
-        .map(|k| {
-            visits
-                .iter()
-                .zip(&fit.demand)
-                .map(|(v, d)| v * d[k].mean)
-                .sum()
-        })
+        .map(|k| fit.load(&visits, k))
         .collect()
 }
 
@@ -89,7 +83,8 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
                         let drawn = d[k].mean + d[k].sd.max(0.0) * luck(i, 0, route, k);
                         v * drawn.max(0.1 * d[k].mean)
                     })
-                    .sum();
+                    .sum::<f64>()
+                    + r.alongside(&visits);
                 let exact = r.info.discipline != base::Discipline::Ps && r.capacity_known;
                 let sd = if exact {
                     r.capacity_sd

@@ -1,5 +1,6 @@
 //! What a move does to the system, in a few primitive edits, so that every effect can be told and compared.
 
+use crate::demand::machine;
 use crate::twin::System;
 use crate::twin::system::{CacheOn, answer_share, ghost_ratio};
 use base::Discipline;
@@ -48,6 +49,7 @@ fn apply(s: &mut System, edit: &Edit) {
             let d = &mut s.fit.demand[route][resource];
             let less = d.mean * (1.0 - factor);
             (d.mean, d.sd) = (d.mean * factor, d.sd * factor);
+            machine::less_alongside(&mut s.fit, route, resource, less);
             if s.fit.resources[resource].info.discipline == Discipline::Slots {
                 let rest = &mut s.hold_rest[route][resource];
                 *rest = (*rest - less / worked).max(0.0);

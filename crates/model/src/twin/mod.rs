@@ -126,8 +126,12 @@ pub struct Twin {
 impl Twin {
     /// `system` at `run.rate`; routes without entry traffic take part only as children.
     pub fn new(system: &System, run: Run) -> Twin {
-        let fit = system.at(run.rate);
+        let mut fit = system.at(run.rate);
         let shares = system.shares();
+        let visits = System::visits(&fit, &shares);
+        for r in &mut fit.resources {
+            r.background += run.rate * r.alongside(&visits);
+        }
         let mut total = 0.0;
         let mut mix = Vec::new();
         let mut plans = vec![Vec::new(); shares.len()];

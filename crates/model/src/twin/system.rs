@@ -4,6 +4,7 @@
 
 pub use super::explain::residence_factor;
 use super::explain::{bursts, low_load_ratio};
+use crate::demand::machine;
 use crate::fit::Fit;
 use base::window::GHOST_TTLS;
 use base::{Discipline, Grade};
@@ -98,12 +99,11 @@ impl System {
             queues,
             fit,
         };
+        let rates: Vec<f64> = s.fit.routes.iter().map(|r| r.rate).collect();
         let rho: Vec<f64> = (0..m)
             .map(|k| {
                 let r = &s.fit.resources[k];
-                let load: f64 = (0..n)
-                    .map(|i| s.fit.routes[i].rate * s.fit.demand[i][k].mean)
-                    .sum();
+                let load = s.fit.load(&rates, k);
                 if s.queues[k] {
                     ((r.background + low * load) / r.capacity).clamp(0.0, 0.97)
                 } else {
@@ -162,6 +162,10 @@ impl System {
 
 /// Keeps only the share `keep` of a route's work: the rest of its requests is answered without any.
 pub fn answer_share(fit: &mut Fit, route: usize, keep: f64) {
+    for k in 0..fit.resources.len() {
+        let less = fit.demand[route][k].mean * (1.0 - keep);
+        machine::less_alongside(fit, route, k, less);
+    }
     for d in &mut fit.demand[route] {
         d.mean *= keep;
         d.sd *= keep;
