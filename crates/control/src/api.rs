@@ -8,7 +8,7 @@ use crate::ports::{Cancel, Compose, Mind, Publish, Wall, Windows};
 use crate::proposal::Proposal;
 use crate::trial::{Progress, Runner, TryOptions, interrupted};
 use arc_swap::ArcSwap;
-use base::Finding;
+use base::{Finding, Protection};
 use config::{Generation, Overlay};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -76,6 +76,8 @@ pub struct Status {
     /// What is wrong with the newest file, when an older one is in service.
     pub file: Vec<Finding>,
     pub instances: Vec<(String, String)>,
+    /// What the model says each service may hold at once.
+    pub protections: Vec<Protection>,
     pub findings: Vec<Finding>,
     pub loops: Vec<LoopStatus>,
 }
@@ -120,7 +122,7 @@ impl Control {
         let generations = Arc::new(Generations::start(
             ledger.clone(),
             parts.compose,
-            parts.publish,
+            parts.publish.clone(),
             parts.document,
             first,
             now_ms,
@@ -137,6 +139,7 @@ impl Control {
             shared: Arc::new(Shared {
                 wall: parts.wall,
                 windows: parts.windows,
+                publish: parts.publish,
                 mind: parts.mind,
                 ledger,
                 generations,
@@ -369,6 +372,7 @@ impl Control {
                         .map(move |a| (service.clone(), a.to_string()))
                 })
                 .collect(),
+            protections: view.protections.services.clone(),
             findings: self.shared.process.findings(),
             loops: loops.as_ref().map_or(Vec::new(), Loops::status),
         }

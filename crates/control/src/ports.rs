@@ -2,7 +2,7 @@
 
 use crate::Proposal;
 use crate::proposal::Effect;
-use base::{Finding, History};
+use base::{Finding, History, Learned};
 use config::{Generation, Overlay};
 use model::Fit;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Takes a generation into service. Must not block for long; the newest wins.
 pub trait Publish: Send + Sync {
     fn publish(&self, generation: Generation);
+    /// Hands numbers to the gates of the generation in service; they replace those before.
+    fn learned(&self, learned: &Learned);
 }
 
 /// What telemetry remembers.
@@ -103,6 +105,8 @@ pub struct Comparison<'a> {
 /// The model, as control uses it. Pure behind the adapter; may be slow, so it runs on the idle thread.
 pub trait Mind: Send + Sync {
     fn fit(&self, history: &History) -> Result<Fit, Learning>;
+    /// What may be in flight, for the gates that protect.
+    fn protect(&self, fit: &Fit) -> Learned;
     /// Constraint and line from the bounds, at once; marked provisional.
     fn diagnose(&self, fit: &Fit) -> Value;
     /// The same with the simulated line; `None` when cancelled.

@@ -193,6 +193,8 @@ fn learning_goes_from_waiting_to_ready_and_proposals_are_written_once() {
     *w.told.learning.lock().unwrap() = None;
     *w.told.proposals.lock().unwrap() = vec![cache_product()];
     list::observe(shared).unwrap();
+    let limited = || w.published.1.lock().unwrap().services.len();
+    assert_eq!((limited(), w.control.status().protections.len()), (1, 1));
     let d = w.control.diagnose();
     assert!(d.provisional && d.diagnosis.unwrap()["from"] == "bounds");
     for _ in 0..3 {
@@ -214,6 +216,14 @@ fn learning_goes_from_waiting_to_ready_and_proposals_are_written_once() {
     shared.cancel.cancel();
     list::advise(shared).unwrap();
     assert_eq!(w.control.diagnose().stage, Stage::Ready);
+    // What is not known any more must not limit anybody.
+    *w.told.learning.lock().unwrap() = Some(Learning {
+        have_s: 1.0,
+        need_s: 60.0,
+        why: String::new(),
+    });
+    list::observe(shared).unwrap();
+    assert_eq!((limited(), w.control.status().protections.len()), (0, 0));
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub struct PoolGauge {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitGauge {
     pub service: Arc<str>,
+    pub limit: limit::core::Limit,
     pub counts: limit::Counts,
 }
 
@@ -89,6 +90,7 @@ impl Gateway {
                 let limiter = shared.kept.get(&service.name, limit::Limiter::default);
                 limits.push(LimitGauge {
                     service: service.name.clone(),
+                    limit: limiter.limit(service.config.limit),
                     counts: limiter.counts(),
                 });
             }
@@ -139,13 +141,5 @@ impl Gateway {
             }
         }
         sum.into_iter().collect()
-    }
-
-    /// What the model learned of a service's limit: permits, and how sure that is from 0 to 1. Acts from 0.9 on.
-    pub fn learn_limit(&self, service: &str, permits: f64, confidence: f64) {
-        let limiter = self.shared.kept.find::<limit::Limiter>(service);
-        if let Some(limiter) = limiter {
-            limiter.set_learned(permits, confidence);
-        }
     }
 }

@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod gate;
 mod gauges;
 pub mod head;
+mod learn;
 mod listen;
 mod open;
 mod recent;

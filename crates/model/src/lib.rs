@@ -13,6 +13,7 @@ pub mod fit;
 pub mod forecast;
 pub mod loadline;
 pub mod moves;
+pub mod protect;
 pub mod rank;
 pub mod twin;
 pub mod verify;

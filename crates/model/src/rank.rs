@@ -54,10 +54,15 @@ pub fn visits(fit: &Fit) -> Vec<f64> {
 /// Candidates, the one that is full first in front. Draws vary the total demand (its relative error is known in
 /// closed form and is far smaller than that of single entries), the background and the capacity.
 pub fn rank(fit: &Fit, seed: u64) -> Vec<Ranked> {
+    rank_among(fit, seed, |_| true)
+}
+
+/// The same among some of the resources only.
+pub fn rank_among(fit: &Fit, seed: u64, among: impl Fn(usize) -> bool) -> Vec<Ranked> {
     let visits = visits(fit);
     let entry: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
     let mut all: Vec<Ranked> = (0..fit.resources.len())
-        .filter(|&k| candidate(fit, k))
+        .filter(|&k| candidate(fit, k) && among(k))
         .map(|k| (k, fit.load(&visits, k)))
         .filter(|(_, load)| *load > 0.0)
         .map(|(k, load)| {
@@ -101,7 +106,7 @@ pub fn rank(fit: &Fit, seed: u64) -> Vec<Ranked> {
 }
 
 /// Relative standard error of a resource's total demand: sampling, and the kind of evidence.
-fn total_spread(fit: &Fit, k: usize) -> f64 {
+pub fn total_spread(fit: &Fit, k: usize) -> f64 {
     let kind: f64 = match fit.resources[k].grade {
         Grade::Direct => 0.005,
         Grade::Regression => 0.01,

@@ -5,7 +5,7 @@ use super::{Loop, Stage, View};
 use crate::drivers::Process;
 use crate::generations::{By, Generations};
 use crate::ledger::{Event, Lane, Ledger, LedgerError, Note};
-use crate::ports::{Cancel, Mind, Wall, Windows};
+use crate::ports::{Cancel, Mind, Publish, Wall, Windows};
 use crate::trial::Runner;
 use arc_swap::ArcSwap;
 use base::Finding;
@@ -21,6 +21,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct Shared {
     pub wall: Arc<dyn Wall>,
     pub windows: Arc<dyn Windows>,
+    pub publish: Arc<dyn Publish>,
     pub mind: Arc<dyn Mind>,
     pub ledger: Arc<Ledger>,
     pub generations: Arc<Generations>,
@@ -86,17 +87,23 @@ pub fn observe(s: &Shared) -> Result<(), Vec<Finding>> {
     };
     match s.mind.fit(&history) {
         // What was known stays to be seen while it is learned again.
-        Err(learning) => view.stage = Stage::Learning(learning),
+        Err(learning) => {
+            view.stage = Stage::Learning(learning);
+            // Limits act on what is known now, or not at all.
+            view.protections = Arc::default();
+        }
         Ok(fit) => {
             // A simulated answer is replaced by the next simulated one, not by a rough one.
             if view.stage != Stage::Ready {
                 view.diagnosis = Some(Arc::new(s.mind.diagnose(&fit)));
                 view.stage = Stage::Provisional;
             }
+            view.protections = Arc::new(s.mind.protect(&fit));
             view.fit = Some(Arc::new(fit));
             view.number += 1;
         }
     }
+    s.publish.learned(&view.protections);
     s.view.store(Arc::new(view));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::Proposal;
 use crate::ports::Learning;
+use base::Learned;
 use model::Fit;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,6 +45,8 @@ pub struct View {
     /// Counts fits; advice names the one it is from.
     pub number: u64,
     pub fit: Option<Arc<Fit>>,
+    /// What the gates were told.
+    pub protections: Arc<Learned>,
     /// Constraint, load line, headroom, matrix: as the model says it.
     pub diagnosis: Option<Arc<Value>>,
     /// Best first.

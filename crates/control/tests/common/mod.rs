@@ -1,7 +1,7 @@
 //! Stand-ins for what surrounds control: a JSON file as the document, a clock and a model that do as told.
 #![allow(dead_code)] // Each test uses some of them.
 
-use base::{Finding, History, RouteInfo, Window};
+use base::{Finding, History, Learned, Protection, RouteInfo, Window};
 use config::sections::{Cache, Config, Route, Service, Start};
 use config::{Generation, Op, Overlay, generation::Canary, generation::Expiry};
 use control::ports::*;
@@ -141,11 +141,14 @@ impl Compose for JsonFile {
 }
 
 #[derive(Default)]
-pub struct Published(pub Mutex<Vec<Generation>>);
+pub struct Published(pub Mutex<Vec<Generation>>, pub Mutex<Learned>);
 
 impl Publish for Published {
     fn publish(&self, generation: Generation) {
         self.0.lock().unwrap().push(generation);
+    }
+    fn learned(&self, learned: &Learned) {
+        *self.1.lock().unwrap() = learned.clone();
     }
 }
 
@@ -230,6 +233,19 @@ impl Mind for Told {
                 "burst_tau_s": 1.0, "entry_rates": [],
             }))
             .unwrap()),
+        }
+    }
+    fn protect(&self, _: &Fit) -> Learned {
+        let protection = Protection {
+            service: "shop".into(),
+            resource: "lock.shop".into(),
+            work_s: 0.1,
+            mean_s: 0.01,
+            costs: vec![],
+            confidence: 1.0,
+        };
+        Learned {
+            services: vec![protection],
         }
     }
     fn diagnose(&self, _: &Fit) -> Value {

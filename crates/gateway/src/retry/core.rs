@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub attempt: u8,
     /// When the exchange must have its first byte.
     pub deadline: Option<Nanos>,
+    /// The service's limit has a queue: more tries would only push out first ones.
+    pub full: bool,
 }
 
 /// The decision.
@@ -55,6 +57,8 @@ pub enum Why {
     /// The wait, or what the server asks for, does not fit before the deadline.
     Late,
     Budget,
+    /// The service holds all that it may.
+    Full,
 }
 
 impl Why {
@@ -66,6 +70,7 @@ impl Why {
             Why::Attempts => "attempts",
             Why::Late => "late",
             Why::Budget => "budget",
+            Why::Full => "full",
         }
     }
 }
@@ -121,6 +126,9 @@ pub fn decide(
     if wait > LONGEST.max(policy.backoff) || request.deadline.is_some_and(|d| now + wait >= d) {
         return Go::Stop(Why::Late);
     }
+    if request.full {
+        return Go::Stop(Why::Full);
+    }
     if !budget.spend(policy.budget, policy.floor_per_s, now) {
         return Go::Stop(Why::Budget);
     }
@@ -158,6 +166,7 @@ mod tests {
             replayable: true,
             attempt: 1,
             deadline: None,
+            full: false,
         }
     }
 
@@ -241,6 +250,15 @@ mod tests {
             ..request("GET")
         };
         assert_eq!(ask(last, Failure::Reset, None), Go::Stop(Why::Attempts));
+        let full = Request {
+            full: true,
+            ..request("GET")
+        };
+        assert_eq!(ask(full, Failure::Reset, None), Go::Stop(Why::Full));
+        assert!(
+            matches!(ask(full, Failure::Stale, None), Go::Retry(_)),
+            "a closed connection is not load"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::budget::Budget;
 use super::core::{self, Failure, Go};
+use crate::attempt::limit::Limiter;
 use crate::exchange::Exchange;
 use crate::gate::Making;
 use base::Nanos;
@@ -14,6 +15,8 @@ use std::time::Duration;
 pub struct Hinge {
     policy: Retry,
     budget: Arc<Budget>,
+    limiter: Arc<Limiter>,
+    limit: Option<u32>,
 }
 
 impl Hinge {
@@ -21,6 +24,8 @@ impl Hinge {
         Hinge {
             policy: m.route.retry.clone(),
             budget: m.kept.get(&m.route.name, Budget::default),
+            limiter: m.kept.get(&m.service.name, Limiter::default),
+            limit: m.service.config.limit,
         }
     }
 
@@ -46,6 +51,7 @@ impl Hinge {
             replayable: replayable && !x.head.is_upgrade(),
             attempt: x.attempt,
             deadline: x.deadline,
+            full: self.limiter.is_full(self.limit),
         };
         core::decide(
             &self.policy,

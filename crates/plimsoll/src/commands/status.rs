@@ -3,6 +3,8 @@
 use crate::cli::AskArgs;
 use crate::exit::{Exit, Failure};
 use crate::{ask, terminal};
+use base::Protection;
+use base::learned::CONFIDENT;
 use serde_json::Value;
 
 pub fn run(args: AskArgs) -> Result<Exit, Failure> {
@@ -23,6 +25,11 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         println!("trial       {id}, {phase}; `plimsoll try --follow` shows it");
     }
     let empty = Vec::new();
+    for p in status["protections"].as_array().unwrap_or(&empty) {
+        if let Ok(p) = serde_json::from_value(p.clone()) {
+            println!("limit       {}", limit(&p));
+        }
+    }
     let wrong = ["file", "findings"]
         .iter()
         .flat_map(|k| status[k].as_array().unwrap_or(&empty));
@@ -34,4 +41,41 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         );
     }
     Ok(Exit::Ok)
+}
+
+fn limit(p: &Protection) -> String {
+    let acts = match p.confidence >= CONFIDENT {
+        true => "acts where no limit is configured",
+        false => "only counts",
+    };
+    format!(
+        "{}: {:.1} average requests at once on {}, confidence {:.0} %: {acts}",
+        p.service,
+        p.permits(),
+        p.resource,
+        100.0 * p.confidence
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_says_whether_it_acts() {
+        let mut p = Protection {
+            service: "shop".into(),
+            resource: "lock.shop".into(),
+            work_s: 0.075,
+            mean_s: 0.006,
+            costs: vec![],
+            confidence: 0.95,
+        };
+        assert_eq!(
+            limit(&p),
+            "shop: 12.5 average requests at once on lock.shop, confidence 95 %: acts where no limit is configured"
+        );
+        p.confidence = 0.5;
+        assert!(limit(&p).ends_with("only counts"));
+    }
 }

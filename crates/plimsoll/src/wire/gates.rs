@@ -1,11 +1,18 @@
-//! What the gates have decided, as metrics.
+//! What the gates have decided and what the limits hold, as metrics.
 
-use gateway::Decision;
+use gateway::attempt::limit::core::{Limit, PERMIT};
+use gateway::{Decision, Gauges, LimitGauge};
 use telemetry::prometheus::Page;
 
-/// One family: the gate, the route or service it belongs to, and what it did.
-pub fn page(decisions: &[Decision]) -> String {
+pub fn page(gauges: &Gauges) -> String {
     let mut page = Page::default();
+    decisions(&mut page, &gauges.decisions);
+    limits(&mut page, &gauges.limits);
+    page.finish()
+}
+
+/// One family: the gate, the route or service it belongs to, and what it did.
+fn decisions(page: &mut Page, decisions: &[Decision]) {
     page.family(
         "plimsoll_gate_decisions_total",
         "counter",
@@ -15,25 +22,108 @@ pub fn page(decisions: &[Decision]) -> String {
         let labels = [("gate", d.gate), ("of", &d.of), ("decision", d.what)];
         page.row("", &labels, d.count as f64);
     }
-    page.finish()
+}
+
+type Value = fn(&LimitGauge) -> Option<f64>;
+
+/// Name, kind, help and value of each family of the concurrency limits.
+const LIMITS: &[(&str, &str, &str, Value)] = &[
+    (
+        "plimsoll_limit_permits",
+        "gauge",
+        "What may be in flight, in average attempts; absent: nothing is known.",
+        |l| match l.limit {
+            Limit::None => None,
+            Limit::Observe(n) | Limit::Enforce(n) => Some(n as f64 / PERMIT as f64),
+        },
+    ),
+    (
+        "plimsoll_limit_enforced",
+        "gauge",
+        "1: the limit acts; 0: it only counts.",
+        |l| Some(f64::from(u8::from(matches!(l.limit, Limit::Enforce(_))))),
+    ),
+    (
+        "plimsoll_limit_in_flight",
+        "gauge",
+        "Work in flight, in average attempts.",
+        |l| Some(l.counts.in_flight as f64 / PERMIT as f64),
+    ),
+    (
+        "plimsoll_limit_waiting",
+        "gauge",
+        "Attempts that wait for a permit.",
+        |l| Some(l.counts.waiting as f64),
+    ),
+    (
+        "plimsoll_limit_waited_total",
+        "counter",
+        "Attempts that had to wait.",
+        |l| Some(l.counts.waited as f64),
+    ),
+    (
+        "plimsoll_limit_refused_total",
+        "counter",
+        "Attempts refused: the queue was full, or the wait too long.",
+        |l| Some(l.counts.refused as f64),
+    ),
+    (
+        "plimsoll_limit_would_refuse_total",
+        "counter",
+        "Attempts that passed only because the limit does not act yet.",
+        |l| Some(l.counts.would_refuse as f64),
+    ),
+];
+
+fn limits(page: &mut Page, limits: &[LimitGauge]) {
+    for (name, kind, help, value) in LIMITS {
+        page.family(name, kind, help);
+        for l in limits {
+            if let Some(v) = value(l) {
+                page.row("", &[("service", &l.service)], v);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway::attempt::limit::Counts;
 
     #[test]
-    fn every_decision_is_a_row_and_without_any_there_is_nothing() {
+    fn every_decision_and_every_limit_is_a_row_and_without_any_there_is_nothing() {
         let one = Decision {
             gate: "breaker",
             of: "shop".into(),
             what: "refused",
             count: 3,
         };
-        let text = page(&[one]);
-        let row =
-            "plimsoll_gate_decisions_total{gate=\"breaker\",of=\"shop\",decision=\"refused\"} 3\n";
-        assert!(text.ends_with(row) && text.starts_with("# HELP"), "{text}");
-        assert_eq!(page(&[]), "");
+        let limit = LimitGauge {
+            service: "shop".into(),
+            limit: Limit::Observe(12_500),
+            counts: Counts {
+                in_flight: 1500,
+                would_refuse: 2,
+                ..Counts::default()
+            },
+        };
+        let mut page = Page::default();
+        decisions(&mut page, &[one]);
+        limits(&mut page, &[limit]);
+        let text = page.finish();
+        for row in [
+            "plimsoll_gate_decisions_total{gate=\"breaker\",of=\"shop\",decision=\"refused\"} 3",
+            "plimsoll_limit_permits{service=\"shop\"} 12.5",
+            "plimsoll_limit_enforced{service=\"shop\"} 0",
+            "plimsoll_limit_in_flight{service=\"shop\"} 1.5",
+            "plimsoll_limit_would_refuse_total{service=\"shop\"} 2",
+        ] {
+            assert!(text.lines().any(|l| l == row), "{row} is not in\n{text}");
+        }
+        let mut empty = Page::default();
+        decisions(&mut empty, &[]);
+        limits(&mut empty, &[]);
+        assert_eq!(empty.finish(), "");
     }
 }

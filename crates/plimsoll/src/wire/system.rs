@@ -6,7 +6,7 @@ use crate::wire::mind::ModelMind;
 use crate::wire::watch::{self, Windows};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Incident, Names};
+use base::{Incident, Learned, Names};
 use config::{Config, Document, Generation};
 use control::ports::{Publish, SystemWall};
 use control::{Control, Parts};
@@ -46,7 +46,8 @@ struct Service {
 impl Publish for Service {
     fn publish(&self, generation: Generation) {
         // What was learned under another config is not mixed with what comes; a canary changes nothing for the others.
-        if **self.current.load() != *generation.base {
+        let other = **self.current.load() != *generation.base;
+        if other {
             self.recent.incident(Incident {
                 window: self.clock.now().0 / 1_000_000_000,
                 what: format!("generation {}", generation.number),
@@ -56,6 +57,15 @@ impl Publish for Service {
         *self.mind.write().unwrap_or_else(|e| e.into_inner()) = Some(generation.base.clone());
         if let Some(g) = &*self.gateway.lock().unwrap_or_else(|e| e.into_inner()) {
             g.apply(Arc::new(generation));
+            if other {
+                g.learn(&Learned::default());
+            }
+        }
+    }
+
+    fn learned(&self, learned: &Learned) {
+        if let Some(g) = &*self.gateway.lock().unwrap_or_else(|e| e.into_inner()) {
+            g.learn(learned);
         }
     }
 }

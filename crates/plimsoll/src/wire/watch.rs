@@ -98,8 +98,8 @@ impl Watch {
     pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
         let (telemetry, gateway) = (self.telemetry.clone(), self.gateway.clone());
         move || {
-            let decisions = with(&gateway, |g| g.gauges().decisions);
-            telemetry.prometheus() + &gates::page(&decisions)
+            let gates = with(&gateway, |g| gates::page(&g.gauges()));
+            telemetry.prometheus() + &gates
         }
     }
 }

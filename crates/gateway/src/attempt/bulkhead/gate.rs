@@ -2,7 +2,7 @@
 
 use super::core::fits;
 use super::seats::{Seat, Seats};
-use crate::attempt::limit::{Limiter, core as limit};
+use crate::attempt::limit::{Limiter, Price, core as limit};
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use crate::tally::Tally;
@@ -21,6 +21,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     seats.join(&seat, weight.map_or(1, |(_, weight)| *weight));
     Some(Arc::new(BulkheadGate {
         configured: m.service.config.limit,
+        price: Price::of(m),
         limiter: m.kept.get(service, Limiter::default),
         seat,
         seats,
@@ -32,6 +33,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 
 struct BulkheadGate {
     configured: Option<u32>,
+    price: Price,
     limiter: Arc<Limiter>,
     seat: Arc<Seat>,
     seats: Arc<Seats>,
@@ -61,9 +63,10 @@ impl Gate for BulkheadGate {
     }
 
     fn enter(&self, _x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        if self.fits(now) {
-            self.seat.begin(now);
-            *slot = Slot::Number(1);
+        let cost = self.price.milli();
+        if cost == 0 || self.fits(now) {
+            self.seat.begin(cost, now);
+            *slot = Slot::Number(cost);
             return Step::Go;
         }
         self.tally.add(0);
@@ -75,8 +78,8 @@ impl Gate for BulkheadGate {
     }
 
     fn leave(&self, _facts: &mut Facts, slot: &mut Slot, _now: Nanos) {
-        if let Slot::Number(_) = slot.take() {
-            self.seat.end();
+        if let Slot::Number(cost) = slot.take() {
+            self.seat.end(cost);
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Who is in flight, route by route, for one service: shared by all threads, kept across generations.
+//! What is in flight, route by route, for one service: shared by all threads, kept across generations. Work is in
+//! thousandths of a permit, as in `limit`.
 
 use super::core::{View, kept, part};
+use crate::attempt::limit::core::PERMIT;
 use base::Nanos;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLock, Weak};
@@ -8,11 +10,14 @@ use std::sync::{Arc, RwLock, Weak};
 /// Seconds of one window of peaks; lately means this one and the last.
 const WINDOW_S: u64 = 5;
 
+/// As much fits beside the window in one word.
+const MOST: u64 = 0xffff_ffff;
+
 /// One route's place.
 #[derive(Debug, Default)]
 pub struct Seat {
     weight: AtomicU32,
-    in_flight: AtomicU32,
+    in_flight: AtomicU64,
     /// The window (upper half) and the most in flight in it.
     now: AtomicU64,
     before: AtomicU64,
@@ -23,8 +28,8 @@ impl Seat {
         now.0 / 1_000_000_000 / WINDOW_S + 1
     }
 
-    pub fn begin(&self, now: Nanos) {
-        let n = u64::from(self.in_flight.fetch_add(1, Relaxed) + 1);
+    pub fn begin(&self, cost: u64, now: Nanos) {
+        let n = (self.in_flight.fetch_add(cost, Relaxed) + cost).min(MOST);
         let (window, word) = (Seat::window(now), self.now.load(Relaxed));
         if word >> 32 == window {
             self.now.fetch_max(window << 32 | n, Relaxed);
@@ -37,20 +42,22 @@ impl Seat {
         }
     }
 
-    pub fn end(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
+    pub fn end(&self, cost: u64) {
+        self.in_flight.fetch_sub(cost, Relaxed);
     }
 
+    /// In permits.
     fn flying(&self) -> f64 {
-        f64::from(self.in_flight.load(Relaxed))
+        self.in_flight.load(Relaxed) as f64 / PERMIT as f64
     }
 
-    /// The most in flight lately; `None`: nothing was.
+    /// The most in flight lately, in permits; `None`: nothing was.
     fn peak(&self, now: Nanos) -> Option<f64> {
         let window = Seat::window(now);
         let recent = |w: &AtomicU64| {
             let word = w.load(Relaxed);
-            (word >> 32 > 0 && word >> 32 >= window - 1).then_some((word & 0xffff_ffff) as f64)
+            (word >> 32 > 0 && word >> 32 >= window - 1)
+                .then_some((word & MOST) as f64 / PERMIT as f64)
         };
         let peak = [recent(&self.now), recent(&self.before)]
             .into_iter()
@@ -122,11 +129,11 @@ mod tests {
         seats.join(&a, 1);
         seats.join(&b, 3);
         assert!(!seats.view(&a, 8.0, s(1)).others);
-        (0..3).for_each(|_| b.begin(s(1)));
-        (0..2).for_each(|_| b.end());
+        (0..3).for_each(|_| b.begin(PERMIT, s(1)));
+        (0..2).for_each(|_| b.end(PERMIT));
         let v = seats.view(&a, 8.0, s(2));
         assert_eq!((v.others, v.weights, v.all, v.kept), (true, 4.0, 1.0, 3.0));
-        b.end();
+        b.end(PERMIT);
         assert_eq!(seats.view(&a, 8.0, s(7)).kept, 4.0);
         assert!(!seats.view(&a, 8.0, s(20)).others);
         drop(b);

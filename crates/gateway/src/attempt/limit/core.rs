@@ -4,10 +4,27 @@
 //! limit is in resource-seconds over the resource-seconds of the average request, and an attempt of a cheap route
 //! costs less than one.
 
+use base::learned::CONFIDENT;
+
 /// One permit, in the unit of the accounts.
 pub const PERMIT: u64 = 1000;
-/// A learned limit acts from this confidence on.
-pub const CONFIDENT: f64 = 0.9;
+/// Work of less than a twentieth of a permit is free: it does not make the service slow, and those who wait for what it
+/// does not use must not stand in its way.
+const LIGHT: u64 = PERMIT / 20;
+/// No attempt costs more than this many permits.
+const DEAREST: f64 = 1000.0;
+
+/// The cost of an attempt that uses `seconds` of what the average one uses `mean_s` of.
+pub fn cost(seconds: f64, mean_s: f64) -> u64 {
+    let ratio = seconds / mean_s;
+    match ratio.is_finite() && ratio >= 0.0 {
+        true => match (ratio.min(DEAREST) * PERMIT as f64).round() as u64 {
+            ..LIGHT => 0,
+            cost => cost,
+        },
+        false => PERMIT,
+    }
+}
 
 /// What may be in flight, in thousandths of a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +82,19 @@ mod tests {
             Limit::Enforce(1000),
             "zero would stop the service for good"
         );
+    }
+
+    #[test]
+    fn a_cost_is_relative_to_the_average() {
+        assert_eq!(cost(0.009, 0.006), 1500);
+        assert_eq!(
+            (cost(0.0, 0.006), cost(0.01, 0.2), cost(0.0098, 0.2)),
+            (0, 50, 0)
+        );
+        assert_eq!(cost(1e9, 1e-9), 1_000_000);
+        for (s, mean) in [(f64::NAN, 1.0), (1.0, 0.0), (0.0, 0.0), (-1.0, 1.0)] {
+            assert_eq!(cost(s, mean), PERMIT, "{s} of {mean}");
+        }
     }
 
     #[test]

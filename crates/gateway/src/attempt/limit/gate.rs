@@ -1,7 +1,7 @@
 //! The concurrency limit as a gate: a permit per attempt, a bounded wait for one, 503 when there is none in time.
 
-use super::core::PERMIT;
 use super::permit::{Acquire, Limiter, Permit};
+use super::price::Price;
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use base::Nanos;
@@ -15,6 +15,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     Some(Arc::new(LimitGate {
         service: m.service.name.clone(),
         configured: m.service.config.limit,
+        price: Price::of(m),
         wait: m.service.config.pool.wait,
         limiter: m.kept.get(&m.service.name, Limiter::default),
     }))
@@ -23,6 +24,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 struct LimitGate {
     service: Arc<str>,
     configured: Option<u32>,
+    price: Price,
     wait: Duration,
     limiter: Arc<Limiter>,
 }
@@ -49,7 +51,7 @@ impl Gate for LimitGate {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let receiver = match self.limiter.acquire(PERMIT, self.configured) {
+        let receiver = match self.limiter.acquire(self.price.milli(), self.configured) {
             Acquire::Now(permit) => {
                 *slot = Slot::boxed(permit);
                 return Step::Go;
@@ -98,6 +100,7 @@ impl Gate for LimitGate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempt::limit::core::PERMIT;
     use crate::testing::Bench;
 
     fn bench() -> Bench {

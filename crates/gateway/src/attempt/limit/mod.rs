@@ -3,6 +3,8 @@
 pub mod core;
 mod gate;
 mod permit;
+mod price;
 
 pub use self::gate::make;
 pub use self::permit::{Acquire, Counts, Limiter, Permit};
+pub use self::price::{Cost, Price};

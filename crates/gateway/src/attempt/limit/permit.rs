@@ -75,6 +75,9 @@ impl Limiter {
     /// `cost` in thousandths of a permit. `configured` comes with each request, because the two arms of a canary may
     /// differ in it.
     pub fn acquire(self: &Arc<Self>, cost: u64, configured: Option<u32>) -> Acquire {
+        if cost == 0 {
+            return Acquire::Now(self.permit(0));
+        }
         let limit = match self.limit(configured) {
             Limit::None => return Acquire::Now(self.take(cost)),
             Limit::Observe(limit) => {
@@ -113,6 +116,11 @@ impl Limiter {
         // A permit may have come back since it was looked for, before anyone was seen waiting.
         self.pass_on();
         Acquire::Later(receiver)
+    }
+
+    /// Whether a request with this limit would stand in a queue.
+    pub fn is_full(&self, configured: Option<u32>) -> bool {
+        self.waiting.load(Relaxed) > 0 && matches!(self.limit(configured), Limit::Enforce(_))
     }
 
     /// Call when a waiter's time is over.
@@ -287,6 +295,15 @@ mod tests {
             _ => false,
         };
         assert_eq!(waiting.iter_mut().map(served).filter(|s| *s).count(), 16);
+    }
+
+    #[test]
+    fn free_work_never_waits_behind_dear_work() {
+        let l = limiter();
+        l.set_learned(2.0, 1.0);
+        let held = [l.acquire(2 * PERMIT, None), l.acquire(PERMIT, None)];
+        assert!(matches!(held[1], Acquire::Later(_)));
+        assert!(matches!(l.acquire(0, None), Acquire::Now(_)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Control's `Mind` by the model crate: fit, diagnosis, advice, what-if, and the comparison of a trial.
 
 use crate::show::answer::Answer;
-use base::{Finding, Grade, History};
+use base::{Finding, Grade, History, Learned};
 use control::ports::{Cancel, Comparison, Learning, Mind, Reading};
 use control::proposal::{Change, Effect, Proposal};
 use model::advice::{self, Advisor};
@@ -70,6 +70,10 @@ impl Mind for ModelMind {
             need_s: have_s + e.more_s,
             why: e.why,
         })
+    }
+
+    fn protect(&self, fit: &Fit) -> Learned {
+        model::protect::learned(fit, self.seed)
     }
 
     fn diagnose(&self, fit: &Fit) -> Value {

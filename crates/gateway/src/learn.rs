@@ -1,0 +1,32 @@
+//! What the model has learned, handed to the gates that use it.
+
+use crate::attempt::limit::{Cost, Limiter};
+use crate::runtime::Gateway;
+use base::Learned;
+
+impl Gateway {
+    /// Replaces all that was learned before: what `learned` does not name is forgotten.
+    pub fn learn(&self, learned: &Learned) {
+        let snapshot = self.shared.current.load_full();
+        let of = |service: &str| learned.services.iter().find(|p| p.service == service);
+        for service in &snapshot.services {
+            let limiter = self.shared.kept.get(&service.name, Limiter::default);
+            let (permits, confidence) =
+                of(&service.name).map_or((0.0, 0.0), |p| (p.permits(), p.confidence));
+            limiter.set_learned(permits, confidence);
+        }
+        for route in snapshot.routes() {
+            let cost = self.shared.kept.get(&route.name, Cost::default);
+            let known = of(&route.service.name).and_then(|p| {
+                Some((
+                    p.costs.iter().find(|(r, _)| **r == *route.name)?.1,
+                    p.mean_s,
+                ))
+            });
+            match known {
+                Some((seconds, mean_s)) => cost.learn(seconds, mean_s),
+                None => cost.forget(),
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A learned limit over sockets: it counts what requests cost, and does not act before it is sure.
+
+mod common;
+
+use base::{Learned, Protection};
+use common::*;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+/// Room for two requests of `heavy`; `light` uses nothing of it.
+fn learned(confidence: f64) -> Learned {
+    Learned {
+        services: vec![Protection {
+            service: "s".into(),
+            resource: "lock.s".into(),
+            work_s: 0.2,
+            mean_s: 0.05,
+            costs: vec![("heavy".into(), 0.1), ("all".into(), 0.0)],
+            confidence,
+        }],
+    }
+}
+
+/// An upstream whose `/heavy` answers when the barrier is met, and how many it holds at most.
+fn held(barrier: Arc<Barrier>) -> (Upstream, Arc<AtomicUsize>) {
+    let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let peak = most.clone();
+    let upstream = Upstream::http(move |head, _| {
+        if head.starts_with("GET /heavy") {
+            most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+            barrier.wait();
+            inside.fetch_sub(1, SeqCst);
+        }
+        ok(b"x")
+    });
+    (upstream, peak)
+}
+
+fn running(upstream: &Upstream, wait: Duration) -> Running {
+    let mut c = config(&[upstream.address]);
+    c.routes.push(route("heavy", "s", &["heavy"]));
+    c.services[0].pool.wait = wait;
+    Running::with(c)
+}
+
+fn ask(running: &Running, n: usize) -> Vec<std::thread::JoinHandle<Answer>> {
+    let one = |_| {
+        let mut client = running.client();
+        std::thread::spawn(move || client.get("/heavy"))
+    };
+    (0..n).map(one).collect()
+}
+
+#[test]
+fn dear_requests_wait_for_their_seconds_and_cheap_ones_pass() {
+    let barrier = Arc::new(Barrier::new(3));
+    let (upstream, peak) = held(barrier.clone());
+    let running = running(&upstream, Duration::from_secs(20));
+    running.gateway.learn(&learned(0.95));
+    let counts = || running.gateway.gauges().limits[0].counts;
+    let four = ask(&running, 4);
+    until("two inside and two waiting", || {
+        counts().in_flight == 4000 && counts().waiting == 2
+    });
+    let mut client = running.client();
+    assert_eq!(
+        client.get("/light").status,
+        200,
+        "it does not stand behind them"
+    );
+    barrier.wait();
+    barrier.wait();
+    let statuses: Vec<u16> = four.into_iter().map(|t| t.join().unwrap().status).collect();
+    assert_eq!((statuses, peak.load(SeqCst)), (vec![200; 4], 2));
+    until("nothing in flight", || counts().in_flight == 0);
+}
+
+#[test]
+fn who_waits_too_long_is_told_why_and_what_is_forgotten_does_not_act() {
+    let barrier = Arc::new(Barrier::new(4));
+    let (upstream, _) = held(barrier.clone());
+    let running = running(&upstream, Duration::from_millis(20));
+    running.gateway.learn(&learned(0.95));
+    let counts = || running.gateway.gauges().limits[0].counts;
+    let two = ask(&running, 2);
+    until("two inside", || counts().in_flight == 4000);
+    let third = ask(&running, 1).remove(0).join().unwrap();
+    assert_eq!((third.status, third.reason()), (503, "limit"));
+    assert_eq!(third.header("retry-after"), Some("1"));
+    running.gateway.learn(&Learned::default());
+    let free = ask(&running, 1);
+    barrier.wait();
+    for t in two.into_iter().chain(free) {
+        assert_eq!(t.join().unwrap().status, 200);
+    }
+}
+
+#[test]
+fn an_unsure_limit_only_counts() {
+    let barrier = Arc::new(Barrier::new(4));
+    let (upstream, peak) = held(barrier.clone());
+    let running = running(&upstream, Duration::from_secs(20));
+    running.gateway.learn(&learned(0.5));
+    let three = ask(&running, 3);
+    barrier.wait();
+    let statuses: Vec<u16> = three
+        .into_iter()
+        .map(|t| t.join().unwrap().status)
+        .collect();
+    assert_eq!((statuses, peak.load(SeqCst)), (vec![200; 3], 3));
+    assert_eq!(running.gateway.gauges().limits[0].counts.would_refuse, 1);
+}

@@ -1,0 +1,115 @@
+//! How much work each service may hold at once, for the gates that protect it: in resource-seconds on the resource
+//! that it fills first, so that requests which do not use that resource are not held back by those which do.
+//!
+//! When everything that may be in flight is, throughput is `C/D`, and by Little's law the mean time of a request is
+//! `work / C`. So `work = C T`, with `T` a mean time that still keeps the objective: half of the strictest latency, as
+//! the p99 of a full queue lies within twice its mean; but never so low that requests as fast as they are at low load
+//! would not fill the resource.
+
+use crate::fit::Fit;
+use crate::rank::{self, rank_among};
+use base::{Grade, Learned, Protection};
+
+/// Part of the objective's latency that the mean time may take.
+const PART: f64 = 0.5;
+/// Times the mean time at low load: below, the resource would idle while requests wait outside.
+const ROOM: f64 = 2.0;
+/// A route whose attempts cost less than this share of the average one does not make the service slow.
+const LIGHT: f64 = 0.05;
+/// A capacity is well enough known when its total demand is within this share of the truth.
+const CLOSE: f64 = 0.2;
+/// Time in flight that nothing explains, as a share, from which a resource may be unseen.
+const UNSEEN: f64 = 0.2;
+
+pub fn learned(fit: &Fit, seed: u64) -> Learned {
+    let mut services: Vec<&str> = Vec::new();
+    for r in fit.routes.iter().filter(|r| !r.info.service.is_empty()) {
+        if !services.contains(&r.info.service.as_str()) {
+            services.push(&r.info.service);
+        }
+    }
+    let all = services
+        .into_iter()
+        .filter_map(|s| protection(fit, s, seed));
+    Learned {
+        services: all.collect(),
+    }
+}
+
+/// `None`: nothing that the service uses can be said to fill.
+fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
+    let routes: Vec<usize> = (0..fit.routes.len())
+        .filter(|&r| fit.routes[r].info.service == service && fit.routes[r].rate > 0.0)
+        .collect();
+    let used = |k: usize| {
+        let r = &fit.resources[k];
+        let theirs = r.info.service.as_deref().is_some_and(|s| s != service);
+        !theirs && r.grade < Grade::Prior && routes.iter().any(|&r| fit.demand[r][k].mean > 0.0)
+    };
+    let first = *rank_among(fit, seed, used).first()?;
+    let k = first.resource;
+    let cost = |r: usize| fit.demand[r][k].mean / fit.routes[r].amplification.max(0.01);
+    let attempts = |r: usize| fit.routes[r].rate * fit.routes[r].amplification;
+    let load: f64 = routes.iter().map(|&r| attempts(r) * cost(r)).sum();
+    let mean_s = load / routes.iter().map(|&r| attempts(r)).sum::<f64>().max(1e-12);
+    let low: f64 = routes
+        .iter()
+        .map(|&r| attempts(r) * cost(r) / load * fit.routes[r].low_mean)
+        .sum();
+    let strictest = routes
+        .iter()
+        .filter(|&&r| cost(r) >= LIGHT * mean_s)
+        .map(|&r| fit.routes[r].objective.latency_s)
+        .fold(f64::INFINITY, f64::min);
+    let left = (fit.resources[k].capacity - fit.resources[k].background).max(0.0);
+    let work_s = left * (PART * strictest).max(ROOM * low);
+    (mean_s > 0.0 && work_s.is_finite() && work_s > 0.0).then(|| Protection {
+        service: service.to_owned(),
+        resource: fit.resources[k].info.name.clone(),
+        work_s,
+        mean_s,
+        costs: (routes.iter())
+            .map(|&r| (fit.routes[r].info.name.clone(), cost(r)))
+            .collect(),
+        confidence: confidence(fit, &routes, &first),
+    })
+}
+
+/// That it is this resource, times that its use is known closely; halved where much time is not explained.
+fn confidence(fit: &Fit, routes: &[usize], first: &rank::Ranked) -> f64 {
+    let spread = rank::total_spread(fit, first.resource);
+    let close = within(CLOSE / spread.max(1e-9));
+    let unexplained = routes.iter().map(|&r| fit.routes[r].unexplained);
+    let seen = match unexplained.fold(0.0, f64::max) {
+        u if u > UNSEEN => 0.5,
+        _ => 1.0,
+    };
+    first.confidence * close * seen
+}
+
+/// Probability that a normal variable is within `z` standard deviations (Abramowitz and Stegun 7.1.26).
+fn within(z: f64) -> f64 {
+    let x = z / std::f64::consts::SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * x);
+    let p = [
+        0.254829592,
+        -0.284496736,
+        1.421413741,
+        -1.453152027,
+        1.061405429,
+    ];
+    let poly = p.iter().rev().fold(0.0, |acc, c| (acc + c) * t);
+    1.0 - poly * (-x * x).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn the_normal_distribution() {
+        for (z, p) in [(0.0, 0.0), (1.0, 0.682_689), (1.96, 0.950_004), (9.0, 1.0)] {
+            assert!((within(z) - p).abs() < 1e-5, "{z}: {}", within(z));
+        }
+    }
+}
