@@ -5,6 +5,7 @@
 //! costs less than one.
 
 use base::learned::CONFIDENT;
+use std::time::Duration;
 
 /// One permit, in the unit of the accounts.
 pub const PERMIT: u64 = 1000;
@@ -25,6 +26,9 @@ pub fn cost(seconds: f64, mean_s: f64) -> u64 {
         false => PERMIT,
     }
 }
+
+/// A queue that empties within this time was a burst.
+const BURST: Duration = Duration::from_millis(100);
 
 /// What may be in flight, in thousandths of a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,13 @@ pub fn limit(configured: Option<u32>, learned: Option<(f64, f64)>) -> Limit {
 /// Whether work of `cost` may start. One piece of work always fits into an empty service, however dear it is.
 pub fn fits(in_flight: u64, cost: u64, limit: u64) -> bool {
     in_flight == 0 || in_flight.saturating_add(cost) <= limit
+}
+
+/// Whether a queue that has never been empty for so long is more than a burst. In a burst the first come is served
+/// first. Under overload that serves only those who have waited for nearly as long as one may wait; the newest first
+/// serves as many, and in time (Facebook's adaptive LIFO: Maurer, "Fail at Scale", ACM Queue 2015).
+pub fn stands(not_empty: Duration) -> bool {
+    not_empty >= BURST
 }
 
 /// How many may wait for a permit: as many as are served at once, within bounds. More would wait too long anyway.

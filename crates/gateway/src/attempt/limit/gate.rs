@@ -51,7 +51,7 @@ impl Gate for LimitGate {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let receiver = match self.limiter.acquire(self.price.milli(), self.configured) {
+        let receiver = match (self.limiter).acquire(self.price.milli(), self.configured, now) {
             Acquire::Now(permit) => {
                 *slot = Slot::boxed(permit);
                 return Step::Go;

@@ -3,6 +3,7 @@
 //! A permit is a value: whatever ends its holder, dropping it gives the work back and wakes who waits.
 
 use super::core::{self, Limit};
+use base::Nanos;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -16,10 +17,20 @@ pub struct Limiter {
     learned: [AtomicU64; 2],
     /// Length of `queue`, to see from outside the lock that nobody waits.
     waiting: AtomicUsize,
-    queue: Mutex<VecDeque<Waiter>>,
+    queue: Mutex<Queue>,
     waited: AtomicU64,
     refused: AtomicU64,
     would_refuse: AtomicU64,
+}
+
+/// Those who wait, the oldest in front.
+#[derive(Debug, Default)]
+struct Queue {
+    waiters: VecDeque<Waiter>,
+    /// Since when somebody has been waiting at every moment.
+    since: Nanos,
+    /// The queue has been standing for so long that it is no burst: the newest is served first.
+    standing: bool,
 }
 
 #[derive(Debug)]
@@ -40,7 +51,7 @@ pub struct Permit {
 #[derive(Debug)]
 pub enum Acquire {
     Now(Permit),
-    /// A permit comes, first come first served; dropping the receiver gives up the place.
+    /// A permit comes; an error: the place went to somebody newer. Dropping the receiver gives up the place.
     Later(oneshot::Receiver<Permit>),
     /// As many wait as may.
     Full,
@@ -74,7 +85,7 @@ impl Limiter {
 
     /// `cost` in thousandths of a permit. `configured` comes with each request, because the two arms of a canary may
     /// differ in it.
-    pub fn acquire(self: &Arc<Self>, cost: u64, configured: Option<u32>) -> Acquire {
+    pub fn acquire(self: &Arc<Self>, cost: u64, configured: Option<u32>, now: Nanos) -> Acquire {
         if cost == 0 {
             return Acquire::Now(self.permit(0));
         }
@@ -94,24 +105,20 @@ impl Limiter {
         if self.waiting.load(SeqCst) == 0 && self.try_take(cost, limit) {
             return Acquire::Now(self.permit(cost));
         }
-        let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
-        if queue.len() >= core::queue(limit) {
-            // Places of clients that have left are free.
-            queue.retain(|w| !w.hand.is_closed());
-            self.waiting.store(queue.len(), SeqCst);
-            if queue.len() >= core::queue(limit) {
-                self.refused.fetch_add(1, Relaxed);
-                return Acquire::Full;
-            }
-        }
         let (hand, receiver) = oneshot::channel();
-        queue.push_back(Waiter {
+        let waiter = Waiter {
             cost,
             configured,
             hand,
-        });
-        self.waiting.store(queue.len(), SeqCst);
+        };
+        let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
+        let taken = queue.push(waiter, core::queue(limit), now);
+        self.waiting.store(queue.waiters.len(), SeqCst);
         drop(queue);
+        if !taken {
+            self.refused.fetch_add(1, Relaxed);
+            return Acquire::Full;
+        }
         self.waited.fetch_add(1, Relaxed);
         // A permit may have come back since it was looked for, before anyone was seen waiting.
         self.pass_on();
@@ -163,13 +170,13 @@ impl Limiter {
             .is_ok()
     }
 
-    /// Gives what is free to those who wait, in their order.
+    /// Gives what is free to those who wait.
     fn pass_on(self: &Arc<Self>) {
         while self.waiting.load(SeqCst) > 0 {
             let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
-            queue.retain(|w| !w.hand.is_closed());
-            self.waiting.store(queue.len(), SeqCst);
-            let Some(first) = queue.front() else { return };
+            queue.forget_gone();
+            self.waiting.store(queue.waiters.len(), SeqCst);
+            let Some(first) = queue.next() else { return };
             let cost = first.cost;
             let free = match self.limit(first.configured) {
                 Limit::Enforce(limit) => self.try_take(cost, limit),
@@ -178,8 +185,8 @@ impl Limiter {
             if !free {
                 return;
             }
-            let waiter = queue.pop_front();
-            self.waiting.store(queue.len(), SeqCst);
+            let waiter = queue.pop();
+            self.waiting.store(queue.waiters.len(), SeqCst);
             drop(queue);
             let permit = self.permit(cost);
             if let Some(waiter) = waiter
@@ -188,6 +195,44 @@ impl Limiter {
                 // The client left meanwhile: the next one is looked at by this loop, not by a deeper call.
                 unwanted.put_back();
             }
+        }
+    }
+}
+
+impl Queue {
+    /// Takes a place among at most `most`; false: there is none. In a standing queue the oldest gives way: it has
+    /// waited for nothing.
+    fn push(&mut self, waiter: Waiter, most: usize, now: Nanos) -> bool {
+        if self.waiters.len() >= most {
+            self.forget_gone();
+        }
+        if self.waiters.is_empty() {
+            (self.since, self.standing) = (now, false);
+        }
+        self.standing |= core::stands(now.since(self.since));
+        if self.waiters.len() >= most && (!self.standing || self.waiters.pop_front().is_none()) {
+            return false;
+        }
+        self.waiters.push_back(waiter);
+        true
+    }
+
+    /// Places of clients that have left are free.
+    fn forget_gone(&mut self) {
+        self.waiters.retain(|w| !w.hand.is_closed());
+    }
+
+    fn next(&self) -> Option<&Waiter> {
+        match self.standing {
+            true => self.waiters.back(),
+            false => self.waiters.front(),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Waiter> {
+        match self.standing {
+            true => self.waiters.pop_back(),
+            false => self.waiters.pop_front(),
         }
     }
 }
@@ -216,6 +261,8 @@ mod tests {
     use crate::attempt::limit::core::PERMIT;
     use proptest::prelude::*;
 
+    const NOW: Nanos = Nanos(1);
+
     fn limiter() -> Arc<Limiter> {
         Arc::new(Limiter::default())
     }
@@ -230,7 +277,7 @@ mod tests {
             let (mut held, mut waiting) = (Vec::new(), Vec::new());
             for (what, cost, which) in steps {
                 match what {
-                    0 | 1 => match l.acquire(cost, Some(permits)) {
+                    0 | 1 => match l.acquire(cost, Some(permits), NOW) {
                         Acquire::Now(p) => held.push(p),
                         Acquire::Later(w) => waiting.push(w),
                         Acquire::Full => {}
@@ -258,10 +305,10 @@ mod tests {
     #[test]
     fn who_waits_is_served_in_order_and_those_who_left_are_skipped() {
         let l = limiter();
-        let Acquire::Now(first) = l.acquire(PERMIT, Some(1)) else {
+        let Acquire::Now(first) = l.acquire(PERMIT, Some(1), NOW) else {
             panic!()
         };
-        let later = || match l.acquire(PERMIT, Some(1)) {
+        let later = || match l.acquire(PERMIT, Some(1), NOW) {
             Acquire::Later(w) => w,
             other => panic!("{other:?}"),
         };
@@ -282,12 +329,44 @@ mod tests {
     }
 
     #[test]
+    fn in_a_standing_queue_the_newest_is_served_and_the_oldest_gives_way() {
+        let l = limiter();
+        let at = |ms: u64| Nanos(ms * 1_000_000);
+        let Acquire::Now(held) = l.acquire(PERMIT, Some(1), at(0)) else {
+            panic!()
+        };
+        let wait = |ms| match l.acquire(PERMIT, Some(1), at(ms)) {
+            Acquire::Later(w) => w,
+            other => panic!("{other:?}"),
+        };
+        let mut all: Vec<_> = (0..17).map(|i| wait(i * 10)).collect();
+        let lost = |w: &mut oneshot::Receiver<Permit>| {
+            matches!(w.try_recv(), Err(oneshot::error::TryRecvError::Closed))
+        };
+        assert!(
+            lost(&mut all[0]),
+            "sixteen may wait, and it has for longest"
+        );
+        drop(held);
+        let mut newest = all.pop().unwrap();
+        let permit = newest.try_recv().expect("served first");
+        drop(all);
+        drop(permit);
+        let Acquire::Now(held) = l.acquire(PERMIT, Some(1), at(500)) else {
+            panic!("nobody waits any more")
+        };
+        let (mut first, _second) = (wait(501), wait(502));
+        drop(held);
+        assert!(first.try_recv().is_ok(), "a burst is served in its order");
+    }
+
+    #[test]
     fn the_queue_is_bounded_and_a_raised_limit_serves_it() {
         let l = limiter();
         l.set_learned(1.0, 1.0);
-        let _held = l.acquire(PERMIT, None);
-        let mut waiting: Vec<_> = (0..16).map(|_| l.acquire(PERMIT, None)).collect();
-        assert!(matches!(l.acquire(PERMIT, None), Acquire::Full));
+        let _held = l.acquire(PERMIT, None, NOW);
+        let mut waiting: Vec<_> = (0..16).map(|_| l.acquire(PERMIT, None, NOW)).collect();
+        assert!(matches!(l.acquire(PERMIT, None, NOW), Acquire::Full));
         assert_eq!((l.counts().waiting, l.counts().refused), (16, 1));
         l.set_learned(0.0, 0.0);
         let served = |a: &mut Acquire| match a {
@@ -301,20 +380,23 @@ mod tests {
     fn free_work_never_waits_behind_dear_work() {
         let l = limiter();
         l.set_learned(2.0, 1.0);
-        let held = [l.acquire(2 * PERMIT, None), l.acquire(PERMIT, None)];
+        let held = [
+            l.acquire(2 * PERMIT, None, NOW),
+            l.acquire(PERMIT, None, NOW),
+        ];
         assert!(matches!(held[1], Acquire::Later(_)));
-        assert!(matches!(l.acquire(0, None), Acquire::Now(_)));
+        assert!(matches!(l.acquire(0, None, NOW), Acquire::Now(_)));
     }
 
     #[test]
     fn a_learned_limit_only_counts_until_it_is_sure() {
         let l = Arc::new(Limiter::default());
         l.set_learned(2.0, 0.5);
-        let held: Vec<_> = (0..5).map(|_| l.acquire(PERMIT, None)).collect();
+        let held: Vec<_> = (0..5).map(|_| l.acquire(PERMIT, None, NOW)).collect();
         assert!(held.iter().all(|a| matches!(a, Acquire::Now(_))));
         assert_eq!((l.counts().would_refuse, l.counts().refused), (3, 0));
         l.set_learned(2.0, 0.95);
-        assert!(matches!(l.acquire(PERMIT, None), Acquire::Later(_)));
+        assert!(matches!(l.acquire(PERMIT, None, NOW), Acquire::Later(_)));
         drop(held);
         assert_eq!(l.counts().in_flight, 0);
     }
@@ -326,7 +408,7 @@ mod tests {
             for _ in 0..6 {
                 s.spawn(|| {
                     for _ in 0..500 {
-                        let permit = match l.acquire(PERMIT, Some(3)) {
+                        let permit = match l.acquire(PERMIT, Some(3), NOW) {
                             Acquire::Now(p) => p,
                             Acquire::Later(w) => w.blocking_recv().expect("the limiter lives"),
                             Acquire::Full => continue,

@@ -131,7 +131,7 @@ mod tests {
 
     fn fill(b: &Bench, n: usize) -> Vec<Permit> {
         let limiter = b.kept.get("s", Limiter::default);
-        let take = || match limiter.acquire(limit::PERMIT, Some(10)) {
+        let take = || match limiter.acquire(limit::PERMIT, Some(10), Nanos(1)) {
             Acquire::Now(permit) => permit,
             other => panic!("{other:?}"),
         };
