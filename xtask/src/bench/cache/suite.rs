@@ -86,7 +86,7 @@ fn cache(plimsoll: &Path, origin: SocketAddr) -> Result<Proxy, String> {
     let text = format!(
         "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nservices:\n  origin:\n    instances: [\"{origin}\"]\n    \
          pool: {{ idle: 2s }}\nroutes:\n  all:\n    match: {{ path: \"/{{rest...}}\" }}\n    to: origin\n    \
-         retry: {{ attempts: 1 }}\n    cache: {{}}\n",
+         retry: {{ attempts: 1 }}\n    cache: {{ set_cookie: true }}\n",
         data.display()
     );
     let file = folder.join("plimsoll.yaml");
