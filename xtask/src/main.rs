@@ -17,11 +17,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every test of the workspace (needs Rust and a C compiler)
+    /// Run every test of the workspace (needs Rust and a C compiler), and the HTTP cache tests where node is installed
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache
     Bench {
         what: String,
         /// Pairs per proxy
@@ -34,6 +34,8 @@ enum Command {
     /// What continuous integration runs: lint, then test
     Ci,
 }
+
+const DEBUG: &str = "target/debug/plimsoll";
 
 fn main() -> std::process::ExitCode {
     let done = match Cli::parse().command {
@@ -53,7 +55,9 @@ fn main() -> std::process::ExitCode {
 
 fn test() -> Result<(), String> {
     run::need_c_compiler()?;
-    cargo(&["test", "--workspace"])
+    cargo(&["test", "--workspace"])?;
+    cargo(&["build", "--package", "plimsoll"])?;
+    bench::cache::check(Path::new(DEBUG))
 }
 
 fn lint() -> Result<(), String> {
@@ -84,9 +88,13 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::diagnosis::run(Path::new("target/release/plimsoll"), seeds)?
         }
+        "cache" => {
+            cargo(&["build", "--package", "plimsoll"])?;
+            bench::cache::run(Path::new(DEBUG))?
+        }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache"
             ));
         }
     };

@@ -26,6 +26,7 @@ pub fn schema() -> Json {
     defs.insert("match".into(), section_schema(MATCH));
     defs.insert("slo".into(), section_schema(SLO));
     defs.insert("cache".into(), section_schema(CACHE));
+    defs.insert("cache_control".into(), section_schema(CACHE_CONTROL));
     defs.insert("rate".into(), section_schema(RATE));
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
@@ -130,6 +131,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.match", MATCH);
     page(&mut out, "routes.NAME.slo", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
+    page(&mut out, "routes.NAME.cache_control", CACHE_CONTROL);
     page(&mut out, "routes.NAME.rate", RATE);
     page(&mut out, "routes.NAME.deadline", DEADLINE);
     page(&mut out, "routes.NAME.retry", RETRY);
@@ -217,12 +219,8 @@ mod tests {
             target: 0.99,
             window: minute * 1440 * 28,
         });
-        honest(CACHE, || Cache {
-            ttl: None,
-            stale_while_revalidate: None,
-            size: 64 << 20,
-            max_body: 1 << 20,
-        });
+        honest(CACHE, Cache::default);
+        honest(CACHE_CONTROL, CacheControl::default);
         honest(RATE, || Rate {
             per_second: 1.0,
             burst: 1,

@@ -1,6 +1,6 @@
 //! The API: JSON in, JSON out; errors are problem+json with their findings.
 
-use crate::{StartRecording, State};
+use crate::{AskPurge, AskWhy, StartRecording, State};
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
 use axum::http::{StatusCode, header};
@@ -171,6 +171,14 @@ pub async fn rollback(Extract(s): Extract<State>, Json(r): Json<Rollback>) -> An
             .map(|()| json!({ "rolled_back": r.overlay }))
     })
     .await
+}
+
+pub async fn cache_why(Extract(s): Extract<State>, Query(ask): Query<AskWhy>) -> Answer {
+    off_thread(move || s.caches.why(&ask)).await
+}
+
+pub async fn purge(Extract(s): Extract<State>, Json(ask): Json<AskPurge>) -> Answer {
+    off_thread(move || s.caches.purge(&ask)).await
 }
 
 pub async fn recording(Extract(s): Extract<State>) -> Answer {

@@ -40,11 +40,42 @@ pub struct StartRecording {
     pub bytes: Option<u64>,
 }
 
+/// The caches of the running gateway.
+pub trait Caches: Send + Sync {
+    /// How many stored answers the purge reached.
+    fn purge(&self, ask: &AskPurge) -> Result<Value, Vec<Finding>>;
+    /// What a cache would do with a request for this address, and why.
+    fn why(&self, ask: &AskWhy) -> Result<Value, Vec<Finding>>;
+}
+
+/// What to purge: exactly one of the first three.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AskPurge {
+    /// Path and query, or a whole address, which then is about its host alone.
+    pub url: Option<String>,
+    pub prefix: Option<String>,
+    pub group: Option<String>,
+    pub host: Option<String>,
+    /// Take it out, instead of making it stale.
+    #[serde(default)]
+    pub hard: bool,
+}
+
+/// Which request to explain.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AskWhy {
+    pub url: String,
+    /// A line `name: value` for each field, separated by newlines.
+    #[serde(default)]
+    pub headers: String,
+}
+
 /// What the console shows and asks.
 #[derive(Clone)]
 pub struct State {
     pub control: Arc<Control>,
     pub recordings: Arc<dyn Recordings>,
+    pub caches: Arc<dyn Caches>,
     /// The metrics page, Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether traffic is served: `Err` says why not.
@@ -77,6 +108,8 @@ fn router(state: State) -> Router {
         .route("/api/v1/trials/{id}", get(api::trial))
         .route("/api/v1/try", post(api::try_proposal))
         .route("/api/v1/rollback", post(api::rollback))
+        .route("/api/v1/cache/why", get(api::cache_why))
+        .route("/api/v1/cache/purge", post(api::purge))
         .route(
             "/api/v1/recording",
             get(api::recording).post(api::start_recording),

@@ -38,6 +38,7 @@ fn route() -> Route {
             stale_while_revalidate: None,
             size: 1 << 20,
             max_body: 1 << 16,
+            ..Default::default()
         }),
         degrade: Some(Degrade {
             brownout: Some(Duration::from_secs(1)),

@@ -109,6 +109,8 @@ pub struct Facts {
     /// What shall go wrong with this attempt, on purpose.
     pub fault: Option<What>,
     pub cache: CacheState,
+    /// The cache asks the instance whether what it holds is still good.
+    pub conditional: bool,
     /// Others wait for what the cache stores of this exchange.
     pub flight: Option<Lead>,
     /// Time spent waiting for permits and connections inside Plimsoll, nanoseconds.
@@ -150,6 +152,7 @@ impl Facts {
             failure: None,
             fault: None,
             cache: CacheState::Off,
+            conditional: false,
             flight: None,
             waited_ns: 0,
             trace: 0,
@@ -241,6 +244,9 @@ pub struct Failed<'a> {
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
+    /// Lines from the cache, and what is said of them: written as they are, each ends with CRLF.
+    pub stored: Bytes,
+    pub said: Vec<u8>,
     /// Without framing: Content-Length is written by the path.
     pub headers: Vec<(Cow<'static, str>, Bytes)>,
     pub body: Bytes,
@@ -252,9 +258,20 @@ impl Reply {
     pub fn new(status: u16, body: Bytes) -> Reply {
         Reply {
             status,
+            stored: Bytes::new(),
+            said: Vec::new(),
             headers: Vec::new(),
             body,
             reason: "",
+        }
+    }
+
+    /// One from the cache, with its lines.
+    pub fn stored(status: u16, lines: Bytes, body: Bytes) -> Reply {
+        Reply {
+            stored: lines,
+            said: Vec::with_capacity(64),
+            ..Reply::new(status, body)
         }
     }
 
@@ -273,13 +290,12 @@ impl Reply {
         }
         body.push_str("\"}\n");
         Reply {
-            status,
             headers: vec![(
                 "Content-Type".into(),
                 Bytes::from_static(b"application/problem+json"),
             )],
-            body: body.into(),
             reason,
+            ..Reply::new(status, body.into())
         }
     }
 
@@ -294,13 +310,24 @@ pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         100 => "Continue",
         200 => "OK",
+        203 => "Non-Authoritative Information",
         204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
         304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
+        405 => "Method Not Allowed",
         408 => "Request Timeout",
+        410 => "Gone",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

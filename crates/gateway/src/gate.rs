@@ -7,7 +7,7 @@
 //!
 //! To test one without sockets: `ListHead`, `Facts::new(…)`, a `Slot::default()`, then `enter` and `leave`.
 
-use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply};
+use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
 use crate::upstream::Service;
 use base::{Arm, Nanos, RouteIx};
 use std::any::{Any, TypeId};
@@ -104,6 +104,19 @@ pub trait Gate: Send + Sync {
         let _ = (exchange, slot, out, now);
     }
 
+    /// The instance says 304. Called outward until a gate, whose conditions those were, gives the reply to send instead;
+    /// with none, the 304 is the client's and passes like any other answer.
+    fn not_modified(
+        &self,
+        exchange: &mut Exchange<'_>,
+        slot: &mut Slot,
+        head: ResponseHead<'_>,
+        now: Nanos,
+    ) -> Option<Reply> {
+        let _ = (exchange, slot, head, now);
+        None
+    }
+
     /// A gate further in has refused, or the attempts have failed (only with `failures`). Called outward from the
     /// innermost gate that was entered, until one gives a reply to send instead.
     fn failed(
@@ -117,7 +130,8 @@ pub trait Gate: Send + Sync {
         None
     }
 
-    /// Payload of the response passes outward (only with `response_body: Tap`).
+    /// Payload of the response passes outward (only with `response_body: Tap`). An empty slice: that was all of it, and
+    /// the client does not have the end yet.
     fn tap(&self, slot: &mut Slot, data: &[u8]) {
         let _ = (slot, data);
     }

@@ -5,6 +5,7 @@
 //! retry budgets; as sharded maps: the cache and the rate limits' keys. All of that survives a new generation by name.
 
 pub mod attempt;
+mod caches;
 pub mod connection;
 pub mod exchange;
 pub mod gate;

@@ -4,7 +4,7 @@
 //! things up, and an answer from cache costs the services nothing, so it comes before everything in the attempt
 //! ring. In the attempt ring the deadline comes first, so that no wait is longer than it.
 
-use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply};
+use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Make, Making, Needs, Slot, Step};
 use crate::{attempt, request};
 use base::Nanos;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 /// Once per request.
 pub const REQUEST: &[Make] = &[
+    request::policy::make,
     request::trace::make,
     request::identity::make,
     request::rate::make,
@@ -106,6 +107,21 @@ impl Ring {
                 gate.reply(exchange, &mut passage.slots[i], out, now);
             }
         }
+    }
+
+    /// The instance says 304: what a gate whose conditions those were sends instead.
+    pub fn not_modified(
+        &self,
+        passage: &mut Passage,
+        exchange: &mut Exchange<'_>,
+        head: ResponseHead<'_>,
+        now: Nanos,
+    ) -> Option<Reply> {
+        let entered = passage.entered;
+        let mut bits = (0..self.gates.len())
+            .rev()
+            .filter(|i| entered >> i & 1 == 1);
+        bits.find_map(|i| self.gates[i].not_modified(exchange, &mut passage.slots[i], head, now))
     }
 
     /// No answer of an instance goes out, or a bad one: what to send instead.

@@ -166,11 +166,14 @@ pub fn edits(edits: &Edits) -> Vec<String> {
 
 /// The value of a reply's header; empty without it.
 pub fn header(reply: &Reply, name: &str) -> String {
-    let found = reply
-        .headers
-        .iter()
-        .find(|(n, _)| n.eq_ignore_ascii_case(name));
-    found.map_or(String::new(), |(_, v)| {
-        String::from_utf8_lossy(v).into_owned()
-    })
+    let text = |v: &[u8]| String::from_utf8_lossy(v).into_owned();
+    let is = |n: &str| n.eq_ignore_ascii_case(name);
+    let added = reply.headers.iter().find(|(n, _)| is(n));
+    if let Some((_, value)) = added {
+        return text(value);
+    }
+    let lines = text(&[&reply.stored[..], &reply.said].concat());
+    let mut lines = lines.lines().filter_map(|l| l.split_once(": "));
+    let found = lines.find(|(n, _)| is(n));
+    found.map_or(String::new(), |(_, v)| v.to_owned())
 }

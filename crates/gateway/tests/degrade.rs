@@ -29,6 +29,7 @@ fn config_of(upstream: &Upstream, degrade: Degrade) -> config::Config {
         stale_while_revalidate: None,
         size: 1 << 20,
         max_body: 1 << 16,
+        ..Default::default()
     });
     c.routes[0].degrade = Some(degrade);
     c.routes[0].retry.attempts = 1;

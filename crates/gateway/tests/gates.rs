@@ -22,6 +22,7 @@ fn rate_limit_and_cache_answer_for_the_instance() {
         stale_while_revalidate: None,
         size: 1 << 20,
         max_body: 1 << 16,
+        ..Default::default()
     });
     let mut limited = route("limited", "s", &["limited"]);
     limited.rate = Some(config::sections::Rate {
@@ -69,6 +70,7 @@ fn a_stale_answer_is_fetched_anew_behind_the_client() {
         stale_while_revalidate: None,
         size: 1 << 20,
         max_body: 1 << 16,
+        ..Default::default()
     });
     let mut running = Running::with(c);
     let mut client = running.client();

@@ -1,5 +1,6 @@
 //! The command line. Every command has one variant here and one file in `commands/`.
 
+pub mod cache;
 pub mod learn;
 pub mod load;
 
@@ -56,6 +57,11 @@ pub enum Command {
     Adopt(AdoptArgs),
     /// Take one overlay away, or end a trial; the others stay
     Rollback(RollbackArgs),
+    /// Take answers out of the caches: an address, a prefix or a group
+    Purge(cache::PurgeArgs),
+    /// What the caches would do, and why
+    #[command(subcommand)]
+    Cache(cache::CacheAsk),
     /// Print the config's JSON Schema (for editors) or its reference page
     Schema(SchemaArgs),
     /// An example application to try things on

@@ -111,7 +111,7 @@ pub fn plimsoll(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
     launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
 }
 
-fn launch(name: &'static str, at: SocketAddr, command: &mut Command) -> Result<Proxy, String> {
+pub fn launch(name: &'static str, at: SocketAddr, command: &mut Command) -> Result<Proxy, String> {
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -138,7 +138,7 @@ fn launch(name: &'static str, at: SocketAddr, command: &mut Command) -> Result<P
     Ok(proxy)
 }
 
-fn free() -> Result<SocketAddr, String> {
+pub fn free() -> Result<SocketAddr, String> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|l| l.local_addr())
         .map_err(|e| e.to_string())

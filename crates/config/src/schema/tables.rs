@@ -69,6 +69,6 @@ pub use breaker::BREAKER;
 pub use degrade::{COALESCE, DEGRADE, STATIC};
 pub use fault::FAULT;
 pub use resource::{REQUEST, RESOURCE};
-pub use route::{CACHE, DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
+pub use route::{CACHE, CACHE_CONTROL, DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
 pub use top::{IDENTITY, LIMITS, PROBES, TOP};

@@ -54,15 +54,42 @@ pub struct Bulkhead {
     pub weights: Vec<(String, u32)>,
 }
 
+/// Answers reads from memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cache {
-    /// Lifetime when the response says nothing about it; `None`: only what responses allow.
+    /// Lifetime when the response says nothing about it; `None`: only what responses allow, or `heuristic` guesses.
     pub ttl: Option<Duration>,
     pub stale_while_revalidate: Option<Duration>,
+    /// Share (0 to 1) of the time since `Last-Modified` for which a response without a lifetime counts as fresh.
+    pub heuristic: f64,
+    /// Answers that set cookies are stored too, when they say for how long.
+    pub set_cookie: bool,
     /// Bytes of this route's cache.
     pub size: u64,
     /// Largest body stored, bytes.
     pub max_body: u64,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache {
+            ttl: None,
+            stale_while_revalidate: None,
+            heuristic: 0.1,
+            set_cookie: false,
+            size: 64 << 20,
+            max_body: 1 << 20,
+        }
+    }
+}
+
+/// What others are told about keeping answers that are for everybody, in place of what the service says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheControl {
+    /// `Cache-Control`.
+    pub browsers: Option<String>,
+    /// `CDN-Cache-Control` (RFC 9213).
+    pub cdns: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

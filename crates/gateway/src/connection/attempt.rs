@@ -111,7 +111,11 @@ pub(super) async fn attempt(
             clear(room);
             Tried::Again(wait)
         }
-        Driven::Instead(reply) => {
+        Driven::Instead { reply, reuse } => {
+            drop(place);
+            if reuse {
+                worker.idle.give(conn, now);
+            }
             let status = room.live.facts.status;
             room.live.end_attempt(status, Outcome::Done, now);
             clear(room);

@@ -26,7 +26,7 @@ pub(super) struct Download {
     /// After the head.
     body: Option<Body>,
     manner: Manner,
-    tap: bool,
+    pub tap: bool,
     /// An interim response has passed.
     pub interim: bool,
     /// The client's connection ends with this response.
@@ -111,8 +111,12 @@ impl Drive<'_> {
         if let Some(wait) = self.again(&head) {
             return Err(Driven::Again(wait));
         }
-        if let Some(reply) = self.instead(head.meta.status) {
-            return Err(Driven::Instead(reply));
+        if let Some(reply) = self.instead(&head) {
+            // Without a body, nothing of it is left on the connection.
+            let reuse = head.meta.keep_alive
+                && head.meta.framing == Framing::None
+                && head.meta.len == input.len();
+            return Err(Driven::Instead { reply, reuse });
         }
         self.write(&head, upgrade);
         Ok(Some(head.meta.len))
@@ -169,13 +173,26 @@ impl Drive<'_> {
     }
 
     /// What a gate has that is better than this answer.
-    fn instead(&mut self, status: u16) -> Option<Reply> {
-        if status < 500 {
-            return None;
+    fn instead(&mut self, head: &http1::ResponseHead<'_>) -> Option<Reply> {
+        let (status, now) = (head.meta.status, self.worker.now());
+        let Busy {
+            down,
+            live,
+            reply_edits,
+            ..
+        } = &mut *self.room;
+        match status {
+            304 => {
+                reply_edits.clear();
+                let mut out = Outgoing {
+                    head: ResponseHead::Wire(*head),
+                    edits: reply_edits,
+                };
+                live.not_modified(down.head()?, &mut out, now)
+            }
+            500.. => live.failed(down.head()?, Failed { status, reason: "" }, now),
+            _ => None,
         }
-        let Busy { down, live, .. } = &mut *self.room;
-        let failed = Failed { status, reason: "" };
-        live.failed(down.head()?, failed, self.worker.now())
     }
 
     /// The gates see the head; then it is written.
@@ -275,6 +292,9 @@ impl Drive<'_> {
             }
         }
         down.reusable &= at == data.len();
+        if down.tap && body.is_done() {
+            self.room.live.tap(b"");
+        }
         if down.manner == Manner::InChunks && body.is_done() {
             http1::write_last_chunk(out, b"");
         }

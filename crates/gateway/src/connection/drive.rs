@@ -36,7 +36,11 @@ pub(super) enum Driven {
     /// The response is one to try again after.
     Again(Duration),
     /// A gate has something better than the response.
-    Instead(Reply),
+    Instead {
+        reply: Reply,
+        /// The connection to the instance can be used again.
+        reuse: bool,
+    },
     BadRequest(Reject),
     /// Part of the response has passed, and no more comes.
     Broken,
@@ -222,6 +226,10 @@ impl<'a> Drive<'a> {
             }
             let direct = match self.take(&scratch) {
                 Ok(direct) => direct,
+                Err(Driven::Instead { reply, reuse }) => {
+                    let reuse = reuse && self.upload == Upload::Done;
+                    return Poll::Ready(Driven::Instead { reply, reuse });
+                }
                 Err(end) => return Poll::Ready(end),
             };
             self.touch();
@@ -259,7 +267,12 @@ impl<'a> Drive<'a> {
         if self.down.passed() {
             // A reset is no end, even where an end of the connection would be one.
             return match error {
-                None if self.down.end_of_input(&mut self.room.out.bytes).is_ok() => Ok(()),
+                None if self.down.end_of_input(&mut self.room.out.bytes).is_ok() => {
+                    if self.down.tap {
+                        self.room.live.tap(b"");
+                    }
+                    Ok(())
+                }
                 _ => Err(Driven::Broken),
             };
         }

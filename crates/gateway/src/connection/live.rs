@@ -132,6 +132,24 @@ impl Live {
         route.request.reply(&mut self.request, &mut x, out, now);
     }
 
+    /// What a gate has to send instead of a 304 that answers its own conditions. The attempt has succeeded.
+    pub fn not_modified(
+        &mut self,
+        head: RequestHead<'_>,
+        out: &mut Outgoing<'_>,
+        now: Nanos,
+    ) -> Option<Reply> {
+        let route = self.route.as_ref()?;
+        let mut x = Exchange {
+            head: Head::Wire(head),
+            facts: &mut self.facts,
+        };
+        let response = out.head;
+        let reply = (route.request).not_modified(&mut self.request, &mut x, response, now)?;
+        route.attempt.reply(&mut self.attempt, &mut x, out, now);
+        Some(reply)
+    }
+
     /// What the gates have to send instead of a failure.
     pub fn failed(
         &mut self,

@@ -18,6 +18,8 @@ pub(super) fn queue(room: &mut Busy, reply: &Reply, close: bool) {
     out.push(b' ');
     out.extend_from_slice(reason_phrase(reply.status).as_bytes());
     out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&reply.stored);
+    out.extend_from_slice(&reply.said);
     let mut line = |name: &[u8], value: &[u8]| {
         // What gates answer comes from instances and from people; it must not break the message.
         if value

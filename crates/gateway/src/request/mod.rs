@@ -4,6 +4,7 @@ pub mod cache;
 pub mod coalesce;
 pub mod degrade;
 pub mod identity;
+pub mod policy;
 pub mod rate;
 pub mod shed;
 pub mod trace;

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod advise;
+mod cache;
 mod check;
 mod demo;
 mod diagnose;
@@ -12,6 +13,7 @@ mod history;
 mod import;
 mod init;
 mod load;
+mod purge;
 mod record;
 pub mod recorded;
 mod rollback;
@@ -43,6 +45,8 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Diff(args) => diff::run(args),
         Command::Adopt(args) => adopt::run(args),
         Command::Rollback(args) => rollback::run(args),
+        Command::Purge(args) => purge::run(args),
+        Command::Cache(ask) => cache::run(ask),
         Command::Schema(args) => schema::run(args),
         Command::Example(args) => example::run(args),
     }

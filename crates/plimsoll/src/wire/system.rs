@@ -1,6 +1,7 @@
 //! A running Plimsoll: gateway, telemetry, control and console, started in the order in which they need each other.
 
 use crate::exit::Failure;
+use crate::wire::caches::Caches;
 use crate::wire::compose::Composer;
 use crate::wire::mind::ModelMind;
 use crate::wire::watch::{self, Windows};
@@ -117,7 +118,10 @@ impl System {
             mind,
         )?);
         let console = current.load().console;
-        let stop = start_console(&runtime, console, &control, &watch)?;
+        let caches = Caches {
+            gateway: gateway.clone(),
+        };
+        let stop = start_console(&runtime, console, &control, &watch, caches)?;
         Ok(System {
             control,
             address,
@@ -242,6 +246,7 @@ fn start_console(
     at: SocketAddr,
     control: &Arc<Control>,
     watch: &watch::Watch,
+    caches: Caches,
 ) -> Result<oneshot::Sender<()>, Failure> {
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind(at))
@@ -252,6 +257,7 @@ fn start_console(
     let state = console::State {
         control: control.clone(),
         recordings: Arc::new(watch.recordings()),
+        caches: Arc::new(caches),
         metrics: Arc::new(watch.metrics()),
         ready: Arc::new(|| Ok(())),
     };

@@ -30,12 +30,7 @@ pub const ROUTE: &[Field<Route>] = &[
         "{ ttl: 10s }",
         "answer repeated reads from memory",
         |r, n, cx| {
-            let mut cache = Cache {
-                ttl: None,
-                stale_while_revalidate: None,
-                size: 64 << 20,
-                max_body: 1 << 20,
-            };
+            let mut cache = Cache::default();
             cx.section("cache", n, CACHE, &mut cache);
             if cache.max_body > cache.size {
                 cx.error(
@@ -46,6 +41,17 @@ pub const ROUTE: &[Field<Route>] = &[
                 .help = "make `size` at least as large as `max_body`".into();
             }
             r.cache = Some(cache);
+        }
+    ),
+    key!(
+        "cache_control",
+        Kind::Section("cache_control"),
+        "{ browsers: max-age=60, cdns: max-age=600 }",
+        "what browsers and CDNs are told about answers that are for everybody, in place of what the service says",
+        |r, n, cx| {
+            let mut told = CacheControl::default();
+            cx.section("cache_control", n, CACHE_CONTROL, &mut told);
+            r.cache_control = Some(told);
         }
     ),
     key!(
@@ -202,6 +208,20 @@ pub const CACHE: &[Field<Cache>] = &[
         |c, n, cx| c.stale_while_revalidate = cx.duration(n)
     ),
     key!(
+        "heuristic" = "10%",
+        Kind::Share,
+        "10%",
+        "share of its age since `Last-Modified` for which an answer without a lifetime is fresh; 0%: never",
+        |c, n, cx| put!(c.heuristic, cx.share(n))
+    ),
+    key!(
+        "set_cookie" = "false",
+        Kind::Flag,
+        "true",
+        "store answers that set cookies, too, when they say for how long",
+        |c, n, cx| put!(c.set_cookie, cx.flag(n))
+    ),
+    key!(
         "size" = "64MiB",
         Kind::Bytes,
         "64MiB",
@@ -214,6 +234,23 @@ pub const CACHE: &[Field<Cache>] = &[
         "1MiB",
         "largest body kept",
         |c, n, cx| put!(c.max_body, cx.bytes_within(n, 1, 1 << 40))
+    ),
+];
+
+pub const CACHE_CONTROL: &[Field<CacheControl>] = &[
+    key!(
+        "browsers",
+        Kind::Text,
+        "max-age=60",
+        "the `Cache-Control` that goes out",
+        |c, n, cx| c.browsers = directives(n, cx)
+    ),
+    key!(
+        "cdns",
+        Kind::Text,
+        "max-age=600",
+        "the `CDN-Cache-Control` that goes out",
+        |c, n, cx| c.cdns = directives(n, cx)
     ),
 ];
 
@@ -336,6 +373,23 @@ fn check_method(m: &str, n: &Node, cx: &mut Cx) -> Option<String> {
         return None;
     }
     Some(m.to_owned())
+}
+
+/// `max-age=60, immutable`: names, some with a number.
+fn directives(n: &Node, cx: &mut Cx) -> Option<String> {
+    let text = cx.text(n)?;
+    let good = |part: &str| {
+        let (name, value) = part.split_once('=').unwrap_or((part, "0"));
+        let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+        digits && !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    };
+    if let Some(bad) = text.split(',').map(str::trim).find(|p| !good(p)) {
+        let what = format!("`{bad}` is not a directive of `Cache-Control`");
+        cx.error(n, "config-value", what).help =
+            "write directives and seconds, like `max-age=60, must-revalidate`".into();
+        return None;
+    }
+    Some(text)
 }
 
 fn host(n: &Node, cx: &mut Cx) -> Option<String> {

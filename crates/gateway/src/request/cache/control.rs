@@ -36,8 +36,8 @@ pub trait Fields {
 }
 
 /// What the directives say. A lifetime that cannot be read counts as zero, and of several the shortest counts:
-/// in doubt nothing is fresh. Qualified forms (`private="a"`) count as the whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// in doubt nothing is fresh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Control {
     pub no_store: bool,
     pub no_cache: bool,
@@ -45,13 +45,18 @@ pub struct Control {
     pub public: bool,
     pub must_revalidate: bool,
     pub proxy_revalidate: bool,
+    pub must_understand: bool,
     pub only_if_cached: bool,
     /// Seconds.
     pub max_age: Option<u64>,
     pub s_maxage: Option<u64>,
     pub min_fresh: Option<u64>,
+    /// Without a value: however stale.
+    pub max_stale: Option<u64>,
     pub stale_while_revalidate: Option<u64>,
     pub stale_if_error: Option<u64>,
+    /// Fields that `private="…"` and `no-cache="…"` keep out of a shared store.
+    pub withheld: Vec<Box<[u8]>>,
     /// There was a header at all.
     pub given: bool,
 }
@@ -62,31 +67,33 @@ impl Control {
         fields.each("cache-control", &mut |value| {
             c.given = true;
             for part in list(value) {
-                c.directive(part);
+                let (name, value) = match part.iter().position(|&b| b == b'=') {
+                    Some(eq) => (part[..eq].trim_ascii(), Some(part[eq + 1..].trim_ascii())),
+                    None => (part, None),
+                };
+                c.directive(name, value);
             }
         });
         c
     }
 
-    fn directive(&mut self, part: &[u8]) {
-        let (name, value) = match part.iter().position(|&b| b == b'=') {
-            Some(eq) => (part[..eq].trim_ascii(), Some(part[eq + 1..].trim_ascii())),
-            None => (part, None),
-        };
+    pub(super) fn directive(&mut self, name: &[u8], value: Option<&[u8]>) {
         let is = |n: &str| name.eq_ignore_ascii_case(n.as_bytes());
         let shorter = |old: Option<u64>| Some(old.unwrap_or(u64::MAX).min(seconds(value)));
         if is("no-store") {
             self.no_store = true;
         } else if is("no-cache") {
-            self.no_cache = true;
+            self.no_cache |= !self.withhold(value);
         } else if is("private") {
-            self.private = true;
+            self.private |= !self.withhold(value);
         } else if is("public") {
             self.public = true;
         } else if is("must-revalidate") {
             self.must_revalidate = true;
         } else if is("proxy-revalidate") {
             self.proxy_revalidate = true;
+        } else if is("must-understand") {
+            self.must_understand = true;
         } else if is("only-if-cached") {
             self.only_if_cached = true;
         } else if is("max-age") {
@@ -96,11 +103,24 @@ impl Control {
         } else if is("min-fresh") {
             // Here the longest is the careful reading.
             self.min_fresh = Some(self.min_fresh.unwrap_or(0).max(seconds(value)));
+        } else if is("max-stale") {
+            let most = value.map_or(u64::MAX, |v| seconds(Some(v)));
+            self.max_stale = Some(self.max_stale.unwrap_or(u64::MAX).min(most));
         } else if is("stale-while-revalidate") {
             self.stale_while_revalidate = shorter(self.stale_while_revalidate);
         } else if is("stale-if-error") {
             self.stale_if_error = shorter(self.stale_if_error);
         }
+    }
+
+    /// Notes the fields that a qualified form names; false: it names none, so it is about the whole.
+    fn withhold(&mut self, value: Option<&[u8]>) -> bool {
+        let Some([b'"', names @ .., b'"']) = value else {
+            return false;
+        };
+        let before = self.withheld.len();
+        self.withheld.extend(list(names).map(Box::from));
+        self.withheld.len() > before
     }
 }
 

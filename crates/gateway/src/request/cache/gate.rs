@@ -1,17 +1,21 @@
-//! The cache as a gate: looks up on the way in, taps the body on the way out, stores what passed whole.
+//! The cache as a gate: looks up on the way in, has the instance confirm what is no longer fresh, taps the body on the
+//! way out, stores what passed whole.
 
 use super::Marks;
 use super::control::Fields;
-use super::core::{self, Ask, Response};
-use super::shelf::{Shelf, answer};
-use super::store::{Entry, Found, Store};
+use super::core::{self, Keep, Not, Response, Rules};
+use super::entry::{Entry, Started};
+use super::fill::{Fill, Stored};
+use super::invalidate::{Invalidate, invalidate, safe, same_origin};
+use super::lines::{self, Lines};
+use super::range::{self, Part};
+use super::reuse::{self, Ask, Use};
+use super::shelf::Shelf;
+use super::status::{Forward, Said, forwarded};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Making, Needs, Slot, Step};
 use base::{CacheState, Nanos};
-use bytes::Bytes;
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// On a route with a cache: the cache. On one without that may change things: what tells the caches of it.
@@ -19,60 +23,35 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let marks = m.kept.get("cache", Marks::default);
     let method = m.route.matcher.method.as_deref();
     let Some(config) = &m.route.cache else {
-        let unsafe_too = !matches!(method, Some("GET" | "HEAD" | "OPTIONS" | "TRACE"));
+        let unsafe_too = method.is_none_or(|m| !safe(m.as_bytes()));
         return unsafe_too.then(|| Arc::new(Invalidate { marks }) as Arc<dyn Gate>);
     };
     let shelf = Shelf::of(m)?;
     shelf.store.resize(config.size);
     Some(Arc::new(CacheGate {
-        config: config.clone(),
+        rules: Rules {
+            ttl: config.ttl,
+            stale: config.stale_while_revalidate,
+            heuristic: config.heuristic,
+            set_cookie: config.set_cookie,
+        },
+        max_body: config.max_body,
         shelf,
     }))
 }
 
+const SET_COOKIE: &str = "set-cookie";
+
 struct CacheGate {
-    config: config::sections::Cache,
-    shelf: Shelf,
-}
-
-/// For routes without a cache of their own.
-struct Invalidate {
-    marks: Arc<Marks>,
-}
-
-/// A response on its way in.
-struct Fill {
-    store: Arc<Store>,
-    key: Vec<u8>,
-    /// Until the head has come and may be stored.
-    entry: Option<Entry>,
-    body: Vec<u8>,
+    rules: Rules,
     max_body: u64,
-    /// The body is larger than that.
-    too_large: bool,
-    /// Bytes of the store's room for fills that this one holds.
-    reserved: u64,
-    started: Nanos,
-}
-
-impl Fill {
-    fn give_up(&mut self) {
-        self.entry = None;
-        self.body = Vec::new();
-        self.store.filled(std::mem::take(&mut self.reserved));
-    }
-}
-
-impl Drop for Fill {
-    fn drop(&mut self) {
-        self.store.filled(self.reserved);
-    }
+    shelf: Shelf,
 }
 
 impl Fields for Head<'_> {
     fn each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
         self.each(|n, v| {
-            if n.eq_ignore_ascii_case(name.as_bytes()) {
+            if lines::is(n, name) {
                 each(v);
             }
         });
@@ -82,10 +61,251 @@ impl Fields for Head<'_> {
 impl Fields for ResponseHead<'_> {
     fn each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
         self.each(|n, v| {
-            if n.eq_ignore_ascii_case(name.as_bytes()) {
+            if lines::is(n, name) {
                 each(v);
             }
         });
+    }
+}
+
+impl lines::Head for ResponseHead<'_> {
+    fn walk(&self, see: &mut dyn FnMut(&[u8], &[u8])) {
+        self.each(see);
+    }
+}
+
+impl CacheGate {
+    /// What the store has for the request; else, or when that must be confirmed, the request goes on.
+    fn look(&self, x: &mut Exchange<'_>, ask: Ask, slot: &mut Slot, now: Nanos) -> Step {
+        let head = x.head;
+        let key = self.shelf.key(&head);
+        let found = self.shelf.find(&key, &head, ask.range);
+        let forward = match &found.entry {
+            Some(entry) => match self.shelf.reuse(&ask, entry, &head, now) {
+                Use::Validate(why) => Forward::Asked(why),
+                how => {
+                    x.cache = CacheState::Hit;
+                    x.refresh_wanted = how == Use::StaleWhileRevalidate && entry.claim(now);
+                    let said = match how {
+                        Use::Stale => Said::Instead("max-stale"),
+                        _ => Said::Hit,
+                    };
+                    return Step::Answer(self.shelf.answer(entry, &head, ask.get, now, said));
+                }
+            },
+            None if found.partial => Forward::Partial,
+            None if found.known => Forward::VaryMiss,
+            None => Forward::UriMiss,
+        };
+        x.cache = CacheState::Miss;
+        if ask.only_if_cached {
+            let detail =
+                "the request asks for a stored response only, and there is none that is fresh";
+            return Step::Answer(Reply::problem(504, "not-cached", detail));
+        }
+        (self.shelf.marks).watch(head.host().unwrap_or(b""), head.path());
+        let mut fill = Fill::new(&self.shelf.store, key, forward, self.max_body, now);
+        if let Some(entry) = found.entry {
+            fill.conditional = ask.get && self.conditions(x, &entry);
+            x.conditional = fill.conditional;
+            fill.had = Some(entry);
+        }
+        *slot = Slot::boxed(fill);
+        Step::Go
+    }
+
+    /// Makes the request one for news of what is stored; the client's own conditions are judged when the answer is there.
+    fn conditions(&self, x: &mut Exchange<'_>, entry: &Entry) -> bool {
+        // A date would say that nothing changed within the second of a change.
+        let invalid = self.shelf.invalid(entry, &x.head);
+        let modified = entry.modified.as_deref().filter(|_| !invalid);
+        let etag = entry.etag.as_deref();
+        if etag.is_none() && modified.is_none() {
+            return false;
+        }
+        for (name, value) in [("If-None-Match", etag), ("If-Modified-Since", modified)] {
+            match value {
+                Some(value) => x.edits.set(name, value),
+                None => x.edits.drop(name),
+            }
+        }
+        true
+    }
+
+    fn judge(
+        &self,
+        x: &Exchange<'_>,
+        fill: &Fill,
+        out: &ResponseHead<'_>,
+        (delay, unix): (u64, u64),
+    ) -> Result<(Keep, Option<Part>), Not> {
+        let status = out.status();
+        let part = match status {
+            206 => Some(part(&x.head, out).ok_or(Not::Part)?),
+            _ => None,
+        };
+        if out.length().is_some_and(|n| n > fill.max_body) {
+            return Err(Not::TooLarge);
+        }
+        if status >= 500 && fill.had.is_some() {
+            return Err(Not::Better);
+        }
+        let response = Response {
+            request: &x.head,
+            status,
+            fields: out,
+            delay,
+            now: unix,
+        };
+        Ok((core::keep(&response, &self.rules)?, part))
+    }
+
+    /// The instance's answer to a `GET` passes: it is stored if it may be.
+    fn store(&self, x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, now: Nanos) {
+        let Some(fill) = slot.get::<Fill>() else {
+            return;
+        };
+        if let Some(flight) = &x.flight {
+            fill.started = fill.started.max(flight.since);
+        }
+        let (unix, delay) = (unix_now(), now.since(fill.started).as_secs());
+        let status = out.head.status();
+        let (keep, part) = match self.judge(x, fill, &out.head, (delay, unix)) {
+            Ok(kept) => kept,
+            Err(not) => {
+                self.shelf.store.refuse(&fill.key, not);
+                let said = forwarded(fill.forward, status, Err(not.name()));
+                out.edits.append("Cache-Status", said.as_bytes());
+                *slot = Slot::Empty;
+                return self.release(x, status, now);
+            }
+        };
+        let left = keep.lifetime as i64 - keep.age as i64;
+        let said = forwarded(fill.forward, status, Ok(left));
+        out.edits.append("Cache-Status", said.as_bytes());
+        let started = Started {
+            at: fill.started,
+            unix: unix.saturating_sub(delay),
+        };
+        let lines = Lines::end_to_end(&out.head, &keep.withheld);
+        let mut entry = Entry::new(status, lines, keep, &x.head, started);
+        entry.part = part;
+        for group in &entry.groups {
+            let host = x.head.host().unwrap_or(b"");
+            self.shelf.marks.watch(host, &Marks::group(group));
+        }
+        fill.begin(entry, out.head.length());
+    }
+
+    /// Nothing to store: who waits for it goes on alone, or one of them tries again.
+    fn release(&self, x: &mut Exchange<'_>, status: u16, now: Nanos) {
+        let Some(flight) = x.flight.take() else {
+            return;
+        };
+        match status {
+            500.. => flight.failed(),
+            // Nothing said against it: another one leads.
+            304 => drop(flight),
+            // Too many for now is no property of the key.
+            429 => flight.alone(),
+            _ => flight.solitary(now),
+        }
+    }
+
+    /// What `HEAD` tells of the stored answer to `GET` (RFC 9111 4.3.5).
+    fn head_tells(&self, x: &Exchange<'_>, fill: &Fill, out: &ResponseHead<'_>, now: Nanos) {
+        let Some(had) = fill.had.as_ref().filter(|_| out.status() == 200) else {
+            return;
+        };
+        let same = |name: &str, stored: &Option<bytes::Bytes>| {
+            out.get(name).is_none_or(|v| stored.as_deref() == Some(v))
+        };
+        let length = out.get("content-length");
+        let length = length.and_then(|v| std::str::from_utf8(v).ok()?.parse::<u64>().ok());
+        let same_length = length.is_none_or(|n| had.part.is_none() && n == had.body.len() as u64);
+        let unchanged =
+            same("etag", &had.etag) && same("last-modified", &had.modified) && same_length;
+        match self.freshened(x, fill, had, out, now).filter(|_| unchanged) {
+            Some(entry) => self.shelf.store.put(&fill.key, entry),
+            None => self.shelf.store.forget(&fill.key, had),
+        }
+    }
+
+    /// The stored response with what the instance says anew; `None`: it may no longer be stored.
+    fn freshened(
+        &self,
+        x: &Exchange<'_>,
+        fill: &Fill,
+        had: &Entry,
+        out: &ResponseHead<'_>,
+        now: Nanos,
+    ) -> Option<Entry> {
+        let (unix, delay) = (unix_now(), now.since(fill.started).as_secs());
+        let mut withheld = had.keep.withheld.clone();
+        if !self.rules.set_cookie {
+            withheld.push(SET_COOKIE.as_bytes().into());
+        }
+        let lines = had.lines.updated(out, &withheld);
+        // Its date is that of the confirmation.
+        let dated = match out.get("date") {
+            Some(_) => lines,
+            None => lines.only(|n| !lines::is(n, "date")),
+        };
+        let response = Response {
+            request: &x.head,
+            status: had.status,
+            fields: &dated,
+            delay,
+            now: unix,
+        };
+        let keep = core::keep(&response, &self.rules).ok()?;
+        let keep = core::aged(keep, out);
+        let started = Started {
+            at: fill.started,
+            unix: unix.saturating_sub(delay),
+        };
+        let mut entry = Entry::new(had.status, dated, keep, &x.head, started);
+        entry.body = had.body.clone();
+        entry.part = had.part.clone();
+        Some(entry)
+    }
+
+    /// The answer to a `POST` that is what a `GET` would give, and says for how long (RFC 9110 9.3.3).
+    fn post(&self, x: &Exchange<'_>, slot: &mut Slot, out: &Outgoing<'_>, now: Nanos) {
+        let (host, target) = (x.head.host().unwrap_or(b""), x.head.path_and_query());
+        let named = out.head.get("content-location");
+        let own = named.is_some_and(|n| {
+            let query = n.iter().position(|&b| b == b'?').map(|i| &n[i + 1..]);
+            same_origin(n, host, x.head.path()).as_deref() == Some(x.head.path())
+                && query == x.head.query()
+        });
+        if !own || out.head.status() != 200 || target.is_empty() {
+            return;
+        }
+        let key = self.shelf.key(&x.head);
+        // What it has changed it has changed before this moment.
+        let after = Nanos(now.0.saturating_add(1));
+        let mut fill = Fill::new(
+            &self.shelf.store,
+            key,
+            Forward::Method,
+            self.max_body,
+            after,
+        );
+        let unix = unix_now();
+        let Ok((keep, None)) = self.judge(x, &fill, &out.head, (0, unix)) else {
+            return;
+        };
+        if keep.guessed || keep.age >= keep.lifetime {
+            return;
+        }
+        let lines = Lines::end_to_end(&out.head, &keep.withheld);
+        let started = Started { at: after, unix };
+        fill.begin(
+            Entry::new(200, lines, keep, &x.head, started),
+            out.head.length(),
+        );
+        *slot = Slot::boxed(fill);
     }
 }
 
@@ -104,130 +324,107 @@ impl Gate for CacheGate {
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         let head = x.head;
-        let method = std::str::from_utf8(head.method_name()).unwrap_or("");
-        let Ask::Look {
-            store,
-            only_if_cached,
-        } = core::ask(method, &head, head.has_body())
-        else {
+        let ask = reuse::ask(head.method_name(), &head, head.has_body());
+        let Some(mut ask) = ask.filter(|_| !head.is_upgrade()) else {
             x.cache = CacheState::Bypass;
-            if !safe(method) {
-                *slot = Slot::Number(1);
-            }
             return Step::Go;
         };
-        let key = self.shelf.key(&head);
-        // A request that was started to fetch anew has nothing to find.
-        let found = match x.is_refresh {
-            true => Found::Nothing,
-            false => self.shelf.find(&key, &head, now),
-        };
-        match found {
-            Found::Fresh(entry) => {
-                x.cache = CacheState::Hit;
-                return Step::Answer(answer(&entry, &head, now, ""));
-            }
-            Found::Stale { entry, refresh } => {
-                x.cache = CacheState::Hit;
-                x.refresh_wanted = refresh;
-                return Step::Answer(answer(&entry, &head, now, ""));
-            }
-            Found::Nothing => {}
+        if x.is_refresh {
+            // It fetches the whole anew, whatever part its cause was about.
+            ask = Ask {
+                get: true,
+                no_cache: true,
+                ..Ask::default()
+            };
+            x.edits.drop("Range");
+            x.edits.drop("If-Range");
         }
-        x.cache = CacheState::Miss;
-        if only_if_cached {
-            let detail =
-                "the request asks for a stored response only, and there is none that is fresh";
-            return Step::Answer(Reply::problem(504, "not-cached", detail));
-        }
-        if store {
-            (self.shelf.marks).watch(head.host().unwrap_or(b""), head.path());
-            *slot = Slot::boxed(Fill {
-                store: self.shelf.store.clone(),
-                key,
-                entry: None,
-                body: Vec::new(),
-                max_body: self.config.max_body,
-                too_large: false,
-                reserved: 0,
-                started: now,
-            });
-        }
-        Step::Go
+        self.look(x, ask, slot, now)
     }
 
     fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, now: Nanos) {
-        if let Slot::Number(_) = slot {
-            return invalidate(&self.shelf.marks, x, out.head.status(), now);
+        let method = x.head.method_name();
+        if !safe(method) {
+            invalidate(&self.shelf.marks, x, out, now);
+            if method == b"POST" {
+                self.post(x, slot, out, now);
+            }
         }
-        let Some(fill) = slot.get::<Fill>() else {
-            return;
+        match slot.get::<Fill>() {
+            Some(fill) if method == b"HEAD" => {
+                self.head_tells(x, fill, &out.head, now);
+                let said = forwarded(fill.forward, out.head.status(), Err("head"));
+                out.edits.append("Cache-Status", said.as_bytes());
+                *slot = Slot::Empty;
+            }
+            Some(fill) if fill.forward != Forward::Method => self.store(x, slot, out, now),
+            _ if safe(method) => out.edits.append("Cache-Status", b"plimsoll; fwd=bypass"),
+            _ => out.edits.append("Cache-Status", b"plimsoll; fwd=method"),
+        }
+    }
+
+    fn not_modified(
+        &self,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        head: ResponseHead<'_>,
+        now: Nanos,
+    ) -> Option<Reply> {
+        let mut taken = slot.take();
+        let fill = match taken.get::<Fill>() {
+            Some(fill) if fill.conditional => fill,
+            _ => {
+                *slot = taken;
+                return None;
+            }
         };
+        let had = fill.had.take()?;
         if let Some(flight) = &x.flight {
             fill.started = fill.started.max(flight.since);
         }
-        let unix = unix_now();
-        let delay = now.since(fill.started).as_secs();
-        let response = Response {
-            request: &x.head,
-            status: out.head.status(),
-            fields: &out.head,
-            delay,
-            now: unix,
+        let why = match fill.forward {
+            Forward::Asked(why) => why,
+            _ => reuse::Why::Stale,
         };
-        let keep = match core::keep(
-            &response,
-            self.config.ttl,
-            self.config.stale_while_revalidate,
-        ) {
-            Ok(keep) if out.head.length().is_none_or(|n| n <= fill.max_body) => keep,
-            _ => {
-                *slot = Slot::Empty;
-                if let Some(flight) = x.flight.take() {
-                    match out.head.status() {
-                        500.. => flight.failed(),
-                        // Nothing to store, and nothing said against it: another one leads.
-                        304 => drop(flight),
-                        // Too many for now is no property of the key.
-                        429 => flight.alone(),
-                        _ => flight.solitary(now),
-                    }
+        let get = x.head.method_name() == b"GET" && !x.is_refresh;
+        let fresh = self.freshened(x, fill, &had, &head, now);
+        let flight = x.flight.take();
+        let said = Said::Confirmed(why);
+        let mut reply = match fresh {
+            Some(entry) => {
+                let reply = self.shelf.answer(&entry, &x.head, get, now, said);
+                let shared = entry.keep.is_shared();
+                self.shelf.store.put(&fill.key, entry);
+                match flight {
+                    Some(flight) if shared => flight.stored(),
+                    Some(flight) => flight.solitary(now),
+                    None => {}
                 }
-                return out.edits.append("Cache-Status", b"plimsoll; fwd=uri-miss");
+                reply
+            }
+            None => {
+                self.shelf.store.forget(&fill.key, &had);
+                if let Some(flight) = flight {
+                    flight.solitary(now);
+                }
+                self.shelf.answer(&had, &x.head, get, now, said)
             }
         };
-        out.edits
-            .append("Cache-Status", b"plimsoll; fwd=uri-miss; stored");
-        let selects = keep.vary.iter().map(|name| x.head.joined(name)).collect();
-        let bytes = |name: &str| out.head.get(name).map(Bytes::copy_from_slice);
-        fill.entry = Some(Entry {
-            status: out.head.status(),
-            headers: end_to_end(&out.head),
-            body: Bytes::new(),
-            etag: bytes("etag"),
-            modified: bytes("last-modified"),
-            at: fill.started,
-            unix: unix.saturating_sub(delay),
-            keep,
-            selects,
-            refreshing: AtomicU64::new(0),
-        });
+        if !self.rules.set_cookie {
+            // For this client, and not for the store.
+            Fields::each(&head, SET_COOKIE, &mut |cookie| {
+                reply
+                    .headers
+                    .push(("Set-Cookie".into(), cookie.to_vec().into()));
+            });
+        }
+        Some(reply)
     }
 
     fn tap(&self, slot: &mut Slot, data: &[u8]) {
-        let Some(fill) = slot.get::<Fill>() else {
-            return;
-        };
-        if fill.entry.is_none() {
-            return;
+        if let Some(fill) = slot.get::<Fill>() {
+            fill.take(data);
         }
-        let n = data.len() as u64;
-        fill.too_large = fill.body.len() as u64 + n > fill.max_body;
-        if fill.too_large || !fill.store.reserve(n) {
-            return fill.give_up();
-        }
-        fill.reserved += n;
-        fill.body.extend_from_slice(data);
     }
 
     /// Who waits for this answer waits for nothing.
@@ -248,105 +445,29 @@ impl Gate for CacheGate {
         // Dropped when the answer did not come whole: then another one leads.
         let flight = facts.flight.take().filter(|_| facts.complete);
         let mut taken = slot.take();
-        let Some(fill) = taken.get::<Fill>().filter(|_| facts.complete) else {
+        let Some(fill) = taken.get::<Fill>() else {
             return;
         };
-        let entry = fill.entry.take();
-        let stored = entry.is_some();
-        if let Some(mut entry) = entry {
-            entry.body = std::mem::take(&mut fill.body).into();
-            fill.store.put(&fill.key, entry);
-        }
+        let (stored, too_large) = (fill.stored, fill.not == Some(Not::TooLarge));
         match flight {
-            Some(flight) if stored => flight.stored(),
-            Some(flight) if fill.too_large => flight.solitary(now),
+            Some(flight) if stored == Stored::ForAll => flight.stored(),
+            Some(flight) if stored == Stored::ToValidate || too_large => flight.solitary(now),
             Some(flight) => flight.alone(),
             None => {}
         }
     }
 }
 
-impl Gate for Invalidate {
-    fn name(&self) -> &'static str {
-        "cache"
-    }
-
-    fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, _now: Nanos) -> Step {
-        if !std::str::from_utf8(x.head.method_name()).is_ok_and(safe) {
-            *slot = Slot::Number(1);
-        }
-        Step::Go
-    }
-
-    fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, now: Nanos) {
-        if let Slot::Number(_) = slot {
-            invalidate(&self.marks, x, out.head.status(), now);
-        }
-    }
-}
-
-fn safe(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
-}
-
-/// A change that the instance refused has changed nothing (RFC 9111 4.4).
-fn invalidate(marks: &Marks, x: &Exchange<'_>, status: u16, now: Nanos) {
-    if (200..400).contains(&status) {
-        marks.changed(x.head.host().unwrap_or(b""), x.head.path(), now);
-    }
-}
-
-/// Fields that belong to one connection, one answer, or the framing.
-const NOT_STORED: [&str; 13] = [
-    "age",
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-connection",
-    "server-timing",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "traceresponse",
-    "upgrade",
-];
-
-/// Names that need no allocation when they are sent.
-const COMMON: [&str; 14] = [
-    "Accept-Ranges",
-    "Access-Control-Allow-Origin",
-    "Cache-Control",
-    "Content-Encoding",
-    "Content-Language",
-    "Content-Type",
-    "Date",
-    "ETag",
-    "Expires",
-    "Last-Modified",
-    "Link",
-    "Server",
-    "Vary",
-    "X-Content-Type-Options",
-];
-
-fn end_to_end(head: &ResponseHead<'_>) -> Vec<(Cow<'static, str>, Bytes)> {
-    let named = head.joined("connection").unwrap_or_default();
-    let mut out = Vec::new();
-    head.each(|name, value| {
-        let is = |n: &str| name.eq_ignore_ascii_case(n.as_bytes());
-        let by_connection = super::control::list(&named).any(|n| name.eq_ignore_ascii_case(n));
-        if by_connection || NOT_STORED.iter().any(|n| is(n)) {
-            return;
-        }
-        let name = match COMMON.iter().find(|n| is(n)) {
-            Some(common) => Cow::Borrowed(*common),
-            None => Cow::Owned(String::from_utf8_lossy(name).into_owned()),
-        };
-        out.push((name, Bytes::copy_from_slice(value)));
-    });
-    out
+/// Which part a 206 is, when one was asked for.
+fn part(request: &Head<'_>, out: &ResponseHead<'_>) -> Option<Part> {
+    let asked = request.single("range")?;
+    let (first, _, total) = range::content(out.get("content-range")?)?;
+    range::parse(&asked)?;
+    Some(Part {
+        first,
+        total,
+        asked: asked.into(),
+    })
 }
 
 fn unix_now() -> u64 {

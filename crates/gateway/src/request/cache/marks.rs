@@ -35,6 +35,11 @@ impl Marks {
         &self.cells[h.finish() as usize % CELLS]
     }
 
+    /// A group in the place of a path, which always begins with `/` or `*`.
+    pub fn group(name: &str) -> Vec<u8> {
+        [b"group ", name.as_bytes()].concat()
+    }
+
     /// A request of this path may be stored: from now on its changes count. `path` is without query.
     pub fn watch(&self, host: &[u8], path: &[u8]) {
         let cell = self.cell(host, path);

@@ -1,19 +1,39 @@
-//! Answers safe requests from memory: a shared cache as RFC 9111 describes it, without heuristics.
-//! Not yet here: revalidation with the instance, and ranges from stored responses.
+//! Answers safe requests from memory: a shared cache as RFC 9111 describes it, with stale answers while one is fetched
+//! anew (RFC 5861), `Cache-Status` (RFC 9211), targeted control (RFC 9213) and groups (RFC 9875).
+//!
+//! `reuse` decides whether a stored response may answer, `core` whether a new one may be stored; `entry` is a stored
+//! response and the answers that can be made of it, `store` holds them; `gate` is the adapter.
 
+pub mod condition;
 pub mod control;
 pub mod core;
 mod date;
+pub mod entry;
+mod fill;
 mod gate;
 #[cfg(test)]
 mod gate_tests;
+mod invalidate;
+mod lines;
 mod marks;
+mod purge;
+mod range;
+pub mod reuse;
 mod shelf;
+mod status;
 mod store;
+mod targeted;
 #[cfg(test)]
 mod tests;
+mod vary;
+mod why;
 
+pub use self::entry::{Entry, Fit};
 pub use self::gate::make;
+pub use self::lines::{Lines, is as is_named};
 pub use self::marks::Marks;
-pub use self::shelf::{Shelf, answer};
-pub use self::store::{Counts, Entry, Found, Store};
+pub use self::purge::{Purge, What};
+pub use self::shelf::Shelf;
+pub use self::status::Said;
+pub use self::store::{Counts, Found, Store};
+pub use self::why::{Variant, Why, explain};

@@ -1,18 +1,23 @@
 //! The stored answers of one route on one arm, as the gates look at them that answer from there.
 
 use super::Marks;
-use super::core;
-use super::store::{Entry, Found, Store};
+use super::core::{self};
+use super::entry::Entry;
+use super::reuse::{self, Ask, Use};
+use super::status::Said;
+use super::store::{Found, Store};
 use crate::exchange::{Head, Reply};
 use crate::gate::Making;
+use crate::request::policy::Policy;
 use base::Nanos;
-use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub struct Shelf {
-    arm: u8,
+    pub(super) arm: u8,
     pub(super) store: Arc<Store>,
     pub(super) marks: Arc<Marks>,
+    pub(super) policy: Option<Policy>,
 }
 
 impl Shelf {
@@ -24,80 +29,82 @@ impl Shelf {
             arm: m.arm.0,
             store: m.kept.get(&m.route.name, new),
             marks: m.kept.get("cache", Marks::default),
+            policy: Policy::of(m.route),
         })
     }
 
-    /// Arm, host in lower case, path and query. Nothing of it can hold the separator.
     pub(super) fn key(&self, head: &Head<'_>) -> Vec<u8> {
-        let (host, path) = (head.host().unwrap_or(b""), head.path_and_query());
-        let mut key = Vec::with_capacity(host.len() + path.len() + 2);
-        key.push(self.arm);
-        key.extend(host.iter().map(u8::to_ascii_lowercase));
-        key.push(0);
-        key.extend_from_slice(path);
-        key
+        key(self.arm, head.host().unwrap_or(b""), head.path_and_query())
     }
 
-    /// What may answer the request now.
-    pub(super) fn find(&self, key: &[u8], head: &Head<'_>, now: Nanos) -> Found {
-        let usable = |e: &Entry| {
-            let age = e.age(now);
-            self.is_for(e, head) && core::accepts(head, age, e.keep.lifetime.saturating_sub(age))
-        };
-        match self.store.find(key, head, now) {
-            Found::Fresh(entry) if usable(&entry) => Found::Fresh(entry),
-            Found::Stale { entry, refresh } if usable(&entry) => Found::Stale { entry, refresh },
-            _ => Found::Nothing,
+    pub(super) fn find(&self, key: &[u8], head: &Head<'_>, range: bool) -> Found {
+        let range = head.get("range").filter(|_| range);
+        let mut found = self.store.find(key, head, range);
+        // A guess is for nobody in particular.
+        let for_all = |e: &Arc<Entry>| !(e.keep.guessed && core::personal(head));
+        found.entry = found.entry.filter(for_all);
+        found
+    }
+
+    /// How the entry may be used for the request.
+    pub(super) fn reuse(&self, ask: &Ask, entry: &Entry, head: &Head<'_>, now: Nanos) -> Use {
+        let mut age = entry.age(now);
+        if entry.purged.load(Relaxed) {
+            age = age.max(entry.keep.lifetime);
+        }
+        reuse::reuse(ask, &entry.keep, age, self.invalid(entry, head))
+    }
+
+    /// An unsafe request has changed it since.
+    pub(super) fn invalid(&self, entry: &Entry, head: &Head<'_>) -> bool {
+        let host = head.host().unwrap_or(b"");
+        let by_group = |g: &str| self.marks.outdated(host, &Marks::group(g), entry.at);
+        self.marks.outdated(host, head.path(), entry.at) || entry.groups.iter().any(|g| by_group(g))
+    }
+
+    /// The answer that was stored for another request and is good for this one, too.
+    pub fn shared(&self, head: &Head<'_>, now: Nanos) -> Option<Reply> {
+        let ask = reuse::ask(head.method_name(), head, head.has_body())?;
+        let entry = self.find(&self.key(head), head, ask.range).entry?;
+        match self.reuse(&ask, &entry, head, now) {
+            Use::Fresh | Use::StaleWhileRevalidate | Use::Stale => {
+                Some(self.answer(&entry, head, ask.get, now, Said::Collapsed))
+            }
+            Use::Validate(_) => None,
         }
     }
 
-    /// The fresh answer to the request.
-    pub fn fresh(&self, head: &Head<'_>, now: Nanos) -> Option<Reply> {
-        match self.find(&self.key(head), head, now) {
-            Found::Fresh(entry) => Some(answer(&entry, head, now, "")),
-            _ => None,
+    /// The entry as the reply to the request, in the route's words about caching.
+    pub fn answer(
+        &self,
+        entry: &Entry,
+        head: &Head<'_>,
+        get: bool,
+        now: Nanos,
+        said: Said<'_>,
+    ) -> Reply {
+        let mut reply = entry.answer(head, get, now, said);
+        if let Some(policy) = &self.policy {
+            policy.rewrite(head, &mut reply);
         }
+        reply
     }
 
     /// What was stored last for the request, however old it is and whatever age the request asks for.
     pub fn last(&self, head: &Head<'_>) -> Option<Arc<Entry>> {
-        let entry = self.store.last(&self.key(head), head)?;
-        self.is_for(&entry, head).then_some(entry)
-    }
-
-    /// Neither changed since by an unsafe request, nor for somebody else.
-    fn is_for(&self, e: &Entry, head: &Head<'_>) -> bool {
-        let host = head.host().unwrap_or(b"");
-        let outdated = self.marks.outdated(host, head.path(), e.at);
-        !(outdated || e.keep.by_route && core::personal(head))
+        let entry = self
+            .find(&self.key(head), head, head.method_name() == b"GET")
+            .entry?;
+        (!self.invalid(&entry, head)).then_some(entry)
     }
 }
 
-/// The stored answer as a reply. `detail` says in `Cache-Status` why it is used though it is old; empty: it is not.
-pub fn answer(entry: &Entry, request: &Head<'_>, now: Nanos, detail: &str) -> Reply {
-    let age = entry.age(now);
-    let etag = entry.etag.as_deref();
-    let unix = entry.unix + age;
-    let not_modified =
-        entry.status == 200 && core::unchanged(request, etag, entry.modified.as_deref(), unix);
-    let mut reply = match not_modified {
-        true => Reply::new(304, Bytes::new()),
-        false => Reply::new(entry.status, entry.body.clone()),
-    };
-    reply.headers.reserve(entry.headers.len() + 2);
-    let of_body = |n: &str| n.len() > 8 && n[..8].eq_ignore_ascii_case("content-");
-    let headers = entry
-        .headers
-        .iter()
-        .filter(|(n, _)| !not_modified || !of_body(n));
-    reply.headers.extend(headers.cloned());
-    let left = entry.keep.lifetime as i64 - age as i64;
-    let mut status = format!("plimsoll; hit; ttl={left}");
-    if !detail.is_empty() {
-        status.push_str("; detail=");
-        status.push_str(detail);
-    }
-    reply
-        .with("Age", age.to_string())
-        .with("Cache-Status", status)
+/// Arm, host in lower case, path and query. Host and path cannot hold the separator.
+pub(super) fn key(arm: u8, host: &[u8], target: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(host.len() + target.len() + 2);
+    key.push(arm);
+    key.extend(host.iter().map(u8::to_ascii_lowercase));
+    key.push(0);
+    key.extend_from_slice(target);
+    key
 }

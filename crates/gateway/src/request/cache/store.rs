@@ -5,12 +5,12 @@
 //! A crawl over keys that are asked for once passes through the small queue and leaves the rest alone.
 
 use super::control::Fields;
-use super::core::Keep;
+use super::core::Not;
+use super::entry::{Entry, Fit, OVERHEAD};
+use super::purge::{Log, Purge};
 use base::Nanos;
-use bytes::Bytes;
 use foldhash::fast::RandomState as Fast;
 use foldhash::quality::RandomState;
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,77 +18,19 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Variants of one key; the oldest gives way.
 const VARIANTS: usize = 8;
-/// What an entry costs beside its own bytes; it also bounds their number.
-const OVERHEAD: u64 = 512;
-/// How long one request may take to fetch what others get stale meanwhile.
-const REFRESH: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// A stored response.
-#[derive(Debug)]
-pub struct Entry {
-    pub status: u16,
-    /// End-to-end fields, without `Age` and framing.
-    pub headers: Vec<(Cow<'static, str>, Bytes)>,
-    pub body: Bytes,
-    pub etag: Option<Bytes>,
-    pub modified: Option<Bytes>,
-    /// When its request started.
-    pub at: Nanos,
-    /// The same, in seconds since the Unix epoch.
-    pub unix: u64,
-    pub keep: Keep,
-    /// What the request's fields named by `Vary` were.
-    pub selects: Vec<Option<Vec<u8>>>,
-    /// Until when somebody fetches it anew.
-    pub refreshing: AtomicU64,
-}
-
-impl Entry {
-    pub fn age(&self, now: Nanos) -> u64 {
-        self.keep.age + now.since(self.at).as_secs()
-    }
-
-    fn answers(&self, request: &impl Fields) -> bool {
-        let mut pairs = self.keep.vary.iter().zip(&self.selects);
-        pairs.all(|(name, value)| request.joined(name) == *value)
-    }
-
-    fn same_variant(&self, other: &Entry) -> bool {
-        self.keep.vary == other.keep.vary && self.selects == other.selects
-    }
-
-    fn bytes(&self) -> u64 {
-        let fields: usize = self
-            .headers
-            .iter()
-            .map(|(n, v)| n.len() + v.len() + 32)
-            .sum();
-        let selects: usize = self.selects.iter().flatten().map(Vec::len).sum();
-        OVERHEAD + (fields + selects + self.body.len()) as u64
-    }
-
-    /// True for one caller: it fetches the response anew while others get this one.
-    fn claim(&self, now: Nanos) -> bool {
-        let until = self.refreshing.load(Relaxed);
-        let next = (now + REFRESH).0;
-        now.0 >= until
-            && self
-                .refreshing
-                .compare_exchange(until, next, Relaxed, Relaxed)
-                .is_ok()
-    }
-}
+/// Uses that carry a key from the small queue to the main one.
+const PROMOTE: u8 = 2;
+/// Keys of whom it is known why they were last not stored. A fixed table; the newer of two in one cell is known.
+const REFUSALS: usize = 1 << 12;
 
 /// What a lookup finds.
-#[derive(Debug)]
-pub enum Found {
-    Fresh(Arc<Entry>),
-    /// Past its lifetime, within `stale-while-revalidate`; `refresh`: this caller is to see to a new one.
-    Stale {
-        entry: Arc<Entry>,
-        refresh: bool,
-    },
-    Nothing,
+#[derive(Debug, Default)]
+pub struct Found {
+    pub entry: Option<Arc<Entry>>,
+    /// Something is stored under the key, fitting or not.
+    pub known: bool,
+    /// Something would fit, but it is another part.
+    pub partial: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +47,9 @@ pub struct Store {
     /// Bytes of responses that are on their way in.
     filling: AtomicU64,
     size: AtomicU64,
+    purges: Mutex<Log>,
+    /// Upper bits of the key's hash, and why it was last not stored.
+    refusals: Box<[AtomicU64]>,
 }
 
 #[derive(Debug, Default)]
@@ -142,6 +87,8 @@ impl Store {
             seed: RandomState::default(),
             filling: AtomicU64::new(0),
             size: AtomicU64::new(size),
+            purges: Mutex::default(),
+            refusals: (0..REFUSALS).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -155,33 +102,45 @@ impl Store {
         shard.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// `key` is everything that a response belongs to, without what `Vary` adds.
-    pub fn find(&self, key: &[u8], request: &impl Fields, now: Nanos) -> Found {
-        let Some(entry) = self.last(key, request) else {
-            return Found::Nothing;
-        };
-        let (age, keep) = (entry.age(now), &entry.keep);
-        if age < keep.lifetime {
-            Found::Fresh(entry)
-        } else if age < keep.lifetime.saturating_add(keep.stale) {
-            let refresh = entry.claim(now);
-            Found::Stale { entry, refresh }
-        } else {
-            Found::Nothing
-        }
-    }
-
-    /// The newest that fits the request, however old it is.
-    pub fn last(&self, key: &[u8], request: &impl Fields) -> Option<Arc<Entry>> {
+    /// The newest that fits the request, however old it is. `key` is everything that a response belongs to, without what
+    /// `Vary` adds; `range` is the part that is asked for.
+    pub fn find(&self, key: &[u8], request: &impl Fields, range: Option<&[u8]>) -> Found {
         let hash = self.seed.hash_one(key);
         let mut shard = self.shard(hash);
-        let held = shard.held.get_mut(&hash).filter(|h| *h.key == *key)?;
-        // The newest first: of several that fit, the document asks for the latest.
-        let entry = (held.variants.iter().rev())
-            .find(|e| e.answers(request))?
-            .clone();
-        held.uses = (held.uses + 1).min(3);
-        Some(entry)
+        let Some(held) = shard.held.get_mut(&hash).filter(|h| *h.key == *key) else {
+            return Found::default();
+        };
+        let mut found = Found {
+            known: true,
+            ..Found::default()
+        };
+        for entry in held.variants.iter().rev() {
+            let Some(fit) = entry.fits(request) else {
+                continue;
+            };
+            if entry.part.is_some() && !range.is_some_and(|r| entry.covers(r)) {
+                found.partial = true;
+                continue;
+            }
+            if fit == Fit::Exact || found.entry.is_none() {
+                found.entry = Some(entry.clone());
+            }
+            if fit == Fit::Exact {
+                break;
+            }
+        }
+        if found.entry.is_some() {
+            held.uses = (held.uses + 1).min(3);
+        }
+        found
+    }
+
+    /// All variants under the key.
+    pub fn variants(&self, key: &[u8]) -> Vec<Arc<Entry>> {
+        let hash = self.seed.hash_one(key);
+        let shard = self.shard(hash);
+        let held = shard.held.get(&hash).filter(|h| *h.key == *key);
+        held.map(|h| h.variants.clone()).unwrap_or_default()
     }
 
     /// Stores a response; one that is too large for its shard is not kept.
@@ -189,9 +148,60 @@ impl Store {
         let hash = self.seed.hash_one(key);
         let room = self.size.load(Relaxed) / self.shards.len() as u64;
         if entry.bytes() + key.len() as u64 > room {
-            return;
+            return self.refuse(key, Not::TooLarge);
         }
-        self.shard(hash).put(hash, key, entry, room);
+        let mut shard = self.shard(hash);
+        // Under the shard's lock, so that no purge comes between.
+        if self.log().allows(key, &entry) {
+            shard.put(hash, key, entry, room);
+        }
+    }
+
+    /// Forgets the variant.
+    pub fn forget(&self, key: &[u8], entry: &Entry) {
+        let hash = self.seed.hash_one(key);
+        self.shard(hash)
+            .drop_variants(hash, &mut |k, e| k == key && e.same_variant(entry));
+    }
+
+    /// Makes stale, or takes out, what the purge names, also what is on its way in; tells how many that were.
+    pub fn purge(&self, purge: &Purge, now: Nanos) -> u64 {
+        self.log().note(purge.clone(), now);
+        let mut n = 0;
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(|e| e.into_inner());
+            let hashes: Vec<u64> = shard.held.keys().copied().collect();
+            for hash in hashes {
+                shard.drop_variants(hash, &mut |key, entry| {
+                    let named = purge.names(key, entry);
+                    n += named as u64;
+                    if named && !purge.hard {
+                        entry.purged.store(true, Relaxed);
+                    }
+                    named && purge.hard
+                });
+            }
+        }
+        n
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.purges.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Notes why the response was not stored.
+    pub fn refuse(&self, key: &[u8], why: Not) {
+        let hash = self.seed.hash_one(key);
+        let cell = &self.refusals[hash as usize % REFUSALS];
+        cell.store(hash & !0xff | why as u64, Relaxed);
+    }
+
+    /// Why the last response under the key was not stored.
+    pub fn refused(&self, key: &[u8]) -> Option<Not> {
+        let hash = self.seed.hash_one(key);
+        let cell = self.refusals[hash as usize % REFUSALS].load(Relaxed);
+        let same = cell & !0xff == hash & !0xff;
+        same.then(|| Not::ALL.into_iter().find(|n| *n as u64 == cell & 0xff))?
     }
 
     /// Room for `bytes` more of a response on its way in; all of them together get a quarter of the size, and one
@@ -224,51 +234,78 @@ impl Store {
 
 impl Shard {
     fn put(&mut self, hash: u64, key: &[u8], entry: Entry, room: u64) {
-        let entry = Arc::new(entry);
         match self.held.get_mut(&hash).filter(|h| *h.key == *key) {
             Some(held) => {
-                let before = held.bytes;
-                held.variants.retain(|e| !e.same_variant(&entry));
+                let mut entry = entry;
+                if let Some(other) = held.part_like(&entry) {
+                    entry = entry.joined(&other);
+                }
+                held.variants.retain(|e| {
+                    let of_same = e.part.is_none() && entry.part.is_some() && e.etag == entry.etag;
+                    !e.same_variant(&entry) || of_same
+                });
                 if held.variants.len() >= VARIANTS {
                     held.variants.remove(0);
                 }
-                held.variants.push(entry);
-                held.bytes =
-                    held.key.len() as u64 + held.variants.iter().map(|e| e.bytes()).sum::<u64>();
-                self.bytes = self.bytes - before + held.bytes;
-                if !held.main {
-                    self.small_bytes = self.small_bytes - before + held.bytes;
-                }
+                held.variants.push(Arc::new(entry));
+                self.recount(hash);
             }
-            None => {
-                // Two keys with one hash: the newer stays.
-                self.remove(hash);
-                let main = self.ghost_set.remove(&hash);
-                let bytes = key.len() as u64 + entry.bytes();
-                self.next += 1;
-                let turn = self.next;
-                let (key, variants) = (key.into(), vec![entry]);
-                self.held.insert(
-                    hash,
-                    Held {
-                        key,
-                        variants,
-                        bytes,
-                        turn,
-                        main,
-                        uses: 0,
-                    },
-                );
-                self.bytes += bytes;
-                if main {
-                    self.main.push_back((hash, turn));
-                } else {
-                    self.small.push_back((hash, turn));
-                    self.small_bytes += bytes;
-                }
-            }
+            None => self.insert(hash, key, entry),
         }
         while self.bytes > room && self.evict(room) {}
+    }
+
+    fn insert(&mut self, hash: u64, key: &[u8], entry: Entry) {
+        // Two keys with one hash: the newer stays.
+        self.remove(hash);
+        let main = self.ghost_set.remove(&hash);
+        let bytes = key.len() as u64 + entry.bytes();
+        self.next += 1;
+        let turn = self.next;
+        let held = Held {
+            key: key.into(),
+            variants: vec![Arc::new(entry)],
+            bytes,
+            turn,
+            main,
+            uses: 0,
+        };
+        self.held.insert(hash, held);
+        self.bytes += bytes;
+        if main {
+            self.main.push_back((hash, turn));
+        } else {
+            self.small.push_back((hash, turn));
+            self.small_bytes += bytes;
+        }
+    }
+
+    /// After a change of a key's variants.
+    fn recount(&mut self, hash: u64) {
+        let Some(held) = self.held.get_mut(&hash) else {
+            return;
+        };
+        let before = held.bytes;
+        held.bytes = held.key.len() as u64 + held.variants.iter().map(|e| e.bytes()).sum::<u64>();
+        self.bytes = self.bytes - before + held.bytes;
+        if !held.main {
+            self.small_bytes = self.small_bytes - before + held.bytes;
+        }
+    }
+
+    /// Takes out the variants of a key that `wanted` names.
+    fn drop_variants(&mut self, hash: u64, wanted: &mut dyn FnMut(&[u8], &Entry) -> bool) {
+        let Some(held) = self.held.get_mut(&hash) else {
+            return;
+        };
+        let before = held.variants.len();
+        let key = &held.key;
+        held.variants.retain(|e| !wanted(key, e));
+        match held.variants.len() {
+            0 => self.remove(hash),
+            n if n < before => self.recount(hash),
+            _ => {}
+        }
     }
 
     fn remove(&mut self, hash: u64) {
@@ -283,10 +320,9 @@ impl Shard {
     /// One step towards more room; false when nothing is left to take.
     fn evict(&mut self, room: u64) -> bool {
         let from_small = self.small_bytes > room / 10 || self.main.is_empty();
-        let queue = if from_small {
-            &mut self.small
-        } else {
-            &mut self.main
+        let queue = match from_small {
+            true => &mut self.small,
+            false => &mut self.main,
         };
         let Some((hash, turn)) = queue.pop_front() else {
             // The small queue was empty and the main one is not.
@@ -295,7 +331,8 @@ impl Shard {
         let Some(held) = self.held.get_mut(&hash).filter(|h| h.turn == turn) else {
             return true;
         };
-        if held.uses == 0 {
+        let needed = if from_small { PROMOTE } else { 1 };
+        if held.uses < needed {
             if from_small {
                 self.ghost(hash);
             }
@@ -314,15 +351,24 @@ impl Shard {
         true
     }
 
-    /// Remembers as many as are held.
+    /// Remembers nine for every ten that are held.
     fn ghost(&mut self, hash: u64) {
         if self.ghost_set.insert(hash) {
             self.ghosts.push_back(hash);
         }
-        while self.ghosts.len() > self.held.len().max(16) {
+        while self.ghosts.len() > (self.held.len() * 9 / 10).max(16) {
             if let Some(old) = self.ghosts.pop_front() {
                 self.ghost_set.remove(&old);
             }
         }
+    }
+}
+
+impl Held {
+    /// A stored part of the same variant.
+    fn part_like(&self, entry: &Entry) -> Option<Arc<Entry>> {
+        entry.part.as_ref()?;
+        let like = |e: &&Arc<Entry>| e.part.is_some() && e.same_variant(entry);
+        self.variants.iter().rev().find(like).cloned()
     }
 }

@@ -1,24 +1,26 @@
-//! The rules of storing and answering, and the gate from end to end without sockets.
+//! The rules of storing and answering, without the gate.
 
+use super::condition::{self, Version};
 use super::control::{Control, Fields, list};
-use super::core::{self, Ask, Keep, Not, Response};
-use super::store::{Entry, Found, Store};
+use super::core::{self, Keep, Not, Response, Rules};
+use super::entry::Entry;
+use super::reuse::{self, Ask, Use, Why};
+use super::store::Store;
+use super::{Purge, What, vary};
 use base::Nanos;
 use proptest::prelude::*;
 use std::time::Duration;
 
-type List = Vec<(&'static str, String)>;
+pub type List = Vec<(&'static str, String)>;
 
 impl Fields for List {
     fn each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        for (n, v) in self.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)) {
-            let _ = n;
-            each(v.as_bytes());
-        }
+        let named = self.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.for_each(|(_, v)| each(v.as_bytes()));
     }
 }
 
-fn fields(list: &[(&'static str, &str)]) -> List {
+pub fn fields(list: &[(&'static str, &str)]) -> List {
     list.iter().map(|(n, v)| (*n, v.to_string())).collect()
 }
 
@@ -26,11 +28,11 @@ fn fields(list: &[(&'static str, &str)]) -> List {
 const NOW: u64 = 784_111_777;
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
-fn keep_with(
+fn keep_by(
+    rules: Rules,
     request: &[(&'static str, &str)],
     status: u16,
     response: &[(&'static str, &str)],
-    ttl: Option<u64>,
 ) -> Result<Keep, Not> {
     let (request, response) = (fields(request), fields(response));
     let r = Response {
@@ -40,7 +42,21 @@ fn keep_with(
         delay: 0,
         now: NOW,
     };
-    core::keep(&r, ttl.map(Duration::from_secs), None)
+    core::keep(&r, &rules)
+}
+
+fn keep_with(
+    request: &[(&'static str, &str)],
+    status: u16,
+    response: &[(&'static str, &str)],
+    ttl: Option<u64>,
+) -> Result<Keep, Not> {
+    let rules = Rules {
+        ttl: ttl.map(Duration::from_secs),
+        heuristic: 0.1,
+        ..Rules::default()
+    };
+    keep_by(rules, request, status, response)
 }
 
 fn keep(response: &[(&'static str, &str)]) -> Result<u64, Not> {
@@ -68,7 +84,7 @@ fn lifetimes_come_from_the_response_first() {
         ]),
         Ok(5)
     );
-    assert_eq!(keep(&[]), Err(Not::NoLifetime), "no heuristics");
+    assert_eq!(keep(&[]), Err(Not::NoLifetime));
     assert_eq!(keep_with(&[], 200, &[], Some(7)).unwrap().lifetime, 7);
     for silenced in [(cc, "public"), (cc, "must-revalidate"), ("pragma", "x")] {
         assert_eq!(
@@ -98,8 +114,7 @@ fn what_must_not_be_stored_is_not() {
         "no-store",
         "private",
         "no-cache",
-        "private=\"x\"",
-        "no-cache=\"set-cookie\"",
+        "private=\"\"",
         "max-age=9, No-Store",
     ] {
         assert_eq!(
@@ -112,7 +127,7 @@ fn what_must_not_be_stored_is_not() {
     for v in ["*", "accept, *", "*, accept", " ,*", "a b", "ä"] {
         assert_eq!(keep(&[fresh, ("vary", v)]), Err(Not::Vary), "{v}");
     }
-    for status in [206, 304, 400, 401, 403, 429, 500, 502, 503, 504, 299, 100] {
+    for status in [100, 304, 401, 407, 416, 429, 431] {
         assert_eq!(
             keep_with(&[], status, &[fresh], Some(9)),
             Err(Not::Status),
@@ -152,8 +167,8 @@ fn a_session_gets_no_lifetime_from_the_route() {
     let got = keep_with(&session, 200, &[], Some(9));
     assert_eq!(got, Err(Not::Personal));
     let told = [("cache-control", "max-age=9")];
-    assert!(!keep_with(&session, 200, &told, Some(9)).unwrap().by_route);
-    assert!(keep_with(&[], 200, &[], Some(9)).unwrap().by_route);
+    assert!(!keep_with(&session, 200, &told, Some(9)).unwrap().guessed);
+    assert!(keep_with(&[], 200, &[], Some(9)).unwrap().guessed);
 }
 
 #[test]
@@ -179,58 +194,216 @@ fn age_counts_what_happened_upstream() {
 }
 
 #[test]
-fn what_a_request_may_ask() {
-    let look = |m: &str, f: &[(&'static str, &str)], body| core::ask(m, &fields(f), body);
-    assert_eq!(
-        look("GET", &[], false),
-        Ask::Look {
-            store: true,
-            only_if_cached: false
-        }
-    );
-    assert_eq!(
-        look("HEAD", &[], false),
-        Ask::Look {
-            store: false,
-            only_if_cached: false
-        }
-    );
-    assert_eq!(
-        look("GET", &[("cache-control", "only-if-cached")], false),
-        Ask::Look {
-            store: true,
-            only_if_cached: true
-        }
-    );
-    for h in ["range", "if-range", "if-match", "if-unmodified-since"] {
-        assert_eq!(look("GET", &[(h, "x")], false), Ask::Bypass, "{h}");
-    }
-    assert_eq!(
-        look("GET", &[("cache-control", "no-store")], false),
-        Ask::Bypass
-    );
-    assert_eq!(look("GET", &[], true), Ask::Bypass);
-    assert_eq!(look("POST", &[], false), Ask::Bypass);
-    let accepts = |f: &[(&'static str, &str)]| core::accepts(&fields(f), 10, 20);
-    assert!(accepts(&[]) && accepts(&[("cache-control", "max-age=10, min-fresh=20")]));
-    assert!(accepts(&[
-        ("pragma", "no-cache"),
-        ("cache-control", "max-age=99")
-    ]));
-    for f in [
-        ("cache-control", "no-cache"),
-        ("cache-control", "max-age=9"),
-        ("cache-control", "min-fresh=21"),
-        ("pragma", "no-cache"),
+fn an_age_that_cannot_be_read_is_old() {
+    for (value, fresh) in [
+        ("0", true),
+        ("0,7200", true),
+        ("abc", false),
+        ("-1", false),
+        ("7200.0", false),
+        ("7200, 0", false),
+        ("0, 0", false),
+        ("", false),
     ] {
-        assert!(!accepts(&[f]), "{f:?}");
+        let response = [("cache-control", "max-age=3600"), ("age", value)];
+        assert_eq!(keep(&response).is_ok(), fresh, "{value}");
     }
+    let twice = [
+        ("cache-control", "max-age=3600"),
+        ("age", "0"),
+        ("age", "0"),
+    ];
+    assert_eq!(keep(&twice), Err(Not::Expired));
+}
+
+#[test]
+fn a_guess_is_a_tenth_of_the_age_and_a_day_at_most() {
+    let of = |status, modified: &str, more: &[(&'static str, &str)]| {
+        let mut all = vec![("date", DATE), ("last-modified", modified)];
+        all.extend_from_slice(more);
+        keep_with(&[], status, &all, None).map(|k| (k.lifetime, k.guessed))
+    };
+    let hours_ago = "Sat, 05 Nov 1994 22:49:37 GMT";
+    assert_eq!(of(200, hours_ago, &[]), Ok((3600, true)));
+    assert_eq!(of(404, hours_ago, &[]), Ok((3600, true)));
+    assert_eq!(
+        of(200, "Sat, 06 Nov 1993 08:49:37 GMT", &[]),
+        Ok((86_400, true))
+    );
+    assert_eq!(of(201, hours_ago, &[]), Err(Not::NoLifetime));
+    assert_eq!(
+        of(599, hours_ago, &[("cache-control", "public")]),
+        Ok((3600, true))
+    );
+    assert_eq!(
+        of(200, hours_ago, &[("pragma", "no-cache")]),
+        Err(Not::NoLifetime)
+    );
+    let never = Rules::default();
+    let response = [("date", DATE), ("last-modified", hours_ago)];
+    assert_eq!(keep_by(never, &[], 200, &response), Err(Not::NoLifetime));
+}
+
+#[test]
+fn what_must_be_confirmed_is_stored_when_it_can_be() {
+    let no_cache = |more: (&'static str, &str)| {
+        keep_with(&[], 200, &[("cache-control", "no-cache"), more], None)
+    };
+    let kept = no_cache(("etag", "\"1\"")).unwrap();
+    assert!(kept.validate && kept.never_stale && !kept.is_shared());
+    assert_eq!(no_cache(("x", "y")), Err(Not::Directive));
+    let expired = keep_with(
+        &[],
+        200,
+        &[("cache-control", "max-age=0"), ("etag", "\"1\"")],
+        None,
+    );
+    assert!(!expired.unwrap().is_shared());
+}
+
+#[test]
+fn a_cookie_is_stored_only_where_the_route_says_so() {
+    let cookie = [("cache-control", "max-age=9"), ("set-cookie", "a=b")];
+    assert_eq!(keep(&cookie), Err(Not::Cookie));
+    let allowed = Rules {
+        set_cookie: true,
+        ..Rules::default()
+    };
+    assert!(keep_by(allowed, &[], 200, &cookie).is_ok());
+    assert_eq!(
+        keep_by(allowed, &[], 200, &cookie[1..]),
+        Err(Not::Cookie),
+        "for how long?"
+    );
+    let withheld = [
+        ("cache-control", "max-age=9, no-cache=\"Set-Cookie\""),
+        cookie[1],
+    ];
+    assert_eq!(keep(&withheld), Ok(9));
+}
+
+#[test]
+fn a_targeted_field_counts_alone_when_it_can_be_parsed() {
+    let of = |targeted: &str, cc: &str| {
+        keep(&[
+            ("cdn-cache-control", targeted),
+            ("cache-control", cc),
+            ("expires", "0"),
+        ])
+    };
+    assert_eq!(of("max-age=9", "no-store"), Ok(9));
+    assert_eq!(of("max-age=9;x=1, foo", "max-age=1"), Ok(9));
+    assert_eq!(of("no-store", "max-age=9"), Err(Not::Directive));
+    assert_eq!(
+        of("no-store=?1, max-age=9", "max-age=9"),
+        Err(Not::Directive)
+    );
+    for unparsable in ["max-age=9, &&", "", "MAX-AGE=9", "max-age =9", "max-age=9,"] {
+        assert_eq!(of(unparsable, "max-age=5"), Ok(5), "{unparsable}");
+    }
+    for wrong in [
+        "max-age=\"9\"",
+        "max-age=9.5",
+        "max-age",
+        "max-age=(9)",
+        "max-age=?0",
+    ] {
+        assert_eq!(of(wrong, "max-age=5"), Err(Not::NoLifetime), "{wrong}");
+    }
+    let own = [
+        ("plimsoll-cache-control", "max-age=7"),
+        ("cdn-cache-control", "max-age=8"),
+    ];
+    assert_eq!(keep(&own), Ok(7));
+}
+
+#[test]
+fn must_understand_is_for_those_who_do() {
+    let cc = [("cache-control", "max-age=9, no-store, must-understand")];
+    assert!(keep_with(&[], 200, &cc, None).is_ok());
+    assert_eq!(keep_with(&[], 599, &cc, None), Err(Not::Status));
+    assert!(keep_with(&[], 599, &[("cache-control", "max-age=9")], None).is_ok());
+}
+
+fn ask(method: &str, f: &[(&'static str, &str)]) -> Option<Ask> {
+    reuse::ask(method.as_bytes(), &fields(f), false)
+}
+
+#[test]
+fn what_a_request_may_ask() {
+    let get = Ask {
+        get: true,
+        ..Ask::default()
+    };
+    assert_eq!(ask("GET", &[]), Some(get));
+    assert_eq!(ask("HEAD", &[("range", "x")]), Some(Ask::default()));
+    assert_eq!(
+        ask("GET", &[("range", "x")]),
+        Some(Ask { range: true, ..get })
+    );
+    for h in ["if-match", "if-unmodified-since"] {
+        assert_eq!(ask("GET", &[(h, "x")]), None, "{h}");
+    }
+    assert_eq!(ask("GET", &[("cache-control", "no-store")]), None);
+    assert_eq!(ask("POST", &[]), None);
+    assert_eq!(reuse::ask(b"GET", &fields(&[]), true), None);
+    assert!(ask("GET", &[("pragma", "no-cache")]).unwrap().no_cache);
+    let pragma = [("pragma", "no-cache"), ("cache-control", "max-age=9")];
+    assert!(!ask("GET", &pragma).unwrap().no_cache);
+}
+
+#[test]
+fn how_a_stored_response_may_be_used() {
+    let of = |cc: &str, keep: &Keep, age: u64| {
+        reuse::reuse(
+            &ask("GET", &[("cache-control", cc)]).unwrap(),
+            keep,
+            age,
+            false,
+        )
+    };
+    let keep = Keep {
+        lifetime: 30,
+        stale: 5,
+        ..Keep::default()
+    };
+    let (request, stale) = (Use::Validate(Why::Request), Use::Validate(Why::Stale));
+    assert_eq!(of("max-age=10, min-fresh=20", &keep, 10), Use::Fresh);
+    for cc in ["no-cache", "max-age=9", "min-fresh=21"] {
+        assert_eq!(of(cc, &keep, 10), request, "{cc}");
+    }
+    assert_eq!(of("", &keep, 29), Use::Fresh);
+    assert_eq!(of("", &keep, 30), Use::StaleWhileRevalidate);
+    assert_eq!(of("min-fresh=1", &keep, 30), stale);
+    assert_eq!(of("", &keep, 35), stale);
+    assert_eq!(of("max-stale=5", &keep, 35), Use::Stale);
+    assert_eq!(of("max-stale=4", &keep, 35), stale);
+    assert_eq!(of("max-stale", &keep, 99_999), Use::Stale);
+    let strict = Keep {
+        never_stale: true,
+        ..keep.clone()
+    };
+    assert_eq!(of("max-stale", &strict, 30), stale);
+    let confirmed = Keep {
+        validate: true,
+        ..keep.clone()
+    };
+    assert_eq!(of("max-stale", &confirmed, 0), stale);
+    assert_eq!(
+        reuse::reuse(&ask("GET", &[]).unwrap(), &keep, 0, true),
+        stale
+    );
 }
 
 #[test]
 fn a_client_that_has_it_gets_304() {
     let same = |f: &[(&'static str, &str)]| {
-        core::unchanged(&fields(f), Some(b"W/\"a,b\""), Some(DATE.as_bytes()), NOW)
+        let stored = Version {
+            etag: Some(b"W/\"a,b\""),
+            modified: Some(DATE.as_bytes()),
+            date: NOW,
+        };
+        condition::unchanged(&fields(f), stored, NOW)
     };
     assert!(same(&[("if-none-match", "\"x\", \"a,b\"")]) && same(&[("if-none-match", "*")]));
     assert!(same(&[("if-modified-since", DATE)]));
@@ -239,6 +412,59 @@ fn a_client_that_has_it_gets_304() {
         !same(&[("if-none-match", "\"a\""), ("if-modified-since", DATE)]),
         "the tag decides alone"
     );
+    let undated = Version {
+        date: NOW,
+        ..Version::default()
+    };
+    let since = |t: &str| condition::unchanged(&fields(&[("if-modified-since", t)]), undated, NOW);
+    assert!(since(DATE) && !since("Sun, 06 Nov 1994 08:49:36 GMT"));
+}
+
+#[test]
+fn a_range_is_of_the_version_that_the_client_has() {
+    let stored = Version {
+        etag: Some(b"\"1\""),
+        modified: Some(DATE.as_bytes()),
+        date: NOW + 1,
+    };
+    let of = |value: &str, stored| {
+        condition::same_for_range(&fields(&[("if-range", value)]), stored, NOW)
+    };
+    assert!(of("\"1\"", stored) && of(DATE, stored));
+    assert!(!of("\"2\"", stored) && !of("W/\"1\"", stored));
+    assert!(!of("Sun, 06 Nov 1994 08:49:36 GMT", stored));
+    let within_the_second = Version {
+        date: NOW,
+        ..stored
+    };
+    assert!(!of(DATE, within_the_second));
+    assert!(condition::same_for_range(&fields(&[]), stored, NOW));
+}
+
+#[test]
+fn values_that_mean_the_same_select_the_same() {
+    let select =
+        |name: &'static str, value: &str| vary::select(&fields(&[(name, value)]), name).unwrap();
+    for (name, a, b, same) in [
+        ("foo", "1,2", " 1 ,  2 ", true),
+        ("foo", "1, 2", "2, 1", false),
+        ("foo", "A", "a", false),
+        ("accept-language", "en, de", "DE,en;q=1.0", true),
+        ("accept-language", "en, de;q=0.5", "en, de", false),
+        ("accept-encoding", "gzip, br", "br,gzip", true),
+        ("accept-encoding", "gzip;q=0", "gzip", false),
+    ] {
+        assert_eq!(
+            select(name, a) == select(name, b),
+            same,
+            "{name}: {a} and {b}"
+        );
+    }
+    let speaks = |wanted: &str| vary::speaks(&fields(&[("accept-language", wanted)]), b"de");
+    assert!(speaks("fr;q=0.5, de;q=1.0") && speaks("DE"));
+    for other in ["fr, de", "de;q=0.5, fr", "de;q=0", "de-AT", "de;q=x", ""] {
+        assert!(!speaks(other), "{other}");
+    }
 }
 
 #[test]
@@ -254,49 +480,40 @@ fn lists_respect_quotes() {
     );
 }
 
-fn entry(lifetime: u64, vary: &[(&str, Option<&str>)], body: usize, at: Nanos) -> Entry {
-    Entry {
-        status: 200,
-        headers: Vec::new(),
-        body: vec![0; body].into(),
-        etag: None,
-        modified: None,
-        at,
-        unix: 0,
-        keep: Keep {
-            age: 0,
-            lifetime,
-            stale: 0,
-            stale_if_error: None,
-            never_stale: false,
-            by_route: false,
-            vary: vary.iter().map(|v| v.0.into()).collect(),
-        },
-        selects: vary
-            .iter()
-            .map(|v| v.1.map(|t| t.as_bytes().to_vec()))
-            .collect(),
-        refreshing: Default::default(),
-    }
+fn entry(
+    lifetime: u64,
+    request: &[(&'static str, &str)],
+    vary: &str,
+    body: usize,
+    at: Nanos,
+) -> Entry {
+    let response = fields(&[("vary", vary)]);
+    let keep = Keep {
+        lifetime,
+        vary: vary::names(&response).unwrap(),
+        ..Keep::default()
+    };
+    let started = super::entry::Started { at, unix: 0 };
+    let mut entry = Entry::new(200, Default::default(), keep, &fields(request), started);
+    entry.body = vec![0; body].into();
+    entry
 }
 
 #[test]
 fn only_the_same_variant_answers() {
     let store = Store::new(1 << 20, 1 << 10);
-    let put = |lang, body| {
-        store.put(
-            b"k",
-            entry(10, &[("accept-language", lang)], body, Nanos(0)),
-        )
+    let put = |lang: &[(&'static str, &str)], body| {
+        store.put(b"k", entry(10, lang, "accept-language", body, Nanos(0)));
     };
-    let size = |f: &[(&'static str, &str)]| match store.find(b"k", &fields(f), Nanos(0)) {
-        Found::Fresh(e) => Some(e.body.len()),
-        _ => None,
+    let size = |f: &[(&'static str, &str)]| {
+        let found = store.find(b"k", &fields(f), None);
+        assert!(found.known);
+        found.entry.map(|e| e.body.len())
     };
-    put(Some("de"), 1);
-    put(Some("en"), 2);
-    put(None, 3);
-    put(Some("de"), 4);
+    put(&[("accept-language", "de")], 1);
+    put(&[("accept-language", "en")], 2);
+    put(&[], 3);
+    put(&[("accept-language", "de")], 4);
     assert_eq!(size(&[("accept-language", "de")]), Some(4));
     assert_eq!(size(&[("Accept-Language", " en ")]), Some(2));
     assert_eq!(size(&[]), Some(3));
@@ -305,38 +522,17 @@ fn only_the_same_variant_answers() {
         size(&[("accept-language", "de"), ("accept-language", "en")]),
         None
     );
-    assert!(matches!(
-        store.find(b"other", &fields(&[]), Nanos(0)),
-        Found::Nothing
-    ));
-}
-
-#[test]
-fn stale_answers_while_one_fetches() {
-    let store = Store::new(1 << 20, 1 << 10);
-    let mut e = entry(10, &[], 1, Nanos(0));
-    e.keep.stale = 5;
-    store.put(b"k", e);
-    let at = |s: u64| store.find(b"k", &fields(&[]), Nanos(s * 1_000_000_000));
-    assert!(matches!(at(9), Found::Fresh(_)));
-    assert!(matches!(at(10), Found::Stale { refresh: true, .. }));
-    assert!(matches!(at(11), Found::Stale { refresh: false, .. }));
-    assert!(matches!(at(15), Found::Nothing));
+    assert!(!store.find(b"other", &fields(&[]), None).known);
 }
 
 #[test]
 fn a_crawl_does_not_wash_out_what_is_asked_for() {
     let store = Store::new(100 * 1024, 100 * 1024);
-    let hit = |k: &str| {
-        matches!(
-            store.find(k.as_bytes(), &fields(&[]), Nanos(0)),
-            Found::Fresh(_)
-        )
-    };
+    let hit = |k: &str| store.find(k.as_bytes(), &fields(&[]), None).entry.is_some();
     let ask = |k: &str| {
         let was = hit(k);
         if !was {
-            store.put(k.as_bytes(), entry(10, &[], 500, Nanos(0)));
+            store.put(k.as_bytes(), entry(10, &[], "", 500, Nanos(0)));
         }
         was
     };
@@ -350,6 +546,116 @@ fn a_crawl_does_not_wash_out_what_is_asked_for() {
     assert!(kept >= 28, "{kept} of 30 hot keys survive");
 }
 
+fn lru(keys: &[u32], room: usize) -> usize {
+    let (mut last, mut order) = (
+        std::collections::HashMap::new(),
+        std::collections::BTreeMap::new(),
+    );
+    let mut hits = 0;
+    for (now, key) in keys.iter().enumerate() {
+        if let Some(before) = last.insert(*key, now) {
+            order.remove(&before);
+            hits += 1;
+        } else if order.len() == room {
+            let (_, oldest) = order.pop_first().unwrap();
+            last.remove(&oldest);
+        }
+        order.insert(now, *key);
+    }
+    hits
+}
+
+/// Zipf with exponent 1 over 10 000 keys, drawn by a generator that is always the same.
+fn zipf(n: usize) -> Vec<u32> {
+    let mut sum = 0.0;
+    let up_to: Vec<f64> = (1..=10_000)
+        .map(|k| {
+            sum += 1.0 / k as f64;
+            sum
+        })
+        .collect();
+    let mut seed = 7u64;
+    (0..n)
+        .map(|_| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let u = (seed >> 11) as f64 / (1u64 << 53) as f64 * sum;
+            up_to.partition_point(|s| *s < u) as u32
+        })
+        .collect()
+}
+
+#[test]
+fn at_one_size_more_is_found_than_with_lru() {
+    let keys = zipf(200_000);
+    for (room, better) in [(100u64, 1.15), (1000, 1.05)] {
+        let each = super::entry::OVERHEAD + 100 + 4;
+        // One shard: bodies up to the whole size.
+        let store = Store::new(room * each, room * each);
+        let mut hits = 0;
+        for key in &keys {
+            let key = key.to_le_bytes();
+            match store.find(&key, &fields(&[]), None).entry {
+                Some(_) => hits += 1,
+                None => store.put(&key, entry(10, &[], "", 100, Nanos(0))),
+            }
+        }
+        let (ours, lru) = (hits as f64, lru(&keys, room as usize) as f64);
+        println!(
+            "{room} of 10000 keys: {:.4} of requests, LRU {:.4}",
+            ours / 2e5,
+            lru / 2e5
+        );
+        assert!(ours >= better * lru, "{room} keys: {ours} hits, LRU {lru}");
+    }
+}
+
+#[test]
+fn a_purge_reaches_what_it_names_and_what_is_on_its_way() {
+    let store = Store::new(1 << 20, 1 << 10);
+    let key = |path: &str| super::shelf::key(0, b"shop.example", path.as_bytes());
+    let put = |path: &str, at: u64| {
+        let mut e = entry(10, &[], "", 1, Nanos(at));
+        e.groups = vec![path[..2].into()];
+        store.put(&key(path), e);
+    };
+    let state = |path: &str| {
+        let entry = store.find(&key(path), &fields(&[]), None).entry?;
+        Some(entry.purged.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    let purge = |what, host: Option<&str>, hard, at| {
+        let purge = Purge {
+            what,
+            host: host.map(str::to_owned),
+            hard,
+        };
+        store.purge(&purge, Nanos(at))
+    };
+    for path in ["/a/1", "/a/2?x", "/b/1"] {
+        put(path, 5);
+    }
+    assert_eq!(purge(What::Url("/a/1".into()), Some("other"), true, 6), 0);
+    assert_eq!(purge(What::Url("/a/1".into()), None, false, 6), 1);
+    assert_eq!((state("/a/1"), state("/a/2?x")), (Some(true), Some(false)));
+    assert_eq!(
+        purge(What::Prefix("/a/".into()), Some("shop.example"), true, 7),
+        2
+    );
+    assert_eq!((state("/a/1"), state("/b/1")), (None, Some(false)));
+    assert_eq!(purge(What::Group("/b".into()), None, true, 8), 1);
+    // Asked for before the purge, come after it.
+    put("/a/1", 6);
+    assert_eq!(state("/a/1"), None);
+    put("/a/1", 9);
+    assert_eq!(state("/a/1"), Some(false));
+    for at in 10..80 {
+        purge(What::Url("/none".into()), None, false, at);
+    }
+    put("/b/1", 9);
+    assert_eq!(state("/b/1"), None, "too many purges ago to know");
+}
+
 proptest! {
     #[test]
     fn a_store_stays_within_its_bytes_and_never_answers_for_another_key(
@@ -360,14 +666,13 @@ proptest! {
         let mut last = std::collections::HashMap::new();
         for (k, body, gap) in steps {
             now += gap * 100_000_000;
-            match store.find(&[k], &fields(&[]), Nanos(now)) {
-                Found::Fresh(e) => {
+            match store.find(&[k], &fields(&[]), None).entry {
+                Some(e) => {
                     let (size, at) = last[&k];
                     prop_assert_eq!((e.body.len(), e.at), (size, Nanos(at)));
-                    prop_assert!(now - at < 3_000_000_000, "expired");
                 }
-                _ => {
-                    store.put(&[k], entry(3, &[], body, Nanos(now)));
+                None => {
+                    store.put(&[k], entry(3, &[], "", body, Nanos(now)));
                     last.insert(k, (body, now));
                 }
             }

@@ -6,7 +6,7 @@ use super::flights::{Flights, Role, Told};
 use crate::attempt::deadline::core as deadline;
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
-use crate::request::cache::{Shelf, core as cache};
+use crate::request::cache::{Shelf, core as cache, reuse};
 use crate::tally::Tally;
 use base::{CacheState, Nanos};
 use std::cell::RefCell;
@@ -61,9 +61,9 @@ impl CoalesceGate {
     fn concerns(x: &Exchange<'_>) -> bool {
         x.cache == CacheState::Miss
             && !x.is_refresh
-            && x.head.method() == http1::Method::Get
             && !x.head.is_upgrade()
-            && cache::accepts(&x.head, 0, u64::MAX)
+            && reuse::ask(x.head.method_name(), &x.head, x.head.has_body())
+                .is_some_and(|ask| ask.get && !ask.range && !ask.no_cache && ask.max_age != Some(0))
     }
 
     /// What `Vary` names most often is part of the key, so that its variants do not wait for each other; so is whether
@@ -85,7 +85,7 @@ impl CoalesceGate {
     ) -> Step {
         // The answer to a condition is often 304, which is nothing to store.
         let conditional = |n| x.head.get(n).is_some();
-        let may_lead = !CONDITIONS.iter().copied().any(conditional);
+        let may_lead = x.conditional || !CONDITIONS.iter().copied().any(conditional);
         match self.flights.join(self.key(x), may_lead, now) {
             Role::Lead(lead) => {
                 x.flight = Some(lead);
@@ -152,7 +152,7 @@ impl Gate for CoalesceGate {
             News::Late => LATE,
         };
         match next(news) {
-            Next::Look => match self.shelf.fresh(&x.head, now) {
+            Next::Look => match self.shelf.shared(&x.head, now) {
                 Some(reply) => {
                     self.tally.add(decision);
                     x.cache = CacheState::Hit;

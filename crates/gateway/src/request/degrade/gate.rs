@@ -3,7 +3,7 @@
 use super::core::{Rung, Stored, dim, rung};
 use crate::exchange::{Exchange, Failed, Outgoing, Reply};
 use crate::gate::{Gate, Making, Needs, Slot, Step};
-use crate::request::cache::{Entry, Shelf, answer};
+use crate::request::cache::{Entry, Said, Shelf};
 use crate::share::Share;
 use crate::tally::Tally;
 use base::Nanos;
@@ -24,9 +24,10 @@ const NAMES: &[&str] = &[
 ];
 const BROWNOUT: usize = 5;
 
-/// On routes with a `degrade`.
+/// On routes with a `degrade`, and on those with a cache for what answers say of themselves (RFC 5861).
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
-    let rules = m.route.degrade.clone()?;
+    let undeclared = || m.route.cache.as_ref().map(|_| Rules::default());
+    let rules = m.route.degrade.clone().or_else(undeclared)?;
     let name = format!("brownout {} {}", m.route.name, m.arm.0);
     let brownout = |late| (late, m.kept.get(&name, Share::default));
     Some(Arc::new(DegradeGate {
@@ -34,6 +35,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         body: rules.fixed.as_ref().map(|f| Bytes::from(f.body.clone())),
         rules,
         shelf: Shelf::of(m),
+        declared: m.route.degrade.is_some(),
         route: m.route.name.as_str().into(),
         tally: Tally::of(m.kept, "degrade", &m.route.name, NAMES),
     }))
@@ -45,6 +47,8 @@ struct DegradeGate {
     body: Option<Bytes>,
     brownout: Option<(Duration, Arc<Share>)>,
     shelf: Option<Shelf>,
+    /// Else a failure that nothing stored stands in for stays as it is.
+    declared: bool,
     route: Box<str>,
     tally: Arc<Tally>,
 }
@@ -53,7 +57,7 @@ impl DegradeGate {
     fn stored(&self, x: &Exchange<'_>, now: Nanos) -> Option<(Arc<Entry>, Stored)> {
         let entry = self.shelf.as_ref()?.last(&x.head)?;
         let stored = Stored {
-            past: (entry.age(now) + 1).saturating_sub(entry.keep.lifetime),
+            past: entry.past(now),
             own: entry.keep.stale_if_error,
             never_stale: entry.keep.never_stale,
         };
@@ -71,10 +75,12 @@ impl DegradeGate {
     ) -> Option<Reply> {
         let reply = match (rung, entry, &self.rules.fixed, &self.body) {
             (Rung::Fresh | Rung::StaleIfError | Rung::LastGood, Some(entry), ..) => {
-                answer(entry, &x.head, now, rung.name())
+                let (shelf, said) = (self.shelf.as_ref()?, Said::Instead(rung.name()));
+                shelf.answer(entry, &x.head, x.head.method() == Method::Get, now, said)
             }
             (Rung::Static, _, Some(fixed), Some(body)) => Reply::new(fixed.status, body.clone())
                 .with("Content-Type", fixed.content_type.clone()),
+            _ if !self.declared => return None,
             // A refusal of Plimsoll's own says already when to come back.
             _ if failed.status == 503 && !failed.reason.is_empty() => return None,
             _ => {

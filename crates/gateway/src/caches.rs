@@ -1,0 +1,34 @@
+//! The caches as their owner sees them: taking things out, and asking why.
+
+use crate::exchange::{Head, ListHead};
+use crate::request::cache::{Marks, Purge, Store, Why, explain};
+use crate::runtime::Gateway;
+use std::net::{IpAddr, Ipv4Addr};
+
+impl Gateway {
+    /// Takes out of every route's cache what the purge names, and tells how many answers that were.
+    pub fn purge(&self, purge: &Purge) -> u64 {
+        let now = self.shared.clock.now();
+        let stores = self.shared.kept.all::<Store>();
+        stores.iter().map(|s| s.purge(purge, now)).sum()
+    }
+
+    /// What the cache would do with a request now. `headers` may hold `Host`.
+    pub fn why(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Why {
+        let list = ListHead::new(method, target, headers);
+        let head = Head::List(&list);
+        let snapshot = self.shared.current.load();
+        let (arm, found) = snapshot.find(&head, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let Ok(Some(route)) = found else {
+            return Why {
+                verdict: "no route takes the request".into(),
+                ..Why::default()
+            };
+        };
+        let kept = &self.shared.kept;
+        let store = kept
+            .find::<Store>(&route.name)
+            .zip(kept.find::<Marks>("cache"));
+        explain(&route.name, store, arm.0, &head, self.shared.clock.now())
+    }
+}

@@ -1,0 +1,70 @@
+//! What `Cache-Status` says of a response (RFC 9211): whether it came from here, and if not, why the instance was asked.
+
+use super::reuse::Why;
+
+/// How a stored response came to be the answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Said<'a> {
+    Hit,
+    /// With why it is used though it is not fresh.
+    Instead(&'a str),
+    /// The instance has confirmed it.
+    Confirmed(Why),
+    /// Fetched for another request that asked the same.
+    Collapsed,
+}
+
+/// Why a request goes on to the instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forward {
+    UriMiss,
+    VaryMiss,
+    /// Only parts of it are stored, and not the one that is asked for.
+    Partial,
+    Asked(Why),
+    Method,
+}
+
+impl Forward {
+    pub fn name(self) -> &'static str {
+        match self {
+            Forward::UriMiss => "uri-miss",
+            Forward::VaryMiss => "vary-miss",
+            Forward::Partial => "partial",
+            Forward::Asked(Why::Stale) => "stale",
+            Forward::Asked(Why::Request) => "request",
+            Forward::Method => "method",
+        }
+    }
+}
+
+impl Said<'_> {
+    /// `left`: seconds of its lifetime.
+    pub fn write(self, out: &mut Vec<u8>, left: i64) {
+        out.extend_from_slice(match self {
+            Said::Hit | Said::Instead(_) => b"plimsoll; hit; ttl=",
+            Said::Confirmed(Why::Stale) => b"plimsoll; fwd=stale; fwd-status=304; ttl=",
+            Said::Confirmed(Why::Request) => b"plimsoll; fwd=request; fwd-status=304; ttl=",
+            Said::Collapsed => b"plimsoll; fwd=miss; collapsed; ttl=",
+        });
+        if left < 0 {
+            out.push(b'-');
+        }
+        http1::write::decimal(out, left.unsigned_abs());
+        if let Said::Instead(why) = self {
+            out.extend_from_slice(b"; detail=");
+            out.extend_from_slice(why.as_bytes());
+        }
+    }
+}
+
+/// Of a response that the instance gave. `stored`: for how long it is fresh, or why it is not kept.
+pub fn forwarded(forward: Forward, status: u16, stored: Result<i64, &'static str>) -> String {
+    let fwd = forward.name();
+    match stored {
+        Ok(left) => {
+            format!("plimsoll; fwd={fwd}; fwd-status={status}; ttl={left}; stored")
+        }
+        Err(why) => format!("plimsoll; fwd={fwd}; fwd-status={status}; detail={why}"),
+    }
+}
