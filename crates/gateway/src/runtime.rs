@@ -1,5 +1,6 @@
 //! The gateway as its owner sees it: start, apply a generation, look at the gauges, shut down.
 
+use crate::access::{self, Access};
 use crate::gate::{Kept, Moment};
 use crate::listen;
 use crate::snapshot::Snapshot;
@@ -25,6 +26,8 @@ use tokio::sync::{mpsc, watch};
 const ROUTES: usize = 4096;
 /// Connections on their way from one thread to another.
 const HANDED: usize = 1024;
+/// Longest time for the last lines of the access log.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 pub struct Options {
     /// Traffic threads; `None`: what the configuration says, else one per core.
@@ -58,6 +61,7 @@ pub struct Shared {
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
     pub(crate) dropped: AtomicU64,
+    pub(crate) access: Access,
     pub(crate) turned_away: AtomicU64,
     pub(crate) sizes: Sizes,
     /// Connections per thread.
@@ -79,6 +83,7 @@ impl Shared {
         self.version.fetch_add(1, Release);
         *current = generation;
         self.kept.sweep();
+        self.access.wake();
     }
 
     /// Goes on with the next generation when the present one has expired, with control dead or not.
@@ -110,6 +115,7 @@ pub struct Gateway {
     drain: watch::Sender<bool>,
     kill: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    log: Option<JoinHandle<()>>,
 }
 
 impl Gateway {
@@ -144,6 +150,7 @@ impl Gateway {
             clock,
             draining: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            access: Access::default(),
             turned_away: AtomicU64::new(0),
             sizes: Sizes::default(),
             loads: (0..n).map(|_| AtomicU32::new(0)).collect(),
@@ -160,15 +167,19 @@ impl Gateway {
             drain,
             kill,
             threads: Vec::with_capacity(n),
+            log: None,
         };
+        let mut lines = Vec::with_capacity(n);
         let mut consumers = Vec::with_capacity(n);
         for (index, (listener, handed)) in listeners.into_iter().zip(handed).enumerate() {
             let (producer, consumer) = rtrb::RingBuffer::new(options.ring.max(1));
             consumers.push(consumer);
+            let (line, written) = rtrb::RingBuffer::new(access::RING);
+            lines.push(written);
             let shared = shared.clone();
             let (drain, kill) = (gateway.drain.subscribe(), gateway.kill.subscribe());
             let runtime = move || {
-                let worker = Rc::new(Worker::new(index, shared, producer));
+                let worker = Rc::new(Worker::new(index, shared, producer, line));
                 run(worker, listener, handed, drain, kill);
             };
             let name = format!("traffic-{index}");
@@ -176,6 +187,7 @@ impl Gateway {
                 .threads
                 .push(std::thread::Builder::new().name(name).spawn(runtime)?);
         }
+        gateway.log = Some(access::start(shared.clone(), lines)?);
         if let Some(control) = &options.control {
             check::start(control, &shared);
         }
@@ -198,6 +210,11 @@ impl Gateway {
     /// Enforces the expiry of the present generation; the gateway does so itself once a second.
     pub fn expire(&self, unix_s: u64) {
         self.shared.expire(unix_s);
+    }
+
+    /// Opens the file of the access log anew, after it was moved.
+    pub fn reopen_access_log(&self) {
+        self.shared.access.reopen();
     }
 
     /// What upstreams told of the size of their resources.
@@ -244,6 +261,14 @@ impl Gateway {
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a traffic thread panicked");
+            }
+        }
+        self.shared.access.stop();
+        if let Some(log) = self.log.take() {
+            let began = Instant::now();
+            // A pipe that nobody reads must not keep the process.
+            while !log.is_finished() && began.elapsed() < LAST_LINES {
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
     }

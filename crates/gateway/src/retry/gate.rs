@@ -47,7 +47,7 @@ impl Hinge {
             attempt: x.attempt,
             deadline: x.deadline,
         };
-        core::decide(
+        let go = core::decide(
             &self.policy,
             &request,
             failure,
@@ -55,7 +55,13 @@ impl Hinge {
             &self.budget,
             now,
             random,
-        )
+        );
+        let what = match go {
+            Go::Retry(_) => "again",
+            Go::Stop(why) => why.label(),
+        };
+        x.note("retry", what);
+        go
     }
 
     /// Requests and retries of the last ten seconds.

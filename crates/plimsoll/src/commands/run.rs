@@ -63,12 +63,13 @@ fn too_few(files: Option<u64>, connections: usize) -> Option<String> {
     ))
 }
 
-/// Reloads on a change of the file or SIGHUP; returns on SIGTERM or SIGINT.
+/// Reloads on a change of the file or SIGHUP, opens the access log anew on SIGUSR1; returns on SIGTERM or SIGINT.
 async fn serve(system: &System, file: &Path) -> Result<(), Failure> {
-    let (mut term, mut int, mut hup) = (
+    let (mut term, mut int, mut hup, mut usr1) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
         signal(SignalKind::hangup())?,
+        signal(SignalKind::user_defined1())?,
     );
     let (changed, mut changes) = mpsc::channel(1);
     let _watcher = watch(file, changed);
@@ -77,6 +78,7 @@ async fn serve(system: &System, file: &Path) -> Result<(), Failure> {
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
             _ = hup.recv() => reload(system, file),
+            _ = usr1.recv() => system.reopen_access_log(),
             Some(()) = changes.recv() => {
                 tokio::time::sleep(SETTLE).await;
                 while changes.try_recv().is_ok() {}

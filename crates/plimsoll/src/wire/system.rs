@@ -141,6 +141,13 @@ impl System {
         ))
     }
 
+    /// Opens the file of the access log anew, after it was moved.
+    pub fn reopen_access_log(&self) {
+        if let Some(g) = &*self.gateway.lock().unwrap_or_else(|e| e.into_inner()) {
+            g.reopen_access_log();
+        }
+    }
+
     /// What telemetry remembers.
     pub fn windows(&self) -> Windows {
         self.watch.windows()

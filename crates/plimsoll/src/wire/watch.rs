@@ -98,8 +98,11 @@ impl Watch {
     pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
         let (telemetry, gateway) = (self.telemetry.clone(), self.gateway.clone());
         move || {
-            let decisions = with(&gateway, |g| g.gauges().decisions);
-            telemetry.prometheus() + &gates::page(&decisions)
+            let told = with(&gateway, |g| {
+                let gauges = g.gauges();
+                (gauges.decisions, gauges.lines)
+            });
+            telemetry.prometheus() + &gates::page(&told.0) + &gates::lines(&told.1)
         }
     }
 }
