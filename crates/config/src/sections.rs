@@ -55,6 +55,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Time to receive a whole head.
     pub head_timeout: Duration,
+    /// At shutdown, how long `/readyz` says so before connections are refused.
+    pub notice: Duration,
     /// Time for requests in flight at shutdown.
     pub drain: Duration,
 }
@@ -68,6 +70,7 @@ impl Default for Limits {
             body: 1 << 30,
             idle: Duration::from_secs(75),
             head_timeout: Duration::from_secs(15),
+            notice: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
     }

@@ -97,8 +97,14 @@ impl Worker {
         });
     }
 
+    /// Connections end with their next answer.
     pub fn draining(&self) -> bool {
         self.shared.draining.load(Relaxed)
+    }
+
+    /// Connections that ask nothing end soon, too: the process does.
+    pub fn hurried(&self) -> bool {
+        self.draining() && !self.shared.handed_over.load(Relaxed)
     }
 
     pub fn push(&self, sample: Sample) {
@@ -147,6 +153,7 @@ impl Worker {
             }
             if now >= next_second {
                 next_second = now + Duration::from_secs(1);
+                self.shared.beats[self.index].store(now.0, Relaxed);
                 self.tidy(now);
                 let long = self.open.older_than(self.shared.long, now);
                 let place = &self.shared.long_open[self.index];

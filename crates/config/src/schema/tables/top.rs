@@ -209,6 +209,13 @@ pub const LIMITS: &[Field<Limits>] = &[
         |l, n, cx| put!(l.head_timeout, cx.some_time(n))
     ),
     key!(
+        "notice" = "0s",
+        Kind::Duration,
+        "10s",
+        "at shutdown, how long `/readyz` says so before connections are refused",
+        |l, n, cx| put!(l.notice, cx.duration(n))
+    ),
+    key!(
         "drain" = "30s",
         Kind::Duration,
         "30s",
