@@ -14,6 +14,8 @@ pub use tables::*;
 pub fn schema() -> Json {
     let mut defs = Map::new();
     defs.insert("limits".into(), section_schema(LIMITS));
+    defs.insert("access_log".into(), section_schema(ACCESS_LOG));
+    defs.insert("upgrade".into(), section_schema(UPGRADE));
     defs.insert("identity".into(), section_schema(IDENTITY));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("health".into(), section_schema(HEALTH));
@@ -119,6 +121,8 @@ pub fn reference() -> String {
     let mut out = String::from("# plimsoll.yaml\n");
     page(&mut out, "top level", TOP);
     page(&mut out, "limits", LIMITS);
+    page(&mut out, "access_log", ACCESS_LOG);
+    page(&mut out, "upgrade", UPGRADE);
     page(&mut out, "identity", IDENTITY);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.health", HEALTH);
@@ -201,6 +205,8 @@ mod tests {
         let minute = std::time::Duration::from_secs(60);
         honest(TOP, Config::empty);
         honest(LIMITS, Limits::default);
+        honest(ACCESS_LOG, AccessLog::default);
+        honest(UPGRADE, Upgrade::default);
         honest(IDENTITY, Identity::default);
         honest(BULKHEAD, Bulkhead::default);
         honest(SHED, Shed::default);

@@ -2,8 +2,10 @@
 //! who holds a `Config` need not check it again.
 
 mod gates;
+mod operate;
 
 pub use gates::*;
+pub use operate::*;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ pub struct Config {
     /// Probes that are not run, by their names.
     pub probes_off: Vec<String>,
     pub limits: Limits,
+    pub access_log: Option<AccessLog>,
+    pub upgrade: Upgrade,
     pub identity: Option<Identity>,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
@@ -51,6 +55,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Time to receive a whole head.
     pub head_timeout: Duration,
+    /// At shutdown, how long `/readyz` says so before connections are refused.
+    pub notice: Duration,
     /// Time for requests in flight at shutdown.
     pub drain: Duration,
 }
@@ -64,6 +70,7 @@ impl Default for Limits {
             body: 1 << 30,
             idle: Duration::from_secs(75),
             head_timeout: Duration::from_secs(15),
+            notice: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
     }
@@ -301,6 +308,8 @@ impl Config {
             data_dir: PathBuf::from("./plimsoll-data"),
             threads: None,
             limits: Limits::default(),
+            access_log: None,
+            upgrade: Upgrade::default(),
             identity: None,
             services: Vec::new(),
             routes: Vec::new(),

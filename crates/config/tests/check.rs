@@ -42,6 +42,19 @@ fn five_lines_are_enough() {
 }
 
 #[test]
+fn an_access_log_is_off_by_default_and_says_what_is_wrong_with_it() {
+    let config = |text: &str| check_text("p.yaml", text).config.unwrap();
+    assert_eq!(config(FIVE_LINES).access_log, None);
+    let log = config(&with("access_log: { to: /tmp/a.log, share: 1% }\n"));
+    let log = log.access_log.unwrap();
+    assert_eq!((log.share, log.query), (0.01, false));
+    let slip = only(&with("access_log: { shared: 1% }\n"));
+    assert!(slip.contains("did you mean `share`"), "{slip}");
+    let unit = only(&with("access_log: { slow: 5 }\n"));
+    assert!(unit.contains("config-unit"), "{unit}");
+}
+
+#[test]
 fn a_full_file_is_read_with_warnings_only_for_what_is_not_built() {
     let text = include_str!("full.yaml");
     let checked = check_text("full.yaml", text);

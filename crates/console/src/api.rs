@@ -203,3 +203,11 @@ pub async fn start_recording(
 pub async fn stop_recording(Extract(s): Extract<State>) -> Answer {
     off_thread(move || s.recordings.stop()).await
 }
+
+pub async fn upgrade(Extract(s): Extract<State>) -> Json<Value> {
+    Json(s.upgrades.progress())
+}
+
+pub async fn start_upgrade(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || s.upgrades.start()).await
+}

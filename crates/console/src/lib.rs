@@ -30,6 +30,14 @@ pub trait Recordings: Send + Sync {
     fn progress(&self) -> Option<Value>;
 }
 
+/// Hands the work over to a new binary. The answers are JSON as `GET /api/v1/upgrade` gives it.
+pub trait Upgrades: Send + Sync {
+    /// Only begins; refuses while one is under way.
+    fn start(&self) -> Result<Value, Vec<Finding>>;
+    /// Which process this is, and how the last upgrade that it tried went.
+    fn progress(&self) -> Value;
+}
+
 /// What to record.
 #[derive(Clone, Debug, Deserialize)]
 pub struct StartRecording {
@@ -78,8 +86,11 @@ pub struct State {
     pub caches: Arc<dyn Caches>,
     /// The metrics page, Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether a restart is needed: `Err` says what hangs.
+    pub alive: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Whether traffic is served: `Err` says why not.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    pub upgrades: Arc<dyn Upgrades>,
 }
 
 /// Serves until `stop` is done, then lets open answers finish.
@@ -95,7 +106,7 @@ pub async fn serve(
 
 fn router(state: State) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "alive\n" }))
+        .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(api::status))
@@ -114,18 +125,30 @@ fn router(state: State) -> Router {
             "/api/v1/recording",
             get(api::recording).post(api::start_recording),
         )
+        .route(
+            "/api/v1/upgrade",
+            get(api::upgrade).post(api::start_upgrade),
+        )
         .route("/api/v1/recording/stop", post(api::stop_recording))
         .fallback(|| async { api::Problem::not_found() })
         .layer(middleware::from_fn(guard::check))
         .with_state(state)
 }
 
+async fn alive(axum::extract::State(s): axum::extract::State<State>) -> impl IntoResponse {
+    say("alive", (s.alive)())
+}
+
 async fn ready(axum::extract::State(s): axum::extract::State<State>) -> impl IntoResponse {
-    match (s.ready)() {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+    say("ready", (s.ready)())
+}
+
+fn say(what: &str, is: Result<(), String>) -> (StatusCode, String) {
+    match is {
+        Ok(()) => (StatusCode::OK, format!("{what}\n")),
         Err(why) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("not ready: {why}\n"),
+            format!("not {what}: {why}\n"),
         ),
     }
 }

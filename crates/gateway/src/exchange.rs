@@ -1,6 +1,7 @@
 //! What gates see of one client request: its head, the facts gathered so far, the edits that are applied when a
 //! head is written, and the reply that a gate may give.
 
+use crate::access::Notes;
 use crate::attempt::fault::What;
 pub use crate::head::{Head, ListHead, ResponseHead};
 use crate::request::coalesce::Lead;
@@ -131,6 +132,8 @@ pub struct Facts {
     pub is_refresh: bool,
     /// Changes to the request head that goes to the instance.
     pub edits: Edits,
+    /// For the access log; `None`: it is off.
+    pub notes: Option<Box<Notes>>,
     /// State of the exchange's own random numbers.
     pub seed: u64,
 }
@@ -164,6 +167,7 @@ impl Facts {
             refresh_wanted: false,
             is_refresh: false,
             edits: Edits::default(),
+            notes: None,
             seed,
         }
     }
@@ -177,10 +181,18 @@ impl Facts {
         tried.clear();
         edits.clear();
         *self = Facts {
+            notes: self.notes.take(),
             tried,
             edits,
             ..Facts::new(route, client, start, seed)
         };
+    }
+
+    /// A gate did something out of the ordinary: for the access log.
+    pub fn note(&mut self, gate: &'static str, what: &'static str) {
+        if let Some(notes) = &mut self.notes {
+            notes.decision(gate, what);
+        }
     }
 
     /// What a sample says of an end like this one: whoever ends a stream, its life is not a cost.

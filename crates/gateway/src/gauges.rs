@@ -1,5 +1,6 @@
 //! What the gateway shows of itself beside the samples.
 
+use crate::access::Lines;
 use crate::attempt::limit;
 use crate::request::rate;
 use crate::runtime::Gateway;
@@ -59,6 +60,8 @@ pub struct Gauges {
     pub pools: Vec<PoolGauge>,
     pub limits: Vec<LimitGauge>,
     pub rates: Vec<RateGauge>,
+    /// Of the access log.
+    pub lines: Lines,
     /// What gates have decided, by name.
     pub decisions: Vec<Decision>,
 }
@@ -112,6 +115,7 @@ impl Gateway {
             pools: pools.collect(),
             limits,
             rates: rates.collect(),
+            lines: shared.access.lines(),
             decisions: Tally::all(&shared.kept),
         }
     }

@@ -4,6 +4,7 @@
 //! and upstream connections, timers, a sample ring. Shared, as atomics: what is in flight, health, latency averages,
 //! retry budgets; as sharded maps: the cache and the rate limits' keys. All of that survives a new generation by name.
 
+pub mod access;
 pub mod attempt;
 mod caches;
 pub mod connection;

@@ -1,7 +1,8 @@
 //! The gateway as its owner sees it: start, apply a generation, look at the gauges, shut down.
 
+use crate::access::{self, Access};
 use crate::gate::{Kept, Moment};
-use crate::listen;
+use crate::listen::{self, Accepting};
 use crate::snapshot::Snapshot;
 use crate::timing::Sizes;
 use crate::upstream::check;
@@ -12,7 +13,7 @@ use base::window::CLOSE_AFTER_S;
 use base::{InstanceIx, Names, ResourceIx, RouteIx, Sample};
 use config::Generation;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
@@ -25,6 +26,8 @@ use tokio::sync::{mpsc, watch};
 const ROUTES: usize = 4096;
 /// Connections on their way from one thread to another.
 const HANDED: usize = 1024;
+/// Longest time for the last lines of the access log.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 pub struct Options {
     /// Traffic threads; `None`: what the configuration says, else one per core.
@@ -33,6 +36,10 @@ pub struct Options {
     pub ring: usize,
     /// Where active checks run; `None`: no checks.
     pub control: Option<Handle>,
+    /// Listening sockets that came with the process; those on the address to listen on are used instead of new ones.
+    pub inherited: Vec<TcpListener>,
+    /// Connections wait in the system's queue until `open`.
+    pub paused: bool,
     /// Requests open for longer than this are told by `long_open`: their windows close before their samples come.
     pub long: Duration,
 }
@@ -43,6 +50,8 @@ impl Default for Options {
             threads: None,
             ring: 16 * 1024,
             control: None,
+            inherited: Vec::new(),
+            paused: false,
             long: Duration::from_secs(CLOSE_AFTER_S),
         }
     }
@@ -57,7 +66,12 @@ pub struct Shared {
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
+    /// Another process takes the fresh connections.
+    pub(crate) handed_over: AtomicBool,
+    /// When each thread was last seen at work, nanoseconds.
+    pub(crate) beats: Vec<AtomicU64>,
     pub(crate) dropped: AtomicU64,
+    pub(crate) access: Access,
     pub(crate) turned_away: AtomicU64,
     pub(crate) sizes: Sizes,
     /// Connections per thread.
@@ -79,6 +93,7 @@ impl Shared {
         self.version.fetch_add(1, Release);
         *current = generation;
         self.kept.sweep();
+        self.access.wake();
     }
 
     /// Goes on with the next generation when the present one has expired, with control dead or not.
@@ -107,9 +122,12 @@ fn moment(clock: &Clock) -> Moment {
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
     address: SocketAddr,
-    drain: watch::Sender<bool>,
+    /// The same as the threads have, to be handed on.
+    sockets: Vec<TcpListener>,
+    accepting: watch::Sender<Accepting>,
     kill: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    log: Option<JoinHandle<()>>,
 }
 
 impl Gateway {
@@ -127,11 +145,16 @@ impl Gateway {
         let n = wanted
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
             .clamp(1, 256);
-        let listeners = listen::bind(generation.base.listen, n).map_err(|e| {
-            let listen = generation.base.listen;
-            io::Error::new(e.kind(), format!("cannot listen on {listen}: {e}"))
-        })?;
-        let address = listeners[0].local_addr()?;
+        let listen = generation.base.listen;
+        let listeners = listen::bind(listen, n, options.inherited)
+            .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {listen}: {e}")))?;
+        let address = listeners[0][0].local_addr()?;
+        let sockets = listeners.iter().flatten().map(TcpListener::try_clone);
+        let sockets = sockets.collect::<io::Result<_>>()?;
+        let first = match options.paused {
+            true => Accepting::NotYet,
+            false => Accepting::Yes,
+        };
         let kept = Kept::default();
         let snapshot = Snapshot::compile(&generation, &names, &kept, moment(&clock));
         let (hand, handed): (Vec<_>, Vec<_>) = (0..n).map(|_| mpsc::channel(HANDED)).unzip();
@@ -143,7 +166,10 @@ impl Gateway {
             names,
             clock,
             draining: AtomicBool::new(false),
+            handed_over: AtomicBool::new(false),
+            beats: (0..n).map(|_| AtomicU64::new(clock.now().0)).collect(),
             dropped: AtomicU64::new(0),
+            access: Access::default(),
             turned_away: AtomicU64::new(0),
             sizes: Sizes::default(),
             loads: (0..n).map(|_| AtomicU32::new(0)).collect(),
@@ -153,33 +179,61 @@ impl Gateway {
             hand,
             generation: Mutex::new(generation),
         });
-        let (drain, kill) = (watch::Sender::new(false), watch::Sender::new(false));
+        let (accepting, kill) = (watch::Sender::new(first), watch::Sender::new(false));
         let mut gateway = Gateway {
             shared: shared.clone(),
             address,
-            drain,
+            sockets,
+            accepting,
             kill,
             threads: Vec::with_capacity(n),
+            log: None,
         };
+        let mut lines = Vec::with_capacity(n);
         let mut consumers = Vec::with_capacity(n);
         for (index, (listener, handed)) in listeners.into_iter().zip(handed).enumerate() {
             let (producer, consumer) = rtrb::RingBuffer::new(options.ring.max(1));
             consumers.push(consumer);
+            let (line, written) = rtrb::RingBuffer::new(access::RING);
+            lines.push(written);
             let shared = shared.clone();
-            let (drain, kill) = (gateway.drain.subscribe(), gateway.kill.subscribe());
+            let (accepting, kill) = (gateway.accepting.subscribe(), gateway.kill.subscribe());
             let runtime = move || {
-                let worker = Rc::new(Worker::new(index, shared, producer));
-                run(worker, listener, handed, drain, kill);
+                let worker = Rc::new(Worker::new(index, shared, producer, line));
+                run(worker, listener, handed, accepting, kill);
             };
             let name = format!("traffic-{index}");
             gateway
                 .threads
                 .push(std::thread::Builder::new().name(name).spawn(runtime)?);
         }
+        gateway.log = Some(access::start(shared.clone(), lines)?);
         if let Some(control) = &options.control {
             check::start(control, &shared);
         }
         Ok((gateway, consumers))
+    }
+
+    /// Takes connections, after a start that was `paused`.
+    pub fn open(&self) {
+        self.accepting.send_replace(Accepting::Yes);
+    }
+
+    /// The listening sockets, for another process that shall go on with them.
+    ///
+    /// # Errors
+    /// When no more files can be open.
+    pub fn sockets(&self) -> io::Result<Vec<TcpListener>> {
+        self.sockets.iter().map(TcpListener::try_clone).collect()
+    }
+
+    /// Traffic threads that have not been seen at work for longer than this.
+    pub fn stalled(&self, longest: Duration) -> Vec<usize> {
+        let now = self.shared.clock.now();
+        let stalled =
+            |beat: &AtomicU64| now.0.saturating_sub(beat.load(Relaxed)) > longest.as_nanos() as u64;
+        let beats = self.shared.beats.iter().enumerate();
+        beats.filter(|(_, b)| stalled(b)).map(|(i, _)| i).collect()
     }
 
     /// Where it listens, with the port that was found when port 0 was asked for.
@@ -198,6 +252,11 @@ impl Gateway {
     /// Enforces the expiry of the present generation; the gateway does so itself once a second.
     pub fn expire(&self, unix_s: u64) {
         self.shared.expire(unix_s);
+    }
+
+    /// Opens the file of the access log anew, after it was moved.
+    pub fn reopen_access_log(&self) {
+        self.shared.access.reopen();
     }
 
     /// What upstreams told of the size of their resources.
@@ -222,12 +281,26 @@ impl Gateway {
 
     /// Stops accepting, answers what is under way with `Connection: close`, and returns when all connections have
     /// ended or `limits.drain` is over. Blocks; call it off the traffic threads.
-    pub fn shutdown(mut self) -> Drained {
+    pub fn shutdown(self) -> Drained {
         let longest = self.shared.current.load().limits.drain;
+        self.leave(Accepting::Last, longest, || false)
+    }
+
+    /// Leaves fresh connections, those in the queue too, to the process that has the `sockets`. Connections end with
+    /// their next answer or when they have been idle for long, tunnels when they like; all do when `longest` is over
+    /// or as soon as `hurry` says so.
+    pub fn hand_over(self, longest: Duration, hurry: impl Fn() -> bool) -> Drained {
+        self.shared.handed_over.store(true, SeqCst);
+        self.leave(Accepting::No, longest, hurry)
+    }
+
+    fn leave(mut self, how: Accepting, longest: Duration, hurry: impl Fn() -> bool) -> Drained {
         let began = Instant::now();
         self.shared.draining.store(true, SeqCst);
-        self.drain.send_replace(true);
-        while began.elapsed() < longest && self.threads.iter().any(|t| !t.is_finished()) {
+        self.sockets.clear();
+        self.accepting.send_replace(how);
+        while began.elapsed() < longest && !hurry() && self.threads.iter().any(|t| !t.is_finished())
+        {
             std::thread::sleep(Duration::from_millis(5));
         }
         let cut = self.shared.loads.iter().map(|l| l.load(Relaxed)).sum();
@@ -244,6 +317,14 @@ impl Gateway {
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a traffic thread panicked");
+            }
+        }
+        self.shared.access.stop();
+        if let Some(log) = self.log.take() {
+            let began = Instant::now();
+            // A pipe that nobody reads must not keep the process.
+            while !log.is_finished() && began.elapsed() < LAST_LINES {
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
     }
@@ -265,9 +346,9 @@ pub struct Drained {
 
 fn run(
     worker: Rc<Worker>,
-    listener: std::net::TcpListener,
+    listeners: Vec<TcpListener>,
     handed: mpsc::Receiver<TcpStream>,
-    drain: watch::Receiver<bool>,
+    accepting: watch::Receiver<Accepting>,
     mut kill: watch::Receiver<bool>,
 ) {
     let runtime = Builder::new_current_thread()
@@ -280,7 +361,7 @@ fn run(
     runtime.block_on(async {
         tokio::task::spawn_local(worker.clone().tick());
         let work = async {
-            if let Err(e) = listen::accept(worker.clone(), listener, handed, drain).await {
+            if let Err(e) = listen::accept(worker.clone(), listeners, handed, accepting).await {
                 tracing::error!(error = %e, "a traffic thread cannot listen");
             }
             while worker.shared.loads[worker.index].load(Relaxed) > 0 {

@@ -1,5 +1,6 @@
 //! A generation compiled for the path: immutable, swapped as a whole. What must survive it is in `Kept`.
 
+use crate::access::Rules;
 use crate::attempt::split::{Split, arm_of};
 use crate::exchange::Head;
 use crate::gate::{Kept, Making, Moment};
@@ -19,6 +20,8 @@ use std::sync::Arc;
 pub struct Route {
     pub ix: RouteIx,
     pub name: Arc<str>,
+    /// Of its path, such as `/products/{id}`.
+    pub template: Box<str>,
     pub arm: Arm,
     pub request: Ring,
     pub attempt: Ring,
@@ -34,6 +37,8 @@ struct Side {
 pub struct Snapshot {
     pub number: u64,
     pub limits: config::sections::Limits,
+    /// `None`: no access log.
+    pub access: Option<Arc<Rules>>,
     /// For requests, and for responses (whose bodies are not limited).
     pub request_limits: http1::Limits,
     pub response_limits: http1::Limits,
@@ -77,6 +82,10 @@ impl Snapshot {
             }
         });
         let limits = generation.base.limits.clone();
+        let access = generation.base.access_log.clone().map(|config| {
+            let hasher = kept.get("access log", std::hash::RandomState::new);
+            Arc::new(Rules { config, hasher })
+        });
         let request_limits = http1::Limits {
             head: limits.head,
             headers: limits.headers,
@@ -85,6 +94,7 @@ impl Snapshot {
         };
         Snapshot {
             number: generation.number,
+            access,
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,
             limits,
@@ -182,6 +192,7 @@ fn side(
         Arc::new(Route {
             ix: making.ix,
             name: r.name.as_str().into(),
+            template: r.matcher.path.to_string().into(),
             arm,
             request: Ring::new(REQUEST, &making),
             attempt: Ring::new(ATTEMPT, &making),

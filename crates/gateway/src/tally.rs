@@ -1,5 +1,6 @@
 //! What gates have decided, counted by name: shown on the metrics page, shared by all threads.
 
+use crate::exchange::Facts;
 use crate::gate::Kept;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -41,6 +42,14 @@ impl Tally {
             names,
             counts: Default::default(),
         })
+    }
+
+    /// Counts one decision on an exchange, and notes it for the access log.
+    pub fn note(&self, facts: &mut Facts, which: usize) {
+        self.add(which);
+        if let Some(name) = self.names.get(which) {
+            facts.note(self.gate, name);
+        }
     }
 
     /// Counts one decision, by its place among the names.

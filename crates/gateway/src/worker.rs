@@ -1,6 +1,7 @@
 //! What one traffic thread has to itself: its snapshot, its timers, its connections to instances, its scratch room.
 //! Nothing here is shared, so nothing here locks.
 
+use crate::access::{AccessTap, Entry};
 use crate::connection::Busy;
 use crate::open::Open;
 use crate::runtime::Shared;
@@ -31,6 +32,7 @@ pub struct Worker {
     /// One read from an instance, handled before the next.
     pub scratch: RefCell<Vec<u8>>,
     pub lines: RefCell<http1::Lines>,
+    pub access: AccessTap,
     tap: Tap,
     /// Boxed, because they are handed to connections and back.
     #[allow(clippy::vec_box)]
@@ -41,7 +43,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(index: usize, shared: Arc<Shared>, ring: rtrb::Producer<Sample>) -> Worker {
+    pub fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        ring: rtrb::Producer<Sample>,
+        access: rtrb::Producer<Box<Entry>>,
+    ) -> Worker {
         Worker {
             index,
             wheel: Wheel::new(shared.clock.now()),
@@ -50,6 +57,7 @@ impl Worker {
             open: Open::default(),
             scratch: RefCell::default(),
             lines: RefCell::default(),
+            access: AccessTap::new(access),
             tap: Tap::new(ring),
             spare: RefCell::default(),
             version: Cell::new(shared.version.load(Relaxed)),
@@ -89,8 +97,14 @@ impl Worker {
         });
     }
 
+    /// Connections end with their next answer.
     pub fn draining(&self) -> bool {
         self.shared.draining.load(Relaxed)
+    }
+
+    /// Connections that ask nothing end soon, too: the process does.
+    pub fn hurried(&self) -> bool {
+        self.draining() && !self.shared.handed_over.load(Relaxed)
     }
 
     pub fn push(&self, sample: Sample) {
@@ -139,6 +153,7 @@ impl Worker {
             }
             if now >= next_second {
                 next_second = now + Duration::from_secs(1);
+                self.shared.beats[self.index].store(now.0, Relaxed);
                 self.tidy(now);
                 let long = self.open.older_than(self.shared.long, now);
                 let place = &self.shared.long_open[self.index];

@@ -47,6 +47,8 @@ pub enum Command {
     Import(learn::ImportArgs),
     /// Send load and measure; --find-limit raises it until the SLO breaks
     Load(Box<load::LoadArgs>),
+    /// Have the running Plimsoll hand over to the binary that lies where it was started from
+    Upgrade(AskArgs),
     /// What is in service: generation, overlays, loops, what is wrong
     Status(AskArgs),
     /// What was changed, by whom, why, and what came of it

@@ -5,10 +5,12 @@ mod cli;
 mod commands;
 mod demo;
 mod exit;
+mod host;
 mod interrupt;
 mod planted;
 mod show;
 mod terminal;
+mod upgrade;
 mod wire;
 
 use clap::Parser;

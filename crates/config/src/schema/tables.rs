@@ -60,6 +60,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 mod breaker;
 mod degrade;
 mod fault;
+mod operate;
 mod resource;
 mod route;
 mod service;
@@ -68,6 +69,7 @@ mod top;
 pub use breaker::BREAKER;
 pub use degrade::{COALESCE, DEGRADE, STATIC};
 pub use fault::FAULT;
+pub use operate::{ACCESS_LOG, UPGRADE};
 pub use resource::{REQUEST, RESOURCE};
 pub use route::{CACHE, CACHE_CONTROL, DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};

@@ -83,6 +83,7 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
     live.begin(route, arm, client.peer, now);
     live.facts.is_refresh = client.stream.is_none();
     live.note_key(&head);
+    live.note_head(head);
     live.sample.bytes_in = head.meta.len as u64;
     let path = || {
         String::from_utf8_lossy(head.path())

@@ -1,6 +1,7 @@
 //! What must be ended properly whatever happens to an exchange: the gates that were entered, the count of open
 //! requests, and the samples.
 
+use crate::access::{self, Entry};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply};
 use crate::gate::Step;
 use crate::open::Place;
@@ -8,7 +9,7 @@ use crate::ring::Passage;
 use crate::snapshot::{Route, Snapshot};
 use crate::worker::Worker;
 use base::{Arm, InstanceIx, Nanos, Outcome, RouteIx, Sample, SampleKind};
-use http1::RequestHead;
+use http1::{Edit, RequestHead};
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -55,6 +56,10 @@ impl Live {
         self.facts.arm = arm;
         self.sample = Sample::new(SampleKind::Request, ix, now);
         self.sample.arm = arm;
+        match (&self.snapshot.access, &mut self.facts.notes) {
+            (None, notes) => *notes = None,
+            (Some(_), notes) => notes.get_or_insert_default().clear(),
+        }
         self.route = route;
         self.open = true;
         self.noted = Some(self.worker.open.begin(ix, now));
@@ -96,6 +101,23 @@ impl Live {
         }
     }
 
+    /// What the access log tells of the head.
+    pub fn note_head(&mut self, head: RequestHead<'_>) {
+        if let (Some(rules), Some(notes)) = (&self.snapshot.access, &mut self.facts.notes) {
+            notes.head(&Head::Wire(head), rules.config.query);
+        }
+    }
+
+    /// What the access log tells of an answer that no instance gave.
+    pub fn note_reply(&mut self, reply: &Reply) {
+        if let Some(notes) = &mut self.facts.notes {
+            notes.reason(reply.reason);
+            for (name, value) in &reply.headers {
+                notes.header(name.as_bytes(), value);
+            }
+        }
+    }
+
     pub fn run_request(&mut self, head: RequestHead<'_>, now: Nanos) -> Step {
         let Some(route) = &self.route else {
             return Step::Go;
@@ -130,6 +152,13 @@ impl Live {
         };
         route.attempt.reply(&mut self.attempt, &mut x, out, now);
         route.request.reply(&mut self.request, &mut x, out, now);
+        if let Some(notes) = &mut self.facts.notes {
+            for edit in out.edits.iter() {
+                if let Edit::Append(name, value) | Edit::Set(name, value) = edit {
+                    notes.header(name, value);
+                }
+            }
+        }
     }
 
     /// What a gate has to send instead of a 304 that answers its own conditions. The attempt has succeeded.
@@ -200,6 +229,10 @@ impl Live {
             }
             trial.end = now;
             trial.key_hash = self.sample.key_hash;
+            if let Some(mut notes) = self.facts.notes.take() {
+                notes.attempt(&trial, &self.facts);
+                self.facts.notes = Some(notes);
+            }
             self.worker.push(trial);
         }
         if let Some(route) = &self.route {
@@ -226,7 +259,33 @@ impl Live {
         s.end = now;
         s.wait_us = micros(f.waited_ns);
         self.worker.push(self.sample);
+        self.log();
         self.route = None;
+    }
+}
+
+impl Live {
+    /// Hands what was noted to the access log, if the request is one to write.
+    fn log(&mut self) {
+        let (Some(rules), true) = (&self.snapshot.access, self.facts.notes.is_some()) else {
+            return;
+        };
+        let (trace, random) = (self.facts.trace, self.facts.random());
+        let draw = access::core::draw(trace, self.facts.trace_flags, random);
+        if self.facts.is_refresh || !access::core::keep(&rules.config, &self.sample, draw) {
+            return;
+        }
+        if let Some(notes) = self.facts.notes.take() {
+            let entry = Entry {
+                notes,
+                sample: self.sample,
+                route: self.route.clone(),
+                client: self.facts.client,
+                trace,
+                rules: rules.clone(),
+            };
+            (self.worker.access).push(entry, &self.worker.shared.access.dropped);
+        }
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn queue(room: &mut Busy, reply: &Reply, close: bool) {
         out.extend_from_slice(&reply.body);
     }
     let written = (out.len() - before) as u64;
+    room.live.note_reply(reply);
     room.live.sample.status = reply.status;
     room.live.sample.bytes_out += written;
     let now = room.live.now();

@@ -54,7 +54,7 @@ async fn idle(worker: &Worker, client: &mut Client) -> bool {
         if client.alarm.rang() {
             return Poll::Ready(false);
         }
-        if worker.draining() && !std::mem::replace(&mut last, true) {
+        if worker.hurried() && !std::mem::replace(&mut last, true) {
             client.set_alarm(worker, Some(worker.now() + LAST_CHANCE));
         }
         Poll::Pending

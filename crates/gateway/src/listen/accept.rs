@@ -22,16 +22,62 @@ impl Drop for Counted {
     }
 }
 
-/// Accepts until `drain`, then whatever had connected before, and returns.
+/// Whether fresh connections are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepting {
+    /// Not yet: they wait in the system's queue.
+    NotYet,
+    Yes,
+    /// Those that have connected already, and then no more.
+    Last,
+    /// None: those that have connected are another process's.
+    No,
+}
+
+impl Accepting {
+    fn is_over(&self) -> bool {
+        matches!(self, Accepting::Last | Accepting::No)
+    }
+}
+
+/// Accepts from all of the thread's listeners, and adopts what other threads hand over, until that is over.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
-    listener: StdListener,
+    listeners: Vec<StdListener>,
     mut handed: mpsc::Receiver<StdStream>,
-    mut drain: watch::Receiver<bool>,
+    mut accepting: watch::Receiver<Accepting>,
 ) -> std::io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
+    let listeners = listeners.into_iter().map(TcpListener::from_std);
+    let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
+    let each = |l| tokio::task::spawn_local(listen(worker.clone(), l, accepting.clone()));
+    let tasks: Vec<_> = listeners.into_iter().map(each).collect();
     loop {
         tokio::select! {
+            Some(stream) = handed.recv() => adopt(&worker, stream),
+            _ = accepting.wait_for(Accepting::is_over) => break,
+        }
+    }
+    for task in tasks {
+        // A panic was reported by its own thread.
+        let _ = task.await;
+    }
+    handed.close();
+    while let Some(stream) = handed.recv().await {
+        adopt(&worker, stream);
+    }
+    Ok(())
+}
+
+async fn listen(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    mut accepting: watch::Receiver<Accepting>,
+) {
+    let _ = accepting.wait_for(|a| *a != Accepting::NotYet).await;
+    loop {
+        tokio::select! {
+            biased;
+            _ = accepting.wait_for(Accepting::is_over) => break,
             fresh = listener.accept() => match fresh {
                 Ok((stream, _)) => take(&worker, stream),
                 // Out of file descriptors, mostly: others must end before it makes sense to go on.
@@ -40,21 +86,16 @@ pub(crate) async fn accept(
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             },
-            Some(stream) = handed.recv() => adopt(&worker, stream),
-            _ = drain.wait_for(|d| *d) => break,
         }
+    }
+    if *accepting.borrow() == Accepting::No {
+        return;
     }
     while let Ok(Ok((stream, _))) =
         tokio::time::timeout(Duration::from_millis(5), listener.accept()).await
     {
         start(&worker, stream, false);
     }
-    drop(listener);
-    handed.close();
-    while let Some(stream) = handed.recv().await {
-        adopt(&worker, stream);
-    }
-    Ok(())
 }
 
 fn take(worker: &Rc<Worker>, stream: TcpStream) {

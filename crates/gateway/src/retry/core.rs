@@ -23,6 +23,19 @@ pub enum Failure {
     Status(u16),
 }
 
+impl Failure {
+    pub fn label(self) -> &'static str {
+        match self {
+            Failure::Connect => "connect",
+            Failure::Stale => "stale",
+            Failure::Reset => "reset",
+            Failure::Garbage => "garbage",
+            Failure::Deadline => "deadline",
+            Failure::Status(_) => "status",
+        }
+    }
+}
+
 /// What the decision knows of the request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {

@@ -53,7 +53,7 @@ impl Hinge {
             deadline: x.deadline,
             full: self.limiter.is_full(self.limit),
         };
-        core::decide(
+        let go = core::decide(
             &self.policy,
             &request,
             failure,
@@ -61,7 +61,13 @@ impl Hinge {
             &self.budget,
             now,
             random,
-        )
+        );
+        let what = match go {
+            Go::Retry(_) => "again",
+            Go::Stop(why) => why.label(),
+        };
+        x.note("retry", what);
+        go
     }
 
     /// Requests and retries of the last ten seconds.

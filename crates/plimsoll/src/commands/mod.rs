@@ -21,6 +21,7 @@ mod run;
 mod schema;
 mod status;
 mod try_proposal;
+mod upgrade;
 mod whatif;
 
 use crate::cli::{Cli, Command};
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Record(args) => record::run(args),
         Command::Import(args) => import::run(args),
         Command::Load(args) => load::run(*args),
+        Command::Upgrade(args) => upgrade::run(args),
         Command::Status(args) => status::run(args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),

@@ -1,18 +1,52 @@
-//! `plimsoll run`: serves until it is told to stop; takes a changed file into service without a restart.
+//! `plimsoll run`: serves until it is told to stop; takes a changed file, and a new binary, into service without a break.
 
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
-use crate::wire::system::{System, failure};
-use notify::{RecursiveMode, Watcher};
+use crate::host::{notify, pulse, sockets};
+use crate::interrupt::Interrupts;
+use crate::upgrade::{Candidate, Channel, OLDER, Outcome, Program, Successor, Upgrading};
+use crate::wire::system::{Start, System};
+use ::notify::{RecursiveMode, Watcher};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// Editors write a file in several steps: this long after the last one it is read.
 const SETTLE: Duration = Duration::from_millis(100);
+/// How soon control is tried again when it cannot come back after an upgrade that failed.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The running service.
+struct Service {
+    file: PathBuf,
+    program: Program,
+    upgrading: Arc<Upgrading>,
+    /// Earlier processes that may still have connections.
+    older: Vec<Channel>,
+    signals: Signals,
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+    usr1: Signal,
+    usr2: Signal,
+    /// An upgrade asked for over the console.
+    asked: mpsc::Receiver<()>,
+}
+
+/// Why serving as before has ended.
+enum Next {
+    Stop,
+    HandOver(Candidate),
+}
 
 pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     tracing_subscriber::fmt()
@@ -23,10 +57,16 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let text = read(&args.config)?;
-    let shown = args.config.display().to_string();
+    let program = Program::this()?;
+    let successor = Successor::from_environment()?;
     let files = raise_file_limit();
-    let system = System::start(&shown, &text)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (upgrading, asked) = Upgrading::new();
+    let upgrading = Arc::new(upgrading);
+    let signals = runtime.block_on(async { Signals::new(asked) })?;
+    let (system, older) = start(&args.config, successor, &upgrading)?;
     let connections = system.control.generation().base.limits.connections;
     if let Some(few) = too_few(files, connections) {
         tracing::warn!("{few}");
@@ -35,13 +75,211 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
         "listening on {}; console on http://{}",
         system.address, system.console
     );
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(&system, &args.config))?;
-    println!("stopping: requests in flight end first");
-    system.stop();
-    Ok(Exit::Ok)
+    notify::ready("serving");
+    pulse::keep_watchdog(system.pulse());
+    let mut service = Service {
+        file: args.config,
+        program,
+        upgrading,
+        older,
+        signals,
+    };
+    service.serve(system, runtime)
+}
+
+/// Starts with sockets of its own, of the service manager, or of the process before.
+fn start(
+    file: &Path,
+    successor: Option<Successor>,
+    upgrading: &Arc<Upgrading>,
+) -> Result<(System, Vec<Channel>), Failure> {
+    let shown = file.display().to_string();
+    let begin = |text: &str, inherited| {
+        let upgrades = Some(upgrading.clone() as Arc<dyn console::Upgrades>);
+        let start = Start {
+            inherited,
+            upgrades,
+        };
+        System::start_with(&shown, text, start)
+    };
+    let Some(successor) = successor else {
+        let system = begin(&read(file)?, sockets::from_manager())?;
+        return Ok((system, Vec::new()));
+    };
+    let text = read(file).map_err(|e| successor.fail(e))?;
+    let (successor, taken) = successor.take(&shown, &text)?;
+    let system = begin(&text, taken.listening).map_err(|e| successor.fail(e))?;
+    let mut older = taken.older;
+    older.push(successor.serving()?);
+    Ok((system, older))
+}
+
+impl Service {
+    fn serve(&mut self, mut system: System, runtime: Runtime) -> Result<Exit, Failure> {
+        loop {
+            match runtime.block_on(self.until_told(&mut system))? {
+                Next::Stop => {
+                    println!("stopping: requests in flight end first");
+                    notify::stopping();
+                    // A process that was to take over notices that this one has ended.
+                    runtime.shutdown_background();
+                    system.stop();
+                    return Ok(Exit::Ok);
+                }
+                Next::HandOver(candidate) => match self.hand_over(system, candidate) {
+                    None => return Ok(Exit::Ok),
+                    Some(same) => system = same,
+                },
+            }
+        }
+    }
+
+    /// Reloads on a change of the file or SIGHUP, opens the access log anew on SIGUSR1, starts an upgrade on SIGUSR2;
+    /// returns on SIGTERM or SIGINT, or when a new process is ready to take over.
+    async fn until_told(&mut self, system: &mut System) -> Result<Next, Failure> {
+        let (changed, mut changes) = mpsc::channel(1);
+        let _watcher = watch(&self.file, changed);
+        let mut candidate: Option<JoinHandle<Result<Candidate, Failure>>> = None;
+        loop {
+            tokio::select! {
+                _ = self.signals.term.recv() => return Ok(Next::Stop),
+                _ = self.signals.int.recv() => return Ok(Next::Stop),
+                _ = self.signals.hup.recv() => reload(system, &self.file),
+                _ = self.signals.usr1.recv() => system.reopen_access_log(),
+                _ = self.signals.usr2.recv(), if candidate.is_none() => {
+                    candidate = self.begin_upgrade(system);
+                }
+                Some(()) = self.signals.asked.recv(), if candidate.is_none() => {
+                    candidate = self.begin_upgrade(system);
+                }
+                Some(()) = changes.recv() => {
+                    tokio::time::sleep(SETTLE).await;
+                    while changes.try_recv().is_ok() {}
+                    reload(system, &self.file);
+                }
+                ready = done(&mut candidate) => {
+                    candidate = None;
+                    match ready {
+                        Ok(candidate) => return Ok(Next::HandOver(candidate)),
+                        Err(e) => self.failed(&e),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts the new process, which tries itself out while this one serves.
+    fn begin_upgrade(&mut self, system: &System) -> Option<JoinHandle<Result<Candidate, Failure>>> {
+        self.upgrading.set(Outcome::UnderWay);
+        self.older.retain(Channel::is_open);
+        let longest = system.control.generation().base.upgrade.ready;
+        let sockets = self.may_upgrade(system).and_then(|()| system.sockets());
+        let begun = sockets.and_then(|s| self.program.start(&s, &self.older));
+        match begun {
+            Ok(candidate) => {
+                tracing::info!(
+                    pid = candidate.pid(),
+                    "upgrade: the new process is trying itself out"
+                );
+                Some(tokio::task::spawn_blocking(move || {
+                    candidate.ready(longest)
+                }))
+            }
+            Err(e) => {
+                self.failed(&e);
+                None
+            }
+        }
+    }
+
+    /// What would be lost with this process is a reason to go on with it.
+    fn may_upgrade(&self, system: &System) -> Result<(), Failure> {
+        if self.older.len() > OLDER {
+            let n = self.older.len();
+            return Err(
+                Failure::new(format!("{n} older processes still have connections")).help(
+                    "wait for them, shorten `upgrade.drain`, or end one of them with SIGTERM",
+                ),
+            );
+        }
+        let status = system.control.status();
+        if let Some((service, address)) = status.instances.first() {
+            return Err(Failure::new(format!(
+                "the instance {address} of {service} was started by this process, and would end with it"
+            ))
+            .help("take the overlay back that asked for it, or start the instance by other means"));
+        }
+        if status.trial.is_some() {
+            return Err(
+                Failure::new("a trial is under way, and would end with this process")
+                    .help("wait for its verdict, or take it back with `plimsoll rollback`"),
+            );
+        }
+        Ok(())
+    }
+
+    fn failed(&self, why: &Failure) {
+        tracing::error!("upgrade: failed, and this process goes on as before: {why}");
+        self.upgrading.set(Outcome::Failed(why.to_string()));
+    }
+
+    /// Gives the work away; `None` when all of it has ended here. Otherwise this process goes on.
+    fn hand_over(&self, system: System, candidate: Candidate) -> Option<System> {
+        let longest = system.control.generation().base.upgrade.ready;
+        let (mut released, why) = match system.release() {
+            Ok(released) => match candidate.take_over(longest) {
+                Ok(successor) => {
+                    tracing::info!(
+                        pid = successor.pid(),
+                        "upgrade: the new process serves; connections here end by themselves"
+                    );
+                    notify::main_process(successor.pid());
+                    let interrupts = Interrupts::catch().ok();
+                    released.hand_over(|| interrupts.as_ref().is_some_and(|i| i.count() > 0));
+                    return None;
+                }
+                Err(why) => (released, why),
+            },
+            Err((released, why)) => (released, candidate.end(why)),
+        };
+        self.failed(&why);
+        // Traffic goes on meanwhile.
+        loop {
+            released = match released.resume() {
+                Ok(system) => return Some(system),
+                Err((released, e)) => {
+                    tracing::error!("control does not come back, and is tried again: {e}");
+                    released
+                }
+            };
+            std::thread::sleep(AGAIN);
+        }
+    }
+}
+
+impl Signals {
+    fn new(asked: mpsc::Receiver<()>) -> std::io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+            usr1: signal(SignalKind::user_defined1())?,
+            usr2: signal(SignalKind::user_defined2())?,
+            asked,
+        })
+    }
+}
+
+/// What became of the new process's trials; never without one.
+async fn done(
+    candidate: &mut Option<JoinHandle<Result<Candidate, Failure>>>,
+) -> Result<Candidate, Failure> {
+    match candidate {
+        Some(task) => task
+            .await
+            .unwrap_or_else(|e| Err(Failure::new(e.to_string()))),
+        None => std::future::pending().await,
+    }
 }
 
 /// Raises the soft limit of open files to the hard one, and tells it; `None`: no limit.
@@ -63,34 +301,11 @@ fn too_few(files: Option<u64>, connections: usize) -> Option<String> {
     ))
 }
 
-/// Reloads on a change of the file or SIGHUP; returns on SIGTERM or SIGINT.
-async fn serve(system: &System, file: &Path) -> Result<(), Failure> {
-    let (mut term, mut int, mut hup) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::hangup())?,
-    );
-    let (changed, mut changes) = mpsc::channel(1);
-    let _watcher = watch(file, changed);
-    loop {
-        tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hup.recv() => reload(system, file),
-            Some(()) = changes.recv() => {
-                tokio::time::sleep(SETTLE).await;
-                while changes.try_recv().is_ok() {}
-                reload(system, file);
-            }
-        }
-    }
-}
-
 /// Watches the folder, not the file: editors and config maps replace it.
-fn watch(file: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+fn watch(file: &Path, changed: mpsc::Sender<()>) -> Option<::notify::RecommendedWatcher> {
     let file = std::fs::canonicalize(file).ok()?;
     let (folder, name) = (file.parent()?.to_path_buf(), file.file_name()?.to_owned());
-    let seen = move |event: notify::Result<notify::Event>| {
+    let seen = move |event: ::notify::Result<::notify::Event>| {
         let Ok(event) = event else { return };
         let ours = event
             .paths
@@ -101,15 +316,17 @@ fn watch(file: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWa
             let _ = changed.try_send(());
         }
     };
-    let started = notify::recommended_watcher(seen)
+    let started = ::notify::recommended_watcher(seen)
         .and_then(|mut w| w.watch(&folder, RecursiveMode::NonRecursive).map(|()| w));
     started
         .map_err(|e| tracing::warn!("the file is not watched ({e}); send SIGHUP to reload"))
         .ok()
 }
 
-fn reload(system: &System, file: &Path) {
-    let outcome = read(file).and_then(|text| system.control.reload(text).map_err(|f| failure(&f)));
+fn reload(system: &mut System, file: &Path) {
+    notify::reloading();
+    let outcome = read(file).and_then(|text| system.reload(text));
+    notify::ready("serving");
     match outcome {
         Ok(()) => tracing::info!("{} is in service", file.display()),
         Err(e) => tracing::error!(

@@ -1,5 +1,6 @@
-//! What the gates have decided and what the limits hold, as metrics.
+//! What the gates have decided, what the limits hold, and what became of the access log's lines, as metrics.
 
+use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
 use gateway::{Decision, Gauges, LimitGauge};
 use telemetry::prometheus::Page;
@@ -8,6 +9,7 @@ pub fn page(gauges: &Gauges) -> String {
     let mut page = Page::default();
     decisions(&mut page, &gauges.decisions);
     limits(&mut page, &gauges.limits);
+    lines(&mut page, &gauges.lines);
     page.finish()
 }
 
@@ -86,6 +88,25 @@ fn limits(page: &mut Page, limits: &[LimitGauge]) {
     }
 }
 
+/// Lines of the access log; nothing while there never was one.
+fn lines(page: &mut Page, lines: &Lines) {
+    if *lines == Lines::default() {
+        return;
+    }
+    page.family(
+        "plimsoll_access_log_lines_total",
+        "counter",
+        "Lines of the access log: written, lost to a full ring, lost to a file that could not be written.",
+    );
+    for (fate, count) in [
+        ("written", lines.written),
+        ("dropped", lines.dropped),
+        ("failed", lines.failed),
+    ] {
+        page.row("", &[("fate", fate)], count as f64);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +132,11 @@ mod tests {
         let mut page = Page::default();
         decisions(&mut page, &[one]);
         limits(&mut page, &[limit]);
+        let lost = Lines {
+            dropped: 2,
+            ..Lines::default()
+        };
+        lines(&mut page, &lost);
         let text = page.finish();
         for row in [
             "plimsoll_gate_decisions_total{gate=\"breaker\",of=\"shop\",decision=\"refused\"} 3",
@@ -118,12 +144,14 @@ mod tests {
             "plimsoll_limit_enforced{service=\"shop\"} 0",
             "plimsoll_limit_in_flight{service=\"shop\"} 1.5",
             "plimsoll_limit_would_refuse_total{service=\"shop\"} 2",
+            "plimsoll_access_log_lines_total{fate=\"dropped\"} 2",
         ] {
             assert!(text.lines().any(|l| l == row), "{row} is not in\n{text}");
         }
         let mut empty = Page::default();
         decisions(&mut empty, &[]);
         limits(&mut empty, &[]);
+        lines(&mut empty, &Lines::default());
         assert_eq!(empty.finish(), "");
     }
 }

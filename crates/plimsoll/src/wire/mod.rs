@@ -1,10 +1,12 @@
 //! The one place where the parts are wired together: control's ports by config, model, telemetry and gateway.
 
+pub mod body;
 pub mod caches;
 pub mod compose;
 pub mod gates;
 pub mod mind;
 pub mod recordings;
 pub mod shell;
+pub mod start;
 pub mod system;
 pub mod watch;

@@ -1,79 +1,60 @@
 //! A running Plimsoll: gateway, telemetry, control and console, started in the order in which they need each other.
 
 use crate::exit::Failure;
-use crate::wire::caches::Caches;
-use crate::wire::compose::Composer;
-use crate::wire::mind::ModelMind;
+use crate::host::pulse::Pulse;
+use crate::wire::body::{Body, Steering};
+use crate::wire::start::{console_socket, first_generation};
 use crate::wire::watch::{self, Windows};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Incident, Learned, Names};
-use config::{Config, Document, Generation};
-use control::ports::{Publish, SystemWall};
-use control::{Control, Parts};
+use base::{Finding, Names};
+use console::Upgrades;
+use control::Control;
 use gateway::Gateway;
-use std::net::SocketAddr;
+use serde_json::Value;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use store::Embedded;
-use telemetry::Recent;
 use telemetry::recording::{Limits, Progress as Recorded, Stage};
-use tokio::sync::oneshot;
 
 /// Windows close 10 s late; the rest is for a busy machine.
 const RECORDING_ENDS: Duration = Duration::from_secs(30);
+/// For answers of the console under way, and for whoever still reads the ledger.
+const CONSOLE_ENDS: Duration = Duration::from_secs(2);
+const LEDGER_CLOSES: Duration = Duration::from_secs(10);
 
 /// Everything that runs; `stop` ends it in order.
 pub struct System {
     pub control: Arc<Control>,
     pub address: SocketAddr,
     pub console: SocketAddr,
-    gateway: Arc<Mutex<Option<Gateway>>>,
-    watch: watch::Watch,
-    stop_console: Option<oneshot::Sender<()>>,
-    runtime: Option<tokio::runtime::Runtime>,
+    steering: Steering,
+    body: Body,
 }
 
-/// Takes generations into service, and tells the others which config that is.
-struct Service {
-    gateway: Arc<Mutex<Option<Gateway>>>,
-    current: Arc<ArcSwap<Config>>,
-    mind: Arc<RwLock<Option<Arc<Config>>>>,
-    recent: Recent,
-    clock: Clock,
+/// What a process needs to go on where another one, or the service manager, opened the sockets.
+#[derive(Default)]
+pub struct Start {
+    pub inherited: Vec<TcpListener>,
+    pub upgrades: Option<Arc<dyn Upgrades>>,
 }
 
-impl Publish for Service {
-    fn publish(&self, generation: Generation) {
-        // What was learned under another config is not mixed with what comes; a canary changes nothing for the others.
-        let other = **self.current.load() != *generation.base;
-        if other {
-            self.recent.incident(Incident {
-                window: self.clock.now().0 / 1_000_000_000,
-                what: format!("generation {}", generation.number),
-            });
-        }
-        self.current.store(generation.base.clone());
-        *self.mind.write().unwrap_or_else(|e| e.into_inner()) = Some(generation.base.clone());
-        if let Some(g) = &*self.gateway.lock().unwrap_or_else(|e| e.into_inner()) {
-            g.apply(Arc::new(generation));
-            if other {
-                g.learn(&Learned::default());
-            }
-        }
-    }
-
-    fn learned(&self, learned: &Learned) {
-        if let Some(g) = &*self.gateway.lock().unwrap_or_else(|e| e.into_inner()) {
-            g.learn(learned);
-        }
-    }
+/// A system whose control and console have stopped: traffic goes on, and another process can own the ledger.
+pub struct Released {
+    address: SocketAddr,
+    console: SocketAddr,
+    body: Body,
 }
 
 impl System {
     /// Starts everything from a config's text; `file` is its name in messages.
     pub fn start(file: &str, text: &str) -> Result<System, Failure> {
+        System::start_with(file, text, Start::default())
+    }
+
+    /// Connections are taken when all parts stand.
+    pub fn start_with(file: &str, text: &str, start: Start) -> Result<System, Failure> {
         let (config, first) = first_generation(file, text)?;
         let names = Names::default();
         let clock = Clock::start();
@@ -82,8 +63,11 @@ impl System {
             .thread_name("control")
             .enable_all()
             .build()?;
+        let console = console_socket(config.console, &start.inherited)?;
         let options = gateway::Options {
             control: Some(runtime.handle().clone()),
+            inherited: start.inherited,
+            paused: true,
             ..Default::default()
         };
         let (gateway, rings) = Gateway::start(Arc::new(first), names.clone(), clock, options)
@@ -101,51 +85,106 @@ impl System {
             config: current.clone(),
             gateway: gateway.clone(),
         })?;
-        let mind = Arc::new(RwLock::new(Some(current.load_full())));
-        let service = Service {
-            gateway: gateway.clone(),
-            current: current.clone(),
-            mind: mind.clone(),
-            recent: watch.recent(),
+        let body = Body {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            data_dir: current.load().data_dir.clone(),
+            pulse: Pulse::new(gateway.clone(), clock),
+            gateway,
+            watch,
+            current,
             clock,
+            console,
+            readiness: Arc::new(Mutex::new(Some("it is starting"))),
+            upgrades: start.upgrades.unwrap_or_else(|| Arc::new(NoUpgrades)),
+            runtime,
         };
-        let control = Arc::new(start_control(
-            file,
-            text,
-            &current.load(),
-            service,
-            watch.windows(),
-            mind,
-        )?);
-        let console = current.load().console;
-        let caches = Caches {
-            gateway: gateway.clone(),
-        };
-        let stop = start_console(&runtime, console, &control, &watch, caches)?;
+        let (control, steering) = body.steer()?;
+        body.with_gateway(Gateway::open);
+        body.say(None);
         Ok(System {
             control,
             address,
-            console,
-            gateway,
-            watch,
-            stop_console: Some(stop),
-            runtime: Some(runtime),
+            console: body.console.local_addr()?,
+            steering,
+            body,
         })
+    }
+
+    /// Takes another text of the config into service.
+    pub fn reload(&mut self, text: String) -> Result<(), Failure> {
+        (self.control.reload(text.clone())).map_err(|f| failure(&f))?;
+        self.body.text = text;
+        Ok(())
+    }
+
+    /// The listening sockets, and the console's, for a process that shall go on with them.
+    pub fn sockets(&self) -> Result<Vec<TcpListener>, Failure> {
+        let listening = self.body.with_gateway(Gateway::sockets).transpose()?;
+        let mut all = listening.unwrap_or_default();
+        all.push(self.body.console.try_clone()?);
+        Ok(all)
+    }
+
+    /// Whether it lives, as `/livez` tells it.
+    pub fn pulse(&self) -> &Pulse {
+        &self.body.pulse
+    }
+
+    /// Stops control and console, and closes the ledger. Traffic goes on with the present generation.
+    pub fn release(self) -> Result<Released, (Released, Failure)> {
+        let System {
+            control,
+            address,
+            console,
+            steering,
+            body,
+        } = self;
+        body.pulse.forget();
+        control.stop();
+        drop(control);
+        let _ = steering.stop_console.send(());
+        let mut serving = steering.console;
+        body.runtime.block_on(async {
+            if tokio::time::timeout(CONSOLE_ENDS, &mut serving)
+                .await
+                .is_err()
+            {
+                serving.abort();
+                let _ = serving.await;
+            }
+        });
+        let until = Instant::now() + LEDGER_CLOSES;
+        while steering.ledger.strong_count() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let released = Released {
+            address,
+            console,
+            body,
+        };
+        match steering.ledger.strong_count() {
+            0 => Ok(released),
+            _ => Err((released, Failure::new("the ledger is still in use"))),
+        }
     }
 
     /// Writes what happens from the next second on to a folder, until a limit or `stop_recording`.
     pub fn record(&self, folder: &Path, limits: Limits) -> Result<Recorded, Failure> {
         let folder = std::path::absolute(folder)?;
-        let begun = self.watch.recordings().record(&folder, limits);
+        let begun = self.body.watch.recordings().record(&folder, limits);
         begun.map_err(|f| failure(&[f]))
     }
 
     /// Ends the recording and waits for it: about ten seconds, until its last windows have closed.
     pub fn stop_recording(&self) -> Result<Recorded, Failure> {
         let deadline = Instant::now() + RECORDING_ENDS;
-        self.watch.stop_recording().map_err(|f| failure(&[f]))?;
+        self.body
+            .watch
+            .stop_recording()
+            .map_err(|f| failure(&[f]))?;
         while Instant::now() < deadline {
-            match self.watch.recordings().now() {
+            match self.body.watch.recordings().now() {
                 Some(r) if r.stage == Stage::Ended => return Ok(r),
                 _ => std::thread::sleep(Duration::from_millis(100)),
             }
@@ -155,123 +194,79 @@ impl System {
         ))
     }
 
+    /// Opens the file of the access log anew, after it was moved.
+    pub fn reopen_access_log(&self) {
+        self.body.with_gateway(Gateway::reopen_access_log);
+    }
+
     /// What telemetry remembers.
     pub fn windows(&self) -> Windows {
-        self.watch.windows()
+        self.body.watch.windows()
     }
 
-    /// Stops accepting, lets requests in flight end, then ends the rest.
-    pub fn stop(mut self) {
-        let gateway = self
-            .gateway
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .take();
-        if let Some(g) = gateway {
-            let drained = g.shutdown();
-            tracing::info!(
-                took_ms = drained.took.as_millis() as u64,
-                cut = drained.cut,
-                "drained"
-            );
+    /// Tells `/readyz`, stops accepting, lets requests in flight end, then ends the rest.
+    pub fn stop(self) {
+        self.body.say(Some("it is stopping"));
+        std::thread::sleep(self.body.current.load().limits.notice);
+        if let Some(g) = self.body.take_gateway() {
+            told(g.shutdown());
         }
+        self.body.pulse.forget();
         self.control.stop();
-        drop(self.watch);
-        if let Some(c) = self.stop_console.take() {
-            // The console may be gone already.
-            let _ = c.send(());
-        }
-        if let Some(r) = self.runtime.take() {
-            r.shutdown_timeout(Duration::from_secs(2));
-        }
+        drop(self.body.watch);
+        // The console may be gone already.
+        let _ = self.steering.stop_console.send(());
+        self.body.runtime.shutdown_timeout(Duration::from_secs(2));
     }
 }
 
-fn first_generation(file: &str, text: &str) -> Result<(Config, Generation), Failure> {
-    let checked = config::check_text(file, text);
-    let (Some(config), false) = (checked.config, text.is_empty()) else {
-        let shown = config::report::render(&checked.findings, &checked.document, false);
-        return Err(Failure::new(format!("the config is not good:\n{shown}"))
-            .help("`plimsoll check` shows the same"));
-    };
-    let (document, _) = Document::parse(file, text);
-    let composed = config::compose(&document, &[], 0, 0).map_err(|f| failure(&f))?;
-    Ok((config, composed.generation))
-}
-
-fn start_control(
-    file: &str,
-    text: &str,
-    config: &Config,
-    service: Service,
-    windows: Windows,
-    mind: Arc<RwLock<Option<Arc<Config>>>>,
-) -> Result<Control, Failure> {
-    std::fs::create_dir_all(&config.data_dir).map_err(|e| {
-        Failure::new(format!("data_dir {}: {e}", config.data_dir.display()))
-            .help("create it, or name another folder")
-    })?;
-    let store = Arc::new(open_store(&config.data_dir)?);
-    Control::start(Parts {
-        document: text.to_owned(),
-        data_dir: config.data_dir.clone(),
-        log: store.clone(),
-        kv: store,
-        compose: Arc::new(Composer {
-            file: file.to_owned(),
-        }),
-        publish: Arc::new(service),
-        windows: Arc::new(windows),
-        mind: Arc::new(ModelMind {
-            config: mind,
-            seed: 1,
-            canary_share: 0.5,
-        }),
-        wall: Arc::new(SystemWall),
-        cores: std::thread::available_parallelism().map_or(1, |n| n.get()),
-    })
-    .map_err(|f| failure(&f))
-}
-
-fn open_store(dir: &Path) -> Result<Embedded, Failure> {
-    let file = dir.join("control.db");
-    Embedded::open(&file).map_err(|e| {
-        Failure::new(format!("the ledger {}: {e}", file.display()))
-            .help("is another Plimsoll using this data_dir?")
-    })
-}
-
-fn start_console(
-    runtime: &tokio::runtime::Runtime,
-    at: SocketAddr,
-    control: &Arc<Control>,
-    watch: &watch::Watch,
-    caches: Caches,
-) -> Result<oneshot::Sender<()>, Failure> {
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(at))
-        .map_err(|e| {
-            Failure::new(format!("the console cannot listen on {at}: {e}"))
-                .help("set `console:` to a free address")
-        })?;
-    let state = console::State {
-        control: control.clone(),
-        recordings: Arc::new(watch.recordings()),
-        caches: Arc::new(caches),
-        metrics: Arc::new(watch.metrics()),
-        ready: Arc::new(|| Ok(())),
-    };
-    let (stop, stopped) = oneshot::channel::<()>();
-    runtime.spawn(async move {
-        let done = async {
-            // Dropped or told: both mean stop.
-            let _ = stopped.await;
-        };
-        if let Err(e) = console::serve(listener, state, done).await {
-            tracing::error!("the console ended: {e}");
+impl Released {
+    /// Goes on as if nothing had been released.
+    pub fn resume(self) -> Result<System, (Released, Failure)> {
+        match self.body.steer() {
+            Ok((control, steering)) => Ok(System {
+                control,
+                address: self.address,
+                console: self.console,
+                steering,
+                body: self.body,
+            }),
+            Err(e) => Err((self, e)),
         }
-    });
-    Ok(stop)
+    }
+
+    /// Lets the connections end by themselves, as long as the configuration says or until `hurry`.
+    pub fn hand_over(self, hurry: impl Fn() -> bool) {
+        self.body.pulse.silence();
+        let longest = self.body.current.load().upgrade.drain;
+        // What the threads are asked goes on without a gateway, so it is taken out first.
+        if let Some(g) = self.body.take_gateway() {
+            told(g.hand_over(longest, hurry));
+        }
+        drop(self.body.watch);
+        self.body.runtime.shutdown_timeout(Duration::from_secs(2));
+    }
+}
+
+fn told(drained: gateway::Drained) {
+    tracing::info!(
+        took_ms = drained.took.as_millis() as u64,
+        cut = drained.cut,
+        "drained"
+    );
+}
+
+/// For a system that no command runs as a service.
+struct NoUpgrades;
+
+impl Upgrades for NoUpgrades {
+    fn start(&self) -> Result<Value, Vec<Finding>> {
+        let what = "this Plimsoll was not started by `plimsoll run`";
+        Err(vec![Finding::error("upgrade-refused", what)])
+    }
+    fn progress(&self) -> Value {
+        Value::Null
+    }
 }
 
 /// Findings as one failure.

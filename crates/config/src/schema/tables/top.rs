@@ -56,6 +56,24 @@ pub const TOP: &[Field<Config>] = &[
         |c, n, cx| cx.section("limits", n, LIMITS, &mut c.limits)
     ),
     key!(
+        "access_log",
+        Kind::Section("access_log"),
+        "{ to: stdout, share: 1% }",
+        "one line of JSON per request; off when left out",
+        |c, n, cx| {
+            let mut log = AccessLog::default();
+            cx.section("access_log", n, ACCESS_LOG, &mut log);
+            c.access_log = Some(log);
+        }
+    ),
+    key!(
+        "upgrade",
+        Kind::Section("upgrade"),
+        "{ drain: 10m }",
+        "how a new binary takes over",
+        |c, n, cx| cx.section("upgrade", n, UPGRADE, &mut c.upgrade)
+    ),
+    key!(
         "identity",
         Kind::Section("identity"),
         "{ user: x-user-id, criticality: x-criticality }",
@@ -189,6 +207,13 @@ pub const LIMITS: &[Field<Limits>] = &[
         "15s",
         "time to receive a whole head",
         |l, n, cx| put!(l.head_timeout, cx.some_time(n))
+    ),
+    key!(
+        "notice" = "0s",
+        Kind::Duration,
+        "10s",
+        "at shutdown, how long `/readyz` says so before connections are refused",
+        |l, n, cx| put!(l.notice, cx.duration(n))
     ),
     key!(
         "drain" = "30s",

@@ -68,9 +68,9 @@ impl Gate for BreakerGate {
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         match self.refusal(x, now) {
             None => {}
-            Some(_) if self.rules.observe => self.tally.add(WOULD_REFUSE),
+            Some(_) if self.rules.observe => self.tally.note(x, WOULD_REFUSE),
             Some(detail) => {
-                self.tally.add(REFUSED);
+                self.tally.note(x, REFUSED);
                 let reply = Reply::problem(503, "breaker", &detail).with("Retry-After", "1");
                 return Step::Answer(reply);
             }

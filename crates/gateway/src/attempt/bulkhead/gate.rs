@@ -62,14 +62,14 @@ impl Gate for BulkheadGate {
         "bulkhead"
     }
 
-    fn enter(&self, _x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+    fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         let cost = self.price.milli();
         if cost == 0 || self.fits(now) {
             self.seat.begin(cost, now);
             *slot = Slot::Number(cost);
             return Step::Go;
         }
-        self.tally.add(0);
+        self.tally.note(x, 0);
         let (service, route) = (&self.service, &self.route);
         let detail = format!(
             "route {route} uses its part of service {service} and the rest is needed by others; try again in a second"

@@ -68,7 +68,7 @@ impl Gate for FaultGate {
         if self.meant(x, now) {
             let index = self.seen.0.fetch_add(1, Relaxed);
             if strikes(&self.rules, index, x.chance()) {
-                self.tally.add(0);
+                self.tally.note(x, 0);
                 x.fault = Some(self.what);
                 *slot = Slot::Number(1);
             }

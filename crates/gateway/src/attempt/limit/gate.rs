@@ -36,7 +36,8 @@ struct Waiting {
 }
 
 impl LimitGate {
-    fn refuse(&self) -> Step {
+    fn refuse(&self, x: &mut Exchange<'_>) -> Step {
+        x.note("limit", "refused");
         let detail = format!(
             "service {} holds as many requests as its limit allows; try again in a second",
             self.service
@@ -56,7 +57,7 @@ impl Gate for LimitGate {
                 *slot = Slot::boxed(permit);
                 return Step::Go;
             }
-            Acquire::Full => return self.refuse(),
+            Acquire::Full => return self.refuse(x),
             Acquire::Later(receiver) => receiver,
         };
         let left = x.deadline.map_or(self.wait, |d| d.since(now));
@@ -81,12 +82,13 @@ impl Gate for LimitGate {
         x.waited_ns += now.since(waiting.since).as_nanos() as u64;
         match waiting.hand.borrow_mut().take() {
             Some(permit) => {
+                x.note("limit", "waited");
                 *slot = Slot::boxed(permit);
                 Step::Go
             }
             None => {
                 self.limiter.count_refusal();
-                self.refuse()
+                self.refuse(x)
             }
         }
     }

@@ -92,7 +92,7 @@ impl CoalesceGate {
                 Step::Go
             }
             Role::Alone => {
-                self.tally.add(ALONE);
+                self.tally.note(x, ALONE);
                 Step::Go
             }
             Role::Follow(news) => {
@@ -154,7 +154,7 @@ impl Gate for CoalesceGate {
         match next(news) {
             Next::Look => match self.shelf.shared(&x.head, now) {
                 Some(reply) => {
-                    self.tally.add(decision);
+                    self.tally.note(x, decision);
                     x.cache = CacheState::Hit;
                     Step::Answer(reply)
                 }
@@ -164,11 +164,11 @@ impl Gate for CoalesceGate {
                 None => Step::Go,
             },
             Next::Go => {
-                self.tally.add(decision);
+                self.tally.note(x, decision);
                 Step::Go
             }
             Next::Fail => {
-                self.tally.add(decision);
+                self.tally.note(x, decision);
                 let detail = format!(
                     "two requests to {} for the same failed one after the other; try again in a second",
                     self.name

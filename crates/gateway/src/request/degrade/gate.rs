@@ -124,7 +124,7 @@ impl Gate for DegradeGate {
         if let Some((_, full)) = &self.brownout {
             let full = full.now(now, dim);
             if x.chance() >= full {
-                self.tally.add(BROWNOUT);
+                self.tally.note(x, BROWNOUT);
                 x.edits.set("plimsoll-brownout", b"1");
             }
         }
@@ -160,7 +160,7 @@ impl Gate for DegradeGate {
         let rung = rung(&self.rules, stored.as_ref().map(|s| s.1));
         let entry = stored.as_ref().map(|s| &*s.0);
         let reply = self.reply(rung, entry, x, failed, now)?;
-        self.tally.add(rung as usize);
+        self.tally.note(x, rung as usize);
         Some(reply)
     }
 }

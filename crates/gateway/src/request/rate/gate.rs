@@ -88,9 +88,11 @@ impl Gate for RateGate {
         };
         if self.observe {
             self.counts.would_refuse.fetch_add(1, Relaxed);
+            x.note("rate", "would_refuse");
             return Step::Go;
         }
         self.counts.refused.fetch_add(1, Relaxed);
+        x.note("rate", "refused");
         let (name, burst, wait) = (&self.route, self.limit.burst(), seconds_up(wait).max(1));
         let window = seconds_up(self.limit.window()).max(1);
         let detail =

@@ -97,11 +97,11 @@ impl Gate for ShedGate {
         match self.refusal(x, now) {
             None => Step::Go,
             Some(_) if self.observe => {
-                self.tally.add(WOULD_REFUSE);
+                self.tally.note(x, WOULD_REFUSE);
                 Step::Go
             }
             Some(rule) => {
-                self.tally.add(rule);
+                self.tally.note(x, rule);
                 // Not all at the same second.
                 let wait = 1 + x.random() % 4;
                 let detail = format!(

@@ -1,5 +1,6 @@
 //! Decides the identity of an exchange: whose trace it joins, which route called it, and what is sent on.
 
+use super::b3::{B3, Form};
 use base::trace::{SpanIds, TraceParent};
 use base::{Arm, RouteIx};
 
@@ -20,17 +21,40 @@ pub struct Identity {
     pub keep_state: bool,
 }
 
-/// `incoming` is the only `traceparent` of the request: with none, several, or a bad one, a trace starts here, as
-/// W3C Trace Context 3.2.2 and 4.3 ask. `counter` must not repeat soon; `random` is drawn per exchange.
+/// Who calls, and how he says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    pub span: Option<TraceParent>,
+    /// By B3; `None`: by `traceparent`.
+    pub b3: Option<Form>,
+}
+
+/// `traceparent` is the only one of the request: with none, several, or a bad one B3 counts, and without that a trace
+/// starts here, as W3C Trace Context 3.2.2 and 4.3 ask.
+pub fn caller<'a>(traceparent: Option<&[u8]>, b3: impl FnOnce() -> B3<'a>) -> Caller {
+    if let Some(span) = traceparent.and_then(TraceParent::parse) {
+        return Caller {
+            span: Some(span),
+            b3: None,
+        };
+    }
+    b3().parse()
+        .map_or(Caller::default(), |(span, form)| Caller {
+            span: Some(span),
+            b3: Some(form),
+        })
+}
+
+/// `counter` must not repeat soon; `random` is drawn per exchange.
 pub fn identify(
-    incoming: Option<&[u8]>,
+    caller: Caller,
     ids: &SpanIds,
     (route, arm): (RouteIx, Arm),
     counter: u32,
     random: u128,
 ) -> Identity {
     let span = ids.give(route, arm, counter);
-    match incoming.and_then(TraceParent::parse) {
+    match caller.span {
         Some(from) => Identity {
             here: TraceParent {
                 trace: from.trace,
@@ -39,7 +63,7 @@ pub fn identify(
             },
             parent_span: from.span,
             parent: ids.origin_of(from.span).map_or(RouteIx::NONE, |o| o.0),
-            keep_state: true,
+            keep_state: caller.b3.is_none(),
         },
         None => Identity {
             here: TraceParent {
@@ -58,16 +82,38 @@ pub fn identify(
 mod tests {
     use super::*;
 
+    fn w3c(traceparent: &[u8]) -> Caller {
+        caller(Some(traceparent), B3::default)
+    }
+
+    #[test]
+    fn b3_counts_only_without_a_good_traceparent_and_has_no_state() {
+        let b3 = || {
+            let mut b3 = B3::default();
+            b3.see(b"b3", b"64fe8b2a57d3eff7-e457b5a2e4d86bd1-1");
+            b3
+        };
+        let v = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02";
+        let both = caller(Some(v), b3);
+        assert_eq!((both.b3, both.span.unwrap().flags), (None, RANDOM));
+        for bad in [None, Some(&b"rubbish"[..])] {
+            let by_b3 = caller(bad, b3);
+            let got = identify(by_b3, &SpanIds::new(1), (RouteIx(0), Arm::BASE), 1, 5);
+            assert_eq!((got.here.trace, got.here.flags), (0x64fe8b2a57d3eff7, 1));
+            assert!(!got.keep_state);
+        }
+    }
+
     #[test]
     fn a_call_of_an_upstream_knows_its_parent_route() {
         let ids = SpanIds::new(1);
-        let outer = identify(None, &ids, (RouteIx(3), Arm::BASE), 10, 99);
+        let outer = identify(Caller::default(), &ids, (RouteIx(3), Arm::BASE), 10, 99);
         assert_eq!(
             (outer.parent_span, outer.here.trace, outer.keep_state),
             (0, 99, false)
         );
         let inner = identify(
-            Some(&outer.here.write()),
+            w3c(&outer.here.write()),
             &ids,
             (RouteIx(4), Arm::BASE),
             11,
@@ -85,7 +131,7 @@ mod tests {
     #[test]
     fn a_foreign_parent_is_kept_and_unknown_flags_are_not() {
         let v = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff";
-        let got = identify(Some(v), &SpanIds::new(1), (RouteIx(0), Arm::BASE), 1, 5);
+        let got = identify(w3c(v), &SpanIds::new(1), (RouteIx(0), Arm::BASE), 1, 5);
         assert_eq!(got.here.trace, 0x4bf92f3577b34da6a3ce929d0e0e4736);
         assert_eq!((got.here.flags, got.parent), (3, RouteIx::NONE));
     }
@@ -93,7 +139,7 @@ mod tests {
     #[test]
     fn rubbish_starts_a_trace_of_its_own() {
         for bad in [&b""[..], b"00-0-0-0", &[0xff; 55]] {
-            let got = identify(Some(bad), &SpanIds::new(1), (RouteIx(0), Arm::BASE), 1, 0);
+            let got = identify(w3c(bad), &SpanIds::new(1), (RouteIx(0), Arm::BASE), 1, 0);
             assert_eq!((got.here.trace, got.keep_state), (1, false));
         }
     }

@@ -1,6 +1,7 @@
 //! Gives every exchange its identity and passes it on to the instance.
 
-use super::core::identify;
+use super::b3::{B3, Form};
+use super::core::{Caller, caller, identify};
 use crate::exchange::{Exchange, Head};
 use crate::gate::{Gate, Kept, Making, Slot, Step};
 use base::trace::{SpanIds, TraceParent};
@@ -34,7 +35,7 @@ impl Gate for Trace {
     fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, _now: Nanos) -> Step {
         let random = (x.random() as u128) << 64 | x.random() as u128;
         let counter = x.random() as u32;
-        let caller = x.head.only(Kind::TraceParent);
+        let caller = caller_of(&x.head);
         let id = identify(caller, &self.ids, (x.route, x.arm), counter, random);
         x.parent = id.parent;
         x.trace = id.here.trace;
@@ -43,14 +44,41 @@ impl Gate for Trace {
         if !id.keep_state && x.head.kind(Kind::TraceState).is_some() {
             x.edits.drop("tracestate");
         }
+        if let Some(form) = caller.b3 {
+            pass_b3(x, form, &id.here, id.parent_span);
+        }
         Step::Go
+    }
+}
+
+fn caller_of(head: &Head<'_>) -> Caller {
+    caller(head.only(Kind::TraceParent), || {
+        let mut b3 = B3::default();
+        head.each(|name, value| b3.see(name, value));
+        b3
+    })
+}
+
+/// An instance that knows only B3 is our child too.
+fn pass_b3(x: &mut Exchange<'_>, form: Form, here: &TraceParent, parent: u64) {
+    match form {
+        Form::Single => {
+            let (trace, span, sampled) = (here.trace, here.span, here.flags & 1);
+            let value = format!("{trace:032x}-{span:016x}-{sampled}-{parent:016x}");
+            x.edits.set("b3", value.as_bytes());
+        }
+        Form::Multiple => {
+            let [span, parent] = [here.span, parent].map(|id| format!("{id:016x}"));
+            x.edits.set("X-B3-SpanId", span.as_bytes());
+            x.edits.set("X-B3-ParentSpanId", parent.as_bytes());
+        }
     }
 }
 
 /// The arm of the request that an instance was serving when it made this call.
 pub fn arm_of_caller(ids: &SpanIds, head: &Head<'_>) -> Option<Arm> {
-    let caller = head.only(Kind::TraceParent).and_then(TraceParent::parse)?;
-    ids.origin_of(caller.span).map(|(_, arm)| arm)
+    let span = caller_of(head).span?.span;
+    ids.origin_of(span).map(|(_, arm)| arm)
 }
 
 #[cfg(test)]
@@ -75,6 +103,15 @@ mod tests {
         assert_eq!(sent.len(), 1);
         assert!(sent[0].starts_with("set traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
         assert_eq!(run.facts.trace, 0x4bf92f3577b34da6a3ce929d0e0e4736);
+
+        let b3 = "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1";
+        let by_b3 = b.run(&*gate, "GET", "/", &[("b3", b3)]);
+        let passed = edits(&by_b3.facts.edits);
+        assert!(passed[0].starts_with("set traceparent: 00-80f198ee56343ba864fe8b2a57d3eff7-"));
+        let ours = passed[1].strip_prefix("set b3: ").unwrap();
+        assert!(ours.ends_with("-1-e457b5a2e4d86bd1"), "{ours}");
+        let again = b.run(&*gate, "GET", "/", &[("b3", ours)]);
+        assert_eq!(again.facts.parent, b.ix, "known by B3 too");
 
         // What the instance calls while it serves this request is known as its child.
         let ours = sent[0].strip_prefix("set traceparent: ").unwrap();

@@ -1,5 +1,7 @@
-//! Ties exchanges together: W3C `traceparent` in and out, and the route and arm that caused a call.
+//! Ties exchanges together: W3C `traceparent` in and out (B3 too, where the caller speaks that), and the route and arm
+//! that caused a call.
 
+pub mod b3;
 pub mod core;
 mod gate;
 

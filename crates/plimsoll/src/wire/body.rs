@@ -1,0 +1,154 @@
+//! What goes on while control is replaced: gateway and telemetry; and how control and console are set upon them.
+
+use crate::exit::Failure;
+use crate::host::pulse::Pulse;
+use crate::wire::caches::Caches;
+use crate::wire::start::{open_store, start_console, start_control};
+use crate::wire::watch;
+use arc_swap::ArcSwap;
+use base::clock::Clock;
+use base::{Incident, Learned};
+use config::{Config, Generation};
+use console::Upgrades;
+use control::Control;
+use control::ports::Publish;
+use gateway::Gateway;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock, Weak};
+use store::Embedded;
+use telemetry::Recent;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// What passes traffic and measures it.
+pub struct Body {
+    pub file: String,
+    /// Of the config in service.
+    pub text: String,
+    /// Where the ledger is: a change of the config moves it at the next start only.
+    pub data_dir: PathBuf,
+    pub gateway: Arc<Mutex<Option<Gateway>>>,
+    pub watch: watch::Watch,
+    pub current: Arc<ArcSwap<Config>>,
+    pub clock: Clock,
+    pub console: TcpListener,
+    pub readiness: Readiness,
+    pub pulse: Pulse,
+    pub upgrades: Arc<dyn Upgrades>,
+    pub runtime: tokio::runtime::Runtime,
+}
+
+/// What runs beside `Control` to steer the body.
+pub struct Steering {
+    pub stop_console: oneshot::Sender<()>,
+    pub console: JoinHandle<()>,
+    /// Gone when nobody has the ledger open any more.
+    pub ledger: Weak<Embedded>,
+}
+
+/// Why traffic is not served, for `/readyz`; `None`: it is.
+pub type Readiness = Arc<Mutex<Option<&'static str>>>;
+
+/// Takes generations into service, and tells the others which config that is.
+pub struct Service {
+    gateway: Arc<Mutex<Option<Gateway>>>,
+    current: Arc<ArcSwap<Config>>,
+    mind: Arc<RwLock<Option<Arc<Config>>>>,
+    recent: Recent,
+    clock: Clock,
+}
+
+impl Publish for Service {
+    fn publish(&self, generation: Generation) {
+        // What was learned under another config is not mixed with what comes; a canary changes nothing for the others.
+        let other = **self.current.load() != *generation.base;
+        if other {
+            self.recent.incident(Incident {
+                window: self.clock.now().0 / 1_000_000_000,
+                what: format!("generation {}", generation.number),
+            });
+        }
+        self.current.store(generation.base.clone());
+        *self.mind.write().unwrap_or_else(|e| e.into_inner()) = Some(generation.base.clone());
+        if let Some(g) = &*self.gateway.lock().unwrap_or_else(|e| e.into_inner()) {
+            g.apply(Arc::new(generation));
+            if other {
+                g.learn(&Learned::default());
+            }
+        }
+    }
+
+    fn learned(&self, learned: &Learned) {
+        if let Some(g) = &*self.gateway.lock().unwrap_or_else(|e| e.into_inner()) {
+            g.learn(learned);
+        }
+    }
+}
+
+impl Body {
+    pub fn with_gateway<T>(&self, ask: impl FnOnce(&Gateway) -> T) -> Option<T> {
+        let gateway = self.gateway.lock().unwrap_or_else(|e| e.into_inner());
+        gateway.as_ref().map(ask)
+    }
+
+    pub fn take_gateway(&self) -> Option<Gateway> {
+        self.gateway
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .take()
+    }
+
+    pub fn say(&self, not_ready: Option<&'static str>) {
+        *self.readiness.lock().unwrap_or_else(|e| e.into_inner()) = not_ready;
+    }
+
+    /// Opens the ledger, and starts control and console.
+    pub fn steer(&self) -> Result<(Arc<Control>, Steering), Failure> {
+        let config = self.current.load_full();
+        let mind = Arc::new(RwLock::new(Some(config.clone())));
+        let service = Service {
+            gateway: self.gateway.clone(),
+            current: self.current.clone(),
+            mind: mind.clone(),
+            recent: self.watch.recent(),
+            clock: self.clock,
+        };
+        let store = open_store(&self.data_dir)?;
+        let ledger = Arc::downgrade(&store);
+        let windows = self.watch.windows();
+        let control = start_control(
+            &self.file,
+            &self.text,
+            &self.data_dir,
+            store,
+            service,
+            windows,
+            mind,
+        )?;
+        let control = Arc::new(control);
+        self.pulse.listen_to(&control, self.runtime.handle());
+        let (pulse, readiness) = (self.pulse.clone(), self.readiness.clone());
+        let state = console::State {
+            control: control.clone(),
+            recordings: Arc::new(self.watch.recordings()),
+            caches: Arc::new(Caches {
+                gateway: self.gateway.clone(),
+            }),
+            metrics: Arc::new(self.watch.metrics()),
+            alive: Arc::new(move || pulse.check()),
+            ready: Arc::new(move || {
+                let not = readiness.lock().unwrap_or_else(|e| e.into_inner());
+                not.map_or(Ok(()), |why| Err(why.to_owned()))
+            }),
+            upgrades: self.upgrades.clone(),
+        };
+        let (stop_console, console) = start_console(&self.runtime, &self.console, state)?;
+        let steering = Steering {
+            stop_console,
+            console,
+            ledger,
+        };
+        Ok((control, steering))
+    }
+}

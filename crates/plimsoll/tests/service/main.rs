@@ -1,0 +1,6 @@
+//! Plimsoll as a service: the real binary under load, replaced, told to stop, watched and handed its sockets.
+
+mod manager;
+mod reloads;
+mod stage;
+mod upgrade;

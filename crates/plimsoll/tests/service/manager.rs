@@ -1,0 +1,107 @@
+//! A service manager as systemd is one: it is told what happens, pinged, and may open the sockets.
+
+use crate::stage::{Clients, PATIENCE, Stage, Tunnels, signal};
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+/// What is told at a notify socket, until `wanted` was.
+fn told(manager: &UnixDatagram, wanted: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut packet = [0; 4096];
+    loop {
+        let n = manager
+            .recv(&mut packet)
+            .unwrap_or_else(|e| panic!("{wanted}: {e}: {all:?}"));
+        let text = String::from_utf8_lossy(&packet[..n]).into_owned();
+        let end = text.contains(wanted);
+        all.push(text);
+        if end {
+            return all;
+        }
+    }
+}
+
+#[test]
+fn it_is_told_of_readiness_reloads_upgrades_and_the_end_and_is_pinged() {
+    let mut stage = Stage::new("");
+    let at = stage.path("notify");
+    let manager = UnixDatagram::bind(&at).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = stage.command();
+    command
+        .env("NOTIFY_SOCKET", &at)
+        .env("WATCHDOG_USEC", "300000");
+    let first = stage.run(&mut command);
+    told(&manager, "READY=1");
+    told(&manager, "WATCHDOG=1");
+    signal(first, "HUP");
+    told(&manager, "RELOADING=1");
+    told(&manager, "READY=1");
+    let (done, second) = stage.upgrade();
+    assert!(done.status.success());
+    told(&manager, &format!("MAINPID={second}"));
+    stage.ended(first);
+    told(&manager, "WATCHDOG=1");
+    assert!(stage.console_get("/livez").unwrap().contains("alive"));
+    signal(second, "TERM");
+    told(&manager, "STOPPING=1");
+    stage.ended(second);
+}
+
+#[test]
+fn a_stop_is_noticed_before_connections_are_refused() {
+    let mut stage = Stage::new("limits: { notice: 500ms }");
+    let pid = stage.start();
+    let clients = Clients::start(stage.listen, 2);
+    clients.more(20);
+    signal(pid, "TERM");
+    stage.wait("readiness to end", |s| {
+        s.console_get("/readyz")
+            .filter(|a| a.contains("503") && a.contains("it is stopping"))
+    });
+    clients.more(20);
+    drop(Tunnels::open(stage.listen, 1));
+    assert!(stage.console_get("/livez").unwrap().contains("200 OK"));
+    assert_eq!(clients.end(), [] as [String; 0]);
+    stage.ended(pid);
+}
+
+/// One socket for all threads, whose connections outlive a restart.
+#[test]
+fn sockets_of_the_manager_are_used_and_their_queue_outlives_a_restart() {
+    let mut stage = Stage::new("");
+    // The port of the stage was free, and is taken here.
+    let socket = TcpListener::bind(stage.listen).unwrap();
+    let command = |stage: &Stage| {
+        // A shell makes the socket the third file, as a service manager does.
+        let mut command = Command::new("sh");
+        let script =
+            "exec 3<&0; LISTEN_FDS=1 LISTEN_PID=$$ exec ./plimsoll run --config plimsoll.yaml";
+        let log = std::fs::File::create(stage.path("log")).unwrap();
+        command
+            .args(["-c", script])
+            .current_dir(stage.folder.path())
+            .stdin(std::os::fd::OwnedFd::from(socket.try_clone().unwrap()))
+            .stderr(log);
+        command
+    };
+    let mut first = command(&stage);
+    let pid = stage.run(&mut first);
+    drop(first);
+    let clients = Clients::start(stage.listen, 4);
+    clients.more(100);
+    assert_eq!(clients.end(), [] as [String; 0]);
+    signal(pid, "TERM");
+    stage.ended(pid);
+
+    // Nobody accepts now, and nothing is refused.
+    let clients = Clients::start(stage.listen, 4);
+    let mut second = command(&stage);
+    let pid = stage.run(&mut second);
+    drop(second);
+    clients.more(100);
+    assert_eq!(clients.end(), [] as [String; 0]);
+    signal(pid, "TERM");
+    stage.ended(pid);
+}
