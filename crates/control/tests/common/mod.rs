@@ -67,6 +67,8 @@ fn decode(doc: &Value) -> Result<Config, Vec<Finding>> {
                 cache: v["cache"].as_u64().map(|s| Cache {
                     ttl: Some(Duration::from_secs(s)),
                     stale_while_revalidate: None,
+                    heuristic: 0.0,
+                    set_cookie: false,
                     size: 1,
                     max_body: 1,
                 }),
