@@ -17,6 +17,7 @@ mod resolve;
 pub mod schema;
 mod secret;
 pub mod sections;
+pub mod selector;
 mod template;
 
 pub use check::{Checked, check, check_text};

@@ -37,6 +37,7 @@ pub fn schema() -> Json {
     defs.insert("static".into(), section_schema(STATIC));
     defs.insert("fault".into(), section_schema(FAULT));
     defs.insert("resource".into(), section_schema(RESOURCE));
+    defs.insert("scrape".into(), section_schema(SCRAPE));
     defs.insert("request".into(), section_schema(REQUEST));
     let mut top = section_schema(TOP);
     top["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -144,6 +145,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.degrade.static", STATIC);
     page(&mut out, "routes.NAME.fault", FAULT);
     page(&mut out, "resources.NAME", RESOURCE);
+    page(&mut out, "resources.NAME.prometheus", SCRAPE);
     page(&mut out, "loads.NAME[]", REQUEST);
     out
 }
@@ -240,6 +242,7 @@ mod tests {
         honest(STATIC, Fixed::default);
         honest(FAULT, || Fault::until(0));
         honest(RESOURCE, || Resource::named("r"));
+        honest(SCRAPE, Scrape::default);
         honest(REQUEST, || LoadRequest {
             method: "GET".into(),
             path: "/".into(),

@@ -3,9 +3,11 @@
 
 mod gates;
 mod operate;
+mod scrape;
 
 pub use gates::*;
 pub use operate::*;
+pub use scrape::*;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -222,6 +224,7 @@ pub struct Resource {
     pub shared: bool,
     /// Where this database is; not looked up yet.
     pub postgres: Option<crate::Secret>,
+    pub prometheus: Option<Scrape>,
 }
 
 /// What `plimsoll load` sends.
@@ -294,6 +297,7 @@ impl Resource {
             price_per_hour: None,
             shared: false,
             postgres: None,
+            prometheus: None,
         }
     }
 }

@@ -315,6 +315,24 @@ proptest::proptest! {
 }
 
 #[test]
+fn an_exporter_names_series_and_says_where_they_are() {
+    let resource = |keys: &str| {
+        with(&format!(
+            "resources: {{ cpu.db: {{ prometheus: {{ {keys} }} }} }}\n"
+        ))
+    };
+    let good =
+        resource(r#"url: "http://127.0.0.1:9187/metrics", busy: 'a_total{x="y"}', scale: 0.001"#);
+    let config = check_text("p.yaml", &good).config.unwrap();
+    let scrape = config.resources[0].prometheus.as_ref().unwrap();
+    assert_eq!(scrape.busy.as_ref().unwrap().labels.len(), 1);
+    assert!(only(&resource("url: http://a/m")).contains("neither `busy` nor `level`"));
+    assert!(only(&resource("url: https://a/m, busy: a")).contains("https is not read"));
+    assert!(only(&resource("url: http://a/m, busy: rate(a)")).contains("does not name series"));
+    assert!(only(&resource("busy: a")).contains("needs `url`"));
+}
+
+#[test]
 fn the_reference_page_is_current() {
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.md"))

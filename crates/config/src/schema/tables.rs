@@ -63,6 +63,7 @@ mod fault;
 mod operate;
 mod resource;
 mod route;
+mod scrape;
 mod service;
 mod top;
 
@@ -72,5 +73,6 @@ pub use fault::FAULT;
 pub use operate::{ACCESS_LOG, UPGRADE};
 pub use resource::{REQUEST, RESOURCE};
 pub use route::{CACHE, CACHE_CONTROL, DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
+pub use scrape::SCRAPE;
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
 pub use top::{IDENTITY, LIMITS, PROBES, TOP};

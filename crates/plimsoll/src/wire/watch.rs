@@ -10,6 +10,7 @@ use config::Config;
 use gateway::Gateway;
 use std::sync::{Arc, Mutex};
 use telemetry::probes::Proc;
+use telemetry::probes::scrape::ScrapeTarget;
 use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
 
 type Shared = Arc<Mutex<Option<Gateway>>>;
@@ -131,7 +132,16 @@ fn targets(names: &Names, config: &Config, gateway: &Shared) -> Targets {
             .filter_map(pool)
             .collect(),
         sizes: with(gateway, Gateway::told_sizes),
+        scrapes: config.resources.iter().filter_map(scrape).collect(),
     }
+}
+
+fn scrape(r: &config::Resource) -> Option<ScrapeTarget> {
+    Some(ScrapeTarget {
+        resource: r.name.clone(),
+        rules: r.prometheus.clone()?,
+        capacity: r.capacity,
+    })
 }
 
 fn pool(p: &gateway::PoolGauge) -> Option<PoolGauge> {

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod network;
 pub mod pools;
 pub mod procfs;
+pub mod scrape;
 pub mod told;
 pub mod waiters;
 
@@ -50,6 +51,7 @@ pub struct Targets {
     pub pools: Vec<PoolGauge>,
     /// Sizes of slot resources as upstreams told them (`size=` of `Server-Timing`).
     pub sizes: Vec<(ResourceIx, InstanceIx, f64)>,
+    pub scrapes: Vec<scrape::ScrapeTarget>,
 }
 
 /// How well a probe sees.
@@ -161,6 +163,7 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
         Box::new(network::Network::new(proc.clone())),
         Box::new(memory::Memory::new(proc.clone())),
         Box::new(pools::Pools),
+        Box::<scrape::Scrape>::default(),
         Box::new(waiters::Waiters::new(proc.clone())),
     ]
 }

@@ -80,6 +80,25 @@ pub const RESOURCE: &[Field<Resource>] = &[
             not_yet(n, cx, "the PostgreSQL probe");
         }
     ),
+    key!(
+        "prometheus",
+        Kind::Section("scrape"),
+        "{ url: http://127.0.0.1:9187/metrics, level: pg_stat_activity_count }",
+        "an exporter that tells what it does",
+        |r, n, cx| {
+            let mut scrape = Scrape::default();
+            cx.section("prometheus", n, SCRAPE, &mut scrape);
+            if n.get("busy").is_none() && n.get("level").is_none() {
+                cx.error(
+                    n,
+                    "config-missing-key",
+                    "`prometheus` names neither `busy` nor `level`",
+                )
+                .help = "name a counter of what is used, or a gauge of what is in use".into();
+            }
+            r.prometheus = Some(scrape);
+        }
+    ),
 ];
 
 const CLASSES: &[&str] = &[

@@ -12,6 +12,7 @@ pub const PROBES: &[&str] = &[
     "network",
     "memory",
     "pools",
+    "scrape",
     "waiters",
 ];
 

@@ -1,0 +1,119 @@
+//! Resources whose exporters tell what they do, in Prometheus' text format: any database, queue or machine that has one.
+
+mod exposition;
+mod fetch;
+
+use super::counter::Counters;
+use super::{Probe, Reading};
+use base::{InstanceIx, Nanos};
+use config::sections::Scrape as Rules;
+use fetch::Fetch;
+use std::collections::BTreeMap;
+
+/// So many exporters are read.
+const MOST: usize = 64;
+
+/// One resource and its exporter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScrapeTarget {
+    pub resource: String,
+    pub rules: Rules,
+    /// As declared, when the exporter does not tell.
+    pub capacity: Option<f64>,
+}
+
+#[derive(Default)]
+pub struct Scrape {
+    readers: BTreeMap<String, Fetch>,
+    counters: Counters<String>,
+}
+
+impl Probe for Scrape {
+    fn name(&self) -> &'static str {
+        "scrape"
+    }
+
+    fn read(&mut self, r: &mut Reading<'_>) {
+        let targets = r.targets;
+        self.readers
+            .retain(|url, _| targets.scrapes.iter().any(|t| t.rules.url == *url));
+        let mut pages = BTreeMap::new();
+        for url in targets.scrapes.iter().map(|t| &t.rules.url).take(MOST) {
+            if !pages.contains_key(url) {
+                pages.insert(url, self.page(url));
+            }
+        }
+        for t in targets.scrapes.iter().take(MOST) {
+            let told = match &pages[&t.rules.url] {
+                Ok(text) => self.tell(t, text, r.now),
+                Err(why) => Err(why.clone()),
+            };
+            match told {
+                Ok(Some(cell)) => cell.put(t, r),
+                // Counters tell something from their second reading on.
+                Ok(None) => {}
+                Err(why) => r.blind("scrape", &t.resource, format!("{}: {why}", t.rules.url)),
+            }
+        }
+    }
+}
+
+/// What one page says of a resource.
+struct Told {
+    busy: f64,
+    level: Option<f64>,
+    waiting: Option<f64>,
+    capacity: Option<f64>,
+}
+
+impl Told {
+    fn put(self, t: &ScrapeTarget, r: &mut Reading<'_>) {
+        if let Some(c) = r.cell(&t.resource, InstanceIx::NONE, self.busy, self.capacity) {
+            (c.level, c.waiting) = (self.level, self.waiting);
+        }
+    }
+}
+
+impl Scrape {
+    fn page(&mut self, url: &str) -> fetch::Page {
+        if !self.readers.contains_key(url) {
+            let reader = Fetch::start(url).map_err(|e| e.to_string())?;
+            self.readers.insert(url.to_owned(), reader);
+        }
+        match self.readers.get_mut(url) {
+            Some(reader) => reader.get(),
+            None => Err("it is not read".into()),
+        }
+    }
+
+    /// `None`: not known before the next second.
+    fn tell(&mut self, t: &ScrapeTarget, text: &str, now: Nanos) -> Result<Option<Told>, String> {
+        let value = |s: &Option<config::selector::Selector>| match s {
+            Some(s) => exposition::sum(text, s)
+                .map(Some)
+                .ok_or(format!("it has no series {s}")),
+            None => Ok(None),
+        };
+        let level = value(&t.rules.level)?;
+        let busy = match value(&t.rules.busy)? {
+            Some(count) => {
+                let scaled = count * t.rules.scale.unwrap_or(1.0);
+                match self.counters.rate(t.resource.clone(), now, scaled) {
+                    Some(rate) => rate,
+                    None => return Ok(None),
+                }
+            }
+            // Slots in use now are what is busy; of memory only the level counts.
+            None => level.unwrap_or(0.0),
+        };
+        Ok(Some(Told {
+            busy,
+            level,
+            waiting: value(&t.rules.waiting)?,
+            capacity: value(&t.rules.capacity)?.or(t.capacity),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;
