@@ -100,6 +100,10 @@ pub async fn status(Extract(s): Extract<State>) -> Answer {
     blocking(s, |c| Ok(c.status())).await
 }
 
+pub async fn probes(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.probes)())
+}
+
 pub async fn diagnosis(Extract(s): Extract<State>) -> Answer {
     blocking(s, |c| Ok(c.diagnose())).await
 }

@@ -8,7 +8,9 @@ use base::learned::CONFIDENT;
 use serde_json::Value;
 
 pub fn run(args: AskArgs) -> Result<Exit, Failure> {
-    let status: Value = ask::get(ask::console(args.console, &args.config), "/api/v1/status")?;
+    let at = ask::console(args.console, &args.config);
+    let mut status: Value = ask::get(at, "/api/v1/status")?;
+    status["probes"] = ask::get(at, "/api/v1/probes")?;
     if args.json {
         println!("{status}");
         return Ok(Exit::Ok);
@@ -30,6 +32,11 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
             println!("limit       {}", limit(&p));
         }
     }
+    for p in status["probes"].as_array().unwrap_or(&empty) {
+        if p["blind"] == true {
+            println!("blind       {}", blind(p));
+        }
+    }
     let wrong = ["file", "findings"]
         .iter()
         .flat_map(|k| status[k].as_array().unwrap_or(&empty));
@@ -41,6 +48,15 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         );
     }
     Ok(Exit::Ok)
+}
+
+fn blind(p: &Value) -> String {
+    let part = |key: &str| p[key].as_str().unwrap_or("").to_owned();
+    let about = match part("about") {
+        a if a.is_empty() => a,
+        a => format!(" of {a}"),
+    };
+    format!("probe {}{about}: {}", part("probe"), part("text"))
 }
 
 fn limit(p: &Protection) -> String {

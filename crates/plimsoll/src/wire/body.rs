@@ -136,6 +136,7 @@ impl Body {
                 gateway: self.gateway.clone(),
             }),
             metrics: Arc::new(self.watch.metrics()),
+            probes: Arc::new(self.watch.probes()),
             alive: Arc::new(move || pulse.check()),
             ready: Arc::new(move || {
                 let not = readiness.lock().unwrap_or_else(|e| e.into_inner());

@@ -8,6 +8,7 @@ use base::clock::Clock;
 use base::{Finding, History, Names, Sample};
 use config::Config;
 use gateway::Gateway;
+use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use telemetry::probes::Proc;
 use telemetry::probes::scrape::ScrapeTarget;
@@ -93,6 +94,12 @@ impl Watch {
             clock: self.clock,
             config: self.config.clone(),
         }
+    }
+
+    /// What the probes had to say in the last second.
+    pub fn probes(&self) -> impl Fn() -> Value + Send + Sync + 'static {
+        let telemetry = self.telemetry.clone();
+        move || serde_json::to_value(telemetry.notes()).unwrap_or_default()
     }
 
     /// The metrics page: what telemetry counts, then what the gates decided.
