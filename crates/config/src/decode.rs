@@ -3,6 +3,7 @@
 use crate::document::{Node, Value};
 use crate::nearest::nearest;
 use crate::secret::{Secret, has_password};
+use crate::sections::HostName;
 use base::{Finding, units};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,6 +65,12 @@ pub enum Kind {
     Texts,
     /// Text, or a section.
     TextOr(&'static str),
+}
+
+/// Where instances are.
+pub enum Place {
+    Address(SocketAddr),
+    Name(HostName),
 }
 
 /// One key of a section that decodes into `T`.
@@ -311,6 +318,16 @@ impl Cx {
         self.parse(node, "config-value", |t| {
             t.parse::<SocketAddr>()
                 .map_err(|_| format!("`{t}` is not an address with a port; write it like `127.0.0.1:8080` or \"[::1]:8080\""))
+        })
+    }
+    /// An address, or a name that DNS knows.
+    pub fn place(&mut self, node: &Node) -> Option<Place> {
+        self.parse(node, "config-value", |t| {
+            let address = t.parse().map(Place::Address).ok();
+            let place = address.or_else(|| t.parse().map(Place::Name).ok());
+            place.ok_or(format!(
+                "`{t}` is neither an address nor a name with a port; write it like `127.0.0.1:8080`, \"[::1]:8080\" or `app.internal:8080`"
+            ))
         })
     }
     pub fn one_of<V: Copy>(&mut self, node: &Node, choices: &[(&str, V)]) -> Option<V> {

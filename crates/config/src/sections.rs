@@ -25,6 +25,8 @@ pub struct Config {
     /// Probes that are not run, by their names.
     pub probes_off: Vec<String>,
     pub limits: Limits,
+    /// Who resolves names; `None`: whom /etc/resolv.conf names.
+    pub nameserver: Option<SocketAddr>,
     pub access_log: Option<AccessLog>,
     pub upgrade: Upgrade,
     pub identity: Option<Identity>,
@@ -84,6 +86,8 @@ pub struct Service {
     pub owner: Option<String>,
     pub runbook: Option<String>,
     pub instances: Vec<SocketAddr>,
+    /// More of them, which DNS knows.
+    pub names: Vec<HostName>,
     /// Dollars per hour of one instance.
     pub price_per_hour: Option<f64>,
     pub depends_on: Vec<String>,
@@ -252,6 +256,7 @@ impl Service {
             owner: None,
             runbook: None,
             instances: Vec::new(),
+            names: Vec::new(),
             price_per_hour: None,
             depends_on: Vec::new(),
             health: Health::default(),
@@ -312,6 +317,7 @@ impl Config {
             data_dir: PathBuf::from("./plimsoll-data"),
             threads: None,
             limits: Limits::default(),
+            nameserver: None,
             access_log: None,
             upgrade: Upgrade::default(),
             identity: None,

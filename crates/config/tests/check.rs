@@ -55,6 +55,27 @@ fn an_access_log_is_off_by_default_and_says_what_is_wrong_with_it() {
 }
 
 #[test]
+fn instances_may_be_names() {
+    let list = "instances: [127.0.0.1:3000, App.Internal.:7001]";
+    let text = FIVE_LINES.replace("instances: [127.0.0.1:3000]", list);
+    let config = check_text("p.yaml", &text).config.unwrap();
+    let service = config.service("app").unwrap();
+    assert_eq!(service.instances.len(), 1);
+    assert_eq!(service.names[0].to_string(), "app.internal:7001");
+    for bad in [
+        "app.internal",
+        "app..internal:1",
+        "300.1.1.1:80",
+        "app:0",
+        "-:x",
+        "a b:1",
+    ] {
+        let wrong = only(&FIVE_LINES.replace("127.0.0.1:3000", bad));
+        assert!(wrong.contains("app.internal:8080"), "{bad}: {wrong}");
+    }
+}
+
+#[test]
 fn a_full_file_is_read_with_warnings_only_for_what_is_not_built() {
     let text = include_str!("full.yaml");
     let checked = check_text("full.yaml", text);

@@ -5,7 +5,7 @@
 
 use base::{Nanos, RouteIx, Sample, SampleKind};
 use config::sections::AccessLog;
-use gateway::access::{AccessTap, Entry, RING, Rules, core};
+use gateway::access::{AccessTap, End, Rules, core};
 use gateway::{Facts, Head, ListHead};
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ impl Bench {
         let began = Instant::now();
         for i in 0..TIMES {
             facts.reset(RouteIx(0), client, Nanos(i), i);
-            let mut notes = facts.notes.take().unwrap_or_default();
+            let mut notes = facts.notes.take().unwrap_or_else(|| self.tap.spare());
             notes.clear();
             notes.head(&Head::List(&self.head), false);
             let mut sample = Sample::new(SampleKind::Request, RouteIx(0), Nanos(i));
@@ -40,15 +40,14 @@ impl Bench {
             notes.attempt(&sample, &facts);
             let draw = core::draw(0, 0, facts.random());
             if core::keep(&rules, &sample, draw) {
-                let entry = Entry {
-                    notes,
+                let end = End {
                     sample,
                     route: None,
                     client,
                     trace: 1,
                     rules: self.rules.clone(),
                 };
-                self.tap.push(entry, &self.dropped);
+                self.tap.push(notes, end, &self.dropped);
             } else {
                 facts.notes = Some(notes);
             }
@@ -59,7 +58,7 @@ impl Bench {
 }
 
 fn main() {
-    let (producer, mut consumer) = rtrb::RingBuffer::new(RING);
+    let (tap, mut taken) = AccessTap::pair();
     let bench = Bench {
         head: ListHead::new(
             "GET",
@@ -75,14 +74,16 @@ fn main() {
             config: AccessLog::default(),
             hasher: Arc::default(),
         }),
-        tap: AccessTap::new(producer),
+        tap,
         dropped: AtomicU64::new(0),
     };
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Relaxed) {
-                while consumer.pop().is_ok() {}
+                while let Some(notes) = taken.take() {
+                    taken.give_back(notes);
+                }
                 std::thread::yield_now();
             }
         });

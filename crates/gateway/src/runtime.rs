@@ -1,11 +1,12 @@
 //! The gateway as its owner sees it: start, apply a generation, look at the gauges, shut down.
 
-use crate::access::{self, Access};
+use crate::access::{self, Access, AccessTap};
 use crate::gate::{Kept, Moment};
 use crate::listen::{self, Accepting};
 use crate::snapshot::Snapshot;
 use crate::timing::Sizes;
 use crate::upstream::check;
+use crate::upstream::discover::{self, Found};
 use crate::worker::Worker;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -83,17 +84,36 @@ pub struct Shared {
     pub(crate) long_open: Vec<Mutex<Vec<(RouteIx, u32)>>>,
     pub(crate) hand: Vec<mpsc::Sender<TcpStream>>,
     generation: Mutex<Arc<Generation>>,
+    found: Mutex<Found>,
+    /// Every name has been asked for once.
+    asked: AtomicBool,
 }
 
 impl Shared {
     fn apply(&self, generation: Arc<Generation>, current: &mut Arc<Generation>) {
         let moment = moment(&self.clock);
-        let snapshot = Snapshot::compile(&generation, &self.names, &self.kept, moment);
+        let found = self.found.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let snapshot = Snapshot::compile(&generation, &self.names, &self.kept, moment, &found);
         self.current.store(Arc::new(snapshot));
         self.version.fetch_add(1, Release);
         *current = generation;
         self.kept.sweep();
         self.access.wake();
+    }
+
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        let current = self.generation.lock().unwrap_or_else(|e| e.into_inner());
+        current.clone()
+    }
+
+    /// Where names are now; with news the present generation is made anew.
+    pub(crate) fn set_found(&self, found: Found, news: bool) {
+        *self.found.lock().unwrap_or_else(|e| e.into_inner()) = found;
+        if news {
+            let mut current = self.generation.lock().unwrap_or_else(|e| e.into_inner());
+            self.apply(current.clone(), &mut current);
+        }
+        self.asked.store(true, Release);
     }
 
     /// Goes on with the next generation when the present one has expired, with control dead or not.
@@ -156,7 +176,8 @@ impl Gateway {
             false => Accepting::Yes,
         };
         let kept = Kept::default();
-        let snapshot = Snapshot::compile(&generation, &names, &kept, moment(&clock));
+        let found = Found::default();
+        let snapshot = Snapshot::compile(&generation, &names, &kept, moment(&clock), &found);
         let (hand, handed): (Vec<_>, Vec<_>) = (0..n).map(|_| mpsc::channel(HANDED)).unzip();
         let open = || (0..ROUTES).map(|_| AtomicI32::new(0)).collect();
         let shared = Arc::new(Shared {
@@ -178,6 +199,8 @@ impl Gateway {
             long_open: (0..n).map(|_| Mutex::default()).collect(),
             hand,
             generation: Mutex::new(generation),
+            found: Mutex::new(found),
+            asked: AtomicBool::new(false),
         });
         let (accepting, kill) = (watch::Sender::new(first), watch::Sender::new(false));
         let mut gateway = Gateway {
@@ -194,7 +217,7 @@ impl Gateway {
         for (index, (listener, handed)) in listeners.into_iter().zip(handed).enumerate() {
             let (producer, consumer) = rtrb::RingBuffer::new(options.ring.max(1));
             consumers.push(consumer);
-            let (line, written) = rtrb::RingBuffer::new(access::RING);
+            let (line, written) = AccessTap::pair();
             lines.push(written);
             let shared = shared.clone();
             let (accepting, kill) = (gateway.accepting.subscribe(), gateway.kill.subscribe());
@@ -210,6 +233,7 @@ impl Gateway {
         gateway.log = Some(access::start(shared.clone(), lines)?);
         if let Some(control) = &options.control {
             check::start(control, &shared);
+            discover::start(control, &shared);
         }
         Ok((gateway, consumers))
     }
@@ -252,6 +276,19 @@ impl Gateway {
     /// Enforces the expiry of the present generation; the gateway does so itself once a second.
     pub fn expire(&self, unix_s: u64) {
         self.shared.expire(unix_s);
+    }
+
+    /// Whether every name among the instances has been asked for, whatever the answer. Needs `Options::control`.
+    pub fn has_asked_names(&self) -> bool {
+        self.shared.asked.load(Acquire)
+    }
+
+    /// All instances: their service, their number and their address.
+    pub fn instances(&self) -> Vec<(Arc<str>, InstanceIx, SocketAddr)> {
+        let snapshot = self.shared.current.load();
+        let all = snapshot.instances.iter();
+        all.map(|(_, _, i)| (i.service.clone(), i.ix, i.address))
+            .collect()
     }
 
     /// Opens the file of the access log anew, after it was moved.

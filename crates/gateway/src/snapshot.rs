@@ -8,6 +8,7 @@ use crate::request::trace::{arm_of_caller, spans};
 use crate::retry::Hinge;
 use crate::ring::{ATTEMPT, REQUEST, Ring};
 use crate::route::{BadPath, Matcher, Question};
+use crate::upstream::discover::Found;
 use crate::upstream::{Instance, Service};
 use base::trace::SpanIds;
 use base::{Arm, Names, RouteIx};
@@ -64,14 +65,21 @@ impl Canary {
 }
 
 impl Snapshot {
-    pub fn compile(
+    pub(crate) fn compile(
         generation: &Generation,
         names: &Names,
         kept: &Kept,
         moment: Moment,
+        found: &Found,
     ) -> Snapshot {
         let mut services = Vec::new();
-        let mut side = |config: &Config, arm| side(config, arm, &mut services, names, kept, moment);
+        let made = Made {
+            names,
+            kept,
+            moment,
+            found,
+        };
+        let mut side = |config: &Config, arm| side(config, arm, &mut services, &made);
         let base = side(&generation.base, Arm::BASE);
         let canary = generation.canary.as_ref().map(|c| {
             let side = side(&c.config, Arm::CANARY);
@@ -157,17 +165,19 @@ pub(crate) fn has(head: &Head<'_>, name: &str, value: &str) -> bool {
     found
 }
 
-fn side(
-    config: &Config,
-    arm: Arm,
-    services: &mut Vec<Arc<Service>>,
-    names: &Names,
-    kept: &Kept,
+/// What a snapshot is made of beside the configuration.
+struct Made<'a> {
+    names: &'a Names,
+    kept: &'a Kept,
     moment: Moment,
-) -> Side {
+    /// Where instances are that are given by name.
+    found: &'a Found,
+}
+
+fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made<'_>) -> Side {
     for config in &config.services {
         if !services.iter().any(|s| s.config == *config) {
-            services.push(Arc::new(service(config, names, kept)));
+            services.push(Arc::new(service(config, made)));
         }
     }
     let find = |name: &str| {
@@ -178,16 +188,16 @@ fn side(
         // A checked configuration has no route to nowhere; were there one, it would answer 503.
         let service = find(&r.to).unwrap_or_else(|| {
             let nowhere = config::Service::named(&r.to);
-            Arc::new(service(&nowhere, names, kept))
+            Arc::new(service(&nowhere, made))
         });
         let making = Making {
             route: r,
-            ix: names.routes.intern(&r.name),
+            ix: made.names.routes.intern(&r.name),
             arm,
             service: &service,
-            kept,
+            kept: made.kept,
             identity: &config.identity,
-            moment,
+            moment: made.moment,
         };
         Arc::new(Route {
             ix: making.ix,
@@ -206,17 +216,25 @@ fn side(
     }
 }
 
-fn service(config: &config::Service, names: &Names, kept: &Kept) -> Service {
+fn service(config: &config::Service, made: &Made<'_>) -> Service {
     let name: Arc<str> = config.name.as_str().into();
     let instance = |address: &std::net::SocketAddr| {
         let full = format!("{name}/{address}");
-        let ix = names.instances.intern(&full);
-        let instance = kept.get(&full, || Instance::new(ix, name.clone(), *address));
+        let ix = made.names.instances.intern(&full);
+        let instance = made
+            .kept
+            .get(&full, || Instance::new(ix, name.clone(), *address));
         instance.pool.set_size(config.pool.size);
         instance
     };
+    let mut addresses = config.instances.clone();
+    for name in &config.names {
+        addresses.extend(made.found.get(name).into_iter().flatten());
+    }
+    let mut seen = HashSet::new();
+    addresses.retain(|a| seen.insert(*a));
     Service {
-        instances: config.instances.iter().map(instance).collect(),
+        instances: addresses.iter().map(instance).collect(),
         name: name.clone(),
         config: config.clone(),
     }

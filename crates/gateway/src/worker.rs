@@ -1,7 +1,7 @@
 //! What one traffic thread has to itself: its snapshot, its timers, its connections to instances, its scratch room.
 //! Nothing here is shared, so nothing here locks.
 
-use crate::access::{AccessTap, Entry};
+use crate::access::AccessTap;
 use crate::connection::Busy;
 use crate::open::Open;
 use crate::runtime::Shared;
@@ -47,7 +47,7 @@ impl Worker {
         index: usize,
         shared: Arc<Shared>,
         ring: rtrb::Producer<Sample>,
-        access: rtrb::Producer<Box<Entry>>,
+        access: AccessTap,
     ) -> Worker {
         Worker {
             index,
@@ -57,7 +57,7 @@ impl Worker {
             open: Open::default(),
             scratch: RefCell::default(),
             lines: RefCell::default(),
-            access: AccessTap::new(access),
+            access,
             tap: Tap::new(ring),
             spare: RefCell::default(),
             version: Cell::new(shared.version.load(Relaxed)),

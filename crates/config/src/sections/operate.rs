@@ -1,4 +1,4 @@
-//! The sections of running it: access log and upgrade.
+//! The sections of running it: access log, upgrade, and instances that are given by name.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -44,6 +44,39 @@ pub enum ClientAddress {
     /// A keyed hash that is the same for one client until the next start.
     Hash,
     Drop,
+}
+
+/// Instances by the name that DNS knows them by, and their port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HostName {
+    /// Lower case, without a dot at the end.
+    pub host: String,
+    pub port: u16,
+}
+
+impl std::str::FromStr for HostName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<HostName, ()> {
+        let (host, port) = text.rsplit_once(':').ok_or(())?;
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let label = |l: &str| {
+            let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+            (1..=63).contains(&l.len()) && l.bytes().all(good)
+        };
+        // Numbers alone are an address, and here one that is none.
+        let last = host.rsplit('.').next().unwrap_or("");
+        let named = last.bytes().any(|b| b.is_ascii_alphabetic());
+        let port = port.parse().ok().filter(|p| *p > 0).ok_or(())?;
+        let good = host.len() <= 253 && named && host.split('.').all(label);
+        good.then_some(HostName { host, port }).ok_or(())
+    }
+}
+
+impl std::fmt::Display for HostName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
 }
 
 /// A new binary takes over from the running one.

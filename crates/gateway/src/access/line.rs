@@ -2,8 +2,8 @@
 //! begin with `plimsoll.`; times are seconds.
 
 use super::notes::{Notes, Part, Tried};
-use super::tap::Entry;
-use base::{Arm, CacheState, Names, Outcome};
+use super::tap::End;
+use base::{Arm, CacheState, Names, Nanos, Outcome};
 use config::sections::ClientAddress;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -88,10 +88,13 @@ struct Attempt {
 }
 
 /// `wall` is the calendar's time at zero of the gateway's own clock.
-pub(super) fn write(out: &mut Vec<u8>, entry: &Entry, names: &Names, wall: SystemTime) {
-    let (notes, sample) = (&*entry.notes, &entry.sample);
+pub(super) fn write(out: &mut Vec<u8>, notes: &Notes, names: &Names, wall: SystemTime) {
+    let Some(end) = &notes.end else {
+        return;
+    };
+    let sample = &end.sample;
     let text = |part| notes.get(part).map(String::from_utf8_lossy);
-    let route = entry.route.as_deref();
+    let route = end.route.as_deref();
     let line = Line {
         timestamp: timestamp(wall + Duration::from_nanos(sample.start.0)),
         method: text(Part::Method),
@@ -112,16 +115,16 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &Entry, names: &Names, wall: Syste
         wait: seconds(sample.wait_us),
         bytes_in: sample.bytes_in,
         bytes_out: sample.bytes_out,
-        client: client(entry),
+        client: client(end),
         agent: text(Part::Agent),
-        trace_id: (entry.trace != 0).then(|| format!("{:032x}", entry.trace)),
+        trace_id: (end.trace != 0).then(|| format!("{:032x}", end.trace)),
         cache: sample.cache,
         cache_status: (!notes.cache.is_empty()).then(|| String::from_utf8_lossy(&notes.cache)),
         gates: (notes.decisions().iter())
             .map(|&(gate, decision)| Gate { gate, decision })
             .collect(),
         attempts: (notes.attempts.iter())
-            .map(|t| attempt(t, entry, names))
+            .map(|t| attempt(t, sample.start, names))
             .collect(),
     };
     let before = out.len();
@@ -140,25 +143,25 @@ fn error(notes: &Notes, status: u16, outcome: Outcome) -> Option<Cow<'_, str>> {
     }
 }
 
-fn attempt(tried: &Tried, entry: &Entry, names: &Names) -> Attempt {
+fn attempt(tried: &Tried, began: Nanos, names: &Names) -> Attempt {
     let wait = Some(tried.wait_us).filter(|w| *w != u32::MAX);
     Attempt {
         instance: names.instances.name(tried.instance),
         status: tried.status,
         outcome: tried.outcome,
         failure: tried.failure,
-        start: tried.start.since(entry.sample.start).as_secs_f64(),
+        start: tried.start.since(began).as_secs_f64(),
         wait: seconds(wait.unwrap_or(0)),
         first_byte: seconds(tried.first_byte_us),
         duration: tried.end.since(tried.start).as_secs_f64(),
     }
 }
 
-fn client(entry: &Entry) -> Option<String> {
-    let address = entry.client.to_canonical();
-    match entry.rules.config.client {
+fn client(end: &End) -> Option<String> {
+    let address = end.client.to_canonical();
+    match end.rules.config.client {
         ClientAddress::Keep => Some(address.to_string()),
-        ClientAddress::Hash => Some(format!("{:016x}", entry.rules.hasher.hash_one(address))),
+        ClientAddress::Hash => Some(format!("{:016x}", end.rules.hasher.hash_one(address))),
         ClientAddress::Drop => None,
     }
 }
@@ -184,21 +187,20 @@ mod tests {
     use super::*;
     use crate::access::Rules;
     use crate::exchange::{Head, ListHead};
-    use base::{Nanos, RouteIx, Sample, SampleKind};
+    use base::{RouteIx, Sample, SampleKind};
     use config::sections::AccessLog;
     use serde_json::Value;
     use std::sync::Arc;
 
-    fn entry(client: ClientAddress) -> Entry {
+    fn notes(client: ClientAddress) -> Notes {
         let mut sample = Sample::new(SampleKind::Request, RouteIx(0), Nanos(1_500_000_000));
         (sample.status, sample.end) = (503, Nanos(1_750_000_000));
-        let mut notes = Box::<Notes>::default();
+        let mut notes = Notes::default();
         let head = ListHead::new("GET", "/a\u{1}\"b?token=x", &[("user-agent", "q\"\\\n")]);
         notes.head(&Head::List(&head), false);
         notes.decision("shed", "no_room");
         notes.reason("shed");
-        Entry {
-            notes,
+        notes.end = Some(End {
             sample,
             route: None,
             client: [192, 0, 2, 7].into(),
@@ -210,12 +212,13 @@ mod tests {
                 },
                 hasher: Arc::default(),
             }),
-        }
+        });
+        notes
     }
 
-    fn line(entry: &Entry) -> (String, Value) {
+    fn line(notes: &Notes) -> (String, Value) {
         let mut out = Vec::new();
-        write(&mut out, entry, &Names::default(), SystemTime::UNIX_EPOCH);
+        write(&mut out, notes, &Names::default(), SystemTime::UNIX_EPOCH);
         let text = String::from_utf8(out).unwrap();
         let json = serde_json::from_str(&text).unwrap();
         (text, json)
@@ -223,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_line_is_one_json_object_whatever_the_client_sent() {
-        let (text, json) = line(&entry(ClientAddress::Keep));
+        let (text, json) = line(&notes(ClientAddress::Keep));
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         assert_eq!(json["url.path"], "/a\u{1}\"b");
         assert_eq!(json["url.query"], "REDACTED");
@@ -238,11 +241,11 @@ mod tests {
 
     #[test]
     fn a_client_can_be_named_by_a_hash_or_not_at_all() {
-        let hashed = entry(ClientAddress::Hash);
+        let hashed = notes(ClientAddress::Hash);
         let [(_, first), (_, second)] = [line(&hashed), line(&hashed)];
         assert_eq!(first["client.address"], second["client.address"]);
         assert_eq!(first["client.address"].as_str().map(str::len), Some(16));
-        let (text, _) = line(&entry(ClientAddress::Drop));
+        let (text, _) = line(&notes(ClientAddress::Drop));
         assert!(!text.contains("192.0.2.7") && !text.contains("client.address"));
     }
 }

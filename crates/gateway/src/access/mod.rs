@@ -13,7 +13,7 @@ mod tap;
 mod writer;
 
 pub use notes::Notes;
-pub use tap::{AccessTap, Entry, RING};
+pub use tap::{AccessTap, End, Taken};
 pub use writer::Lines;
 pub(crate) use writer::{Access, start};
 

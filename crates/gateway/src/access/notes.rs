@@ -1,5 +1,6 @@
 //! What is noted of one request for its line. Bounded, and kept for the next request where it was not written.
 
+use super::tap::End;
 use crate::exchange::{Facts, Head};
 use base::{InstanceIx, Nanos, Outcome, Sample};
 use http1::Kind;
@@ -44,6 +45,8 @@ pub struct Notes {
     pub(super) reason: &'static str,
     /// What the cache said of it (RFC 9211).
     pub(super) cache: Vec<u8>,
+    /// On the way to the writer.
+    pub(super) end: Option<End>,
 }
 
 impl Notes {
@@ -54,6 +57,7 @@ impl Notes {
         self.attempts.clear();
         self.reason = "";
         self.cache.clear();
+        self.end = None;
     }
 
     /// `query`: whether it may be written as it is.

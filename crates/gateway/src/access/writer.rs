@@ -3,7 +3,7 @@
 use super::Rules;
 use super::file::Sink;
 use super::line;
-use super::tap::Entry;
+use super::tap::Taken;
 use crate::runtime::Shared;
 use config::sections::LogTo;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -66,10 +66,7 @@ impl Access {
     }
 }
 
-pub(crate) fn start(
-    shared: Arc<Shared>,
-    rings: Vec<rtrb::Consumer<Box<Entry>>>,
-) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn start(shared: Arc<Shared>, rings: Vec<Taken>) -> std::io::Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("access-log".into());
     let writer = Writer {
         rings,
@@ -87,7 +84,7 @@ pub(crate) fn start(
 
 struct Writer {
     shared: Arc<Shared>,
-    rings: Vec<rtrb::Consumer<Box<Entry>>>,
+    rings: Vec<Taken>,
     sink: Option<Sink>,
     buffer: Vec<u8>,
     /// In the buffer.
@@ -148,12 +145,12 @@ impl Writer {
             .checked_sub(Duration::from_nanos(now.0))
             .unwrap_or(SystemTime::UNIX_EPOCH);
         for i in 0..self.rings.len() {
-            while let Ok(entry) = self.rings[i].pop() {
-                if rules.is_none() && self.sink.is_none() {
-                    continue;
+            while let Some(notes) = self.rings[i].take() {
+                if rules.is_some() || self.sink.is_some() {
+                    line::write(&mut self.buffer, &notes, &shared.names, wall);
+                    self.lines += 1;
                 }
-                line::write(&mut self.buffer, &entry, &shared.names, wall);
-                self.lines += 1;
+                self.rings[i].give_back(notes);
                 if self.buffer.len() >= CHUNK {
                     self.flush();
                 }

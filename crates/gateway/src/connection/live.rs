@@ -1,7 +1,7 @@
 //! What must be ended properly whatever happens to an exchange: the gates that were entered, the count of open
 //! requests, and the samples.
 
-use crate::access::{self, Entry};
+use crate::access::{self, End};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply};
 use crate::gate::Step;
 use crate::open::Place;
@@ -58,7 +58,9 @@ impl Live {
         self.sample.arm = arm;
         match (&self.snapshot.access, &mut self.facts.notes) {
             (None, notes) => *notes = None,
-            (Some(_), notes) => notes.get_or_insert_default().clear(),
+            (Some(_), notes) => notes
+                .get_or_insert_with(|| self.worker.access.spare())
+                .clear(),
         }
         self.route = route;
         self.open = true;
@@ -276,15 +278,14 @@ impl Live {
             return;
         }
         if let Some(notes) = self.facts.notes.take() {
-            let entry = Entry {
-                notes,
+            let end = End {
                 sample: self.sample,
                 route: self.route.clone(),
                 client: self.facts.client,
                 trace,
                 rules: rules.clone(),
             };
-            (self.worker.access).push(entry, &self.worker.shared.access.dropped);
+            (self.worker.access).push(notes, end, &self.worker.shared.access.dropped);
         }
     }
 }

@@ -3,10 +3,12 @@
 use super::place::place;
 use crate::connection;
 use crate::worker::Worker;
+use std::future::poll_fn;
 use std::net::TcpListener as StdListener;
 use std::net::TcpStream as StdStream;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -49,18 +51,30 @@ pub(crate) async fn accept(
 ) -> std::io::Result<()> {
     let listeners = listeners.into_iter().map(TcpListener::from_std);
     let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
-    let each = |l| tokio::task::spawn_local(listen(worker.clone(), l, accepting.clone()));
-    let tasks: Vec<_> = listeners.into_iter().map(each).collect();
+    let _ = accepting.wait_for(|a| *a != Accepting::NotYet).await;
+    let mut turn = 0;
     loop {
+        turn += 1;
         tokio::select! {
+            fresh = next(&listeners, turn) => match fresh {
+                Ok(stream) => take(&worker, stream),
+                // Out of file descriptors, mostly: others must end before it makes sense to go on.
+                Err(e) => {
+                    tracing::warn!(error = %e, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            },
             Some(stream) = handed.recv() => adopt(&worker, stream),
             _ = accepting.wait_for(Accepting::is_over) => break,
         }
     }
-    for task in tasks {
-        // A panic was reported by its own thread.
-        let _ = task.await;
+    while *accepting.borrow() == Accepting::Last
+        && let Ok(Ok(stream)) =
+            tokio::time::timeout(Duration::from_millis(5), next(&listeners, turn)).await
+    {
+        start(&worker, stream, false);
     }
+    drop(listeners);
     handed.close();
     while let Some(stream) = handed.recv().await {
         adopt(&worker, stream);
@@ -68,34 +82,18 @@ pub(crate) async fn accept(
     Ok(())
 }
 
-async fn listen(
-    worker: Rc<Worker>,
-    listener: TcpListener,
-    mut accepting: watch::Receiver<Accepting>,
-) {
-    let _ = accepting.wait_for(|a| *a != Accepting::NotYet).await;
-    loop {
-        tokio::select! {
-            biased;
-            _ = accepting.wait_for(Accepting::is_over) => break,
-            fresh = listener.accept() => match fresh {
-                Ok((stream, _)) => take(&worker, stream),
-                // Out of file descriptors, mostly: others must end before it makes sense to go on.
-                Err(e) => {
-                    tracing::warn!(error = %e, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            },
+/// The next connection of any listener; `turn` says which is asked first, so that none starves another.
+async fn next(listeners: &[TcpListener], turn: usize) -> std::io::Result<TcpStream> {
+    poll_fn(|cx| {
+        for i in 0..listeners.len() {
+            let listener = &listeners[(turn + i) % listeners.len()];
+            if let Poll::Ready(fresh) = listener.poll_accept(cx) {
+                return Poll::Ready(fresh.map(|(stream, _)| stream));
+            }
         }
-    }
-    if *accepting.borrow() == Accepting::No {
-        return;
-    }
-    while let Ok(Ok((stream, _))) =
-        tokio::time::timeout(Duration::from_millis(5), listener.accept()).await
-    {
-        start(&worker, stream, false);
-    }
+        Poll::Pending
+    })
+    .await
 }
 
 fn take(worker: &Rc<Worker>, stream: TcpStream) {

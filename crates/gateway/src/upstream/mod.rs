@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod connect;
+pub mod discover;
 pub mod health;
 pub mod instance;
 pub mod pool;

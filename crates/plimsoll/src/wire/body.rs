@@ -16,10 +16,14 @@ use gateway::Gateway;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::{Duration, Instant};
 use store::Embedded;
 use telemetry::Recent;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// Longest wait for DNS at the start.
+const NAMES: Duration = Duration::from_secs(3);
 
 /// What passes traffic and measures it.
 pub struct Body {
@@ -90,6 +94,15 @@ impl Body {
     pub fn with_gateway<T>(&self, ask: impl FnOnce(&Gateway) -> T) -> Option<T> {
         let gateway = self.gateway.lock().unwrap_or_else(|e| e.into_inner());
         gateway.as_ref().map(ask)
+    }
+
+    /// Gives DNS a moment, so that the first requests find the instances that are given by name.
+    pub fn wait_for_names(&self) {
+        let until = Instant::now() + NAMES;
+        let asked = || self.with_gateway(Gateway::has_asked_names);
+        while asked() == Some(false) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn take_gateway(&self) -> Option<Gateway> {

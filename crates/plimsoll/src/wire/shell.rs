@@ -83,12 +83,12 @@ fn declare(info: &mut ResourceInfo, declared: &config::Resource) {
     }
 }
 
-/// Services with their numbers of instances.
+/// Services with their numbers of instances. A name counts as one, however many addresses it has.
 pub fn instances(config: &Config) -> Vec<(String, u32)> {
     config
         .services
         .iter()
-        .map(|s| (s.name.clone(), s.instances.len() as u32))
+        .map(|s| (s.name.clone(), (s.instances.len() + s.names.len()) as u32))
         .collect()
 }
 

@@ -100,6 +100,7 @@ impl System {
             runtime,
         };
         let (control, steering) = body.steer()?;
+        body.wait_for_names();
         body.with_gateway(Gateway::open);
         body.say(None);
         Ok(System {

@@ -44,13 +44,12 @@ impl Watch {
             gateway,
         } = parts;
         let [g1, g2, g3, g4] = [(); 4].map(|()| gateway.clone());
-        let (names2, config2) = (names.clone(), config.clone());
         let setup = Setup {
             clock,
             names: names.clone(),
             rings,
             dropped: Box::new(move || with(&g1, Gateway::dropped)),
-            targets: Box::new(move || targets(&names2, &config2.load(), &g2)),
+            targets: Box::new(move || targets(&g2)),
             in_flight: Box::new(move || with(&g3, Gateway::in_flight)),
             open: Box::new(move || with(&g4, Gateway::long_open)),
             proc: Some(Proc::host()),
@@ -121,19 +120,16 @@ fn with<T: Default>(gateway: &Shared, ask: impl FnOnce(&Gateway) -> T) -> T {
         .map_or_else(T::default, ask)
 }
 
-fn targets(names: &Names, config: &Config, gateway: &Shared) -> Targets {
-    let instance = |service: &str, address| InstanceTarget {
-        service: service.to_owned(),
-        instance: names.instances.intern(&format!("{service}/{address}")),
+fn targets(gateway: &Shared) -> Targets {
+    let instances = with(gateway, Gateway::instances).into_iter();
+    let target = |(service, instance, address): (Arc<str>, _, _)| InstanceTarget {
+        service: service.to_string(),
+        instance,
         address,
         pid: None,
     };
     Targets {
-        instances: config
-            .services
-            .iter()
-            .flat_map(|s| s.instances.iter().map(|a| instance(&s.name, *a)))
-            .collect(),
+        instances: instances.map(target).collect(),
         pools: with(gateway, |g| g.gauges().pools)
             .iter()
             .filter_map(pool)

@@ -1,10 +1,17 @@
 //! The keys of a service.
 
 use super::*;
+use crate::decode::Place;
 
 pub const SERVICE: &[Field<Service>] = &[
-    key!(required "instances", Kind::ListOf(&Kind::Address), "[127.0.0.1:7001]", "where it listens", |s, n, cx| s.instances =
-        cx.list(n, Cx::address)),
+    key!(required "instances", Kind::ListOf(&Kind::Address), "[127.0.0.1:7001]", "where it listens: addresses, or names such as `app.internal:7001` that DNS knows", |s, n, cx| {
+        for place in cx.list(n, Cx::place) {
+            match place {
+                Place::Address(address) => s.instances.push(address),
+                Place::Name(name) => s.names.push(name),
+            }
+        }
+    }),
     key!(
         "owner",
         Kind::Text,

@@ -57,6 +57,13 @@ pub const TOP: &[Field<Config>] = &[
         |c, n, cx| cx.section("limits", n, LIMITS, &mut c.limits)
     ),
     key!(
+        "nameserver",
+        Kind::Address,
+        "10.0.0.2:53",
+        "who resolves instances given by name; whom /etc/resolv.conf names when left out",
+        |c, n, cx| c.nameserver = cx.address(n)
+    ),
+    key!(
         "access_log",
         Kind::Section("access_log"),
         "{ to: stdout, share: 1% }",
