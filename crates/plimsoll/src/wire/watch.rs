@@ -44,12 +44,13 @@ impl Watch {
             gateway,
         } = parts;
         let [g1, g2, g3, g4] = [(); 4].map(|()| gateway.clone());
+        let config2 = config.clone();
         let setup = Setup {
             clock,
             names: names.clone(),
             rings,
             dropped: Box::new(move || with(&g1, Gateway::dropped)),
-            targets: Box::new(move || targets(&g2)),
+            targets: Box::new(move || targets(&g2, &config2.load())),
             in_flight: Box::new(move || with(&g3, Gateway::in_flight)),
             open: Box::new(move || with(&g4, Gateway::long_open)),
             proc: Some(Proc::host()),
@@ -120,7 +121,7 @@ fn with<T: Default>(gateway: &Shared, ask: impl FnOnce(&Gateway) -> T) -> T {
         .map_or_else(T::default, ask)
 }
 
-fn targets(gateway: &Shared) -> Targets {
+fn targets(gateway: &Shared, config: &Config) -> Targets {
     let instances = with(gateway, Gateway::instances).into_iter();
     let target = |(service, instance, address): (Arc<str>, _, _)| InstanceTarget {
         service: service.to_string(),
