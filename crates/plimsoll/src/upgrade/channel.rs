@@ -78,8 +78,14 @@ impl Channel {
         let text = &text[..text.len().min(LONGEST)];
         // A process that has ended is an error, not a signal.
         let flags = SendFlags::NOSIGNAL;
-        rustix::net::sendmsg(&self.socket, &[IoSlice::new(text)], &mut control, flags)
-            .map_err(|e| Failure::new(format!("the other process does not listen: {e}")))?;
+        rustix::net::sendmsg(&self.socket, &[IoSlice::new(text)], &mut control, flags).map_err(
+            |e| match e {
+                rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET => {
+                    Failure::new("it has ended")
+                }
+                e => Failure::new(format!("the other process does not listen: {e}")),
+            },
+        )?;
         Ok(())
     }
 

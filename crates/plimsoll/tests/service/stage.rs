@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -26,15 +26,16 @@ pub fn instance() -> SocketAddr {
     at
 }
 
-fn answer(mut stream: TcpStream) {
+fn answer(stream: TcpStream) {
     let _ = stream.set_nodelay(true);
+    let mut stream = BufReader::new(stream);
     while let Some(head) = head(&mut stream) {
         let tunnel = head.to_lowercase().contains("upgrade: websocket");
         let answer: &[u8] = match tunnel {
             true => b"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
             false => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         };
-        if stream.write_all(answer).is_err() {
+        if stream.get_mut().write_all(answer).is_err() {
             return;
         }
         if tunnel {
@@ -43,16 +44,16 @@ fn answer(mut stream: TcpStream) {
     }
 }
 
-fn echo(stream: &mut TcpStream) {
+fn echo(stream: &mut BufReader<TcpStream>) {
     let mut chunk = [0; 1024];
     while let Ok(n) = stream.read(&mut chunk)
         && n > 0
-        && stream.write_all(&chunk[..n]).is_ok()
+        && stream.get_mut().write_all(&chunk[..n]).is_ok()
     {}
 }
 
 /// Up to the empty line, and no byte more.
-fn head(stream: &mut TcpStream) -> Option<String> {
+fn head(stream: &mut impl Read) -> Option<String> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -261,7 +262,10 @@ fn alive(pid: u32) -> bool {
     !state.is_empty() && !state.starts_with(['Z', 'X'])
 }
 
-/// Asks without a pause on kept connections, and opens another one where the server says that it closes.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Asks on kept connections, and opens another one where the server says that it closes. The pause leaves the cores to
+/// the processes that come and go.
 pub struct Clients {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
@@ -306,13 +310,15 @@ impl Clients {
 }
 
 fn ask(at: SocketAddr, stop: &AtomicBool, answered: &AtomicU64) -> Result<(), String> {
-    let mut kept: Option<TcpStream> = None;
+    let mut kept: Option<BufReader<TcpStream>> = None;
     while !stop.load(SeqCst) {
         let mut stream = match kept.take() {
             Some(stream) => stream,
-            None => connect(at)?,
+            None => BufReader::new(connect(at)?),
         };
-        let asked = stream.write_all(b"GET /p HTTP/1.1\r\nHost: app\r\n\r\n");
+        let asked = stream
+            .get_mut()
+            .write_all(b"GET /p HTTP/1.1\r\nHost: app\r\n\r\n");
         asked.map_err(|e| format!("cannot ask: {e}"))?;
         let head = head(&mut stream).ok_or("no answer")?;
         let mut body = [0; 2];
@@ -323,6 +329,7 @@ fn ask(at: SocketAddr, stop: &AtomicBool, answered: &AtomicU64) -> Result<(), St
             return Err(head);
         }
         answered.fetch_add(1, SeqCst);
+        std::thread::sleep(PAUSE);
         if !head.to_lowercase().contains("connection: close") {
             kept = Some(stream);
         }

@@ -30,8 +30,8 @@ fn two_upgrades_under_load_lose_no_request_and_tunnels_live_on() {
 
     // Two old ones have connections; a third one would be too many.
     let (refused, same) = stage.upgrade();
-    assert_eq!((refused.status.code(), same), (Some(3), third));
     let said = text(&refused);
+    assert_eq!((refused.status.code(), same), (Some(3), third), "{said}");
     assert!(said.contains("2 older processes"), "{said}");
     clients.more(50);
 
