@@ -135,6 +135,14 @@ fn combinations_that_cannot_work() {
             "config-value",
         ),
         (
+            "routes: { a: { match: /x, to: app, cache_control: { browsers: max-age=1m } } }\n",
+            "config-value",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, cache: { heuristic: 10 } } }\n",
+            "config-unit",
+        ),
+        (
             "routes: { a: { match: /x, to: app, rate: { limit: 0/s } } }\n",
             "config-value",
         ),

@@ -252,3 +252,86 @@ fn what_head_tells_is_believed() {
         ("hello", Some("a"))
     );
 }
+
+#[test]
+fn a_purge_reaches_the_stored_answers_and_why_tells_what_is_there() {
+    use gateway::request::cache::{Purge, What};
+    let fields = "Cache-Control: max-age=60, stale-while-revalidate=9\r\nVary: Accept\r\nCache-Groups: \"g\"\r\n";
+    let (_upstream, running, heads) = cached(move |head| match head.starts_with("GET /no") {
+        true => message("200 OK", "Cache-Control: no-store\r\n", "x"),
+        false => message("200 OK", fields, "x"),
+    });
+    let gateway = &running.gateway;
+    let why = |target: &str| gateway.why("GET", target, &[("Host", "t"), ("Accept", "b")]);
+    assert_eq!(why("/p").verdict, "miss: nothing is stored under this key");
+    let mut client = running.client();
+    client
+        .send("GET /p HTTP/1.1\r\nHost: t\r\nAccept: a\r\n\r\n")
+        .answer();
+    assert!(
+        why("/p")
+            .verdict
+            .starts_with("miss: what is stored is for requests with other fields")
+    );
+    let told = &why("/p").variants[0];
+    let vary = ("accept".to_owned(), "a".to_owned(), "b".to_owned());
+    assert_eq!(
+        (told.lifetime, &told.vary[0], told.fits),
+        (60, &vary, false)
+    );
+    client
+        .send("GET /p HTTP/1.1\r\nHost: t\r\nAccept: b\r\n\r\n")
+        .answer();
+    assert!(why("/p").verdict.starts_with("hit: "));
+    client.get("/no");
+    assert_eq!(
+        why("/no").verdict,
+        "miss: the last answer was not stored (directive)"
+    );
+    let purge = |what, hard| {
+        gateway.purge(&Purge {
+            what,
+            host: None,
+            hard,
+        })
+    };
+    assert_eq!(purge(What::Group("g".into()), false), 2);
+    assert!(
+        why("/p")
+            .verdict
+            .starts_with("hit, and fetched anew behind it")
+    );
+    assert!(why("/p").variants.iter().all(|v| v.purged));
+    assert_eq!(purge(What::Prefix("/".into()), true), 2);
+    assert_eq!(why("/p").variants.len(), 0);
+    assert_eq!(heads.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn a_route_tells_browsers_and_cdns_its_own_words_from_the_cache_or_not() {
+    let upstream = Upstream::http(|_, _| {
+        message("200 OK", "Cache-Control: max-age=60\r\nExpires: 0\r\n", "x")
+    });
+    let mut c = config(&[upstream.address]);
+    c.routes[0].cache = Some(Default::default());
+    c.routes[0].cache_control = Some(config::sections::CacheControl {
+        browsers: Some("max-age=5".into()),
+        cdns: Some("max-age=50".into()),
+    });
+    let running = Running::of(generation(1, c), 1);
+    let mut client = running.client();
+    for from in ["fwd=uri-miss", "hit"] {
+        let a = ask(&mut client, "");
+        assert!(a.header("cache-status").unwrap().contains(from));
+        let told = (
+            a.header("cache-control"),
+            a.header("cdn-cache-control"),
+            a.header("expires"),
+        );
+        assert_eq!(
+            told,
+            (Some("max-age=5"), Some("max-age=50"), None),
+            "{from}"
+        );
+    }
+}

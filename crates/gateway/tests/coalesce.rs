@@ -287,3 +287,36 @@ fn a_conditional_request_leads_nobody_and_spoils_nothing() {
     assert_eq!(late.answer().text(), "x");
     assert_eq!(asked.load(SeqCst), 2);
 }
+
+#[test]
+fn a_crowd_on_an_old_answer_with_a_version_is_one_question_to_the_instance() {
+    let door = Arc::new(Door::default());
+    let closed = door.clone();
+    let old = |fields: &str, body: &str| {
+        let n = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {n}\r\nETag: \"1\"\r\n{fields}");
+        format!("{head}\r\n\r\n{body}").into_bytes()
+    };
+    let (upstream, asked) = upstream(move |n| match n {
+        0 => old("Cache-Control: max-age=1", "old"),
+        _ => {
+            closed.wait();
+            b"HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=60\r\n\r\n".to_vec()
+        }
+    });
+    let running = Running::with(cached(&upstream));
+    assert_eq!(running.client().get("/p").text(), "old");
+    let only = "GET /p HTTP/1.1\r\nHost: t\r\nCache-Control: only-if-cached\r\n\r\n";
+    let mut client = running.client();
+    until("its end", || client.send(only).answer().status == 504);
+    let all = crowd(100, running.gateway.address());
+    until("all of them", || open(&running.gateway) == 100);
+    door.open();
+    let answers = all.into_iter().map(|one| one.join().unwrap());
+    assert!(
+        answers
+            .map(|a| (a.status, a.text()))
+            .all(|a| a == (200, "old".to_owned()))
+    );
+    assert_eq!(asked.load(SeqCst), 2);
+}

@@ -58,6 +58,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 }
 
 mod breaker;
+mod cache;
 mod degrade;
 mod fault;
 mod operate;
@@ -68,11 +69,12 @@ mod service;
 mod top;
 
 pub use breaker::BREAKER;
+pub use cache::{CACHE, CACHE_CONTROL};
 pub use degrade::{COALESCE, DEGRADE, STATIC};
 pub use fault::FAULT;
 pub use operate::{ACCESS_LOG, UPGRADE};
 pub use resource::{REQUEST, RESOURCE};
-pub use route::{CACHE, CACHE_CONTROL, DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
+pub use route::{DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
 pub use scrape::SCRAPE;
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
 pub use top::{IDENTITY, LIMITS, PROBES, TOP};

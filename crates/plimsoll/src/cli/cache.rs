@@ -32,7 +32,7 @@ pub enum CacheAsk {
 
 #[derive(Args)]
 pub struct WhyArgs {
-    /// Path and query, or a whole address
+    /// A whole address, as clients ask for it
     pub url: String,
     /// A field of the request, such as 'Accept-Language: de'
     #[arg(long, value_name = "NAME: VALUE")]

@@ -20,6 +20,6 @@ pub fn run(args: PurgeArgs) -> Result<Exit, Failure> {
         true => "gone",
         false => "stale from now on",
     };
-    println!("{n} stored answers are {how}");
+    println!("stored answers that are {how}: {n}");
     Ok(Exit::Ok)
 }

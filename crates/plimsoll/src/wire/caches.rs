@@ -38,8 +38,15 @@ impl console::Caches for Caches {
             };
             headers.push((name.trim(), value.trim()));
         }
-        if let Some(host) = &host {
-            headers.push(("Host", host));
+        match &host {
+            Some(host) => headers.push(("Host", host)),
+            None if headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("host")) => {}
+            None => {
+                let bad = Finding::error("cache-address", format!("`{}` names no host", ask.url));
+                return Err(vec![
+                    bad.help("answers belong to a host: write `http://host/path`"),
+                ]);
+            }
         }
         self.ask(|g| told(&g.why("GET", &target, &headers)))
     }

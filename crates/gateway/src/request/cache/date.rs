@@ -75,6 +75,30 @@ fn days(year: i64, month: u32, day: u32) -> i64 {
     era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
 }
 
+const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`. `unix` is in seconds since the Unix epoch.
+pub fn format(unix: u64) -> String {
+    let (days, seconds) = (unix / 86_400, unix % 86_400);
+    // Of the 400-year cycle that begins on 1 March 2000 (or 1600, 2400, …).
+    let z = days as i64 + 719_468;
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let from_march = (5 * doy + 2) / 153;
+    let day = doy - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12;
+    let year = yoe + z.div_euclid(146_097) * 400 + (month < 2) as i64;
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        DAYS[days as usize % 7],
+        MONTHS[month as usize],
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +121,15 @@ mod tests {
             parse(b"Tue, 29 Feb 2028 23:59:59 GMT", 0),
             Some(1_835_481_599)
         );
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        assert_eq!(format(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(format(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        for unix in (0..4_200_000_000u64).step_by(12_345_678) {
+            assert_eq!(parse(format(unix).as_bytes(), unix), Some(unix));
+        }
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub struct Started {
 impl Entry {
     /// Without its body yet.
     pub fn new(status: u16, lines: Lines, keep: Keep, request: &impl Fields, at: Started) -> Entry {
+        let lines = lines.dated(at.unix);
         let bytes = |name: &str| lines.get(name).map(|v| lines.0.slice_ref(v));
         let date = lines.get("date").and_then(|d| date::parse(d, at.unix));
         Entry {

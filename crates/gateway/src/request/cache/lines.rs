@@ -1,6 +1,7 @@
 //! Header lines as they are stored and sent: `Name: value`, each ended by CRLF.
 
 use super::control::{Fields, list};
+use super::date;
 use bytes::Bytes;
 
 /// Fields that belong to one connection, one answer, or the framing.
@@ -56,6 +57,16 @@ impl Lines {
             }
         }
         out.extend_from_slice(&fresh.0);
+        Lines(out.into())
+    }
+
+    /// With a `Date`, when there is none: `unix` is when it came (RFC 9110 6.6.1).
+    pub fn dated(self, unix: u64) -> Lines {
+        if self.get("date").is_some() {
+            return self;
+        }
+        let mut out = self.0.to_vec();
+        line(&mut out, b"Date", date::format(unix).as_bytes());
         Lines(out.into())
     }
 

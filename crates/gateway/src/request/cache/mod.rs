@@ -11,8 +11,6 @@ mod date;
 pub mod entry;
 mod fill;
 mod gate;
-#[cfg(test)]
-mod gate_tests;
 mod invalidate;
 mod lines;
 mod marks;
@@ -25,6 +23,7 @@ mod store;
 mod targeted;
 #[cfg(test)]
 mod tests;
+mod update;
 mod vary;
 mod why;
 

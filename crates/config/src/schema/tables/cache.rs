@@ -1,0 +1,82 @@
+//! The keys of a route's cache, and of what others are told about theirs.
+
+use super::*;
+
+pub const CACHE: &[Field<Cache>] = &[
+    key!(
+        "ttl",
+        Kind::Duration,
+        "10s",
+        "lifetime when the answer says nothing of it",
+        |c, n, cx| c.ttl = cx.duration(n)
+    ),
+    key!(
+        "stale_while_revalidate",
+        Kind::Duration,
+        "30s",
+        "answer with the old one while a new one is fetched",
+        |c, n, cx| c.stale_while_revalidate = cx.duration(n)
+    ),
+    key!(
+        "heuristic" = "10%",
+        Kind::Share,
+        "10%",
+        "share of its age since `Last-Modified` for which an answer without a lifetime is fresh; 0%: never",
+        |c, n, cx| put!(c.heuristic, cx.share(n))
+    ),
+    key!(
+        "set_cookie" = "false",
+        Kind::Flag,
+        "true",
+        "store answers that set cookies, too, when they say for how long",
+        |c, n, cx| put!(c.set_cookie, cx.flag(n))
+    ),
+    key!(
+        "size" = "64MiB",
+        Kind::Bytes,
+        "64MiB",
+        "memory of this route's cache",
+        |c, n, cx| put!(c.size, cx.bytes_within(n, 1, 1 << 40))
+    ),
+    key!(
+        "max_body" = "1MiB",
+        Kind::Bytes,
+        "1MiB",
+        "largest body kept",
+        |c, n, cx| put!(c.max_body, cx.bytes_within(n, 1, 1 << 40))
+    ),
+];
+
+pub const CACHE_CONTROL: &[Field<CacheControl>] = &[
+    key!(
+        "browsers",
+        Kind::Text,
+        "max-age=60",
+        "the `Cache-Control` that goes out",
+        |c, n, cx| c.browsers = directives(n, cx)
+    ),
+    key!(
+        "cdns",
+        Kind::Text,
+        "max-age=600",
+        "the `CDN-Cache-Control` that goes out",
+        |c, n, cx| c.cdns = directives(n, cx)
+    ),
+];
+
+/// `max-age=60, immutable`: names, some with a number.
+fn directives(n: &Node, cx: &mut Cx) -> Option<String> {
+    let text = cx.text(n)?;
+    let good = |part: &str| {
+        let (name, value) = part.split_once('=').unwrap_or((part, "0"));
+        let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+        digits && !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    };
+    if let Some(bad) = text.split(',').map(str::trim).find(|p| !good(p)) {
+        let what = format!("`{bad}` is not a directive of `Cache-Control`");
+        cx.error(n, "config-value", what).help =
+            "write directives and seconds, like `max-age=60, must-revalidate`".into();
+        return None;
+    }
+    Some(text)
+}
