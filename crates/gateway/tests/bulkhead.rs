@@ -4,62 +4,74 @@ mod common;
 
 use common::*;
 use config::sections::Bulkhead;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
-const HEAVY: Duration = Duration::from_millis(120);
+/// Held back until it is opened.
+#[derive(Default)]
+struct Gate(Mutex<bool>, Condvar);
 
-/// The times of a few light requests, sorted, while `/heavy` is flooded; and how often the flood was refused.
-fn light_beside_a_flood(bulkhead: Bulkhead) -> (Vec<Duration>, usize) {
-    let upstream = Upstream::http(|head, _| {
+impl Gate {
+    fn pass(&self) {
+        let open = self.0.lock().unwrap();
+        let _open = self.1.wait_while(open, |open| !*open).unwrap();
+    }
+    fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+}
+
+/// The status and the reason that a light request gets while `/heavy` is flooded, and how many of the flood are inside.
+fn light_beside_a_flood(bulkhead: Option<Bulkhead>) -> (u16, String, u64) {
+    let gate = Arc::new(Gate::default());
+    let closed = gate.clone();
+    let upstream = Upstream::http(move |head, _| {
         if head.starts_with("GET /heavy") {
-            std::thread::sleep(HEAVY);
+            closed.pass();
         }
         ok(b"x")
     });
     let mut c = config(&[upstream.address]);
     c.routes.push(route("heavy", "s", &["heavy"]));
     c.services[0].limit = Some(8);
-    c.services[0].bulkhead = Some(bulkhead);
+    c.services[0].pool.wait = Duration::from_millis(20);
+    c.services[0].bulkhead = bulkhead;
     let running = Running::with(c);
     let mut client = running.client();
     assert_eq!(client.get("/light").status, 200);
-    let (stop, refused) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicUsize::new(0)),
-    );
-    let flood = || {
-        let (stop, refused, mut client) = (stop.clone(), refused.clone(), running.client());
-        std::thread::spawn(move || {
-            while !stop.load(SeqCst) {
-                // Otherwise a refusal would be asked for as fast as it can be given.
-                if client.get("/heavy").reason() == "bulkhead" {
-                    refused.fetch_add(1, SeqCst);
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-            }
-        })
+    let limit = || running.gateway.gauges().limits[0].counts;
+    let refused = || {
+        let decisions = running.gateway.gauges().decisions;
+        let bulkhead = decisions.iter().filter(|d| d.gate == "bulkhead");
+        bulkhead.map(|d| d.count).sum::<u64>() + limit().refused
     };
-    let threads: Vec<_> = (0..20).map(|_| flood()).collect();
-    until("a flood", || {
-        running.gateway.gauges().limits[0].counts.in_flight >= 4000
-    });
-    let light = |_| {
-        let began = Instant::now();
-        assert_eq!(client.get("/light").status, 200);
-        began.elapsed()
-    };
-    let mut times: Vec<_> = (0..16).map(light).collect();
-    stop.store(true, SeqCst);
-    threads.into_iter().for_each(|t| t.join().unwrap());
-    times.sort();
-    (times, refused.load(SeqCst))
+    let mut flood: Vec<Client> = Vec::new();
+    for n in 1..=20 {
+        let mut one = running.client();
+        one.send("GET /heavy HTTP/1.1\r\nHost: a\r\n\r\n");
+        flood.push(one);
+        until("it is in or refused", || {
+            limit().in_flight / 1000 + refused() == n
+        });
+    }
+    let inside = limit().in_flight / 1000;
+    let light = client.get("/light");
+    gate.open();
+    for mut one in flood {
+        assert!([200, 503].contains(&one.answer().status));
+    }
+    (light.status, light.reason().to_owned(), inside)
 }
 
 #[test]
 fn a_flood_on_one_route_is_not_felt_on_another() {
-    let (times, refused) = light_beside_a_flood(Bulkhead::default());
-    assert!(refused > 0);
-    assert!(times[14] < HEAVY / 4, "{times:?}");
+    let without = light_beside_a_flood(None);
+    assert_eq!(without, (503, "limit".to_owned(), 8));
+    let with = light_beside_a_flood(Some(Bulkhead::default()));
+    assert_eq!(
+        with,
+        (200, String::new(), 6),
+        "one and a little more are kept"
+    );
 }
