@@ -21,7 +21,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, hit
     Bench {
         what: String,
         /// Pairs per proxy
@@ -79,6 +79,10 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
             bench::proxy::run(Path::new("target/bench-fat/plimsoll"), pairs)?
         }
+        "hit" => {
+            cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
+            bench::hit::run(Path::new("target/bench-fat/plimsoll"), pairs)?
+        }
         "load" => {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::load::run(Path::new("target/release/plimsoll"), pairs)?
@@ -94,7 +98,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, hit"
             ));
         }
     };

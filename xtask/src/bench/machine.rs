@@ -18,6 +18,7 @@ pub fn describe(plimsoll: &std::path::Path) -> String {
         said("git", &["rev-parse", "--short", "HEAD"]),
         said("haproxy", &["-v"]),
         said("nginx", &["-v"]),
+        said("varnishd", &["-V"]),
         said("rustc", &["--version"]),
     ];
     format!(

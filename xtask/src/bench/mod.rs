@@ -6,6 +6,7 @@ pub mod delays;
 pub mod diagnosis;
 pub mod drive;
 pub mod generators;
+pub mod hit;
 pub mod load;
 pub mod machine;
 pub mod model;

@@ -70,6 +70,44 @@ pub fn haproxy(stage: &Stage<'_>) -> Result<Proxy, String> {
     launch("HAProxy", at, command.args(["-db", "-f"]).arg(file))
 }
 
+/// HAProxy with its cache in front of the same.
+pub fn haproxy_cache(stage: &Stage<'_>) -> Result<Proxy, String> {
+    let (at, upstream, threads) = (free()?, stage.upstream, stage.threads);
+    let text = format!(
+        "global\n  nbthread {threads}\n  maxconn 8000\ncache c\n  total-max-size 64\n  max-age 3600\n  max-object-size 65536\n\
+         defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  timeout http-keep-alive 60s\n  \
+         http-reuse safe\nfrontend f\n  bind {at}\n  http-request cache-use c\n  http-response cache-store c\n  \
+         default_backend b\nbackend b\n  server s1 {upstream}\n"
+    );
+    let file = stage.write("haproxy-cache.cfg", &text)?;
+    let mut command = stage.on_cores("haproxy");
+    launch("HAProxy", at, command.args(["-db", "-f"]).arg(file))
+}
+
+/// Varnish that looks up every request for a page.
+pub fn varnish(stage: &Stage<'_>) -> Result<Proxy, String> {
+    let (at, upstream) = (free()?, stage.upstream);
+    let text = format!(
+        "vcl 4.1;\nbackend b {{ .host = \"{}\"; .port = \"{}\"; }}\nsub vcl_recv {{ return (hash); }}\n",
+        upstream.ip(),
+        upstream.port()
+    );
+    let file = stage.write("varnish.vcl", &text)?;
+    let own = stage.dir.join("varnish");
+    let mut command = stage.on_cores("varnishd");
+    command.args([
+        "-F",
+        "-j",
+        "none",
+        "-p",
+        "thread_pools=1",
+        "-s",
+        "malloc,64m",
+    ]);
+    command.arg("-a").arg(at.to_string()).arg("-f").arg(file);
+    launch("Varnish", at, command.arg("-n").arg(own))
+}
+
 /// nginx, the same.
 pub fn nginx(stage: &Stage<'_>) -> Result<Proxy, String> {
     let (at, upstream, threads) = (free()?, stage.upstream, stage.threads);
@@ -107,6 +145,21 @@ pub fn plimsoll(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
         );
     }
     let file = stage.write("plimsoll.yaml", &text)?;
+    let mut command = stage.on_cores(binary);
+    launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
+}
+
+/// As people run it, with a cache on the route that is asked for.
+pub fn plimsoll_cache(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
+    let (at, console) = (free()?, free()?);
+    let (upstream, threads) = (stage.upstream, stage.threads);
+    let data = stage.dir.join(format!("data-{}", at.port()));
+    let text = format!(
+        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\nservices:\n  app:\n    instances: [\"{upstream}\"]\n\
+         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app, cache: {{}} }}\n",
+        data.display()
+    );
+    let file = stage.write("plimsoll-cache.yaml", &text)?;
     let mut command = stage.on_cores(binary);
     launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
 }

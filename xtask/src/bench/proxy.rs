@@ -86,10 +86,10 @@ fn on_one_core(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> R
 
 /// What one turn of one proxy gave.
 #[derive(Clone, Copy)]
-struct Turn {
+pub struct Turn {
     /// CPU µs per request: of everything, of Plimsoll's traffic threads, of its telemetry.
-    all: f64,
-    path: f64,
+    pub all: f64,
+    pub path: f64,
     telemetry: f64,
     per_second: f64,
     /// Cores that the proxy used.
@@ -127,7 +127,7 @@ fn turn(drive: &mut Drive, proxy: &Proxy, n: usize, rate: Option<f64>) -> Result
 }
 
 /// Turns of two proxies in the order A B B A, so that drift within the four cancels.
-fn paired(
+pub fn paired(
     drive: &mut Drive,
     [a, b]: [&Proxy; 2],
     pairs: usize,
@@ -157,7 +157,7 @@ fn mean<T>(all: &[T], f: impl Fn(&T) -> f64) -> String {
 }
 
 /// The same as the median, with lowest and highest.
-fn range<T>(all: &[T], digits: usize, f: impl Fn(&T) -> f64) -> String {
+pub fn range<T>(all: &[T], digits: usize, f: impl Fn(&T) -> f64) -> String {
     let values: Vec<f64> = all.iter().map(&f).collect();
     let ends = spread(&values).map_or(String::new(), |s| {
         format!(" ({:.digits$}–{:.digits$})", s.low, s.high)
