@@ -1,15 +1,24 @@
 //! One machine, several processes: the processor time of a service on this machine is part of `cpu.host`, which all
 //! of them share. Each second of it must have one limit, or it would be simulated twice.
 
-use crate::fit::{Demand, Fit, ResourceFit};
+use super::Series;
+use crate::fit::{Demand, Fit, ResourceFit, RouteFit};
 use base::{Class, Discipline, Grade};
 
 const HOST: &str = "cpu.host";
+/// Standard errors from which a slope is more than chance.
+const STANDS_OUT: f64 = 2.0;
 
 /// Rewrites the column of `cpu.host` from those of the services that may use all of its cores: their limit is the
 /// machine's, so their own capacity counts as not known. Services with a narrower limit (a quota, fewer cores) keep
 /// it. What else goes on while requests are served (those services, neighbours) goes alongside.
-pub fn share(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>], rates: &[f64]) {
+pub fn share(
+    resources: &mut [ResourceFit],
+    demand: &mut [Vec<Demand>],
+    routes: &[RouteFit],
+    series: &Series,
+) {
+    let rates: Vec<f64> = routes.iter().map(|r| r.rate).collect();
     let Some(h) = resources.iter().position(|r| r.info.name == HOST) else {
         return;
     };
@@ -33,13 +42,10 @@ pub fn share(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>], rates: &
     let narrow = |r: &ResourceFit| {
         r.capacity_known && r.capacity / f64::from(r.instances.max(1)) < 0.95 * cores
     };
-    let wide: Vec<usize> = all
-        .into_iter()
-        .filter(|&k| !narrow(&resources[k]))
-        .collect();
+    let (narrow, wide): (Vec<usize>, Vec<usize>) =
+        all.into_iter().partition(|&k| narrow(&resources[k]));
     let mut caused = 0.0;
-    let whole: Vec<Demand> = demand.iter().map(|row| row[h]).collect();
-    for (row, rate) in demand.iter_mut().zip(rates) {
+    for (row, rate) in demand.iter_mut().zip(&rates) {
         let parts = || wide.iter().map(|&k| row[k]);
         let mean: f64 = parts().map(|d| d.mean).sum();
         row[h] = Demand {
@@ -58,8 +64,13 @@ pub fn share(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>], rates: &
     }
     let host = &mut resources[h];
     host.background = (busy - caused).max(0.0);
-    let own: Vec<f64> = demand.iter().map(|row| row[h].mean).collect();
-    go_alongside(host, &whole, &own, rates);
+    host.alongside = alongside(h, &narrow, demand, routes, series);
+    let total = host.alongside(&rates);
+    if total > host.background {
+        let share = host.background / total;
+        host.alongside.iter_mut().for_each(|a| *a *= share);
+    }
+    host.background = (host.background - total).max(0.0);
     host.background_sd = 0.01 * cores;
     host.grade = demand
         .iter()
@@ -78,20 +89,57 @@ pub fn share(resources: &mut [ResourceFit], demand: &mut [Vec<Demand>], rates: &
     }
 }
 
-/// Takes from the background what the fit of the whole machine puts down to requests beyond their own use. Where that
-/// fit is only a guess, growing with the traffic is still the better guess than staying as it is.
-fn go_alongside(host: &mut ResourceFit, whole: &[Demand], own: &[f64], rates: &[f64]) {
-    let beyond = whole
-        .iter()
-        .zip(own)
-        .map(|(w, own)| (w.mean - own).max(0.0));
-    host.alongside = beyond.collect();
-    let total: f64 = host.alongside.iter().zip(rates).map(|(a, r)| a * r).sum();
-    if total > host.background {
-        let share = host.background / total;
-        host.alongside.iter_mut().for_each(|a| *a *= share);
+/// Seconds of the machine that go along with one request of each route: what services with a limit of their own do for
+/// it, and for each request from outside what rises and falls with their number.
+fn alongside(
+    h: usize,
+    narrow: &[usize],
+    demand: &[Vec<Demand>],
+    routes: &[RouteFit],
+    series: &Series,
+) -> Vec<f64> {
+    let theirs = |r: usize| narrow.iter().map(|&k| demand[r][k].mean).sum::<f64>();
+    let mut all: Vec<f64> = (0..routes.len()).map(theirs).collect();
+    let seen: Vec<usize> = (0..series.seconds)
+        .filter(|&t| series.resources[h].seen[t])
+        .collect();
+    // Per unit of life, so that the mean is that of the requests.
+    let unit = |r: usize| {
+        let life: f64 = seen.iter().map(|&t| series.life[r][t]).sum();
+        routes[r].rate * (demand[r][h].mean + all[r]) * seen.len() as f64 / life.max(1e-9)
+    };
+    let units: Vec<f64> = (0..routes.len()).map(unit).collect();
+    let rest = |t: usize| {
+        let explained = units.iter().zip(&series.life).map(|(u, life)| u * life[t]);
+        series.resources[h].busy[t] - explained.sum::<f64>()
+    };
+    let points: Vec<(f64, f64)> = seen.iter().map(|&t| (series.entry[t], rest(t))).collect();
+    let more = slope(&points).unwrap_or(0.0);
+    for (a, _) in all
+        .iter_mut()
+        .zip(routes)
+        .filter(|(_, r)| r.entry_rate > 0.0)
+    {
+        *a += more;
     }
-    host.background = (host.background - total).max(0.0);
+    all
+}
+
+/// Slope of the straight line through the points; `None`: it does not stand out from zero, or falls.
+fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let n = points.len() as f64;
+    let (mx, my) = points
+        .iter()
+        .fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
+    let sxx: f64 = points.iter().map(|p| (p.0 - mx).powi(2)).sum();
+    let sxy: f64 = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum();
+    let b = sxy / sxx;
+    let left: f64 = points
+        .iter()
+        .map(|p| (p.1 - my - b * (p.0 - mx)).powi(2))
+        .sum();
+    let se = (left / (n - 2.0) / sxx).sqrt();
+    (n > 10.0 && b > STANDS_OUT * se).then_some(b)
 }
 
 /// A service with a limit of its own that works `less` for a request of `route` also leaves that to the machine.
@@ -143,4 +191,28 @@ pub fn users(
         .collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slope;
+
+    #[test]
+    fn a_slope_counts_where_it_is_more_than_chance() {
+        let wave = |t: usize| ((t * 7919) % 13) as f64 - 6.0;
+        let points = |b: f64| -> Vec<(f64, f64)> {
+            (0..120)
+                .map(|t| (20.0 + wave(t), 0.3 + b * wave(t) + 0.002 * wave(t * t + 3)))
+                .collect()
+        };
+        let found = slope(&points(0.002)).unwrap();
+        assert!((found - 0.002).abs() < 0.0008, "{found}");
+        assert_eq!(slope(&points(-0.002)), None);
+        assert_eq!(slope(&points(0.002)[..9]), None);
+        assert_eq!(
+            slope(&[(1.0, 2.0); 50]),
+            None,
+            "no variation, nothing to see"
+        );
+    }
 }

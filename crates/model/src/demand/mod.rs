@@ -118,8 +118,7 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
         }
     }
     columns::drop_echoes(&mut resources, &mut demand);
-    let rates: Vec<f64> = route_fits.iter().map(|r| r.rate).collect();
-    machine::share(&mut resources, &mut demand, &rates);
+    machine::share(&mut resources, &mut demand, &route_fits, &series);
     let (burst_sigma, burst_tau_s) = burst::burst(&series.entry, &series.present);
     let mut fit = Fit {
         resources,
