@@ -16,6 +16,10 @@ pub fn schema() -> Json {
     defs.insert("limits".into(), section_schema(LIMITS));
     defs.insert("access_log".into(), section_schema(ACCESS_LOG));
     defs.insert("upgrade".into(), section_schema(UPGRADE));
+    defs.insert("tls".into(), section_schema(TLS));
+    defs.insert("certificate".into(), section_schema(CERTIFICATE));
+    defs.insert("clients".into(), section_schema(CLIENTS));
+    defs.insert("http2".into(), section_schema(HTTP2));
     defs.insert("identity".into(), section_schema(IDENTITY));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("health".into(), section_schema(HEALTH));
@@ -124,6 +128,10 @@ pub fn reference() -> String {
     page(&mut out, "limits", LIMITS);
     page(&mut out, "access_log", ACCESS_LOG);
     page(&mut out, "upgrade", UPGRADE);
+    page(&mut out, "tls", TLS);
+    page(&mut out, "tls.certificates[]", CERTIFICATE);
+    page(&mut out, "tls.clients", CLIENTS);
+    page(&mut out, "http2", HTTP2);
     page(&mut out, "identity", IDENTITY);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.health", HEALTH);
@@ -209,6 +217,13 @@ mod tests {
         honest(LIMITS, Limits::default);
         honest(ACCESS_LOG, AccessLog::default);
         honest(UPGRADE, Upgrade::default);
+        honest(TLS, Tls::default);
+        honest(CERTIFICATE, Certificate::default);
+        honest(CLIENTS, || Clients {
+            ca: Default::default(),
+            accept: false,
+        });
+        honest(HTTP2, Http2::default);
         honest(IDENTITY, Identity::default);
         honest(BULKHEAD, Bulkhead::default);
         honest(SHED, Shed::default);

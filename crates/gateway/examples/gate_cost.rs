@@ -109,6 +109,7 @@ fn main() {
     let identity = Some(Identity {
         user: Some("x-user-id".into()),
         criticality: Some("x-criticality".into()),
+        certificate: false,
     });
     let making = Making {
         route: &route,

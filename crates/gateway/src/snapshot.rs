@@ -40,6 +40,7 @@ pub struct Snapshot {
     pub limits: config::sections::Limits,
     /// `None`: no access log.
     pub access: Option<Arc<Rules>>,
+    pub http2: config::sections::Http2,
     /// For requests, and for responses (whose bodies are not limited).
     pub request_limits: http1::Limits,
     pub response_limits: http1::Limits,
@@ -106,6 +107,7 @@ impl Snapshot {
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,
             limits,
+            http2: generation.base.http2.clone(),
             instances: instances(&services),
             services,
             base,

@@ -80,7 +80,7 @@ pub(super) async fn attempt(
         Err(tried) => return tried,
     };
     write_head(room, client);
-    let mut drive = Drive::new(worker, client, room, &mut conn.stream, route, reused);
+    let mut drive = Drive::new(worker, client, room, &mut conn.socket, route, reused);
     let driven = std::future::poll_fn(|cx| drive.poll(cx)).await;
     let keep = drive.keeps_client();
     let now = worker.now();
@@ -262,13 +262,18 @@ fn clear(room: &mut Busy) {
     room.partial.clear();
 }
 
+/// What only a front that has verified a client's certificate may say of it.
+const VOUCHED: KindSet = KindSet::EMPTY
+    .with(Kind::ClientCert)
+    .with(Kind::XForwardedClientCert);
+
 /// Writes the request head for the instance into the room's buffer.
 fn write_head(room: &mut Busy, client: &Client) {
     let Busy { down, live, up, .. } = room;
     let Some(head) = down.head() else {
         return;
     };
-    let mut edits = [Edit::Drop(b""); MAX_EDITS + 3];
+    let mut edits = [Edit::Drop(b""); MAX_EDITS + 4];
     let mut n = 0;
     for edit in live.facts.edits.iter() {
         edits[n] = edit;
@@ -287,8 +292,16 @@ fn write_head(room: &mut Busy, client: &Client) {
     }
     edits[n] = Edit::Set(b"X-Forwarded-For", came_from.bytes());
     n += 1;
-    if !head.fields.has(Kind::XForwardedProto) {
+    if client.secure {
+        edits[n] = Edit::Set(b"X-Forwarded-Proto", b"https");
+        n += 1;
+    } else if !head.fields.has(Kind::XForwardedProto) {
         edits[n] = Edit::Append(b"X-Forwarded-Proto", b"http");
+        n += 1;
+    }
+    if let Some(certificate) = &client.certificate {
+        let text = certificate.forwarded.as_bytes();
+        edits[n] = Edit::Set(b"X-Forwarded-Client-Cert", text);
         n += 1;
     }
     if let Some(host) = head.host()
@@ -298,10 +311,8 @@ fn write_head(room: &mut Busy, client: &Client) {
         n += 1;
     }
     let drop = match live.facts.is_refresh {
-        true => KindSet::EMPTY
-            .with(Kind::IfNoneMatch)
-            .with(Kind::IfModifiedSince),
-        false => KindSet::EMPTY,
+        true => VOUCHED.with(Kind::IfNoneMatch).with(Kind::IfModifiedSince),
+        false => VOUCHED,
     };
     let rewrite = Rewrite {
         edits: &edits[..n],

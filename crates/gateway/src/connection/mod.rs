@@ -15,6 +15,8 @@ mod fault;
 mod live;
 mod respond;
 mod serve;
+mod socket;
 
 pub use busy::Busy;
-pub(crate) use serve::serve;
+pub(crate) use serve::{Peer, serve, serve_one};
+pub use socket::Socket;

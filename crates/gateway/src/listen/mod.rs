@@ -5,5 +5,5 @@ mod accept;
 mod bind;
 mod place;
 
-pub(crate) use accept::{Accepting, Counted, accept};
+pub(crate) use accept::{Accepting, Counted, Fresh, Port, accept};
 pub(crate) use bind::bind;

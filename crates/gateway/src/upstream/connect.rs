@@ -2,6 +2,7 @@
 
 use super::Instance;
 use super::pool::Conn;
+use crate::connection::Socket;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,7 +20,7 @@ pub async fn connect(instance: Arc<Instance>, longest: Duration) -> io::Result<C
         Ok(stream) => {
             // A head and a small body in two writes must not wait for an acknowledgement.
             let _ = stream.set_nodelay(true);
-            Ok(Conn::new(stream, instance))
+            Ok(Conn::new(Socket::Tcp(stream), instance))
         }
         Err(e) => {
             instance.pool.connect_failures.fetch_add(1, Relaxed);

@@ -2,14 +2,13 @@
 //! and limited when the service says so, over all threads together.
 
 use super::Instance;
+use crate::connection::Socket;
 use base::{InstanceIx, Nanos};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Idle connections that one thread keeps to one instance.
@@ -142,28 +141,15 @@ fn place(instance: &Arc<Instance>, permit: Option<OwnedSemaphorePermit>) -> Plac
 /// An open connection, counted as long as it lives.
 #[derive(Debug)]
 pub struct Conn {
-    pub stream: TcpStream,
+    pub socket: Socket,
     instance: Arc<Instance>,
 }
 
 impl Conn {
-    pub fn new(stream: TcpStream, instance: Arc<Instance>) -> Conn {
+    pub fn new(socket: Socket, instance: Arc<Instance>) -> Conn {
         instance.pool.open.fetch_add(1, Relaxed);
         instance.pool.connects.fetch_add(1, Relaxed);
-        Conn { stream, instance }
-    }
-
-    /// Nothing has been heard of it since its last response. Costs no system call unless something has.
-    fn is_quiet(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.stream.poll_read_ready(&mut cx) {
-            Poll::Pending => true,
-            Poll::Ready(Err(_)) => false,
-            Poll::Ready(Ok(())) => {
-                let read = self.stream.try_read(&mut [0]);
-                read.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
-            }
-        }
+        Conn { socket, instance }
     }
 }
 
@@ -184,8 +170,8 @@ impl Idle {
     pub fn take(&self, instance: InstanceIx) -> Option<Conn> {
         let mut all = self.by_instance.borrow_mut();
         let mine = all.get_mut(instance.0 as usize)?;
-        while let Some((conn, _)) = mine.pop_back() {
-            if conn.is_quiet() {
+        while let Some((mut conn, _)) = mine.pop_back() {
+            if conn.socket.is_quiet() {
                 return Some(conn);
             }
         }
