@@ -19,6 +19,7 @@ pub fn schema() -> Json {
     defs.insert("tls".into(), section_schema(TLS));
     defs.insert("certificate".into(), section_schema(CERTIFICATE));
     defs.insert("clients".into(), section_schema(CLIENTS));
+    defs.insert("service_tls".into(), section_schema(SERVICE_TLS));
     defs.insert("http2".into(), section_schema(HTTP2));
     defs.insert("identity".into(), section_schema(IDENTITY));
     defs.insert("service".into(), section_schema(SERVICE));
@@ -140,6 +141,7 @@ pub fn reference() -> String {
     page(&mut out, "services.NAME.breaker", BREAKER);
     page(&mut out, "services.NAME.shed", SHED);
     page(&mut out, "services.NAME.bulkhead", BULKHEAD);
+    page(&mut out, "services.NAME.tls", SERVICE_TLS);
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
     page(&mut out, "routes.NAME.slo", SLO);
@@ -223,6 +225,7 @@ mod tests {
             ca: Default::default(),
             accept: false,
         });
+        honest(SERVICE_TLS, ServiceTls::default);
         honest(HTTP2, Http2::default);
         honest(IDENTITY, Identity::default);
         honest(BULKHEAD, Bulkhead::default);

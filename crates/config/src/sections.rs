@@ -109,6 +109,9 @@ pub struct Service {
     pub breaker: Option<Breaker>,
     pub shed: Option<Shed>,
     pub bulkhead: Option<Bulkhead>,
+    /// `None`: plain.
+    pub tls: Option<ServiceTls>,
+    pub protocol: Speaks,
 }
 
 /// Active checks and passive ejection.
@@ -275,6 +278,8 @@ impl Service {
             breaker: None,
             shed: None,
             bulkhead: None,
+            tls: None,
+            protocol: Speaks::Auto,
         }
     }
 }

@@ -85,6 +85,8 @@ pub struct Shared {
     pub(crate) long_open: Vec<Mutex<Vec<(RouteIx, u32)>>>,
     pub(crate) hand: Vec<mpsc::Sender<Fresh>>,
     pub(crate) tls: tls::Place,
+    /// Of the files that services name, as they were last seen.
+    link_files: Mutex<Vec<tls::Stamp>>,
     generation: Mutex<Arc<Generation>>,
     found: Mutex<Found>,
     /// Every name has been asked for once.
@@ -108,10 +110,15 @@ impl Shared {
 
     /// Reads the certificate files again: those that have changed, or `anyway`.
     pub(crate) fn load_tls(&self, anyway: bool) -> Vec<Finding> {
-        let lock = self.generation.lock().unwrap_or_else(|e| e.into_inner());
-        let tls = lock.base.tls.clone();
-        drop(lock);
-        self.tls.load(tls.as_ref(), anyway)
+        let mut current = self.generation.lock().unwrap_or_else(|e| e.into_inner());
+        let services = current.base.services.iter();
+        let files = services.flat_map(|s| s.tls.iter().flat_map(|tls| tls.files()));
+        let stamps = tls::stamps(files);
+        let mut seen = self.link_files.lock().unwrap_or_else(|e| e.into_inner());
+        if std::mem::replace(&mut *seen, stamps.clone()) != stamps {
+            self.apply(current.clone(), &mut current);
+        }
+        self.tls.load(current.base.tls.as_ref(), anyway)
     }
 
     pub(crate) fn generation(&self) -> Arc<Generation> {
@@ -185,20 +192,12 @@ impl Gateway {
             let all: Vec<String> = wrong.iter().map(Finding::to_string).collect();
             return Err(io::Error::new(io::ErrorKind::InvalidInput, all.join("\n")));
         }
-        let encrypted = generation.base.tls.as_ref();
-        let beside = encrypted.and_then(|tls| tls.listen);
-        let listen = generation.base.listen;
-        let secure = encrypted.is_some() && beside.is_none();
-        let (address, mut ports) = bind(listen, n, secure, &options.inherited)?;
-        let mut tls_address = encrypted.map(|_| address);
-        if let Some(beside) = beside {
-            let (address, more) = bind(beside, n, true, &options.inherited)?;
-            tls_address = Some(address);
-            ports
-                .iter_mut()
-                .zip(more)
-                .for_each(|(all, port)| all.extend(port));
-        }
+        let opened = listen::open(&generation.base, n, &options.inherited)?;
+        let listen::Opened {
+            address,
+            tls_address,
+            ports,
+        } = opened;
         let sockets = ports.iter().flatten().map(|p| p.listener.try_clone());
         let sockets = sockets.collect::<io::Result<_>>()?;
         let first = match options.paused {
@@ -229,6 +228,7 @@ impl Gateway {
             long_open: (0..n).map(|_| Mutex::default()).collect(),
             hand,
             tls,
+            link_files: Mutex::default(),
             generation: Mutex::new(generation),
             found: Mutex::new(found),
             asked: AtomicBool::new(false),
@@ -422,22 +422,6 @@ pub struct Drained {
     pub took: Duration,
     /// Connections that were cut because the time was over.
     pub cut: u32,
-}
-
-/// The ports of each thread, and the address that they share.
-fn bind(
-    at: SocketAddr,
-    n: usize,
-    secure: bool,
-    inherited: &[TcpListener],
-) -> io::Result<(SocketAddr, Vec<Vec<Port>>)> {
-    let inherited = inherited.iter().map(TcpListener::try_clone);
-    let listeners = listen::bind(at, n, inherited.collect::<io::Result<_>>()?)
-        .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {at}: {e}")))?;
-    let address = listeners[0][0].local_addr()?;
-    let port = |listener| Port { listener, secure };
-    let each = |all: Vec<TcpListener>| all.into_iter().map(port).collect();
-    Ok((address, listeners.into_iter().map(each).collect()))
 }
 
 fn run(

@@ -80,5 +80,5 @@ pub use resource::{REQUEST, RESOURCE};
 pub use route::{DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
 pub use scrape::SCRAPE;
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
-pub use tls::{CERTIFICATE, CLIENTS, TLS};
+pub use tls::{CERTIFICATE, CLIENTS, SERVICE_TLS, TLS};
 pub use top::{IDENTITY, LIMITS, PROBES, TOP};

@@ -1,4 +1,4 @@
-//! The section of TLS towards clients.
+//! The sections of TLS, towards clients and towards instances.
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -72,4 +72,41 @@ pub struct Clients {
     pub ca: PathBuf,
     /// Whether a client without a certificate is let in.
     pub accept: bool,
+}
+
+/// TLS towards the instances of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceTls {
+    /// Who may have signed their certificates (PEM).
+    pub ca: PathBuf,
+    /// What their certificates are for; `None`: their addresses.
+    pub name: Option<String>,
+    /// What Plimsoll shows them.
+    pub certificate: Option<Certificate>,
+}
+
+impl ServiceTls {
+    /// Those that it names.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let own = self.certificate.iter().flat_map(|c| [&c.cert, &c.key]);
+        own.chain([&self.ca])
+    }
+}
+
+impl Tls {
+    /// Those that it names.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let pairs = self.certificates.iter().flat_map(|c| [&c.cert, &c.key]);
+        pairs.chain(self.clients.iter().map(|c| &c.ca))
+    }
+}
+
+/// What is spoken with instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Speaks {
+    /// What they choose (ALPN); without TLS, HTTP/1.
+    #[default]
+    Auto,
+    Http1,
+    Http2,
 }

@@ -1,7 +1,7 @@
 //! What an exchange reads from and writes to, on either side: a plain socket, one that speaks TLS, or a stream.
 //! An enum and no trait object, so that the plain path stays one comparison and a direct call.
 
-use crate::http2::Stream;
+use crate::http2::{Call, Stream};
 use bytes::BufMut;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -18,6 +18,8 @@ pub enum Socket {
     Tls(Box<TlsStream<TcpStream>>),
     /// Of a client's HTTP/2 connection: one request.
     Stream(Box<Stream>),
+    /// On an instance's HTTP/2 connection: one exchange.
+    Call(Box<Call>),
 }
 
 impl Socket {
@@ -50,6 +52,9 @@ impl Socket {
             Socket::Stream(stream) => {
                 stream.poll_read(cx, usize::MAX, |bytes| into.extend_from_slice(bytes))
             }
+            Socket::Call(call) => {
+                call.poll_read(cx, usize::MAX, |bytes| into.extend_from_slice(bytes))
+            }
             Socket::Nobody => Poll::Pending,
         }
     }
@@ -69,6 +74,7 @@ impl Socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Stream(stream) => stream.poll_write(cx, bytes),
+            Socket::Call(call) => call.poll_write(cx, bytes),
             Socket::Nobody => Poll::Ready(Ok(bytes.len())),
         }
     }
@@ -87,6 +93,7 @@ impl Socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, &both),
             Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, &both),
             Socket::Stream(stream) => stream.poll_write(cx, first),
+            Socket::Call(call) => call.poll_write(cx, first),
             Socket::Nobody => Poll::Ready(Ok(first.len() + second.len())),
         }
     }
@@ -97,6 +104,7 @@ impl Socket {
             Socket::Tcp(_) | Socket::Nobody => Poll::Ready(Ok(())),
             Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Socket::Stream(stream) => stream.poll_sent(cx),
+            Socket::Call(call) => call.poll_sent(cx),
         }
     }
 
@@ -109,7 +117,7 @@ impl Socket {
                 _ => Poll::Ready(()),
             },
             Socket::Stream(stream) => stream.poll_readable(cx),
-            Socket::Nobody => Poll::Pending,
+            Socket::Call(_) | Socket::Nobody => Poll::Pending,
         }
     }
 
@@ -131,7 +139,7 @@ impl Socket {
                 let read = Pin::new(stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte));
                 read.is_pending()
             }
-            Socket::Stream(_) | Socket::Nobody => false,
+            Socket::Stream(_) | Socket::Call(_) | Socket::Nobody => false,
         }
     }
 
@@ -140,7 +148,7 @@ impl Socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Stream(stream) => stream.poll_shutdown(cx),
-            Socket::Nobody => Poll::Ready(Ok(())),
+            Socket::Call(_) | Socket::Nobody => Poll::Ready(Ok(())),
         }
     }
 
@@ -149,7 +157,7 @@ impl Socket {
         let tcp = match self {
             Socket::Tcp(stream) => stream,
             Socket::Tls(stream) => stream.get_ref().0,
-            Socket::Stream(_) | Socket::Nobody => return,
+            Socket::Stream(_) | Socket::Call(_) | Socket::Nobody => return,
         };
         let _ = socket2::SockRef::from(tcp).set_keepalive(true);
     }
@@ -178,6 +186,11 @@ impl AsyncRead for Socket {
             Socket::Stream(stream) => {
                 let most = into.remaining();
                 let read = ready!(stream.poll_read(cx, most, |bytes| into.put_slice(bytes)));
+                Poll::Ready(read.map(|_| ()))
+            }
+            Socket::Call(call) => {
+                let most = into.remaining();
+                let read = ready!(call.poll_read(cx, most, |bytes| into.put_slice(bytes)));
                 Poll::Ready(read.map(|_| ()))
             }
             Socket::Nobody => Poll::Pending,

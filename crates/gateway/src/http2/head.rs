@@ -2,9 +2,9 @@
 //! would refuse of an HTTP/1 client gets past it.
 
 use h2::ext::Protocol;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use http1::Kind;
 
 /// How the body of a request goes on.
@@ -128,6 +128,57 @@ pub fn response(head: &http1::ResponseHead<'_>) -> Option<Response<()>> {
     Some(response)
 }
 
+/// A request head for an instance; `None` when it has what HTTP/2 cannot say.
+pub fn request(head: &http1::RequestHead<'_>) -> Option<Request<()>> {
+    let authority = std::str::from_utf8(head.host()?).ok()?;
+    let target = std::str::from_utf8(head.path_and_query()).ok()?;
+    let uri = Uri::builder().scheme("http").authority(authority);
+    let mut request = Request::new(());
+    *request.uri_mut() = uri.path_and_query(target).build().ok()?;
+    *request.method_mut() = http::Method::from_bytes(head.method_name()).ok()?;
+    let headers = request.headers_mut();
+    for (name, value, line) in head.fields.iter() {
+        if !line.hop && !matches!(line.kind, Kind::Host | Kind::Connection) {
+            let name = HeaderName::from_bytes(name).ok()?;
+            headers.append(name, HeaderValue::from_bytes(value).ok()?);
+        }
+    }
+    // Trailers are passed on in any case, and servers of gRPC want it said.
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    Some(request)
+}
+
+/// Appends the response of an instance as HTTP/1.1. `ended`: no body follows.
+pub fn write_response(
+    out: &mut Vec<u8>,
+    parts: &http::response::Parts,
+    method: http1::Method,
+    ended: bool,
+) -> Follows {
+    out.extend_from_slice(format!("HTTP/1.1 {} \r\n", parts.status.as_u16()).as_bytes());
+    for (name, value) in &parts.headers {
+        let name = name.as_str().as_bytes();
+        if !http1::classify(name).is_hop_by_hop() {
+            line(out, name, value.as_bytes());
+        }
+    }
+    let bodiless =
+        method == http1::Method::Head || matches!(parts.status.as_u16(), 100..=199 | 204 | 304);
+    let has_length = parts.headers.contains_key(CONTENT_LENGTH);
+    let follows = match ended || bodiless {
+        true => Follows::Nothing,
+        false if has_length => Follows::Bytes,
+        false => Follows::Chunks,
+    };
+    if follows == Follows::Chunks {
+        line(out, b"transfer-encoding", b"chunked");
+    } else if !bodiless && !has_length {
+        line(out, b"content-length", b"0");
+    }
+    out.extend_from_slice(b"\r\n");
+    follows
+}
+
 /// Trailers as HTTP/1 writes them.
 pub fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     for (name, value) in trailers {
@@ -154,7 +205,6 @@ pub fn trailers(lines: &[u8]) -> Option<HeaderMap> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
 
     fn written(request: Request<()>, ended: bool) -> (String, Follows) {
         let (mut out, parts) = (Vec::new(), request.into_parts().0);

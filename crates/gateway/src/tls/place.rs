@@ -5,7 +5,7 @@ use crate::runtime::Shared;
 use arc_swap::ArcSwapOption;
 use base::Finding;
 use config::sections::Tls;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
@@ -38,7 +38,7 @@ struct Seen {
 }
 
 /// Time and size of a file; `None` when it is not there.
-type Stamp = Option<(SystemTime, u64)>;
+pub type Stamp = Option<(SystemTime, u64)>;
 
 impl Place {
     pub fn terms(&self) -> Option<Arc<Terms>> {
@@ -51,7 +51,7 @@ impl Place {
             return Vec::new();
         };
         let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
-        let files = Some((tls.clone(), stamps(tls)));
+        let files = Some((tls.clone(), stamps(tls.files())));
         if !anyway && seen.files == files {
             return Vec::new();
         }
@@ -76,10 +76,8 @@ impl Place {
     }
 }
 
-fn stamps(tls: &Tls) -> Vec<Stamp> {
-    let pairs = tls.certificates.iter().flat_map(|c| [&c.cert, &c.key]);
-    let ca = tls.clients.iter().map(|c| &c.ca);
-    pairs.chain(ca).map(|path| stamp(path)).collect()
+pub fn stamps<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<Stamp> {
+    files.map(|path| stamp(path)).collect()
 }
 
 fn stamp(path: &Path) -> Stamp {

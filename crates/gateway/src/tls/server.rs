@@ -2,6 +2,7 @@
 
 use super::files;
 use super::names::Names;
+use crate::upstream::link::Link;
 use base::Finding;
 use config::sections::{Certificate, Clients, Protocol, Tls, TlsVersion, UnknownName};
 use std::sync::Arc;
@@ -15,10 +16,15 @@ use webpki::EndEntityCert;
 
 /// Everything that is wrong with the files that `config` names.
 pub fn check(config: &config::Config) -> Vec<Finding> {
-    match config.tls.as_ref().map(|tls| build(tls, None)) {
+    let clients = match config.tls.as_ref().map(|tls| build(tls, None)) {
         Some(Err(findings)) => findings,
         _ => Vec::new(),
-    }
+    };
+    let links = config.services.iter().map(Link::make);
+    clients
+        .into_iter()
+        .chain(links.filter_map(Result::err))
+        .collect()
 }
 
 /// # Errors

@@ -7,6 +7,7 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod frames;
+mod instances;
 mod raw;
 
 use bytes::Bytes;

@@ -6,12 +6,16 @@ mod common;
 
 use certs::*;
 use common::*;
-use config::sections::{Identity, TlsVersion, UnknownName};
+use config::sections::{Identity, ServiceTls, TlsVersion, UnknownName};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use tokio_rustls::rustls::HandshakeKind;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::TLS12;
+use tokio_rustls::rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 /// A gateway with one certificate for `shop.example` before an echo.
 fn shop(authority: &Authority, change: impl FnOnce(&mut config::Config)) -> (Upstream, Running) {
@@ -349,4 +353,77 @@ fn a_change_of_protocol_passes_through_tls() {
         c.read_exact(&mut back).unwrap();
         assert_eq!(&back, word.as_bytes());
     }
+}
+
+/// An instance of HTTP/1 over TLS that answers with what it got.
+fn encrypted(server: tokio_rustls::rustls::ServerConfig) -> Upstream {
+    let server = std::sync::Arc::new(server);
+    Upstream::start(move |stream| {
+        let session = ServerConnection::new(server.clone()).unwrap();
+        let mut stream = tokio_rustls::rustls::StreamOwned::new(session, stream);
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 4096];
+        while let Ok(n @ 1..) = stream.read(&mut chunk) {
+            bytes.extend_from_slice(&chunk[..n]);
+            if bytes.ends_with(b"\r\n\r\n") {
+                let answer = ok(&std::mem::take(&mut bytes));
+                if stream
+                    .write_all(&answer)
+                    .and_then(|()| stream.flush())
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn instances_are_reached_over_tls_and_see_our_certificate() {
+    let authority = Authority::new();
+    let pair = authority.sign("instance", &["shop.internal"]);
+    let provider = std::sync::Arc::new(ring::default_provider());
+    let roots = std::sync::Arc::new(authority.roots());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(&pair.cert).unwrap()],
+            PrivateKeyDer::from_pem_file(&pair.key).unwrap(),
+        )
+        .unwrap();
+    let instance = encrypted(server);
+    let mut c = config(&[instance.address]);
+    c.services[0].tls = Some(ServiceTls {
+        ca: authority.ca(),
+        name: Some("shop.internal".into()),
+        certificate: Some(authority.sign("plimsoll", &["plimsoll.internal"])),
+    });
+    let running = Running::of(generation(1, c.clone()), 1);
+    let mut client = running.client();
+    for i in 0..5 {
+        let answer = client.get(&format!("/{i}"));
+        assert!(
+            answer.text().starts_with(&format!("GET /{i} ")),
+            "{}",
+            answer.text()
+        );
+    }
+    let connections = || {
+        instance
+            .connections
+            .load(std::sync::atomic::Ordering::SeqCst)
+    };
+    assert_eq!(connections(), 1, "it is kept");
+    // Who is shown nothing lets nobody in, and no connection of before is used.
+    c.services[0].tls.as_mut().unwrap().certificate = None;
+    running.gateway.apply(generation(2, c.clone()));
+    assert_eq!(client.get("/").status, 502);
+    assert!(connections() > 1);
+    c.services[0].tls.as_mut().unwrap().ca = authority.path("no.pem");
+    let said = gateway::tls::check(&c)[0].to_string();
+    assert!(said.contains("no.pem cannot be read"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! The keys of `tls`.
+//! The keys of `tls`, and of a service's `tls`.
 
 use super::*;
 
@@ -103,5 +103,28 @@ pub const CLIENTS: &[Field<Clients>] = &[
             c.accept,
             cx.one_of(n, &[("require", false), ("accept", true)])
         )
+    ),
+];
+
+pub const SERVICE_TLS: &[Field<ServiceTls>] = &[
+    key!(required "ca", Kind::Text, "instances.pem", "PEM file: who may have signed the certificates of the instances",
+        |t, n, cx| put!(t.ca, cx.text(n).map(Into::into))),
+    key!(
+        "name",
+        Kind::Text,
+        "shop.internal",
+        "what their certificates are for, and the name that is asked for (SNI); when left out, the first name in `instances`, else the address",
+        |t, n, cx| t.name = cx.text(n)
+    ),
+    key!(
+        "certificate",
+        Kind::Section("certificate"),
+        "{ cert: plimsoll.pem, key: plimsoll.key }",
+        "what Plimsoll shows them; nothing when left out",
+        |t, n, cx| {
+            let mut certificate = Certificate::default();
+            cx.section("tls.certificate", n, CERTIFICATE, &mut certificate);
+            t.certificate = Some(certificate);
+        }
     ),
 ];
