@@ -25,7 +25,6 @@ const PLANNED: &[&str] = &[
     "shard",
     "split",
     "teams",
-    "tls",
     "topics",
 ];
 

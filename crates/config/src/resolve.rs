@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     let mut whole = Whole { root, findings };
     whole.addresses(config);
+    whole.tls(config);
     whole.services(config);
     whole.routes(config);
     whole.bulkheads(config);
@@ -87,11 +88,25 @@ impl Whole<'_> {
                 .help("give the console another port, such as 127.0.0.1:9400"),
             );
         }
+        let encrypted = c.tls.as_ref().and_then(|t| t.listen);
+        if let Some(tls) = encrypted
+            && (same(tls, c.listen) || same(tls, c.console))
+        {
+            self.add(
+                &["tls", "listen"],
+                Finding::error(
+                    "config-same-address",
+                    "`tls.listen` is the same address as `listen` or `console`",
+                )
+                .help("give it another port, or leave it out: then `listen` itself speaks TLS"),
+            );
+        }
         let mut seen: HashMap<SocketAddr, &str> = HashMap::new();
         for s in &c.services {
             let path = ["services", s.name.as_str(), "instances"];
             for &a in &s.instances {
-                if same(a, c.listen) || same(a, c.console) {
+                if same(a, c.listen) || same(a, c.console) || encrypted.is_some_and(|t| same(a, t))
+                {
                     self.add(
                         &path,
                         Finding::error(
@@ -113,6 +128,27 @@ impl Whole<'_> {
                     );
                 }
             }
+        }
+    }
+
+    fn tls(&mut self, c: &Config) {
+        let given = self.root.get("tls").and_then(|n| n.get("certificates"));
+        if given.is_some_and(|n| matches!(&n.value, Value::List(l) if l.is_empty())) {
+            self.add(
+                &["tls", "certificates"],
+                Finding::error("config-no-certificate", "`tls` has no certificate")
+                    .help("list at least one, as `{ cert: shop.pem, key: shop.key }`"),
+            );
+        }
+        if let (Some(identity), None) =
+            (&c.identity, c.tls.as_ref().and_then(|t| t.clients.as_ref()))
+            && identity.certificate
+        {
+            self.add(
+                &["identity", "certificate"],
+                Finding::error("config-value", "clients are not asked for certificates")
+                    .help("add `tls: { clients: { ca: FILE } }`"),
+            );
         }
     }
 

@@ -16,6 +16,11 @@ pub fn schema() -> Json {
     defs.insert("limits".into(), section_schema(LIMITS));
     defs.insert("access_log".into(), section_schema(ACCESS_LOG));
     defs.insert("upgrade".into(), section_schema(UPGRADE));
+    defs.insert("tls".into(), section_schema(TLS));
+    defs.insert("certificate".into(), section_schema(CERTIFICATE));
+    defs.insert("clients".into(), section_schema(CLIENTS));
+    defs.insert("service_tls".into(), section_schema(SERVICE_TLS));
+    defs.insert("http2".into(), section_schema(HTTP2));
     defs.insert("identity".into(), section_schema(IDENTITY));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("health".into(), section_schema(HEALTH));
@@ -124,6 +129,10 @@ pub fn reference() -> String {
     page(&mut out, "limits", LIMITS);
     page(&mut out, "access_log", ACCESS_LOG);
     page(&mut out, "upgrade", UPGRADE);
+    page(&mut out, "tls", TLS);
+    page(&mut out, "tls.certificates[]", CERTIFICATE);
+    page(&mut out, "tls.clients", CLIENTS);
+    page(&mut out, "http2", HTTP2);
     page(&mut out, "identity", IDENTITY);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.health", HEALTH);
@@ -132,6 +141,7 @@ pub fn reference() -> String {
     page(&mut out, "services.NAME.breaker", BREAKER);
     page(&mut out, "services.NAME.shed", SHED);
     page(&mut out, "services.NAME.bulkhead", BULKHEAD);
+    page(&mut out, "services.NAME.tls", SERVICE_TLS);
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
     page(&mut out, "routes.NAME.slo", SLO);
@@ -209,6 +219,14 @@ mod tests {
         honest(LIMITS, Limits::default);
         honest(ACCESS_LOG, AccessLog::default);
         honest(UPGRADE, Upgrade::default);
+        honest(TLS, Tls::default);
+        honest(CERTIFICATE, Certificate::default);
+        honest(CLIENTS, || Clients {
+            ca: Default::default(),
+            accept: false,
+        });
+        honest(SERVICE_TLS, ServiceTls::default);
+        honest(HTTP2, Http2::default);
         honest(IDENTITY, Identity::default);
         honest(BULKHEAD, Bulkhead::default);
         honest(SHED, Shed::default);

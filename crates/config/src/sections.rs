@@ -2,16 +2,20 @@
 //! who holds a `Config` need not check it again.
 
 mod gates;
+mod http2;
 mod operate;
 mod scrape;
+mod tls;
 
 pub use gates::*;
+pub use http2::*;
 pub use operate::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+pub use tls::*;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -24,6 +28,9 @@ pub struct Config {
     pub threads: Option<usize>,
     /// Probes that are not run, by their names.
     pub probes_off: Vec<String>,
+    /// `None`: clients speak plain.
+    pub tls: Option<Tls>,
+    pub http2: Http2,
     pub limits: Limits,
     /// Who resolves names; `None`: whom /etc/resolv.conf names.
     pub nameserver: Option<SocketAddr>,
@@ -44,6 +51,8 @@ pub struct Identity {
     pub user: Option<String>,
     /// `critical`, `normal` or `sheddable`; it can lower what the route says, not raise it.
     pub criticality: Option<String>,
+    /// The user is who the client's certificate names, where it showed one.
+    pub certificate: bool,
 }
 
 /// Bounds of the data path.
@@ -100,6 +109,9 @@ pub struct Service {
     pub breaker: Option<Breaker>,
     pub shed: Option<Shed>,
     pub bulkhead: Option<Bulkhead>,
+    /// `None`: plain.
+    pub tls: Option<ServiceTls>,
+    pub protocol: Speaks,
 }
 
 /// Active checks and passive ejection.
@@ -266,6 +278,8 @@ impl Service {
             breaker: None,
             shed: None,
             bulkhead: None,
+            tls: None,
+            protocol: Speaks::Auto,
         }
     }
 }
@@ -316,6 +330,8 @@ impl Config {
             console: local(9400),
             data_dir: PathBuf::from("./plimsoll-data"),
             threads: None,
+            tls: None,
+            http2: Http2::default(),
             limits: Limits::default(),
             nameserver: None,
             access_log: None,

@@ -76,6 +76,31 @@ fn instances_may_be_names() {
 }
 
 #[test]
+fn tls_needs_certificates_and_an_address_of_its_own() {
+    let pair = "certificates: [{ cert: a.pem, key: a.key }]";
+    let tls = |keys: &str| with(&format!("tls: {{ {keys} }}\n"));
+    let good = check_text(
+        "p.yaml",
+        &tls(&format!(
+            "{pair}, min: 1.3, clients: {{ ca: ca.pem, mode: accept }}"
+        )),
+    );
+    assert_eq!(good.findings, []);
+    let section = good.config.unwrap().tls.unwrap();
+    assert_eq!(section.certificates[0].key.to_str(), Some("a.key"));
+    assert!(section.clients.unwrap().accept);
+    assert!(only(&tls("min: 1.2")).contains("`tls` needs `certificates`"));
+    assert!(only(&tls("certificates: []")).contains("`tls` has no certificate"));
+    assert!(only(&tls("certificates: [{ cert: a.pem }]")).contains("needs `key`"));
+    assert!(only(&tls(&format!("{pair}, min: 1.1"))).contains("`1.1` is not one of the choices"));
+    assert!(only(&tls(&format!("{pair}, listen: 127.0.0.1:8080"))).contains("the same address"));
+    let nobody = with(&format!(
+        "identity: {{ certificate: true }}\ntls: {{ {pair} }}\n"
+    ));
+    assert!(only(&nobody).contains("clients are not asked for certificates"));
+}
+
+#[test]
 fn a_full_file_is_read_with_warnings_only_for_what_is_not_built() {
     let text = include_str!("full.yaml");
     let checked = check_text("full.yaml", text);

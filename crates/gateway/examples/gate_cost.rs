@@ -65,6 +65,7 @@ fn service() -> gateway::Service {
             bulkhead: Some(Bulkhead::default()),
             ..Service::named("s")
         },
+        link: None,
     }
 }
 
@@ -109,6 +110,7 @@ fn main() {
     let identity = Some(Identity {
         user: Some("x-user-id".into()),
         criticality: Some("x-criticality".into()),
+        certificate: false,
     });
     let making = Making {
         route: &route,

@@ -6,6 +6,7 @@ use crate::attempt::fault::What;
 pub use crate::head::{Head, ListHead, ResponseHead};
 use crate::request::coalesce::Lead;
 use crate::retry::Failure;
+use crate::tls::ClientCert;
 use crate::upstream::Instance;
 use base::{Arm, CacheState, InstanceIx, Nanos, Outcome, RouteIx};
 use bytes::Bytes;
@@ -91,6 +92,8 @@ pub struct Facts {
     /// The route whose request caused this one.
     pub parent: RouteIx,
     pub client: IpAddr,
+    /// What the client has shown, verified.
+    pub certificate: Option<Arc<ClientCert>>,
     /// Hash of the user, where `identity` knows one.
     pub user: Option<u64>,
     /// How much the request matters, where `identity` knows it better than the route.
@@ -145,6 +148,7 @@ impl Facts {
             arm: Arm::BASE,
             parent: RouteIx::NONE,
             client,
+            certificate: None,
             user: None,
             criticality: None,
             start,

@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod gate;
 mod gauges;
 pub mod head;
+mod http2;
 mod learn;
 mod listen;
 mod open;
@@ -28,6 +29,7 @@ mod tap;
 #[cfg(test)]
 mod testing;
 mod timing;
+pub mod tls;
 mod tunnel;
 pub mod upstream;
 mod wheel;

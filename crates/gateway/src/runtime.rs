@@ -2,19 +2,20 @@
 
 use crate::access::{self, Access, AccessTap};
 use crate::gate::{Kept, Moment};
-use crate::listen::{self, Accepting};
+use crate::listen::{self, Accepting, Fresh, Port};
 use crate::snapshot::Snapshot;
 use crate::timing::Sizes;
+use crate::tls;
 use crate::upstream::check;
 use crate::upstream::discover::{self, Found};
 use crate::worker::Worker;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::window::CLOSE_AFTER_S;
-use base::{InstanceIx, Names, ResourceIx, RouteIx, Sample};
+use base::{Finding, InstanceIx, Names, ResourceIx, RouteIx, Sample};
 use config::Generation;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
@@ -82,7 +83,10 @@ pub struct Shared {
     pub(crate) long: Duration,
     /// By thread, requests open for longer than `long`, as of the last second.
     pub(crate) long_open: Vec<Mutex<Vec<(RouteIx, u32)>>>,
-    pub(crate) hand: Vec<mpsc::Sender<TcpStream>>,
+    pub(crate) hand: Vec<mpsc::Sender<Fresh>>,
+    pub(crate) tls: tls::Place,
+    /// Of the files that services name, as they were last seen.
+    link_files: Mutex<Vec<tls::Stamp>>,
     generation: Mutex<Arc<Generation>>,
     found: Mutex<Found>,
     /// Every name has been asked for once.
@@ -99,6 +103,22 @@ impl Shared {
         *current = generation;
         self.kept.sweep();
         self.access.wake();
+        for finding in self.tls.load(current.base.tls.as_ref(), false) {
+            tracing::error!("the old certificates stay in service: {finding}");
+        }
+    }
+
+    /// Reads the certificate files again: those that have changed, or `anyway`.
+    pub(crate) fn load_tls(&self, anyway: bool) -> Vec<Finding> {
+        let mut current = self.generation.lock().unwrap_or_else(|e| e.into_inner());
+        let services = current.base.services.iter();
+        let files = services.flat_map(|s| s.tls.iter().flat_map(|tls| tls.files()));
+        let stamps = tls::stamps(files);
+        let mut seen = self.link_files.lock().unwrap_or_else(|e| e.into_inner());
+        if std::mem::replace(&mut *seen, stamps.clone()) != stamps {
+            self.apply(current.clone(), &mut current);
+        }
+        self.tls.load(current.base.tls.as_ref(), anyway)
     }
 
     pub(crate) fn generation(&self) -> Arc<Generation> {
@@ -142,6 +162,7 @@ fn moment(clock: &Clock) -> Moment {
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     /// The same as the threads have, to be handed on.
     sockets: Vec<TcpListener>,
     accepting: watch::Sender<Accepting>,
@@ -154,7 +175,7 @@ impl Gateway {
     /// Binds the listen address and starts the traffic threads. The consumers are their rings, in order.
     ///
     /// # Errors
-    /// When the address cannot be bound or a thread cannot start.
+    /// When an address cannot be bound, a certificate cannot be used, or a thread cannot start.
     pub fn start(
         generation: Arc<Generation>,
         names: Names,
@@ -165,11 +186,19 @@ impl Gateway {
         let n = wanted
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
             .clamp(1, 256);
-        let listen = generation.base.listen;
-        let listeners = listen::bind(listen, n, options.inherited)
-            .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {listen}: {e}")))?;
-        let address = listeners[0][0].local_addr()?;
-        let sockets = listeners.iter().flatten().map(TcpListener::try_clone);
+        let tls = tls::Place::default();
+        let wrong = tls.load(generation.base.tls.as_ref(), true);
+        if !wrong.is_empty() {
+            let all: Vec<String> = wrong.iter().map(Finding::to_string).collect();
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, all.join("\n")));
+        }
+        let opened = listen::open(&generation.base, n, &options.inherited)?;
+        let listen::Opened {
+            address,
+            tls_address,
+            ports,
+        } = opened;
+        let sockets = ports.iter().flatten().map(|p| p.listener.try_clone());
         let sockets = sockets.collect::<io::Result<_>>()?;
         let first = match options.paused {
             true => Accepting::NotYet,
@@ -198,6 +227,8 @@ impl Gateway {
             long: options.long,
             long_open: (0..n).map(|_| Mutex::default()).collect(),
             hand,
+            tls,
+            link_files: Mutex::default(),
             generation: Mutex::new(generation),
             found: Mutex::new(found),
             asked: AtomicBool::new(false),
@@ -206,6 +237,7 @@ impl Gateway {
         let mut gateway = Gateway {
             shared: shared.clone(),
             address,
+            tls_address,
             sockets,
             accepting,
             kill,
@@ -214,7 +246,7 @@ impl Gateway {
         };
         let mut lines = Vec::with_capacity(n);
         let mut consumers = Vec::with_capacity(n);
-        for (index, (listener, handed)) in listeners.into_iter().zip(handed).enumerate() {
+        for (index, (ports, handed)) in ports.into_iter().zip(handed).enumerate() {
             let (producer, consumer) = rtrb::RingBuffer::new(options.ring.max(1));
             consumers.push(consumer);
             let (line, written) = AccessTap::pair();
@@ -223,7 +255,7 @@ impl Gateway {
             let (accepting, kill) = (gateway.accepting.subscribe(), gateway.kill.subscribe());
             let runtime = move || {
                 let worker = Rc::new(Worker::new(index, shared, producer, line));
-                run(worker, listener, handed, accepting, kill);
+                run(worker, ports, handed, accepting, kill);
             };
             let name = format!("traffic-{index}");
             gateway
@@ -234,6 +266,7 @@ impl Gateway {
         if let Some(control) = &options.control {
             check::start(control, &shared);
             discover::start(control, &shared);
+            control.spawn(tls::watch(Arc::downgrade(&shared)));
         }
         Ok((gateway, consumers))
     }
@@ -265,8 +298,18 @@ impl Gateway {
         self.address
     }
 
+    /// Where it speaks TLS; `None`: nowhere.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
+    /// Reads the certificate files again. With a finding the old ones stay in service.
+    pub fn reload_certificates(&self) -> Vec<Finding> {
+        self.shared.load_tls(true)
+    }
+
     /// Goes on with another generation. Requests under way end with the one that they began with.
-    /// A change of `listen`, `threads` or `data_dir` needs a restart.
+    /// A change of `listen`, `tls.listen`, `threads` or `data_dir` needs a restart.
     pub fn apply(&self, generation: Arc<Generation>) {
         let lock = self.shared.generation.lock();
         let mut current = lock.unwrap_or_else(|e| e.into_inner());
@@ -383,8 +426,8 @@ pub struct Drained {
 
 fn run(
     worker: Rc<Worker>,
-    listeners: Vec<TcpListener>,
-    handed: mpsc::Receiver<TcpStream>,
+    ports: Vec<Port>,
+    handed: mpsc::Receiver<Fresh>,
     accepting: watch::Receiver<Accepting>,
     mut kill: watch::Receiver<bool>,
 ) {
@@ -398,7 +441,7 @@ fn run(
     runtime.block_on(async {
         tokio::task::spawn_local(worker.clone().tick());
         let work = async {
-            if let Err(e) = listen::accept(worker.clone(), listeners, handed, accepting).await {
+            if let Err(e) = listen::accept(worker.clone(), ports, handed, accepting).await {
                 tracing::error!(error = %e, "a traffic thread cannot listen");
             }
             while worker.shared.loads[worker.index].load(Relaxed) > 0 {

@@ -8,10 +8,13 @@ use crate::request::trace::{arm_of_caller, spans};
 use crate::retry::Hinge;
 use crate::ring::{ATTEMPT, REQUEST, Ring};
 use crate::route::{BadPath, Matcher, Question};
+use crate::tls::stamps;
 use crate::upstream::discover::Found;
+use crate::upstream::link::Link;
 use crate::upstream::{Instance, Service};
 use base::trace::SpanIds;
 use base::{Arm, Names, RouteIx};
+use config::sections::ServiceTls;
 use config::{Config, Generation};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -40,6 +43,7 @@ pub struct Snapshot {
     pub limits: config::sections::Limits,
     /// `None`: no access log.
     pub access: Option<Arc<Rules>>,
+    pub http2: config::sections::Http2,
     /// For requests, and for responses (whose bodies are not limited).
     pub request_limits: http1::Limits,
     pub response_limits: http1::Limits,
@@ -106,6 +110,7 @@ impl Snapshot {
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,
             limits,
+            http2: generation.base.http2.clone(),
             instances: instances(&services),
             services,
             base,
@@ -237,5 +242,22 @@ fn service(config: &config::Service, made: &Made<'_>) -> Service {
         instances: addresses.iter().map(instance).collect(),
         name: name.clone(),
         config: config.clone(),
+        link: link(config, made.kept),
+    }
+}
+
+/// The same as before, as long as the configuration and the files of it are.
+fn link(config: &config::Service, kept: &Kept) -> Option<Arc<Link>> {
+    let files = stamps(config.tls.iter().flat_map(ServiceTls::files));
+    let of = (&config.name, &config.tls, config.protocol, &config.names);
+    let name = || format!("{of:?} {files:?}");
+    match Link::make(config) {
+        Ok(link) => link.map(|link| kept.get(&name(), || link)),
+        // It was good when the configuration was taken: connections fail, and say so.
+        Err(finding) => {
+            tracing::error!("{finding}");
+            let broken = Link::broken(finding.what);
+            Some(kept.get(&name(), || broken))
+        }
     }
 }

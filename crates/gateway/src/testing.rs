@@ -45,6 +45,7 @@ impl Default for Bench {
                     instances: (0..2).map(address).collect(),
                     ..config::Service::named("s")
                 },
+                link: None,
             }),
             kept: Kept::default(),
             ix: RouteIx(3),

@@ -8,6 +8,7 @@ use crate::runtime::Shared;
 use crate::snapshot::Snapshot;
 use crate::tap::Tap;
 use crate::timing::Timing;
+use crate::upstream::call::AllCalls;
 use crate::upstream::pool::Idle;
 use crate::wheel::{TICK, Wheel};
 use base::{InstanceIx, Nanos, RouteIx, Sample};
@@ -27,6 +28,7 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     pub wheel: Wheel,
     pub idle: Idle,
+    pub calls: AllCalls,
     pub timing: Timing,
     pub open: Open,
     /// One read from an instance, handled before the next.
@@ -53,6 +55,7 @@ impl Worker {
             index,
             wheel: Wheel::new(shared.clock.now()),
             idle: Idle::default(),
+            calls: AllCalls::default(),
             timing: Timing::default(),
             open: Open::default(),
             scratch: RefCell::default(),
@@ -171,6 +174,8 @@ impl Worker {
         let longest: HashMap<InstanceIx, Duration> = (snapshot.instances.iter())
             .map(|(service, _, i)| (i.ix, service.config.pool.idle))
             .collect();
-        self.idle.expire(now, |ix| longest.get(&ix).copied());
+        let longest = |ix| longest.get(&ix).copied();
+        self.idle.expire(now, longest);
+        self.calls.expire(now, longest);
     }
 }

@@ -66,6 +66,9 @@ pub enum Kind {
     Location,
     RetryAfter,
     UserAgent,
+    // What a front says of a client's certificate.
+    ClientCert,
+    XForwardedClientCert,
 }
 
 impl Kind {
@@ -147,6 +150,7 @@ pub fn classify(name: &[u8]) -> Kind {
         11 => &[
             (b"traceparent", Kind::TraceParent),
             (b"retry-after", Kind::RetryAfter),
+            (b"client-cert", Kind::ClientCert),
         ],
         12 => &[
             (b"content-type", Kind::ContentType),
@@ -177,10 +181,12 @@ pub fn classify(name: &[u8]) -> Kind {
         ],
         17 => &[
             (b"transfer-encoding", Kind::TransferEncoding),
+            (b"client-cert-chain", Kind::ClientCert),
             (b"if-modified-since", Kind::IfModifiedSince),
             (b"x-forwarded-proto", Kind::XForwardedProto),
         ],
         19 => &[(b"if-unmodified-since", Kind::IfUnmodifiedSince)],
+        23 => &[(b"x-forwarded-client-cert", Kind::XForwardedClientCert)],
         _ => &[],
     };
     let first = name.first().map_or(0, |b| b | 0x20);

@@ -24,6 +24,8 @@ const FORBIDDEN: KindSet = KindSet::HOP
     .with(Kind::XForwardedPort)
     .with(Kind::XForwardedProto)
     .with(Kind::XRealIp)
+    .with(Kind::ClientCert)
+    .with(Kind::XForwardedClientCert)
     .with(Kind::TraceParent);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,18 +6,19 @@ use super::drive::{Drive, Driven};
 use super::exchange::{Ending, gate_reply};
 use super::fault;
 use super::live::micros;
+use super::text::{Text, push_v4};
 use crate::exchange::{Exchange, Head, MAX_EDITS, Reply};
 use crate::gate::Step;
 use crate::retry::{Failure, Go};
 use crate::snapshot::Route;
 use crate::upstream::Instance;
-use crate::upstream::connect::connect;
+use crate::upstream::connect::{Made, connect};
 use crate::upstream::pool::{self, Ask, Conn, Place};
 use crate::worker::Worker;
 use base::{Nanos, Outcome};
 use http1::{Connection, Edit, Kind, KindSet, Rewrite};
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +81,7 @@ pub(super) async fn attempt(
         Err(tried) => return tried,
     };
     write_head(room, client);
-    let mut drive = Drive::new(worker, client, room, &mut conn.stream, route, reused);
+    let mut drive = Drive::new(worker, client, room, &mut conn.socket, route, reused);
     let driven = std::future::poll_fn(|cx| drive.poll(cx)).await;
     let keep = drive.keeps_client();
     let now = worker.now();
@@ -167,12 +168,24 @@ async fn open(
             }
         }
     };
-    if let Some(conn) = worker.idle.take(instance.ix) {
+    let link = route.service.link.as_ref();
+    if let Some(conn) = worker.idle.take(instance.ix, link) {
         return Ok((conn, place, true));
     }
-    let made = Box::pin(connect(instance.clone(), rules.connect_timeout));
+    if link.is_some()
+        && let Some(conn) = worker.calls.take(instance.ix, link, worker.now())
+    {
+        return Ok((conn, place, false));
+    }
+    let longest = rules.connect_timeout;
+    let made = Box::pin(connect(link.cloned(), instance.clone(), longest));
     match client.race(&mut room.down.bytes, made).await {
-        Ok(Ok(conn)) => Ok((conn, place, false)),
+        Ok(Ok(Made::Conn(conn))) => Ok((conn, place, false)),
+        Ok(Ok(Made::Calls(calls))) => {
+            let conn = calls.call();
+            worker.calls.add(calls, worker.now());
+            Ok((conn, place, false))
+        }
         Ok(Err(e)) => {
             drop(place);
             let detail = format!("cannot connect: {e}");
@@ -262,13 +275,18 @@ fn clear(room: &mut Busy) {
     room.partial.clear();
 }
 
+/// What only a front that has verified a client's certificate may say of it.
+const VOUCHED: KindSet = KindSet::EMPTY
+    .with(Kind::ClientCert)
+    .with(Kind::XForwardedClientCert);
+
 /// Writes the request head for the instance into the room's buffer.
 fn write_head(room: &mut Busy, client: &Client) {
     let Busy { down, live, up, .. } = room;
     let Some(head) = down.head() else {
         return;
     };
-    let mut edits = [Edit::Drop(b""); MAX_EDITS + 3];
+    let mut edits = [Edit::Drop(b""); MAX_EDITS + 4];
     let mut n = 0;
     for edit in live.facts.edits.iter() {
         edits[n] = edit;
@@ -287,8 +305,16 @@ fn write_head(room: &mut Busy, client: &Client) {
     }
     edits[n] = Edit::Set(b"X-Forwarded-For", came_from.bytes());
     n += 1;
-    if !head.fields.has(Kind::XForwardedProto) {
+    if client.secure {
+        edits[n] = Edit::Set(b"X-Forwarded-Proto", b"https");
+        n += 1;
+    } else if !head.fields.has(Kind::XForwardedProto) {
         edits[n] = Edit::Append(b"X-Forwarded-Proto", b"http");
+        n += 1;
+    }
+    if let Some(certificate) = &client.certificate {
+        let text = certificate.forwarded.as_bytes();
+        edits[n] = Edit::Set(b"X-Forwarded-Client-Cert", text);
         n += 1;
     }
     if let Some(host) = head.host()
@@ -298,10 +324,8 @@ fn write_head(room: &mut Busy, client: &Client) {
         n += 1;
     }
     let drop = match live.facts.is_refresh {
-        true => KindSet::EMPTY
-            .with(Kind::IfNoneMatch)
-            .with(Kind::IfModifiedSince),
-        false => KindSet::EMPTY,
+        true => VOUCHED.with(Kind::IfNoneMatch).with(Kind::IfModifiedSince),
+        false => VOUCHED,
     };
     let rewrite = Rewrite {
         edits: &edits[..n],
@@ -313,82 +337,4 @@ fn write_head(room: &mut Busy, client: &Client) {
         ..Rewrite::default()
     };
     http1::write_request(&mut up.bytes, &head, &rewrite);
-}
-
-/// Text on the stack; what does not fit is cut from the front, where the least trusted part is.
-struct Text<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Default for Text<N> {
-    fn default() -> Self {
-        Text {
-            bytes: [0; N],
-            len: 0,
-        }
-    }
-}
-
-impl<const N: usize> Text<N> {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
-    fn push(&mut self, s: &[u8]) {
-        if self.len + s.len() > N {
-            self.len = 0;
-        }
-        let s = &s[s.len().saturating_sub(N)..];
-        self.bytes[self.len..self.len + s.len()].copy_from_slice(s);
-        self.len += s.len();
-    }
-}
-
-impl<const N: usize> Write for Text<N> {
-    fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        self.push(s.as_bytes());
-        Ok(())
-    }
-}
-
-/// Without the formatter, which costs more than the rest of the line.
-fn push_v4<const N: usize>(text: &mut Text<N>, address: Ipv4Addr) {
-    for (i, octet) in address.octets().into_iter().enumerate() {
-        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|d| b'0' + d);
-        let zeros = usize::from(octet < 100) + usize::from(octet < 10);
-        if i > 0 {
-            text.push(b".");
-        }
-        text.push(&digits[zeros..]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_written_as_the_formatter_writes_them() {
-        for address in [
-            [0, 9, 10, 99],
-            [100, 101, 199, 200],
-            [255, 250, 205, 1],
-            [127, 0, 0, 1],
-        ] {
-            let mut text = Text::<512>::default();
-            push_v4(&mut text, address.into());
-            assert_eq!(text.bytes(), Ipv4Addr::from(address).to_string().as_bytes());
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_cut_from_the_front() {
-        let mut text = Text::<8>::default();
-        text.push(b"12345");
-        text.push(b"6789");
-        assert_eq!(text.bytes(), b"6789");
-        text.push(b"a longer text");
-        assert_eq!(text.bytes(), b"ger text");
-    }
 }

@@ -4,22 +4,14 @@
 use super::client::Client;
 use crate::worker::Worker;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::AsyncWrite;
 
 const LONGEST: Duration = Duration::from_secs(1);
 const MOST: usize = 1 << 20;
 
 pub(super) async fn gently(worker: &Worker, client: &mut Client) {
-    let Some(stream) = &mut client.stream else {
-        return;
-    };
-    if poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx))
-        .await
-        .is_err()
-    {
+    if !client.socket.is_whole() || poll_fn(|cx| client.socket.poll_shutdown(cx)).await.is_err() {
         return;
     }
     client.set_alarm(worker, Some(worker.now() + LONGEST));
@@ -31,7 +23,7 @@ pub(super) async fn gently(worker: &Worker, client: &mut Client) {
                 return Poll::Ready(());
             }
             thrown.clear();
-            match ready!(client.poll_read(cx, &mut thrown, 4096)) {
+            match ready!(client.socket.poll_read(cx, &mut thrown, 4096)) {
                 Ok(n) if n > 0 => total += n,
                 _ => return Poll::Ready(()),
             }

@@ -2,6 +2,7 @@
 
 use super::Busy;
 use super::drive::{Drive, Driven};
+use super::grpc;
 use crate::exchange::{Exchange, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::retry::{Failure, Go, retry_after};
 use http1::{Body, Connection, Edit, Framing, Kind, Piece, Reject, Rewrite, Status, Version};
@@ -27,6 +28,8 @@ pub(super) struct Download {
     body: Option<Body>,
     manner: Manner,
     pub tap: bool,
+    /// How the call went stands in a header or a trailer.
+    grpc: bool,
     /// An interim response has passed.
     pub interim: bool,
     /// The client's connection ends with this response.
@@ -76,6 +79,9 @@ impl Drive<'_> {
             }
         }
         let direct = self.body(&input[at..])?;
+        if self.down.grpc {
+            self.learn_from_trailers();
+        }
         Ok(at..at + direct)
     }
 
@@ -124,20 +130,21 @@ impl Drive<'_> {
 
     /// What the samples and gates learn of the head.
     fn note(&mut self, head: &http1::ResponseHead<'_>) {
+        let kind = head.fields.get(Kind::ContentType);
+        self.down.grpc = kind.is_some_and(grpc::is_grpc);
+        let status = self.learned(head);
         let (now, live) = (self.worker.now(), &mut self.room.live);
-        live.facts.status = head.meta.status;
+        live.facts.status = status;
         live.facts.first_byte = Some(now);
-        live.sample.status = head.meta.status;
+        live.sample.status = status;
         live.sample.first_byte_us = live.since_start(now);
         let event_stream = |t: &[u8]| {
             t.get(..17)
                 .is_some_and(|t| t.eq_ignore_ascii_case(b"text/event-stream"))
         };
-        live.set_stream(
-            head.meta.status == 101 || head.fields.get(Kind::ContentType).is_some_and(event_stream),
-        );
+        live.set_stream(head.meta.status == 101 || kind.is_some_and(event_stream));
         if let Some(trial) = &mut live.trial {
-            trial.status = head.meta.status;
+            trial.status = status;
             trial.first_byte_us = super::live::micros(now.since(trial.start).as_nanos() as u64);
             for value in head.fields.all(Kind::ServerTiming) {
                 let shared = &self.worker.shared;
@@ -152,9 +159,31 @@ impl Drive<'_> {
         }
     }
 
+    /// The status that this response stands for.
+    fn learned(&self, head: &http1::ResponseHead<'_>) -> u16 {
+        let code = match self.down.grpc {
+            true => head.fields.named(grpc::STATUS),
+            false => None,
+        };
+        code.and_then(grpc::learned).unwrap_or(head.meta.status)
+    }
+
+    /// The same, when the body has ended and its trailers say it.
+    fn learn_from_trailers(&mut self) {
+        let body = self.down.body.as_ref().filter(|b| b.is_done());
+        let code = body.and_then(|b| grpc::in_trailers(b.trailers()));
+        if let Some(status) = code.and_then(grpc::learned) {
+            let live = &mut self.room.live;
+            (live.facts.status, live.sample.status) = (status, status);
+            if let Some(trial) = &mut live.trial {
+                trial.status = status;
+            }
+        }
+    }
+
     /// Whether another try is better than this response.
     fn again(&mut self, head: &http1::ResponseHead<'_>) -> Option<Duration> {
-        let status = head.meta.status;
+        let status = self.learned(head);
         if !matches!(status, 429 | 502..=504) || self.down.interim {
             return None;
         }

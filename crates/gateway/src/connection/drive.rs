@@ -5,6 +5,7 @@ use super::Busy;
 use super::client::{Client, READ};
 use super::download::Download;
 use super::fault::Paced;
+use super::socket::Socket;
 use crate::exchange::Reply;
 use crate::retry::Failure;
 use crate::snapshot::Route;
@@ -12,12 +13,9 @@ use crate::worker::Worker;
 use base::Nanos;
 use http1::Reject;
 use std::borrow::Cow;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 /// Body bytes of a request that are held for another attempt.
 const HOLD: usize = 64 * 1024;
@@ -59,7 +57,7 @@ pub(super) struct Drive<'a> {
     pub worker: &'a Rc<Worker>,
     pub client: &'a mut Client,
     pub room: &'a mut Busy,
-    pub(super) stream: &'a mut TcpStream,
+    pub(super) socket: &'a mut Socket,
     pub route: &'a Route,
     reused: bool,
     upload: Upload,
@@ -74,7 +72,7 @@ impl<'a> Drive<'a> {
         worker: &'a Rc<Worker>,
         client: &'a mut Client,
         room: &'a mut Busy,
-        stream: &'a mut TcpStream,
+        socket: &'a mut Socket,
         route: &'a Route,
         reused: bool,
     ) -> Drive<'a> {
@@ -84,7 +82,7 @@ impl<'a> Drive<'a> {
             worker,
             client,
             room,
-            stream,
+            socket,
             route,
             reused,
             upload: Upload::Sending,
@@ -139,7 +137,7 @@ impl<'a> Drive<'a> {
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Driven>> {
         loop {
             while !self.room.up.is_empty() {
-                let sent = Pin::new(&mut *self.stream).poll_write(cx, self.room.up.left());
+                let sent = self.socket.poll_write(cx, self.room.up.left());
                 match ready!(sent) {
                     Ok(n) if n > 0 => {
                         self.room.up.advance(n);
@@ -156,7 +154,10 @@ impl<'a> Drive<'a> {
             }
             let down = &mut self.room.down;
             if down.body.is_done() {
-                self.upload = Upload::Done;
+                self.upload = match ready!(self.socket.poll_sent(cx)) {
+                    Ok(()) => Upload::Done,
+                    Err(_) => Upload::Failed,
+                };
                 return Poll::Ready(Ok(()));
             }
             if down.taken < down.bytes.len() {
@@ -179,7 +180,7 @@ impl<'a> Drive<'a> {
                 0 => READ,
                 _ => BODY,
             };
-            match ready!(self.client.poll_read(cx, &mut down.bytes, room)) {
+            match ready!(self.client.socket.poll_read(cx, &mut down.bytes, room)) {
                 Ok(n) if n > 0 => self.touch(),
                 _ => return Poll::Ready(Err(Driven::Gone)),
             }
@@ -189,10 +190,13 @@ impl<'a> Drive<'a> {
     fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
         loop {
             while !self.room.out.is_empty() {
-                match ready!(self.client.poll_write(cx, self.room.out.left())) {
+                match ready!(self.client.socket.poll_write(cx, self.room.out.left())) {
                     Ok(n) if n > 0 => self.wrote(n),
                     _ => return Poll::Ready(Driven::Gone),
                 }
+            }
+            if ready!(self.client.socket.poll_sent(cx)).is_err() {
+                return Poll::Ready(Driven::Gone);
             }
             if self.down.tunnel {
                 return Poll::Ready(Driven::Tunnel);
@@ -243,7 +247,7 @@ impl<'a> Drive<'a> {
                 self.room.out.bytes.extend_from_slice(direct);
                 continue;
             } else {
-                (self.client).poll_write_two(cx, self.room.out.left(), direct)
+                (self.client.socket).poll_write_two(cx, self.room.out.left(), direct)
             };
             let sent = match sent {
                 Poll::Ready(Ok(n)) if n > 0 => n,

@@ -2,7 +2,7 @@
 
 use super::attempt::{self, Tried};
 use super::client::{Client, Cut};
-use super::{Busy, close, respond};
+use super::{Busy, Socket, close, respond};
 use crate::exchange::{Failed, Head, Reply};
 use crate::gate::Step;
 use crate::tunnel;
@@ -50,7 +50,7 @@ pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mu
             answer(worker, client, room, reply, outcome).await
         }
         Ending::Tunnel(upstream) => {
-            let outcome = Box::pin(tunnel::run(client.stream.as_mut(), room, *upstream)).await;
+            let outcome = Box::pin(tunnel::run(&mut client.socket, room, *upstream)).await;
             let now = worker.now();
             room.live.end_attempt(101, outcome, now);
             room.live.end(outcome, now);
@@ -81,7 +81,8 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
         Err(bad) => (None, Some(bad)),
     };
     live.begin(route, arm, client.peer, now);
-    live.facts.is_refresh = client.stream.is_none();
+    live.facts.is_refresh = client.socket.is_nobody();
+    live.facts.certificate.clone_from(&client.certificate);
     live.note_key(&head);
     live.note_head(head);
     live.sample.bytes_in = head.meta.len as u64;
@@ -232,8 +233,10 @@ fn refresh(worker: &Rc<Worker>, client: &Client, room: &Busy) {
     own.down.taken = meta.len;
     own.live.snapshot = Arc::clone(&room.live.snapshot);
     let mut nobody = Client {
-        stream: None,
+        socket: Socket::Nobody,
         peer: client.peer,
+        secure: client.secure,
+        certificate: client.certificate.clone(),
         alarm: Rc::default(),
     };
     let worker = worker.clone();

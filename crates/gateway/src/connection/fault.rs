@@ -2,7 +2,7 @@
 
 use super::Busy;
 use super::attempt::{Tried, fail, failed, late};
-use super::client::{Client, Cut, poll_read, poll_read_most};
+use super::client::{Client, Cut};
 use super::drive::{BODY, Drive};
 use super::exchange::Ending;
 use crate::attempt::fault::{End, Pace, What};
@@ -99,10 +99,10 @@ impl Drive<'_> {
         into: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
         let Some(paced) = &mut self.paced else {
-            return poll_read(self.stream, cx, into, BODY);
+            return self.socket.poll_read(cx, into, BODY);
         };
         let most = ready!(paced.poll_room(cx, self.worker)).min(BODY);
-        let read = ready!(poll_read_most(self.stream, cx, into, most));
+        let read = ready!(self.socket.poll_read_most(cx, into, most));
         if let Ok(n) = read {
             paced.pace.took(n, self.worker.now());
         }

@@ -12,9 +12,13 @@ mod download;
 mod drive;
 mod exchange;
 mod fault;
+mod grpc;
 mod live;
 mod respond;
 mod serve;
+mod socket;
+mod text;
 
 pub use busy::Busy;
-pub(crate) use serve::serve;
+pub(crate) use serve::{Peer, serve, serve_one};
+pub use socket::Socket;

@@ -74,12 +74,13 @@ pub(super) async fn flush(
             if client.alarm.rang() {
                 return Poll::Ready(Err(Cut::Late));
             }
-            match ready!(client.poll_write(cx, room.out.left())) {
+            match ready!(client.socket.poll_write(cx, room.out.left())) {
                 Ok(n) if n > 0 => room.out.advance(n),
                 _ => return Poll::Ready(Err(Cut::ClientGone)),
             }
         }
-        Poll::Ready(Ok(()))
+        let sent = ready!(client.socket.poll_sent(cx));
+        Poll::Ready(sent.map_err(|_| Cut::ClientGone))
     })
     .await
 }

@@ -2,9 +2,11 @@
 
 use super::busy::Incoming;
 use super::client::{Client, READ};
-use super::{Busy, close, exchange, respond};
+use super::{Busy, Socket, close, exchange, respond};
 use crate::exchange::Reply;
+use crate::http2;
 use crate::listen::Counted;
+use crate::tls::ClientCert;
 use crate::wheel::Alarm;
 use crate::worker::Worker;
 use base::{Arm, Outcome};
@@ -12,34 +14,77 @@ use http1::{Body, Reject, Status};
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// How long an idle connection is left open for one more request while the gateway drains.
 const LAST_CHANCE: Duration = Duration::from_millis(500);
 
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, counted: Counted) {
-    let mut client = Client {
-        stream: Some(stream),
-        peer,
-        alarm: Rc::new(Alarm::default()),
-    };
-    poll_fn(|cx| {
-        client.alarm.bind(cx.waker());
-        Poll::Ready(())
-    })
-    .await;
+/// Who is at the other end.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub address: IpAddr,
+    /// It speaks TLS.
+    pub secure: bool,
+    pub certificate: Option<Arc<ClientCert>>,
+}
+
+pub(crate) async fn serve(worker: Rc<Worker>, socket: Socket, peer: Peer, counted: Counted) {
+    let mut client = client(socket, &peer).await;
     while idle(&worker, &mut client).await {
         let mut room = worker.room();
-        let stay = turn(&worker, &mut client, &mut room).await;
+        let next = turn(&worker, &mut client, &mut room).await;
+        let early = match next {
+            Next::Http2 => std::mem::take(&mut room.down.bytes),
+            _ => Vec::new(),
+        };
         worker.give_back(room);
-        if !stay {
-            break;
+        match next {
+            Next::Wait => {}
+            Next::Close => break,
+            Next::Http2 => {
+                let socket = std::mem::replace(&mut client.socket, Socket::Nobody);
+                client.alarm.clear();
+                return Box::pin(http2::serve(worker, socket, early, peer, counted)).await;
+            }
         }
     }
     client.alarm.clear();
     drop(counted);
+}
+
+/// The same for a stream, which carries one request.
+pub(crate) async fn serve_one(worker: Rc<Worker>, socket: Socket, peer: Peer) {
+    let mut client = client(socket, &peer).await;
+    let mut room = worker.room();
+    turn(&worker, &mut client, &mut room).await;
+    worker.give_back(room);
+    client.alarm.clear();
+}
+
+async fn client(socket: Socket, peer: &Peer) -> Client {
+    let alarm = Rc::new(Alarm::default());
+    poll_fn(|cx| {
+        alarm.bind(cx.waker());
+        Poll::Ready(())
+    })
+    .await;
+    Client {
+        socket,
+        peer: peer.address,
+        secure: peer.secure,
+        certificate: peer.certificate.clone(),
+        alarm,
+    }
+}
+
+/// What comes after the requests that were there.
+enum Next {
+    Wait,
+    Close,
+    /// It was no request but the beginning of HTTP/2; the bytes are in the room.
+    Http2,
 }
 
 /// Waits for the next request; false: the time is over.
@@ -48,7 +93,7 @@ async fn idle(worker: &Worker, client: &mut Client) -> bool {
     client.set_alarm(worker, Some(worker.wheel.now() + limit));
     let mut last = false;
     poll_fn(|cx| {
-        if client.poll_readable(cx).is_ready() {
+        if client.socket.poll_readable(cx).is_ready() {
             return Poll::Ready(true);
         }
         if client.alarm.rang() {
@@ -62,26 +107,37 @@ async fn idle(worker: &Worker, client: &mut Client) -> bool {
     .await
 }
 
-/// Answers what has come, until nothing is left to read; whether the connection stays open.
-async fn turn(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> bool {
+/// Answers what has come, until nothing is left to read.
+async fn turn(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Next {
+    let mut first = true;
     loop {
         match head(worker, client, room).await {
             Head::Whole => {}
-            Head::Nothing => return true,
-            Head::Closed => return false,
+            Head::Nothing => return Next::Wait,
+            Head::Closed => return Next::Close,
+            Head::Bad(_) if first && begins_http2(room) && client.socket.is_whole() => {
+                return Next::Http2;
+            }
             Head::Bad(reject) => {
                 refuse(worker, client, room, reject).await;
-                return false;
+                return Next::Close;
             }
         }
         if !exchange::exchange(worker, client, room).await {
-            return false;
+            return Next::Close;
         }
+        first = false;
         room.down.next();
         if room.down.bytes.is_empty() {
-            return true;
+            return Next::Wait;
         }
     }
+}
+
+/// Whether what is no request is the preface of HTTP/2, as far as it has come.
+fn begins_http2(room: &Busy) -> bool {
+    let bytes = &room.down.bytes[..room.down.bytes.len().min(http2::PREFACE.len())];
+    room.live.snapshot.http2.plain && bytes.len() > 3 && http2::PREFACE.starts_with(bytes)
 }
 
 enum Head {
@@ -111,7 +167,7 @@ async fn head(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Head
             if client.alarm.rang() {
                 return Poll::Ready(Head::Bad(TIMEOUT));
             }
-            let read = match client.poll_read(cx, &mut down.bytes, READ) {
+            let read = match client.socket.poll_read(cx, &mut down.bytes, READ) {
                 Poll::Ready(read) => read,
                 Poll::Pending if down.bytes.is_empty() => return Poll::Ready(Head::Nothing),
                 Poll::Pending => {

@@ -1,7 +1,9 @@
 //! The accepting task of one thread.
 
 use super::place::place;
-use crate::connection;
+use crate::connection::{self, Peer, Socket};
+use crate::http2;
+use crate::tls;
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::net::TcpListener as StdListener;
@@ -12,6 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_local;
 
 /// One connection in the count of its thread.
 pub(crate) struct Counted {
@@ -22,6 +25,18 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.worker.shared.loads[self.worker.index].fetch_sub(1, Relaxed);
     }
+}
+
+/// A listener, and whether its clients speak TLS.
+pub(crate) struct Port {
+    pub listener: StdListener,
+    pub secure: bool,
+}
+
+/// A connection on its way to its thread.
+pub(crate) struct Fresh<S = StdStream> {
+    stream: S,
+    secure: bool,
 }
 
 /// Whether fresh connections are taken.
@@ -45,11 +60,14 @@ impl Accepting {
 /// Accepts from all of the thread's listeners, and adopts what other threads hand over, until that is over.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
-    listeners: Vec<StdListener>,
-    mut handed: mpsc::Receiver<StdStream>,
+    ports: Vec<Port>,
+    mut handed: mpsc::Receiver<Fresh>,
     mut accepting: watch::Receiver<Accepting>,
 ) -> std::io::Result<()> {
-    let listeners = listeners.into_iter().map(TcpListener::from_std);
+    let listeners = ports.into_iter().map(|port| {
+        let listener = TcpListener::from_std(port.listener)?;
+        Ok((listener, port.secure))
+    });
     let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
     let _ = accepting.wait_for(|a| *a != Accepting::NotYet).await;
     let mut turn = 0;
@@ -57,38 +75,39 @@ pub(crate) async fn accept(
         turn += 1;
         tokio::select! {
             fresh = next(&listeners, turn) => match fresh {
-                Ok(stream) => take(&worker, stream),
+                Ok(fresh) => take(&worker, fresh),
                 // Out of file descriptors, mostly: others must end before it makes sense to go on.
                 Err(e) => {
                     tracing::warn!(error = %e, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             },
-            Some(stream) = handed.recv() => adopt(&worker, stream),
+            Some(fresh) = handed.recv() => adopt(&worker, fresh),
             _ = accepting.wait_for(Accepting::is_over) => break,
         }
     }
     while *accepting.borrow() == Accepting::Last
-        && let Ok(Ok(stream)) =
+        && let Ok(Ok(fresh)) =
             tokio::time::timeout(Duration::from_millis(5), next(&listeners, turn)).await
     {
-        start(&worker, stream, false);
+        start(&worker, fresh, false);
     }
     drop(listeners);
     handed.close();
-    while let Some(stream) = handed.recv().await {
-        adopt(&worker, stream);
+    while let Some(fresh) = handed.recv().await {
+        adopt(&worker, fresh);
     }
     Ok(())
 }
 
 /// The next connection of any listener; `turn` says which is asked first, so that none starves another.
-async fn next(listeners: &[TcpListener], turn: usize) -> std::io::Result<TcpStream> {
+async fn next(listeners: &[(TcpListener, bool)], turn: usize) -> std::io::Result<Fresh<TcpStream>> {
     poll_fn(|cx| {
         for i in 0..listeners.len() {
-            let listener = &listeners[(turn + i) % listeners.len()];
+            let (listener, secure) = &listeners[(turn + i) % listeners.len()];
             if let Poll::Ready(fresh) = listener.poll_accept(cx) {
-                return Poll::Ready(fresh.map(|(stream, _)| stream));
+                let secure = *secure;
+                return Poll::Ready(fresh.map(|(stream, _)| Fresh { stream, secure }));
             }
         }
         Poll::Pending
@@ -96,7 +115,7 @@ async fn next(listeners: &[TcpListener], turn: usize) -> std::io::Result<TcpStre
     .await
 }
 
-fn take(worker: &Rc<Worker>, stream: TcpStream) {
+fn take(worker: &Rc<Worker>, fresh: Fresh<TcpStream>) {
     let shared = &worker.shared;
     let loads: Vec<u32> = shared.loads.iter().map(|l| l.load(Relaxed)).collect();
     let limit = worker.snapshot().limits.connections as u64;
@@ -106,47 +125,78 @@ fn take(worker: &Rc<Worker>, stream: TcpStream) {
     }
     let there = place(&loads, worker.index);
     if there == worker.index {
-        return start(worker, stream, false);
+        return start(worker, fresh, false);
     }
     let load: &AtomicU32 = &shared.loads[there];
     // Counted before it gets there, so that the next one does not follow it.
     load.fetch_add(1, Relaxed);
-    let Ok(stream) = stream.into_std() else {
+    let Ok(stream) = fresh.stream.into_std() else {
         load.fetch_sub(1, Relaxed);
         return;
     };
-    if let Err(back) = shared.hand[there].try_send(stream) {
+    let secure = fresh.secure;
+    if let Err(back) = shared.hand[there].try_send(Fresh { stream, secure }) {
         load.fetch_sub(1, Relaxed);
-        if let Ok(stream) = TcpStream::from_std(back.into_inner()) {
-            start(worker, stream, false);
+        if let Ok(stream) = TcpStream::from_std(back.into_inner().stream) {
+            start(worker, Fresh { stream, secure }, false);
         }
     }
 }
 
-fn adopt(worker: &Rc<Worker>, stream: StdStream) {
-    match TcpStream::from_std(stream) {
-        Ok(stream) => start(worker, stream, true),
+fn adopt(worker: &Rc<Worker>, fresh: Fresh) {
+    let secure = fresh.secure;
+    match TcpStream::from_std(fresh.stream) {
+        Ok(stream) => start(worker, Fresh { stream, secure }, true),
         Err(_) => drop(Counted {
             worker: worker.clone(),
         }),
     }
 }
 
-fn start(worker: &Rc<Worker>, stream: TcpStream, counted: bool) {
+fn start(worker: &Rc<Worker>, fresh: Fresh<TcpStream>, counted: bool) {
     if !counted {
         worker.shared.loads[worker.index].fetch_add(1, Relaxed);
     }
     let counted = Counted {
         worker: worker.clone(),
     };
-    let Ok(peer) = stream.peer_addr() else {
+    let Fresh { stream, secure } = fresh;
+    let Ok(address) = stream.peer_addr() else {
         return;
     };
     let _ = stream.set_nodelay(true);
-    tokio::task::spawn_local(connection::serve(
-        worker.clone(),
-        stream,
-        peer.ip(),
-        counted,
-    ));
+    let peer = Peer {
+        address: address.ip(),
+        secure,
+        certificate: None,
+    };
+    let worker = worker.clone();
+    match secure {
+        true => drop(spawn_local(shake(worker, stream, peer, counted))),
+        false => drop(spawn_local(connection::serve(
+            worker,
+            Socket::Tcp(stream),
+            peer,
+            counted,
+        ))),
+    }
+}
+
+/// First the handshake, then as everybody else.
+async fn shake(worker: Rc<Worker>, stream: TcpStream, mut peer: Peer, counted: Counted) {
+    // Without terms there is nothing to speak TLS with.
+    let Some(terms) = worker.shared.tls.terms() else {
+        return;
+    };
+    match Box::pin(tls::handshake(&terms, stream)).await {
+        Ok(shaken) => {
+            peer.certificate = shaken.certificate;
+            drop(terms);
+            match shaken.http2 {
+                true => http2::serve(worker, shaken.socket, Vec::new(), peer, counted).await,
+                false => connection::serve(worker, shaken.socket, peer, counted).await,
+            }
+        }
+        Err(e) => tracing::debug!(client = %peer.address, error = %e, "no TLS handshake"),
+    }
 }

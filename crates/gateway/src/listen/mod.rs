@@ -3,7 +3,9 @@
 
 mod accept;
 mod bind;
+mod open;
 mod place;
 
-pub(crate) use accept::{Accepting, Counted, accept};
-pub(crate) use bind::bind;
+pub(crate) use accept::{Accepting, Counted, Fresh, Port, accept};
+use bind::bind;
+pub(crate) use open::{Opened, open};

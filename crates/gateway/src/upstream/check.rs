@@ -1,6 +1,7 @@
 //! Runs the active checks beside the path: asks every instance at its interval and tells its health what came back.
 
 use super::health::{Event, Members};
+use super::link::{Link, Reached};
 use crate::runtime::Shared;
 use base::InstanceIx;
 use config::sections::Health;
@@ -9,7 +10,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -46,15 +47,16 @@ pub(crate) async fn run(shared: Weak<Shared>) {
             // Never due again while it runs: a check takes at most its timeout.
             *at = now + rules.interval.max(rules.timeout).max(LOOK);
             let members = Members::of(&shared.kept, service);
-            let (rules, address, ix, index, clock) = (
+            let (rules, link, address, ix, index, clock) = (
                 rules.clone(),
+                service.link.clone(),
                 instance.address,
                 instance.ix,
                 *index,
                 shared.clock,
             );
             running.spawn(async move {
-                let answer = tokio::time::timeout(rules.timeout, ask(&rules, address)).await;
+                let answer = tokio::time::timeout(rules.timeout, ask(&rules, link, address)).await;
                 let event = match answer {
                     Ok(true) => Event::CheckOk,
                     _ => Event::CheckFailed,
@@ -70,11 +72,28 @@ pub(crate) async fn run(shared: Weak<Shared>) {
     }
 }
 
-/// Without a path, a connection is the check; with one, a status below 400.
-async fn ask(rules: &Health, address: SocketAddr) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address).await else {
+/// Without a path, a connection (and its handshake) is the check; with one, a status below 400. An instance that speaks
+/// nothing but HTTP/2 is not asked for a path.
+async fn ask(rules: &Health, link: Option<Arc<Link>>, address: SocketAddr) -> bool {
+    let Ok(stream) = TcpStream::connect(address).await else {
         return false;
     };
+    let Some(link) = link else {
+        return answers(rules, stream, address).await;
+    };
+    match link.reach(stream, address.ip(), false).await {
+        Ok((_, true)) => true,
+        Ok((Reached::Plain(stream), _)) => answers(rules, stream, address).await,
+        Ok((Reached::Secure(stream), _)) => answers(rules, *stream, address).await,
+        Err(_) => false,
+    }
+}
+
+async fn answers(
+    rules: &Health,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+) -> bool {
     let Some(path) = &rules.path else {
         return true;
     };
@@ -93,6 +112,7 @@ async fn ask(rules: &Health, address: SocketAddr) -> bool {
     )
     .is_err()
         || stream.write_all(&bytes).await.is_err()
+        || stream.flush().await.is_err()
     {
         return false;
     }

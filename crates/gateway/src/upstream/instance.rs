@@ -1,6 +1,7 @@
 //! An instance and its service as all threads share them. Instances survive generations by name;
 //! their load and health are kept beside them, under the same name.
 
+use super::link::Link;
 use super::pool::PoolCounts;
 use base::InstanceIx;
 use std::net::SocketAddr;
@@ -33,4 +34,6 @@ pub struct Service {
     /// In the order of the configuration.
     pub instances: Vec<Arc<Instance>>,
     pub config: config::Service,
+    /// How its instances are spoken to; `None`: plain HTTP/1.
+    pub link: Option<Arc<Link>>,
 }

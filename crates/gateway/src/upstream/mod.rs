@@ -1,10 +1,12 @@
 //! The instances that answer: what all threads know of them, their health, and Plimsoll's connections to them.
 
+pub mod call;
 pub mod check;
 pub mod connect;
 pub mod discover;
 pub mod health;
 pub mod instance;
+pub mod link;
 pub mod pool;
 
 pub use instance::{Instance, Service};

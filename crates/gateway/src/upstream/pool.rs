@@ -2,14 +2,14 @@
 //! and limited when the service says so, over all threads together.
 
 use super::Instance;
+use super::link::{Link, same};
+use crate::connection::Socket;
 use base::{InstanceIx, Nanos};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Idle connections that one thread keeps to one instance.
@@ -142,34 +142,57 @@ fn place(instance: &Arc<Instance>, permit: Option<OwnedSemaphorePermit>) -> Plac
 /// An open connection, counted as long as it lives.
 #[derive(Debug)]
 pub struct Conn {
-    pub stream: TcpStream,
-    instance: Arc<Instance>,
+    pub socket: Socket,
+    counted: Counted,
+}
+
+/// The count of a connection.
+#[derive(Debug)]
+pub struct Counted {
+    pub instance: Arc<Instance>,
+    pub link: Option<Arc<Link>>,
+    /// It is part of a connection that is counted already.
+    part: bool,
 }
 
 impl Conn {
-    pub fn new(stream: TcpStream, instance: Arc<Instance>) -> Conn {
+    pub fn new(socket: Socket, instance: Arc<Instance>, link: Option<Arc<Link>>) -> Conn {
         instance.pool.open.fetch_add(1, Relaxed);
         instance.pool.connects.fetch_add(1, Relaxed);
-        Conn { stream, instance }
+        let part = false;
+        Conn {
+            socket,
+            counted: Counted {
+                instance,
+                link,
+                part,
+            },
+        }
     }
 
-    /// Nothing has been heard of it since its last response. Costs no system call unless something has.
-    fn is_quiet(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.stream.poll_read_ready(&mut cx) {
-            Poll::Pending => true,
-            Poll::Ready(Err(_)) => false,
-            Poll::Ready(Ok(())) => {
-                let read = self.stream.try_read(&mut [0]);
-                read.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
-            }
+    /// One exchange of many on a connection.
+    pub fn part(socket: Socket, instance: Arc<Instance>, link: Option<Arc<Link>>) -> Conn {
+        let part = true;
+        Conn {
+            socket,
+            counted: Counted {
+                instance,
+                link,
+                part,
+            },
         }
+    }
+
+    pub fn split(self) -> (Socket, Counted) {
+        (self.socket, self.counted)
     }
 }
 
-impl Drop for Conn {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.instance.pool.open.fetch_sub(1, Relaxed);
+        if !self.part {
+            self.instance.pool.open.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -181,11 +204,11 @@ pub struct Idle {
 
 impl Idle {
     /// The one that was used last.
-    pub fn take(&self, instance: InstanceIx) -> Option<Conn> {
+    pub fn take(&self, instance: InstanceIx, link: Option<&Arc<Link>>) -> Option<Conn> {
         let mut all = self.by_instance.borrow_mut();
         let mine = all.get_mut(instance.0 as usize)?;
-        while let Some((conn, _)) = mine.pop_back() {
-            if conn.is_quiet() {
+        while let Some((mut conn, _)) = mine.pop_back() {
+            if same(conn.counted.link.as_ref(), link) && conn.socket.is_quiet() {
                 return Some(conn);
             }
         }
@@ -193,7 +216,10 @@ impl Idle {
     }
 
     pub fn give(&self, conn: Conn, now: Nanos) {
-        let Some(ix) = conn.instance.ix.get() else {
+        if !conn.socket.is_whole() {
+            return;
+        }
+        let Some(ix) = conn.counted.instance.ix.get() else {
             return;
         };
         let mut all = self.by_instance.borrow_mut();
@@ -213,7 +239,7 @@ impl Idle {
             }
             let longest = longest(InstanceIx(ix as u16));
             while let Some((conn, since)) = mine.front() {
-                let pool = &conn.instance.pool;
+                let pool = &conn.counted.instance.pool;
                 let too_many = pool.size().is_some_and(|s| pool.open.load(Relaxed) > s);
                 if !too_many && longest.is_some_and(|l| now.since(*since) < l) {
                     break;

@@ -7,7 +7,10 @@ use base::Severity;
 use serde_json::json;
 
 pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
-    let checked = config::check(&args.config);
+    let mut checked = config::check(&args.config);
+    if let Some(config) = &checked.config {
+        checked.findings.extend(gateway::tls::check(config));
+    }
     let errors = checked
         .findings
         .iter()
@@ -19,7 +22,7 @@ pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
             "{}",
             config::report::render(&checked.findings, &checked.document, terminal::colour())
         );
-        if let Some(c) = &checked.config {
+        if let (Some(c), false) = (&checked.config, errors) {
             println!(
                 "{} is good: {} services, {} routes, listening on {}",
                 args.config.display(),

@@ -71,8 +71,13 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     if let Some(few) = too_few(files, connections) {
         tracing::warn!("{few}");
     }
+    let encrypted = match system.tls {
+        Some(tls) if tls == system.address => " (TLS)".to_owned(),
+        Some(tls) => format!(" and {tls} (TLS)"),
+        None => String::new(),
+    };
     println!(
-        "listening on {}; console on http://{}",
+        "listening on {}{encrypted}; console on http://{}",
         system.address, system.console
     );
     notify::ready("serving");

@@ -23,6 +23,10 @@ pub fn first_generation(file: &str, text: &str) -> Result<(Config, Generation), 
         return Err(Failure::new(format!("the config is not good:\n{shown}"))
             .help("`plimsoll check` shows the same"));
     };
+    let wrong = gateway::tls::check(&config);
+    if !wrong.is_empty() {
+        return Err(failure(&wrong));
+    }
     let (document, _) = Document::parse(file, text);
     let composed = config::compose(&document, &[], 0, 0).map_err(|f| failure(&f))?;
     Ok((config, composed.generation))

@@ -28,6 +28,8 @@ const LEDGER_CLOSES: Duration = Duration::from_secs(10);
 pub struct System {
     pub control: Arc<Control>,
     pub address: SocketAddr,
+    /// Where TLS is spoken beside it.
+    pub tls: Option<SocketAddr>,
     pub console: SocketAddr,
     steering: Steering,
     body: Body,
@@ -43,6 +45,7 @@ pub struct Start {
 /// A system whose control and console have stopped: traffic goes on, and another process can own the ledger.
 pub struct Released {
     address: SocketAddr,
+    tls: Option<SocketAddr>,
     console: SocketAddr,
     body: Body,
 }
@@ -76,6 +79,7 @@ impl System {
                     .help("set `listen:` to a free address; `ss -ltnp` shows who has it")
             })?;
         let address = gateway.address();
+        let tls = gateway.tls_address();
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let current = Arc::new(ArcSwap::from_pointee(config));
         let watch = watch::Watch::start(watch::Parts {
@@ -106,17 +110,27 @@ impl System {
         Ok(System {
             control,
             address,
+            tls,
             console: body.console.local_addr()?,
             steering,
             body,
         })
     }
 
-    /// Takes another text of the config into service.
+    /// Takes another text of the config into service, and its certificate files as they are now.
     pub fn reload(&mut self, text: String) -> Result<(), Failure> {
+        let config = config::check_text(&self.body.file, &text).config;
+        let wrong = config.map_or_else(Vec::new, |c| gateway::tls::check(&c));
+        if !wrong.is_empty() {
+            return Err(failure(&wrong));
+        }
         (self.control.reload(text.clone())).map_err(|f| failure(&f))?;
         self.body.text = text;
-        Ok(())
+        let wrong = self.body.with_gateway(Gateway::reload_certificates);
+        match wrong.unwrap_or_default() {
+            wrong if wrong.is_empty() => Ok(()),
+            wrong => Err(failure(&wrong)),
+        }
     }
 
     /// The listening sockets, and the console's, for a process that shall go on with them.
@@ -137,6 +151,7 @@ impl System {
         let System {
             control,
             address,
+            tls,
             console,
             steering,
             body,
@@ -161,6 +176,7 @@ impl System {
         }
         let released = Released {
             address,
+            tls,
             console,
             body,
         };
@@ -228,6 +244,7 @@ impl Released {
             Ok((control, steering)) => Ok(System {
                 control,
                 address: self.address,
+                tls: self.tls,
                 console: self.console,
                 steering,
                 body: self.body,

@@ -111,6 +111,34 @@ pub const SERVICE: &[Field<Service>] = &[
             s.bulkhead = Some(bulkhead);
         }
     ),
+    key!(
+        "tls",
+        Kind::Section("service_tls"),
+        "{ ca: instances.pem, name: shop.internal }",
+        "encrypted connections to the instances; plain when left out",
+        |s, n, cx| {
+            let mut tls = ServiceTls::default();
+            cx.section("tls", n, SERVICE_TLS, &mut tls);
+            s.tls = Some(tls);
+        }
+    ),
+    key!(
+        "protocol" = "auto",
+        Kind::OneOf(&["auto", "http/1.1", "h2"]),
+        "h2",
+        "what the instances speak; `auto`: what they choose over TLS (ALPN), HTTP/1.1 without it",
+        |s, n, cx| put!(
+            s.protocol,
+            cx.one_of(
+                n,
+                &[
+                    ("auto", Speaks::Auto),
+                    ("http/1.1", Speaks::Http1),
+                    ("h2", Speaks::Http2)
+                ]
+            )
+        )
+    ),
 ];
 
 pub const SHED: &[Field<Shed>] = &[key!(

@@ -50,6 +50,24 @@ pub const TOP: &[Field<Config>] = &[
         }
     ),
     key!(
+        "tls",
+        Kind::Section("tls"),
+        "{ certificates: [{ cert: shop.pem, key: shop.key }] }",
+        "encrypted connections of clients; plain when left out",
+        |c, n, cx| {
+            let mut tls = Tls::default();
+            cx.section("tls", n, TLS, &mut tls);
+            c.tls = Some(tls);
+        }
+    ),
+    key!(
+        "http2",
+        Kind::Section("http2"),
+        "{ streams: 250 }",
+        "bounds of HTTP/2 connections of clients",
+        |c, n, cx| cx.section("http2", n, HTTP2, &mut c.http2)
+    ),
+    key!(
         "limits",
         Kind::Section("limits"),
         "{ head: 32KiB }",
@@ -164,6 +182,13 @@ pub const IDENTITY: &[Field<Identity>] = &[
         "x-criticality",
         "header with `critical`, `normal` or `sheddable`; it can lower what the route says, not raise it",
         |i, n, cx| i.criticality = header(n, cx)
+    ),
+    key!(
+        "certificate" = "false",
+        Kind::Flag,
+        "true",
+        "the user is who the client's certificate names, where it showed one",
+        |i, n, cx| put!(i.certificate, cx.flag(n))
     ),
 ];
 

@@ -40,6 +40,11 @@ impl Gate for IdentityGate {
             let user = x.head.get(header).filter(|v| !v.is_empty());
             x.user = user.map(crate::attempt::split::hash);
         }
+        if self.headers.certificate
+            && let Some(name) = x.certificate.as_ref().and_then(|c| c.name.as_deref())
+        {
+            x.user = Some(crate::attempt::split::hash(name.as_bytes()));
+        }
         Step::Go
     }
 }
@@ -48,6 +53,7 @@ impl Gate for IdentityGate {
 mod tests {
     use super::*;
     use crate::testing::{Bench, edits};
+    use crate::tls::ClientCert;
 
     #[test]
     fn what_was_made_of_it_travels_on() {
@@ -56,6 +62,7 @@ mod tests {
         b.identity = Some(Identity {
             user: Some("x-account".into()),
             criticality: Some("x-criticality".into()),
+            certificate: true,
         });
         let gate = make(&b.making()).unwrap();
         let run = b.run(
@@ -76,5 +83,15 @@ mod tests {
         assert!(again.facts.edits.is_empty());
         assert!(run.facts.user.is_some() && run.facts.user == again.facts.user);
         assert_eq!(b.run(&*gate, "GET", "/", &[]).facts.user, None);
+        let certificate = ClientCert {
+            name: Some("bob".into()),
+            forwarded: String::new(),
+        };
+        let shown = |f: &mut crate::exchange::Facts| f.certificate = Some(certificate.into());
+        let vouched = b.run_with(&*gate, shown);
+        assert_eq!(
+            vouched.facts.user,
+            Some(crate::attempt::split::hash(b"bob"))
+        );
     }
 }

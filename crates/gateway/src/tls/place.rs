@@ -1,0 +1,101 @@
+//! Where the settings of handshakes stand; they are replaced as a whole when the configuration or a file changes.
+
+use super::server;
+use crate::runtime::Shared;
+use arc_swap::ArcSwapOption;
+use base::Finding;
+use config::sections::Tls;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, SystemTime};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring::Ticketer;
+use tokio_rustls::rustls::server::ProducesTickets;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What handshakes go by.
+pub struct Terms {
+    pub acceptor: TlsAcceptor,
+    pub turns: Semaphore,
+    pub timeout: Duration,
+}
+
+#[derive(Default)]
+pub(crate) struct Place {
+    current: ArcSwapOption<Terms>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// What was read last, good or not: it is not read again until it changes.
+    files: Option<(Tls, Vec<Stamp>)>,
+    /// Sessions are resumed across changes of files, unless clients show certificates: whom to let in may have changed.
+    tickets: Option<Arc<dyn ProducesTickets>>,
+}
+
+/// Time and size of a file; `None` when it is not there.
+pub type Stamp = Option<(SystemTime, u64)>;
+
+impl Place {
+    pub fn terms(&self) -> Option<Arc<Terms>> {
+        self.current.load_full()
+    }
+
+    /// Reads the files anew, if anything has changed or `anyway`. With a finding the old terms stay.
+    pub fn load(&self, tls: Option<&Tls>, anyway: bool) -> Vec<Finding> {
+        let Some(tls) = tls else {
+            return Vec::new();
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
+        let files = Some((tls.clone(), stamps(tls.files())));
+        if !anyway && seen.files == files {
+            return Vec::new();
+        }
+        seen.files = files;
+        let old = seen.tickets.take().filter(|_| tls.clients.is_none());
+        let tickets = match old.map_or_else(Ticketer::new, Ok) {
+            Ok(tickets) => tickets,
+            Err(e) => return vec![Finding::error("tls", format!("no session tickets: {e}"))],
+        };
+        seen.tickets = Some(tickets.clone());
+        match server::build(tls, Some(tickets)) {
+            Ok(config) => {
+                self.current.store(Some(Arc::new(Terms {
+                    acceptor: TlsAcceptor::from(Arc::new(config)),
+                    turns: Semaphore::new(tls.handshakes),
+                    timeout: tls.handshake_timeout,
+                })));
+                Vec::new()
+            }
+            Err(findings) => findings,
+        }
+    }
+}
+
+pub fn stamps<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<Stamp> {
+    files.map(|path| stamp(path)).collect()
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
+}
+
+/// Looks after the files until the gateway ends.
+pub(crate) async fn watch(shared: Weak<Shared>) {
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        for finding in shared.load_tls(false) {
+            tracing::error!("the old certificates stay in service: {finding}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What handshakes with clients go by, made from the configuration and its files.
+
+use super::files;
+use super::names::Names;
+use crate::upstream::link::Link;
+use base::Finding;
+use config::sections::{Certificate, Clients, Protocol, Tls, TlsVersion, UnknownName};
+use std::sync::Arc;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{ProducesTickets, WebPkiClientVerifier};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{Error, InconsistentKeys, ServerConfig};
+use webpki::EndEntityCert;
+
+/// Everything that is wrong with the files that `config` names.
+pub fn check(config: &config::Config) -> Vec<Finding> {
+    let clients = match config.tls.as_ref().map(|tls| build(tls, None)) {
+        Some(Err(findings)) => findings,
+        _ => Vec::new(),
+    };
+    let links = config.services.iter().map(Link::make);
+    clients
+        .into_iter()
+        .chain(links.filter_map(Result::err))
+        .collect()
+}
+
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn build(
+    tls: &Tls,
+    tickets: Option<Arc<dyn ProducesTickets>>,
+) -> Result<ServerConfig, Vec<Finding>> {
+    let provider = Arc::new(ring::default_provider());
+    let mut wrong = Vec::new();
+    let mut keep = |finding| wrong.push(finding);
+    let pairs: Vec<_> = (tls.certificates.iter())
+        .filter_map(|c| pair(c, &provider).map_err(&mut keep).ok())
+        .collect();
+    let names = names(&pairs, tls.unknown_name == UnknownName::First);
+    let clients = tls.clients.as_ref();
+    let verifier = clients.map(|c| verifier(c, &provider).map_err(&mut keep));
+    let verifier = verifier.unwrap_or_else(|| Ok(WebPkiClientVerifier::no_client_auth()));
+    let (Ok(verifier), Some(names), true) = (verifier, names, wrong.is_empty()) else {
+        return Err(wrong);
+    };
+    let versions: &[_] = match tls.min {
+        TlsVersion::V12 => &[&TLS13, &TLS12],
+        TlsVersion::V13 => &[&TLS13],
+    };
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
+    let builder = builder.map_err(|e| vec![Finding::error("tls", e.to_string())])?;
+    let mut server = builder
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(names));
+    server.alpn_protocols = tls.protocols.iter().map(alpn).collect();
+    if let Some(tickets) = tickets {
+        server.ticketer = tickets;
+    }
+    Ok(server)
+}
+
+fn alpn(protocol: &Protocol) -> Vec<u8> {
+    match protocol {
+        Protocol::Http1 => b"http/1.1".to_vec(),
+        Protocol::Http2 => b"h2".to_vec(),
+    }
+}
+
+/// A certificate with its key; they belong together.
+pub fn pair(of: &Certificate, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, Finding> {
+    let (chain, key) = (files::chain(&of.cert)?, files::key(&of.key)?);
+    let pair = CertifiedKey::from_der(chain, key, provider).map_err(|e| match e {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            let what = format!("does not belong to the certificate {}", of.cert.display());
+            files::wrong(&of.key, "key", &what)
+        }
+        // Of the certificate, or of the kind of key: neither shows the key.
+        e => files::wrong(&of.cert, "certificate", &format!("cannot be used: {e}")),
+    })?;
+    Ok(Arc::new(pair))
+}
+
+/// `None` without any certificate.
+fn names(pairs: &[Arc<CertifiedKey>], for_all: bool) -> Option<Names<Arc<CertifiedKey>>> {
+    let mut names = Names::new(pairs.first()?.clone(), for_all);
+    for pair in pairs {
+        let cert = pair.cert.first().map(EndEntityCert::try_from);
+        if let Some(Ok(cert)) = cert {
+            cert.valid_dns_names()
+                .for_each(|name| names.add(name, pair));
+        }
+    }
+    Some(names)
+}
+
+fn verifier(
+    clients: &Clients,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, Finding> {
+    let roots = Arc::new(files::roots(&clients.ca)?);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+    let builder = match clients.accept {
+        true => builder.allow_unauthenticated(),
+        false => builder,
+    };
+    builder
+        .build()
+        .map_err(|e| files::wrong(&clients.ca, "CA", &format!("cannot be used: {e}")))
+}
