@@ -80,10 +80,13 @@ impl Calls {
     }
 }
 
+/// Connections to one instance, and when each was used last.
+type Used = Vec<(Calls, Cell<Nanos>)>;
+
 /// The connections of one thread.
 #[derive(Default)]
 pub struct AllCalls {
-    by_instance: RefCell<HashMap<InstanceIx, Vec<(Calls, Cell<Nanos>)>>>,
+    by_instance: RefCell<HashMap<InstanceIx, Used>>,
 }
 
 impl AllCalls {

@@ -139,7 +139,7 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
         .map(|p| (p.1 - my - b * (p.0 - mx)).powi(2))
         .sum();
     let se = (left / (n - 2.0) / sxx).sqrt();
-    (n > 10.0 && b > STANDS_OUT * se).then_some(b)
+    (n > 10.0 && sxx > 1e-6 * n && b > STANDS_OUT * se).then_some(b)
 }
 
 /// A service with a limit of its own that works `less` for a request of `route` also leaves that to the machine.
