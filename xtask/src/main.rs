@@ -21,15 +21,20 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, hit
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, hit, scenarios
     Bench {
         what: String,
+        /// Which scenarios; all when left out
+        names: Vec<String>,
         /// Pairs per proxy
         #[arg(long, default_value_t = 6)]
         pairs: usize,
         /// Runs of each planted bottleneck (diagnosis)
         #[arg(long, default_value_t = 1)]
         seeds: u64,
+        /// Longer overload (scenarios)
+        #[arg(long)]
+        full: bool,
     },
     /// What continuous integration runs: lint, then test
     Ci,
@@ -41,7 +46,16 @@ fn main() -> std::process::ExitCode {
     let done = match Cli::parse().command {
         Command::Test => test(),
         Command::Lint => lint(),
-        Command::Bench { what, pairs, seeds } => bench(&what, pairs, seeds),
+        Command::Bench {
+            what,
+            names,
+            pairs,
+            seeds,
+            full,
+        } => match what.as_str() {
+            "scenarios" => scenarios(&names, full),
+            what => bench(what, pairs, seeds),
+        },
         Command::Ci => lint().and_then(|()| test()),
     };
     match done {
@@ -98,10 +112,17 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, hit"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, hit, scenarios"
             ));
         }
     };
     println!("{report}");
+    Ok(())
+}
+
+fn scenarios(names: &[String], full: bool) -> Result<(), String> {
+    cargo(&["build", "--release", "--package", "plimsoll"])?;
+    let done = bench::scenarios::run(Path::new("target/release/plimsoll"), names, full)?;
+    println!("{done}");
     Ok(())
 }

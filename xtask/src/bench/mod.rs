@@ -12,4 +12,5 @@ pub mod machine;
 pub mod model;
 pub mod peers;
 pub mod proxy;
+pub mod scenarios;
 pub mod stats;

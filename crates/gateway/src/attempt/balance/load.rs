@@ -1,8 +1,9 @@
 //! The load of one instance: peak-sensitive average of its time to the first byte, times what it has in flight.
 //!
-//! A slower answer than the average replaces it at once; faster ones pull it down with `exp(-dt / 10 s)`, so a slow
-//! instance is avoided immediately and trusted again gradually. Shared by all threads; a lost update between two of
-//! them costs one sample, never a wrong count in flight.
+//! A slower answer than the average replaces it at once; faster ones pull it down with `exp(-dt / 10 s)`, and each by a
+//! sixteenth at least. So a slow instance is avoided immediately and trusted again gradually, while a stall that hit all
+//! of them is forgotten after some answers. Errors are a share of their own, which falls with time only. Shared by all
+//! threads; a lost update between two of them costs one sample, never a wrong count in flight.
 
 use base::Nanos;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -10,6 +11,8 @@ use std::time::Duration;
 
 /// Time constant of the average, seconds.
 pub const TAU_S: f64 = 10.0;
+/// What is left of the average, at most, after one faster answer.
+const PER_SAMPLE: f64 = 15.0 / 16.0;
 /// What an error counts as, seconds: a fast failure must not look like a fast answer.
 pub const PENALTY_S: f64 = 5.0;
 /// Longest penalty that an instance can ask for with `Retry-After`, seconds.
@@ -22,8 +25,7 @@ const UNKNOWN_S: f64 = 1.0;
 pub enum Ending {
     /// Time to the first byte. An attempt whose client left first counts with the time until then.
     Answered(Duration),
-    /// Status 500 or above, except those below: the average moves towards the penalty by one sample's weight,
-    /// so it tells latency plus 5 s per unit of error share.
+    /// Status 500 or above, except those below: adds to the share of errors, each unit of which counts as 5 s.
     Failed(Duration),
     /// No connection, a reset, a deadline, or status 429, 502, 503, 504: at least the penalty, at once.
     Unavailable { retry_after: Option<Duration> },
@@ -34,6 +36,8 @@ pub struct Load {
     pending: AtomicU32,
     /// Seconds, as bits; 0 before the first answer.
     average: AtomicU64,
+    /// Share of errors, as bits.
+    errors: AtomicU64,
     /// Of the last sample, nanoseconds.
     stamp: AtomicU64,
 }
@@ -46,10 +50,11 @@ impl Load {
 
     pub fn end(&self, how: Ending, now: Nanos) {
         self.give_up();
-        let average = f64::from_bits(self.average.load(Relaxed));
-        let stamp = Nanos(self.stamp.load(Relaxed));
-        self.average
-            .store(update(average, now.since(stamp), how).to_bits(), Relaxed);
+        let before = [&self.average, &self.errors].map(|a| f64::from_bits(a.load(Relaxed)));
+        let dt = now.since(Nanos(self.stamp.load(Relaxed)));
+        let [average, errors] = update(before, dt, how);
+        self.average.store(average.to_bits(), Relaxed);
+        self.errors.store(errors.to_bits(), Relaxed);
         self.stamp.store(now.0, Relaxed);
     }
 
@@ -73,7 +78,9 @@ impl Load {
         if average == 0.0 {
             return UNKNOWN_S * pending;
         }
-        average * weight(now.since(Nanos(self.stamp.load(Relaxed)))) * (pending + 1.0)
+        let errors = f64::from_bits(self.errors.load(Relaxed));
+        let left = weight(now.since(Nanos(self.stamp.load(Relaxed))));
+        (average + PENALTY_S * errors) * left * (pending + 1.0)
     }
 }
 
@@ -82,23 +89,28 @@ fn weight(dt: Duration) -> f64 {
     (-dt.as_secs_f64() / TAU_S).exp()
 }
 
-/// The average after one more sample. Starts with the first.
-fn update(average: f64, dt: Duration, how: Ending) -> f64 {
-    let (sample, peak) = match how {
-        Ending::Answered(d) => (d.as_secs_f64(), true),
-        Ending::Failed(d) => (d.as_secs_f64().max(PENALTY_S), false),
+/// Average and share of errors after one more sample. They start with the first.
+fn update([average, errors]: [f64; 2], dt: Duration, how: Ending) -> [f64; 2] {
+    let (sample, failed) = match how {
+        Ending::Answered(d) => (d.as_secs_f64(), 0.0),
+        Ending::Failed(d) => (d.as_secs_f64(), 1.0),
         Ending::Unavailable { retry_after } => {
             let asked = retry_after.map_or(0.0, |d| d.as_secs_f64());
-            (asked.clamp(PENALTY_S, PENALTY_MAX_S), true)
+            (asked.clamp(PENALTY_S, PENALTY_MAX_S), 0.0)
         }
     };
     // A tenth of a microsecond: zero means "no history".
     let sample = sample.max(1e-7);
-    if average == 0.0 || (peak && sample > average) {
-        return sample;
+    if average == 0.0 {
+        return [sample, failed];
     }
     let w = weight(dt);
-    average * w + sample * (1.0 - w)
+    let errors = errors * w + failed * (1.0 - w);
+    if sample > average {
+        return [sample, errors];
+    }
+    let w = w.min(PER_SAMPLE);
+    [average * w + sample * (1.0 - w), errors]
 }
 
 #[cfg(test)]
@@ -128,6 +140,22 @@ mod tests {
             l.cost(at(60_000)) < 0.01,
             "an instance that nobody asks becomes interesting again"
         );
+    }
+
+    #[test]
+    fn a_stall_of_all_is_forgotten_sooner_than_the_slowness_of_one() {
+        let (good, slow) = (Load::default(), Load::default());
+        for l in [&good, &slow] {
+            one(l, Ending::Answered(800 * MS), 1000);
+        }
+        for i in 0..80 {
+            one(&good, Ending::Answered(20 * MS), 1000 + i * 20);
+        }
+        for i in 0..8 {
+            one(&slow, Ending::Answered(200 * MS), 1000 + i * 200);
+        }
+        let (good, slow) = (good.cost(at(2600)), slow.cost(at(2600)));
+        assert!(good < 0.03 && slow > 0.2, "{good} {slow}");
     }
 
     #[test]

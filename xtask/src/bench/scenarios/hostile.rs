@@ -1,0 +1,178 @@
+//! Clients that hurt: heads that never end, bodies that never come, connections that are reset; beside good ones.
+
+use super::Stage;
+use super::clients::{Class, Patience, Phase, drive, quantile_ms, run as clients};
+use super::contenders::{Contender, Measured, each, haproxy, nginx, plimsoll};
+use super::origin::{Origin, Plan, Work};
+use super::page::Section;
+use crate::bench::peers::Proxy;
+use crate::bench::stats::memory_kib;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Of each kind.
+const CROWD: usize = 1000;
+/// A byte in this time.
+const DRIP: Duration = Duration::from_millis(500);
+const TIME: Duration = Duration::from_secs(15);
+const RATE: f64 = 100.0;
+const LEAST: f64 = 0.999;
+/// MiB that the proxy may grow by.
+const MOST: f64 = 64.0;
+
+const STORY: &str = "1000 clients send a head at two bytes per second, 1000 send a head and never the body that it promises, and 1000 times a connection is reset in the
+middle of a request; 100/s good requests beside them, 15 s. Heads must come within 5 s. Target: 99.9 % of the good requests
+succeed, the proxy grows by less than 64 MiB, and nothing of this is still open at the end.";
+
+const COLUMNS: &[&str] = &[
+    "good requests",
+    "their p99",
+    "grows by",
+    "slow heads still open",
+    "bodies still open",
+];
+
+const CONTENDERS: [Contender; 3] = [
+    Contender {
+        name: "Plimsoll",
+        how: "`limits: { head_timeout: 5s }`; a body that does not come is only ended by the deadline (60 s)",
+        start: |s, i| plimsoll(s, i, "", "limits: { head_timeout: 5s }\n").map(|o| o.proxy),
+    },
+    Contender {
+        name: "HAProxy",
+        how: "`timeout http-request 5s`, `option http-buffer-request`",
+        start: |s, i| {
+            let front = "  timeout http-request 5s\n  option http-buffer-request\n";
+            haproxy(s, i, front, "", "")
+        },
+    },
+    Contender {
+        name: "nginx",
+        how: "`client_header_timeout 5s`, `client_body_timeout 5s`",
+        start: |s, i| {
+            nginx(
+                s,
+                i,
+                "client_header_timeout 5s; client_body_timeout 5s;",
+                "",
+                "",
+            )
+        },
+    },
+];
+
+pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
+    let plan = Plan {
+        instances: 2,
+        slots: 1000,
+        works: vec![Work {
+            path: "/",
+            time: Duration::from_millis(10),
+            headers: "",
+        }],
+        notices: true,
+        tells: false,
+    };
+    let mut section = Section::new(STORY, COLUMNS);
+    each(stage, &CONTENDERS, &plan, &mut section, measure)?;
+    Ok(section)
+}
+
+fn measure(_: &Origin, proxy: &Proxy) -> Result<Measured, String> {
+    let good = |time| {
+        let class = Class {
+            path: "/item/{}",
+            headers: "",
+        };
+        let phase = Phase {
+            time,
+            rates: vec![RATE],
+        };
+        let patience = Patience::once(Duration::from_secs(2));
+        drive(proxy.address, &[class], &[phase], patience)
+    };
+    good(Duration::from_secs(2))?;
+    let before = memory_kib(proxy.pid());
+    let address = proxy.address;
+    let bad = std::thread::spawn(move || clients(attack(address)));
+    let done = good(TIME)?;
+    let grown = (memory_kib(proxy.pid()) - before) / 1024.0;
+    let (heads, bodies) = bad.join().map_err(|_| "the attack ended early")??;
+    let share = done.iter().filter(|d| d.status == 200).count() as f64 / done.len() as f64;
+    let cells = vec![
+        format!("{:.2} %", 100.0 * share),
+        format!("{:.1} ms", quantile_ms(&done, 0.99)),
+        format!("{grown:.1} MiB"),
+        heads.to_string(),
+        bodies.to_string(),
+    ];
+    Ok((
+        cells,
+        Some(share >= LEAST && grown < MOST && heads + bodies == 0),
+    ))
+}
+
+/// How many slow heads and missing bodies are still borne at the end.
+async fn attack(proxy: SocketAddr) -> (usize, usize) {
+    let end = Instant::now() + TIME;
+    let (mut heads, mut bodies) = (Vec::new(), Vec::new());
+    for _ in 0..CROWD {
+        heads.push(tokio::task::spawn_local(slow_head(proxy, end)));
+        bodies.push(tokio::task::spawn_local(no_body(proxy, end)));
+        let _ = reset(proxy).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let mut open = [0, 0];
+    for (kind, tasks) in [heads, bodies].into_iter().enumerate() {
+        for t in tasks {
+            open[kind] += usize::from(t.await.is_ok_and(|still| still));
+        }
+    }
+    (open[0], open[1])
+}
+
+/// Whether the connection is still open at the end.
+async fn slow_head(proxy: SocketAddr, end: Instant) -> bool {
+    let Ok(mut stream) = TcpStream::connect(proxy).await else {
+        return false;
+    };
+    let head = b"GET /item/1 HTTP/1.1\r\nHost: scenario.test\r\nX-Slow: ".iter();
+    for byte in head.chain(std::iter::repeat(&b'x')) {
+        if Instant::now() >= end {
+            return true;
+        }
+        if stream.write_all(&[*byte]).await.is_err() || closed(&mut stream, DRIP).await {
+            return false;
+        }
+    }
+    false
+}
+
+async fn no_body(proxy: SocketAddr, end: Instant) -> bool {
+    let Ok(mut stream) = TcpStream::connect(proxy).await else {
+        return false;
+    };
+    let head = b"POST /item/1 HTTP/1.1\r\nHost: scenario.test\r\nContent-Length: 100000\r\n\r\nx";
+    if stream.write_all(head).await.is_err() {
+        return false;
+    }
+    !closed(&mut stream, end.saturating_duration_since(Instant::now())).await
+}
+
+/// Whether the peer closes within this time.
+async fn closed(stream: &mut TcpStream, within: Duration) -> bool {
+    let mut answer = [0; 4096];
+    let until_closed = async { while let Ok(1..) = stream.read(&mut answer).await {} };
+    tokio::time::timeout(within, until_closed).await.is_ok()
+}
+
+/// Half a request, and a reset instead of the rest.
+async fn reset(proxy: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(proxy).await?;
+    stream
+        .write_all(b"GET /item/1 HTTP/1.1\r\nHost: scen")
+        .await?;
+    stream.set_zero_linger()
+}
