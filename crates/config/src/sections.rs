@@ -68,6 +68,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Time to receive a whole head.
     pub head_timeout: Duration,
+    /// Longest time without any of a request's body.
+    pub body_timeout: Duration,
     /// At shutdown, how long `/readyz` says so before connections are refused.
     pub notice: Duration,
     /// Time for requests in flight at shutdown.
@@ -83,6 +85,7 @@ impl Default for Limits {
             body: 1 << 30,
             idle: Duration::from_secs(75),
             head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(15),
             notice: Duration::ZERO,
             drain: Duration::from_secs(30),
         }

@@ -391,3 +391,28 @@ fn slow_heads_and_idle_connections_end() {
         running.gateway.gauges().connections.iter().sum::<u32>() == 0
     });
 }
+
+#[test]
+fn a_body_that_does_not_come_gives_its_permit_back() {
+    let upstream = Upstream::echo();
+    let mut c = config(&[upstream.address]);
+    c.limits.body_timeout = Duration::from_millis(100);
+    c.services[0].limit = Some(1);
+    let running = Running::with(c);
+    let mut slow = running.client();
+    let a = slow
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+        .answer();
+    assert_eq!((a.status, a.reason()), (408, "body-timeout"));
+    assert!(
+        slow.is_closed(),
+        "what comes late must not be read as a request"
+    );
+    assert_eq!(running.client().get("/").status, 200, "the only permit");
+    let mut whole = running.client();
+    whole.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+    until("the first half to be inside", || {
+        running.gateway.gauges().limits[0].counts.in_flight > 0
+    });
+    assert_eq!(whole.send("def").answer().status, 200);
+}

@@ -22,6 +22,12 @@ const HOLD: usize = 64 * 1024;
 /// Room for one read of a request's body, and of a response.
 pub(super) const BODY: usize = 64 * 1024;
 
+const BODY_LATE: Reject = Reject {
+    status: 408,
+    reason: "body-timeout",
+    detail: "the rest of the request's body did not come in time",
+};
+
 pub(super) enum Driven {
     /// The response has passed whole; whether the connection to the instance can be used again.
     Passed {
@@ -63,6 +69,8 @@ pub(super) struct Drive<'a> {
     upload: Upload,
     pub down: Download,
     idle: Duration,
+    /// The alarm is set for the rest of the body, not for the response.
+    awaits_body: bool,
     /// Only under a fault.
     pub(super) paced: Option<Paced>,
 }
@@ -78,6 +86,7 @@ impl<'a> Drive<'a> {
     ) -> Drive<'a> {
         Drive {
             idle: room.live.snapshot.limits.idle,
+            awaits_body: false,
             paced: Paced::of(room.live.facts.fault),
             worker,
             client,
@@ -118,6 +127,10 @@ impl<'a> Drive<'a> {
         if self.down.passed() {
             return Driven::Broken;
         }
+        let deadline = self.room.live.facts.deadline;
+        if self.awaits_body && deadline.is_none_or(|d| self.worker.wheel.now() < d) {
+            return Driven::BadRequest(BODY_LATE);
+        }
         let what = match self.upload {
             Upload::Sending => "the request was not taken in time",
             _ => "no response in time",
@@ -131,6 +144,25 @@ impl<'a> Drive<'a> {
             let at: Nanos = self.worker.wheel.now() + self.idle;
             self.client.set_alarm(self.worker, Some(at));
         }
+    }
+
+    /// Who begins a body and sends no more of it holds a permit and a connection: not for long.
+    fn await_body(&mut self) {
+        if self.awaits_body || self.down.passed() {
+            return;
+        }
+        self.awaits_body = true;
+        let live = &self.room.live;
+        let at = self.worker.wheel.now() + live.snapshot.limits.body_timeout;
+        let at = live.facts.deadline.map_or(at, |d| d.min(at));
+        self.client.set_alarm(self.worker, Some(at));
+    }
+
+    fn body_came(&mut self) {
+        if std::mem::take(&mut self.awaits_body) && !self.down.passed() {
+            (self.client).set_alarm(self.worker, self.room.live.facts.deadline);
+        }
+        self.touch();
     }
 
     /// Sends head and body; `Ready(Ok)` when no more is to be sent.
@@ -180,9 +212,13 @@ impl<'a> Drive<'a> {
                 0 => READ,
                 _ => BODY,
             };
-            match ready!(self.client.socket.poll_read(cx, &mut down.bytes, room)) {
-                Ok(n) if n > 0 => self.touch(),
-                _ => return Poll::Ready(Err(Driven::Gone)),
+            match self.client.socket.poll_read(cx, &mut down.bytes, room) {
+                Poll::Ready(Ok(n)) if n > 0 => self.body_came(),
+                Poll::Ready(_) => return Poll::Ready(Err(Driven::Gone)),
+                Poll::Pending => {
+                    self.await_body();
+                    return Poll::Pending;
+                }
             }
         }
     }

@@ -242,6 +242,13 @@ pub const LIMITS: &[Field<Limits>] = &[
         |l, n, cx| put!(l.head_timeout, cx.some_time(n))
     ),
     key!(
+        "body_timeout" = "15s",
+        Kind::Duration,
+        "15s",
+        "longest time without any of a request's body",
+        |l, n, cx| put!(l.body_timeout, cx.some_time(n))
+    ),
+    key!(
         "notice" = "0s",
         Kind::Duration,
         "10s",
