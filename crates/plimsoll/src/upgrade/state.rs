@@ -43,12 +43,14 @@ impl Upgrading {
 
 impl Upgrades for Upgrading {
     fn start(&self) -> Result<Value, Vec<Finding>> {
-        let busy = self.outcome() == Outcome::UnderWay || self.ask.try_send(()).is_err();
-        if busy {
+        // One step: who is asked may fail at once, and that must not be overwritten.
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        if *outcome == Outcome::UnderWay || self.ask.try_send(()).is_err() {
             let what = "an upgrade is under way";
             return Err(vec![Finding::error("upgrade-refused", what)]);
         }
-        self.set(Outcome::UnderWay);
+        *outcome = Outcome::UnderWay;
+        drop(outcome);
         Ok(self.progress())
     }
 
