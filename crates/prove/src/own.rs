@@ -16,7 +16,7 @@ pub const LAG_SHARE: f64 = 0.05;
 pub struct Own {
     /// p99 of the time between intended and actual send that no lack of connections explains.
     pub lag_p99: Duration,
-    /// Busiest thread's share of a CPU over the run.
+    /// Share of a CPU that the busiest thread used, or waited for, over the run.
     pub cpu: f64,
     /// Median latency measured.
     pub p50: Duration,
@@ -41,7 +41,7 @@ pub fn judge_goal(own: &Own, latency: Duration) -> Result<(), String> {
 fn allow(own: &Own, lag: Duration) -> Result<(), String> {
     if own.cpu > MAX_CPU {
         return Err(format!(
-            "a generator thread used {:.0} % of its CPU (at most {:.0} % is trusted): use more threads, or a lower rate",
+            "a generator thread needed {:.0} % of its CPU (at most {:.0} % is trusted): use more threads, or a lower rate",
             own.cpu * 100.0,
             MAX_CPU * 100.0
         ));
@@ -56,11 +56,13 @@ fn allow(own: &Own, lag: Duration) -> Result<(), String> {
     Ok(())
 }
 
-/// CPU time of the calling thread so far; `None` where the kernel does not tell.
+/// CPU time that the calling thread has had or has waited for so far: a thread that is kept from its CPU is as much a
+/// bottleneck as one that fills it. `None` where the kernel does not tell.
 pub fn thread_cpu() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let ns = text.split_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(ns))
+    let mut ns = text.split_whitespace().map(|v| v.parse::<u64>().ok());
+    let (ran, waited) = (ns.next()??, ns.next()??);
+    Some(Duration::from_nanos(ran.saturating_add(waited)))
 }
 
 #[cfg(test)]
