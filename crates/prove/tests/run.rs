@@ -185,23 +185,6 @@ fn the_rate_achieved_is_what_the_service_carried_in_time() {
     );
 }
 
-/// A million per second is more than one thread can send: its tail would tell of itself, not of the server.
-#[test]
-fn a_generator_that_is_the_bottleneck_shows_no_tail() {
-    let server = serve(Manner::Answer);
-    let mut plan = Plan::to(server.address, "/", 1e6, Duration::from_millis(300));
-    constant(&mut plan, 1e6);
-    (plan.connections, plan.backlog) = (8, 20_000);
-    plan.timeout = Duration::from_secs(1);
-    let report = go(&plan);
-    let why = report.trust.clone().unwrap_err();
-    assert!(why.contains("generator"), "{why}");
-    assert!(report.latency.p50.is_some() && report.latency.p99.is_none());
-    assert!(report.service_time.p999.is_none() && report.kinds[0].latency.max.is_none());
-    let v = verdict(&report, &Thresholds::parse(["p99<1ms"]).unwrap());
-    assert_eq!((v.exit_status(), v.undecided), (3, Some(why)));
-}
-
 #[test]
 fn thresholds_decide_the_exit_status() {
     let server = serve(Manner::Serial(Duration::from_millis(20)));
