@@ -1,6 +1,6 @@
 //! Control: what turns measurements into changes and takes changes back.
 //! `ledger` remembers, `generations` composes and publishes, `trial` decides, `loops` run, `drivers` act, `api` answers.
-//! It meets the data path in a generation (down) and a window (up), and in nothing else.
+//! It meets the data path in a generation and learned numbers (down) and a window (up), and in nothing else.
 
 pub mod api;
 pub mod drivers;

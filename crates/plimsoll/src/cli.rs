@@ -49,7 +49,7 @@ pub enum Command {
     Load(Box<load::LoadArgs>),
     /// Have the running Plimsoll hand over to the binary that lies where it was started from
     Upgrade(AskArgs),
-    /// What is in service: generation, overlays, loops, what is wrong
+    /// What is in service, what each service may hold, what no probe sees, what is wrong
     Status(AskArgs),
     /// What was changed, by whom, why, and what came of it
     History(HistoryArgs),
