@@ -15,6 +15,7 @@ pub mod head;
 mod http2;
 mod learn;
 mod listen;
+mod looks;
 mod open;
 mod recent;
 pub mod request;

@@ -1,6 +1,7 @@
 //! Where the settings of handshakes stand; they are replaced as a whole when the configuration or a file changes.
 
 use super::server;
+use crate::looks::Looks;
 use crate::runtime::Shared;
 use arc_swap::ArcSwapOption;
 use base::Finding;
@@ -87,13 +88,8 @@ fn stamp(path: &Path) -> Stamp {
 
 /// Looks after the files until the gateway ends.
 pub(crate) async fn watch(shared: Weak<Shared>) {
-    let mut look = tokio::time::interval(LOOK);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        look.tick().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
+    let mut looks = Looks::every(LOOK, shared);
+    while let Some(shared) = looks.next().await {
         for finding in shared.load_tls(false) {
             tracing::error!("the old certificates stay in service: {finding}");
         }

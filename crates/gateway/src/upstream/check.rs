@@ -2,6 +2,7 @@
 
 use super::health::{Event, Members};
 use super::link::{Link, Reached};
+use crate::looks::Looks;
 use crate::runtime::Shared;
 use base::InstanceIx;
 use config::sections::Health;
@@ -23,13 +24,8 @@ const AT_ONCE: usize = 64;
 pub(crate) async fn run(shared: Weak<Shared>) {
     let mut due: HashMap<InstanceIx, Instant> = HashMap::new();
     let mut running: JoinSet<InstanceIx> = JoinSet::new();
-    let mut look = tokio::time::interval(LOOK);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        look.tick().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
+    let mut looks = Looks::every(LOOK, shared);
+    while let Some(shared) = looks.next().await {
         while running.try_join_next().is_some() {}
         let snapshot = shared.current.load_full();
         let now = Instant::now();

@@ -20,7 +20,6 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let seats = m.kept.get(service, Seats::default);
     seats.join(&seat, weight.map_or(1, |(_, weight)| *weight));
     Some(Arc::new(BulkheadGate {
-        configured: m.service.config.limit,
         price: Price::of(m),
         limiter: m.kept.get(service, Limiter::default),
         seat,
@@ -32,7 +31,6 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 }
 
 struct BulkheadGate {
-    configured: Option<u32>,
     price: Price,
     limiter: Arc<Limiter>,
     seat: Arc<Seat>,
@@ -44,7 +42,7 @@ struct BulkheadGate {
 
 impl BulkheadGate {
     fn fits(&self, now: Nanos) -> bool {
-        let limit::Limit::Enforce(limit) = self.limiter.limit(self.configured) else {
+        let limit::Limit::Enforce(limit) = self.limiter.limit(self.price.configured) else {
             return true;
         };
         // While half of the permits are free, nobody is in anybody's way.

@@ -14,7 +14,6 @@ use std::time::Duration;
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     Some(Arc::new(LimitGate {
         service: m.service.name.clone(),
-        configured: m.service.config.limit,
         price: Price::of(m),
         wait: m.service.config.pool.wait,
         limiter: m.kept.get(&m.service.name, Limiter::default),
@@ -23,7 +22,6 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 
 struct LimitGate {
     service: Arc<str>,
-    configured: Option<u32>,
     price: Price,
     wait: Duration,
     limiter: Arc<Limiter>,
@@ -52,7 +50,8 @@ impl Gate for LimitGate {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let receiver = match (self.limiter).acquire(self.price.milli(), self.configured, now) {
+        let receiver = match (self.limiter).acquire(self.price.milli(), self.price.configured, now)
+        {
             Acquire::Now(permit) => {
                 *slot = Slot::boxed(permit);
                 return Step::Go;

@@ -29,7 +29,8 @@ impl Cost {
 /// The price for attempts of one route in one generation.
 #[derive(Clone, Debug)]
 pub struct Price {
-    configured: Option<u32>,
+    /// The configured limit of the service.
+    pub configured: Option<u32>,
     learned: Arc<Cost>,
 }
 

@@ -4,6 +4,7 @@ use super::Found;
 use super::core::{Answer, Known, News};
 use super::hosts;
 use super::lookup::{Kind, ask};
+use crate::looks::Looks;
 use crate::runtime::Shared;
 use crate::tally::Tally;
 use base::Nanos;
@@ -37,13 +38,8 @@ struct Name {
 /// Ends when the gateway does.
 async fn run(shared: Weak<Shared>) {
     let mut names: BTreeMap<HostName, Name> = BTreeMap::new();
-    let mut look = tokio::time::interval(LOOK);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        look.tick().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
+    let mut looks = Looks::every(LOOK, shared);
+    while let Some(shared) = looks.next().await {
         let config = shared.generation().base.clone();
         let wanted = wanted(&config);
         names.retain(|name, _| wanted.contains(name));
