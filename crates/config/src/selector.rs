@@ -15,25 +15,50 @@ impl Selector {
     pub fn parse(text: &str) -> Option<Selector> {
         let text = text.trim();
         let (name, labels) = match text.split_once('{') {
-            Some((name, rest)) => (name.trim(), rest.strip_suffix('}')?),
-            None => (text, ""),
+            Some((name, inner)) => match labels(inner)? {
+                (labels, "") => (name.trim(), labels),
+                _ => return None,
+            },
+            None => (text, Vec::new()),
         };
-        let mut all = Vec::new();
-        let mut rest = labels.trim();
-        while !rest.is_empty() {
-            let (key, after) = rest.split_once('=')?;
-            let (value, after) = after.trim_start().strip_prefix('"')?.split_once('"')?;
-            is_name(key.trim()).then(|| all.push((key.trim().to_owned(), value.to_owned())))?;
-            rest = match after.trim_start() {
-                "" => "",
-                more => more.strip_prefix(',')?.trim_start(),
-            };
-        }
         is_name(name).then(|| Selector {
             name: name.to_owned(),
-            labels: all,
+            labels,
         })
     }
+}
+
+/// Names and values.
+pub type Labels = Vec<(String, String)>;
+
+/// The labels up to the closing brace, and what follows it: `a="b", c="d"} rest`. Values may hold escaped quotes, as
+/// in Prometheus' text format. `None`: those are no labels.
+pub fn labels(inner: &str) -> Option<(Labels, &str)> {
+    let mut all = Vec::new();
+    let mut rest = inner.trim_start();
+    while !rest.starts_with('}') {
+        let (name, after) = rest.split_once('=')?;
+        let mut chars = after.trim_start().strip_prefix('"')?.chars();
+        let mut value = String::new();
+        loop {
+            match chars.next()? {
+                '"' => break,
+                '\\' => value.push(match chars.next()? {
+                    'n' => '\n',
+                    c => c,
+                }),
+                c => value.push(c),
+            }
+        }
+        is_name(name.trim()).then(|| all.push((name.trim().to_owned(), value)))?;
+        let after = chars.as_str().trim_start();
+        rest = match after.strip_prefix(',') {
+            Some(more) => more.trim_start(),
+            None if after.starts_with('}') => after,
+            None => return None,
+        };
+    }
+    Some((all, &rest[1..]))
 }
 
 fn is_name(text: &str) -> bool {
@@ -44,8 +69,13 @@ fn is_name(text: &str) -> bool {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
+        let escaped = |v: &str| {
+            v.replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n")
+        };
         let labels: Vec<String> = (self.labels.iter())
-            .map(|(k, v)| format!("{k}=\"{v}\""))
+            .map(|(k, v)| format!("{k}=\"{}\"", escaped(v)))
             .collect();
         match labels.is_empty() {
             true => Ok(()),
@@ -68,6 +98,9 @@ mod tests {
         let two = Selector::parse(r#"a:b{ x = "1,}" , _y="" }"#).unwrap();
         assert_eq!(two.to_string(), r#"a:b{x="1,}",_y=""}"#);
         assert_eq!(Selector::parse(&two.to_string()), Some(two));
+        let quoted = Selector::parse(r#"a{x="say \"}\"\n\\"}"#).unwrap();
+        assert_eq!(quoted.labels[0].1, "say \"}\"\n\\");
+        assert_eq!(Selector::parse(&quoted.to_string()), Some(quoted));
         for bad in [
             "",
             "1a",

@@ -1,6 +1,6 @@
 //! Prometheus' text format (0.0.4), as far as sums of gauges and counters need it.
 
-use config::selector::Selector;
+use config::selector::{Selector, labels};
 
 /// The sum of all series that the selector matches; `None`: there is none.
 pub fn sum(text: &str, selector: &Selector) -> Option<f64> {
@@ -12,42 +12,14 @@ pub fn sum(text: &str, selector: &Selector) -> Option<f64> {
 fn value(line: &str, selector: &Selector) -> Option<f64> {
     let rest = line.trim_start().strip_prefix(selector.name.as_str())?;
     let (labels, rest) = match rest.strip_prefix('{') {
-        Some(inner) => split_labels(inner)?,
+        Some(inner) => labels(inner)?,
         None if rest.starts_with([' ', '\t']) => (Vec::new(), rest),
         None => return None,
     };
-    let has =
-        |(k, v): &(String, String)| labels.iter().any(|(name, value)| name == k && value == v);
+    let has = |label: &(String, String)| labels.contains(label);
     let number = rest.split_whitespace().next()?;
     let number: f64 = number.parse().ok()?;
     (selector.labels.iter().all(has) && number.is_finite()).then_some(number)
-}
-
-type Labels<'a> = Vec<(&'a str, String)>;
-
-/// Up to and without the closing brace; values may hold escaped quotes.
-fn split_labels(mut rest: &str) -> Option<(Labels<'_>, &str)> {
-    let mut all = Vec::new();
-    loop {
-        rest = rest.trim_start_matches([',', ' ']);
-        if let Some(after) = rest.strip_prefix('}') {
-            return Some((all, after));
-        }
-        let (name, after) = rest.split_once('=')?;
-        let mut chars = after.strip_prefix('"')?.char_indices();
-        let mut value = String::new();
-        rest = loop {
-            match chars.next()? {
-                (i, '"') => break &after[i + 2..],
-                (_, '\\') => value.push(match chars.next()?.1 {
-                    'n' => '\n',
-                    c => c,
-                }),
-                (_, c) => value.push(c),
-            }
-        };
-        all.push((name.trim(), value));
-    }
 }
 
 #[cfg(test)]
