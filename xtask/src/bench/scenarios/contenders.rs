@@ -23,11 +23,11 @@ pub type Measured = (Vec<String>, Option<bool>);
 /// One row per contender, each before fresh services.
 pub fn each(
     stage: &Stage<'_>,
+    mut section: Section,
     contenders: &[Contender],
     plan: &Plan,
-    section: &mut Section,
     measure: impl Fn(&Origin, &Proxy) -> Result<Measured, String>,
-) -> Result<(), String> {
+) -> Result<Section, String> {
     for c in contenders {
         let origin = Origin::start(plan.clone())?;
         match (c.start)(stage, &origin.addresses()) {
@@ -44,13 +44,48 @@ pub fn each(
             }
         }
     }
-    Ok(())
+    Ok(section)
+}
+
+/// The row of a Plimsoll that had to learn its limit: missed, when that does not act.
+pub fn learned(
+    stage: &Stage<'_>,
+    mut section: Section,
+    ours: &Ours,
+    measure: impl FnOnce(SocketAddr) -> Result<Measured, String>,
+) -> Result<Section, String> {
+    let (acts, said) = limit_of(stage, ours);
+    let (cells, met) = measure(ours.proxy.address)?;
+    section.rows.push(Row {
+        proxy: "Plimsoll".into(),
+        cells,
+        met: met.map(|met| met && acts),
+        remark: said,
+    });
+    Ok(section)
 }
 
 /// A running Plimsoll.
 pub struct Ours {
     pub proxy: Proxy,
     pub console: SocketAddr,
+}
+
+/// Whether the learned limit acts, and what `plimsoll status` says of it.
+fn limit_of(stage: &Stage<'_>, ours: &Ours) -> (bool, String) {
+    let status = Command::new(stage.plimsoll)
+        .args(["status", "--console", &ours.console.to_string()])
+        .output();
+    let text = status.map_or(String::new(), |o| {
+        String::from_utf8_lossy(&o.stdout).into_owned()
+    });
+    let limit = text.lines().filter_map(|l| l.strip_prefix("limit"));
+    let said: Vec<&str> = limit.map(str::trim).collect();
+    let acts = said.iter().any(|l| l.contains(": acts"));
+    match said.is_empty() {
+        true => (false, "no limit was learned".into()),
+        false => (acts, said.join("; ")),
+    }
 }
 
 /// The name of the service is `app`; `service` and `routes` are lines of YAML, indented by four and two.

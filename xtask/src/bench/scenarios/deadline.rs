@@ -56,15 +56,8 @@ pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
     let mut section = Section::new(STORY, COLUMNS);
     for (name, how, hop) in CONTENDERS {
         let origin = Origin::start(Plan {
-            instances: 1,
-            slots: 1000,
-            works: vec![Work {
-                path: "/",
-                time: Duration::from_millis(500),
-                headers: "",
-            }],
             notices: true,
-            tells: false,
+            ..Plan::new(1, 1000, vec![Work::of("/", Duration::from_millis(500))])
         })?;
         match chain(stage, &origin, hop) {
             Ok(hops) => section.rows.push(measure(name, how, &origin, &hops)?),

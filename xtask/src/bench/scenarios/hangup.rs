@@ -52,19 +52,11 @@ const CONTENDERS: [Contender; 4] = [
 
 pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
     let plan = Plan {
-        instances: 1,
-        slots: CLIENTS,
-        works: vec![Work {
-            path: "/",
-            time: TAKES,
-            headers: "",
-        }],
         notices: true,
-        tells: false,
+        ..Plan::new(1, CLIENTS, vec![Work::of("/", TAKES)])
     };
-    let mut section = Section::new(STORY, COLUMNS);
-    each(stage, &CONTENDERS, &plan, &mut section, measure)?;
-    Ok(section)
+    let section = Section::new(STORY, COLUMNS);
+    each(stage, section, &CONTENDERS, &plan, measure)
 }
 
 fn measure(origin: &Origin, proxy: &Proxy) -> Result<Measured, String> {

@@ -2,11 +2,10 @@
 
 use super::Stage;
 use super::clients::{Class, Done, Patience, Phase, drive, quantile_ms};
-use super::contenders::{Contender, Measured, each, haproxy, nginx, plimsoll};
+use super::contenders::{self, Contender, Measured, each, haproxy, nginx, plimsoll};
 use super::envoy;
 use super::origin::{Origin, Plan, Work};
-use super::overload::limit_of;
-use super::page::{Row, Section};
+use super::page::Section;
 use crate::bench::stats::spread;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -48,17 +47,10 @@ const CLASSES: [Class; 2] = [
 ];
 
 fn plan(tells: bool) -> Plan {
-    let work = |path, time| Work {
-        path,
-        time,
-        headers: "",
-    };
+    let works = vec![Work::of("/light", LIGHT), Work::of("/heavy", HEAVY)];
     Plan {
-        instances: 2,
-        slots: 8,
-        works: vec![work("/light", LIGHT), work("/heavy", HEAVY)],
-        notices: false,
         tells,
+        ..Plan::new(2, 8, works)
     }
 }
 
@@ -89,15 +81,10 @@ const CONTENDERS: [Contender; 4] = [
 ];
 
 pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
-    let mut section = Section::new(STORY, COLUMNS);
-    each(
-        stage,
-        &CONTENDERS,
-        &plan(false),
-        &mut section,
-        |_, proxy| measure(proxy.address),
-    )?;
-    Ok(section)
+    let section = Section::new(STORY, COLUMNS);
+    each(stage, section, &CONTENDERS, &plan(false), |_, proxy| {
+        measure(proxy.address)
+    })
 }
 
 /// Without a configured limit.
@@ -107,7 +94,6 @@ pub fn learned(stage: &Stage<'_>) -> Result<Section, String> {
     let story = format!(
         "{STORY} Nothing is configured but objectives and `bulkhead: {{}}`: the limit and what a request costs are learned from 110 s of traffic."
     );
-    let mut section = Section::new(&story, COLUMNS);
     let phases: Vec<Phase> = (0..LEARNING.as_secs() / 5)
         .map(|i| Phase {
             time: Duration::from_secs(5),
@@ -115,15 +101,8 @@ pub fn learned(stage: &Stage<'_>) -> Result<Section, String> {
         })
         .collect();
     drive(ours.proxy.address, &CLASSES, &phases, PATIENCE)?;
-    let (acts, said) = limit_of(stage, &ours);
-    let (cells, met) = measure(ours.proxy.address)?;
-    section.rows.push(Row {
-        proxy: "Plimsoll".into(),
-        cells,
-        met: met.map(|met| met && acts),
-        remark: said,
-    });
-    Ok(section)
+    let section = Section::new(&story, COLUMNS);
+    contenders::learned(stage, section, &ours, measure)
 }
 
 const PATIENCE: Patience = Patience {

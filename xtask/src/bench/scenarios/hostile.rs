@@ -37,8 +37,10 @@ const COLUMNS: &[&str] = &[
 const CONTENDERS: [Contender; 3] = [
     Contender {
         name: "Plimsoll",
-        how: "`limits: { head_timeout: 5s }`; a body that does not come is only ended by the deadline (60 s)",
-        start: |s, i| plimsoll(s, i, "", "limits: { head_timeout: 5s }\n").map(|o| o.proxy),
+        how: "`limits: { head_timeout: 5s, body_timeout: 5s }`",
+        start: |s, i| {
+            plimsoll(s, i, "", "limits: { head_timeout: 5s, body_timeout: 5s }\n").map(|o| o.proxy)
+        },
     },
     Contender {
         name: "HAProxy",
@@ -65,19 +67,11 @@ const CONTENDERS: [Contender; 3] = [
 
 pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
     let plan = Plan {
-        instances: 2,
-        slots: 1000,
-        works: vec![Work {
-            path: "/",
-            time: Duration::from_millis(10),
-            headers: "",
-        }],
         notices: true,
-        tells: false,
+        ..Plan::new(2, 1000, vec![Work::of("/", Duration::from_millis(10))])
     };
-    let mut section = Section::new(STORY, COLUMNS);
-    each(stage, &CONTENDERS, &plan, &mut section, measure)?;
-    Ok(section)
+    let section = Section::new(STORY, COLUMNS);
+    each(stage, section, &CONTENDERS, &plan, measure)
 }
 
 fn measure(_: &Origin, proxy: &Proxy) -> Result<Measured, String> {

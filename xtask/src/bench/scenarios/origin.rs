@@ -20,6 +20,17 @@ pub struct Work {
     pub headers: &'static str,
 }
 
+impl Work {
+    /// Without header lines of its own.
+    pub fn of(path: &'static str, time: Duration) -> Work {
+        Work {
+            path,
+            time,
+            headers: "",
+        }
+    }
+}
+
 #[derive(Clone)]
 pub struct Plan {
     pub instances: usize,
@@ -30,6 +41,19 @@ pub struct Plan {
     pub notices: bool,
     /// Tells in `Server-Timing` how long a slot was awaited and held.
     pub tells: bool,
+}
+
+impl Plan {
+    /// As most services are: they finish what they have begun, and tell nothing.
+    pub fn new(instances: usize, slots: usize, works: Vec<Work>) -> Plan {
+        Plan {
+            instances,
+            slots,
+            works,
+            notices: false,
+            tells: false,
+        }
+    }
 }
 
 /// One request as the service saw it.

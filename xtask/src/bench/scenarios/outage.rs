@@ -80,19 +80,16 @@ pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
         time: Duration::from_millis(10),
         headers,
     };
-    let plan = Plan {
-        instances: INSTANCES,
-        slots: 100,
-        works: vec![
+    let plan = Plan::new(
+        INSTANCES,
+        100,
+        vec![
             work("/page", "Cache-Control: max-age=1\r\n"),
             work("/", "Cache-Control: no-store\r\n"),
         ],
-        notices: false,
-        tells: false,
-    };
-    let mut section = Section::new(STORY, COLUMNS);
-    each(stage, &CONTENDERS, &plan, &mut section, measure)?;
-    Ok(section)
+    );
+    let section = Section::new(STORY, COLUMNS);
+    each(stage, section, &CONTENDERS, &plan, measure)
 }
 
 fn measure(origin: &Origin, proxy: &Proxy) -> Result<Measured, String> {

@@ -3,10 +3,10 @@
 
 use super::Stage;
 use super::clients::{Class, Done, Patience, Phase, drive};
-use super::contenders::{Contender, Measured, Ours, each, haproxy, nginx, plimsoll};
+use super::contenders::{self, Contender, Measured, each, haproxy, nginx, plimsoll};
 use super::envoy;
 use super::origin::{Origin, Plan, Work};
-use super::page::{Row, Section};
+use super::page::Section;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -43,15 +43,8 @@ const COLUMNS: &[&str] = &[
 
 fn plan(tells: bool) -> Plan {
     Plan {
-        instances: 2,
-        slots: SLOTS,
-        works: vec![Work {
-            path: "/",
-            time: SERVICE,
-            headers: "",
-        }],
-        notices: false,
         tells,
+        ..Plan::new(2, SLOTS, vec![Work::of("/", SERVICE)])
     }
 }
 
@@ -87,15 +80,10 @@ const CONTENDERS: [Contender; 5] = [
 ];
 
 pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
-    let mut section = Section::new(STORY, COLUMNS);
-    each(
-        stage,
-        &CONTENDERS,
-        &plan(false),
-        &mut section,
-        |_, proxy| measure(stage, proxy.address),
-    )?;
-    Ok(section)
+    let section = Section::new(STORY, COLUMNS);
+    each(stage, section, &CONTENDERS, &plan(false), |_, proxy| {
+        measure(stage, proxy.address)
+    })
 }
 
 /// Of Envoy.
@@ -108,15 +96,7 @@ pub fn learned(stage: &Stage<'_>) -> Result<Section, String> {
     let mut section = Section::new(STORY, COLUMNS);
     section.story += " Nothing is configured but the objective: the limit is learned from 110 s of traffic between 20 and 80 % of the capacity.";
     learn(ours.proxy.address)?;
-    let (acts, said) = limit_of(stage, &ours);
-    let (cells, met) = measure(stage, ours.proxy.address)?;
-    section.rows.push(Row {
-        proxy: "Plimsoll".into(),
-        cells,
-        met: met.map(|met| met && acts),
-        remark: said,
-    });
-    Ok(section)
+    contenders::learned(stage, section, &ours, |proxy| measure(stage, proxy))
 }
 
 /// Traffic that rises and falls, so that there is something to learn.
@@ -131,23 +111,6 @@ fn learn(proxy: SocketAddr) -> Result<(), String> {
         })
         .collect();
     drive(proxy, &[CLASS], &phases, Patience::once(PATIENCE.timeout)).map(|_| ())
-}
-
-/// Whether the learned limit acts, and what `plimsoll status` says of it.
-pub fn limit_of(stage: &Stage<'_>, ours: &Ours) -> (bool, String) {
-    let status = std::process::Command::new(stage.plimsoll)
-        .args(["status", "--console", &ours.console.to_string()])
-        .output();
-    let text = status.map_or(String::new(), |o| {
-        String::from_utf8_lossy(&o.stdout).into_owned()
-    });
-    let limit = text.lines().filter_map(|l| l.strip_prefix("limit"));
-    let said: Vec<&str> = limit.map(str::trim).collect();
-    let acts = said.iter().any(|l| l.contains(": acts"));
-    match said.is_empty() {
-        true => (false, "no limit was learned".into()),
-        false => (acts, said.join("; ")),
-    }
 }
 
 const CLASS: Class = Class {

@@ -58,20 +58,9 @@ const OUTLIERS: &str = ", lb_policy: LEAST_REQUEST, outlier_detection: { interva
 const ROUND_ROBIN: &str = ", lb_policy: ROUND_ROBIN";
 
 pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
-    let plan = Plan {
-        instances: 10,
-        slots: 4,
-        works: vec![Work {
-            path: "/",
-            time: Duration::from_millis(20),
-            headers: "",
-        }],
-        notices: false,
-        tells: false,
-    };
-    let mut section = Section::new(STORY, COLUMNS);
-    each(stage, &CONTENDERS, &plan, &mut section, measure)?;
-    Ok(section)
+    let plan = Plan::new(10, 4, vec![Work::of("/", Duration::from_millis(20))]);
+    let section = Section::new(STORY, COLUMNS);
+    each(stage, section, &CONTENDERS, &plan, measure)
 }
 
 fn measure(origin: &Origin, proxy: &Proxy) -> Result<Measured, String> {

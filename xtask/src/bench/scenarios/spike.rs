@@ -58,22 +58,11 @@ const PRIORITIES: &str = ", circuit_breakers: { thresholds: [ { priority: DEFAUL
                           { priority: HIGH, max_requests: 8, max_pending_requests: 100 } ] }";
 
 pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
-    let plan = Plan {
-        instances: 2,
-        slots: 4,
-        works: vec![Work {
-            path: "/",
-            time: Duration::from_millis(20),
-            headers: "",
-        }],
-        notices: false,
-        tells: false,
-    };
-    let mut section = Section::new(STORY, COLUMNS);
-    each(stage, &CONTENDERS, &plan, &mut section, |_, proxy| {
+    let plan = Plan::new(2, 4, vec![Work::of("/", Duration::from_millis(20))]);
+    let section = Section::new(STORY, COLUMNS);
+    each(stage, section, &CONTENDERS, &plan, |_, proxy| {
         measure(proxy.address)
-    })?;
-    Ok(section)
+    })
 }
 
 fn measure(proxy: SocketAddr) -> Result<Measured, String> {

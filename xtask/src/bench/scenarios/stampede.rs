@@ -60,19 +60,16 @@ pub fn run(stage: &Stage<'_>) -> Result<Section, String> {
         time: TAKES,
         headers,
     };
-    let plan = Plan {
-        instances: 1,
-        slots: 2000,
-        works: vec![
+    let plan = Plan::new(
+        1,
+        2000,
+        vec![
             work("/page", "Cache-Control: max-age=1\r\n"),
             work("/mine", "Cache-Control: no-store\r\n"),
         ],
-        notices: false,
-        tells: false,
-    };
-    let mut section = Section::new(STORY, COLUMNS);
-    each(stage, &CONTENDERS, &plan, &mut section, measure)?;
-    Ok(section)
+    );
+    let section = Section::new(STORY, COLUMNS);
+    each(stage, section, &CONTENDERS, &plan, measure)
 }
 
 fn measure(origin: &Origin, proxy: &Proxy) -> Result<Measured, String> {
