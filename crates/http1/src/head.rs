@@ -2,7 +2,7 @@
 
 use crate::framing::Framing;
 use crate::limits::MAX_HEADERS;
-use crate::name::Kind;
+use crate::name::{Kind, KindSet};
 use std::ops::Deref;
 
 /// A stretch of the head's bytes.
@@ -154,6 +154,7 @@ pub struct RequestMeta {
     /// Never `UntilClose`.
     pub framing: Framing,
     pub expect_continue: bool,
+    pub(crate) kinds: KindSet,
     pub(crate) method_span: Span,
     pub(crate) target: Span,
     pub(crate) path: Span,
@@ -174,7 +175,7 @@ impl RequestMeta {
     /// Joins it again with bytes and lines that were kept; they must be those that it was parsed with.
     pub fn attach<'a>(self, bytes: &'a [u8], lines: &'a [Line]) -> RequestHead<'a> {
         RequestHead {
-            fields: Fields::new(bytes, lines, self.len),
+            fields: Fields::new(bytes, lines, self.len, self.kinds),
             meta: self,
         }
     }
@@ -230,6 +231,7 @@ pub struct ResponseMeta {
     /// Whether the connection can carry another exchange once the body has ended.
     pub keep_alive: bool,
     pub framing: Framing,
+    pub(crate) kinds: KindSet,
     pub(crate) reason: Span,
     pub(crate) upgrade: Option<Span>,
     pub(crate) first: Span,
@@ -242,7 +244,7 @@ impl ResponseMeta {
     }
     pub fn attach<'a>(self, bytes: &'a [u8], lines: &'a [Line]) -> ResponseHead<'a> {
         ResponseHead {
-            fields: Fields::new(bytes, lines, self.len),
+            fields: Fields::new(bytes, lines, self.len, self.kinds),
             meta: self,
         }
     }
@@ -278,13 +280,21 @@ pub struct Fields<'a> {
     /// The head's bytes, the empty line included.
     pub bytes: &'a [u8],
     pub lines: &'a [Line],
+    /// Of all lines.
+    pub kinds: KindSet,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn new(bytes: &'a [u8], lines: &'a [Line], len: usize) -> Fields<'a> {
+    pub(crate) fn new(
+        bytes: &'a [u8],
+        lines: &'a [Line],
+        len: usize,
+        kinds: KindSet,
+    ) -> Fields<'a> {
         Fields {
             bytes: bytes.get(..len).unwrap_or(bytes),
             lines,
+            kinds,
         }
     }
     /// Value of the first line of this kind.
@@ -294,13 +304,17 @@ impl<'a> Fields<'a> {
     }
     pub fn all(&self, kind: Kind) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
-        self.lines
+        let lines = match self.has(kind) {
+            true => self.lines,
+            false => &[],
+        };
+        lines
             .iter()
             .filter(move |l| l.kind == kind)
             .map(move |l| l.value.of(bytes))
     }
     pub fn has(&self, kind: Kind) -> bool {
-        self.lines.iter().any(|l| l.kind == kind)
+        self.kinds.has(kind)
     }
     /// Value of the first line of this name, in any case.
     pub fn named(&self, name: &[u8]) -> Option<&'a [u8]> {

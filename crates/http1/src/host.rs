@@ -1,5 +1,10 @@
 //! What a Host value may look like, and when two authorities are the same.
 
+use crate::name::table;
+
+/// For each byte whether it may stand in a name (RFC 3986 `reg-name`, without the comma).
+const NAME: [bool; 256] = table(b"-._~%!$&'()*+;=");
+
 /// `name`, `name:port`, `1.2.3.4:port`, `[::1]:port`; no user, path, comma or space.
 pub(crate) fn is_valid(host: &[u8]) -> bool {
     let (name, port) = split_port(host);
@@ -11,26 +16,7 @@ pub(crate) fn is_valid(host: &[u8]) -> bool {
                     .iter()
                     .all(|&b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
         }
-        _ => name.iter().all(|&b| {
-            b.is_ascii_alphanumeric()
-                || matches!(
-                    b,
-                    b'-' | b'.'
-                        | b'_'
-                        | b'~'
-                        | b'%'
-                        | b'!'
-                        | b'$'
-                        | b'&'
-                        | b'\''
-                        | b'('
-                        | b')'
-                        | b'*'
-                        | b'+'
-                        | b';'
-                        | b'='
-                )
-        }),
+        _ => name.iter().all(|&b| NAME[b as usize]),
     };
     name_ok && port.is_none_or(|p| p.len() <= 5 && p.iter().all(u8::is_ascii_digit))
 }

@@ -35,6 +35,8 @@ pub enum Kind {
     TraceParent,
     TraceState,
     Baggage,
+    /// `b3`, and the `X-B3-` names that tell of a span.
+    B3,
     XRequestId,
     ServerTiming,
     // Caching.
@@ -104,13 +106,16 @@ impl KindSet {
     pub const fn has(self, kind: Kind) -> bool {
         self.0 >> kind as u8 & 1 == 1
     }
+    pub const fn meets(self, other: KindSet) -> bool {
+        self.0 & other.0 != 0
+    }
 }
 
-/// The kind of a header name, in any case.
+/// The kind of a header name, in any case. What is no token (RFC 9110 5.6.2) may be taken for a name.
 #[inline]
 pub fn classify(name: &[u8]) -> Kind {
     let known: &[(&[u8], Kind)] = match name.len() {
-        2 => &[(b"te", Kind::Te)],
+        2 => &[(b"te", Kind::Te), (b"b3", Kind::B3)],
         3 => &[(b"age", Kind::Age), (b"via", Kind::Via)],
         4 => &[
             (b"host", Kind::Host),
@@ -146,15 +151,19 @@ pub fn classify(name: &[u8]) -> Kind {
             (b"keep-alive", Kind::KeepAlive),
             (b"set-cookie", Kind::SetCookie),
             (b"tracestate", Kind::TraceState),
+            (b"x-b3-flags", Kind::B3),
         ],
         11 => &[
             (b"traceparent", Kind::TraceParent),
             (b"retry-after", Kind::RetryAfter),
             (b"client-cert", Kind::ClientCert),
+            (b"x-b3-spanid", Kind::B3),
         ],
         12 => &[
             (b"content-type", Kind::ContentType),
             (b"x-request-id", Kind::XRequestId),
+            (b"x-b3-traceid", Kind::B3),
+            (b"x-b3-sampled", Kind::B3),
         ],
         13 => &[
             (b"cache-control", Kind::CacheControl),
@@ -191,7 +200,7 @@ pub fn classify(name: &[u8]) -> Kind {
     };
     let first = name.first().map_or(0, |b| b | 0x20);
     for (text, kind) in known {
-        if text[0] == first && text.eq_ignore_ascii_case(name) {
+        if text[0] == first && same(name, text) {
             return *kind;
         }
     }
@@ -202,26 +211,50 @@ pub fn classify(name: &[u8]) -> Kind {
     }
 }
 
-/// Whether a byte may stand in a method, header name or coding (RFC 9110 `tchar`).
+/// Whether a token is `lower` in any case; both are of one length. Bit 5 makes letters lower case; of the other bytes
+/// of a token it changes `^` and `_` alone, and to none that stands in a known name.
+fn same(name: &[u8], lower: &[u8]) -> bool {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    let n = name.len();
+    if n < 8 {
+        return name.iter().zip(lower).all(|(a, b)| a | 0x20 == *b);
+    }
+    let word = |text: &[u8], at: usize| {
+        let eight = text.get(at..).and_then(|rest| rest.first_chunk());
+        eight.map_or(0, |b| u64::from_ne_bytes(*b))
+    };
+    // The last word overlaps the one before it.
+    let mut at = 0;
+    while at + 8 < n {
+        if word(name, at) | CASE != word(lower, at) {
+            return false;
+        }
+        at += 8;
+    }
+    word(name, n - 8) | CASE == word(lower, n - 8)
+}
+
+/// For each byte whether it may stand in a method, header name or coding (RFC 9110 `tchar`).
+const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
+
+/// Letters, digits and these.
+pub(crate) const fn table(more: &[u8]) -> [bool; 256] {
+    let mut all = [false; 256];
+    let mut i = 0;
+    while i < 256 {
+        all[i] = (i as u8).is_ascii_alphanumeric();
+        i += 1;
+    }
+    i = 0;
+    while i < more.len() {
+        all[more[i] as usize] = true;
+        i += 1;
+    }
+    all
+}
+
 pub(crate) const fn is_token_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(
-            b,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+    TOKEN[b as usize]
 }
 
 pub(crate) fn is_token(text: &[u8]) -> bool {
@@ -231,6 +264,11 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 /// Whether a byte may stand in a header value: visible, space, tab, or above ASCII.
 pub(crate) const fn is_value_byte(b: u8) -> bool {
     (b >= 0x20 && b != 0x7f) || b == b'\t'
+}
+
+/// Whether all bytes may. Without a way out in the middle, many are looked at at once.
+pub(crate) fn is_value(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, &b| all & is_value_byte(b))
 }
 
 #[cfg(test)]
@@ -244,6 +282,13 @@ mod tests {
         assert_eq!(classify(b"hosts"), Kind::Other);
         assert_eq!(classify(b"content_length"), Kind::Underscored);
         assert_eq!(classify(b""), Kind::Other);
+        assert_eq!(
+            classify(b"X-Forwarded-Client-Cert"),
+            Kind::XForwardedClientCert
+        );
+        assert_eq!(classify(b"X-Forwarded-Client-Cart"), Kind::Other);
+        assert_eq!(classify(b"x-forwarded-f0r"), Kind::Other);
+        assert_eq!(classify(b"if_match"), Kind::Underscored);
         assert!(classify(b"Keep-Alive").is_hop_by_hop() && !classify(b"Cookie").is_hop_by_hop());
     }
 }

@@ -6,7 +6,7 @@ use crate::framing::{Framing, Seen};
 use crate::head::{Fields, Form, Line, Lines, Method, RequestHead, RequestMeta, Span, Version};
 use crate::host;
 use crate::limits::{Limits, MAX_HEADERS, Underscore};
-use crate::name::{Kind, classify, is_token_byte};
+use crate::name::{Kind, KindSet, classify, is_token_byte};
 use crate::reject::{BARE_LF, HEAD_TOO_LARGE, Reject, from_httparse};
 use crate::target;
 use std::mem::MaybeUninit;
@@ -35,7 +35,7 @@ pub fn parse_request<'a>(
         Err(e) => return Err(from_httparse(e)),
     };
     let bytes = &buf[..len];
-    collect(bytes, parsed.headers, lines)?;
+    let kinds = collect(bytes, parsed.headers, lines)?;
     let lines = &mut lines.all[..parsed.headers.len()];
     let method_span = span_of(bytes, parsed.method.unwrap_or_default().as_bytes());
     let target_span = span_of(bytes, parsed.path.unwrap_or_default().as_bytes());
@@ -44,10 +44,11 @@ pub fn parse_request<'a>(
     } else {
         Version::Http10
     };
-    let meta = check(bytes, lines, limits, version, method_span, target_span)?;
+    let mut meta = check(bytes, lines, limits, version, method_span, target_span)?;
+    meta.kinds = kinds;
     Ok(Status::Complete(RequestHead {
         meta,
-        fields: Fields::new(bytes, lines, len),
+        fields: Fields::new(bytes, lines, len, kinds),
     }))
 }
 
@@ -149,6 +150,7 @@ fn check(
         keep_alive: keep_alive(version, options),
         framing,
         expect_continue: expect_continue && framing.has_body(),
+        kinds: KindSet::EMPTY,
         method_span,
         target: target_span,
         path: target.path,
@@ -215,12 +217,13 @@ pub(crate) fn span_of(bytes: &[u8], part: &[u8]) -> Span {
     Span::new(start, start + part.len())
 }
 
-/// Turns httparse's headers into lines, and refuses what it forgives: lines that end with LF alone.
+/// Turns httparse's headers into lines, and refuses what it forgives: lines that end with LF alone. Which kinds there are.
 pub(crate) fn collect(
     bytes: &[u8],
     headers: &[httparse::Header<'_>],
     lines: &mut Lines,
-) -> Result<(), Reject> {
+) -> Result<KindSet, Reject> {
+    let mut kinds = KindSet::EMPTY;
     lines.len = headers.len();
     for (line, header) in lines.all.iter_mut().zip(headers) {
         let name = header.name.as_bytes();
@@ -229,6 +232,7 @@ pub(crate) fn collect(
             return Err(BARE_LF);
         }
         let kind = classify(name);
+        kinds = kinds.with(kind);
         *line = Line {
             start,
             name_len: u16::try_from(name.len()).map_err(|_| HEAD_TOO_LARGE)?,
@@ -241,5 +245,5 @@ pub(crate) fn collect(
     if !bytes.ends_with(b"\r\n\r\n") {
         return Err(BARE_LF);
     }
-    Ok(())
+    Ok(kinds)
 }

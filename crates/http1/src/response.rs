@@ -5,7 +5,7 @@ use crate::connection;
 use crate::framing::{Framing, Seen};
 use crate::head::{Fields, Line, Lines, Method, ResponseHead, ResponseMeta, Span, Version};
 use crate::limits::{Limits, MAX_HEADERS};
-use crate::name::Kind;
+use crate::name::{Kind, KindSet};
 use crate::reject::{HEAD_TOO_LARGE, Reject, from_httparse};
 use crate::request::{collect, head_limit, keep_alive, start_line_end};
 use std::mem::MaybeUninit;
@@ -52,17 +52,18 @@ fn parse<'a>(
         Err(e) => return Err(from_httparse(e)),
     };
     let bytes = &buf[..len];
-    collect(bytes, parsed.headers, lines)?;
+    let kinds = collect(bytes, parsed.headers, lines)?;
     let lines = &mut lines.all[..parsed.headers.len()];
     let version = if parsed.version == Some(1) {
         Version::Http11
     } else {
         Version::Http10
     };
-    let meta = check(bytes, lines, version, parsed.code.unwrap_or(0), method)?;
+    let mut meta = check(bytes, lines, version, parsed.code.unwrap_or(0), method)?;
+    meta.kinds = kinds;
     Ok(Status::Complete(ResponseHead {
         meta,
-        fields: Fields::new(bytes, lines, len),
+        fields: Fields::new(bytes, lines, len, kinds),
     }))
 }
 
@@ -121,6 +122,7 @@ fn check(
         status,
         keep_alive: keep_alive(version, options) && framing != Framing::UntilClose && status != 101,
         framing,
+        kinds: KindSet::EMPTY,
         // After `HTTP/1.1 200 `.
         reason: Span::new(13.min(end - 2), end - 2),
         upgrade: upgrade.filter(|_| status == 101 && options.upgrade),

@@ -1,8 +1,8 @@
 //! Writes a head by copying runs of the lines that are kept; a few edits are left out or appended.
 
 use crate::framing::Framing;
-use crate::head::{Fields, Form, RequestHead, ResponseHead, Version};
-use crate::name::{Kind, KindSet, classify, is_token, is_value_byte};
+use crate::head::{Fields, Form, Line, RequestHead, ResponseHead, Version};
+use crate::name::{Kind, KindSet, classify, is_token, is_value};
 
 /// One change to the lines of a head. A change that would break framing (a bad name or value, a
 /// hop-by-hop name, Content-Length) is not made: use `Rewrite::framing` and `Rewrite::connection`.
@@ -118,30 +118,17 @@ fn lines(
         drop = drop.with(Kind::ContentLength);
     }
     let bytes = fields.bytes;
-    let mut run = run_from;
-    let mut run_end = fields
-        .lines
-        .first()
-        .map_or(bytes.len().saturating_sub(2), |l| l.start as usize);
-    for (i, l) in fields.lines.iter().enumerate() {
-        let start = l.start as usize;
-        let end = fields
-            .lines
-            .get(i + 1)
-            .map_or(bytes.len().saturating_sub(2), |n| n.start as usize);
+    let plain = !others && !fields.kinds.meets(drop) && !fields.lines.iter().any(|l| l.hop);
+    let is_dropped = |l: &Line| {
         let hop = l.hop && !(keep_coding && l.kind == Kind::TransferEncoding);
-        let dropped = hop
-            || drop.has(l.kind)
-            || (others
-                && matches!(l.kind, Kind::Other | Kind::Underscored)
-                && edits.remove(l.name(bytes)));
-        if dropped {
-            out.extend_from_slice(bytes.get(run..start).unwrap_or_default());
-            run = end;
-        }
-        run_end = end;
+        let other = others && matches!(l.kind, Kind::Other | Kind::Underscored);
+        hop || drop.has(l.kind) || (other && edits.remove(l.name(bytes)))
+    };
+    if plain {
+        out.extend_from_slice(bytes.get(run_from..without_end(bytes)).unwrap_or_default());
+    } else {
+        copy_kept(out, fields, run_from, is_dropped);
     }
-    out.extend_from_slice(bytes.get(run..run_end).unwrap_or_default());
     let mut rest = edits.iter();
     while let Some((edit, _)) = rest.next() {
         if let Edit::Set(name, value) | Edit::Append(name, value) = edit
@@ -151,6 +138,30 @@ fn lines(
         }
     }
     set
+}
+
+/// Copies the bytes from `run_from` on, without the lines that are dropped.
+fn copy_kept(
+    out: &mut Vec<u8>,
+    fields: &Fields<'_>,
+    run_from: usize,
+    is_dropped: impl Fn(&Line) -> bool,
+) {
+    let bytes = fields.bytes;
+    let mut run = run_from;
+    for (i, l) in fields.lines.iter().enumerate() {
+        if is_dropped(l) {
+            out.extend_from_slice(bytes.get(run..l.start as usize).unwrap_or_default());
+            let next = fields.lines.get(i + 1).map(|n| n.start as usize);
+            run = next.unwrap_or(without_end(bytes));
+        }
+    }
+    out.extend_from_slice(bytes.get(run..without_end(bytes)).unwrap_or_default());
+}
+
+/// Where the empty line of a head begins.
+fn without_end(bytes: &[u8]) -> usize {
+    bytes.len().saturating_sub(2)
 }
 
 /// The edits that may be made, with the kinds of their names: both are found once.
@@ -231,7 +242,7 @@ fn may_edit(edit: &Edit<'_>, kind: Kind) -> bool {
     !kind.is_hop_by_hop()
         && kind != Kind::ContentLength
         && is_token(edit.name())
-        && value.iter().all(|&b| is_value_byte(b))
+        && is_value(value)
         && (kind != Kind::Host || matches!(edit, Edit::Set(_, v) if crate::host::is_valid(v)))
 }
 

@@ -54,7 +54,9 @@ impl Gate for Trace {
 fn caller_of(head: &Head<'_>) -> Caller {
     caller(head.only(Kind::TraceParent), || {
         let mut b3 = B3::default();
-        head.each(|name, value| b3.see(name, value));
+        if head.kind(Kind::B3).is_some() {
+            head.each(|name, value| b3.see(name, value));
+        }
         b3
     })
 }
