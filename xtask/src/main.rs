@@ -69,6 +69,7 @@ fn main() -> std::process::ExitCode {
 
 fn test() -> Result<(), String> {
     run::need_c_compiler()?;
+    run::want_peers();
     cargo(&["test", "--workspace"])?;
     cargo(&["build", "--package", "plimsoll"])?;
     bench::cache::check(Path::new(DEBUG))

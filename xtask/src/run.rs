@@ -19,19 +19,36 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
 
 /// The bundled SQLite is C. Installs a compiler on Debian as root, else says what is missing.
 pub fn need_c_compiler() -> Result<(), String> {
-    if works("cc", &["--version"]) {
-        return Ok(());
-    }
-    eprintln!("no C compiler (`cc`): trying `apt-get install gcc`");
-    if works("apt-get", &["update", "-qq"])
-        && works("apt-get", &["install", "-y", "-qq", "gcc", "libc6-dev"])
-    {
+    if works("cc", &["--version"]) || install("gcc", &["gcc", "libc6-dev"]) {
         return Ok(());
     }
     Err(
         "a C compiler is missing: install gcc or clang (Debian: `apt-get install gcc libc6-dev`)"
             .into(),
     )
+}
+
+/// Programs that some tests talk to. Without one those tests say so and pass; the rest is not held up.
+pub fn want_peers() {
+    for (program, version, package) in [("haproxy", "-v", "haproxy")] {
+        if !works(program, &[version]) && !install(program, &[package]) {
+            eprintln!("xtask: NOT TESTED with {program}: it is not installed and cannot be");
+        }
+    }
+}
+
+/// On Debian, as root.
+fn install(program: &str, packages: &[&str]) -> bool {
+    eprintln!(
+        "no `{program}`: trying `apt-get install {}`",
+        packages.join(" ")
+    );
+    let install = [
+        &["install", "-y", "-qq", "--no-install-recommends"],
+        packages,
+    ]
+    .concat();
+    works("apt-get", &["update", "-qq"]) && works("apt-get", &install)
 }
 
 fn works(program: &str, args: &[&str]) -> bool {

@@ -1,5 +1,6 @@
 //! Reading a section by its table: every key is looked up, every value converted, every mistake collected.
 
+use crate::cidr::Cidr;
 use crate::document::{Node, Value};
 use crate::nearest::nearest;
 use crate::secret::{Secret, has_password};
@@ -52,6 +53,8 @@ pub enum Kind {
     Share,
     Price,
     Address,
+    /// Addresses that begin with the same bits.
+    Network,
     OneOf(&'static [&'static str]),
     ListOf(&'static Kind),
     /// A section with its own table.
@@ -318,6 +321,15 @@ impl Cx {
             t.parse::<SocketAddr>()
                 .map_err(|_| format!("`{t}` is not an address with a port; write it like `127.0.0.1:8080` or \"[::1]:8080\""))
         })
+    }
+    pub fn network(&mut self, node: &Node) -> Option<Cidr> {
+        let network = self.parse(node, "config-value", Cidr::parse)?;
+        if network.is_all() {
+            let finding = self.warning(node, "config-network", "that is every address");
+            finding.why = "whoever reaches this port can say to be anybody".into();
+            finding.help = "name the load balancers, such as `10.0.0.0/8`".into();
+        }
+        Some(network)
     }
     /// An address, or a name that DNS knows.
     pub fn place(&mut self, node: &Node) -> Option<Place> {

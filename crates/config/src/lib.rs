@@ -5,6 +5,7 @@
 //! `compose` lays overlays on it to make a [`Generation`].
 
 pub mod check;
+mod cidr;
 pub mod compose;
 mod decode;
 pub mod document;
@@ -21,6 +22,7 @@ pub mod selector;
 mod template;
 
 pub use check::{Checked, check, check_text};
+pub use cidr::Cidr;
 pub use compose::{Composed, compose};
 pub use document::Document;
 pub use generation::{Canary, Expiry, Generation, Op, Overlay};

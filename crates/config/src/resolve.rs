@@ -5,7 +5,7 @@ mod gates;
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
 use crate::nearest::nearest;
-use crate::sections::{Config, PathTemplate, Route, Segment};
+use crate::sections::{Config, PathTemplate, Route, Segment, Speaks};
 use crate::template::by_priority;
 use base::Finding;
 use std::collections::HashMap;
@@ -206,6 +206,17 @@ impl Whole<'_> {
                     &[path[0], path[1], "start"],
                     Finding::error("config-start", "the command holds no `{port}`")
                         .why("every instance must listen on a port of its own"),
+                );
+            }
+            if s.proxy_protocol && s.protocol == Speaks::Http2 {
+                self.add(
+                    &[path[0], path[1], "proxy_protocol"],
+                    Finding::error(
+                        "config-value",
+                        "`proxy_protocol` and `protocol: h2` exclude each other",
+                    )
+                    .why("an HTTP/2 connection carries requests of many clients, and a PROXY header names one")
+                    .help("leave one of them out; the client's address is in X-Forwarded-For, too"),
                 );
             }
             if s.health

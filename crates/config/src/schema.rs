@@ -16,6 +16,7 @@ pub fn schema() -> Json {
     defs.insert("limits".into(), section_schema(LIMITS));
     defs.insert("access_log".into(), section_schema(ACCESS_LOG));
     defs.insert("upgrade".into(), section_schema(UPGRADE));
+    defs.insert("proxy_protocol".into(), section_schema(PROXY_PROTOCOL));
     defs.insert("tls".into(), section_schema(TLS));
     defs.insert("certificate".into(), section_schema(CERTIFICATE));
     defs.insert("clients".into(), section_schema(CLIENTS));
@@ -95,6 +96,7 @@ fn kind_schema(kind: &Kind) -> Json {
         Kind::Bytes => unit(r"^(0|[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB))$", "64MiB"),
         Kind::Share => unit(r"^[0-9.]+\s*%$", "99.9%"),
         Kind::Price => unit(r"^\$[0-9.]+/(h|d|month|y)$", "$0.10/h"),
+        Kind::Network => json!({ "type": "string", "examples": ["10.0.0.0/8"] }),
         Kind::Address => json!({ "type": "string", "examples": ["127.0.0.1:8080"] }),
         Kind::OneOf(words) => json!({ "enum": words }),
         Kind::ListOf(inner) => json!({ "type": "array", "items": kind_schema(inner) }),
@@ -129,6 +131,7 @@ pub fn reference() -> String {
     page(&mut out, "limits", LIMITS);
     page(&mut out, "access_log", ACCESS_LOG);
     page(&mut out, "upgrade", UPGRADE);
+    page(&mut out, "proxy_protocol", PROXY_PROTOCOL);
     page(&mut out, "tls", TLS);
     page(&mut out, "tls.certificates[]", CERTIFICATE);
     page(&mut out, "tls.clients", CLIENTS);
@@ -219,6 +222,7 @@ mod tests {
         honest(LIMITS, Limits::default);
         honest(ACCESS_LOG, AccessLog::default);
         honest(UPGRADE, Upgrade::default);
+        honest(PROXY_PROTOCOL, ProxyProtocol::default);
         honest(TLS, Tls::default);
         honest(CERTIFICATE, Certificate::default);
         honest(CLIENTS, || Clients {

@@ -3,12 +3,14 @@
 
 mod gates;
 mod http2;
+mod listen;
 mod operate;
 mod scrape;
 mod tls;
 
 pub use gates::*;
 pub use http2::*;
+pub use listen::*;
 pub use operate::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,8 @@ pub struct Config {
     pub threads: Option<usize>,
     /// Probes that are not run, by their names.
     pub probes_off: Vec<String>,
+    /// `None`: no peer speaks the PROXY protocol.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// `None`: clients speak plain.
     pub tls: Option<Tls>,
     pub http2: Http2,
@@ -115,6 +119,8 @@ pub struct Service {
     /// `None`: plain.
     pub tls: Option<ServiceTls>,
     pub protocol: Speaks,
+    /// Instances are told who the client is, by a PROXY header (version 2) on every connection.
+    pub proxy_protocol: bool,
 }
 
 /// Active checks and passive ejection.
@@ -283,6 +289,7 @@ impl Service {
             bulkhead: None,
             tls: None,
             protocol: Speaks::Auto,
+            proxy_protocol: false,
         }
     }
 }
@@ -333,6 +340,7 @@ impl Config {
             console: local(9400),
             data_dir: PathBuf::from("./plimsoll-data"),
             threads: None,
+            proxy_protocol: None,
             tls: None,
             http2: Http2::default(),
             limits: Limits::default(),

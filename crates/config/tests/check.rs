@@ -341,6 +341,39 @@ fn gates_that_cannot_work_are_refused() {
 }
 
 #[test]
+fn networks_are_checked_and_every_address_is_warned_of() {
+    let slip = only(&with("proxy_protocol: { from: [10.1.0.0/8] }\n"));
+    assert!(slip.contains("the network is `10.0.0.0/8`"), "{slip}");
+    let all = check_text("p.yaml", &with("proxy_protocol: { from: 0.0.0.0/0 }\n"));
+    assert!(all.config.is_some(), "{:?}", all.findings);
+    let warned = &all.findings[0];
+    assert_eq!(warned.severity, Severity::Warning);
+    assert!(
+        warned.to_string().contains("can say to be anybody"),
+        "{warned}"
+    );
+    let good = check_text(
+        "p.yaml",
+        &with("proxy_protocol: { from: [10.0.0.0/8, \"::1\"] }\n"),
+    );
+    assert_eq!(
+        (
+            good.findings,
+            good.config.unwrap().proxy_protocol.unwrap().from.len()
+        ),
+        (vec![], 2)
+    );
+}
+
+#[test]
+fn a_proxy_header_and_a_connection_of_many_clients_exclude_each_other() {
+    let told = "listen: 127.0.0.1:8080\nservices:\n  app:\n    instances: [127.0.0.1:3000]\n    proxy_protocol: v2\n";
+    assert!(check_text("p.yaml", told).config.unwrap().services[0].proxy_protocol);
+    let both = only(&format!("{told}    protocol: h2\n"));
+    assert!(both.contains("requests of many clients"), "{both}");
+}
+
+#[test]
 fn the_schema_has_every_key_of_the_reference() {
     let schema = config::schema::schema().to_string();
     let page = config::schema::reference();

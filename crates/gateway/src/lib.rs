@@ -17,6 +17,7 @@ mod learn;
 mod listen;
 mod looks;
 mod open;
+pub mod proxy_protocol;
 mod recent;
 pub mod request;
 pub mod retry;

@@ -4,6 +4,7 @@ use crate::access::Rules;
 use crate::attempt::split::{Split, arm_of};
 use crate::exchange::Head;
 use crate::gate::{Kept, Making, Moment};
+use crate::proxy_protocol;
 use crate::request::trace::{arm_of_caller, spans};
 use crate::retry::Hinge;
 use crate::ring::{ATTEMPT, REQUEST, Ring};
@@ -41,6 +42,8 @@ struct Side {
 pub struct Snapshot {
     pub number: u64,
     pub limits: config::sections::Limits,
+    /// `None`: no peer speaks the PROXY protocol.
+    pub(crate) proxy_protocol: Option<proxy_protocol::Rules>,
     /// `None`: no access log.
     pub access: Option<Arc<Rules>>,
     pub http2: config::sections::Http2,
@@ -106,6 +109,8 @@ impl Snapshot {
         };
         Snapshot {
             number: generation.number,
+            proxy_protocol: (generation.base.proxy_protocol.as_ref())
+                .map(|p| proxy_protocol::Rules::new(&p.from, kept)),
             access,
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,
@@ -139,6 +144,12 @@ impl Snapshot {
         });
         let route = found.map(|ix| ix.and_then(|ix| side.routes.get(ix)));
         (arm, route)
+    }
+
+    /// Whether a connection begins with who is behind it.
+    pub fn is_introduced(&self, ends: &proxy_protocol::Ends) -> bool {
+        let rules = self.proxy_protocol.as_ref();
+        rules.is_some_and(|rules| rules.expects(ends.from.ip()))
     }
 
     /// The routes of the base.

@@ -9,7 +9,8 @@ use crate::snapshot::Snapshot;
 use crate::tap::Tap;
 use crate::timing::Timing;
 use crate::upstream::call::AllCalls;
-use crate::upstream::pool::Idle;
+use crate::upstream::pool::{Conn, Idle};
+use crate::upstream::private::Private;
 use crate::wheel::{TICK, Wheel};
 use base::{InstanceIx, Nanos, RouteIx, Sample};
 use std::cell::{Cell, RefCell};
@@ -28,6 +29,7 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     pub wheel: Wheel,
     pub idle: Idle,
+    pub private: Private,
     pub calls: AllCalls,
     pub timing: Timing,
     pub open: Open,
@@ -55,6 +57,7 @@ impl Worker {
             index,
             wheel: Wheel::new(shared.clock.now()),
             idle: Idle::default(),
+            private: Private::default(),
             calls: AllCalls::default(),
             timing: Timing::default(),
             open: Open::default(),
@@ -112,6 +115,14 @@ impl Worker {
 
     pub fn push(&self, sample: Sample) {
         self.tap.push(sample, &self.shared.dropped);
+    }
+
+    /// A connection to an instance that has done its exchange, for the next one.
+    pub fn keep(&self, conn: Conn, now: Nanos) {
+        match conn.told() {
+            None => self.idle.give(conn, now),
+            Some(told) => self.private.give(told, conn, now),
+        }
     }
 
     /// Seed of one exchange.
@@ -176,6 +187,7 @@ impl Worker {
             .collect();
         let longest = |ix| longest.get(&ix).copied();
         self.idle.expire(now, longest);
+        self.private.expire(now, longest);
         self.calls.expire(now, longest);
     }
 }

@@ -89,7 +89,7 @@ pub(super) async fn attempt(
         Driven::Passed { reuse } => {
             drop(place);
             if reuse {
-                worker.idle.give(conn, now);
+                worker.keep(conn, now);
             }
             let status = room.live.facts.status;
             room.live.end_attempt(status, Outcome::Done, now);
@@ -115,7 +115,7 @@ pub(super) async fn attempt(
         Driven::Instead { reply, reuse } => {
             drop(place);
             if reuse {
-                worker.idle.give(conn, now);
+                worker.keep(conn, now);
             }
             let status = room.live.facts.status;
             room.live.end_attempt(status, Outcome::Done, now);
@@ -169,16 +169,22 @@ async fn open(
         }
     };
     let link = route.service.link.as_ref();
-    if let Some(conn) = worker.idle.take(instance.ix, link) {
+    let told = (route.service.config.proxy_protocol).then(|| client.told());
+    let kept = match told {
+        None => worker.idle.take(instance.ix, link),
+        Some(told) => worker.private.take(told, instance.ix, link),
+    };
+    if let Some(conn) = kept {
         return Ok((conn, place, true));
     }
     if link.is_some()
+        && told.is_none()
         && let Some(conn) = worker.calls.take(instance.ix, link, worker.now())
     {
         return Ok((conn, place, false));
     }
     let longest = rules.connect_timeout;
-    let made = Box::pin(connect(link.cloned(), instance.clone(), longest));
+    let made = Box::pin(connect(link.cloned(), instance.clone(), told, longest));
     match client.race(&mut room.down.bytes, made).await {
         Ok(Ok(Made::Conn(conn))) => Ok((conn, place, false)),
         Ok(Ok(Made::Calls(calls))) => {
@@ -297,7 +303,7 @@ fn write_head(room: &mut Busy, client: &Client) {
         came_from.push(earlier);
         came_from.push(b", ");
     }
-    match client.peer.to_canonical() {
+    match client.address() {
         IpAddr::V4(v4) => push_v4(&mut came_from, v4),
         v6 => {
             let _ = write!(came_from, "{v6}");

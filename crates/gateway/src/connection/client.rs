@@ -1,6 +1,7 @@
 //! The client's side: its socket (or nobody, when an answer is fetched behind the clients' backs) and its timer.
 
 use super::socket::Socket;
+use crate::proxy_protocol::{Ends, Told};
 use crate::tls::ClientCert;
 use crate::wheel::Alarm;
 use crate::worker::Worker;
@@ -14,7 +15,7 @@ use std::task::{Context, Poll, ready};
 
 pub(super) struct Client {
     pub socket: Socket,
-    pub peer: IpAddr,
+    pub ends: Ends,
     /// It speaks TLS.
     pub secure: bool,
     pub certificate: Option<Arc<ClientCert>>,
@@ -30,6 +31,18 @@ pub(super) enum Cut {
 }
 
 impl Client {
+    pub fn address(&self) -> IpAddr {
+        self.ends.from.ip()
+    }
+
+    /// Who is behind an attempt, for an instance that wants to know.
+    pub fn told(&self) -> Told {
+        match self.socket.is_nobody() || self.ends == Ends::UNKNOWN {
+            true => Told::Own,
+            false => Told::Client(self.ends),
+        }
+    }
+
     pub fn set_alarm(&self, worker: &Worker, at: Option<Nanos>) {
         match at {
             Some(at) => worker.wheel.set(&self.alarm, at),

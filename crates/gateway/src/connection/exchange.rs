@@ -73,14 +73,14 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
     let Some(head) = down.head() else {
         return Err(Reply::problem(400, "head-syntax", "no request"));
     };
-    let (arm, found) = live.snapshot.find(&Head::Wire(head), client.peer);
+    let (arm, found) = live.snapshot.find(&Head::Wire(head), client.address());
     let found = found.map(|route| route.cloned());
     let none = matches!(found, Ok(None));
     let (route, bad) = match found {
         Ok(route) => (route, None),
         Err(bad) => (None, Some(bad)),
     };
-    live.begin(route, arm, client.peer, now);
+    live.begin(route, arm, client.address(), now);
     live.facts.is_refresh = client.socket.is_nobody();
     live.facts.certificate.clone_from(&client.certificate);
     live.note_key(&head);
@@ -234,7 +234,7 @@ fn refresh(worker: &Rc<Worker>, client: &Client, room: &Busy) {
     own.live.snapshot = Arc::clone(&room.live.snapshot);
     let mut nobody = Client {
         socket: Socket::Nobody,
-        peer: client.peer,
+        ends: client.ends,
         secure: client.secure,
         certificate: client.certificate.clone(),
         alarm: Rc::default(),

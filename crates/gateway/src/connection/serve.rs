@@ -6,13 +6,13 @@ use super::{Busy, Socket, close, exchange, respond};
 use crate::exchange::Reply;
 use crate::http2;
 use crate::listen::Counted;
+use crate::proxy_protocol::Ends;
 use crate::tls::ClientCert;
 use crate::wheel::Alarm;
 use crate::worker::Worker;
 use base::{Arm, Outcome};
 use http1::{Body, Reject, Status};
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -24,7 +24,7 @@ const LAST_CHANCE: Duration = Duration::from_millis(500);
 /// Who is at the other end.
 #[derive(Clone)]
 pub(crate) struct Peer {
-    pub address: IpAddr,
+    pub ends: Ends,
     /// It speaks TLS.
     pub secure: bool,
     pub certificate: Option<Arc<ClientCert>>,
@@ -51,6 +51,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: Socket, peer: Peer, counte
         }
     }
     client.alarm.clear();
+    worker.private.close(&peer.ends);
     drop(counted);
 }
 
@@ -72,7 +73,7 @@ async fn client(socket: Socket, peer: &Peer) -> Client {
     .await;
     Client {
         socket,
-        peer: peer.address,
+        ends: peer.ends,
         secure: peer.secure,
         certificate: peer.certificate.clone(),
         alarm,
@@ -210,7 +211,7 @@ fn parse(down: &mut Incoming, limits: &http1::Limits) -> Result<bool, Reject> {
 /// Answers what is no request, and counts it as one that was refused.
 async fn refuse(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy, reject: Reject) {
     let now = worker.now();
-    room.live.begin(None, Arm::BASE, client.peer, now);
+    room.live.begin(None, Arm::BASE, client.address(), now);
     room.live.sample.bytes_in = room.down.bytes.len() as u64;
     room.down.meta = None;
     let reply = Reply::problem(reject.status, reject.reason, reject.detail);

@@ -65,6 +65,7 @@ pub(crate) async fn serve(
     driver.set(driver.idle.min(driver.rules.ping));
     poll_fn(|cx| driver.poll(cx, &mut connection)).await;
     driver.alarm.clear();
+    driver.worker.private.close(&driver.peer.ends);
     drop(counted);
 }
 
@@ -112,7 +113,7 @@ impl Driver {
             if let Some(wrong) = self.wrong().filter(|_| !self.leaving) {
                 let reason = match wrong {
                     Wrong::TooMany(what) => {
-                        let client = self.peer.address;
+                        let client = self.peer.ends.from.ip();
                         tracing::info!(%client, "HTTP/2 connection ended: too many {what}");
                         Reason::ENHANCE_YOUR_CALM
                     }

@@ -3,9 +3,11 @@
 use super::place::place;
 use crate::connection::{self, Peer, Socket};
 use crate::http2;
+use crate::proxy_protocol::{self, Ends};
 use crate::tls;
 use crate::worker::Worker;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::net::TcpListener as StdListener;
 use std::net::TcpStream as StdStream;
 use std::rc::Rc;
@@ -161,17 +163,46 @@ fn start(worker: &Rc<Worker>, fresh: Fresh<TcpStream>, counted: bool) {
         worker: worker.clone(),
     };
     let Fresh { stream, secure } = fresh;
-    let Ok(address) = stream.peer_addr() else {
+    let (Ok(from), Ok(to)) = (stream.peer_addr(), stream.local_addr()) else {
         return;
     };
     let _ = stream.set_nodelay(true);
     let peer = Peer {
-        address: address.ip(),
+        ends: Ends {
+            from: canonical(from),
+            to: canonical(to),
+        },
         secure,
         certificate: None,
     };
     let worker = worker.clone();
-    match secure {
+    match worker.with_snapshot(|s| s.is_introduced(&peer.ends)) {
+        true => drop(spawn_local(introduce(worker, stream, peer, counted))),
+        false => begin(worker, stream, peer, counted),
+    }
+}
+
+/// An IPv4 client of an IPv6 listener is an IPv4 client.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The load balancer says first who its client is.
+async fn introduce(worker: Rc<Worker>, stream: TcpStream, mut peer: Peer, counted: Counted) {
+    let longest = worker.with_snapshot(|s| s.limits.head_timeout);
+    match Box::pin(proxy_protocol::read(&stream, longest)).await {
+        Ok(ends) => peer.ends = ends.unwrap_or(peer.ends),
+        Err(why) => {
+            let snapshot = worker.snapshot();
+            let rules = snapshot.proxy_protocol.as_ref();
+            return rules.into_iter().for_each(|r| r.refuse(peer.ends, why));
+        }
+    }
+    begin(worker, stream, peer, counted);
+}
+
+fn begin(worker: Rc<Worker>, stream: TcpStream, peer: Peer, counted: Counted) {
+    match peer.secure {
         true => drop(spawn_local(shake(worker, stream, peer, counted))),
         false => drop(spawn_local(connection::serve(
             worker,
@@ -197,6 +228,6 @@ async fn shake(worker: Rc<Worker>, stream: TcpStream, mut peer: Peer, counted: C
                 false => connection::serve(worker, shaken.socket, peer, counted).await,
             }
         }
-        Err(e) => tracing::debug!(client = %peer.address, error = %e, "no TLS handshake"),
+        Err(e) => tracing::debug!(client = %peer.ends.from.ip(), error = %e, "no TLS handshake"),
     }
 }

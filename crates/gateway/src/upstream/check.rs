@@ -1,8 +1,10 @@
 //! Runs the active checks beside the path: asks every instance at its interval and tells its health what came back.
 
+use super::connect::tell;
 use super::health::{Event, Members};
 use super::link::{Link, Reached};
 use crate::looks::Looks;
+use crate::proxy_protocol::Told;
 use crate::runtime::Shared;
 use base::InstanceIx;
 use config::sections::Health;
@@ -43,6 +45,7 @@ pub(crate) async fn run(shared: Weak<Shared>) {
             // Never due again while it runs: a check takes at most its timeout.
             *at = now + rules.interval.max(rules.timeout).max(LOOK);
             let members = Members::of(&shared.kept, service);
+            let told = service.config.proxy_protocol.then_some(Told::Own);
             let (rules, link, address, ix, index, clock) = (
                 rules.clone(),
                 service.link.clone(),
@@ -52,7 +55,7 @@ pub(crate) async fn run(shared: Weak<Shared>) {
                 shared.clock,
             );
             running.spawn(async move {
-                let answer = tokio::time::timeout(rules.timeout, ask(&rules, link, address)).await;
+                let answer = tokio::time::timeout(rules.timeout, ask(&rules, link, told, address)).await;
                 let event = match answer {
                     Ok(true) => Event::CheckOk,
                     _ => Event::CheckFailed,
@@ -70,10 +73,20 @@ pub(crate) async fn run(shared: Weak<Shared>) {
 
 /// Without a path, a connection (and its handshake) is the check; with one, a status below 400. An instance that speaks
 /// nothing but HTTP/2 is not asked for a path.
-async fn ask(rules: &Health, link: Option<Arc<Link>>, address: SocketAddr) -> bool {
-    let Ok(stream) = TcpStream::connect(address).await else {
+async fn ask(
+    rules: &Health,
+    link: Option<Arc<Link>>,
+    told: Option<Told>,
+    address: SocketAddr,
+) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address).await else {
         return false;
     };
+    if let Some(told) = told
+        && tell(&mut stream, told).await.is_err()
+    {
+        return false;
+    }
     let Some(link) = link else {
         return answers(rules, stream, address).await;
     };

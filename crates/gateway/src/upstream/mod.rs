@@ -8,5 +8,6 @@ pub mod health;
 pub mod instance;
 pub mod link;
 pub mod pool;
+pub mod private;
 
 pub use instance::{Instance, Service};

@@ -4,6 +4,7 @@
 use super::Instance;
 use super::link::{Link, same};
 use crate::connection::Socket;
+use crate::proxy_protocol::Told;
 use base::{InstanceIx, Nanos};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -151,12 +152,19 @@ pub struct Conn {
 pub struct Counted {
     pub instance: Arc<Instance>,
     pub link: Option<Arc<Link>>,
+    /// Whom it told the instance of; `None`: nothing was told.
+    pub told: Option<Told>,
     /// It is part of a connection that is counted already.
     part: bool,
 }
 
 impl Conn {
-    pub fn new(socket: Socket, instance: Arc<Instance>, link: Option<Arc<Link>>) -> Conn {
+    pub fn new(
+        socket: Socket,
+        instance: Arc<Instance>,
+        link: Option<Arc<Link>>,
+        told: Option<Told>,
+    ) -> Conn {
         instance.pool.open.fetch_add(1, Relaxed);
         instance.pool.connects.fetch_add(1, Relaxed);
         let part = false;
@@ -165,6 +173,7 @@ impl Conn {
             counted: Counted {
                 instance,
                 link,
+                told,
                 part,
             },
         }
@@ -178,9 +187,30 @@ impl Conn {
             counted: Counted {
                 instance,
                 link,
+                told: None,
                 part,
             },
         }
+    }
+
+    pub fn told(&self) -> Option<Told> {
+        self.counted.told
+    }
+
+    pub fn instance(&self) -> &Instance {
+        &self.counted.instance
+    }
+
+    /// Whether it still stands, and goes where `link` says.
+    pub fn serves(&mut self, link: Option<&Arc<Link>>) -> bool {
+        same(self.counted.link.as_ref(), link) && self.socket.is_quiet()
+    }
+
+    /// Whether it has been idle since `since` for too long; `longest` is `None` where nothing goes any more.
+    pub fn is_over(&self, since: Nanos, now: Nanos, longest: Option<Duration>) -> bool {
+        let pool = &self.counted.instance.pool;
+        let too_many = pool.size().is_some_and(|s| pool.open.load(Relaxed) > s);
+        too_many || longest.is_none_or(|l| now.since(since) >= l)
     }
 
     pub fn split(self) -> (Socket, Counted) {
@@ -208,7 +238,7 @@ impl Idle {
         let mut all = self.by_instance.borrow_mut();
         let mine = all.get_mut(instance.0 as usize)?;
         while let Some((mut conn, _)) = mine.pop_back() {
-            if same(conn.counted.link.as_ref(), link) && conn.socket.is_quiet() {
+            if conn.serves(link) {
                 return Some(conn);
             }
         }
@@ -239,9 +269,7 @@ impl Idle {
             }
             let longest = longest(InstanceIx(ix as u16));
             while let Some((conn, since)) = mine.front() {
-                let pool = &conn.counted.instance.pool;
-                let too_many = pool.size().is_some_and(|s| pool.open.load(Relaxed) > s);
-                if !too_many && longest.is_some_and(|l| now.since(*since) < l) {
+                if !conn.is_over(*since, now, longest) {
                     break;
                 }
                 mine.pop_front();

@@ -1,4 +1,5 @@
 //! A client of HTTP/2 by the `h2` crate.
+#![allow(dead_code)]
 
 use crate::common::PATIENCE;
 use bytes::Bytes;

@@ -123,7 +123,18 @@ pub fn connect(
     address: SocketAddr,
     name: &str,
 ) -> std::io::Result<Encrypted> {
-    let stream = TcpStream::connect(address)?;
+    connect_after(config, address, name, b"")
+}
+
+/// The same, and something is said before the handshake.
+pub fn connect_after(
+    config: &Arc<ClientConfig>,
+    address: SocketAddr,
+    name: &str,
+    first: &[u8],
+) -> std::io::Result<Encrypted> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(first)?;
     stream.set_read_timeout(Some(crate::common::PATIENCE))?;
     stream.set_nodelay(true)?;
     let name = name.to_owned().try_into().unwrap();

@@ -139,6 +139,13 @@ pub const SERVICE: &[Field<Service>] = &[
             )
         )
     ),
+    key!(
+        "proxy_protocol",
+        Kind::OneOf(&["v2"]),
+        "v2",
+        "tell the instances who the client is, by a PROXY header: a connection to them carries requests of one client only; not told when left out",
+        |s, n, cx| put!(s.proxy_protocol, cx.one_of(n, &[("v2", true)]))
+    ),
 ];
 
 pub const SHED: &[Field<Shed>] = &[key!(

@@ -50,6 +50,17 @@ pub const TOP: &[Field<Config>] = &[
         }
     ),
     key!(
+        "proxy_protocol",
+        Kind::Section("proxy_protocol"),
+        "{ from: [10.0.0.0/8] }",
+        "load balancers in front that say who their clients are (PROXY protocol); none when left out",
+        |c, n, cx| {
+            let mut proxy_protocol = ProxyProtocol::default();
+            cx.section("proxy_protocol", n, PROXY_PROTOCOL, &mut proxy_protocol);
+            c.proxy_protocol = Some(proxy_protocol);
+        }
+    ),
+    key!(
         "tls",
         Kind::Section("tls"),
         "{ certificates: [{ cert: shop.pem, key: shop.key }] }",

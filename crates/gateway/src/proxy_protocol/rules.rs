@@ -1,0 +1,46 @@
+//! From whom a header comes, and the count of those that could not be used.
+
+use super::core::{Bad, Ends};
+use crate::gate::Kept;
+use crate::tally::Tally;
+use config::Cidr;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub(crate) struct Rules {
+    from: Vec<Cidr>,
+    refused: Arc<Tally>,
+}
+
+impl Rules {
+    pub fn new(from: &[Cidr], kept: &Kept) -> Rules {
+        Rules {
+            from: from.to_vec(),
+            refused: Tally::of(kept, "proxy_protocol", "listen", Bad::NAMES),
+        }
+    }
+
+    /// Whether this peer must send one.
+    pub fn expects(&self, peer: IpAddr) -> bool {
+        self.from.iter().any(|network| network.holds(peer))
+    }
+
+    /// Counts a connection that is not served. The first of each kind is told aloud: a balancer that is set up wrongly
+    /// fails every connection, and nobody would know why.
+    pub fn refuse(&self, peer: Ends, why: Bad) {
+        let which = why as usize;
+        let reason = Bad::NAMES[which];
+        let peer = peer.from;
+        match self.refused.get(which) {
+            0 => tracing::warn!(
+                %peer, reason,
+                "closed a connection without a usable PROXY header, which `proxy_protocol.from` asks of this peer; \
+                 more are counted in plimsoll_gate_decisions_total{{gate=\"proxy_protocol\"}}"
+            ),
+            _ => {
+                tracing::debug!(%peer, reason, "closed a connection without a usable PROXY header")
+            }
+        }
+        self.refused.add(which);
+    }
+}
