@@ -22,6 +22,8 @@ pub fn schema() -> Json {
     defs.insert("service_tls".into(), section_schema(SERVICE_TLS));
     defs.insert("http2".into(), section_schema(HTTP2));
     defs.insert("identity".into(), section_schema(IDENTITY));
+    defs.insert("jwt".into(), section_schema(JWT));
+    defs.insert("tenant".into(), section_schema(TENANT));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("health".into(), section_schema(HEALTH));
     defs.insert("pool".into(), section_schema(POOL));
@@ -134,6 +136,8 @@ pub fn reference() -> String {
     page(&mut out, "tls.clients", CLIENTS);
     page(&mut out, "http2", HTTP2);
     page(&mut out, "identity", IDENTITY);
+    page(&mut out, "identity.jwt", JWT);
+    page(&mut out, "identity.tenants.NAME", TENANT);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.health", HEALTH);
     page(&mut out, "services.NAME.pool", POOL);
@@ -228,6 +232,8 @@ mod tests {
         honest(SERVICE_TLS, ServiceTls::default);
         honest(HTTP2, Http2::default);
         honest(IDENTITY, Identity::default);
+        honest(JWT, Jwt::default);
+        honest(TENANT, || Tenant::named("t"));
         honest(BULKHEAD, Bulkhead::default);
         honest(SHED, Shed::default);
         honest(SERVICE, || Service::named("s"));
@@ -247,12 +253,7 @@ mod tests {
         });
         honest(CACHE, Cache::default);
         honest(CACHE_CONTROL, CacheControl::default);
-        honest(RATE, || Rate {
-            per_second: 1.0,
-            burst: 1,
-            key: RateKey::Client,
-            observe: false,
-        });
+        honest(RATE, || Rate::of(1.0));
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
         honest(COALESCE, Coalesce::default);

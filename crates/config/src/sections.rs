@@ -3,12 +3,14 @@
 
 mod gates;
 mod http2;
+mod identity;
 mod operate;
 mod scrape;
 mod tls;
 
 pub use gates::*;
 pub use http2::*;
+pub use identity::*;
 pub use operate::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
@@ -43,16 +45,6 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// Named request mixes for `plimsoll load`.
     pub loads: Vec<LoadMix>,
-}
-
-/// Names (lower case) of the headers that say who asks and how much it matters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Identity {
-    pub user: Option<String>,
-    /// `critical`, `normal` or `sheddable`; it can lower what the route says, not raise it.
-    pub criticality: Option<String>,
-    /// The user is who the client's certificate names, where it showed one.
-    pub certificate: bool,
 }
 
 /// Bounds of the data path.

@@ -2,7 +2,7 @@
 
 use crate::access::Lines;
 use crate::attempt::limit;
-use crate::request::rate;
+use crate::request::{identity, rate};
 use crate::runtime::Gateway;
 use crate::tally::{Decision, Tally};
 use crate::upstream::health::{Members, State};
@@ -47,6 +47,13 @@ pub struct RateGauge {
     pub would_refuse: u64,
 }
 
+/// Requests of one tenant; those that are not listed are one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TenantGauge {
+    pub tenant: String,
+    pub requests: u64,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gauges {
     pub generation: u64,
@@ -60,6 +67,8 @@ pub struct Gauges {
     pub pools: Vec<PoolGauge>,
     pub limits: Vec<LimitGauge>,
     pub rates: Vec<RateGauge>,
+    /// By name.
+    pub tenants: Vec<TenantGauge>,
     /// Of the access log.
     pub lines: Lines,
     /// What gates have decided, by name.
@@ -106,7 +115,15 @@ impl Gateway {
                 would_refuse: counts.would_refuse.load(Relaxed),
             })
         });
+        let mut tenants: Vec<TenantGauge> = (shared.kept.all::<identity::Requests>().iter())
+            .map(|r| TenantGauge {
+                tenant: r.tenant.clone(),
+                requests: r.count.load(Relaxed),
+            })
+            .collect();
+        tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         Gauges {
+            tenants,
             generation: snapshot.number,
             connections: shared.loads.iter().map(|l| l.load(Relaxed)).collect(),
             turned_away: shared.turned_away.load(Relaxed),
