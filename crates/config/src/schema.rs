@@ -36,6 +36,7 @@ pub fn schema() -> Json {
     defs.insert("slo".into(), section_schema(SLO));
     defs.insert("cache".into(), section_schema(CACHE));
     defs.insert("cache_control".into(), section_schema(CACHE_CONTROL));
+    defs.insert("compress".into(), section_schema(COMPRESS));
     defs.insert("rate".into(), section_schema(RATE));
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
@@ -151,6 +152,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.slo", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
     page(&mut out, "routes.NAME.cache_control", CACHE_CONTROL);
+    page(&mut out, "routes.NAME.compress", COMPRESS);
     page(&mut out, "routes.NAME.rate", RATE);
     page(&mut out, "routes.NAME.deadline", DEADLINE);
     page(&mut out, "routes.NAME.retry", RETRY);
@@ -253,6 +255,7 @@ mod tests {
         });
         honest(CACHE, Cache::default);
         honest(CACHE_CONTROL, CacheControl::default);
+        honest(COMPRESS, Compress::default);
         honest(RATE, || Rate::of(1.0));
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);

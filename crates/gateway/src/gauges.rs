@@ -2,7 +2,8 @@
 
 use crate::access::Lines;
 use crate::attempt::limit;
-use crate::request::{identity, rate};
+use crate::gate::Kept;
+use crate::request::{compress, identity, rate};
 use crate::runtime::Gateway;
 use crate::tally::{Decision, Tally};
 use crate::upstream::health::{Members, State};
@@ -54,6 +55,17 @@ pub struct TenantGauge {
     pub requests: u64,
 }
 
+/// Bytes of one route's answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompressGauge {
+    pub route: String,
+    /// Before they were compressed, and after.
+    pub came: u64,
+    pub sent: u64,
+    /// Of answers that would have been.
+    pub left: u64,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gauges {
     pub generation: u64,
@@ -67,6 +79,8 @@ pub struct Gauges {
     pub pools: Vec<PoolGauge>,
     pub limits: Vec<LimitGauge>,
     pub rates: Vec<RateGauge>,
+    /// By route.
+    pub compressed: Vec<CompressGauge>,
     /// By name.
     pub tenants: Vec<TenantGauge>,
     /// Of the access log.
@@ -123,6 +137,7 @@ impl Gateway {
             .collect();
         tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         Gauges {
+            compressed: compressed(&shared.kept),
             tenants,
             generation: snapshot.number,
             connections: shared.loads.iter().map(|l| l.load(Relaxed)).collect(),
@@ -163,4 +178,17 @@ impl Gateway {
         }
         sum.into_iter().collect()
     }
+}
+
+fn compressed(kept: &Kept) -> Vec<CompressGauge> {
+    let mut all: Vec<CompressGauge> = (kept.all::<compress::Bytes>().iter())
+        .map(|b| CompressGauge {
+            route: b.route.clone(),
+            came: b.came.load(Relaxed),
+            sent: b.sent.load(Relaxed),
+            left: b.left.load(Relaxed),
+        })
+        .collect();
+    all.sort_by(|a, b| a.route.cmp(&b.route));
+    all
 }

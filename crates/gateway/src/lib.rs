@@ -39,8 +39,10 @@ mod worker;
 
 pub use exchange::{Edits, Exchange, Facts, Head, ListHead, Outgoing, Reply, ResponseHead};
 pub use files::check;
-pub use gate::{BodyNeed, Gate, Kept, Make, Making, Needs, Slot, Step, Ticket};
-pub use gauges::{Gauges, LimitGauge, PoolGauge, RateGauge, TenantGauge};
+pub use gate::{
+    BodyNeed, Gate, Kept, Make, Making, Needs, Slot, Step, Ticket, Transform, Transformed,
+};
+pub use gauges::{CompressGauge, Gauges, LimitGauge, PoolGauge, RateGauge, TenantGauge};
 pub use runtime::{Drained, Gateway, Options};
 pub use tally::{Decision, Tally};
 pub use upstream::{Instance, Service};

@@ -59,6 +59,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 
 mod breaker;
 mod cache;
+mod compress;
 mod degrade;
 mod fault;
 mod http2;
@@ -74,6 +75,7 @@ mod top;
 
 pub use breaker::BREAKER;
 pub use cache::{CACHE, CACHE_CONTROL};
+pub use compress::COMPRESS;
 pub use degrade::{COALESCE, DEGRADE, STATIC};
 pub use fault::FAULT;
 pub use http2::HTTP2;

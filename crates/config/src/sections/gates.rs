@@ -94,6 +94,47 @@ pub struct CacheControl {
     pub cdns: Option<String>,
 }
 
+/// Answers get smaller on their way to clients that accept it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compress {
+    pub when: CompressWhen,
+    /// Offered, best first.
+    pub codings: Vec<Coding>,
+    /// Smaller answers are left as they are, bytes.
+    pub min: u64,
+    /// Content types in lower case, `*` for anything; empty: what is text.
+    pub types: Vec<String>,
+}
+
+impl Default for Compress {
+    fn default() -> Self {
+        Compress {
+            when: CompressWhen::Always,
+            codings: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
+            min: 1024,
+            types: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressWhen {
+    Always,
+    /// Once the link is what the service fills first.
+    Link,
+    /// Count what would have been compressed.
+    Observe,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Coding {
+    Zstd,
+    Br,
+    Gzip,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     /// Units.

@@ -54,6 +54,17 @@ pub const ROUTE: &[Field<Route>] = &[
         }
     ),
     key!(
+        "compress",
+        Kind::Section("compress"),
+        "{ when: link }",
+        "compress answers for clients that accept it; not where an answer shows both a secret and what a stranger chose (BREACH); off when left out",
+        |r, n, cx| {
+            let mut compress = Compress::default();
+            cx.section("compress", n, COMPRESS, &mut compress);
+            r.compress = Some(compress);
+        }
+    ),
+    key!(
         "rate",
         Kind::Section("rate"),
         "{ limit: 200/s, key: client }",
