@@ -1,6 +1,7 @@
 //! What no single section can see: names that must exist, combinations that cannot work.
 
 mod gates;
+mod identity;
 
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
@@ -19,6 +20,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.services(config);
     whole.routes(config);
     whole.bulkheads(config);
+    whole.identity(config);
     whole.resources(config);
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));

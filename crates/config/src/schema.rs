@@ -23,6 +23,8 @@ pub fn schema() -> Json {
     defs.insert("service_tls".into(), section_schema(SERVICE_TLS));
     defs.insert("http2".into(), section_schema(HTTP2));
     defs.insert("identity".into(), section_schema(IDENTITY));
+    defs.insert("jwt".into(), section_schema(JWT));
+    defs.insert("tenant".into(), section_schema(TENANT));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("health".into(), section_schema(HEALTH));
     defs.insert("pool".into(), section_schema(POOL));
@@ -35,6 +37,7 @@ pub fn schema() -> Json {
     defs.insert("slo".into(), section_schema(SLO));
     defs.insert("cache".into(), section_schema(CACHE));
     defs.insert("cache_control".into(), section_schema(CACHE_CONTROL));
+    defs.insert("compress".into(), section_schema(COMPRESS));
     defs.insert("rate".into(), section_schema(RATE));
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
@@ -137,6 +140,8 @@ pub fn reference() -> String {
     page(&mut out, "tls.clients", CLIENTS);
     page(&mut out, "http2", HTTP2);
     page(&mut out, "identity", IDENTITY);
+    page(&mut out, "identity.jwt", JWT);
+    page(&mut out, "identity.tenants.NAME", TENANT);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.health", HEALTH);
     page(&mut out, "services.NAME.pool", POOL);
@@ -150,6 +155,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.slo", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
     page(&mut out, "routes.NAME.cache_control", CACHE_CONTROL);
+    page(&mut out, "routes.NAME.compress", COMPRESS);
     page(&mut out, "routes.NAME.rate", RATE);
     page(&mut out, "routes.NAME.deadline", DEADLINE);
     page(&mut out, "routes.NAME.retry", RETRY);
@@ -232,6 +238,8 @@ mod tests {
         honest(SERVICE_TLS, ServiceTls::default);
         honest(HTTP2, Http2::default);
         honest(IDENTITY, Identity::default);
+        honest(JWT, Jwt::default);
+        honest(TENANT, || Tenant::named("t"));
         honest(BULKHEAD, Bulkhead::default);
         honest(SHED, Shed::default);
         honest(SERVICE, || Service::named("s"));
@@ -251,12 +259,8 @@ mod tests {
         });
         honest(CACHE, Cache::default);
         honest(CACHE_CONTROL, CacheControl::default);
-        honest(RATE, || Rate {
-            per_second: 1.0,
-            burst: 1,
-            key: RateKey::Client,
-            observe: false,
-        });
+        honest(COMPRESS, Compress::default);
+        honest(RATE, || Rate::of(1.0));
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
         honest(COALESCE, Coalesce::default);

@@ -3,6 +3,7 @@
 
 mod gates;
 mod http2;
+mod identity;
 mod listen;
 mod operate;
 mod scrape;
@@ -10,6 +11,7 @@ mod tls;
 
 pub use gates::*;
 pub use http2::*;
+pub use identity::*;
 pub use listen::*;
 pub use operate::*;
 pub use scrape::*;
@@ -47,16 +49,6 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// Named request mixes for `plimsoll load`.
     pub loads: Vec<LoadMix>,
-}
-
-/// Names (lower case) of the headers that say who asks and how much it matters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Identity {
-    pub user: Option<String>,
-    /// `critical`, `normal` or `sheddable`; it can lower what the route says, not raise it.
-    pub criticality: Option<String>,
-    /// The user is who the client's certificate names, where it showed one.
-    pub certificate: bool,
 }
 
 /// Bounds of the data path.
@@ -190,6 +182,7 @@ pub struct Route {
     pub slo: Option<Slo>,
     pub cache: Option<Cache>,
     pub cache_control: Option<CacheControl>,
+    pub compress: Option<Compress>,
     pub rate: Option<Rate>,
     pub deadline: Deadline,
     pub retry: Retry,
@@ -303,6 +296,7 @@ impl Route {
             slo: None,
             cache: None,
             cache_control: None,
+            compress: None,
             rate: None,
             deadline: Deadline::default(),
             retry: Retry::default(),

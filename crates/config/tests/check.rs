@@ -326,6 +326,15 @@ fn gates_that_cannot_work_are_refused() {
             route("degrade: { static: { status: 200 } }"),
             "`static` needs `body`",
         ),
+        (route("compress: { codings: [] }"), "no coding is offered"),
+        (
+            route("compress: { types: [json] }"),
+            "`json` is not a content type",
+        ),
+        (
+            route("compress: { codings: [deflate] }"),
+            "not one of the choices",
+        ),
     ] {
         let all = findings(&text).join("\n");
         assert!(all.contains(says), "{text}: {all}");

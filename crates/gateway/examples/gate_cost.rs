@@ -110,7 +110,7 @@ fn main() {
     let identity = Some(Identity {
         user: Some("x-user-id".into()),
         criticality: Some("x-criticality".into()),
-        certificate: false,
+        ..Identity::default()
     });
     let making = Making {
         route: &route,

@@ -5,6 +5,7 @@ use crate::access::Notes;
 use crate::attempt::fault::What;
 pub use crate::head::{Head, ListHead, ResponseHead};
 use crate::request::coalesce::Lead;
+use crate::request::identity::Tenant;
 use crate::retry::Failure;
 use crate::tls::ClientCert;
 use crate::upstream::Instance;
@@ -96,6 +97,8 @@ pub struct Facts {
     pub certificate: Option<Arc<ClientCert>>,
     /// Hash of the user, where `identity` knows one.
     pub user: Option<u64>,
+    /// Whose request it is, where `identity` knows.
+    pub tenant: Option<Tenant>,
     /// How much the request matters, where `identity` knows it better than the route.
     pub criticality: Option<Criticality>,
     /// When the head had been read.
@@ -150,6 +153,7 @@ impl Facts {
             client,
             certificate: None,
             user: None,
+            tenant: None,
             criticality: None,
             start,
             deadline: None,
@@ -336,6 +340,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

@@ -7,7 +7,7 @@
 //!
 //! To test one without sockets: `ListHead`, `Facts::new(…)`, a `Slot::default()`, then `enter` and `leave`.
 
-use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
+use crate::exchange::{Edits, Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
 use crate::upstream::Service;
 use base::{Arm, Nanos, RouteIx};
 use std::any::{Any, TypeId};
@@ -51,6 +51,30 @@ pub struct Needs {
     pub failures: bool,
 }
 
+/// What goes on in place of a response, for every gate further out and for the client.
+pub struct Transformed {
+    /// Changes to its head.
+    pub edits: Edits,
+    /// What its body passes through; `None`: it stays as it is.
+    pub body: Option<Box<dyn Transform>>,
+}
+
+impl Transformed {
+    /// Nothing but the head.
+    pub fn head(edits: Edits) -> Transformed {
+        Transformed { edits, body: None }
+    }
+}
+
+/// A payload on its way through a gate. Everything is appended to `out`.
+pub trait Transform {
+    fn take(&mut self, data: &[u8], out: &mut Vec<u8>);
+    /// No more comes for now: what is held back goes on.
+    fn flush(&mut self, out: &mut Vec<u8>);
+    /// That was all. A second call does nothing.
+    fn end(&mut self, out: &mut Vec<u8>);
+}
+
 /// What a gate remembers of one exchange.
 #[derive(Default)]
 pub enum Slot {
@@ -91,6 +115,16 @@ pub trait Gate: Send + Sync {
     fn resume(&self, exchange: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         let _ = (exchange, slot, now);
         Step::Go
+    }
+
+    /// The instance's response, before anybody else sees it (only with `response_body: Transform`).
+    fn transform(
+        &self,
+        exchange: &mut Exchange<'_>,
+        head: ResponseHead<'_>,
+    ) -> Option<Transformed> {
+        let _ = (exchange, head);
+        None
     }
 
     /// The instance's response head passes outward. Not called for a gate's own reply.

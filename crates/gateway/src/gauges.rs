@@ -2,7 +2,8 @@
 
 use crate::access::Lines;
 use crate::attempt::limit;
-use crate::request::rate;
+use crate::gate::Kept;
+use crate::request::{compress, identity, rate};
 use crate::runtime::Gateway;
 use crate::tally::{Decision, Tally};
 use crate::upstream::health::{Members, State};
@@ -47,6 +48,24 @@ pub struct RateGauge {
     pub would_refuse: u64,
 }
 
+/// Requests of one tenant; those that are not listed are one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TenantGauge {
+    pub tenant: String,
+    pub requests: u64,
+}
+
+/// Bytes of one route's answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompressGauge {
+    pub route: String,
+    /// Before they were compressed, and after.
+    pub came: u64,
+    pub sent: u64,
+    /// Of answers that would have been.
+    pub left: u64,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gauges {
     pub generation: u64,
@@ -60,6 +79,10 @@ pub struct Gauges {
     pub pools: Vec<PoolGauge>,
     pub limits: Vec<LimitGauge>,
     pub rates: Vec<RateGauge>,
+    /// By route.
+    pub compressed: Vec<CompressGauge>,
+    /// By name.
+    pub tenants: Vec<TenantGauge>,
     /// Of the access log.
     pub lines: Lines,
     /// What gates have decided, by name.
@@ -106,7 +129,16 @@ impl Gateway {
                 would_refuse: counts.would_refuse.load(Relaxed),
             })
         });
+        let mut tenants: Vec<TenantGauge> = (shared.kept.all::<identity::Requests>().iter())
+            .map(|r| TenantGauge {
+                tenant: r.tenant.clone(),
+                requests: r.count.load(Relaxed),
+            })
+            .collect();
+        tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         Gauges {
+            compressed: compressed(&shared.kept),
+            tenants,
             generation: snapshot.number,
             connections: shared.loads.iter().map(|l| l.load(Relaxed)).collect(),
             turned_away: shared.turned_away.load(Relaxed),
@@ -146,4 +178,17 @@ impl Gateway {
         }
         sum.into_iter().collect()
     }
+}
+
+fn compressed(kept: &Kept) -> Vec<CompressGauge> {
+    let mut all: Vec<CompressGauge> = (kept.all::<compress::Bytes>().iter())
+        .map(|b| CompressGauge {
+            route: b.route.clone(),
+            came: b.came.load(Relaxed),
+            sent: b.sent.load(Relaxed),
+            left: b.left.load(Relaxed),
+        })
+        .collect();
+    all.sort_by(|a, b| a.route.cmp(&b.route));
+    all
 }

@@ -1,6 +1,7 @@
 //! What the model has learned, handed to the gates that use it.
 
 use crate::attempt::limit::{Cost, Limiter};
+use crate::request::compress::Link;
 use crate::runtime::Gateway;
 use base::Learned;
 
@@ -11,6 +12,9 @@ impl Gateway {
         let of = |service: &str| learned.services.iter().find(|p| p.service == service);
         for service in &snapshot.services {
             let limiter = self.shared.kept.get(&service.name, Limiter::default);
+            if let Some(learned) = of(&service.name) {
+                (self.shared.kept.get(&service.name, Link::default)).learn(learned);
+            }
             let (permits, confidence) =
                 of(&service.name).map_or((0.0, 0.0), |p| (p.permits(), p.confidence));
             limiter.set_learned(permits, confidence);

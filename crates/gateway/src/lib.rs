@@ -9,6 +9,7 @@ pub mod attempt;
 mod caches;
 pub mod connection;
 pub mod exchange;
+mod files;
 pub mod gate;
 mod gauges;
 pub mod head;
@@ -38,8 +39,11 @@ mod wheel;
 mod worker;
 
 pub use exchange::{Edits, Exchange, Facts, Head, ListHead, Outgoing, Reply, ResponseHead};
-pub use gate::{BodyNeed, Gate, Kept, Make, Making, Needs, Slot, Step, Ticket};
-pub use gauges::{Gauges, LimitGauge, PoolGauge, RateGauge};
+pub use files::check;
+pub use gate::{
+    BodyNeed, Gate, Kept, Make, Making, Needs, Slot, Step, Ticket, Transform, Transformed,
+};
+pub use gauges::{CompressGauge, Gauges, LimitGauge, PoolGauge, RateGauge, TenantGauge};
 pub use runtime::{Drained, Gateway, Options};
 pub use tally::{Decision, Tally};
 pub use upstream::{Instance, Service};

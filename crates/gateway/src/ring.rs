@@ -5,7 +5,7 @@
 //! ring. In the attempt ring the deadline comes first, so that no wait is longer than it.
 
 use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
-use crate::gate::{BodyNeed, Gate, Make, Making, Needs, Slot, Step};
+use crate::gate::{BodyNeed, Gate, Make, Making, Needs, Slot, Step, Transformed};
 use crate::{attempt, request};
 use base::Nanos;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ pub const REQUEST: &[Make] = &[
     request::cache::make,
     request::coalesce::make,
     request::shed::make,
+    request::compress::make,
 ];
 
 /// Once per try.
@@ -33,7 +34,7 @@ pub const ATTEMPT: &[Make] = &[
 ];
 
 /// Most gates of one ring.
-const MAX: usize = 8;
+const MAX: usize = 9;
 const _: () = assert!(REQUEST.len() <= MAX && ATTEMPT.len() <= MAX);
 
 /// The gates that one route has on one arm.
@@ -41,6 +42,8 @@ pub struct Ring {
     gates: Box<[Arc<dyn Gate>]>,
     /// Bits of those that look at response bodies.
     taps: u32,
+    /// Bits of those that change response bodies.
+    transforms: u32,
     /// Bits of those that want to know of failures.
     failures: u32,
 }
@@ -68,6 +71,7 @@ impl Ring {
         };
         Ring {
             taps: bits(|n| n.response_body == BodyNeed::Tap),
+            transforms: bits(|n| n.response_body == BodyNeed::Transform),
             failures: bits(|n| n.failures),
             gates: gates.into(),
         }
@@ -107,6 +111,21 @@ impl Ring {
                 gate.reply(exchange, &mut passage.slots[i], out, now);
             }
         }
+    }
+
+    /// What goes on in place of the instance's response, of the innermost gate that changes it.
+    pub fn transform(
+        &self,
+        passage: &Passage,
+        exchange: &mut Exchange<'_>,
+        head: ResponseHead<'_>,
+    ) -> Option<Transformed> {
+        let asked = self.transforms & passage.entered;
+        if asked == 0 {
+            return None;
+        }
+        let mut bits = (0..self.gates.len()).rev().filter(|i| asked >> i & 1 == 1);
+        bits.find_map(|i| self.gates[i].transform(exchange, head))
     }
 
     /// The instance says 304: what a gate whose conditions those were sends instead.

@@ -1,6 +1,7 @@
 //! The gateway as its owner sees it: start, apply a generation, look at the gauges, shut down.
 
 use crate::access::{self, Access, AccessTap};
+use crate::files;
 use crate::gate::{Kept, Moment};
 use crate::listen::{self, Accepting, Fresh, Port};
 use crate::snapshot::Snapshot;
@@ -85,8 +86,8 @@ pub struct Shared {
     pub(crate) long_open: Vec<Mutex<Vec<(RouteIx, u32)>>>,
     pub(crate) hand: Vec<mpsc::Sender<Fresh>>,
     pub(crate) tls: tls::Place,
-    /// Of the files that services name, as they were last seen.
-    link_files: Mutex<Vec<tls::Stamp>>,
+    /// Of the files that snapshots are made of, as they were last seen.
+    seen_files: Mutex<Vec<tls::Stamp>>,
     generation: Mutex<Arc<Generation>>,
     found: Mutex<Found>,
     /// Every name has been asked for once.
@@ -108,13 +109,11 @@ impl Shared {
         }
     }
 
-    /// Reads the certificate files again: those that have changed, or `anyway`.
+    /// Reads the files again that have changed, and those of certificates `anyway`.
     pub(crate) fn load_tls(&self, anyway: bool) -> Vec<Finding> {
         let mut current = self.generation.lock().unwrap_or_else(|e| e.into_inner());
-        let services = current.base.services.iter();
-        let files = services.flat_map(|s| s.tls.iter().flat_map(|tls| tls.files()));
-        let stamps = tls::stamps(files);
-        let mut seen = self.link_files.lock().unwrap_or_else(|e| e.into_inner());
+        let stamps = tls::stamps(files::of_snapshots(&current.base));
+        let mut seen = self.seen_files.lock().unwrap_or_else(|e| e.into_inner());
         if std::mem::replace(&mut *seen, stamps.clone()) != stamps {
             self.apply(current.clone(), &mut current);
         }
@@ -228,7 +227,7 @@ impl Gateway {
             long_open: (0..n).map(|_| Mutex::default()).collect(),
             hand,
             tls,
-            link_files: Mutex::default(),
+            seen_files: Mutex::default(),
             generation: Mutex::new(generation),
             found: Mutex::new(found),
             asked: AtomicBool::new(false),

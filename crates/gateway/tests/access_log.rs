@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use config::sections::{AccessLog, LogTo, Rate, RateKey};
+use config::sections::{AccessLog, LogTo, Rate};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -38,10 +38,8 @@ fn a_line_tells_attempts_gates_and_times_but_no_query() {
     c.access_log = Some(to(&path));
     let mut limited = route("limited", "s", &["limited"]);
     limited.rate = Some(Rate {
-        per_second: 0.001,
         burst: 1,
-        key: RateKey::Client,
-        observe: false,
+        ..Rate::of(0.001)
     });
     c.routes.push(limited);
     let running = Running::with(c);

@@ -26,10 +26,8 @@ fn rate_limit_and_cache_answer_for_the_instance() {
     });
     let mut limited = route("limited", "s", &["limited"]);
     limited.rate = Some(config::sections::Rate {
-        per_second: 0.001,
         burst: 2,
-        key: config::sections::RateKey::Client,
-        observe: false,
+        ..config::sections::Rate::of(0.001)
     });
     c.routes.push(limited);
     let mut running = Running::with(c);

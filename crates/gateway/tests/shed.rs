@@ -67,7 +67,7 @@ fn a_spike_of_what_can_wait_costs_what_is_critical_nothing() {
     c.identity = Some(Identity {
         user: Some("x-account".into()),
         criticality: Some("x-criticality".into()),
-        certificate: false,
+        ..Identity::default()
     });
     let running = Running::with(c);
     let (stop, address) = (Arc::new(AtomicBool::new(false)), running.gateway.address());

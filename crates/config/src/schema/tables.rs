@@ -59,11 +59,14 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 
 mod breaker;
 mod cache;
+mod compress;
 mod degrade;
 mod fault;
 mod http2;
+mod identity;
 mod listen;
 mod operate;
+mod rate;
 mod resource;
 mod route;
 mod scrape;
@@ -73,14 +76,17 @@ mod top;
 
 pub use breaker::BREAKER;
 pub use cache::{CACHE, CACHE_CONTROL};
+pub use compress::COMPRESS;
 pub use degrade::{COALESCE, DEGRADE, STATIC};
 pub use fault::FAULT;
 pub use http2::HTTP2;
+pub use identity::{IDENTITY, JWT, TENANT};
 pub use listen::PROXY_PROTOCOL;
 pub use operate::{ACCESS_LOG, UPGRADE};
+pub use rate::RATE;
 pub use resource::{REQUEST, RESOURCE};
-pub use route::{DEADLINE, MATCH, RATE, RETRY, ROUTE, SLO};
+pub use route::{DEADLINE, MATCH, RETRY, ROUTE, SLO};
 pub use scrape::SCRAPE;
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
 pub use tls::{CERTIFICATE, CLIENTS, SERVICE_TLS, TLS};
-pub use top::{IDENTITY, LIMITS, PROBES, TOP};
+pub use top::{LIMITS, PROBES, TOP};

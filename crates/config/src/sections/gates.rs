@@ -52,6 +52,8 @@ pub struct Shed {
 pub struct Bulkhead {
     /// By name of the route; those left out weigh 1.
     pub weights: Vec<(String, u32)>,
+    /// Each route's part is divided among the tenants of `identity`.
+    pub tenants: bool,
 }
 
 /// Answers reads from memory.
@@ -92,21 +94,93 @@ pub struct CacheControl {
     pub cdns: Option<String>,
 }
 
+/// Answers get smaller on their way to clients that accept it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compress {
+    pub when: CompressWhen,
+    /// Offered, best first.
+    pub codings: Vec<Coding>,
+    /// Smaller answers are left as they are, bytes.
+    pub min: u64,
+    /// Content types in lower case, `*` for anything; empty: what is text.
+    pub types: Vec<String>,
+}
+
+impl Default for Compress {
+    fn default() -> Self {
+        Compress {
+            when: CompressWhen::Always,
+            codings: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
+            min: 1024,
+            types: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressWhen {
+    Always,
+    /// Once the link is what the service fills first.
+    Link,
+    /// Count what would have been compressed.
+    Observe,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Coding {
+    Zstd,
+    Br,
+    Gzip,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
+    /// Units.
     pub per_second: f64,
     pub burst: u32,
-    /// `client` (address), `all`, or `header:name`.
     pub key: RateKey,
+    /// Routes with the same name have one limit together; `None`: the route's own.
+    pub name: Option<String>,
+    pub cost: RateCost,
+    /// Answers of the service say what is left.
+    pub announce: bool,
     /// Count what would have been refused, refuse nothing.
     pub observe: bool,
+}
+
+impl Rate {
+    /// So many requests of each address; at once, one second's worth.
+    pub fn of(per_second: f64) -> Rate {
+        Rate {
+            per_second,
+            burst: per_second.ceil().max(1.0) as u32,
+            key: RateKey::Client,
+            name: None,
+            cost: RateCost::Units(1),
+            announce: false,
+            observe: false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RateKey {
     All,
+    /// By address.
     Client,
+    User,
+    Tenant,
     Header(String),
+}
+
+/// Units that one request takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RateCost {
+    Units(u32),
+    /// What the route costs on the constraint, in average requests of its service.
+    Learned,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -229,6 +303,7 @@ pub struct Fault {
     /// Name (lower case) and exact value; an empty value: present.
     pub headers: Vec<(String, String)>,
     pub instance: Option<SocketAddr>,
+    pub tenant: Option<String>,
 }
 
 impl Fault {
@@ -246,6 +321,7 @@ impl Fault {
             every: None,
             headers: Vec::new(),
             instance: None,
+            tenant: None,
         }
     }
 }

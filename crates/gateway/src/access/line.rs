@@ -50,6 +50,8 @@ struct Line<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     agent: Option<Cow<'a, str>>,
+    #[serde(rename = "plimsoll.tenant", skip_serializing_if = "Option::is_none")]
+    tenant: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
     #[serde(rename = "plimsoll.cache", skip_serializing_if = "is_off")]
@@ -117,6 +119,7 @@ pub(super) fn write(out: &mut Vec<u8>, notes: &Notes, names: &Names, wall: Syste
         bytes_out: sample.bytes_out,
         client: client(end),
         agent: text(Part::Agent),
+        tenant: text(Part::Tenant),
         trace_id: (end.trace != 0).then(|| format!("{:032x}", end.trace)),
         cache: sample.cache,
         cache_status: (!notes.cache.is_empty()).then(|| String::from_utf8_lossy(&notes.cache)),
@@ -198,6 +201,7 @@ mod tests {
         let mut notes = Notes::default();
         let head = ListHead::new("GET", "/a\u{1}\"b?token=x", &[("user-agent", "q\"\\\n")]);
         notes.head(&Head::List(&head), false);
+        notes.tenant(b"acme");
         notes.decision("shed", "no_room");
         notes.reason("shed");
         notes.end = Some(End {
@@ -233,6 +237,7 @@ mod tests {
         assert_eq!(json["timestamp"], "1970-01-01T00:00:01.500000Z");
         assert_eq!(json["http.server.request.duration"], 0.25);
         assert_eq!(json["error.type"], "shed");
+        assert_eq!(json["plimsoll.tenant"], "acme");
         assert_eq!(json["plimsoll.gates"][0]["decision"], "no_room");
         assert_eq!(json["client.address"], "192.0.2.7");
         assert_eq!(json["trace_id"], "00000000000000000000000000000abc");

@@ -9,10 +9,10 @@ use std::ops::Range;
 /// Decisions of gates, and attempts, that one line tells; more are left out.
 const DECISIONS: usize = 12;
 const ATTEMPTS: usize = 8;
-/// Longest path, query, host and user agent, bytes; the rest is cut.
+/// Longest path, query, host, user agent and name of a tenant, bytes; the rest is cut.
 const LONGEST: usize = 1024;
 
-/// Parts of the head, in the order in which they are kept.
+/// What is kept as text.
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     Method,
@@ -20,6 +20,7 @@ pub(super) enum Part {
     Query,
     Host,
     Agent,
+    Tenant,
 }
 
 /// One attempt, as its sample tells it.
@@ -38,7 +39,7 @@ pub(super) struct Tried {
 #[derive(Debug, Default)]
 pub struct Notes {
     text: Vec<u8>,
-    parts: [Option<Range<usize>>; 5],
+    parts: [Option<Range<usize>>; 6],
     decisions: Vec<(&'static str, &'static str)>,
     pub(super) attempts: Vec<Tried>,
     /// Of the reply that a gate or the path made.
@@ -73,6 +74,11 @@ impl Notes {
         if let Some(agent) = head.kind(Kind::UserAgent) {
             self.part(Part::Agent, agent);
         }
+    }
+
+    /// What is known later replaces what was known before.
+    pub fn tenant(&mut self, name: &[u8]) {
+        self.part(Part::Tenant, name);
     }
 
     fn part(&mut self, part: Part, bytes: &[u8]) {

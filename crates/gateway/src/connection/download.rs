@@ -3,9 +3,11 @@
 use super::Busy;
 use super::drive::{Drive, Driven};
 use super::grpc;
+use super::transform::listed;
 use crate::exchange::{Exchange, Failed, Head, Outgoing, Reply, ResponseHead};
+use crate::gate::Transform;
 use crate::retry::{Failure, Go, retry_after};
-use http1::{Body, Connection, Edit, Framing, Kind, Piece, Reject, Rewrite, Status, Version};
+use http1::{Body, Connection, Framing, Kind, Lines, Piece, Reject, Rewrite, Status, Version};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -28,6 +30,9 @@ pub(super) struct Download {
     body: Option<Body>,
     manner: Manner,
     pub tap: bool,
+    /// A gate changes the body; what has come out of it waits in `ready`.
+    pub through: Option<Box<dyn Transform>>,
+    pub ready: Vec<u8>,
     /// How the call went stands in a header or a trailer.
     grpc: bool,
     /// An interim response has passed.
@@ -48,21 +53,30 @@ impl Download {
     pub fn ended(&self) -> bool {
         self.body.as_ref().is_some_and(Body::is_done)
     }
-
-    /// The instance has closed its side: the end of the body, or an error.
-    pub fn end_of_input(&mut self, out: &mut Vec<u8>) -> Result<(), Reject> {
-        self.reusable = false;
-        if let Some(body) = &mut self.body {
-            body.end_of_input()?;
-            if self.manner == Manner::InChunks {
-                http1::write_last_chunk(out, b"");
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Drive<'_> {
+    /// The instance has closed its side: the end of the body, or an error.
+    pub(super) fn end_of_body(&mut self) -> Result<(), Reject> {
+        self.down.reusable = false;
+        if let Some(body) = &mut self.down.body {
+            body.end_of_input()?;
+            self.end();
+        }
+        Ok(())
+    }
+
+    /// The body has ended.
+    fn end(&mut self) {
+        self.end_changed();
+        if self.down.tap {
+            self.room.live.tap(b"");
+        }
+        if self.down.manner == Manner::InChunks {
+            http1::write_last_chunk(&mut self.room.out.bytes, b"");
+        }
+    }
+
     /// Handles what was read. The range of `input` goes to the client as it is, behind what is in the buffer.
     pub(super) fn take(&mut self, input: &[u8]) -> Result<Range<usize>, Driven> {
         let mut at = 0;
@@ -117,15 +131,45 @@ impl Drive<'_> {
         if let Some(wait) = self.again(&head) {
             return Err(Driven::Again(wait));
         }
-        if let Some(reply) = self.instead(&head) {
-            // Without a body, nothing of it is left on the connection.
-            let reuse = head.meta.keep_alive
-                && head.meta.framing == Framing::None
-                && head.meta.len == input.len();
-            return Err(Driven::Instead { reply, reuse });
+        let changed = match upgrade {
+            true => None,
+            false => self.changed(&head),
+        };
+        // Without a body, nothing of it is left on the connection.
+        let reuse = head.meta.keep_alive
+            && head.meta.framing == Framing::None
+            && head.meta.len == input.len();
+        let came = (head.meta.framing, head.meta.keep_alive);
+        let next = match &changed {
+            None => self.go_on(&head, came, upgrade),
+            Some(bytes) => {
+                let mut lines = Lines::default();
+                let limits = &self.room.live.snapshot.response_limits;
+                match http1::parse_response(bytes, limits, request.method, &mut lines) {
+                    Ok(Status::Complete(head)) => self.go_on(&head, came, upgrade),
+                    _ => return Err(Driven::Broken),
+                }
+            }
+        };
+        match next {
+            None => Ok(Some(head.meta.len)),
+            Some(reply) => Err(Driven::Instead { reply, reuse }),
         }
-        self.write(&head, upgrade);
-        Ok(Some(head.meta.len))
+    }
+
+    /// This head goes to the client, or what a gate has instead. What came may have been framed in another way, and its
+    /// connection may have been kept or not.
+    fn go_on(
+        &mut self,
+        head: &http1::ResponseHead<'_>,
+        came: (Framing, bool),
+        upgrade: bool,
+    ) -> Option<Reply> {
+        let reply = self.instead(head);
+        if reply.is_none() {
+            self.write(head, came, upgrade);
+        }
+        reply
     }
 
     /// What the samples and gates learn of the head.
@@ -225,15 +269,16 @@ impl Drive<'_> {
     }
 
     /// The gates see the head; then it is written.
-    fn write(&mut self, head: &http1::ResponseHead<'_>, upgrade: bool) {
+    fn write(&mut self, head: &http1::ResponseHead<'_>, came: (Framing, bool), upgrade: bool) {
         let Some(request) = self.room.down.meta else {
             return;
         };
         let limits = &self.room.live.snapshot.response_limits;
-        self.down.body = Some(Body::new(head.meta.framing, limits));
-        self.down.reusable = head.meta.keep_alive;
+        self.down.body = Some(Body::new(came.0, limits));
+        self.down.reusable = came.1;
         let old = request.version == Version::Http10;
         let (manner, framing) = match head.meta.framing {
+            _ if self.down.through.is_some() => (Manner::InChunks, None),
             Framing::Chunked if old => (Manner::Bare, Some(Framing::UntilClose)),
             Framing::UntilClose if !old && !upgrade => (Manner::InChunks, Some(Framing::Chunked)),
             _ => (Manner::AsItCame, None),
@@ -256,12 +301,7 @@ impl Drive<'_> {
             self.room.live.reply(request, &mut out, now);
         }
         self.down.tap = self.room.live.taps();
-        let mut edits = [Edit::Drop(b""); crate::exchange::MAX_EDITS];
-        let mut n = 0;
-        for edit in self.room.reply_edits.iter() {
-            edits[n] = edit;
-            n += 1;
-        }
+        let (edits, n) = listed(&self.room.reply_edits);
         let rewrite = Rewrite {
             edits: &edits[..n],
             framing,
@@ -308,6 +348,10 @@ impl Drive<'_> {
             match piece {
                 Piece::Data(range) => {
                     let payload = &data[start + range.start..start + range.end];
+                    if let Some(through) = &mut down.through {
+                        through.take(payload, &mut down.ready);
+                        continue;
+                    }
                     if down.tap {
                         self.room.live.tap(payload);
                     }
@@ -321,13 +365,12 @@ impl Drive<'_> {
             }
         }
         down.reusable &= at == data.len();
-        if down.tap && body.is_done() {
-            self.room.live.tap(b"");
+        let done = body.is_done();
+        self.send_ready();
+        if done {
+            self.end();
         }
-        if down.manner == Manner::InChunks && body.is_done() {
-            http1::write_last_chunk(out, b"");
-        }
-        Ok(match down.manner {
+        Ok(match self.down.manner {
             Manner::AsItCame => at,
             _ => 0,
         })

@@ -248,7 +248,11 @@ impl<'a> Drive<'a> {
             let mut scratch = worker.scratch.borrow_mut();
             scratch.clear();
             scratch.extend_from_slice(&self.room.partial);
-            match ready!(self.poll_response(cx, &mut scratch)) {
+            let read = self.poll_response(cx, &mut scratch);
+            if read.is_pending() && self.flush_changed() {
+                continue;
+            }
+            match ready!(read) {
                 Ok(0) => match self.end_of_input(None) {
                     Ok(()) => continue,
                     Err(end) => return Poll::Ready(end),
@@ -307,12 +311,7 @@ impl<'a> Drive<'a> {
         if self.down.passed() {
             // A reset is no end, even where an end of the connection would be one.
             return match error {
-                None if self.down.end_of_input(&mut self.room.out.bytes).is_ok() => {
-                    if self.down.tap {
-                        self.room.live.tap(b"");
-                    }
-                    Ok(())
-                }
+                None if self.end_of_body().is_ok() => Ok(()),
                 _ => Err(Driven::Broken),
             };
         }

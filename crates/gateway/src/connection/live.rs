@@ -2,8 +2,8 @@
 //! requests, and the samples.
 
 use crate::access::{self, End};
-use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply};
-use crate::gate::Step;
+use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
+use crate::gate::{Step, Transformed};
 use crate::open::Place;
 use crate::ring::Passage;
 use crate::snapshot::{Route, Snapshot};
@@ -161,6 +161,20 @@ impl Live {
                 }
             }
         }
+    }
+
+    /// What goes on in place of the instance's response.
+    pub fn transform(
+        &mut self,
+        head: RequestHead<'_>,
+        response: ResponseHead<'_>,
+    ) -> Option<Transformed> {
+        let route = self.route.as_ref()?;
+        let mut exchange = Exchange {
+            head: Head::Wire(head),
+            facts: &mut self.facts,
+        };
+        (route.request).transform(&self.request, &mut exchange, response)
     }
 
     /// What a gate has to send instead of a 304 that answers its own conditions. The attempt has succeeded.

@@ -18,6 +18,7 @@ mod respond;
 mod serve;
 mod socket;
 mod text;
+mod transform;
 
 pub use busy::Busy;
 pub(crate) use serve::{Peer, serve, serve_one};

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod coalesce;
+pub mod compress;
 pub mod degrade;
 pub mod identity;
 pub mod policy;

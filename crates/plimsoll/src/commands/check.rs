@@ -9,7 +9,7 @@ use serde_json::json;
 pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
     let mut checked = config::check(&args.config);
     if let Some(config) = &checked.config {
-        checked.findings.extend(gateway::tls::check(config));
+        checked.findings.extend(gateway::check(config));
     }
     let errors = checked
         .findings

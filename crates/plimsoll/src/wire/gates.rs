@@ -2,13 +2,15 @@
 
 use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
-use gateway::{Decision, Gauges, LimitGauge};
+use gateway::{CompressGauge, Decision, Gauges, LimitGauge, TenantGauge};
 use telemetry::prometheus::Page;
 
 pub fn page(gauges: &Gauges) -> String {
     let mut page = Page::default();
     decisions(&mut page, &gauges.decisions);
     limits(&mut page, &gauges.limits);
+    compressed(&mut page, &gauges.compressed);
+    tenants(&mut page, &gauges.tenants);
     lines(&mut page, &gauges.lines);
     page.finish()
 }
@@ -88,6 +90,31 @@ fn limits(page: &mut Page, limits: &[LimitGauge]) {
     }
 }
 
+fn compressed(page: &mut Page, routes: &[CompressGauge]) {
+    page.family(
+        "plimsoll_compress_bytes_total",
+        "counter",
+        "Bytes of answers: into the encoders, out of them, and of answers that would have been compressed.",
+    );
+    for r in routes {
+        for (what, bytes) in [("in", r.came), ("out", r.sent), ("would", r.left)] {
+            page.row("", &[("route", &r.route), ("bytes", what)], bytes as f64);
+        }
+    }
+}
+
+/// At most as many labels as the configuration lists, and one for all others.
+fn tenants(page: &mut Page, tenants: &[TenantGauge]) {
+    page.family(
+        "plimsoll_tenant_requests_total",
+        "counter",
+        "Requests by tenant; `other`: of those that are not listed.",
+    );
+    for t in tenants {
+        page.row("", &[("tenant", &t.tenant)], t.requests as f64);
+    }
+}
+
 /// Lines of the access log; nothing while there never was one.
 fn lines(page: &mut Page, lines: &Lines) {
     if *lines == Lines::default() {
@@ -137,6 +164,18 @@ mod tests {
             ..Lines::default()
         };
         lines(&mut page, &lost);
+        let acme = TenantGauge {
+            tenant: "acme".into(),
+            requests: 4,
+        };
+        tenants(&mut page, &[acme]);
+        let product = CompressGauge {
+            route: "product".into(),
+            came: 100,
+            sent: 9,
+            left: 0,
+        };
+        compressed(&mut page, &[product]);
         let text = page.finish();
         for row in [
             "plimsoll_gate_decisions_total{gate=\"breaker\",of=\"shop\",decision=\"refused\"} 3",
@@ -144,6 +183,8 @@ mod tests {
             "plimsoll_limit_enforced{service=\"shop\"} 0",
             "plimsoll_limit_in_flight{service=\"shop\"} 1.5",
             "plimsoll_limit_would_refuse_total{service=\"shop\"} 2",
+            "plimsoll_tenant_requests_total{tenant=\"acme\"} 4",
+            "plimsoll_compress_bytes_total{route=\"product\",bytes=\"out\"} 9",
             "plimsoll_access_log_lines_total{fate=\"dropped\"} 2",
         ] {
             assert!(text.lines().any(|l| l == row), "{row} is not in\n{text}");
@@ -151,6 +192,8 @@ mod tests {
         let mut empty = Page::default();
         decisions(&mut empty, &[]);
         limits(&mut empty, &[]);
+        tenants(&mut empty, &[]);
+        compressed(&mut empty, &[]);
         lines(&mut empty, &Lines::default());
         assert_eq!(empty.finish(), "");
     }

@@ -23,7 +23,7 @@ pub fn first_generation(file: &str, text: &str) -> Result<(Config, Generation), 
         return Err(Failure::new(format!("the config is not good:\n{shown}"))
             .help("`plimsoll check` shows the same"));
     };
-    let wrong = gateway::tls::check(&config);
+    let wrong = gateway::check(&config);
     if !wrong.is_empty() {
         return Err(failure(&wrong));
     }

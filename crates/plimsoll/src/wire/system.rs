@@ -120,7 +120,7 @@ impl System {
     /// Takes another text of the config into service, and its certificate files as they are now.
     pub fn reload(&mut self, text: String) -> Result<(), Failure> {
         let config = config::check_text(&self.body.file, &text).config;
-        let wrong = config.map_or_else(Vec::new, |c| gateway::tls::check(&c));
+        let wrong = config.map_or_else(Vec::new, |c| gateway::check(&c));
         if !wrong.is_empty() {
             return Err(failure(&wrong));
         }

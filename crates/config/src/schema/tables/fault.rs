@@ -81,6 +81,13 @@ pub const FAULT: &[Field<Fault>] = &[
         "only attempts against this one",
         |f, n, cx| f.instance = cx.address(n)
     ),
+    key!(
+        "tenant",
+        Kind::Text,
+        "acme",
+        "only requests of this tenant, one of `identity.tenants`",
+        |f, n, cx| f.tenant = cx.text(n)
+    ),
 ];
 
 /// What no single key can see.

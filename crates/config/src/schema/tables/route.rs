@@ -1,7 +1,6 @@
 //! The keys of a route.
 
 use super::*;
-use base::units;
 
 pub const ROUTE: &[Field<Route>] = &[
     key!(required "match", Kind::TextOr("match"), "GET /products/{id}", "which requests", |r, n, cx| match &n.value {
@@ -55,22 +54,23 @@ pub const ROUTE: &[Field<Route>] = &[
         }
     ),
     key!(
+        "compress",
+        Kind::Section("compress"),
+        "{ when: link }",
+        "compress answers for clients that accept it; not where an answer shows both a secret and what a stranger chose (BREACH); off when left out",
+        |r, n, cx| {
+            let mut compress = Compress::default();
+            cx.section("compress", n, COMPRESS, &mut compress);
+            r.compress = Some(compress);
+        }
+    ),
+    key!(
         "rate",
         Kind::Section("rate"),
         "{ limit: 200/s, key: client }",
         "refuse above a rate",
         |r, n, cx| {
-            let mut rate = Rate {
-                per_second: 0.0,
-                burst: 0,
-                key: RateKey::Client,
-                observe: false,
-            };
-            cx.section("rate", n, RATE, &mut rate);
-            if rate.burst == 0 {
-                rate.burst = rate.per_second.ceil().max(1.0) as u32;
-            }
-            r.rate = Some(rate);
+            r.rate = Some(rate::read(n, cx));
         }
     ),
     key!(
@@ -189,40 +189,6 @@ pub const SLO: &[Field<Slo>] = &[
         "28d",
         "over which the share is counted",
         |s, n, cx| put!(s.window, cx.some_time(n))
-    ),
-];
-
-pub const RATE: &[Field<Rate>] = &[
-    key!(required "limit", Kind::Rate, "200/s", "requests", |r, n, cx| {
-        put!(r.per_second, cx.rate(n));
-        if r.per_second <= 0.0 && matches!(units::rate(n.text().unwrap_or("")), Ok(0.0)) {
-            cx.error(n, "config-value", "a rate of 0 refuses every request").help =
-                "leave the section out, or give a rate".into();
-        }
-    }),
-    key!(
-        "burst",
-        Kind::Whole {
-            min: 1,
-            max: 10_000_000
-        },
-        "50",
-        "above the rate at once; one second's worth when left out",
-        |r, n, cx| put!(r.burst, cx.whole(n, 1, 10_000_000).map(|v| v as u32))
-    ),
-    key!(
-        "key" = "client",
-        Kind::Text,
-        "client",
-        "`client` (address), `all`, or `header:NAME`",
-        |r, n, cx| put!(r.key, rate_key(n, cx))
-    ),
-    key!(
-        "observe" = "false",
-        Kind::Flag,
-        "true",
-        "count, refuse nothing",
-        |r, n, cx| put!(r.observe, cx.flag(n))
     ),
 ];
 
@@ -356,20 +322,4 @@ fn path(n: &Node, cx: &mut Cx) -> Option<PathTemplate> {
             cx.error(n, "config-match", e);
         })
         .ok()
-}
-
-fn rate_key(n: &Node, cx: &mut Cx) -> Option<RateKey> {
-    let text = cx.text(n)?;
-    match text.as_str() {
-        "all" => Some(RateKey::All),
-        "client" => Some(RateKey::Client),
-        t if t.strip_prefix("header:").is_some_and(header_name) => t
-            .strip_prefix("header:")
-            .map(|h| RateKey::Header(h.to_lowercase())),
-        t => {
-            cx.error(n, "config-value", format!("`{t}` is not a key"))
-                .help = "write `client`, `all` or `header:NAME`".into();
-            None
-        }
-    }
 }

@@ -156,22 +156,31 @@ pub const SHED: &[Field<Shed>] = &[key!(
     |s, n, cx| put!(s.observe, cx.flag(n))
 )];
 
-pub const BULKHEAD: &[Field<Bulkhead>] = &[key!(
-    "weights",
-    Kind::Texts,
-    "{ checkout: 3 }",
-    "of its routes, from 1 to 1000; 1 when left out",
-    |b, n, cx| {
-        for entry in n.entries() {
-            if let Some(weight) = cx.whole(&entry.value, 1, 1000) {
-                b.weights.push((entry.key.clone(), weight as u32));
+pub const BULKHEAD: &[Field<Bulkhead>] = &[
+    key!(
+        "weights",
+        Kind::Texts,
+        "{ checkout: 3 }",
+        "of its routes, from 1 to 1000; 1 when left out",
+        |b, n, cx| {
+            for entry in n.entries() {
+                if let Some(weight) = cx.whole(&entry.value, 1, 1000) {
+                    b.weights.push((entry.key.clone(), weight as u32));
+                }
+            }
+            if n.entries().is_empty() {
+                cx.texts(n);
             }
         }
-        if n.entries().is_empty() {
-            cx.texts(n);
-        }
-    }
-)];
+    ),
+    key!(
+        "tenants" = "false",
+        Kind::Flag,
+        "true",
+        "divide each route's part among the tenants of `identity`, by their weights",
+        |b, n, cx| put!(b.tenants, cx.flag(n))
+    ),
+];
 
 pub const HEALTH: &[Field<Health>] = &[
     key!(

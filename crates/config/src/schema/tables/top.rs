@@ -113,8 +113,8 @@ pub const TOP: &[Field<Config>] = &[
     key!(
         "identity",
         Kind::Section("identity"),
-        "{ user: x-user-id, criticality: x-criticality }",
-        "headers that say who asks and how much it matters",
+        "{ user: x-user-id, tenant: x-tenant }",
+        "who asks and how much it matters: by headers, tokens or certificates",
         |c, n, cx| {
             let mut identity = Identity::default();
             cx.section("identity", n, IDENTITY, &mut identity);
@@ -176,30 +176,6 @@ pub const TOP: &[Field<Config>] = &[
                 c.loads.push(LoadMix { name, requests });
             }
         }
-    ),
-];
-
-pub const IDENTITY: &[Field<Identity>] = &[
-    key!(
-        "user",
-        Kind::Text,
-        "x-user-id",
-        "header with the user's name; `shed` treats a user's requests alike",
-        |i, n, cx| i.user = header(n, cx)
-    ),
-    key!(
-        "criticality",
-        Kind::Text,
-        "x-criticality",
-        "header with `critical`, `normal` or `sheddable`; it can lower what the route says, not raise it",
-        |i, n, cx| i.criticality = header(n, cx)
-    ),
-    key!(
-        "certificate" = "false",
-        Kind::Flag,
-        "true",
-        "the user is who the client's certificate names, where it showed one",
-        |i, n, cx| put!(i.certificate, cx.flag(n))
     ),
 ];
 
@@ -274,13 +250,3 @@ pub const LIMITS: &[Field<Limits>] = &[
         |l, n, cx| put!(l.drain, cx.duration(n))
     ),
 ];
-
-fn header(n: &Node, cx: &mut Cx) -> Option<String> {
-    let name = cx.text(n)?.to_lowercase();
-    if !super::route::header_name(&name) {
-        let what = format!("`{name}` is not the name of a header");
-        cx.error(n, "config-value", what);
-        return None;
-    }
-    Some(name)
-}

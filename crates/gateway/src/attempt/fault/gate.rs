@@ -26,7 +26,14 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         }
         None => None,
     };
+    let tenants = m.identity.iter().flat_map(|i| &i.tenants);
+    let place = |name: &String| tenants.clone().position(|t| t.name == *name);
+    let tenant = match &rules.tenant {
+        Some(name) => Some(place(name)? as u16),
+        None => None,
+    };
     Some(Arc::new(FaultGate {
+        tenant,
         what: What::of(&rules),
         until,
         only,
@@ -45,6 +52,8 @@ struct FaultGate {
     until: Nanos,
     /// The instance that it is about.
     only: Option<InstanceIx>,
+    /// The tenant, by its place in the list.
+    tenant: Option<u16>,
     seen: Arc<Seen>,
     tally: Arc<Tally>,
 }
@@ -52,7 +61,9 @@ struct FaultGate {
 impl FaultGate {
     fn meant(&self, x: &Exchange<'_>, now: Nanos) -> bool {
         let here = |only| x.instance.as_ref().is_some_and(|i| i.ix == only);
+        let whose = |tenant| x.tenant.and_then(|t| t.listed) == Some(tenant);
         now < self.until
+            && self.tenant.is_none_or(whose)
             && self.only.is_none_or(here)
             && self.rules.headers.iter().all(|(n, v)| has(&x.head, n, v))
     }
@@ -89,6 +100,7 @@ mod tests {
     use super::super::End;
     use super::*;
     use crate::gate::Moment;
+    use crate::request::identity::Tenant;
     use crate::testing::Bench;
     use std::time::Duration;
 
@@ -150,6 +162,26 @@ mod tests {
                 f.instance = Some(b.service.instances[i].clone())
             });
             assert_eq!(run.facts.fault.is_some(), is);
+        }
+    }
+
+    #[test]
+    fn one_tenant_alone_can_be_struck() {
+        let mut b = bench(Fault {
+            reset: true,
+            tenant: Some("acme".into()),
+            ..Fault::until(1010)
+        });
+        assert!(make(&b.making()).is_none(), "a tenant that is not listed");
+        let listed = ["other", "acme"].map(config::sections::Tenant::named);
+        b.identity = Some(config::sections::Identity {
+            tenants: listed.into(),
+            ..Default::default()
+        });
+        let gate = make(&b.making()).unwrap();
+        for (listed, struck) in [(None, false), (Some(0), false), (Some(1), true)] {
+            let run = b.run_with(&*gate, |f| f.tenant = Some(Tenant { hash: 7, listed }));
+            assert_eq!(run.facts.fault.is_some(), struck, "{listed:?}");
         }
     }
 }

@@ -21,6 +21,10 @@ impl Cost {
         self.0.store(core::cost(seconds, mean_s), Relaxed);
     }
 
+    pub fn milli(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
     pub fn forget(&self) {
         self.0.store(PERMIT, Relaxed);
     }
@@ -46,7 +50,7 @@ impl Price {
     pub fn milli(&self) -> u64 {
         match self.configured {
             Some(_) => PERMIT,
-            None => self.learned.0.load(Relaxed),
+            None => self.learned.milli(),
         }
     }
 }

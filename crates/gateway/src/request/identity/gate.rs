@@ -1,24 +1,142 @@
-//! Identity as a gate: reads the headers that the configuration names, and passes on what was made of them.
+//! Identity as a gate: what a request says of itself, from the least sure to the surest, and what is passed on of it.
 
 use super::core::{effective, name, parse};
-use crate::exchange::Exchange;
+use super::jwt::{Bad, Claims, Reader};
+use super::known::{Known, Place};
+use crate::attempt::split::hash;
+use crate::exchange::{Exchange, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
+use crate::tally::Tally;
 use base::Nanos;
-use config::sections::{Criticality, Identity};
+use config::sections::{BadToken, Criticality};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// On every route, when the configuration has an `identity`.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
-    let headers = m.identity.clone()?;
+    let config = m.identity.as_ref()?;
+    let place = m.kept.get("identity", Place::default);
     Some(Arc::new(IdentityGate {
-        headers,
+        known: place.known(m, config),
         route: m.route.criticality,
+        tally: Tally::of(m.kept, "identity", &m.route.name, Bad::NAMES),
+        _place: place,
     }))
 }
 
 struct IdentityGate {
-    headers: Identity,
+    known: Arc<Known>,
+    /// Of the route.
     route: Criticality,
+    tally: Arc<Tally>,
+    /// So that it is there for the next generation.
+    _place: Arc<Place>,
+}
+
+impl IdentityGate {
+    fn headers(&self, x: &mut Exchange<'_>) {
+        let config = &self.known.config;
+        let says = |header: &Option<String>| {
+            let value = x.head.get(header.as_ref()?);
+            value.filter(|v| !v.is_empty())
+        };
+        let (user, tenant) = (says(&config.user), says(&config.tenant));
+        let criticality = says(&config.criticality).and_then(parse);
+        x.user = user.map(hash);
+        self.belongs(x, tenant);
+        self.matters(x, criticality);
+    }
+
+    fn claims(&self, x: &mut Exchange<'_>, claims: &Claims) {
+        if let Some(user) = &claims.user {
+            x.user = Some(hash(user.as_bytes()));
+        }
+        self.belongs(x, claims.tenant.as_ref().map(String::as_bytes));
+        self.matters(x, claims.criticality);
+    }
+
+    fn certificate(&self, x: &mut Exchange<'_>) {
+        let Some(certificate) = x.certificate.clone() else {
+            return;
+        };
+        let Some(name) = certificate.name.as_deref() else {
+            return;
+        };
+        if self.known.config.certificate {
+            x.user = Some(hash(name.as_bytes()));
+        }
+        let owner = self.known.owner(name);
+        self.belongs(x, owner.map(|t| t.name.as_bytes()));
+    }
+
+    fn belongs(&self, x: &mut Exchange<'_>, tenant: Option<&[u8]>) {
+        if let Some(name) = tenant {
+            x.tenant = Some(self.known.tenant(name));
+            if let Some(notes) = &mut x.notes {
+                notes.tenant(name);
+            }
+        }
+    }
+
+    fn matters(&self, x: &mut Exchange<'_>, said: Option<Criticality>) {
+        if said.is_some() {
+            let before = x.criticality.unwrap_or(self.route);
+            x.criticality = Some(effective(before, said));
+        }
+    }
+
+    /// What follows from all of it.
+    fn settle(&self, x: &mut Exchange<'_>) {
+        if let Some(tenant) = x.tenant {
+            self.known.count(tenant);
+            let most = self.known.listed(tenant).and_then(|t| t.criticality);
+            self.matters(x, most);
+        }
+        if let Some(header) = &self.known.config.criticality {
+            let criticality = *x.facts.criticality.get_or_insert(self.route);
+            // So that what the service calls in turn matters as little.
+            if x.head.get(header).and_then(parse) != Some(criticality) {
+                x.edits.set(header, name(criticality).as_bytes());
+            }
+        }
+    }
+}
+
+/// The request's token; `Ok(None)`: it has none.
+fn token<'a>(x: &Exchange<'a>, header: &str) -> Result<Option<&'a [u8]>, Bad> {
+    let (mut found, mut lines) = (None, 0);
+    x.head.each(|name, value| {
+        if name.eq_ignore_ascii_case(header.as_bytes()) {
+            (found, lines) = (Some(value.trim_ascii()), lines + 1);
+        }
+    });
+    let bearer = |v: &&[u8]| {
+        let scheme = v.get(..7);
+        scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "))
+    };
+    match found {
+        // Which one the service would take, nobody knows.
+        Some(_) if lines > 1 => Err(Bad::Form),
+        Some(v) if bearer(&v) => Ok(Some(v[7..].trim_ascii_start())),
+        // Another way to say who one is, which is the service's to judge.
+        Some(_) if header == "authorization" => Ok(None),
+        found => Ok(found.filter(|v| !v.is_empty())),
+    }
+}
+
+fn verified(x: &Exchange<'_>, reader: &Reader) -> Result<Option<Arc<Claims>>, Bad> {
+    let Some(token) = token(x, reader.header())? else {
+        return Ok(None);
+    };
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    reader
+        .read(token, unix.unwrap_or_default().as_secs())
+        .map(Some)
+}
+
+fn refuse(bad: Bad) -> Reply {
+    let reply = Reply::problem(401, "bad-token", bad.detail());
+    reply.with("WWW-Authenticate", "Bearer error=\"invalid_token\"")
 }
 
 impl Gate for IdentityGate {
@@ -27,24 +145,27 @@ impl Gate for IdentityGate {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, _now: Nanos) -> Step {
-        if let Some(header) = &self.headers.criticality {
-            let said = x.head.get(header).and_then(parse);
-            let criticality = effective(self.route, said);
-            x.criticality = Some(criticality);
-            // So that what the service calls in turn matters as little.
-            if said != Some(criticality) {
-                x.edits.set(header, name(criticality).as_bytes());
+        let token = match &self.known.reader {
+            Some(reader) => verified(x, reader),
+            None => Ok(None),
+        };
+        match token {
+            Ok(claims) => {
+                self.headers(x);
+                if let Some(claims) = claims {
+                    self.claims(x, &claims);
+                }
+            }
+            Err(bad) => {
+                self.tally.note(x, bad as usize);
+                let jwt = self.known.config.jwt.as_ref();
+                if jwt.is_some_and(|j| j.bad == BadToken::Refuse) {
+                    return Step::Answer(refuse(bad));
+                }
             }
         }
-        if let Some(header) = &self.headers.user {
-            let user = x.head.get(header).filter(|v| !v.is_empty());
-            x.user = user.map(crate::attempt::split::hash);
-        }
-        if self.headers.certificate
-            && let Some(name) = x.certificate.as_ref().and_then(|c| c.name.as_deref())
-        {
-            x.user = Some(crate::attempt::split::hash(name.as_bytes()));
-        }
+        self.certificate(x);
+        self.settle(x);
         Step::Go
     }
 }
@@ -54,15 +175,22 @@ mod tests {
     use super::*;
     use crate::testing::{Bench, edits};
     use crate::tls::ClientCert;
+    use config::sections::{Identity, Tenant};
+
+    fn bench(identity: Identity) -> Bench {
+        let mut b = Bench::default();
+        b.identity = Some(identity);
+        b
+    }
 
     #[test]
     fn what_was_made_of_it_travels_on() {
-        let mut b = Bench::default();
-        assert!(make(&b.making()).is_none());
-        b.identity = Some(Identity {
+        assert!(make(&Bench::default().making()).is_none());
+        let b = bench(Identity {
             user: Some("x-account".into()),
             criticality: Some("x-criticality".into()),
             certificate: true,
+            ..Identity::default()
         });
         let gate = make(&b.making()).unwrap();
         let run = b.run(
@@ -89,9 +217,71 @@ mod tests {
         };
         let shown = |f: &mut crate::exchange::Facts| f.certificate = Some(certificate.into());
         let vouched = b.run_with(&*gate, shown);
+        assert_eq!(vouched.facts.user, Some(hash(b"bob")));
+    }
+
+    #[test]
+    fn a_tenant_is_told_by_header_and_more_surely_by_certificate() {
+        let trial = Tenant {
+            criticality: Some(Criticality::Sheddable),
+            certificates: vec!["spiffe://x/trial".into()],
+            ..Tenant::named("trial")
+        };
+        let b = bench(Identity {
+            tenant: Some("x-tenant".into()),
+            tenants: vec![Tenant::named("acme"), trial],
+            ..Identity::default()
+        });
+        let gate = make(&b.making()).unwrap();
+        let of = |name: &str| b.run(&*gate, "GET", "/", &[("X-Tenant", name)]).facts;
+        let listed = |f: &crate::exchange::Facts| f.tenant.unwrap().listed;
+        let [acme, trial, small] = ["acme", "trial", "small"].map(of);
         assert_eq!(
-            vouched.facts.user,
-            Some(crate::attempt::split::hash(b"bob"))
+            [listed(&acme), listed(&trial), listed(&small)],
+            [Some(0), Some(1), None]
         );
+        assert_eq!(
+            [acme.criticality, trial.criticality, small.criticality],
+            [None, Some(Criticality::Sheddable), None]
+        );
+        assert_ne!(small.tenant.unwrap().hash, of("tiny").tenant.unwrap().hash);
+        let vouched = b.run_with(&*gate, |f| {
+            f.certificate = Some(Arc::new(ClientCert {
+                name: Some("spiffe://x/trial".into()),
+                forwarded: String::new(),
+            }));
+        });
+        assert_eq!(listed(&vouched.facts), Some(1));
+        assert_eq!((vouched.facts.user, of("").tenant), (None, None));
+    }
+
+    #[test]
+    fn only_one_token_in_one_header_is_a_token() {
+        let b = bench(Identity::default());
+        let gate = make(&b.making()).unwrap();
+        let read = |header: &str, lines: &[(&str, &str)]| {
+            let mut run = b.run(&*gate, "GET", "/", lines);
+            let x = Exchange {
+                head: crate::exchange::Head::List(&run.head),
+                facts: &mut run.facts,
+            };
+            token(&x, header).map(|t| t.map(<[u8]>::to_vec))
+        };
+        let some = |t: &str| Ok(Some(t.as_bytes().to_vec()));
+        assert_eq!(read("authorization", &[]), Ok(None));
+        assert_eq!(
+            read("authorization", &[("Authorization", "bearer  a.b.c")]),
+            some("a.b.c")
+        );
+        assert_eq!(
+            read("authorization", &[("Authorization", "Basic abc")]),
+            Ok(None)
+        );
+        assert_eq!(read("x-token", &[("X-Token", "a.b.c")]), some("a.b.c"));
+        let two = [
+            ("Authorization", "Bearer a.b.c"),
+            ("authorization", "Basic x"),
+        ];
+        assert_eq!(read("authorization", &two), Err(Bad::Form));
     }
 }

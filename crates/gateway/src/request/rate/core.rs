@@ -1,18 +1,24 @@
 //! GCRA, the generic cell rate algorithm: one number per key, the theoretical arrival time (TAT) of its next request.
-//! `TAT' = max(now, TAT) + T`, allowed while `TAT' - now <= burst * T`, with `T` the time between requests.
+//! `TAT' = max(now, TAT) + cost * T`, allowed while `TAT' - now <= burst * T`, with `T` the time between units.
 
 use base::Nanos;
 use std::time::Duration;
 
-/// A limit as the algorithm uses it. `burst` requests may come at once; in any span `t` at most `burst + t / T` pass.
+/// A limit as the algorithm uses it. `burst` units may come at once; in any span `t` at most `burst + t / T` pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// Nanoseconds between requests, rounded up: never more than was asked for.
+    /// Nanoseconds between units, rounded up: never more than was asked for.
     spacing: u64,
     burst: u32,
     /// `burst * spacing`.
     tolerance: u64,
 }
+
+/// What one request takes, in thousandths of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cost(pub u64);
+
+pub const UNIT: Cost = Cost(1000);
 
 /// What one request is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +41,17 @@ impl Limit {
         }
     }
 
+    /// One request of `cost`. What costs more than a burst is taken to cost a whole one, or it would never pass.
     #[inline]
-    pub fn decide(&self, tat: Nanos, now: Nanos) -> Decision {
-        let next = tat.0.max(now.0).saturating_add(self.spacing);
+    pub fn decide(&self, tat: Nanos, now: Nanos, cost: Cost) -> Decision {
+        let step = match cost {
+            UNIT => self.spacing,
+            Cost(milli) => {
+                let step = self.spacing as u128 * milli as u128 / UNIT.0 as u128;
+                step.min(self.tolerance as u128) as u64
+            }
+        };
+        let next = tat.0.max(now.0).saturating_add(step);
         match (next - now.0).checked_sub(self.tolerance) {
             None | Some(0) => Decision::Allowed(Nanos(next)),
             Some(early) => Decision::Refused(Duration::from_nanos(early)),
@@ -47,7 +61,7 @@ impl Limit {
     pub fn burst(&self) -> u32 {
         self.burst
     }
-    /// Requests that would pass now.
+    /// Units that would pass now.
     pub fn remaining(&self, tat: Nanos, now: Nanos) -> u64 {
         self.tolerance.saturating_sub(tat.0.saturating_sub(now.0)) / self.spacing
     }
@@ -66,7 +80,7 @@ mod tests {
         let mut tat = Nanos::ZERO;
         let mut passed = Vec::new();
         for &at in arrivals {
-            if let Decision::Allowed(next) = limit.decide(tat, Nanos(at)) {
+            if let Decision::Allowed(next) = limit.decide(tat, Nanos(at), UNIT) {
                 tat = next;
                 passed.push(at);
             }
@@ -96,11 +110,11 @@ mod tests {
             let limit = Limit::new(rate, burst);
             let (mut tat, mut now) = (Nanos::ZERO, Nanos(5));
             for _ in 0..n {
-                match limit.decide(tat, now) {
+                match limit.decide(tat, now, UNIT) {
                     Decision::Allowed(next) => tat = next,
                     Decision::Refused(wait) => {
                         now = now + wait;
-                        prop_assert!(matches!(limit.decide(tat, now), Decision::Allowed(_)));
+                        prop_assert!(matches!(limit.decide(tat, now, UNIT), Decision::Allowed(_)));
                     }
                 }
             }
@@ -120,9 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dear_takes_more_and_never_more_than_a_burst() {
+        let limit = Limit::new(10.0, 10);
+        let passed = |cost| {
+            let mut tat = Nanos::ZERO;
+            let all = (0..100).take_while(|_| match limit.decide(tat, Nanos(5), Cost(cost)) {
+                Decision::Allowed(next) => {
+                    tat = next;
+                    true
+                }
+                Decision::Refused(_) => false,
+            });
+            all.count()
+        };
+        assert_eq!([5000, 2500, 400, 1_000_000].map(passed), [2, 4, 25, 1]);
+    }
+
+    #[test]
     fn nonsense_rates_neither_panic_nor_open_the_gate() {
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-300] {
-            let _ = Limit::new(rate, u32::MAX).decide(Nanos::MAX, Nanos::MAX);
+            let _ = Limit::new(rate, u32::MAX).decide(Nanos::MAX, Nanos::MAX, Cost(u64::MAX));
         }
         assert!(admitted(Limit::new(0.0, 1), &[0, 1, 1 << 60]).len() <= 1);
     }

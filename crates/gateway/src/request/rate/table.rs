@@ -4,7 +4,7 @@
 //! live keys, a new key takes over the slot that is nearest to free and inherits its debt: the table as a whole never
 //! lets more pass than its slots allow, at the price of being strict to a few keys while it is flooded.
 
-use super::core::{Decision, Limit};
+use super::core::{Cost, Decision, Limit};
 use base::Nanos;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Mutex;
@@ -38,17 +38,17 @@ impl Table {
         }
     }
 
-    /// Hash of one key of one limit.
-    pub fn hash(&self, limit: &str, key: &[u8]) -> u64 {
+    /// Hash of one key of one limit, by what kind of key it is.
+    pub fn hash(&self, limit: &str, kind: u8, key: &[u8]) -> u64 {
         let mut h = self.seed.build_hasher();
         h.write(limit.as_bytes());
-        h.write_u8(0xff);
+        h.write(&[0xff, kind]);
         h.write(key);
         h.finish().max(1)
     }
 
-    /// Decides one request of `key`, and remembers it when `keep`. The second number is what remains of the burst.
-    pub fn take(&self, key: u64, limit: &Limit, now: Nanos) -> (Decision, u64) {
+    /// Decides one request of `key`, and remembers it. The number is what remains of the burst.
+    pub fn take(&self, key: u64, limit: &Limit, cost: Cost, now: Nanos) -> (Decision, u64) {
         let shard = &self.shards[key as usize % SHARDS];
         let mut sets = shard.lock().unwrap_or_else(|e| e.into_inner());
         let set = &mut sets[(key >> 32) as usize % self.sets];
@@ -63,7 +63,7 @@ impl Table {
                 nearest
             }
         };
-        let decision = limit.decide(slot.tat, now);
+        let decision = limit.decide(slot.tat, now, cost);
         if let Decision::Allowed(tat) = decision {
             slot.tat = tat;
         }
@@ -73,19 +73,20 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::core::UNIT;
     use super::*;
 
     fn passes(t: &Table, key: u64, limit: &Limit, now: Nanos) -> bool {
-        matches!(t.take(key, limit, now).0, Decision::Allowed(_))
+        matches!(t.take(key, limit, UNIT, now).0, Decision::Allowed(_))
     }
 
     #[test]
     fn keys_do_not_share_and_routes_do_not_share() {
         let t = Table::new(10_000);
         let limit = Limit::new(1.0, 2);
-        let (a, b) = (t.hash("r", b"a"), t.hash("r", b"b"));
-        assert_ne!(a, t.hash("q", b"a"));
-        assert_ne!(t.hash("ra", b""), t.hash("r", b"a"));
+        let (a, b) = (t.hash("r", 0, b"a"), t.hash("r", 0, b"b"));
+        assert_ne!(a, t.hash("q", 0, b"a"));
+        assert_ne!(t.hash("ra", 0, b""), t.hash("r", 0, b"a"));
         let now = Nanos(1);
         assert!(passes(&t, a, &limit, now) && passes(&t, a, &limit, now));
         assert!(!passes(&t, a, &limit, now));
@@ -99,7 +100,7 @@ mod tests {
         let limit = Limit::new(1.0, 1);
         let flood = |from: u64, now| {
             (from..from + 20_000)
-                .filter(|i| passes(&t, t.hash("r", &i.to_le_bytes()), &limit, now))
+                .filter(|i| passes(&t, t.hash("r", 0, &i.to_le_bytes()), &limit, now))
                 .count()
         };
         assert!(flood(0, Nanos(0)) <= slots);

@@ -1,0 +1,103 @@
+//! Who is named must be known: tenants, and the keys of rate limits.
+
+use super::Whole;
+use crate::sections::{Config, Identity, Rate, RateKey, Route};
+use base::Finding;
+use std::collections::HashMap;
+
+impl Whole<'_> {
+    pub(super) fn identity(&mut self, c: &Config) {
+        let none = Identity::default();
+        let identity = c.identity.as_ref().unwrap_or(&none);
+        self.certificates(c, identity);
+        let listed: Vec<&str> = identity.tenants.iter().map(|t| t.name.as_str()).collect();
+        for r in &c.routes {
+            if let Some(tenant) = r.fault.as_ref().and_then(|f| f.tenant.as_deref())
+                && !listed.contains(&tenant)
+            {
+                let path = ["routes", r.name.as_str(), "fault", "tenant"];
+                self.unknown(&path, "tenant of `identity.tenants`", tenant, &listed);
+            }
+            self.rate_key(r, identity);
+        }
+        for s in &c.services {
+            if s.bulkhead.as_ref().is_some_and(|b| b.tenants) && listed.is_empty() {
+                self.add(
+                    &["services", &s.name, "bulkhead", "tenants"],
+                    Finding::error("config-bulkhead", "no tenants are told apart")
+                        .help("list them under `identity.tenants`"),
+                );
+            }
+        }
+        self.shared_rates(c);
+    }
+
+    fn certificates(&mut self, c: &Config, identity: &Identity) {
+        let asked = c.tls.as_ref().is_some_and(|t| t.clients.is_some());
+        let mut owners: HashMap<&str, &str> = HashMap::new();
+        for t in &identity.tenants {
+            let path = ["identity", "tenants", t.name.as_str(), "certificates"];
+            if !asked && !t.certificates.is_empty() {
+                self.add(
+                    &path,
+                    Finding::error("config-value", "clients are not asked for certificates")
+                        .help("add `clients: { ca: clients.pem }` to `tls`"),
+                );
+            }
+            for name in &t.certificates {
+                if let Some(other) = owners.insert(name, &t.name) {
+                    let what =
+                        format!("`{name}` is a certificate of `{other}` and of `{}`", t.name);
+                    self.add(&path, Finding::error("config-value", what));
+                }
+            }
+        }
+    }
+
+    /// By what nobody can ever be known, nobody can be counted.
+    fn rate_key(&mut self, r: &Route, i: &Identity) {
+        let jwt = i.jwt.as_ref();
+        let (what, known) = match r.rate.as_ref().map(|r| &r.key) {
+            Some(RateKey::User) => ("user", i.user.is_some() || i.certificate || jwt.is_some()),
+            Some(RateKey::Tenant) => {
+                let by_certificate = i.tenants.iter().any(|t| !t.certificates.is_empty());
+                let by_token = jwt.is_some_and(|j| j.tenant.is_some());
+                ("tenant", i.tenant.is_some() || by_token || by_certificate)
+            }
+            _ => return,
+        };
+        if !known {
+            let says = format!("`identity` does not say who the {what} is");
+            self.add(
+                &["routes", &r.name, "rate", "key"],
+                Finding::error("config-rate", says).help(format!(
+                    "add `{what}: x-{what}` to `identity`, or a claim of its `jwt`"
+                )),
+            );
+        }
+    }
+
+    /// Routes that share a limit agree on it.
+    fn shared_rates(&mut self, c: &Config) {
+        let mut first: HashMap<&str, (&str, &Rate)> = HashMap::new();
+        for (r, rate) in c.routes.iter().filter_map(|r| Some((r, r.rate.as_ref()?))) {
+            let Some(name) = rate.name.as_deref() else {
+                continue;
+            };
+            let of = |r: &Rate| (r.per_second.to_bits(), r.burst, r.key.clone());
+            let (route, other) = *first.entry(name).or_insert((&r.name, rate));
+            if of(other) != of(rate) {
+                let what = format!(
+                    "`{route}` and `{}` share the limit `{name}` and differ in it",
+                    r.name
+                );
+                self.add(
+                    &["routes", &r.name, "rate"],
+                    Finding::error("config-rate", what).help(
+                        "give both the same `limit`, `burst` and `key`; only `cost` may differ",
+                    ),
+                );
+            }
+        }
+    }
+}
