@@ -10,7 +10,6 @@ use std::time::Duration;
 
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
 const PLANNED: &[&str] = &[
-    "balance",
     "compress",
     "engines",
     "flag",
@@ -67,6 +66,7 @@ pub enum Kind {
 }
 
 /// Where instances are.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Place {
     Address(SocketAddr),
     Name(HostName),

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod exchange;
 pub mod gate;
 mod gauges;
+mod hash;
 pub mod head;
 mod http2;
 mod learn;

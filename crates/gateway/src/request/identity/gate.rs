@@ -38,12 +38,12 @@ impl Gate for IdentityGate {
         }
         if let Some(header) = &self.headers.user {
             let user = x.head.get(header).filter(|v| !v.is_empty());
-            x.user = user.map(crate::attempt::split::hash);
+            x.user = user.map(crate::hash::hash);
         }
         if self.headers.certificate
             && let Some(name) = x.certificate.as_ref().and_then(|c| c.name.as_deref())
         {
-            x.user = Some(crate::attempt::split::hash(name.as_bytes()));
+            x.user = Some(crate::hash::hash(name.as_bytes()));
         }
         Step::Go
     }
@@ -89,9 +89,6 @@ mod tests {
         };
         let shown = |f: &mut crate::exchange::Facts| f.certificate = Some(certificate.into());
         let vouched = b.run_with(&*gate, shown);
-        assert_eq!(
-            vouched.facts.user,
-            Some(crate::attempt::split::hash(b"bob"))
-        );
+        assert_eq!(vouched.facts.user, Some(crate::hash::hash(b"bob")));
     }
 }
