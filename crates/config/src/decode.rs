@@ -11,7 +11,6 @@ use std::time::Duration;
 
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
 const PLANNED: &[&str] = &[
-    "balance",
     "compress",
     "engines",
     "flag",
@@ -70,6 +69,7 @@ pub enum Kind {
 }
 
 /// Where instances are.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Place {
     Address(SocketAddr),
     Name(HostName),

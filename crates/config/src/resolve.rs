@@ -221,6 +221,20 @@ impl Whole<'_> {
                     .help("leave one of them out; the client's address is in X-Forwarded-For, too"),
                 );
             }
+            if let (Some((_, zone)), None) = (s.zones.first(), &c.zone) {
+                let what = format!(
+                    "`{}` has instances in zones, and the gateway has none",
+                    s.name
+                );
+                self.add(
+                    &[path[0], path[1], "instances"],
+                    Finding::warning("config-zone", what)
+                        .why("no zone can be preferred")
+                        .help(format!(
+                            "add `zone: {zone}` at top level, for where this gateway runs"
+                        )),
+                );
+            }
             if s.health
                 .path
                 .as_deref()

@@ -26,6 +26,8 @@ pub fn schema() -> Json {
     defs.insert("jwt".into(), section_schema(JWT));
     defs.insert("tenant".into(), section_schema(TENANT));
     defs.insert("service".into(), section_schema(SERVICE));
+    defs.insert("instance".into(), section_schema(INSTANCE));
+    defs.insert("balance".into(), section_schema(BALANCE));
     defs.insert("health".into(), section_schema(HEALTH));
     defs.insert("pool".into(), section_schema(POOL));
     defs.insert("start".into(), section_schema(START));
@@ -143,6 +145,8 @@ pub fn reference() -> String {
     page(&mut out, "identity.jwt", JWT);
     page(&mut out, "identity.tenants.NAME", TENANT);
     page(&mut out, "services.NAME", SERVICE);
+    page(&mut out, "services.NAME.instances[]", INSTANCE);
+    page(&mut out, "services.NAME.balance", BALANCE);
     page(&mut out, "services.NAME.health", HEALTH);
     page(&mut out, "services.NAME.pool", POOL);
     page(&mut out, "services.NAME.start", START);
@@ -243,6 +247,8 @@ mod tests {
         honest(BULKHEAD, Bulkhead::default);
         honest(SHED, Shed::default);
         honest(SERVICE, || Service::named("s"));
+        honest(INSTANCE, Listed::default);
+        honest(BALANCE, Balance::default);
         honest(HEALTH, Health::default);
         honest(POOL, Pool::default);
         honest(START, || Start {

@@ -1,6 +1,7 @@
 //! The sections of a checked configuration, as plain data. Every name in it resolves;
 //! who holds a `Config` need not check it again.
 
+mod balance;
 mod gates;
 mod http2;
 mod identity;
@@ -9,6 +10,7 @@ mod operate;
 mod scrape;
 mod tls;
 
+pub use balance::*;
 pub use gates::*;
 pub use http2::*;
 pub use identity::*;
@@ -40,6 +42,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who resolves names; `None`: whom /etc/resolv.conf names.
     pub nameserver: Option<SocketAddr>,
+    /// Where this gateway runs: instances in the same zone are preferred.
+    pub zone: Option<String>,
     pub access_log: Option<AccessLog>,
     pub upgrade: Upgrade,
     pub identity: Option<Identity>,
@@ -96,6 +100,10 @@ pub struct Service {
     pub instances: Vec<SocketAddr>,
     /// More of them, which DNS knows.
     pub names: Vec<HostName>,
+    /// Zones of instances, by their address or name as it is written out.
+    pub zones: Vec<(String, String)>,
+    /// `None`: the better of two at random.
+    pub balance: Option<Balance>,
     /// Dollars per hour of one instance.
     pub price_per_hour: Option<f64>,
     pub depends_on: Vec<String>,
@@ -128,6 +136,7 @@ pub struct Health {
     /// Consecutive failures of real requests that eject an instance.
     pub eject_after: u32,
     pub eject_for: Duration,
+    pub outliers: Outliers,
 }
 
 impl Default for Health {
@@ -140,6 +149,7 @@ impl Default for Health {
             fall: 3,
             eject_after: 5,
             eject_for: Duration::from_secs(10),
+            outliers: Outliers::default(),
         }
     }
 }
@@ -271,6 +281,8 @@ impl Service {
             runbook: None,
             instances: Vec::new(),
             names: Vec::new(),
+            zones: Vec::new(),
+            balance: None,
             price_per_hour: None,
             depends_on: Vec::new(),
             health: Health::default(),
@@ -339,6 +351,7 @@ impl Config {
             http2: Http2::default(),
             limits: Limits::default(),
             nameserver: None,
+            zone: None,
             access_log: None,
             upgrade: Upgrade::default(),
             identity: None,

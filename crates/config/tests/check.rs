@@ -2,6 +2,7 @@
 
 use base::Severity;
 use config::check_text;
+use config::sections::{HashBy, HashMethod};
 
 const FIVE_LINES: &str =
     "listen: 127.0.0.1:8080\nservices:\n  app:\n    instances: [127.0.0.1:3000]\n";
@@ -72,6 +73,58 @@ fn instances_may_be_names() {
     ] {
         let wrong = only(&FIVE_LINES.replace("127.0.0.1:3000", bad));
         assert!(wrong.contains("app.internal:8080"), "{bad}: {wrong}");
+    }
+}
+
+#[test]
+fn an_instance_may_have_a_zone_and_a_key_its_instance() {
+    let of = |list: &str, rest: &str| {
+        let instances = FIVE_LINES.replace("[127.0.0.1:3000]", list);
+        format!("{instances}{rest}")
+    };
+    let zones =
+        "[{ at: 127.0.0.1:3000, zone: a }, { at: app.internal:7001, zone: b }, 127.0.0.1:3001]";
+    let balance = "    balance: { by: cookie:cart, method: maglev }\nzone: a\n";
+    let checked = check_text("p.yaml", &of(zones, balance));
+    assert_eq!(checked.findings, []);
+    let config = checked.config.unwrap();
+    let service = config.service("app").unwrap();
+    assert_eq!((service.instances.len(), service.names.len()), (2, 1));
+    let zone = |at: &str, zone: &str| (at.to_owned(), zone.to_owned());
+    assert_eq!(
+        service.zones,
+        [zone("127.0.0.1:3000", "a"), zone("app.internal:7001", "b")]
+    );
+    let balance = service.balance.clone().unwrap();
+    assert_eq!(balance.by, HashBy::Cookie("cart".into()));
+    assert_eq!((balance.method, balance.bound), (HashMethod::Maglev, 1.25));
+    for (list, rest, expected) in [
+        (zones, "", "add `zone: a` at top level"),
+        ("[{ zone: a }]", "", "`instance` needs `at`"),
+        ("[{ at: 127.0.0.1:1, zon: a }]", "", "did you mean `zone`?"),
+        (
+            "[127.0.0.1:1]",
+            "    balance: { by: header }\n",
+            "`header:NAME`",
+        ),
+        (
+            "[127.0.0.1:1]",
+            "    balance: { method: ring }\n",
+            "needs `by`",
+        ),
+        (
+            "[127.0.0.1:1]",
+            "    balance: { by: path, bound: 1 }\n",
+            "between 1.05 and 100",
+        ),
+        (
+            "[127.0.0.1:1]",
+            "    health: { outliers: on }\n",
+            "not one of the choices",
+        ),
+    ] {
+        let wrong = only(&of(list, rest));
+        assert!(wrong.contains(expected), "{rest}: {wrong}");
     }
 }
 

@@ -65,6 +65,7 @@ fn service() -> gateway::Service {
             bulkhead: Some(Bulkhead::default()),
             ..Service::named("s")
         },
+        near: Vec::new(),
         link: None,
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::access::Notes;
 use crate::attempt::fault::What;
+use crate::hash::{mix, position};
 pub use crate::head::{Head, ListHead, ResponseHead};
 use crate::request::coalesce::Lead;
 use crate::request::identity::Tenant;
@@ -214,15 +215,12 @@ impl Facts {
     /// The next random number of this exchange (splitmix64).
     pub fn random(&mut self) -> u64 {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        mix(self.seed)
     }
 
     /// The same, uniform in 0 to 1.
     pub fn chance(&mut self) -> f64 {
-        (self.random() >> 11) as f64 / (1u64 << 53) as f64
+        position(self.random())
     }
 }
 

@@ -12,6 +12,7 @@ pub mod exchange;
 mod files;
 pub mod gate;
 mod gauges;
+mod hash;
 pub mod head;
 mod http2;
 mod learn;

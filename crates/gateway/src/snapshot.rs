@@ -191,9 +191,10 @@ struct Made<'a> {
 }
 
 fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made<'_>) -> Side {
+    let zone = config.zone.as_deref();
     for config in &config.services {
         if !services.iter().any(|s| s.config == *config) {
-            services.push(Arc::new(service(config, made)));
+            services.push(Arc::new(service(config, zone, made)));
         }
     }
     let find = |name: &str| {
@@ -204,7 +205,7 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
         // A checked configuration has no route to nowhere; were there one, it would answer 503.
         let service = find(&r.to).unwrap_or_else(|| {
             let nowhere = config::Service::named(&r.to);
-            Arc::new(service(&nowhere, made))
+            Arc::new(service(&nowhere, zone, made))
         });
         let making = Making {
             route: r,
@@ -232,7 +233,7 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
     }
 }
 
-fn service(config: &config::Service, made: &Made<'_>) -> Service {
+fn service(config: &config::Service, zone: Option<&str>, made: &Made<'_>) -> Service {
     let name: Arc<str> = config.name.as_str().into();
     let instance = |address: &std::net::SocketAddr| {
         let full = format!("{name}/{address}");
@@ -243,14 +244,27 @@ fn service(config: &config::Service, made: &Made<'_>) -> Service {
         instance.pool.set_size(config.pool.size);
         instance
     };
-    let mut addresses = config.instances.clone();
+    let is_near = |written: String| {
+        let told = config.zones.iter().find(|(place, _)| *place == written);
+        told.is_some_and(|(_, its)| Some(its.as_str()) == zone)
+    };
+    let mut addresses: Vec<_> = (config.instances.iter())
+        .map(|a| (*a, is_near(a.to_string())))
+        .collect();
     for name in &config.names {
-        addresses.extend(made.found.get(name).into_iter().flatten());
+        let near = is_near(name.to_string());
+        let found = made.found.get(name).into_iter().flatten();
+        addresses.extend(found.map(|a| (*a, near)));
     }
     let mut seen = HashSet::new();
-    addresses.retain(|a| seen.insert(*a));
+    addresses.retain(|(a, _)| seen.insert(*a));
+    let mut near: Vec<bool> = addresses.iter().map(|(_, near)| *near).collect();
+    if near.iter().all(|n| *n == near[0]) {
+        near.clear();
+    }
     Service {
-        instances: addresses.iter().map(instance).collect(),
+        instances: addresses.iter().map(|(a, _)| instance(a)).collect(),
+        near,
         name: name.clone(),
         config: config.clone(),
         link: link(config, made.kept),

@@ -45,6 +45,7 @@ impl Default for Bench {
                     instances: (0..2).map(address).collect(),
                     ..config::Service::named("s")
                 },
+                near: Vec::new(),
                 link: None,
             }),
             kept: Kept::default(),
@@ -64,6 +65,10 @@ impl Bench {
                 .expect("not shared yet")
                 .config,
         );
+    }
+    pub fn near(&mut self, near: &[bool]) {
+        let service = Arc::get_mut(&mut self.service).expect("not shared yet");
+        service.near = near.to_vec();
     }
     pub fn limit(&mut self, limit: Option<u32>) {
         self.service(|s| s.limit = limit);

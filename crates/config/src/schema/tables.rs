@@ -57,6 +57,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
     .help = "leave it if you like; it will be read when it is there".into();
 }
 
+mod balance;
 mod breaker;
 mod cache;
 mod compress;
@@ -74,6 +75,7 @@ mod service;
 mod tls;
 mod top;
 
+pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;
 pub use cache::{CACHE, CACHE_CONTROL};
 pub use compress::COMPRESS;

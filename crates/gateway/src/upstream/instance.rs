@@ -33,6 +33,8 @@ pub struct Service {
     pub name: Arc<str>,
     /// In the order of the configuration.
     pub instances: Vec<Arc<Instance>>,
+    /// Which of them are in the gateway's own zone; empty when zones make no difference.
+    pub near: Vec<bool>,
     pub config: config::Service,
     /// How its instances are spoken to; `None`: plain HTTP/1.
     pub link: Option<Arc<Link>>,

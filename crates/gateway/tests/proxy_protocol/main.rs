@@ -11,7 +11,7 @@ mod outward;
 
 use common::*;
 use config::Cidr;
-use config::sections::{AccessLog, LogTo, ProxyProtocol, Rate, RateKey};
+use config::sections::{AccessLog, LogTo, ProxyProtocol, Rate};
 use std::io::Write;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -134,12 +134,7 @@ fn rates_and_the_access_log_go_by_the_client() {
             to: LogTo::File(path.clone()),
             ..AccessLog::default()
         });
-        c.routes[0].rate = Some(Rate {
-            per_second: 0.001,
-            burst: 1,
-            key: RateKey::Client,
-            observe: false,
-        });
+        c.routes[0].rate = Some(Rate::of(0.001));
     });
     for (last, status) in [(1, 200), (2, 200), (1, 429)] {
         let mut client = running.client();

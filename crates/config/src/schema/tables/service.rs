@@ -4,12 +4,21 @@ use super::*;
 use crate::decode::Place;
 
 pub const SERVICE: &[Field<Service>] = &[
-    key!(required "instances", Kind::ListOf(&Kind::Address), "[127.0.0.1:7001]", "where it listens: addresses, or names such as `app.internal:7001` that DNS knows", |s, n, cx| {
-        for place in cx.list(n, Cx::place) {
-            match place {
-                Place::Address(address) => s.instances.push(address),
-                Place::Name(name) => s.names.push(name),
-            }
+    key!(required "instances", Kind::ListOf(&Kind::TextOr("instance")), "[127.0.0.1:7001]", "where it listens: addresses, or names such as `app.internal:7001` that DNS knows; `{ at: ADDRESS, zone: eu-1a }` says where one runs", |s, n, cx| {
+        for listed in cx.list(n, balance::listed) {
+            let written = match listed.at {
+                Some(Place::Address(address)) => {
+                    s.instances.push(address);
+                    address.to_string()
+                }
+                Some(Place::Name(name)) => {
+                    let written = name.to_string();
+                    s.names.push(name);
+                    written
+                }
+                None => continue,
+            };
+            s.zones.extend(listed.zone.map(|zone| (written, zone)));
         }
     }),
     key!(
@@ -46,6 +55,17 @@ pub const SERVICE: &[Field<Service>] = &[
         "{ path: /health }",
         "active checks and ejection",
         |s, n, cx| cx.section("health", n, HEALTH, &mut s.health)
+    ),
+    key!(
+        "balance",
+        Kind::Section("balance"),
+        "{ by: header:x-user, method: ring }",
+        "the same instance for the same key; the better of two at random when left out",
+        |s, n, cx| {
+            let mut balance = Balance::default();
+            cx.section("balance", n, BALANCE, &mut balance);
+            s.balance = Some(balance);
+        }
     ),
     key!(
         "pool",
@@ -234,6 +254,23 @@ pub const HEALTH: &[Field<Health>] = &[
         "10s",
         "first ejection; grows when it fails again",
         |h, n, cx| put!(h.eject_for, cx.some_time(n))
+    ),
+    key!(
+        "outliers" = "observe",
+        Kind::OneOf(&["off", "observe", "eject"]),
+        "eject",
+        "what happens to an instance that is far slower than the others, or fails far more often, on the same routes; `observe` counts and tells",
+        |h, n, cx| put!(
+            h.outliers,
+            cx.one_of(
+                n,
+                &[
+                    ("off", Outliers::Off),
+                    ("observe", Outliers::Observe),
+                    ("eject", Outliers::Eject)
+                ]
+            )
+        )
     ),
 ];
 

@@ -93,6 +93,13 @@ pub const TOP: &[Field<Config>] = &[
         |c, n, cx| c.nameserver = cx.address(n)
     ),
     key!(
+        "zone",
+        Kind::Text,
+        "eu-1a",
+        "where this gateway runs: instances in the same zone are preferred, as far as they have room",
+        |c, n, cx| c.zone = cx.text(n)
+    ),
+    key!(
         "access_log",
         Kind::Section("access_log"),
         "{ to: stdout, share: 1% }",

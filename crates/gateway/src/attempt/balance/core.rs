@@ -30,7 +30,7 @@ impl<U: Fn(usize) -> bool, C: Fn(usize) -> f64> Field<U, C> {
         let usable = (0..self.count).filter(|&i| (self.usable)(i)).count();
         let panic = usable * 2 < self.count;
         let healthy = |i: usize| panic || (self.usable)(i);
-        let fresh = |i: usize| healthy(i) && !(i < 64 && self.tried >> i & 1 == 1);
+        let fresh = |i: usize| healthy(i) && !self.was_tried(i);
         let left = (0..self.count).filter(|&i| fresh(i)).count();
         let index = match left {
             // All were tried: a second try of one of them is better than none.
@@ -38,6 +38,21 @@ impl<U: Fn(usize) -> bool, C: Fn(usize) -> f64> Field<U, C> {
             left => self.of_two(fresh, left, random)?,
         };
         Some(Pick { index, panic })
+    }
+
+    /// Among those that are usable and were not tried, however few they are.
+    pub fn pick_usable(&self, random: u64) -> Option<Pick> {
+        let may = |i: usize| (self.usable)(i) && !self.was_tried(i);
+        let n = (0..self.count).filter(|i| may(*i)).count();
+        let index = (n > 0).then(|| self.of_two(may, n, random)).flatten()?;
+        Some(Pick {
+            index,
+            panic: false,
+        })
+    }
+
+    fn was_tried(&self, i: usize) -> bool {
+        i < 64 && self.tried >> i & 1 == 1
     }
 
     /// `n` is the number of instances that `may`.

@@ -1,12 +1,18 @@
 //! The choice of an instance as a gate, and what its answer teaches: load for the next choices, health for ejection.
 
-use super::core::Field;
+use super::core::{Field, Pick};
+use super::hashed::Hashed;
+use super::key::key;
 use super::load::{Ending, Load};
+use super::table::Table;
+use super::zone::{Side, share};
+use crate::attempt::limit::Limiter;
 use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
-use crate::upstream::health::{Event, Members};
+use crate::upstream::health::{Event, Members, Watch};
 use crate::upstream::{Instance, Service};
 use base::Nanos;
+use config::sections;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +26,19 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         service: m.service.clone(),
         loads: m.service.instances.iter().map(load).collect(),
         health: Members::of(m.kept, m.service),
+        hashed: m.service.config.balance.clone().and_then(|b| table(m, b)),
+        limiter: m.kept.get(&m.service.name, Limiter::default),
+        outliers: Watch::make(m),
     }))
+}
+
+/// Made once for all routes to the same instances.
+fn table(m: &Making<'_>, rules: sections::Balance) -> Option<(sections::Balance, Arc<Table>)> {
+    let instances = m.service.instances.iter();
+    let names: Vec<String> = instances.map(|i| i.address.to_string()).collect();
+    let id = format!("{:?} {names:?}", rules.method);
+    let make = || Table::new(rules.method, &names);
+    (names.len() > 1).then(|| (rules.clone(), m.kept.get(&id, make)))
 }
 
 struct Balance {
@@ -28,10 +46,73 @@ struct Balance {
     /// In the order of the service's instances.
     loads: Vec<Arc<Load>>,
     health: Members,
+    /// `None`: keys are not looked at.
+    hashed: Option<(sections::Balance, Arc<Table>)>,
+    limiter: Arc<Limiter>,
+    /// `None`: nobody asks for them.
+    outliers: Option<Watch>,
 }
 
 /// The slot: index of the instance with the seconds of its `Retry-After` above it, and the start of the attempt.
 const INDEX_BITS: u32 = 16;
+
+impl Balance {
+    fn pick(&self, x: &mut Exchange<'_>, now: Nanos) -> Option<Pick> {
+        let instances = &self.service.instances;
+        let tried = x.tried.iter().fold(0u64, |bits, ix| {
+            let at = instances.iter().position(|i| i.ix == *ix);
+            bits | at.filter(|i| *i < 64).map_or(0, |i| 1 << i)
+        });
+        if let Some(index) = self.owner(x, tried, now) {
+            return Some(Pick {
+                index,
+                panic: false,
+            });
+        }
+        let random = x.random();
+        let near = self.side(x, now);
+        let field = |near: Option<bool>| Field {
+            count: instances.len(),
+            usable: move |i: usize| {
+                near.is_none_or(|n| self.service.near[i] == n) && self.health.usable(i, now)
+            },
+            cost: |i: usize| self.loads[i].cost(now),
+            tried,
+        };
+        let one_side = near.and_then(|_| field(near).pick_usable(random));
+        one_side.or_else(|| field(None).pick(random))
+    }
+
+    /// The instance that the request's key belongs to.
+    fn owner(&self, x: &Exchange<'_>, tried: u64, now: Nanos) -> Option<usize> {
+        let (rules, table) = self.hashed.as_ref()?;
+        let hashed = Hashed {
+            table,
+            count: self.loads.len(),
+            usable: |i: usize| self.health.usable(i, now) && !(i < 64 && tried >> i & 1 == 1),
+            pending: |i: usize| self.loads[i].pending(),
+            bound: rules.bound,
+        };
+        hashed.pick(key(&rules.by, x)?)
+    }
+
+    /// Whether an instance of the own zone shall be asked, or one of the others; `None`: whichever.
+    fn side(&self, x: &mut Exchange<'_>, now: Nanos) -> Option<bool> {
+        let near = &self.service.near;
+        if near.is_empty() {
+            return None;
+        }
+        let count = |side: bool| {
+            let all = (0..near.len()).filter(|i| near[*i] == side);
+            all.fold(Side::default(), |s, i| Side {
+                usable: s.usable + self.health.usable(i, now) as usize,
+                all: s.all + 1,
+            })
+        };
+        let load = self.limiter.load(self.service.config.limit);
+        Some(x.chance() < share(count(true), count(false), load))
+    }
+}
 
 impl Gate for Balance {
     fn name(&self) -> &'static str {
@@ -39,24 +120,12 @@ impl Gate for Balance {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let instances = &self.service.instances;
-        let tried = x.tried.iter().fold(0u64, |bits, ix| {
-            let at = instances.iter().position(|i| i.ix == *ix);
-            bits | at.filter(|i| *i < 64).map_or(0, |i| 1 << i)
-        });
-        let random = x.random();
-        let field = Field {
-            count: instances.len(),
-            usable: |i: usize| self.health.usable(i, now),
-            cost: |i: usize| self.loads[i].cost(now),
-            tried,
-        };
-        let Some(pick) = field.pick(random) else {
+        let Some(pick) = self.pick(x, now) else {
             let detail = format!("service {} has no instances", self.service.name);
             return Step::Answer(Reply::problem(503, "no-instance", &detail));
         };
         self.loads[pick.index].begin();
-        x.instance = Some(instances[pick.index].clone());
+        x.instance = Some(self.service.instances[pick.index].clone());
         *slot = Slot::Pair(pick.index as u64, now.0);
         Step::Go
     }
@@ -96,6 +165,9 @@ impl Gate for Balance {
             _ => Event::Success,
         };
         self.health.report(index, event, now);
+        if let Some(outliers) = &self.outliers {
+            outliers.see(index, took, event == Event::Failure, now);
+        }
     }
 }
 
@@ -124,6 +196,53 @@ mod tests {
             let load = b.kept.get(&format!("s/{}", i.address), Load::default);
             assert_eq!(load.pending(), 0);
         }
+    }
+
+    #[test]
+    fn a_key_stays_unless_it_was_tried_there() {
+        let mut b = Bench::default();
+        b.service(|s| s.balance = Some(sections::Balance::default()));
+        let gate = make(&b.making()).unwrap();
+        let ask = |user: &str| {
+            let run = b.run(&*gate, "GET", "/", &[("x-user", user)]);
+            let ix = run.facts.instance.clone().unwrap().ix;
+            let (mut facts, mut slot) = (run.facts, run.slot);
+            facts.status = 200;
+            gate.leave(&mut facts, &mut slot, b.now);
+            ix
+        };
+        let all: Vec<_> = (0..40).map(|i| ask(&format!("u{i}"))).collect();
+        let again: Vec<_> = (0..40).map(|i| ask(&format!("u{i}"))).collect();
+        assert_eq!(all, again);
+        let first = all.iter().filter(|ix| **ix == all[0]).count();
+        assert!((5..36).contains(&first), "{first} of 40");
+        let owner = |facts: &mut Facts| facts.tried.push(b.service.instances[0].ix);
+        let other = b.run_with(&*gate, owner).facts.instance.unwrap();
+        assert_eq!(other.ix, b.service.instances[1].ix);
+    }
+
+    #[test]
+    fn the_own_zone_is_asked_until_it_fails_and_a_second_try_leaves_it() {
+        let mut b = Bench::default();
+        b.near(&[false, true]);
+        let gate = make(&b.making()).unwrap();
+        let far = b.service.instances[0].ix;
+        for _ in 0..50 {
+            let mut run = b.run(&*gate, "GET", "/", &[]);
+            assert_ne!(run.facts.instance.as_ref().unwrap().ix, far);
+            run.facts.status = 200;
+            gate.leave(&mut run.facts, &mut run.slot, b.now);
+        }
+        let near = b.service.instances[1].ix;
+        let second = b.run_with(&*gate, |facts| facts.tried.push(near));
+        assert_eq!(second.facts.instance.unwrap().ix, far);
+        for _ in 0..5 {
+            let mut run = b.run_with(&*gate, |facts| facts.tried.push(far));
+            run.facts.status = 502;
+            gate.leave(&mut run.facts, &mut run.slot, b.now);
+        }
+        let after = b.run(&*gate, "GET", "/", &[]);
+        assert_eq!(after.facts.instance.unwrap().ix, far, "it was ejected");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! A slower answer than the average replaces it at once; faster ones pull it down with `exp(-dt / 10 s)`, and each by a
 //! sixteenth at least. So a slow instance is avoided immediately and trusted again gradually, while a stall that hit all
-//! of them is forgotten after some answers. Errors are a share of their own, which falls with time only. Shared by all
-//! threads; a lost update between two of them costs one sample, never a wrong count in flight.
+//! of them is forgotten after some answers. Errors are a share of their own, which falls with time only. An instance that
+//! is new, or was not there, earns its part by its own answers. Shared by all threads; a lost update between two of them
+//! costs one sample, never a wrong count in flight.
 
 use base::Nanos;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -19,6 +20,12 @@ pub const PENALTY_S: f64 = 5.0;
 const PENALTY_MAX_S: f64 = 300.0;
 /// Seconds assumed for an instance that has something in flight and has answered nothing yet.
 const UNKNOWN_S: f64 = 1.0;
+
+/// Answers that let an instance have one more in flight without looking dearer for it. So what it may have doubles
+/// every six answer-times or so, however long those are, and after some hundred answers nothing is held back.
+const EARNS: f64 = 8.0;
+/// More answers than this make no difference.
+const SETTLED: u32 = 1 << 16;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +47,8 @@ pub struct Load {
     errors: AtomicU64,
     /// Of the last sample, nanoseconds.
     stamp: AtomicU64,
+    /// Since it was new, or not there.
+    answers: AtomicU32,
 }
 
 impl Load {
@@ -50,12 +59,22 @@ impl Load {
 
     pub fn end(&self, how: Ending, now: Nanos) {
         self.give_up();
+        self.count(how);
         let before = [&self.average, &self.errors].map(|a| f64::from_bits(a.load(Relaxed)));
         let dt = now.since(Nanos(self.stamp.load(Relaxed)));
         let [average, errors] = update(before, dt, how);
         self.average.store(average.to_bits(), Relaxed);
         self.errors.store(errors.to_bits(), Relaxed);
         self.stamp.store(now.0, Relaxed);
+    }
+
+    fn count(&self, how: Ending) {
+        let answers = self.answers.load(Relaxed);
+        match how {
+            Ending::Unavailable { .. } => self.answers.store(0, Relaxed),
+            _ if answers < SETTLED => self.answers.store(answers + 1, Relaxed),
+            _ => {}
+        }
     }
 
     /// Ends an attempt that told nothing about the instance.
@@ -80,7 +99,9 @@ impl Load {
         }
         let errors = f64::from_bits(self.errors.load(Relaxed));
         let left = weight(now.since(Nanos(self.stamp.load(Relaxed))));
-        (average + PENALTY_S * errors) * left * (pending + 1.0)
+        let earned = 1.0 + f64::from(self.answers.load(Relaxed)) / EARNS;
+        let above = ((pending + 1.0) / earned).max(1.0);
+        (average + PENALTY_S * errors) * left * (pending + 1.0) * above
     }
 }
 
@@ -165,6 +186,31 @@ mod tests {
         assert!(new.cost(at(1000)) < busy.cost(at(1000)));
         new.begin();
         assert!(new.cost(at(1000)) > busy.cost(at(1000)));
+    }
+
+    #[test]
+    fn a_new_instance_earns_its_part_by_its_own_answers() {
+        let (new, old) = (Load::default(), Load::default());
+        for i in 0..1000 {
+            one(&old, Ending::Answered(5 * MS), 1000 + i);
+        }
+        one(&new, Ending::Answered(5 * MS), 2000);
+        let dearer = |pending: usize| {
+            (0..pending).for_each(|_| [&new, &old].into_iter().for_each(Load::begin));
+            let ratio = new.cost(at(2000)) / old.cost(at(2000));
+            (0..pending).for_each(|_| [&new, &old].into_iter().for_each(Load::give_up));
+            ratio
+        };
+        assert!(dearer(0) < 1.01 && dearer(9) > 8.0, "{}", dearer(9));
+        for i in 0..100 {
+            one(&new, Ending::Answered(5 * MS), 2000 + i);
+        }
+        assert!((dearer(9) - 1.0).abs() < 0.05, "{}", dearer(9));
+        one(&new, Ending::Unavailable { retry_after: None }, 2100);
+        one(&new, Ending::Answered(5 * MS), 62_000);
+        let calm = new.cost(at(62_000));
+        new.begin();
+        assert!(new.cost(at(62_000)) > 3.0 * calm, "as new");
     }
 
     #[test]

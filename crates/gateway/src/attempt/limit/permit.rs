@@ -130,6 +130,16 @@ impl Limiter {
         self.waiting.load(Relaxed) > 0 && matches!(self.limit(configured), Limit::Enforce(_))
     }
 
+    /// What is in flight over what may be, as far as that is known.
+    pub fn load(&self, configured: Option<u32>) -> Option<f64> {
+        match self.limit(configured) {
+            Limit::None => None,
+            Limit::Observe(limit) | Limit::Enforce(limit) => {
+                Some(self.in_flight() as f64 / limit as f64)
+            }
+        }
+    }
+
     /// Call when a waiter's time is over.
     pub fn count_refusal(&self) {
         self.refused.fetch_add(1, Relaxed);

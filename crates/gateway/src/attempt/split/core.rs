@@ -2,6 +2,7 @@
 //! A position never moves while the overlay lives, so a growing share only adds users and a shrinking one only
 //! removes them; another overlay draws other users.
 
+use crate::hash::{fnv, hash, mix, position};
 use base::Arm;
 use std::net::IpAddr;
 
@@ -30,7 +31,7 @@ impl Split {
     /// `share` is from 0 to 1.
     pub fn new(overlay: &str, share: f64) -> Split {
         Split {
-            salt: fnv(FNV_BASIS, overlay.as_bytes()),
+            salt: hash(overlay.as_bytes()),
             share,
         }
     }
@@ -38,15 +39,10 @@ impl Split {
     /// The first of user, session and client that is known decides. Without any, the base.
     #[inline]
     pub fn arm(&self, user: Option<&[u8]>, session: Option<&[u8]>, client: Option<IpAddr>) -> Arm {
-        let who = match (user, session, client) {
-            (Some(user), _, _) => fnv(self.salt ^ 1, user),
-            (_, Some(session), _) => fnv(self.salt ^ 2, session),
-            (_, _, Some(IpAddr::V4(a))) => fnv(self.salt ^ 3, &a.octets()),
-            // A household or a phone changes the lower half of its address at will.
-            (_, _, Some(IpAddr::V6(a))) => fnv(self.salt ^ 4, &a.octets()[..8]),
-            _ => return Arm::BASE,
-        };
-        self.place(who)
+        match who(self.salt, user, session, client) {
+            Some(who) => self.place(who),
+            None => Arm::BASE,
+        }
     }
 
     /// The same for a user who is known by the hash of the name already.
@@ -55,7 +51,7 @@ impl Split {
     }
 
     fn place(&self, who: u64) -> Arm {
-        if position(who) < self.share {
+        if position(mix(who)) < self.share {
             Arm::CANARY
         } else {
             Arm::BASE
@@ -63,36 +59,38 @@ impl Split {
     }
 }
 
+/// Hash of whoever is known first.
+pub fn who(
+    salt: u64,
+    user: Option<&[u8]>,
+    session: Option<&[u8]>,
+    client: Option<IpAddr>,
+) -> Option<u64> {
+    Some(match (user, session, client) {
+        (Some(user), _, _) => fnv(salt ^ 1, user),
+        (_, Some(session), _) => fnv(salt ^ 2, session),
+        (_, _, Some(IpAddr::V4(a))) => fnv(salt ^ 3, &a.octets()),
+        // A household or a phone changes the lower half of its address at will.
+        (_, _, Some(IpAddr::V6(a))) => fnv(salt ^ 4, &a.octets()[..8]),
+        _ => return None,
+    })
+}
+
 /// The value of the session cookie in one `Cookie` header.
 pub fn session(cookies: &[u8]) -> Option<&[u8]> {
+    cookie(cookies, |name| {
+        SESSION_COOKIES.iter().any(|c| c.as_bytes() == name)
+    })
+}
+
+/// The first value, which is not empty, of a cookie with such a name.
+pub fn cookie(cookies: &[u8], is: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
     cookies.split(|&b| b == b';').find_map(|pair| {
         let pair = pair.trim_ascii();
         let eq = pair.iter().position(|&b| b == b'=')?;
         let (name, value) = (&pair[..eq], &pair[eq + 1..]);
-        let known = SESSION_COOKIES.iter().any(|c| c.as_bytes() == name);
-        (known && !value.is_empty()).then_some(value)
+        (is(name) && !value.is_empty()).then_some(value)
     })
-}
-
-const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// Of a user's name.
-pub fn hash(name: &[u8]) -> u64 {
-    fnv(FNV_BASIS, name)
-}
-
-/// FNV-1a. Written out here because every node and every later version must place a user alike.
-fn fnv(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |h, b| {
-        (h ^ *b as u64).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
-/// Spreads a hash over [0, 1): the finaliser of SplitMix64, then the upper 53 bits.
-fn position(mut h: u64) -> f64 {
-    h = (h ^ (h >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    h = (h ^ (h >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((h ^ (h >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Reads from a request who asks, for the arm. Not a gate: the arm is chosen right after the route, before any gate.
 
-use super::core::{Split, USER_HEADERS, session};
+use super::core::{Split, USER_HEADERS, session, who};
 use crate::exchange::Head;
 use base::Arm;
 use http1::Kind;
@@ -8,12 +8,22 @@ use std::net::IpAddr;
 
 /// The arm of a request, by user header, else session cookie, else address.
 pub fn arm_of(split: &Split, head: &Head<'_>, client: IpAddr) -> Arm {
+    let (user, session) = asks(head);
+    split.arm(user, session, Some(client))
+}
+
+/// Hash of who asks, by the same order; the same on every node.
+pub fn who_asks(head: &Head<'_>, client: IpAddr) -> Option<u64> {
+    let (user, session) = asks(head);
+    who(0, user, session, Some(client))
+}
+
+fn asks<'a>(head: &Head<'a>) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
     let user = USER_HEADERS
         .iter()
         .find_map(|name| head.get(name))
         .filter(|v| !v.is_empty());
-    let session = head.kind(Kind::Cookie).and_then(session);
-    split.arm(user, session, Some(client))
+    (user, head.kind(Kind::Cookie).and_then(session))
 }
 
 #[cfg(test)]

@@ -3,5 +3,5 @@
 pub mod core;
 mod gate;
 
-pub use self::core::{Split, hash};
-pub use self::gate::arm_of;
+pub use self::core::{Split, cookie};
+pub use self::gate::{arm_of, who_asks};

@@ -3,9 +3,9 @@
 use super::core::{effective, name, parse};
 use super::jwt::{Bad, Claims, Reader};
 use super::known::{Known, Place};
-use crate::attempt::split::hash;
 use crate::exchange::{Exchange, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
+use crate::hash::hash;
 use crate::tally::Tally;
 use base::Nanos;
 use config::sections::{BadToken, Criticality};

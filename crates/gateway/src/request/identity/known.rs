@@ -55,7 +55,7 @@ impl Known {
         let by_name = |t: &config::sections::Tenant| t.name.as_bytes().cmp(name);
         let listed = self.config.tenants.binary_search_by(by_name).ok();
         Tenant {
-            hash: crate::attempt::split::hash(name),
+            hash: crate::hash::hash(name),
             listed: listed.map(|i| i as u16),
         }
     }

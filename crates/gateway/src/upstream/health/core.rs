@@ -4,7 +4,7 @@
 //! row eject it for `eject_for`, longer each time; then it is on probation: one more failure ejects it again, as many
 //! successes as it takes failures to eject clear it. Ejection needs peers that do better: it keeps at least half of
 //! the instances, never takes the only one, and never takes one while all others fail too, because then the fault is
-//! something they share.
+//! something they share. An outlier answers still, if badly: it is ejected only where the rest can carry its part.
 
 use base::Nanos;
 use config::sections::Health as Rules;
@@ -40,9 +40,11 @@ pub struct State {
     pub ejection: Ejection,
     /// Ejections that no probation has cleared; the next one is this many times longer.
     pub ejections: u32,
+    /// The last ejection was of an outlier: to be like the others is what clears it.
+    pub outlier: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
     CheckOk,
     CheckFailed,
@@ -50,6 +52,13 @@ pub enum Event {
     Success,
     /// No connection, a reset, garbage, a deadline, or a status of 500 or more.
     Failure,
+    /// Its answers are not like those of the others on the same routes. `load` is what the service has in flight over
+    /// what it can hold; `None`: not known.
+    Outlier {
+        load: Option<f64>,
+    },
+    /// Its answers are like those of the others.
+    Ordinary,
 }
 
 /// The other instances of the service, as an ejection must know them.
@@ -65,6 +74,8 @@ pub struct Peers {
 
 /// An ejection never lasts longer, unless a single one is configured to.
 const LONGEST: Duration = Duration::from_secs(300);
+/// Load of the rest, at most, after an outlier was ejected.
+const CARRIES: f64 = 0.9;
 
 impl State {
     pub fn usable(&self, now: Nanos) -> bool {
@@ -81,6 +92,11 @@ impl State {
             Event::CheckFailed => self.checked(Check::Down, rules.fall),
             Event::Success => self.succeeded(rules),
             Event::Failure => self.failed(rules, peers, now),
+            Event::Outlier { load } => self.stands_out(rules, peers, load, now),
+            Event::Ordinary if matches!(self.ejection, Ejection::Probation(_)) => {
+                (self.ejection, self.ejections, self.outlier) = (Ejection::None, 0, false);
+            }
+            Event::Ordinary => {}
         }
         self
     }
@@ -100,7 +116,9 @@ impl State {
 
     fn succeeded(&mut self, rules: &Rules) {
         self.failures = 0;
-        if let Ejection::Probation(n) = self.ejection {
+        if let Ejection::Probation(n) = self.ejection
+            && !self.outlier
+        {
             if n + 1 >= rules.eject_after {
                 self.ejection = Ejection::None;
                 self.ejections = 0;
@@ -119,12 +137,31 @@ impl State {
             Ejection::Until(_) => false,
         };
         if enough && may_eject(peers) {
-            self.ejections = self.ejections.saturating_add(1);
-            let longest = LONGEST.max(rules.eject_for);
-            let time = rules.eject_for.saturating_mul(self.ejections).min(longest);
-            self.ejection = Ejection::Until(now + time);
+            self.eject(rules, now);
+            self.outlier = false;
         }
     }
+
+    fn stands_out(&mut self, rules: &Rules, peers: Peers, load: Option<f64>, now: Nanos) {
+        let is_out = matches!(self.ejection, Ejection::Until(_));
+        if !is_out && may_eject(peers) && carry(peers, load) {
+            self.eject(rules, now);
+            self.outlier = true;
+        }
+    }
+
+    fn eject(&mut self, rules: &Rules, now: Nanos) {
+        self.ejections = self.ejections.saturating_add(1);
+        let longest = LONGEST.max(rules.eject_for);
+        let time = rules.eject_for.saturating_mul(self.ejections).min(longest);
+        self.ejection = Ejection::Until(now + time);
+    }
+}
+
+/// Whether the others have room for what this one does.
+fn carry(peers: Peers, load: Option<f64>) -> bool {
+    let grown = (peers.usable + 1) as f64 / peers.usable.max(1) as f64;
+    load.is_none_or(|load| load * grown <= CARRIES)
 }
 
 fn may_eject(peers: Peers) -> bool {
@@ -208,6 +245,24 @@ mod tests {
             long = run(long, &[Failure], 1000 * (i + 1), PEERS);
         }
         assert_eq!(long.ejection, Ejection::Until(s(100_300)));
+    }
+
+    #[test]
+    fn an_outlier_goes_where_the_rest_can_carry_it_and_comes_back_when_it_is_ordinary() {
+        use Event::*;
+        let out = |load| run(State::default(), &[Outlier { load }], 1, PEERS);
+        assert!(out(Some(0.7)).usable(s(1)), "two would be at 105 %");
+        for load in [None, Some(0.5)] {
+            assert_eq!(out(load).ejection, Ejection::Until(s(11)));
+        }
+        let back = run(out(None), &[Success; 50], 12, PEERS);
+        assert!(
+            back.usable(s(12)) && back.ejections == 1,
+            "fast enough is not shown yet"
+        );
+        let again = run(back, &[Outlier { load: None }], 13, PEERS);
+        assert_eq!(again.ejection, Ejection::Until(s(33)));
+        assert_eq!(run(back, &[Ordinary], 13, PEERS), State::default());
     }
 
     #[test]

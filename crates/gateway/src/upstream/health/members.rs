@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Members {
     group: Arc<Group>,
-    all: Vec<Arc<Health>>,
+    pub(super) all: Vec<Arc<Health>>,
     rules: Rules,
 }
 

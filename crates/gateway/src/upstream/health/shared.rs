@@ -1,6 +1,7 @@
 //! The health of an instance as all threads see it: one word to read on the path, a lock only when something is wrong.
 
 use super::core::{Check, Ejection, Event, Peers, State};
+use super::outlier::Account;
 use base::Nanos;
 use config::sections::Health as Rules;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -14,6 +15,8 @@ pub struct Health {
     /// The last result is no failure and no probation runs: a success has nothing to change.
     calm: Calm,
     state: Mutex<State>,
+    /// What its answers are like, when that is asked for, and when that was looked at last.
+    pub(super) answers: Mutex<(Account, Nanos)>,
 }
 
 #[derive(Debug)]
@@ -29,6 +32,11 @@ impl Health {
     #[inline]
     pub fn usable(&self, now: Nanos) -> bool {
         now.0 >= self.until.load(Relaxed)
+    }
+
+    /// Nothing is held against it.
+    pub(super) fn is_calm(&self) -> bool {
+        self.calm.0.load(Relaxed)
     }
 
     pub fn state(&self) -> State {
@@ -73,7 +81,7 @@ impl Group {
         now: Nanos,
     ) -> Option<(State, State)> {
         let one = instances.get(at)?;
-        if event == Event::Success && one.calm.0.load(Relaxed) {
+        if matches!(event, Event::Success | Event::Ordinary) && one.is_calm() {
             return None;
         }
         let _turn = self.turn.lock().unwrap_or_else(|e| e.into_inner());
@@ -81,7 +89,7 @@ impl Group {
             total: instances.len(),
             ..Peers::default()
         };
-        if event == Event::Failure {
+        if matches!(event, Event::Failure | Event::Outlier { .. }) {
             let others = instances
                 .iter()
                 .enumerate()
