@@ -21,7 +21,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, hit, scenarios
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, scenarios
     Bench {
         what: String,
         /// Which scenarios; all when left out
@@ -72,7 +72,8 @@ fn test() -> Result<(), String> {
     run::want_peers();
     cargo(&["test", "--workspace"])?;
     cargo(&["build", "--package", "plimsoll"])?;
-    bench::cache::check(Path::new(DEBUG))
+    bench::cache::check(Path::new(DEBUG))?;
+    bench::framing::check(Path::new(DEBUG))
 }
 
 fn lint() -> Result<(), String> {
@@ -111,9 +112,13 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::cache::run(Path::new(DEBUG))?
         }
+        "framing" => {
+            cargo(&["build", "--package", "plimsoll"])?;
+            bench::framing::run(Path::new(DEBUG))?
+        }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, hit, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, scenarios"
             ));
         }
     };

@@ -5,6 +5,7 @@ pub mod cores;
 pub mod delays;
 pub mod diagnosis;
 pub mod drive;
+pub mod framing;
 pub mod generators;
 pub mod hit;
 pub mod load;
