@@ -16,7 +16,7 @@ use crate::upstream::{Instance, Service};
 use base::trace::SpanIds;
 use base::{Arm, Names, RouteIx};
 use config::sections::ServiceTls;
-use config::{Config, Generation};
+use config::{Address, Config, Generation};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ impl Snapshot {
         Snapshot {
             number: generation.number,
             proxy_protocol: (generation.base.proxy_protocol.as_ref())
-                .map(|p| proxy_protocol::Rules::new(&p.from, kept)),
+                .map(|p| proxy_protocol::Rules::new(p, kept)),
             access,
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,
@@ -149,7 +149,7 @@ impl Snapshot {
     /// Whether a connection begins with who is behind it.
     pub fn is_introduced(&self, ends: &proxy_protocol::Ends) -> bool {
         let rules = self.proxy_protocol.as_ref();
-        rules.is_some_and(|rules| rules.expects(ends.from.ip()))
+        rules.is_some_and(|rules| rules.expects(ends))
     }
 
     /// The routes of the base.
@@ -234,21 +234,23 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
 
 fn service(config: &config::Service, made: &Made<'_>) -> Service {
     let name: Arc<str> = config.name.as_str().into();
-    let instance = |address: &std::net::SocketAddr| {
+    let instance = |address: &Address| {
         let full = format!("{name}/{address}");
         let ix = made.names.instances.intern(&full);
         let instance = made
             .kept
-            .get(&full, || Instance::new(ix, name.clone(), *address));
+            .get(&full, || Instance::new(ix, name.clone(), address.clone()));
         instance.pool.set_size(config.pool.size);
         instance
     };
-    let mut addresses = config.instances.clone();
-    for name in &config.names {
-        addresses.extend(made.found.get(name).into_iter().flatten());
-    }
+    let found = config.names.iter().filter_map(|name| made.found.get(name));
+    let addresses = config.instances.iter().chain(found.flatten());
+    let sockets = config.sockets.iter().cloned().map(Address::Unix);
     let mut seen = HashSet::new();
-    addresses.retain(|a| seen.insert(*a));
+    let addresses: Vec<Address> = (addresses.copied().map(Address::Ip))
+        .chain(sockets)
+        .filter(|a| seen.insert(a.clone()))
+        .collect();
     Service {
         instances: addresses.iter().map(instance).collect(),
         name: name.clone(),

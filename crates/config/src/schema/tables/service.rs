@@ -4,10 +4,11 @@ use super::*;
 use crate::decode::Place;
 
 pub const SERVICE: &[Field<Service>] = &[
-    key!(required "instances", Kind::ListOf(&Kind::Address), "[127.0.0.1:7001]", "where it listens: addresses, or names such as `app.internal:7001` that DNS knows", |s, n, cx| {
+    key!(required "instances", Kind::ListOf(&Kind::Address), "[127.0.0.1:7001]", "where it listens: addresses, names such as `app.internal:7001` that DNS knows, or Unix sockets such as `unix:/run/app.sock`", |s, n, cx| {
         for place in cx.list(n, Cx::place) {
             match place {
                 Place::Address(address) => s.instances.push(address),
+                Place::Socket(path) => s.sockets.push(path),
                 Place::Name(name) => s.names.push(name),
             }
         }
