@@ -1,5 +1,6 @@
 //! Reading a section by its table: every key is looked up, every value converted, every mistake collected.
 
+use crate::address::Address;
 use crate::cidr::Cidr;
 use crate::document::{Node, Value};
 use crate::nearest::nearest;
@@ -7,6 +8,7 @@ use crate::secret::{Secret, has_password};
 use crate::sections::HostName;
 use base::{Finding, units};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
@@ -72,6 +74,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Place {
     Address(SocketAddr),
+    Socket(PathBuf),
     Name(HostName),
 }
 
@@ -322,7 +325,14 @@ impl Cx {
                 .map_err(|_| format!("`{t}` is not an address with a port; write it like `127.0.0.1:8080` or \"[::1]:8080\""))
         })
     }
-    pub fn network(&mut self, node: &Node) -> Option<Cidr> {
+    /// A network; `None`: who comes by a Unix socket.
+    pub fn peer(&mut self, node: &Node) -> Option<Option<Cidr>> {
+        match node.text() {
+            Some("unix") => Some(None),
+            _ => self.network(node).map(Some),
+        }
+    }
+    fn network(&mut self, node: &Node) -> Option<Cidr> {
         let network = self.parse(node, "config-value", Cidr::parse)?;
         if network.is_all() {
             let finding = self.warning(node, "config-network", "that is every address");
@@ -331,13 +341,32 @@ impl Cx {
         }
         Some(network)
     }
-    /// An address, or a name that DNS knows.
+    /// An address, or a Unix socket.
+    pub fn listen(&mut self, node: &Node) -> Option<Address> {
+        self.parse(node, "config-value", str::parse)
+    }
+    /// Permissions of a file, as `chmod` takes them.
+    pub fn mode(&mut self, node: &Node) -> Option<u32> {
+        self.parse(node, "config-value", |t| {
+            let mode = u32::from_str_radix(t, 8).ok().filter(|m| *m <= 0o777);
+            mode.ok_or(format!(
+                "`{t}` are no permissions of a file; write them like `660`"
+            ))
+        })
+    }
+    /// An address, a Unix socket, or a name that DNS knows.
     pub fn place(&mut self, node: &Node) -> Option<Place> {
         self.parse(node, "config-value", |t| {
+            if t.starts_with("unix:") {
+                return t.parse().map(|a| match a {
+                    Address::Ip(at) => Place::Address(at),
+                    Address::Unix(path) => Place::Socket(path),
+                });
+            }
             let address = t.parse().map(Place::Address).ok();
             let place = address.or_else(|| t.parse().map(Place::Name).ok());
             place.ok_or(format!(
-                "`{t}` is neither an address nor a name with a port; write it like `127.0.0.1:8080`, \"[::1]:8080\" or `app.internal:8080`"
+                "`{t}` is neither an address nor a name with a port; write it like `127.0.0.1:8080`, \"[::1]:8080\", `app.internal:8080` or `unix:/run/app.sock`"
             ))
         })
     }

@@ -4,6 +4,7 @@
 //! which keys each section has, `check` decodes it and reports everything that is wrong at once, and
 //! `compose` lays overlays on it to make a [`Generation`].
 
+mod address;
 pub mod check;
 mod cidr;
 pub mod compose;
@@ -21,6 +22,7 @@ pub mod sections;
 pub mod selector;
 mod template;
 
+pub use address::Address;
 pub use check::{Checked, check, check_text};
 pub use cidr::Cidr;
 pub use compose::{Composed, compose};

@@ -11,11 +11,13 @@ use crate::template::by_priority;
 use base::Finding;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// Checks the whole and puts routes into the order in which they are tried.
 pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     let mut whole = Whole { root, findings };
     whole.addresses(config);
+    whole.sockets(config);
     whole.tls(config);
     whole.services(config);
     whole.routes(config);
@@ -79,7 +81,7 @@ impl Whole<'_> {
     }
 
     fn addresses(&mut self, c: &Config) {
-        if same(c.listen, c.console) {
+        if ours(c, c.console) {
             self.add(
                 &["console"],
                 Finding::error(
@@ -92,7 +94,7 @@ impl Whole<'_> {
         }
         let encrypted = c.tls.as_ref().and_then(|t| t.listen);
         if let Some(tls) = encrypted
-            && (same(tls, c.listen) || same(tls, c.console))
+            && (ours(c, tls) || same(tls, c.console))
         {
             self.add(
                 &["tls", "listen"],
@@ -107,8 +109,7 @@ impl Whole<'_> {
         for s in &c.services {
             let path = ["services", s.name.as_str(), "instances"];
             for &a in &s.instances {
-                if same(a, c.listen) || same(a, c.console) || encrypted.is_some_and(|t| same(a, t))
-                {
+                if ours(c, a) || same(a, c.console) || encrypted.is_some_and(|t| same(a, t)) {
                     self.add(
                         &path,
                         Finding::error(
@@ -127,6 +128,52 @@ impl Whole<'_> {
                         )
                         .why("its use could not be told apart")
                         .help("one address belongs to one service, once"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// What cannot be done with Unix sockets.
+    fn sockets(&mut self, c: &Config) {
+        if let (Some(_), Some(tls)) = (c.listen.path(), &c.tls)
+            && tls.listen.is_none()
+        {
+            self.add(
+                &["tls"],
+                Finding::error("config-value", "TLS is not spoken on a Unix socket")
+                    .help("add `tls: { listen: 0.0.0.0:8443 }`, or leave `tls` out"),
+            );
+        }
+        let mut seen: HashMap<&Path, &str> = HashMap::new();
+        for s in &c.services {
+            let path = ["services", s.name.as_str(), "instances"];
+            if !s.sockets.is_empty() && s.tls.is_some() {
+                self.add(
+                    &["services", &s.name, "tls"],
+                    Finding::error("config-value", "TLS is not spoken to a Unix socket")
+                        .help("leave `tls` out: nobody on the network sees what goes there"),
+                );
+            }
+            for socket in &s.sockets {
+                if c.listen.path() == Some(socket) {
+                    let what = format!("an instance of `{}` is Plimsoll itself", s.name);
+                    self.add(
+                        &path,
+                        Finding::error("config-loop", what)
+                            .why("requests would go round in circles"),
+                    );
+                }
+                if let Some(other) = seen.insert(socket, &s.name) {
+                    let what = format!(
+                        "unix:{} is an instance of `{other}` and of `{}`",
+                        socket.display(),
+                        s.name
+                    );
+                    self.add(
+                        &path,
+                        Finding::error("config-same-address", what)
+                            .why("its use could not be told apart"),
                     );
                 }
             }
@@ -342,6 +389,11 @@ impl Whole<'_> {
             }
         }
     }
+}
+
+/// Whether it is the address of `listen`.
+fn ours(c: &Config, a: SocketAddr) -> bool {
+    c.listen.ip().is_some_and(|listen| same(a, listen))
 }
 
 /// Whether both cannot be listened on at once: the same port, and one address or every address.

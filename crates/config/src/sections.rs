@@ -10,6 +10,7 @@ mod operate;
 mod scrape;
 mod tls;
 
+use crate::Address;
 pub use balance::*;
 pub use gates::*;
 pub use http2::*;
@@ -25,7 +26,9 @@ pub use tls::*;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    pub listen: SocketAddr,
+    pub listen: Address,
+    /// Permissions of the file, when `listen` is a Unix socket.
+    pub socket_mode: u32,
     /// Console, API and metrics.
     pub console: SocketAddr,
     /// Where the ledger and other state live.
@@ -98,6 +101,8 @@ pub struct Service {
     pub owner: Option<String>,
     pub runbook: Option<String>,
     pub instances: Vec<SocketAddr>,
+    /// More of them, at Unix sockets of this machine.
+    pub sockets: Vec<PathBuf>,
     /// More of them, which DNS knows.
     pub names: Vec<HostName>,
     /// Zones of instances, by their address or name as it is written out.
@@ -280,6 +285,7 @@ impl Service {
             owner: None,
             runbook: None,
             instances: Vec::new(),
+            sockets: Vec::new(),
             names: Vec::new(),
             zones: Vec::new(),
             balance: None,
@@ -342,7 +348,8 @@ impl Config {
     pub fn empty() -> Config {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Config {
-            listen: local(8080),
+            listen: local(8080).into(),
+            socket_mode: 0o660,
             console: local(9400),
             data_dir: PathBuf::from("./plimsoll-data"),
             threads: None,

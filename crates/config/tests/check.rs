@@ -428,6 +428,48 @@ fn networks_are_checked_and_every_address_is_warned_of() {
 }
 
 #[test]
+fn unix_sockets_are_addresses_where_they_can_be() {
+    let text = "listen: unix:/run/front.sock\nsocket_mode: \"666\"\nproxy_protocol: { from: [unix] }\nservices:\n  app:\n    instances: [unix:/run/app.sock, 127.0.0.1:3000]\n";
+    let checked = check_text("p.yaml", text);
+    assert_eq!(checked.findings, []);
+    let c = checked.config.unwrap();
+    assert_eq!(c.listen.to_string(), "unix:/run/front.sock");
+    assert_eq!(
+        (c.socket_mode, c.proxy_protocol.unwrap().unix),
+        (0o666, true)
+    );
+    let app = &c.services[0];
+    assert_eq!((app.sockets.len(), app.instances.len()), (1, 1));
+    for (more, why) in [
+        ("    tls: { ca: x.pem }\n", "not spoken to a Unix socket"),
+        (
+            "tls: { certificates: [{ cert: a, key: b }] }\n",
+            "not spoken on a Unix socket",
+        ),
+    ] {
+        let said = only(&format!("{text}{more}"));
+        assert!(said.contains(why), "{said}");
+    }
+    for (from, to, why) in [
+        ("/run/app.sock", "/run/front.sock", "is Plimsoll itself"),
+        (
+            "unix:/run/app.sock",
+            "unix:app.sock",
+            "write its whole path",
+        ),
+        ("\"666\"", "\"888\"", "permissions"),
+        (
+            "127.0.0.1:3000",
+            "unix:/run/app.sock",
+            "is an instance of `app` and of `app`",
+        ),
+    ] {
+        let said = only(&text.replace(from, to));
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
 fn a_proxy_header_and_a_connection_of_many_clients_exclude_each_other() {
     let told = "listen: 127.0.0.1:8080\nservices:\n  app:\n    instances: [127.0.0.1:3000]\n    proxy_protocol: v2\n";
     assert!(check_text("p.yaml", told).config.unwrap().services[0].proxy_protocol);

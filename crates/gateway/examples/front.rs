@@ -17,7 +17,7 @@ fn main() {
     };
     let usage = "front LISTEN THREADS INSTANCE…";
     let mut config = Config::empty();
-    config.listen = address(args.next().expect(usage));
+    config.listen = address(args.next().expect(usage)).into();
     config.threads = args.next().expect(usage).parse().ok();
     let mut service = Service::named("s");
     service.instances = args.map(address).collect();

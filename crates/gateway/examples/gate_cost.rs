@@ -57,7 +57,11 @@ fn service() -> gateway::Service {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
     gateway::Service {
         name: "s".into(),
-        instances: vec![Arc::new(Instance::new(InstanceIx(0), "s".into(), address))],
+        instances: vec![Arc::new(Instance::new(
+            InstanceIx(0),
+            "s".into(),
+            address.into(),
+        ))],
         config: Service {
             limit: Some(100),
             breaker: Some(Breaker::default()),

@@ -3,7 +3,7 @@
 use crate::access::{self, Access, AccessTap};
 use crate::files;
 use crate::gate::{Kept, Moment};
-use crate::listen::{self, Accepting, Fresh, Port};
+use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
 use crate::snapshot::Snapshot;
 use crate::timing::Sizes;
 use crate::tls;
@@ -14,9 +14,10 @@ use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::window::CLOSE_AFTER_S;
 use base::{Finding, InstanceIx, Names, ResourceIx, RouteIx, Sample};
-use config::Generation;
+use config::{Address, Generation};
+use socket2::Socket;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
@@ -40,7 +41,9 @@ pub struct Options {
     /// Where active checks run; `None`: no checks.
     pub control: Option<Handle>,
     /// Listening sockets that came with the process; those on the address to listen on are used instead of new ones.
-    pub inherited: Vec<TcpListener>,
+    pub inherited: Vec<Socket>,
+    /// The file of a Unix socket is left at the end: it is the service manager's.
+    pub keep_file: bool,
     /// Connections wait in the system's queue until `open`.
     pub paused: bool,
     /// Requests open for longer than this are told by `long_open`: their windows close before their samples come.
@@ -54,6 +57,7 @@ impl Default for Options {
             ring: 16 * 1024,
             control: None,
             inherited: Vec::new(),
+            keep_file: false,
             paused: false,
             long: Duration::from_secs(CLOSE_AFTER_S),
         }
@@ -160,10 +164,12 @@ fn moment(clock: &Clock) -> Moment {
 /// A running data path. Dropping it without `shutdown` ends it at once.
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
-    address: SocketAddr,
+    address: Address,
     tls_address: Option<SocketAddr>,
     /// The same as the threads have, to be handed on.
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Socket>,
+    /// Of the Unix socket, if there is one and it is ours.
+    file: Option<SocketFile>,
     accepting: watch::Sender<Accepting>,
     kill: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
@@ -233,11 +239,14 @@ impl Gateway {
             asked: AtomicBool::new(false),
         });
         let (accepting, kill) = (watch::Sender::new(first), watch::Sender::new(false));
+        let own = address.path().filter(|_| !options.keep_file);
+        let file = own.map(SocketFile::at);
         let mut gateway = Gateway {
             shared: shared.clone(),
             address,
             tls_address,
             sockets,
+            file,
             accepting,
             kill,
             threads: Vec::with_capacity(n),
@@ -279,8 +288,8 @@ impl Gateway {
     ///
     /// # Errors
     /// When no more files can be open.
-    pub fn sockets(&self) -> io::Result<Vec<TcpListener>> {
-        self.sockets.iter().map(TcpListener::try_clone).collect()
+    pub fn sockets(&self) -> io::Result<Vec<Socket>> {
+        self.sockets.iter().map(Socket::try_clone).collect()
     }
 
     /// Traffic threads that have not been seen at work for longer than this.
@@ -293,8 +302,14 @@ impl Gateway {
     }
 
     /// Where it listens, with the port that was found when port 0 was asked for.
+    pub fn listens(&self) -> &Address {
+        &self.address
+    }
+
+    /// The same where it is no Unix socket.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.address.ip().unwrap_or(unspecified)
     }
 
     /// Where it speaks TLS; `None`: nowhere.
@@ -326,10 +341,10 @@ impl Gateway {
     }
 
     /// All instances: their service, their number and their address.
-    pub fn instances(&self) -> Vec<(Arc<str>, InstanceIx, SocketAddr)> {
+    pub fn instances(&self) -> Vec<(Arc<str>, InstanceIx, Address)> {
         let snapshot = self.shared.current.load();
         let all = snapshot.instances.iter();
-        all.map(|(_, _, i)| (i.service.clone(), i.ix, i.address))
+        all.map(|(_, _, i)| (i.service.clone(), i.ix, i.address.clone()))
             .collect()
     }
 
@@ -368,8 +383,11 @@ impl Gateway {
     /// Leaves fresh connections, those in the queue too, to the process that has the `sockets`. Connections end with
     /// their next answer or when they have been idle for long, tunnels when they like; all do when `longest` is over
     /// or as soon as `hurry` says so.
-    pub fn hand_over(self, longest: Duration, hurry: impl Fn() -> bool) -> Drained {
+    pub fn hand_over(mut self, longest: Duration, hurry: impl Fn() -> bool) -> Drained {
         self.shared.handed_over.store(true, SeqCst);
+        if let Some(file) = self.file.take() {
+            file.hand_over();
+        }
         self.leave(Accepting::No, longest, hurry)
     }
 

@@ -16,7 +16,7 @@ use crate::upstream::{Instance, Service};
 use base::trace::SpanIds;
 use base::{Arm, Names, RouteIx};
 use config::sections::ServiceTls;
-use config::{Config, Generation};
+use config::{Address, Config, Generation};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ impl Snapshot {
         Snapshot {
             number: generation.number,
             proxy_protocol: (generation.base.proxy_protocol.as_ref())
-                .map(|p| proxy_protocol::Rules::new(&p.from, kept)),
+                .map(|p| proxy_protocol::Rules::new(p, kept)),
             access,
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,
@@ -149,7 +149,7 @@ impl Snapshot {
     /// Whether a connection begins with who is behind it.
     pub fn is_introduced(&self, ends: &proxy_protocol::Ends) -> bool {
         let rules = self.proxy_protocol.as_ref();
-        rules.is_some_and(|rules| rules.expects(ends.from.ip()))
+        rules.is_some_and(|rules| rules.expects(ends))
     }
 
     /// The routes of the base.
@@ -235,12 +235,12 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
 
 fn service(config: &config::Service, zone: Option<&str>, made: &Made<'_>) -> Service {
     let name: Arc<str> = config.name.as_str().into();
-    let instance = |address: &std::net::SocketAddr| {
+    let instance = |address: &Address| {
         let full = format!("{name}/{address}");
         let ix = made.names.instances.intern(&full);
         let instance = made
             .kept
-            .get(&full, || Instance::new(ix, name.clone(), *address));
+            .get(&full, || Instance::new(ix, name.clone(), address.clone()));
         instance.pool.set_size(config.pool.size);
         instance
     };
@@ -249,15 +249,20 @@ fn service(config: &config::Service, zone: Option<&str>, made: &Made<'_>) -> Ser
         told.is_some_and(|(_, its)| Some(its.as_str()) == zone)
     };
     let mut addresses: Vec<_> = (config.instances.iter())
-        .map(|a| (*a, is_near(a.to_string())))
+        .map(|a| (Address::Ip(*a), is_near(a.to_string())))
         .collect();
     for name in &config.names {
         let near = is_near(name.to_string());
         let found = made.found.get(name).into_iter().flatten();
-        addresses.extend(found.map(|a| (*a, near)));
+        addresses.extend(found.map(|a| (Address::Ip(*a), near)));
+    }
+    for path in &config.sockets {
+        let socket = Address::Unix(path.clone());
+        let near = is_near(socket.to_string());
+        addresses.push((socket, near));
     }
     let mut seen = HashSet::new();
-    addresses.retain(|(a, _)| seen.insert(*a));
+    addresses.retain(|(a, _)| seen.insert(a.clone()));
     let mut near: Vec<bool> = addresses.iter().map(|(_, near)| *near).collect();
     if near.iter().all(|n| *n == near[0]) {
         near.clear();

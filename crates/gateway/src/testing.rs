@@ -32,7 +32,7 @@ pub struct Run {
 impl Default for Bench {
     fn default() -> Self {
         let address = |i: u16| SocketAddr::from(([127, 0, 0, 1], 7000 + i));
-        let instance = |i| Arc::new(Instance::new(InstanceIx(i), "s".into(), address(i)));
+        let instance = |i| Arc::new(Instance::new(InstanceIx(i), "s".into(), address(i).into()));
         Bench {
             route: config::Route {
                 to: "s".into(),

@@ -106,7 +106,7 @@ fn instances_come_and_go_with_the_answers_and_stay_when_dns_fails() {
             SocketAddr::V4(a) => a.ip().octets()[3],
             SocketAddr::V6(_) => 0,
         };
-        all.map(|(_, _, a)| last(a)).collect()
+        all.filter_map(|(_, _, a)| a.ip()).map(last).collect()
     };
     let mut client = running.client();
     let mut who = || client.get("/").text();

@@ -8,4 +8,6 @@ use serde::{Deserialize, Serialize};
 pub struct ProxyProtocol {
     /// Peers whose connections begin with a PROXY header; those of others never do.
     pub from: Vec<Cidr>,
+    /// The same of whoever connects to a Unix socket.
+    pub unix: bool,
 }

@@ -163,6 +163,8 @@ fn attempt(tried: &Tried, began: Nanos, names: &Names) -> Attempt {
 fn client(end: &End) -> Option<String> {
     let address = end.client.to_canonical();
     match end.rules.config.client {
+        // By a Unix socket.
+        _ if address.is_unspecified() => None,
         ClientAddress::Keep => Some(address.to_string()),
         ClientAddress::Hash => Some(format!("{:016x}", end.rules.hasher.hash_one(address))),
         ClientAddress::Drop => None,

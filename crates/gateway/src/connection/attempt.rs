@@ -9,6 +9,7 @@ use super::live::micros;
 use super::text::{Text, push_v4};
 use crate::exchange::{Exchange, Head, MAX_EDITS, Reply};
 use crate::gate::Step;
+use crate::proxy_protocol::Ends;
 use crate::retry::{Failure, Go};
 use crate::snapshot::Route;
 use crate::upstream::Instance;
@@ -286,6 +287,22 @@ const VOUCHED: KindSet = KindSet::EMPTY
     .with(Kind::ClientCert)
     .with(Kind::XForwardedClientCert);
 
+/// What earlier proxies said, and the client's address.
+fn came_from(head: &http1::RequestHead<'_>, client: &Client) -> Text<512> {
+    let mut all = Text::default();
+    for earlier in head.fields.all(Kind::XForwardedFor) {
+        all.push(earlier);
+        all.push(b", ");
+    }
+    match client.address() {
+        IpAddr::V4(v4) => push_v4(&mut all, v4),
+        v6 => {
+            let _ = write!(all, "{v6}");
+        }
+    }
+    all
+}
+
 /// Writes the request head for the instance into the room's buffer.
 fn write_head(room: &mut Busy, client: &Client) {
     let Busy { down, live, up, .. } = room;
@@ -298,19 +315,12 @@ fn write_head(room: &mut Busy, client: &Client) {
         edits[n] = edit;
         n += 1;
     }
-    let mut came_from = Text::<512>::default();
-    for earlier in head.fields.all(Kind::XForwardedFor) {
-        came_from.push(earlier);
-        came_from.push(b", ");
+    let came_from = came_from(&head, client);
+    // Who connects to a Unix socket has no address of his own to add.
+    if client.ends != Ends::UNKNOWN {
+        edits[n] = Edit::Set(b"X-Forwarded-For", came_from.bytes());
+        n += 1;
     }
-    match client.address() {
-        IpAddr::V4(v4) => push_v4(&mut came_from, v4),
-        v6 => {
-            let _ = write!(came_from, "{v6}");
-        }
-    }
-    edits[n] = Edit::Set(b"X-Forwarded-For", came_from.bytes());
-    n += 1;
     if client.secure {
         edits[n] = Edit::Set(b"X-Forwarded-Proto", b"https");
         n += 1;

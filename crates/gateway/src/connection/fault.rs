@@ -47,7 +47,7 @@ pub(super) async fn before(
             if let Some(trial) = &mut room.live.trial {
                 trial.status = status;
             }
-            let (service, address) = (&instance.service, instance.address);
+            let (service, address) = (&instance.service, &instance.address);
             let detail = format!("{service}/{address}: a fault made on purpose");
             let reply = Reply::problem(status, "fault", &detail);
             let failure = Failure::Status(status);

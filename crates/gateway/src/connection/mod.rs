@@ -22,4 +22,5 @@ mod transform;
 
 pub use busy::Busy;
 pub(crate) use serve::{Peer, serve, serve_one};
+pub(crate) use socket::Detached;
 pub use socket::Socket;

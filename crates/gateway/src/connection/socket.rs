@@ -1,4 +1,4 @@
-//! What an exchange reads from and writes to, on either side: a plain socket, one that speaks TLS, or a stream.
+//! What an exchange reads from and writes to, on either side: a plain socket, one that speaks TLS, a Unix socket or a stream.
 //! An enum and no trait object, so that the plain path stays one comparison and a direct call.
 
 use crate::http2::{Call, Stream};
@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub enum Socket {
     /// An answer is fetched behind the clients' backs: nothing comes, and whatever goes is thrown away.
     Nobody,
     Tcp(TcpStream),
+    Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
     /// Of a client's HTTP/2 connection: one request.
     Stream(Box<Stream>),
@@ -29,7 +30,7 @@ impl Socket {
 
     /// A connection of its own, which its end closes.
     pub fn is_whole(&self) -> bool {
-        matches!(self, Socket::Tcp(_) | Socket::Tls(_))
+        matches!(self, Socket::Tcp(_) | Socket::Unix(_) | Socket::Tls(_))
     }
 
     /// Appends to `into` what one read gives; at least `room` bytes are offered. A read that does not fill them
@@ -42,6 +43,10 @@ impl Socket {
     ) -> Poll<io::Result<usize>> {
         match self {
             Socket::Tcp(stream) => {
+                into.reserve(room);
+                pin!(stream.read_buf(into)).poll(cx)
+            }
+            Socket::Unix(stream) => {
                 into.reserve(room);
                 pin!(stream.read_buf(into)).poll(cx)
             }
@@ -72,6 +77,7 @@ impl Socket {
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Stream(stream) => stream.poll_write(cx, bytes),
             Socket::Call(call) => call.poll_write(cx, bytes),
@@ -91,6 +97,7 @@ impl Socket {
             _ if second.is_empty() => self.poll_write(cx, first),
             _ if first.is_empty() => self.poll_write(cx, second),
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, &both),
+            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, &both),
             Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, &both),
             Socket::Stream(stream) => stream.poll_write(cx, first),
             Socket::Call(call) => call.poll_write(cx, first),
@@ -101,7 +108,7 @@ impl Socket {
     /// Ready when all that was written is on its way: a plain socket holds nothing back.
     pub fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Socket::Tcp(_) | Socket::Nobody => Poll::Ready(Ok(())),
+            Socket::Tcp(_) | Socket::Unix(_) | Socket::Nobody => Poll::Ready(Ok(())),
             Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Socket::Stream(stream) => stream.poll_sent(cx),
             Socket::Call(call) => call.poll_sent(cx),
@@ -112,6 +119,7 @@ impl Socket {
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Socket::Tcp(stream) => stream.poll_read_ready(cx).map(|_| ()),
+            Socket::Unix(stream) => stream.poll_read_ready(cx).map(|_| ()),
             Socket::Tls(stream) => match decrypted(stream) {
                 0 => stream.get_ref().0.poll_read_ready(cx).map(|_| ()),
                 _ => Poll::Ready(()),
@@ -127,11 +135,11 @@ impl Socket {
         match self {
             Socket::Tcp(stream) => match stream.poll_read_ready(&mut cx) {
                 Poll::Pending => true,
-                Poll::Ready(Err(_)) => false,
-                Poll::Ready(Ok(())) => {
-                    let read = stream.try_read(&mut [0]);
-                    read.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
-                }
+                Poll::Ready(ready) => ready.is_ok() && is_dry(stream.try_read(&mut [0])),
+            },
+            Socket::Unix(stream) => match stream.poll_read_ready(&mut cx) {
+                Poll::Pending => true,
+                Poll::Ready(ready) => ready.is_ok() && is_dry(stream.try_read(&mut [0])),
             },
             // Session tickets may have come: they are taken, and are no data.
             Socket::Tls(stream) => {
@@ -146,6 +154,7 @@ impl Socket {
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Stream(stream) => stream.poll_shutdown(cx),
             Socket::Call(_) | Socket::Nobody => Poll::Ready(Ok(())),
@@ -157,10 +166,43 @@ impl Socket {
         let tcp = match self {
             Socket::Tcp(stream) => stream,
             Socket::Tls(stream) => stream.get_ref().0,
-            Socket::Stream(_) | Socket::Call(_) | Socket::Nobody => return,
+            _ => return,
         };
         let _ = socket2::SockRef::from(tcp).set_keepalive(true);
     }
+}
+
+/// A plain socket on its way to another thread.
+pub enum Detached {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Socket {
+    /// `None`: what is no plain socket stays where it is.
+    pub fn detach(self) -> Option<io::Result<Detached>> {
+        match self {
+            Socket::Tcp(stream) => Some(stream.into_std().map(Detached::Tcp)),
+            Socket::Unix(stream) => Some(stream.into_std().map(Detached::Unix)),
+            _ => None,
+        }
+    }
+}
+
+impl Detached {
+    /// # Errors
+    /// When the thread can watch no more.
+    pub fn attach(self) -> io::Result<Socket> {
+        match self {
+            Detached::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
+            Detached::Unix(stream) => UnixStream::from_std(stream).map(Socket::Unix),
+        }
+    }
+}
+
+/// Nothing was there to read.
+fn is_dry(read: io::Result<usize>) -> bool {
+    read.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Bytes that have come and were not read yet.
@@ -182,6 +224,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, into),
             Socket::Tls(stream) => Pin::new(stream).poll_read(cx, into),
             Socket::Stream(stream) => {
                 let most = into.remaining();
@@ -213,6 +256,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             other => {
                 let first = bytes.iter().find(|b| !b.is_empty());

@@ -1,20 +1,18 @@
 //! The accepting task of one thread.
 
 use super::place::place;
-use crate::connection::{self, Peer, Socket};
+use crate::connection::{self, Detached, Peer, Socket};
 use crate::http2;
 use crate::proxy_protocol::{self, Ends};
 use crate::tls;
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::net::TcpListener as StdListener;
-use std::net::TcpStream as StdStream;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
@@ -31,13 +29,34 @@ impl Drop for Counted {
 
 /// A listener, and whether its clients speak TLS.
 pub(crate) struct Port {
-    pub listener: StdListener,
+    pub listener: socket2::Socket,
     pub secure: bool,
 }
 
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn of(socket: socket2::Socket) -> std::io::Result<Listener> {
+        match socket.local_addr()?.is_unix() {
+            true => UnixListener::from_std(socket.into()).map(Listener::Unix),
+            false => TcpListener::from_std(socket.into()).map(Listener::Tcp),
+        }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<Socket>> {
+        match self {
+            Listener::Tcp(l) => l.poll_accept(cx).map_ok(|(s, _)| Socket::Tcp(s)),
+            Listener::Unix(l) => l.poll_accept(cx).map_ok(|(s, _)| Socket::Unix(s)),
+        }
+    }
+}
+
 /// A connection on its way to its thread.
-pub(crate) struct Fresh<S = StdStream> {
-    stream: S,
+pub(crate) struct Fresh<S = Detached> {
+    socket: S,
     secure: bool,
 }
 
@@ -67,7 +86,7 @@ pub(crate) async fn accept(
     mut accepting: watch::Receiver<Accepting>,
 ) -> std::io::Result<()> {
     let listeners = ports.into_iter().map(|port| {
-        let listener = TcpListener::from_std(port.listener)?;
+        let listener = Listener::of(port.listener)?;
         Ok((listener, port.secure))
     });
     let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
@@ -103,13 +122,13 @@ pub(crate) async fn accept(
 }
 
 /// The next connection of any listener; `turn` says which is asked first, so that none starves another.
-async fn next(listeners: &[(TcpListener, bool)], turn: usize) -> std::io::Result<Fresh<TcpStream>> {
+async fn next(listeners: &[(Listener, bool)], turn: usize) -> std::io::Result<Fresh<Socket>> {
     poll_fn(|cx| {
         for i in 0..listeners.len() {
             let (listener, secure) = &listeners[(turn + i) % listeners.len()];
             if let Poll::Ready(fresh) = listener.poll_accept(cx) {
                 let secure = *secure;
-                return Poll::Ready(fresh.map(|(stream, _)| Fresh { stream, secure }));
+                return Poll::Ready(fresh.map(|socket| Fresh { socket, secure }));
             }
         }
         Poll::Pending
@@ -117,7 +136,7 @@ async fn next(listeners: &[(TcpListener, bool)], turn: usize) -> std::io::Result
     .await
 }
 
-fn take(worker: &Rc<Worker>, fresh: Fresh<TcpStream>) {
+fn take(worker: &Rc<Worker>, fresh: Fresh<Socket>) {
     let shared = &worker.shared;
     let loads: Vec<u32> = shared.loads.iter().map(|l| l.load(Relaxed)).collect();
     let limit = worker.snapshot().limits.connections as u64;
@@ -132,54 +151,62 @@ fn take(worker: &Rc<Worker>, fresh: Fresh<TcpStream>) {
     let load: &AtomicU32 = &shared.loads[there];
     // Counted before it gets there, so that the next one does not follow it.
     load.fetch_add(1, Relaxed);
-    let Ok(stream) = fresh.stream.into_std() else {
+    let Some(Ok(socket)) = fresh.socket.detach() else {
         load.fetch_sub(1, Relaxed);
         return;
     };
     let secure = fresh.secure;
-    if let Err(back) = shared.hand[there].try_send(Fresh { stream, secure }) {
+    if let Err(back) = shared.hand[there].try_send(Fresh { socket, secure }) {
         load.fetch_sub(1, Relaxed);
-        if let Ok(stream) = TcpStream::from_std(back.into_inner().stream) {
-            start(worker, Fresh { stream, secure }, false);
+        if let Ok(socket) = back.into_inner().socket.attach() {
+            start(worker, Fresh { socket, secure }, false);
         }
     }
 }
 
 fn adopt(worker: &Rc<Worker>, fresh: Fresh) {
     let secure = fresh.secure;
-    match TcpStream::from_std(fresh.stream) {
-        Ok(stream) => start(worker, Fresh { stream, secure }, true),
+    match fresh.socket.attach() {
+        Ok(socket) => start(worker, Fresh { socket, secure }, true),
         Err(_) => drop(Counted {
             worker: worker.clone(),
         }),
     }
 }
 
-fn start(worker: &Rc<Worker>, fresh: Fresh<TcpStream>, counted: bool) {
+fn start(worker: &Rc<Worker>, fresh: Fresh<Socket>, counted: bool) {
     if !counted {
         worker.shared.loads[worker.index].fetch_add(1, Relaxed);
     }
     let counted = Counted {
         worker: worker.clone(),
     };
-    let Fresh { stream, secure } = fresh;
-    let (Ok(from), Ok(to)) = (stream.peer_addr(), stream.local_addr()) else {
+    let Fresh { socket, secure } = fresh;
+    let Some(ends) = ends(&socket) else {
         return;
     };
-    let _ = stream.set_nodelay(true);
     let peer = Peer {
-        ends: Ends {
-            from: canonical(from),
-            to: canonical(to),
-        },
+        ends,
         secure,
         certificate: None,
     };
     let worker = worker.clone();
     match worker.with_snapshot(|s| s.is_introduced(&peer.ends)) {
-        true => drop(spawn_local(introduce(worker, stream, peer, counted))),
-        false => begin(worker, stream, peer, counted),
+        true => drop(spawn_local(introduce(worker, socket, peer, counted))),
+        false => begin(worker, socket, peer, counted),
     }
+}
+
+/// `None`: the client has gone already.
+fn ends(socket: &Socket) -> Option<Ends> {
+    let Socket::Tcp(stream) = socket else {
+        return Some(Ends::UNKNOWN);
+    };
+    let _ = stream.set_nodelay(true);
+    Some(Ends {
+        from: canonical(stream.peer_addr().ok()?),
+        to: canonical(stream.local_addr().ok()?),
+    })
 }
 
 /// An IPv4 client of an IPv6 listener is an IPv4 client.
@@ -188,9 +215,9 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// The load balancer says first who its client is.
-async fn introduce(worker: Rc<Worker>, stream: TcpStream, mut peer: Peer, counted: Counted) {
+async fn introduce(worker: Rc<Worker>, socket: Socket, mut peer: Peer, counted: Counted) {
     let longest = worker.with_snapshot(|s| s.limits.head_timeout);
-    match Box::pin(proxy_protocol::read(&stream, longest)).await {
+    match Box::pin(proxy_protocol::read(&socket, longest)).await {
         Ok(ends) => peer.ends = ends.unwrap_or(peer.ends),
         Err(why) => {
             let snapshot = worker.snapshot();
@@ -198,17 +225,16 @@ async fn introduce(worker: Rc<Worker>, stream: TcpStream, mut peer: Peer, counte
             return rules.into_iter().for_each(|r| r.refuse(peer.ends, why));
         }
     }
-    begin(worker, stream, peer, counted);
+    begin(worker, socket, peer, counted);
 }
 
-fn begin(worker: Rc<Worker>, stream: TcpStream, peer: Peer, counted: Counted) {
-    match peer.secure {
-        true => drop(spawn_local(shake(worker, stream, peer, counted))),
-        false => drop(spawn_local(connection::serve(
-            worker,
-            Socket::Tcp(stream),
-            peer,
-            counted,
+fn begin(worker: Rc<Worker>, socket: Socket, peer: Peer, counted: Counted) {
+    match (peer.secure, socket) {
+        (true, Socket::Tcp(stream)) => drop(spawn_local(shake(worker, stream, peer, counted))),
+        // A checked configuration has no TLS on a Unix socket.
+        (true, _) => {}
+        (false, socket) => drop(spawn_local(connection::serve(
+            worker, socket, peer, counted,
         ))),
     }
 }

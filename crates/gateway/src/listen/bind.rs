@@ -1,11 +1,13 @@
 //! Listeners that share one port, and those that came with the process: from systemd, or from the process before.
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use super::socket_file;
+use config::Address;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 /// Connections that may wait to be accepted, per thread.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// The listeners of each of `n` threads: those of `inherited` on this address, else new ones; with port 0, on one
 /// port that is free. What is inherited is used whole, because connections may wait in each of it: threads share
@@ -14,21 +16,26 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// What the system says, such as `AddrInUse`.
 pub(crate) fn bind(
-    address: SocketAddr,
+    address: &Address,
+    mode: u32,
     n: usize,
-    inherited: Vec<TcpListener>,
-) -> io::Result<Vec<Vec<TcpListener>>> {
-    let ours: Vec<TcpListener> = (inherited.into_iter())
+    inherited: Vec<Socket>,
+) -> io::Result<Vec<Vec<Socket>>> {
+    let ours: Vec<Socket> = (inherited.into_iter())
         .filter(|l| is_ours(l, address))
         .collect();
-    if ours.is_empty() {
-        let fresh = fresh(address, n)?;
-        return Ok(fresh.into_iter().map(|l| vec![l]).collect());
-    }
+    let ours = match (address, ours.is_empty()) {
+        (Address::Ip(at), true) => {
+            return Ok(fresh(*at, n)?.into_iter().map(|l| vec![l]).collect());
+        }
+        // A path has one socket.
+        (Address::Unix(path), true) => vec![socket_file::listen(path, mode)?],
+        (_, false) => ours,
+    };
     for l in &ours {
         l.set_nonblocking(true)?;
     }
-    let mut threads: Vec<Vec<TcpListener>> = (0..n).map(|_| Vec::new()).collect();
+    let mut threads: Vec<Vec<Socket>> = (0..n).map(|_| Vec::new()).collect();
     for i in ours.len()..n {
         threads[i].push(ours[i % ours.len()].try_clone()?);
     }
@@ -38,14 +45,19 @@ pub(crate) fn bind(
     Ok(threads)
 }
 
-fn is_ours(listener: &TcpListener, address: SocketAddr) -> bool {
-    let listens = SockRef::from(listener).is_listener().unwrap_or(false);
-    let at = listener.local_addr();
-    listens
-        && at.is_ok_and(|at| at.ip() == address.ip() && [0, at.port()].contains(&address.port()))
+fn is_ours(socket: &Socket, address: &Address) -> bool {
+    let Ok(at) = socket.local_addr() else {
+        return false;
+    };
+    let same = match address {
+        Address::Unix(path) => at.as_pathname() == Some(path),
+        Address::Ip(wanted) => (at.as_socket())
+            .is_some_and(|at| at.ip() == wanted.ip() && [0, at.port()].contains(&wanted.port())),
+    };
+    same && socket.is_listener().unwrap_or(false)
 }
 
-fn fresh(address: SocketAddr, n: usize) -> io::Result<Vec<TcpListener>> {
+fn fresh(address: SocketAddr, n: usize) -> io::Result<Vec<Socket>> {
     // Listeners that share a port would join another program's without a word: look first.
     drop(TcpListener::bind(address)?);
     let mut address = address;
@@ -61,9 +73,10 @@ fn fresh(address: SocketAddr, n: usize) -> io::Result<Vec<TcpListener>> {
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        let listener = TcpListener::from(socket);
-        address = listener.local_addr()?;
-        all.push(listener);
+        if let Some(at) = socket.local_addr()?.as_socket() {
+            address = at;
+        }
+        all.push(socket);
     }
     Ok(all)
 }
@@ -76,12 +89,24 @@ mod tests {
     const LOCAL: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
+    fn port(socket: &Socket) -> SocketAddr {
+        socket.local_addr().unwrap().as_socket().unwrap()
+    }
+
+    #[test]
+    fn threads_share_the_one_socket_of_a_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Address::Unix(folder.path().join("s"));
+        let all = bind(&path, 0o600, 3, Vec::new()).unwrap();
+        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+        let again = bind(&path, 0o600, 2, all.into_iter().flatten().collect()).unwrap();
+        assert_eq!(again.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    }
+
     #[test]
     fn one_free_port_for_all() {
-        let all = bind(LOCAL, 3, Vec::new()).unwrap();
-        let ports: Vec<_> = (all.iter().flatten())
-            .map(|l| l.local_addr().unwrap().port())
-            .collect();
+        let all = bind(&LOCAL.into(), 0, 3, Vec::new()).unwrap();
+        let ports: Vec<_> = (all.iter().flatten()).map(|l| port(l).port()).collect();
         assert!(
             ports.len() == 3 && ports[0] != 0 && ports.iter().all(|p| *p == ports[0]),
             "{ports:?}"
@@ -92,9 +117,9 @@ mod tests {
     fn every_inherited_socket_has_a_thread_and_every_thread_a_socket() {
         for (sockets, threads) in [(1, 4), (3, 3), (5, 2), (2, 3)] {
             let given = fresh(LOCAL, sockets).unwrap();
-            let address = given[0].local_addr().unwrap();
+            let address = port(&given[0]).into();
             let fds: Vec<_> = given.iter().map(AsRawFd::as_raw_fd).collect();
-            let all = bind(address, threads, given).unwrap();
+            let all = bind(&address, 0, threads, given).unwrap();
             let used: Vec<_> = all.iter().flatten().map(AsRawFd::as_raw_fd).collect();
             assert!(
                 fds.iter().all(|fd| used.contains(fd)),
@@ -108,11 +133,10 @@ mod tests {
     fn a_socket_of_another_address_or_one_that_does_not_listen_is_left() {
         let other = fresh(LOCAL, 1).unwrap();
         let wanted = TcpListener::bind(LOCAL).unwrap().local_addr().unwrap();
-        let all = bind(wanted, 1, other).unwrap();
-        assert_eq!(all[0][0].local_addr().unwrap(), wanted);
+        let all = bind(&wanted.into(), 0, 1, other).unwrap();
+        assert_eq!(port(&all[0][0]), wanted);
         let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         deaf.bind(&LOCAL.into()).unwrap();
-        let at = deaf.local_addr().unwrap().as_socket().unwrap();
-        assert!(!is_ours(&TcpListener::from(deaf), at));
+        assert!(!is_ours(&deaf, &port(&deaf).into()));
     }
 }

@@ -1,11 +1,13 @@
-//! Accepts connections: one listener per thread on the same port, and a fresh connection goes to the thread that has
+//! Accepts connections: one listener per thread on the same port (or all on one Unix socket), and a fresh connection goes to the thread that has
 //! least to do when the kernel's choice is uneven.
 
 mod accept;
 mod bind;
 mod open;
 mod place;
+mod socket_file;
 
 pub(crate) use accept::{Accepting, Counted, Fresh, Port, accept};
 use bind::bind;
 pub(crate) use open::{Opened, open};
+pub(crate) use socket_file::SocketFile;

@@ -1,12 +1,13 @@
-//! Opens what the configuration names: the plain port, the one that speaks TLS, or both.
+//! Opens what the configuration names: the plain port or Unix socket, the port that speaks TLS, or both.
 
 use super::{Port, bind};
-use config::Config;
+use config::{Address, Config};
+use socket2::Socket;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 pub(crate) struct Opened {
-    pub address: SocketAddr,
+    pub address: Address,
     /// `None`: TLS is not spoken.
     pub tls_address: Option<SocketAddr>,
     /// Of each thread.
@@ -17,15 +18,16 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// What the system says, and of which address.
-pub(crate) fn open(config: &Config, n: usize, inherited: &[TcpListener]) -> io::Result<Opened> {
+pub(crate) fn open(config: &Config, n: usize, inherited: &[Socket]) -> io::Result<Opened> {
     let tls = config.tls.as_ref();
     let beside = tls.and_then(|tls| tls.listen);
     let secure = tls.is_some() && beside.is_none();
-    let (address, mut ports) = at(config.listen, n, secure, inherited)?;
-    let mut tls_address = tls.map(|_| address);
+    let mode = config.socket_mode;
+    let (address, mut ports) = at(&config.listen, mode, n, secure, inherited)?;
+    let mut tls_address = address.ip().filter(|_| tls.is_some());
     if let Some(beside) = beside {
-        let (address, more) = at(beside, n, true, inherited)?;
-        tls_address = Some(address);
+        let (address, more) = at(&beside.into(), mode, n, true, inherited)?;
+        tls_address = address.ip();
         for (mine, more) in ports.iter_mut().zip(more) {
             mine.extend(more);
         }
@@ -39,16 +41,18 @@ pub(crate) fn open(config: &Config, n: usize, inherited: &[TcpListener]) -> io::
 
 /// The ports of each thread, and the address that they share.
 fn at(
-    address: SocketAddr,
+    address: &Address,
+    mode: u32,
     n: usize,
     secure: bool,
-    inherited: &[TcpListener],
-) -> io::Result<(SocketAddr, Vec<Vec<Port>>)> {
-    let inherited = inherited.iter().map(TcpListener::try_clone);
-    let listeners = bind(address, n, inherited.collect::<io::Result<_>>()?)
+    inherited: &[Socket],
+) -> io::Result<(Address, Vec<Vec<Port>>)> {
+    let inherited = inherited.iter().map(Socket::try_clone);
+    let listeners = bind(address, mode, n, inherited.collect::<io::Result<_>>()?)
         .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {address}: {e}")))?;
-    let address = listeners[0][0].local_addr()?;
+    let bound = listeners[0][0].local_addr()?.as_socket();
+    let address = bound.map_or_else(|| address.clone(), Address::Ip);
     let port = |listener| Port { listener, secure };
-    let each = |all: Vec<TcpListener>| all.into_iter().map(port).collect();
+    let each = |all: Vec<Socket>| all.into_iter().map(port).collect();
     Ok((address, listeners.into_iter().map(each).collect()))
 }

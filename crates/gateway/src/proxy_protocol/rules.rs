@@ -4,25 +4,33 @@ use super::core::{Bad, Ends};
 use crate::gate::Kept;
 use crate::tally::Tally;
 use config::Cidr;
-use std::net::IpAddr;
+use config::sections::ProxyProtocol;
 use std::sync::Arc;
 
 pub(crate) struct Rules {
     from: Vec<Cidr>,
+    unix: bool,
     refused: Arc<Tally>,
 }
 
 impl Rules {
-    pub fn new(from: &[Cidr], kept: &Kept) -> Rules {
+    pub fn new(config: &ProxyProtocol, kept: &Kept) -> Rules {
         Rules {
-            from: from.to_vec(),
+            from: config.from.clone(),
+            unix: config.unix,
             refused: Tally::of(kept, "proxy_protocol", "listen", Bad::NAMES),
         }
     }
 
     /// Whether this peer must send one.
-    pub fn expects(&self, peer: IpAddr) -> bool {
-        self.from.iter().any(|network| network.holds(peer))
+    pub fn expects(&self, peer: &Ends) -> bool {
+        match *peer == Ends::UNKNOWN {
+            true => self.unix,
+            false => self
+                .from
+                .iter()
+                .any(|network| network.holds(peer.from.ip())),
+        }
     }
 
     /// Counts a connection that is not served. The first of each kind is told aloud: a balancer that is set up wrongly

@@ -7,14 +7,15 @@ use crate::looks::Looks;
 use crate::proxy_protocol::Told;
 use crate::runtime::Shared;
 use base::InstanceIx;
+use config::Address;
 use config::sections::Health;
 use http1::client::{ResponseReader, render_request};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
 /// How often it is looked at what is due.
@@ -49,15 +50,15 @@ pub(crate) async fn run(shared: Weak<Shared>) {
             let (rules, link, address, ix, index, clock) = (
                 rules.clone(),
                 service.link.clone(),
-                instance.address,
+                instance.address.clone(),
                 instance.ix,
                 *index,
                 shared.clock,
             );
             running.spawn(async move {
-                let answer = tokio::time::timeout(rules.timeout, ask(&rules, link, told, address)).await;
+                let answer = tokio::time::timeout(rules.timeout, ask(&rules, link, told, address.clone())).await;
                 let event = match answer {
-                    Ok(true) => Event::CheckOk,
+                    Ok(Ok(true)) => Event::CheckOk,
                     _ => Event::CheckFailed,
                 };
                 if let Some((before, after)) = members.report(index, event, clock.now())
@@ -77,31 +78,37 @@ async fn ask(
     rules: &Health,
     link: Option<Arc<Link>>,
     told: Option<Told>,
-    address: SocketAddr,
-) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address).await else {
-        return false;
-    };
-    if let Some(told) = told
-        && tell(&mut stream, told).await.is_err()
-    {
-        return false;
-    }
-    let Some(link) = link else {
-        return answers(rules, stream, address).await;
-    };
-    match link.reach(stream, address.ip(), false).await {
-        Ok((_, true)) => true,
-        Ok((Reached::Plain(stream), _)) => answers(rules, stream, address).await,
-        Ok((Reached::Secure(stream), _)) => answers(rules, *stream, address).await,
-        Err(_) => false,
+    address: Address,
+) -> io::Result<bool> {
+    match &address {
+        Address::Ip(at) => {
+            let mut stream = TcpStream::connect(at).await?;
+            tell(&mut stream, told).await?;
+            let host = at.to_string();
+            let Some(link) = link else {
+                return Ok(answers(rules, stream, &host).await);
+            };
+            match link.reach(stream, at.ip(), false).await? {
+                (_, true) => Ok(true),
+                (Reached::Plain(stream), _) => Ok(answers(rules, stream, &host).await),
+                (Reached::Secure(stream), _) => Ok(answers(rules, *stream, &host).await),
+            }
+        }
+        Address::Unix(path) => {
+            let mut stream = UnixStream::connect(path).await?;
+            tell(&mut stream, told).await?;
+            match link.is_some_and(|link| link.speaks_http2()) {
+                true => Ok(true),
+                false => Ok(answers(rules, stream, "localhost").await),
+            }
+        }
     }
 }
 
 async fn answers(
     rules: &Health,
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    address: SocketAddr,
+    host: &str,
 ) -> bool {
     let Some(path) = &rules.path else {
         return true;
@@ -111,15 +118,7 @@ async fn answers(
         ("User-Agent".to_owned(), "plimsoll-health".to_owned()),
         ("Connection".to_owned(), "close".to_owned()),
     ];
-    if render_request(
-        &mut bytes,
-        "GET",
-        path,
-        &address.to_string(),
-        &headers,
-        None,
-    )
-    .is_err()
+    if render_request(&mut bytes, "GET", path, host, &headers, None).is_err()
         || stream.write_all(&bytes).await.is_err()
         || stream.flush().await.is_err()
     {

@@ -6,12 +6,14 @@ use super::link::{Link, Reached};
 use super::pool::Conn;
 use crate::connection::Socket;
 use crate::proxy_protocol::Told;
+use config::Address;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
 /// What was made: for one exchange after another, or for many at once.
 pub enum Made {
@@ -49,30 +51,45 @@ async fn reach(
     instance: &Instance,
     told: Option<Told>,
 ) -> io::Result<(Socket, bool)> {
-    let mut stream = TcpStream::connect(instance.address).await?;
+    let many = told.is_none();
+    match &instance.address {
+        Address::Ip(at) => {
+            let mut stream = dial(*at).await?;
+            tell(&mut stream, told).await?;
+            match link {
+                None => Ok((Socket::Tcp(stream), false)),
+                Some(link) => match link.reach(stream, at.ip(), many).await? {
+                    (Reached::Plain(stream), http2) => Ok((Socket::Tcp(stream), http2)),
+                    (Reached::Secure(stream), http2) => {
+                        Ok((Socket::Tls(Box::new((*stream).into())), http2))
+                    }
+                },
+            }
+        }
+        Address::Unix(path) => {
+            let mut stream = UnixStream::connect(path).await?;
+            tell(&mut stream, told).await?;
+            let http2 = link.is_some_and(Link::speaks_http2);
+            Ok((Socket::Unix(stream), http2))
+        }
+    }
+}
+
+async fn dial(at: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(at).await?;
     // A head and a small body in two writes must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    if let Some(told) = told {
-        tell(&mut stream, told).await?;
-    }
-    let Some(link) = link else {
-        return Ok((Socket::Tcp(stream), false));
-    };
-    let (reached, http2) = link
-        .reach(stream, instance.address.ip(), told.is_none())
-        .await?;
-    let socket = match reached {
-        Reached::Plain(stream) => Socket::Tcp(stream),
-        Reached::Secure(stream) => Socket::Tls(Box::new((*stream).into())),
-    };
-    Ok((socket, http2))
+    Ok(stream)
 }
 
 /// Says who is behind the connection, before anything else.
 ///
 /// # Errors
 /// What the system says.
-pub async fn tell(stream: &mut TcpStream, told: Told) -> io::Result<()> {
+pub async fn tell(stream: &mut (impl AsyncWrite + Unpin), told: Option<Told>) -> io::Result<()> {
+    let Some(told) = told else {
+        return Ok(());
+    };
     let mut header = Vec::new();
     told.write(&mut header);
     stream.write_all(&header).await

@@ -4,7 +4,7 @@
 use super::link::Link;
 use super::pool::PoolCounts;
 use base::InstanceIx;
-use std::net::SocketAddr;
+use config::Address;
 use std::sync::Arc;
 
 /// One address that answers requests. Its name is `service/address`.
@@ -12,12 +12,12 @@ use std::sync::Arc;
 pub struct Instance {
     pub ix: InstanceIx,
     pub service: Arc<str>,
-    pub address: SocketAddr,
+    pub address: Address,
     pub pool: PoolCounts,
 }
 
 impl Instance {
-    pub fn new(ix: InstanceIx, service: Arc<str>, address: SocketAddr) -> Instance {
+    pub fn new(ix: InstanceIx, service: Arc<str>, address: Address) -> Instance {
         Instance {
             ix,
             service,

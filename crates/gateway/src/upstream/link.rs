@@ -6,7 +6,7 @@ use config::sections::{ServiceTls, Speaks};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
@@ -26,9 +26,9 @@ struct Secure {
 }
 
 /// A connection that is ready for requests.
-pub enum Reached {
-    Plain(TcpStream),
-    Secure(Box<TlsStream<TcpStream>>),
+pub enum Reached<S> {
+    Plain(S),
+    Secure(Box<TlsStream<S>>),
 }
 
 impl Link {
@@ -61,16 +61,21 @@ impl Link {
         }
     }
 
+    /// Without being asked, as on a Unix socket.
+    pub fn speaks_http2(&self) -> bool {
+        self.speaks == Speaks::Http2
+    }
+
     /// The connection, and whether HTTP/2 is spoken on it. `many`: HTTP/2 is offered where there is a choice.
     ///
     /// # Errors
     /// What the handshake failed by.
-    pub async fn reach(
+    pub async fn reach<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: TcpStream,
+        stream: S,
         to: IpAddr,
         many: bool,
-    ) -> io::Result<(Reached, bool)> {
+    ) -> io::Result<(Reached<S>, bool)> {
         if let Some(why) = &self.broken {
             return Err(io::Error::other(why.clone()));
         }

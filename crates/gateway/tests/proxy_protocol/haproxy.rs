@@ -65,6 +65,7 @@ fn what_haproxy_says_is_understood_and_haproxy_understands() {
     config.services[0].proxy_protocol = true;
     config.proxy_protocol = Some(ProxyProtocol {
         from: vec![Cidr::parse("127.0.0.1").unwrap()],
+        unix: false,
     });
     let running = Running::of(generation(1, config), 1);
     let gateway = running.gateway.address();

@@ -33,6 +33,7 @@ fn behind(from: &str, change: impl FnOnce(&mut config::Config)) -> (Upstream, Ru
     let mut config = config(&[upstream.address]);
     config.proxy_protocol = Some(ProxyProtocol {
         from: vec![Cidr::parse(from).unwrap()],
+        unix: false,
     });
     change(&mut config);
     let running = Running::of(generation(1, config), 1);
@@ -193,6 +194,7 @@ fn a_change_of_the_peers_holds_for_the_next_connection() {
     let mut config = config(&[upstream.address]);
     config.proxy_protocol = Some(ProxyProtocol {
         from: vec![Cidr::parse("127.0.0.1").unwrap()],
+        unix: false,
     });
     running.gateway.apply(generation(2, config));
     assert_eq!(old.get("/").status, 200);

@@ -138,6 +138,7 @@ fn the_next_client_of_the_same_balancer_is_another_client() {
     config.services[0].proxy_protocol = true;
     config.proxy_protocol = Some(ProxyProtocol {
         from: vec![Cidr::parse("127.0.0.0/8").unwrap()],
+        unix: false,
     });
     let running = Running::of(generation(1, config), 1);
     let mut one = running.client();

@@ -72,7 +72,7 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
         tracing::warn!("{few}");
     }
     let encrypted = match system.tls {
-        Some(tls) if tls == system.address => " (TLS)".to_owned(),
+        Some(tls) if Some(tls) == system.address.ip() => " (TLS)".to_owned(),
         Some(tls) => format!(" and {tls} (TLS)"),
         None => String::new(),
     };
@@ -99,21 +99,24 @@ fn start(
     upgrading: &Arc<Upgrading>,
 ) -> Result<(System, Vec<Channel>), Failure> {
     let shown = file.display().to_string();
-    let begin = |text: &str, inherited| {
+    let begin = |text: &str, inherited, managed| {
         let upgrades = Some(upgrading.clone() as Arc<dyn console::Upgrades>);
         let start = Start {
             inherited,
+            managed,
             upgrades,
         };
         System::start_with(&shown, text, start)
     };
     let Some(successor) = successor else {
-        let system = begin(&read(file)?, sockets::from_manager())?;
+        let inherited = sockets::from_manager();
+        let managed = !inherited.is_empty();
+        let system = begin(&read(file)?, inherited, managed)?;
         return Ok((system, Vec::new()));
     };
     let text = read(file).map_err(|e| successor.fail(e))?;
     let (successor, taken) = successor.take(&shown, &text)?;
-    let system = begin(&text, taken.listening).map_err(|e| successor.fail(e))?;
+    let system = begin(&text, taken.listening, taken.managed).map_err(|e| successor.fail(e))?;
     let mut older = taken.older;
     older.push(successor.serving()?);
     Ok((system, older))
@@ -179,7 +182,7 @@ impl Service {
         self.older.retain(Channel::is_open);
         let longest = system.control.generation().base.upgrade.ready;
         let sockets = self.may_upgrade(system).and_then(|()| system.sockets());
-        let begun = sockets.and_then(|s| self.program.start(&s, &self.older));
+        let begun = sockets.and_then(|s| self.program.start(&s, system.is_managed(), &self.older));
         match begun {
             Ok(candidate) => {
                 tracing::info!(

@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// Set in the environment of a process that is started to take over; its standard input is the channel.
 pub const MARK: &str = "PLIMSOLL_TAKES_OVER";
+/// Its value when the sockets are the service manager's, and when the first process opened them.
+pub const MANAGED: &str = "managed";
+pub const OWN: &str = "1";
 /// Sockets in one packet; the system's limit is 253.
 const SOCKETS: usize = 64;
 /// Longest message, bytes.

@@ -1,10 +1,10 @@
 //! The new process's side.
 
-use super::channel::{Channel, MARK, Message};
+use super::channel::{Channel, MANAGED, MARK, Message};
 use super::try_out::try_out;
 use crate::exit::Failure;
 use crate::wire::start::first_generation;
-use std::net::TcpListener;
+use socket2::Socket;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -18,7 +18,9 @@ pub struct Successor {
 
 /// What it takes over.
 pub struct Taken {
-    pub listening: Vec<TcpListener>,
+    pub listening: Vec<Socket>,
+    /// The service manager opened them.
+    pub managed: bool,
     /// Processes that still have connections, the one before this one last.
     pub older: Vec<Channel>,
 }
@@ -62,7 +64,8 @@ impl Successor {
             (other, _) => return Err(surprised(&other)),
         }
         Ok(Taken {
-            listening: listening.into_iter().map(TcpListener::from).collect(),
+            listening: listening.into_iter().map(Socket::from).collect(),
+            managed: std::env::var_os(MARK).is_some_and(|mark| mark == MANAGED),
             older: older.into_iter().map(Channel::of).collect(),
         })
     }

@@ -1,6 +1,6 @@
 //! The old process's side: starts the new one, waits for it, gives it the work or ends it.
 
-use super::channel::{Channel, MARK, Message};
+use super::channel::{Channel, MANAGED, MARK, Message, OWN};
 use crate::exit::Failure;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -34,12 +34,13 @@ impl Program {
     pub fn start(
         &self,
         listening: &[impl AsFd],
+        managed: bool,
         older: &[impl AsFd],
     ) -> Result<Candidate, Failure> {
         let (channel, theirs) = Channel::pair()?;
         let child = Command::new(&self.path)
             .args(&self.arguments)
-            .env(MARK, "1")
+            .env(MARK, if managed { MANAGED } else { OWN })
             // They name this process.
             .env_remove("WATCHDOG_PID")
             .env_remove("LISTEN_PID")

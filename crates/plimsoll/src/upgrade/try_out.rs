@@ -15,7 +15,12 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 pub fn try_out(generation: &Generation) -> Result<(), Failure> {
     let mut config = (*generation.base).clone();
-    config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let anywhere = ([127, 0, 0, 1], 0);
+    config.listen = anywhere.into();
+    // Certificates are loaded, and neither is their port taken twice nor the question asked in cipher.
+    if let Some(tls) = &mut config.tls {
+        tls.listen = Some(anywhere.into());
+    }
     config.access_log = None;
     let generation = Generation {
         base: Arc::new(config),

@@ -37,6 +37,8 @@ pub struct Body {
     pub current: Arc<ArcSwap<Config>>,
     pub clock: Clock,
     pub console: TcpListener,
+    /// The service manager opened the sockets.
+    pub managed: bool,
     pub readiness: Readiness,
     pub pulse: Pulse,
     pub upgrades: Arc<dyn Upgrades>,

@@ -9,6 +9,7 @@ use crate::wire::watch::Windows;
 use config::{Config, Document, Generation};
 use control::ports::SystemWall;
 use control::{Control, Parts};
+use socket2::Socket;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
@@ -76,10 +77,10 @@ pub fn open_store(dir: &Path) -> Result<Arc<Embedded>, Failure> {
 }
 
 /// The inherited socket at the console's address, else a new one.
-pub fn console_socket(at: SocketAddr, inherited: &[TcpListener]) -> Result<TcpListener, Failure> {
-    let same = |l: &&TcpListener| l.local_addr().is_ok_and(|a| a == at);
+pub fn console_socket(at: SocketAddr, inherited: &[Socket]) -> Result<TcpListener, Failure> {
+    let same = |l: &&Socket| l.local_addr().is_ok_and(|a| a.as_socket() == Some(at));
     let socket = match inherited.iter().find(same) {
-        Some(socket) => socket.try_clone()?,
+        Some(socket) => socket.try_clone()?.into(),
         None => TcpListener::bind(at).map_err(|e| {
             Failure::new(format!("the console cannot listen on {at}: {e}"))
                 .help("set `console:` to a free address")

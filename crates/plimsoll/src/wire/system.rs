@@ -8,11 +8,13 @@ use crate::wire::watch::{self, Windows};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
+use config::Address;
 use console::Upgrades;
 use control::Control;
 use gateway::Gateway;
 use serde_json::Value;
-use std::net::{SocketAddr, TcpListener};
+use socket2::Socket;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -27,7 +29,7 @@ const LEDGER_CLOSES: Duration = Duration::from_secs(10);
 /// Everything that runs; `stop` ends it in order.
 pub struct System {
     pub control: Arc<Control>,
-    pub address: SocketAddr,
+    pub address: Address,
     /// Where TLS is spoken beside it.
     pub tls: Option<SocketAddr>,
     pub console: SocketAddr,
@@ -38,13 +40,15 @@ pub struct System {
 /// What a process needs to go on where another one, or the service manager, opened the sockets.
 #[derive(Default)]
 pub struct Start {
-    pub inherited: Vec<TcpListener>,
+    pub inherited: Vec<Socket>,
+    /// The service manager opened them.
+    pub managed: bool,
     pub upgrades: Option<Arc<dyn Upgrades>>,
 }
 
 /// A system whose control and console have stopped: traffic goes on, and another process can own the ledger.
 pub struct Released {
-    address: SocketAddr,
+    address: Address,
     tls: Option<SocketAddr>,
     console: SocketAddr,
     body: Body,
@@ -70,6 +74,7 @@ impl System {
         let options = gateway::Options {
             control: Some(runtime.handle().clone()),
             inherited: start.inherited,
+            keep_file: start.managed,
             paused: true,
             ..Default::default()
         };
@@ -78,7 +83,7 @@ impl System {
                 Failure::new(e.to_string())
                     .help("set `listen:` to a free address; `ss -ltnp` shows who has it")
             })?;
-        let address = gateway.address();
+        let address = gateway.listens().clone();
         let tls = gateway.tls_address();
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let current = Arc::new(ArcSwap::from_pointee(config));
@@ -99,6 +104,7 @@ impl System {
             current,
             clock,
             console,
+            managed: start.managed,
             readiness: Arc::new(Mutex::new(Some("it is starting"))),
             upgrades: start.upgrades.unwrap_or_else(|| Arc::new(NoUpgrades)),
             runtime,
@@ -134,11 +140,16 @@ impl System {
     }
 
     /// The listening sockets, and the console's, for a process that shall go on with them.
-    pub fn sockets(&self) -> Result<Vec<TcpListener>, Failure> {
+    pub fn sockets(&self) -> Result<Vec<Socket>, Failure> {
         let listening = self.body.with_gateway(Gateway::sockets).transpose()?;
         let mut all = listening.unwrap_or_default();
-        all.push(self.body.console.try_clone()?);
+        all.push(self.body.console.try_clone()?.into());
         Ok(all)
+    }
+
+    /// Whether the service manager opened the sockets.
+    pub fn is_managed(&self) -> bool {
+        self.body.managed
     }
 
     /// Whether it lives, as `/livez` tells it.

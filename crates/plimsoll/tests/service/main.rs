@@ -1,6 +1,8 @@
 //! Plimsoll as a service: the real binary under load, replaced, told to stop, watched and handed its sockets.
 
+mod encrypted;
 mod manager;
 mod reloads;
+mod sockets;
 mod stage;
 mod upgrade;

@@ -18,16 +18,16 @@ pub mod told;
 pub mod waiters;
 
 use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx};
+use config::Address;
 pub use procfs::Proc;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 /// One instance that requests go to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceTarget {
     pub service: String,
     pub instance: InstanceIx,
-    pub address: SocketAddr,
+    pub address: Address,
     /// Its process, when somebody who started it knows; else it is found by its listening port.
     pub pid: Option<u32>,
 }

@@ -1,10 +1,11 @@
 //! The keys of a service.
 
 use super::*;
+use crate::Address;
 use crate::decode::Place;
 
 pub const SERVICE: &[Field<Service>] = &[
-    key!(required "instances", Kind::ListOf(&Kind::TextOr("instance")), "[127.0.0.1:7001]", "where it listens: addresses, or names such as `app.internal:7001` that DNS knows; `{ at: ADDRESS, zone: eu-1a }` says where one runs", |s, n, cx| {
+    key!(required "instances", Kind::ListOf(&Kind::TextOr("instance")), "[127.0.0.1:7001]", "where it listens: addresses, names such as `app.internal:7001` that DNS knows, or Unix sockets such as `unix:/run/app.sock`; `{ at: ADDRESS, zone: eu-1a }` says where one runs", |s, n, cx| {
         for listed in cx.list(n, balance::listed) {
             let written = match listed.at {
                 Some(Place::Address(address)) => {
@@ -14,6 +15,11 @@ pub const SERVICE: &[Field<Service>] = &[
                 Some(Place::Name(name)) => {
                     let written = name.to_string();
                     s.names.push(name);
+                    written
+                }
+                Some(Place::Socket(path)) => {
+                    let written = Address::Unix(path.clone()).to_string();
+                    s.sockets.push(path);
                     written
                 }
                 None => continue,

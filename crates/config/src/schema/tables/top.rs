@@ -17,7 +17,14 @@ pub const PROBES: &[&str] = &[
 ];
 
 pub const TOP: &[Field<Config>] = &[
-    key!(required "listen", Kind::Address, "0.0.0.0:8080", "where requests come in", |c, n, cx| put!(c.listen, cx.address(n))),
+    key!(required "listen", Kind::Address, "0.0.0.0:8080", "where requests come in: an address, or a Unix socket such as `unix:/run/plimsoll.sock`", |c, n, cx| put!(c.listen, cx.listen(n))),
+    key!(
+        "socket_mode" = "660",
+        Kind::Text,
+        "666",
+        "permissions of the file when `listen` is a Unix socket; who may write it may connect",
+        |c, n, cx| put!(c.socket_mode, cx.mode(n))
+    ),
     key!(
         "console" = "127.0.0.1:9400",
         Kind::Address,

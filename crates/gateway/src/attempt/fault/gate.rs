@@ -21,7 +21,11 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let until = m.moment.until(rules.until)?;
     let only = match rules.instance {
         Some(address) => {
-            let found = m.service.instances.iter().find(|i| i.address == address);
+            let found = m
+                .service
+                .instances
+                .iter()
+                .find(|i| i.address.ip() == Some(address));
             Some(found?.ix)
         }
         None => None,
@@ -153,7 +157,7 @@ mod tests {
         assert_eq!(struck, 2);
         let b = bench(Fault {
             delay: Some(Duration::from_secs(1)),
-            instance: Some(Bench::default().service.instances[1].address),
+            instance: Bench::default().service.instances[1].address.ip(),
             ..Fault::until(1010)
         });
         let gate = make(&b.making()).unwrap();

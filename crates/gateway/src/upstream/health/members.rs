@@ -5,6 +5,7 @@ use super::shared::{Group, Health};
 use crate::gate::Kept;
 use crate::upstream::{Instance, Service};
 use base::Nanos;
+use config::Address;
 use config::sections::Health as Rules;
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ pub struct Members {
 
 impl Members {
     pub fn of(kept: &Kept, service: &Service) -> Members {
-        let name = |a| format!("{}/{a}", service.name);
-        let health = |i: &Arc<Instance>| kept.get(&name(i.address), Health::default);
+        let name = |a: &Address| format!("{}/{a}", service.name);
+        let health = |i: &Arc<Instance>| kept.get(&name(&i.address), Health::default);
         Members {
             group: kept.get(&service.name, Group::default),
             all: service.instances.iter().map(health).collect(),

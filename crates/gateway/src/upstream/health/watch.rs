@@ -14,7 +14,7 @@ use std::time::Duration;
 /// For one route; what it knows of instances is shared by all routes to them.
 pub struct Watch {
     service: Arc<str>,
-    addresses: Vec<std::net::SocketAddr>,
+    addresses: Vec<config::Address>,
     members: Members,
     usual: Arc<Usual>,
     limiter: Arc<Limiter>,
@@ -36,7 +36,11 @@ impl Watch {
         let mode = service.config.health.outliers;
         (mode != Outliers::Off && service.instances.len() > 1).then(|| Watch {
             service: service.name.clone(),
-            addresses: service.instances.iter().map(|i| i.address).collect(),
+            addresses: service
+                .instances
+                .iter()
+                .map(|i| i.address.clone())
+                .collect(),
             members: Members::of(m.kept, service),
             usual: m.kept.get(&m.route.name, Usual::default),
             limiter: m.kept.get(&service.name, Limiter::default),
@@ -82,7 +86,7 @@ impl Watch {
     }
 
     fn stands_out(&self, index: usize, evidence: Evidence, now: Nanos) {
-        let (service, instance) = (&self.service, self.addresses[index]);
+        let (service, instance) = (&self.service, &self.addresses[index]);
         if !self.ejects {
             self.tally.add(WOULD_EJECT);
             tracing::debug!(%service, %instance, "outlier: {evidence}");

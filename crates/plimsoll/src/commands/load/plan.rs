@@ -29,7 +29,14 @@ pub fn plan(args: &LoadArgs) -> Result<Plan, Failure> {
         plan.mix = vec![request(args, url.path)?];
     } else {
         let config = read_config(args)?;
-        plan.target = args.target.unwrap_or_else(|| reachable(config.listen));
+        plan.target = match (args.target, config.listen.ip()) {
+            (Some(target), _) => target,
+            (None, Some(listen)) => reachable(listen),
+            (None, None) => {
+                let what = format!("no load can be sent to {}", config.listen);
+                return Err(Failure::new(what).help("name an address with `--target`"));
+            }
+        };
         if let Some(name) = &args.mix {
             plan.mix = mix(&config, name)?;
         }

@@ -87,7 +87,7 @@ impl Probe for Host {
             .targets
             .instances
             .iter()
-            .filter(|t| t.address.ip().is_loopback() || r.found.contains_key(&t.instance))
+            .filter(|t| t.address.is_local() || r.found.contains_key(&t.instance))
             .map(|t| r.found.get(&t.instance).and_then(|f| f.cpu))
             .collect();
         let background = background(busy, &here, own.unwrap_or(0.0));

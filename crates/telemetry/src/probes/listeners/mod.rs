@@ -1,10 +1,11 @@
-//! Which local process listens at an instance's address, and its children. From `/proc/net/tcp{,6}` the socket's
-//! inode, from `/proc/*/fd` who holds it. Remembered until the process is gone; the search itself is bounded.
+//! Which local process listens at an instance's address, and its children. From `/proc/net/{tcp,tcp6,unix}` the
+//! socket's inode, from `/proc/*/fd` who holds it. Remembered until the process is gone; the search itself is bounded.
 
 mod tables;
 
 use super::{Found, Probe, Proc, Reading, procfs};
 use base::{InstanceIx, Nanos};
+use config::Address;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -36,13 +37,19 @@ impl Listeners {
     /// Looks for the instances that nobody is known to serve.
     fn search(&mut self, r: &Reading<'_>) {
         let mut wanted: BTreeMap<u64, Vec<InstanceIx>> = BTreeMap::new();
-        let tables: Vec<String> = ["net/tcp", "net/tcp6"]
-            .iter()
-            .filter_map(|t| self.proc.read(t))
-            .collect();
+        let read = |names: &[&str]| -> Vec<String> {
+            names.iter().filter_map(|t| self.proc.read(t)).collect()
+        };
+        let (tcp, unix) = (read(&["net/tcp", "net/tcp6"]), read(&["net/unix"]));
+        let listening = |address: &Address| -> Vec<u64> {
+            match address {
+                Address::Ip(at) => tcp.iter().flat_map(|x| tables::listening(x, *at)).collect(),
+                Address::Unix(path) => unix.iter().flat_map(|x| tables::bound(x, path)).collect(),
+            }
+        };
         for t in &r.targets.instances {
             if t.pid.is_none() && !self.owner.contains_key(&t.instance) {
-                for inode in tables.iter().flat_map(|x| tables::listening(x, t.address)) {
+                for inode in listening(&t.address) {
                     wanted.entry(inode).or_default().push(t.instance);
                 }
             }

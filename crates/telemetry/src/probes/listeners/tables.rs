@@ -1,6 +1,7 @@
-//! The kernel's table of TCP sockets: which inodes listen at an address.
+//! The kernel's tables of sockets: which inodes listen at an address or a path.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 const LISTEN: &str = "0A";
 
@@ -15,6 +16,25 @@ pub fn listening(table: &str, address: SocketAddr) -> Vec<u64> {
             let (ip, port) = endpoint(local)?;
             let same = ip.is_unspecified() || ip.to_canonical() == address.ip().to_canonical();
             (*state == LISTEN && port == address.port() && same)
+                .then(|| inode.parse().ok())
+                .flatten()
+        })
+        .collect()
+}
+
+/// Inodes of the Unix sockets in `table` that accept connections at `path`.
+pub fn bound(table: &str, path: &Path) -> Vec<u64> {
+    /// `__SO_ACCEPTCON`, as the kernel prints it.
+    const ACCEPTS: &str = "00010000";
+    table
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let f: Vec<&str> = line.split_whitespace().take(7).collect();
+            let (flags, inode) = (f.get(3)?, f.get(6)?);
+            // A path may hold spaces: it is the rest of the line.
+            let at = line.split_once(&format!(" {inode} "))?.1;
+            (*flags == ACCEPTS && Path::new(at) == path)
                 .then(|| inode.parse().ok())
                 .flatten()
         })

@@ -36,6 +36,19 @@ fn tables_are_read_for_both_families() {
 }
 
 #[test]
+fn a_unix_socket_is_found_by_its_path() {
+    const UNIX: &str = "Num       RefCount Protocol Flags    Type St Inode Path
+00000000feb9c1c7: 00000003 00000000 00000000 0001 03 2256243 /run/app.sock
+00000000bdee3829: 00000002 00000000 00010000 0001 01 1163 /run/app.sock
+00000000bdee3830: 00000002 00000000 00010000 0001 01 1164 /run/my app.sock
+";
+    let at = |path: &str| tables::bound(UNIX, std::path::Path::new(path));
+    assert_eq!(at("/run/app.sock"), [1163], "the one that listens");
+    assert_eq!(at("/run/my app.sock"), [1164]);
+    assert!(at("app.sock").is_empty() && at("/run/my").is_empty());
+}
+
+#[test]
 fn finds_owners_and_their_children_and_notices_when_they_are_gone() {
     let f = Fake::new();
     f.put("proc/net/tcp", TCP);
@@ -88,7 +101,7 @@ fn our_own_listening_port_is_found_on_this_machine() {
         instances: vec![InstanceTarget {
             service: "self".into(),
             instance: InstanceIx(0),
-            address: socket.local_addr().unwrap(),
+            address: socket.local_addr().unwrap().into(),
             pid: None,
         }],
         ..Targets::default()
