@@ -7,9 +7,9 @@ use super::drive::Drive;
 use crate::exchange::{Edits, MAX_EDITS, ResponseHead};
 use http1::{Edit, Framing, Rewrite, Version};
 
-/// The edits as the codec takes them, and how many they are.
-pub(super) fn listed(edits: &Edits) -> ([Edit<'_>; MAX_EDITS], usize) {
-    let mut list = [Edit::Drop(b""); MAX_EDITS];
+/// The edits as the codec takes them, how many they are, and room for one more.
+pub(super) fn listed(edits: &Edits) -> ([Edit<'_>; MAX_EDITS + 1], usize) {
+    let mut list = [Edit::Drop(b""); MAX_EDITS + 1];
     let mut n = 0;
     for edit in edits.iter() {
         list[n] = edit;

@@ -1,6 +1,7 @@
 //! Plimsoll as a service: the real binary under load, replaced, told to stop, watched and handed its sockets.
 
 mod manager;
+mod purge;
 mod reloads;
 mod stage;
 mod upgrade;
