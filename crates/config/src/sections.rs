@@ -7,6 +7,7 @@ mod http2;
 mod identity;
 mod listen;
 mod operate;
+mod purge_hook;
 mod scrape;
 mod tls;
 
@@ -17,6 +18,7 @@ pub use http2::*;
 pub use identity::*;
 pub use listen::*;
 pub use operate::*;
+pub use purge_hook::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -50,6 +52,9 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     pub upgrade: Upgrade,
     pub identity: Option<Identity>,
+    /// What Plimsoll calls itself in `Via`; `None`: it does not.
+    pub via: Option<String>,
+    pub purge_hook: Option<PurgeHook>,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
@@ -362,6 +367,8 @@ impl Config {
             access_log: None,
             upgrade: Upgrade::default(),
             identity: None,
+            via: None,
+            purge_hook: None,
             services: Vec::new(),
             routes: Vec::new(),
             resources: Vec::new(),

@@ -1,7 +1,7 @@
 //! The caches as their owner sees them: taking things out, and asking why.
 
 use crate::exchange::{Head, ListHead};
-use crate::request::cache::{Marks, Purge, Store, Why, explain};
+use crate::request::cache::{Marks, Purge, Store, Tell, Why, explain};
 use crate::runtime::Gateway;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,6 +11,12 @@ impl Gateway {
         let now = self.shared.clock.now();
         let stores = self.shared.kept.all::<Store>();
         stores.iter().map(|s| s.purge(purge, now)).sum()
+    }
+
+    /// Who is told of what unsafe requests change, where the configuration has a `purge_hook` with `on_change`. It is
+    /// called on traffic threads and must not wait. Only the first call counts.
+    pub fn tell_changes(&self, tell: Tell) {
+        self.shared.changes.told_to(tell);
     }
 
     /// What the cache would do with a request now. `headers` may hold `Host`.

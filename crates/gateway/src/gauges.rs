@@ -152,6 +152,11 @@ impl Gateway {
         }
     }
 
+    /// A tally beside those of the gates, shown with them.
+    pub fn tally(&self, gate: &'static str, names: &'static [&'static str]) -> Arc<Tally> {
+        Tally::of(&self.shared.kept, gate, "all", names)
+    }
+
     /// Samples lost to full rings.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Relaxed)

@@ -4,6 +4,7 @@ use crate::access::{self, Access, AccessTap};
 use crate::files;
 use crate::gate::{Kept, Moment};
 use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
+use crate::request::cache::Changes;
 use crate::snapshot::Snapshot;
 use crate::timing::Sizes;
 use crate::tls;
@@ -70,6 +71,7 @@ pub struct Shared {
     /// Goes up with every change of `current`.
     pub(crate) version: AtomicU64,
     pub(crate) kept: Kept,
+    pub(crate) changes: Arc<Changes>,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
@@ -217,6 +219,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             current: ArcSwap::from_pointee(snapshot),
             version: AtomicU64::new(1),
+            changes: kept.get("cache", Changes::default),
             kept,
             names,
             clock,

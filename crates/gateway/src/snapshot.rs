@@ -5,6 +5,7 @@ use crate::attempt::split::{Split, arm_of};
 use crate::exchange::Head;
 use crate::gate::{Kept, Making, Moment};
 use crate::proxy_protocol;
+use crate::request::cache::Changes;
 use crate::request::trace::{arm_of_caller, spans};
 use crate::retry::Hinge;
 use crate::ring::{ATTEMPT, REQUEST, Ring};
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub limits: config::sections::Limits,
     /// `None`: no peer speaks the PROXY protocol.
     pub(crate) proxy_protocol: Option<proxy_protocol::Rules>,
+    /// What Plimsoll calls itself in `Via`.
+    pub via: Option<Box<str>>,
     /// `None`: no access log.
     pub access: Option<Arc<Rules>>,
     pub http2: config::sections::Http2,
@@ -96,6 +99,8 @@ impl Snapshot {
                 side,
             }
         });
+        let hook = generation.base.purge_hook.as_ref();
+        (kept.get("cache", Changes::default)).set(hook.is_some_and(|h| h.on_change));
         let limits = generation.base.limits.clone();
         let access = generation.base.access_log.clone().map(|config| {
             let hasher = kept.get("access log", std::hash::RandomState::new);
@@ -111,6 +116,7 @@ impl Snapshot {
             number: generation.number,
             proxy_protocol: (generation.base.proxy_protocol.as_ref())
                 .map(|p| proxy_protocol::Rules::new(p, kept)),
+            via: generation.base.via.as_deref().map(Into::into),
             access,
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,

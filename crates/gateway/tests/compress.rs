@@ -271,7 +271,8 @@ fn the_cache_keeps_what_was_compressed_and_has_it_confirmed() {
 fn what_must_not_or_need_not_be_compressed_is_left_alone() {
     let upstream = Upstream::http(|head, _| {
         let line = header(head, "x-line").unwrap_or("x: y").to_owned();
-        let body = vec![b'a'; 5000];
+        let size = header(head, "x-size").map_or(5000, |n| n.parse().unwrap());
+        let body = vec![b'a'; size];
         let kind = if line.starts_with("Content-Type") {
             ""
         } else {
@@ -303,6 +304,19 @@ fn what_must_not_or_need_not_be_compressed_is_left_alone() {
             .header("content-encoding"),
         None
     );
+    c.routes[0].compress = Some(Compress {
+        min: 0,
+        ..Compress::default()
+    });
+    let all = Running::with(c.clone());
+    let mut eager = all.client();
+    let empty = ask(&mut eager, "Accept-Encoding: gzip\r\nX-Size: 0\r\n");
+    assert_eq!(
+        (empty.status, empty.header("content-length")),
+        (200, Some("0"))
+    );
+    let tiny = ask(&mut eager, "Accept-Encoding: gzip\r\nX-Size: 3\r\n");
+    assert_eq!(decode(&tiny), b"aaa");
     c.routes[0].compress = Some(Compress {
         when: CompressWhen::Observe,
         ..Compress::default()

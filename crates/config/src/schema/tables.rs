@@ -1,6 +1,7 @@
 //! One table per section.
 
 use super::*;
+use crate::Secret;
 
 /// A key.
 macro_rules! key {
@@ -48,6 +49,17 @@ macro_rules! put {
     };
 }
 
+/// A secret that stands elsewhere: what lets somebody in does not belong into a file that many read.
+fn secret_elsewhere(n: &Node, cx: &mut Cx) -> Option<Secret> {
+    let secret = cx.secret(n);
+    if matches!(secret, Some(Secret::Text(_))) {
+        cx.error(n, "config-secret", "a secret stands in the config itself")
+            .help =
+            "write it to a file that only Plimsoll can read, and give `{ file: PATH }`".into();
+    }
+    secret
+}
+
 fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
     cx.warning(
         node,
@@ -67,6 +79,7 @@ mod http2;
 mod identity;
 mod listen;
 mod operate;
+mod purge_hook;
 mod rate;
 mod resource;
 mod route;
@@ -85,6 +98,7 @@ pub use http2::HTTP2;
 pub use identity::{IDENTITY, JWT, TENANT};
 pub use listen::PROXY_PROTOCOL;
 pub use operate::{ACCESS_LOG, UPGRADE};
+pub use purge_hook::PURGE_HOOK;
 pub use rate::RATE;
 pub use resource::{REQUEST, RESOURCE};
 pub use route::{DEADLINE, MATCH, RETRY, ROUTE, SLO};

@@ -7,6 +7,7 @@ use super::exchange::{Ending, gate_reply};
 use super::fault;
 use super::live::micros;
 use super::text::{Text, push_v4};
+use super::via;
 use crate::exchange::{Exchange, Head, MAX_EDITS, Reply};
 use crate::gate::Step;
 use crate::proxy_protocol::Ends;
@@ -309,7 +310,7 @@ fn write_head(room: &mut Busy, client: &Client) {
     let Some(head) = down.head() else {
         return;
     };
-    let mut edits = [Edit::Drop(b""); MAX_EDITS + 4];
+    let mut edits = [Edit::Drop(b""); MAX_EDITS + 5];
     let mut n = 0;
     for edit in live.facts.edits.iter() {
         edits[n] = edit;
@@ -337,6 +338,12 @@ fn write_head(room: &mut Busy, client: &Client) {
         && !head.fields.has(Kind::XForwardedHost)
     {
         edits[n] = Edit::Append(b"X-Forwarded-Host", host);
+        n += 1;
+    }
+    let via =
+        (live.snapshot.via.as_deref()).map(|v| via::line(v, head.meta.version, &client.socket));
+    if let Some(via) = &via {
+        edits[n] = Edit::Append(b"Via", via.bytes());
         n += 1;
     }
     let drop = match live.facts.is_refresh {

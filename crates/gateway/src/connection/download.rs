@@ -4,10 +4,13 @@ use super::Busy;
 use super::drive::{Drive, Driven};
 use super::grpc;
 use super::transform::listed;
+use super::via;
 use crate::exchange::{Exchange, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::gate::Transform;
 use crate::retry::{Failure, Go, retry_after};
-use http1::{Body, Connection, Framing, Kind, Lines, Piece, Reject, Rewrite, Status, Version};
+use http1::{
+    Body, Connection, Edit, Framing, Kind, Lines, Piece, Reject, Rewrite, Status, Version,
+};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -301,7 +304,13 @@ impl Drive<'_> {
             self.room.live.reply(request, &mut out, now);
         }
         self.down.tap = self.room.live.taps();
-        let (edits, n) = listed(&self.room.reply_edits);
+        let (mut edits, mut n) = listed(&self.room.reply_edits);
+        let name = self.room.live.snapshot.via.as_deref();
+        let via = name.map(|name| via::line(name, head.version, self.socket));
+        if let Some(via) = &via {
+            edits[n] = Edit::Append(b"Via", via.bytes());
+            n += 1;
+        }
         let rewrite = Rewrite {
             edits: &edits[..n],
             framing,

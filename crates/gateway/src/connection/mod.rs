@@ -19,6 +19,7 @@ mod serve;
 mod socket;
 mod text;
 mod transform;
+mod via;
 
 pub use busy::Busy;
 pub(crate) use serve::{Peer, serve, serve_one};

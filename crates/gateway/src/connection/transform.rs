@@ -5,11 +5,11 @@ use super::Busy;
 use super::download::Download;
 use super::drive::Drive;
 use crate::exchange::{Edits, MAX_EDITS, ResponseHead};
-use http1::{Edit, Framing, Rewrite, Version};
+use http1::{Edit, Framing, Method, Rewrite, Version};
 
-/// The edits as the codec takes them, and how many they are.
-pub(super) fn listed(edits: &Edits) -> ([Edit<'_>; MAX_EDITS], usize) {
-    let mut list = [Edit::Drop(b""); MAX_EDITS];
+/// The edits as the codec takes them, how many they are, and room for one more.
+pub(super) fn listed(edits: &Edits) -> ([Edit<'_>; MAX_EDITS + 1], usize) {
+    let mut list = [Edit::Drop(b""); MAX_EDITS + 1];
     let mut n = 0;
     for edit in edits.iter() {
         list[n] = edit;
@@ -26,7 +26,9 @@ impl Drive<'_> {
         let changed = live.transform(request, ResponseHead::Wire(*head))?;
         // HTTP/1.0 knows no chunks, and nobody could tell where a changed body ends.
         let old = request.meta.version == Version::Http10;
-        if changed.edits.is_empty() || (old && changed.body.is_some()) {
+        let has_body = head.meta.framing.has_body();
+        let nothing = !has_body && request.meta.method != Method::Head;
+        if changed.edits.is_empty() || (changed.body.is_some() && (old || nothing)) {
             return None;
         }
         let (edits, n) = listed(&changed.edits);
@@ -38,7 +40,7 @@ impl Drive<'_> {
         let mut bytes = Vec::new();
         http1::write_response(&mut bytes, head, &rewrite);
         // The answer to a HEAD has none to change.
-        self.down.through = changed.body.filter(|_| head.meta.framing.has_body());
+        self.down.through = changed.body.filter(|_| has_body);
         Some(bytes)
     }
 

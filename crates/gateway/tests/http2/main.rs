@@ -12,7 +12,7 @@ mod raw;
 
 use bytes::Bytes;
 use client::*;
-use common::{Running, Upstream, config, generation, ok, read_request};
+use common::{Running, Upstream, config, generation, header, ok, read_request};
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use std::io::{Read, Write};
@@ -100,6 +100,42 @@ async fn bodies_pass_both_ways_with_and_without_a_length() {
         .await
         .unwrap();
     assert_eq!(empty.status(), 200);
+}
+
+#[tokio::test]
+async fn a_compressed_answer_and_the_line_of_the_proxy_pass_as_over_http1() {
+    let body = "{\"id\": 1}".repeat(20_000);
+    let sent = body.clone();
+    let upstream = Upstream::http(move |head, _| {
+        let via = header(head, "via").unwrap_or("none");
+        let (n, head) = (
+            sent.len(),
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+        );
+        format!("{head}x-via: {via}\r\nContent-Length: {n}\r\n\r\n{sent}").into_bytes()
+    });
+    let mut c = config(&[upstream.address]);
+    c.routes[0].compress = Some(config::sections::Compress::default());
+    c.via = Some("edge".into());
+    let running = Running::with(c);
+    let (sender, _) = connect(running.gateway.address()).await;
+    let mut request = get("/");
+    let accepts = "br, gzip;q=0.5".parse().unwrap();
+    request.headers_mut().insert("accept-encoding", accepts);
+    let answer = ask(&sender, request).await.unwrap();
+    assert_eq!(
+        [
+            answer.header("content-encoding"),
+            answer.header("x-via"),
+            answer.header("via")
+        ],
+        ["br", "2.0 edge", "1.1 edge"]
+    );
+    let mut out = Vec::new();
+    brotli::Decompressor::new(&answer.body[..], 4096)
+        .read_to_end(&mut out)
+        .unwrap();
+    assert!(out == body.as_bytes() && answer.body.len() * 10 < out.len());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
+use crate::wire::outward::Outward;
 use crate::wire::start::{open_store, start_console, start_control};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
@@ -35,6 +36,7 @@ pub struct Body {
     pub gateway: Arc<Mutex<Option<Gateway>>>,
     pub watch: watch::Watch,
     pub current: Arc<ArcSwap<Config>>,
+    pub outward: Outward,
     pub clock: Clock,
     pub console: TcpListener,
     /// The service manager opened the sockets.
@@ -149,6 +151,7 @@ impl Body {
             recordings: Arc::new(self.watch.recordings()),
             caches: Arc::new(Caches {
                 gateway: self.gateway.clone(),
+                outward: self.outward.clone(),
             }),
             metrics: Arc::new(self.watch.metrics()),
             probes: Arc::new(self.watch.probes()),

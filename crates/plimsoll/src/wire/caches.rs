@@ -1,5 +1,6 @@
 //! The console's questions about caches, put to the gateway.
 
+use crate::wire::outward::Outward;
 use base::Finding;
 use console::{AskPurge, AskWhy};
 use gateway::Gateway;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone)]
 pub struct Caches {
     pub gateway: Arc<Mutex<Option<Gateway>>>,
+    pub outward: Outward,
 }
 
 impl Caches {
@@ -24,7 +26,8 @@ impl console::Caches for Caches {
     fn purge(&self, ask: &AskPurge) -> Result<Value, Vec<Finding>> {
         let purge = purge(ask).map_err(|f| vec![f])?;
         let n = self.ask(|g| g.purge(&purge))?;
-        Ok(json!({ "purged": n, "hard": purge.hard }))
+        let outward = self.outward.pass_on(&purge);
+        Ok(json!({ "purged": n, "hard": purge.hard, "outward": outward }))
     }
 
     fn why(&self, ask: &AskWhy) -> Result<Value, Vec<Finding>> {

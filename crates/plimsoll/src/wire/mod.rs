@@ -5,6 +5,7 @@ pub mod caches;
 pub mod compose;
 pub mod gates;
 pub mod mind;
+pub mod outward;
 pub mod recordings;
 pub mod shell;
 pub mod start;

@@ -3,12 +3,13 @@
 use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::body::{Body, Steering};
+use crate::wire::outward::{self, Outward};
 use crate::wire::start::{console_socket, first_generation};
 use crate::wire::watch::{self, Windows};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
-use config::Address;
+use config::{Address, Config};
 use console::Upgrades;
 use control::Control;
 use gateway::Gateway;
@@ -54,6 +55,15 @@ pub struct Released {
     body: Body,
 }
 
+/// Passes on what is purged by people, and what requests change.
+fn outward(gateway: &Gateway, config: &Arc<ArcSwap<Config>>) -> Result<Outward, Failure> {
+    let tally = gateway.tally("purge_hook", outward::NAMES);
+    let outward = Outward::start(config.clone(), tally)?;
+    let changed = outward.clone();
+    gateway.tell_changes(Box::new(move |purge| changed.changed(purge)));
+    Ok(outward)
+}
+
 impl System {
     /// Starts everything from a config's text; `file` is its name in messages.
     pub fn start(file: &str, text: &str) -> Result<System, Failure> {
@@ -85,8 +95,9 @@ impl System {
             })?;
         let address = gateway.listens().clone();
         let tls = gateway.tls_address();
-        let gateway = Arc::new(Mutex::new(Some(gateway)));
         let current = Arc::new(ArcSwap::from_pointee(config));
+        let outward = outward(&gateway, &current)?;
+        let gateway = Arc::new(Mutex::new(Some(gateway)));
         let watch = watch::Watch::start(watch::Parts {
             rings,
             names,
@@ -102,6 +113,7 @@ impl System {
             gateway,
             watch,
             current,
+            outward,
             clock,
             console,
             managed: start.managed,

@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod manager;
+mod purge;
 mod reloads;
 mod sockets;
 mod stage;

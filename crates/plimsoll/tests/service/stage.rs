@@ -162,12 +162,17 @@ impl Stage {
 
     /// `plimsoll upgrade`, to its end.
     pub fn upgrade(&mut self) -> (Output, u32) {
-        let done = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
-            .args(["upgrade", "--config", "plimsoll.yaml"])
+        (self.ask(&["upgrade"]), self.pid())
+    }
+
+    /// Another command, to its end.
+    pub fn ask(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+            .args(args)
+            .args(["--config", "plimsoll.yaml"])
             .current_dir(self.folder.path())
             .output()
-            .unwrap();
-        (done, self.pid())
+            .unwrap()
     }
 
     /// The process that answers at the console.

@@ -1,7 +1,7 @@
 //! The keys of `identity`, its tokens and its tenants.
 
+use super::route::header;
 use super::*;
-use crate::Secret;
 
 /// Tenants that can be told apart: each is a label of metrics, and a seat in every bulkhead.
 pub const MOST_TENANTS: usize = 64;
@@ -95,15 +95,7 @@ pub const JWT: &[Field<Jwt>] = &[
         Kind::Secret,
         "{ file: /run/secrets/jwt }",
         "for HS256, at least 32 bytes, by `{ env: NAME }` or `{ file: PATH }`",
-        |j, n, cx| {
-            j.secret = cx.secret(n);
-            if matches!(j.secret, Some(Secret::Text(_))) {
-                cx.error(n, "config-secret", "a secret stands in the config itself")
-                    .help =
-                    "write it to a file that only Plimsoll can read, and give `{ file: PATH }`"
-                        .into();
-            }
-        }
+        |j, n, cx| j.secret = secret_elsewhere(n, cx)
     ),
     key!(
         "verified_in_front" = "false",
@@ -214,14 +206,4 @@ fn check_jwt(jwt: &Jwt, n: &Node, cx: &mut Cx) {
         }
         _ => {}
     }
-}
-
-fn header(n: &Node, cx: &mut Cx) -> Option<String> {
-    let name = cx.text(n)?.to_lowercase();
-    if !super::route::header_name(&name) {
-        let what = format!("`{name}` is not the name of a header");
-        cx.error(n, "config-value", what);
-        return None;
-    }
-    Some(name)
 }

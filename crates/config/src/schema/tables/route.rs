@@ -307,6 +307,17 @@ pub(super) fn headers(n: &Node, cx: &mut Cx) -> Vec<(String, String)> {
     headers
 }
 
+/// The name of a header, in lower case.
+pub(super) fn header(n: &Node, cx: &mut Cx) -> Option<String> {
+    let name = cx.text(n)?.to_lowercase();
+    if !header_name(&name) {
+        let what = format!("`{name}` is not the name of a header");
+        cx.error(n, "config-value", what);
+        return None;
+    }
+    Some(name)
+}
+
 /// Whether `name` can name a header.
 pub(super) fn header_name(name: &str) -> bool {
     !name.is_empty()

@@ -135,6 +135,31 @@ pub const TOP: &[Field<Config>] = &[
             c.identity = Some(identity);
         }
     ),
+    key!(
+        "via",
+        Kind::Text,
+        "plimsoll-eu1",
+        "what Plimsoll calls itself in `Via`, in requests and in answers of instances; no such line when left out",
+        |c, n, cx| {
+            c.via = cx.text(n).filter(|t| super::route::header_name(t));
+            if c.via.is_none() {
+                cx.error(n, "config-value", "this cannot stand in `Via`")
+                    .help = "write one word, such as `plimsoll-eu1`".into();
+            }
+        }
+    ),
+    key!(
+        "purge_hook",
+        Kind::Section("purge_hook"),
+        "{ address: 'PURGE http://varnish.internal:6081{path}' }",
+        "purges are passed on to the cache further out",
+        |c, n, cx| {
+            let mut hook = PurgeHook::default();
+            cx.section("purge_hook", n, PURGE_HOOK, &mut hook);
+            purge_hook::check(&hook, n, cx);
+            c.purge_hook = Some(hook);
+        }
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);

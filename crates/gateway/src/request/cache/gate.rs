@@ -1,7 +1,6 @@
 //! The cache as a gate: looks up on the way in, has the instance confirm what is no longer fresh, taps the body on the
 //! way out, stores what passed whole.
 
-use super::Marks;
 use super::control::Fields;
 use super::core::{Not, Rules};
 use super::entry::Entry;
@@ -11,6 +10,7 @@ use super::lines;
 use super::reuse::{self, Ask, Use};
 use super::shelf::Shelf;
 use super::status::{Forward, Said, forwarded};
+use super::{Changes, Marks};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Making, Needs, Slot, Step};
 use base::{CacheState, Nanos};
@@ -19,10 +19,11 @@ use std::sync::Arc;
 /// On a route with a cache: the cache. On one without that may change things: what tells the caches of it.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let marks = m.kept.get("cache", Marks::default);
+    let changes = m.kept.get("cache", Changes::default);
     let method = m.route.matcher.method.as_deref();
     let Some(config) = &m.route.cache else {
         let unsafe_too = method.is_none_or(|m| !safe(m.as_bytes()));
-        return unsafe_too.then(|| Arc::new(Invalidate { marks }) as Arc<dyn Gate>);
+        return unsafe_too.then(|| Arc::new(Invalidate { marks, changes }) as Arc<dyn Gate>);
     };
     let shelf = Shelf::of(m)?;
     shelf.store.resize(config.size);
@@ -34,6 +35,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
             set_cookie: config.set_cookie,
         },
         max_body: config.max_body,
+        changes,
         shelf,
     }))
 }
@@ -43,6 +45,7 @@ pub(super) const SET_COOKIE: &str = "set-cookie";
 pub(super) struct CacheGate {
     pub(super) rules: Rules,
     pub(super) max_body: u64,
+    changes: Arc<Changes>,
     pub(super) shelf: Shelf,
 }
 
@@ -167,7 +170,7 @@ impl Gate for CacheGate {
     fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, now: Nanos) {
         let method = x.head.method_name();
         if !safe(method) {
-            invalidate(&self.shelf.marks, x, out, now);
+            invalidate(&self.shelf.marks, &self.changes, x, out, now);
             if method == b"POST" {
                 self.post(x, slot, out, now);
             }

@@ -1,6 +1,6 @@
 //! What an unsafe request changes: its own address, those that its answer names, and groups (RFC 9111 4.4, RFC 9875).
 
-use super::{Marks, targeted};
+use super::{Changes, Marks, targeted};
 use crate::exchange::{Exchange, Outgoing};
 use crate::gate::{Gate, Slot, Step};
 use base::Nanos;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 /// For routes without a cache of their own.
 pub struct Invalidate {
     pub marks: Arc<Marks>,
+    pub changes: Arc<Changes>,
 }
 
 impl Gate for Invalidate {
@@ -22,7 +23,7 @@ impl Gate for Invalidate {
 
     fn reply(&self, x: &mut Exchange<'_>, _slot: &mut Slot, out: &mut Outgoing<'_>, now: Nanos) {
         if !safe(x.head.method_name()) {
-            invalidate(&self.marks, x, out, now);
+            invalidate(&self.marks, &self.changes, x, out, now);
         }
     }
 }
@@ -32,21 +33,32 @@ pub fn safe(method: &[u8]) -> bool {
 }
 
 /// A change that the instance refused has changed nothing.
-pub fn invalidate(marks: &Marks, x: &Exchange<'_>, out: &Outgoing<'_>, now: Nanos) {
+pub fn invalidate(
+    marks: &Marks,
+    changes: &Changes,
+    x: &Exchange<'_>,
+    out: &Outgoing<'_>,
+    now: Nanos,
+) {
     if !(200..400).contains(&out.head.status()) {
         return;
     }
     let (host, path) = (x.head.host().unwrap_or(b""), x.head.path());
-    marks.changed(host, path, now);
+    let changed = |path: &[u8]| {
+        marks.changed(host, path, now);
+        changes.path(host, path);
+    };
+    changed(path);
     for name in ["location", "content-location"] {
         if let Some(target) = out.head.get(name)
             && let Some(other) = same_origin(target, host, path)
         {
-            marks.changed(host, &other, now);
+            changed(&other);
         }
     }
     for group in targeted::groups(&out.head, "cache-group-invalidation") {
         marks.changed(host, &Marks::group(&group), now);
+        changes.group(host, &group);
     }
 }
 

@@ -4,6 +4,7 @@
 //! `reuse` decides whether a stored response may answer, `core` whether a new one may be stored; `entry` is a stored
 //! response and the answers that can be made of it, `store` holds them; `gate` is the adapter.
 
+mod changes;
 pub mod condition;
 pub mod control;
 pub mod core;
@@ -27,6 +28,7 @@ mod update;
 mod vary;
 mod why;
 
+pub use self::changes::{Changes, Tell};
 pub use self::entry::{Entry, Fit};
 pub use self::gate::make;
 pub use self::lines::{Lines, is as is_named};

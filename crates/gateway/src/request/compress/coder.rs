@@ -13,8 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Of two to the power of this, bytes.
 const WINDOW: u32 = 18;
-/// What costs about as much CPU as the others' levels: some ten milliseconds for a megabyte of text with zstd, several
-/// times that with the others.
+/// Levels that make JSON a fifth or less of what it was; what they cost is in ADR 102.
 const GZIP: u32 = 5;
 const BROTLI: i32 = 4;
 const ZSTD: i32 = 3;

@@ -88,7 +88,9 @@ impl IdentityGate {
     /// What follows from all of it.
     fn settle(&self, x: &mut Exchange<'_>) {
         if let Some(tenant) = x.tenant {
-            self.known.count(tenant);
+            if !x.is_refresh {
+                self.known.count(tenant);
+            }
             let most = self.known.listed(tenant).and_then(|t| t.criticality);
             self.matters(x, most);
         }

@@ -198,6 +198,7 @@ fn keys_come_as_a_set_or_as_pem_and_each_has_its_algorithm() {
 
 #[test]
 fn rs256_by_set_and_by_pem() {
+    // Made for this test, because `ring` makes none; nothing else knows it.
     let key = RsaKeyPair::from_pkcs8(include_bytes!("rsa.pk8")).unwrap();
     let sign = |m: &[u8]| {
         let mut signature = vec![0; key.public().modulus_len()];
