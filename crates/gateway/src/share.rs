@@ -36,10 +36,15 @@ impl Share {
         self.bad.fetch_add(bad as u64, Relaxed);
     }
 
+    /// The share as it was last moved.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.share.load(Relaxed))
+    }
+
     /// The share as it is now.
     pub fn now(&self, now: Nanos, rule: Rule) -> f64 {
         let (second, last) = (now.0 / 1_000_000_000, self.second.load(Relaxed));
-        let share = f64::from_bits(self.share.load(Relaxed));
+        let share = self.get();
         let mine =
             second > last && (self.second.compare_exchange(last, second, Relaxed, Relaxed)).is_ok();
         if !mine {

@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use config::sections::Bulkhead;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -74,4 +75,57 @@ fn a_flood_on_one_route_is_not_felt_on_another() {
         (200, String::new(), 6),
         "one and a little more are kept"
     );
+}
+
+#[test]
+fn a_burst_beyond_its_part_is_served_late_not_refused() {
+    let upstream = Upstream::http(|head, _| {
+        let heavy = head.starts_with("GET /heavy");
+        std::thread::sleep(Duration::from_millis(if heavy { 100 } else { 5 }));
+        ok(b"x")
+    });
+    let mut c = config(&[upstream.address]);
+    c.routes.push(route("heavy", "s", &["heavy"]));
+    c.services[0].limit = Some(8);
+    c.services[0].bulkhead = Some(Bulkhead::default());
+    let running = Running::with(c);
+    let address = running.gateway.address();
+    let burst = || -> Vec<u16> {
+        let one = |_| std::thread::spawn(move || Client::to(address).get("/light").status);
+        let all: Vec<_> = (0..12).map(one).collect();
+        all.into_iter().map(|t| t.join().unwrap()).collect()
+    };
+    burst();
+    let stop = Arc::new(AtomicBool::new(false));
+    let flood: Vec<_> = (0..40)
+        .map(|_| {
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                let mut client = Client::to(address);
+                while !stop.load(SeqCst) {
+                    client.get("/heavy");
+                }
+            })
+        })
+        .collect();
+    let limit = || running.gateway.gauges().limits[0].counts;
+    until("a flood", || limit().in_flight >= 4000);
+    let decided = |what| {
+        let decisions = running.gateway.gauges().decisions;
+        let light = decisions
+            .iter()
+            .filter(|d| d.gate == "bulkhead" && d.of == "all");
+        light
+            .filter(|d| d.what == what)
+            .map(|d| d.count)
+            .sum::<u64>()
+    };
+    for _ in 0..10 {
+        assert_eq!(burst(), [200; 12]);
+    }
+    assert!(decided("waited") > 0, "four are its part");
+    assert_eq!(decided("refused"), 0);
+    stop.store(true, SeqCst);
+    flood.into_iter().for_each(|t| t.join().unwrap());
+    until("nothing in flight", || limit().in_flight == 0);
 }

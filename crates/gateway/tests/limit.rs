@@ -4,8 +4,9 @@ mod common;
 
 use base::{Learned, Protection};
 use common::*;
+use config::sections::{Criticality, Identity};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 /// Room for two requests of `heavy`; `light` uses nothing of it.
@@ -110,4 +111,46 @@ fn an_unsure_limit_only_counts() {
         .collect();
     assert_eq!((statuses, peak.load(SeqCst)), (vec![200; 3], 3));
     assert_eq!(running.gateway.gauges().limits[0].counts.would_refuse, 1);
+}
+
+#[test]
+fn who_matters_more_overtakes_those_who_wait() {
+    let (order, barrier) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Barrier::new(2)));
+    let (seen, first) = (order.clone(), barrier.clone());
+    let upstream = Upstream::http(move |head, _| {
+        let path = head.split(' ').nth(1).unwrap_or("").to_owned();
+        if path == "/first" {
+            first.wait();
+        }
+        seen.lock().unwrap().push(path);
+        ok(b"x")
+    });
+    let mut c = config(&[upstream.address]);
+    c.services[0].limit = Some(1);
+    c.services[0].pool.wait = Duration::from_secs(20);
+    c.routes[0].criticality = Criticality::Critical;
+    c.identity = Some(Identity {
+        criticality: Some("x-criticality".into()),
+        ..Identity::default()
+    });
+    let running = Running::with(c);
+    let counts = || running.gateway.gauges().limits[0].counts;
+    let ask = |path: &str, criticality: &str| {
+        let mut client = running.client();
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nX-Criticality: {criticality}\r\n\r\n"
+        ));
+        client
+    };
+    let mut all = vec![ask("/first", "critical")];
+    until("one inside", || counts().in_flight == 1000);
+    for (i, criticality) in ["sheddable", "normal", "critical"].into_iter().enumerate() {
+        all.push(ask(&format!("/{criticality}"), criticality));
+        until("one more waits", || counts().waiting == i + 1);
+    }
+    barrier.wait();
+    let statuses: Vec<u16> = all.iter_mut().map(|c| c.answer().status).collect();
+    assert_eq!(statuses, [200; 4]);
+    let order = order.lock().unwrap();
+    assert_eq!(*order, ["/first", "/critical", "/normal", "/sheddable"]);
 }

@@ -4,6 +4,7 @@ use super::core::{Field, Pick};
 use super::hashed::Hashed;
 use super::key::key;
 use super::load::{Ending, Load};
+use super::pace::{Pace, fair};
 use super::table::Table;
 use super::zone::{Side, share};
 use crate::attempt::limit::Limiter;
@@ -26,6 +27,8 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         service: m.service.clone(),
         loads: m.service.instances.iter().map(load).collect(),
         health: Members::of(m.kept, m.service),
+        route: (m.kept).get(&format!("route {}", m.route.name), Pace::default),
+        all: (m.kept).get(&format!("service {}", m.service.name), Pace::default),
         hashed: m.service.config.balance.clone().and_then(|b| table(m, b)),
         limiter: m.kept.get(&m.service.name, Limiter::default),
         outliers: Watch::make(m),
@@ -46,6 +49,8 @@ struct Balance {
     /// In the order of the service's instances.
     loads: Vec<Arc<Load>>,
     health: Members,
+    route: Arc<Pace>,
+    all: Arc<Pace>,
     /// `None`: keys are not looked at.
     hashed: Option<(sections::Balance, Arc<Table>)>,
     limiter: Arc<Limiter>,
@@ -81,6 +86,14 @@ impl Balance {
         };
         let one_side = near.and_then(|_| field(near).pick_usable(random));
         one_side.or_else(|| field(None).pick(random))
+    }
+
+    /// What an answer tells of the load of an instance.
+    fn fair(&self, took: Duration) -> Duration {
+        match self.loads.len() {
+            0..2 => took,
+            _ => fair(took, self.route.learn(took), self.all.learn(took)),
+        }
     }
 
     /// The instance that the request's key belongs to.
@@ -154,9 +167,9 @@ impl Gate for Balance {
             429 | 502..=504 => Ending::Unavailable {
                 retry_after: (asked > 0).then_some(Duration::from_secs(asked)),
             },
-            s if s >= 500 => Ending::Failed(took),
+            s if s >= 500 => Ending::Failed(self.fair(took)),
             // A client that left had waited this long at least.
-            _ => Ending::Answered(took),
+            _ => Ending::Answered(self.fair(took)),
         };
         self.loads[index].end(how, now);
         let event = match facts.status {
@@ -196,6 +209,37 @@ mod tests {
             let load = b.kept.get(&format!("s/{}", i.address), Load::default);
             assert_eq!(load.pending(), 0);
         }
+    }
+
+    #[test]
+    fn who_had_the_long_requests_is_not_taken_for_slow() {
+        let mut b = Bench::default();
+        let gates: Vec<_> = ["long", "short"]
+            .into_iter()
+            .map(|name| {
+                b.route.name = name.into();
+                make(&b.making()).unwrap()
+            })
+            .collect();
+        let mut ended = [0.0; 2];
+        for i in 0..1000u64 {
+            let (gate, ms) = match i % 10 {
+                0 => (&gates[0], 1000),
+                _ => (&gates[1], 50),
+            };
+            let mut run = b.run_at(&**gate, "GET", "/", &[], Nanos(1 + i * 20_000_000));
+            run.facts.status = 200;
+            let end = run.now + Duration::from_millis(ms);
+            run.facts.first_byte = Some(end);
+            gate.leave(&mut run.facts, &mut run.slot, end);
+            let load = |i: &Arc<Instance>| {
+                let load = b.kept.get(&format!("s/{}", i.address), Load::default);
+                load.cost(end)
+            };
+            ended = [0, 1].map(|i| load(&b.service.instances[i]));
+        }
+        let ratio = ended[0] / ended[1];
+        assert!((0.8..1.25).contains(&ratio), "{ended:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod gate;
 mod hashed;
 mod key;
 pub mod load;
+mod pace;
 mod table;
 mod zone;
 

@@ -1,15 +1,20 @@
-//! The bulkhead as a gate, before the limit: what does not fit never stands in its queue.
+//! The bulkhead as a gate, before the limit: what does not fit waits for its own route and never stands in the queue
+//! that all routes share.
 
-use super::core::fits;
-use super::seats::{Seat, Seats};
-use crate::attempt::limit::{Limiter, Price, core as limit};
+use super::part::{Enter, Part, Turn};
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use crate::tally::Tally;
 use base::Nanos;
+use config::sections::Criticality;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-const NAMES: &[&str] = &["refused"];
+const NAMES: &[&str] = &["refused", "waited"];
+const REFUSED: usize = 0;
+const WAITED: usize = 1;
 
 /// On all routes to a service with a `bulkhead`.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
@@ -17,23 +22,15 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let (service, route) = (&*m.service.name, &*m.route.name);
     let weight = rules.weights.iter().find(|(name, _)| name == route);
     let weight = weight.map_or(1, |(_, weight)| *weight);
-    let seats = m.kept.get(service, Seats::default);
-    let join = |tenant: &str, weight| {
-        let name = format!("bulkhead {service} {route} {tenant}");
-        let seat = m.kept.get(&name, Seat::default);
-        seats.join(&seat, weight);
-        seat
-    };
     let tenants = m.identity.iter().flat_map(|i| &i.tenants);
     let tenants = tenants.filter(|_| rules.tenants);
     // With weights of tenants, those of routes stay in the same proportion to each other.
-    let own = tenants.map(|t| join(&t.name, weight * t.weight));
+    let own = tenants.map(|t| Arc::new(Part::of(m, &t.name, weight * t.weight)));
     Some(Arc::new(BulkheadGate {
         tenants: own.collect(),
-        price: Price::of(m),
-        limiter: m.kept.get(service, Limiter::default),
-        others: join("", weight),
-        seats,
+        others: Arc::new(Part::of(m, "", weight)),
+        criticality: m.route.criticality,
+        wait: m.service.config.pool.wait,
         tally: Tally::of(m.kept, "bulkhead", route, NAMES),
         service: service.into(),
         route: route.into(),
@@ -41,36 +38,38 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 }
 
 struct BulkheadGate {
-    price: Price,
-    limiter: Arc<Limiter>,
     /// One for each tenant that is listed, where they have parts of their own.
-    tenants: Box<[Arc<Seat>]>,
+    tenants: Box<[Arc<Part>]>,
     /// For everybody else.
-    others: Arc<Seat>,
-    seats: Arc<Seats>,
+    others: Arc<Part>,
+    /// Of the route.
+    criticality: Criticality,
+    wait: Duration,
     tally: Arc<Tally>,
     service: Box<str>,
     route: Box<str>,
 }
 
+/// Where the ticket leaves the turn.
+struct Waiting {
+    hand: Rc<RefCell<Option<Turn>>>,
+    since: Nanos,
+}
+
 impl BulkheadGate {
-    fn seat(&self, of: &Facts) -> &Arc<Seat> {
+    fn part(&self, of: &Facts) -> &Arc<Part> {
         let listed = of.tenant.and_then(|t| t.listed);
         let own = listed.and_then(|i| self.tenants.get(i as usize));
         own.unwrap_or(&self.others)
     }
 
-    fn fits(&self, seat: &Arc<Seat>, now: Nanos) -> bool {
-        let limit::Limit::Enforce(limit) = self.limiter.limit(self.price.configured) else {
-            return true;
-        };
-        // While half of the permits are free, nobody is in anybody's way.
-        self.limiter.in_flight() * 2 < limit
-            || fits(
-                &self
-                    .seats
-                    .view(seat, limit as f64 / limit::PERMIT as f64, now),
-            )
+    fn refuse(&self, x: &mut Exchange<'_>) -> Step {
+        self.tally.note(x, REFUSED);
+        let (service, route) = (&self.service, &self.route);
+        let detail = format!(
+            "route {route} uses its part of service {service} and the rest is needed by others; try again in a second"
+        );
+        Step::Answer(Reply::problem(503, "bulkhead", &detail).with("Retry-After", "1"))
     }
 }
 
@@ -80,24 +79,50 @@ impl Gate for BulkheadGate {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let cost = self.price.milli();
-        let seat = self.seat(x);
-        if cost == 0 || self.fits(seat, now) {
-            seat.begin(cost, now);
-            *slot = Slot::Number(cost);
-            return Step::Go;
-        }
-        self.tally.note(x, 0);
-        let (service, route) = (&self.service, &self.route);
-        let detail = format!(
-            "route {route} uses its part of service {service} and the rest is needed by others; try again in a second"
-        );
-        Step::Answer(Reply::problem(503, "bulkhead", &detail).with("Retry-After", "1"))
+        let criticality = x.criticality.unwrap_or(self.criticality);
+        let receiver = match self.part(x).enter(criticality, now) {
+            Enter::Now(cost) => {
+                *slot = Slot::Number(cost);
+                return Step::Go;
+            }
+            Enter::Full => return self.refuse(x),
+            Enter::Later(receiver) => receiver,
+        };
+        let wait = x
+            .deadline
+            .map_or(self.wait, |d| d.since(now).min(self.wait));
+        let hand = Rc::new(RefCell::new(None));
+        *slot = Slot::boxed(Waiting {
+            hand: hand.clone(),
+            since: now,
+        });
+        Step::Wait(Box::pin(async move {
+            if let Ok(Ok(turn)) = tokio::time::timeout(wait, receiver).await {
+                *hand.borrow_mut() = Some(turn);
+            }
+        }))
     }
 
-    fn leave(&self, facts: &mut Facts, slot: &mut Slot, _now: Nanos) {
+    fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        let mut ticket = slot.take();
+        let Some(waiting) = ticket.get::<Waiting>() else {
+            return Step::Go;
+        };
+        x.waited_ns += now.since(waiting.since).as_nanos() as u64;
+        match waiting.hand.borrow_mut().take() {
+            Some(turn) => {
+                self.tally.note(x, WAITED);
+                *slot = Slot::Number(turn.take());
+                Step::Go
+            }
+            None => self.refuse(x),
+        }
+    }
+
+    /// A turn that was waited for and not taken gives itself back.
+    fn leave(&self, facts: &mut Facts, slot: &mut Slot, now: Nanos) {
         if let Slot::Number(cost) = slot.take() {
-            self.seat(facts).end(cost);
+            self.part(facts).end(cost, now);
         }
     }
 }
@@ -105,6 +130,7 @@ impl Gate for BulkheadGate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempt::limit::{Acquire, Ask, Limiter};
     use crate::request::identity::Tenant;
     use crate::testing::{Bench, Run};
     use config::sections::{self, Bulkhead, Identity};
@@ -190,5 +216,94 @@ mod tests {
         let large: Vec<_> = (0..30).filter_map(|_| enter(Some(0))).collect();
         let small: Vec<_> = (0..30).filter_map(|_| enter(Some(1))).collect();
         assert_eq!((large.len(), small.len()), (6, 3));
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    type Full = (Bench, [Arc<dyn Gate>; 2], [Run; 2], [Acquire; 2]);
+
+    /// Two routes, a permit for each, and both in use.
+    fn full(wait: Duration) -> Full {
+        let mut b = Bench::default();
+        b.wait(wait);
+        b.service(|s| (s.limit, s.bulkhead) = (Some(2), Some(Bulkhead::default())));
+        let one = make(&b.making()).unwrap();
+        b.route.name = "other".into();
+        let other = make(&b.making()).unwrap();
+        let held = [&one, &other].map(|gate| b.run(&**gate, "GET", "/", &[]));
+        assert!(held.iter().all(|run| matches!(run.step, Step::Go)));
+        // The limit stands further in: what is in flight there decides whether anybody is in the way.
+        let limiter = b.kept.get("s", Limiter::default);
+        let ask = Ask {
+            cost: 1000,
+            configured: Some(2),
+            criticality: Criticality::Normal,
+        };
+        let permits = [(); 2].map(|()| limiter.acquire(ask, b.now));
+        (b, [one, other], held, permits)
+    }
+
+    fn waits(run: &mut Run) -> crate::gate::Ticket {
+        match std::mem::replace(&mut run.step, Step::Go) {
+            Step::Wait(ticket) => ticket,
+            _ => panic!("waits"),
+        }
+    }
+
+    fn block<T>(future: impl Future<Output = T>) -> T {
+        let rt = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        rt.unwrap().block_on(future)
+    }
+
+    #[test]
+    fn a_burst_waits_for_its_own_route_only() {
+        let (b, gates, [mut mine, mut other], _permits) = full(LONG);
+        let mut second = b.run(&*gates[0], "GET", "/", &[]);
+        let ticket = waits(&mut second);
+        let mut third = b.run(&*gates[0], "GET", "/", &[]);
+        let mut late = waits(&mut third);
+        block(async {
+            gates[1].leave(&mut other.facts, &mut other.slot, b.now);
+            let again = b.run(&*gates[1], "GET", "/", &[]);
+            assert!(
+                matches!(again.step, Step::Go),
+                "the other's part is its own"
+            );
+            gates[0].leave(&mut mine.facts, &mut mine.slot, b.now);
+            ticket.await;
+            let waker = std::task::Waker::noop();
+            let poll = late
+                .as_mut()
+                .poll(&mut std::task::Context::from_waker(waker));
+            assert!(poll.is_pending(), "one has ended, one may begin");
+        });
+        let step = b.resume(&*gates[0], &mut second, Nanos(7));
+        assert!(matches!(step, Step::Go));
+        assert_eq!(second.facts.waited_ns, 6);
+    }
+
+    #[test]
+    fn a_turn_that_nobody_takes_goes_to_the_next() {
+        let (b, gates, [mut mine, _other], _permits) = full(LONG);
+        let mut second = b.run(&*gates[0], "GET", "/", &[]);
+        let ticket = waits(&mut second);
+        let mut third = b.run(&*gates[0], "GET", "/", &[]);
+        let next = waits(&mut third);
+        gates[0].leave(&mut mine.facts, &mut mine.slot, b.now);
+        drop((ticket, second));
+        block(next);
+        let step = b.resume(&*gates[0], &mut third, Nanos(7));
+        assert!(matches!(step, Step::Go));
+    }
+
+    #[test]
+    fn who_waits_too_long_is_told_why() {
+        let (b, [gate, _], _held, _permits) = full(Duration::ZERO);
+        let mut late = b.run(&*gate, "GET", "/", &[]);
+        block(waits(&mut late));
+        let step = b.resume(&*gate, &mut late, Nanos(7));
+        assert!(matches!(step, Step::Answer(r) if (r.status, r.reason) == (503, "bulkhead")));
     }
 }

@@ -2,6 +2,7 @@
 
 mod core;
 mod gate;
+mod part;
 mod seats;
 
 pub use self::gate::make;

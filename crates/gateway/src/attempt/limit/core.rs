@@ -70,6 +70,37 @@ pub fn stands(not_empty: Duration) -> bool {
     not_empty >= BURST
 }
 
+/// Who matters and waits longer than this waits too long (DAGOR's measure of overload: WeChat, SoCC 2018).
+const LATE: Duration = Duration::from_millis(20);
+
+pub fn is_late(waited: Duration) -> bool {
+    waited > LATE
+}
+
+/// One in so many may be late.
+const RARE: u64 = 100;
+/// What can be shed may always fill so much.
+const LEAST: f64 = 0.5;
+
+/// The part of the permits that what can be shed may fill, after a second in which `late` of the `all` who matter more
+/// and had to wait waited too long. All of it, while permits come back soon enough: nothing stays idle then. Long work
+/// leaves room.
+pub fn lend(part: f64, all: u64, late: u64) -> f64 {
+    match late * RARE > all {
+        true => (part * 0.9).max(LEAST),
+        false => (part + 0.01).min(1.0),
+    }
+}
+
+/// This part of the limit, in whole permits if it is not all.
+pub fn lent(limit: u64, part: f64) -> u64 {
+    if part >= 1.0 {
+        return limit;
+    }
+    let permits = (limit as f64 * part / PERMIT as f64).floor();
+    (permits as u64 * PERMIT).clamp(PERMIT, limit)
+}
+
 /// How many may wait for a permit: as many as are served at once, within bounds. More would wait too long anyway.
 pub fn queue(limit: u64) -> usize {
     (limit / PERMIT).clamp(16, 1024) as usize
@@ -106,6 +137,23 @@ mod tests {
         for (s, mean) in [(f64::NAN, 1.0), (1.0, 0.0), (0.0, 0.0), (-1.0, 1.0)] {
             assert_eq!(cost(s, mean), PERMIT, "{s} of {mean}");
         }
+    }
+
+    #[test]
+    fn what_can_be_shed_fills_all_until_others_wait_for_it() {
+        let after = |seconds, late| (0..seconds).fold(1.0, |part, _| lend(part, 200, late));
+        assert_eq!(after(10, 2), 1.0, "one in a hundred may");
+        assert!((after(1, 3) - 0.9).abs() < 1e-9);
+        assert_eq!(after(60, 200), LEAST);
+        assert!(
+            (lend(0.5, 0, 0) - 0.51).abs() < 1e-9,
+            "nobody waits: a little more each second"
+        );
+        assert_eq!(
+            (lent(8000, 1.0), lent(8000, 0.9), lent(1000, 0.5)),
+            (8000, 7000, 1000)
+        );
+        assert_eq!((lent(2500, 1.0), lent(2500, 0.99)), (2500, 2000));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The concurrency limit as a gate: a permit per attempt, a bounded wait for one, 503 when there is none in time.
 
-use super::permit::{Acquire, Limiter, Permit};
+use super::permit::{Acquire, Ask, Limiter, Permit};
 use super::price::Price;
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use base::Nanos;
+use config::sections::Criticality;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     Some(Arc::new(LimitGate {
         service: m.service.name.clone(),
         price: Price::of(m),
+        criticality: m.route.criticality,
         wait: m.service.config.pool.wait,
         limiter: m.kept.get(&m.service.name, Limiter::default),
     }))
@@ -23,6 +25,8 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 struct LimitGate {
     service: Arc<str>,
     price: Price,
+    /// Of the route.
+    criticality: Criticality,
     wait: Duration,
     limiter: Arc<Limiter>,
 }
@@ -50,8 +54,12 @@ impl Gate for LimitGate {
     }
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let receiver = match (self.limiter).acquire(self.price.milli(), self.price.configured, now)
-        {
+        let ask = Ask {
+            cost: self.price.milli(),
+            configured: self.price.configured,
+            criticality: x.criticality.unwrap_or(self.criticality),
+        };
+        let receiver = match self.limiter.acquire(ask, now) {
             Acquire::Now(permit) => {
                 *slot = Slot::boxed(permit);
                 return Step::Go;
@@ -74,11 +82,14 @@ impl Gate for LimitGate {
     }
 
     fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let mut waited = slot.take();
-        let Some(waiting) = waited.get::<Waiting>() else {
+        let mut ticket = slot.take();
+        let Some(waiting) = ticket.get::<Waiting>() else {
             return Step::Go;
         };
-        x.waited_ns += now.since(waiting.since).as_nanos() as u64;
+        let waited = now.since(waiting.since);
+        x.waited_ns += waited.as_nanos() as u64;
+        let criticality = x.criticality.unwrap_or(self.criticality);
+        self.limiter.count_wait(criticality, waited);
         match waiting.hand.borrow_mut().take() {
             Some(permit) => {
                 x.note("limit", "waited");

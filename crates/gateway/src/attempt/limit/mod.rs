@@ -4,7 +4,9 @@ pub mod core;
 mod gate;
 mod permit;
 mod price;
+mod queue;
 
 pub use self::gate::make;
-pub use self::permit::{Acquire, Counts, Limiter, Permit};
+pub use self::permit::{Acquire, Ask, Counts, Limiter, Permit};
 pub use self::price::{Cost, Price};
+pub use self::queue::{Queue, TIERS, tier};

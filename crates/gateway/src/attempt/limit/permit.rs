@@ -3,10 +3,13 @@
 //! A permit is a value: whatever ends its holder, dropping it gives the work back and wakes who waits.
 
 use super::core::{self, Limit};
+use super::queue::{Queue, TIERS, tier};
+use crate::share::Share;
 use base::Nanos;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use config::sections::Criticality;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Lives on across reloads; the learned limit is set on it.
@@ -15,29 +18,30 @@ pub struct Limiter {
     in_flight: AtomicU64,
     /// Value and confidence as bits; written by one thread, rarely; a torn pair is a decision of one request.
     learned: [AtomicU64; 2],
-    /// Length of `queue`, to see from outside the lock that nobody waits.
-    waiting: AtomicUsize,
-    queue: Mutex<Queue>,
+    /// Lengths of `queue`, sixteen bits each, to see from outside the lock that nobody waits.
+    waiting: AtomicU64,
+    queue: Mutex<Queue<Waiter>>,
+    /// The part of the permits that what can be shed may fill.
+    lent: Share,
     waited: AtomicU64,
     refused: AtomicU64,
     would_refuse: AtomicU64,
 }
 
-/// Those who wait, the oldest in front.
-#[derive(Debug, Default)]
-struct Queue {
-    waiters: VecDeque<Waiter>,
-    /// Since when somebody has been waiting at every moment.
-    since: Nanos,
-    /// The queue has been standing for so long that it is no burst: the newest is served first.
-    standing: bool,
-}
-
 #[derive(Debug)]
 struct Waiter {
-    cost: u64,
-    configured: Option<u32>,
+    ask: Ask,
     hand: oneshot::Sender<Permit>,
+}
+
+/// What asks for a permit.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// In thousandths of a permit.
+    pub cost: u64,
+    /// Comes with each request, because the two arms of a canary may differ in it.
+    pub configured: Option<u32>,
+    pub criticality: Criticality,
 }
 
 /// Work in flight. Dropping it ends it.
@@ -51,7 +55,7 @@ pub struct Permit {
 #[derive(Debug)]
 pub enum Acquire {
     Now(Permit),
-    /// A permit comes; an error: the place went to somebody newer. Dropping the receiver gives up the place.
+    /// A permit comes; an error: the place went to somebody newer, or who matters more. Dropping the receiver gives up the place.
     Later(oneshot::Receiver<Permit>),
     /// As many wait as may.
     Full,
@@ -83,13 +87,25 @@ impl Limiter {
         core::limit(configured, (value > 0.0).then_some((value, confidence)))
     }
 
-    /// `cost` in thousandths of a permit. `configured` comes with each request, because the two arms of a canary may
-    /// differ in it.
-    pub fn acquire(self: &Arc<Self>, cost: u64, configured: Option<u32>, now: Nanos) -> Acquire {
+    /// The same for one request: what can be shed leaves some of the permits free.
+    fn limit_for(&self, ask: &Ask) -> Limit {
+        match self.limit(ask.configured) {
+            Limit::Enforce(n) if ask.criticality == Criticality::Sheddable => {
+                Limit::Enforce(core::lent(n, self.lent.get()))
+            }
+            limit => limit,
+        }
+    }
+
+    pub fn acquire(self: &Arc<Self>, ask: Ask, now: Nanos) -> Acquire {
+        let cost = ask.cost;
         if cost == 0 {
             return Acquire::Now(self.permit(0));
         }
-        let limit = match self.limit(configured) {
+        if ask.criticality == Criticality::Sheddable {
+            self.lent.now(now, core::lend);
+        }
+        let limit = match self.limit_for(&ask) {
             Limit::None => return Acquire::Now(self.take(cost)),
             Limit::Observe(limit) => {
                 let permit = self.take(cost);
@@ -101,19 +117,19 @@ impl Limiter {
             }
             Limit::Enforce(limit) => limit,
         };
-        // Nobody overtakes those who wait.
+        // Who comes does not overtake those who wait: the queue knows who is next.
         if self.waiting.load(SeqCst) == 0 && self.try_take(cost, limit) {
             return Acquire::Now(self.permit(cost));
         }
         let (hand, receiver) = oneshot::channel();
-        let waiter = Waiter {
-            cost,
-            configured,
-            hand,
-        };
         let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
-        let taken = queue.push(waiter, core::queue(limit), now);
-        self.waiting.store(queue.waiters.len(), SeqCst);
+        let most = core::queue(limit);
+        if queue.total() >= most {
+            // Places of clients that have left are free.
+            queue.retain(|w| !w.hand.is_closed());
+        }
+        let taken = queue.push(tier(ask.criticality), Waiter { ask, hand }, most, now);
+        self.show(&queue);
         drop(queue);
         if !taken {
             self.refused.fetch_add(1, Relaxed);
@@ -123,6 +139,25 @@ impl Limiter {
         // A permit may have come back since it was looked for, before anyone was seen waiting.
         self.pass_on();
         Acquire::Later(receiver)
+    }
+
+    /// A wait is over, with a permit or without.
+    pub fn count_wait(&self, criticality: Criticality, waited: Duration) {
+        if criticality != Criticality::Sheddable {
+            self.lent.count(core::is_late(waited));
+        }
+    }
+
+    /// How many wait, those who matter most first.
+    pub fn waiting(&self) -> [usize; TIERS] {
+        let all = self.waiting.load(Relaxed);
+        std::array::from_fn(|i| (all >> (16 * i) & 0xffff) as usize)
+    }
+
+    fn show(&self, queue: &Queue<Waiter>) {
+        let pack = |all, (i, n): (usize, usize)| all | (n.min(0xffff) as u64) << (16 * i);
+        let all = queue.lengths().into_iter().enumerate().fold(0, pack);
+        self.waiting.store(all, SeqCst);
     }
 
     /// Whether a request with this limit would stand in a queue.
@@ -153,7 +188,7 @@ impl Limiter {
     pub fn counts(&self) -> Counts {
         Counts {
             in_flight: self.in_flight.load(Relaxed),
-            waiting: self.waiting.load(Relaxed),
+            waiting: self.waiting().iter().sum(),
             waited: self.waited.load(Relaxed),
             refused: self.refused.load(Relaxed),
             would_refuse: self.would_refuse.load(Relaxed),
@@ -184,11 +219,11 @@ impl Limiter {
     fn pass_on(self: &Arc<Self>) {
         while self.waiting.load(SeqCst) > 0 {
             let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
-            queue.forget_gone();
-            self.waiting.store(queue.waiters.len(), SeqCst);
+            queue.retain(|w| !w.hand.is_closed());
+            self.show(&queue);
             let Some(first) = queue.next() else { return };
-            let cost = first.cost;
-            let free = match self.limit(first.configured) {
+            let cost = first.ask.cost;
+            let free = match self.limit_for(&first.ask) {
                 Limit::Enforce(limit) => self.try_take(cost, limit),
                 _ => self.try_take(cost, u64::MAX),
             };
@@ -196,7 +231,7 @@ impl Limiter {
                 return;
             }
             let waiter = queue.pop();
-            self.waiting.store(queue.waiters.len(), SeqCst);
+            self.show(&queue);
             drop(queue);
             let permit = self.permit(cost);
             if let Some(waiter) = waiter
@@ -205,44 +240,6 @@ impl Limiter {
                 // The client left meanwhile: the next one is looked at by this loop, not by a deeper call.
                 unwanted.put_back();
             }
-        }
-    }
-}
-
-impl Queue {
-    /// Takes a place among at most `most`; false: there is none. In a standing queue the oldest gives way: it has
-    /// waited for nothing.
-    fn push(&mut self, waiter: Waiter, most: usize, now: Nanos) -> bool {
-        if self.waiters.len() >= most {
-            self.forget_gone();
-        }
-        if self.waiters.is_empty() {
-            (self.since, self.standing) = (now, false);
-        }
-        self.standing |= core::stands(now.since(self.since));
-        if self.waiters.len() >= most && (!self.standing || self.waiters.pop_front().is_none()) {
-            return false;
-        }
-        self.waiters.push_back(waiter);
-        true
-    }
-
-    /// Places of clients that have left are free.
-    fn forget_gone(&mut self) {
-        self.waiters.retain(|w| !w.hand.is_closed());
-    }
-
-    fn next(&self) -> Option<&Waiter> {
-        match self.standing {
-            true => self.waiters.back(),
-            false => self.waiters.front(),
-        }
-    }
-
-    fn pop(&mut self) -> Option<Waiter> {
-        match self.standing {
-            true => self.waiters.pop_back(),
-            false => self.waiters.pop_front(),
         }
     }
 }
@@ -270,11 +267,20 @@ mod tests {
     use super::*;
     use crate::attempt::limit::core::PERMIT;
     use proptest::prelude::*;
+    use std::sync::atomic::AtomicUsize;
 
     const NOW: Nanos = Nanos(1);
 
     fn limiter() -> Arc<Limiter> {
         Arc::new(Limiter::default())
+    }
+
+    fn ask(cost: u64, configured: Option<u32>) -> Ask {
+        Ask {
+            cost,
+            configured,
+            criticality: Criticality::Normal,
+        }
     }
 
     proptest! {
@@ -287,7 +293,7 @@ mod tests {
             let (mut held, mut waiting) = (Vec::new(), Vec::new());
             for (what, cost, which) in steps {
                 match what {
-                    0 | 1 => match l.acquire(cost, Some(permits), NOW) {
+                    0 | 1 => match l.acquire(ask(cost, Some(permits)), NOW) {
                         Acquire::Now(p) => held.push(p),
                         Acquire::Later(w) => waiting.push(w),
                         Acquire::Full => {}
@@ -315,10 +321,10 @@ mod tests {
     #[test]
     fn who_waits_is_served_in_order_and_those_who_left_are_skipped() {
         let l = limiter();
-        let Acquire::Now(first) = l.acquire(PERMIT, Some(1), NOW) else {
+        let Acquire::Now(first) = l.acquire(ask(PERMIT, Some(1)), NOW) else {
             panic!()
         };
-        let later = || match l.acquire(PERMIT, Some(1), NOW) {
+        let later = || match l.acquire(ask(PERMIT, Some(1)), NOW) {
             Acquire::Later(w) => w,
             other => panic!("{other:?}"),
         };
@@ -342,10 +348,10 @@ mod tests {
     fn in_a_standing_queue_the_newest_is_served_and_the_oldest_gives_way() {
         let l = limiter();
         let at = |ms: u64| Nanos(ms * 1_000_000);
-        let Acquire::Now(held) = l.acquire(PERMIT, Some(1), at(0)) else {
+        let Acquire::Now(held) = l.acquire(ask(PERMIT, Some(1)), at(0)) else {
             panic!()
         };
-        let wait = |ms| match l.acquire(PERMIT, Some(1), at(ms)) {
+        let wait = |ms| match l.acquire(ask(PERMIT, Some(1)), at(ms)) {
             Acquire::Later(w) => w,
             other => panic!("{other:?}"),
         };
@@ -362,7 +368,7 @@ mod tests {
         let permit = newest.try_recv().expect("served first");
         drop(all);
         drop(permit);
-        let Acquire::Now(held) = l.acquire(PERMIT, Some(1), at(500)) else {
+        let Acquire::Now(held) = l.acquire(ask(PERMIT, Some(1)), at(500)) else {
             panic!("nobody waits any more")
         };
         let (mut first, _second) = (wait(501), wait(502));
@@ -374,9 +380,9 @@ mod tests {
     fn the_queue_is_bounded_and_a_raised_limit_serves_it() {
         let l = limiter();
         l.set_learned(1.0, 1.0);
-        let _held = l.acquire(PERMIT, None, NOW);
-        let mut waiting: Vec<_> = (0..16).map(|_| l.acquire(PERMIT, None, NOW)).collect();
-        assert!(matches!(l.acquire(PERMIT, None, NOW), Acquire::Full));
+        let _held = l.acquire(ask(PERMIT, None), NOW);
+        let mut waiting: Vec<_> = (0..16).map(|_| l.acquire(ask(PERMIT, None), NOW)).collect();
+        assert!(matches!(l.acquire(ask(PERMIT, None), NOW), Acquire::Full));
         assert_eq!((l.counts().waiting, l.counts().refused), (16, 1));
         l.set_learned(0.0, 0.0);
         let served = |a: &mut Acquire| match a {
@@ -391,22 +397,25 @@ mod tests {
         let l = limiter();
         l.set_learned(2.0, 1.0);
         let held = [
-            l.acquire(2 * PERMIT, None, NOW),
-            l.acquire(PERMIT, None, NOW),
+            l.acquire(ask(2 * PERMIT, None), NOW),
+            l.acquire(ask(PERMIT, None), NOW),
         ];
         assert!(matches!(held[1], Acquire::Later(_)));
-        assert!(matches!(l.acquire(0, None, NOW), Acquire::Now(_)));
+        assert!(matches!(l.acquire(ask(0, None), NOW), Acquire::Now(_)));
     }
 
     #[test]
     fn a_learned_limit_only_counts_until_it_is_sure() {
         let l = Arc::new(Limiter::default());
         l.set_learned(2.0, 0.5);
-        let held: Vec<_> = (0..5).map(|_| l.acquire(PERMIT, None, NOW)).collect();
+        let held: Vec<_> = (0..5).map(|_| l.acquire(ask(PERMIT, None), NOW)).collect();
         assert!(held.iter().all(|a| matches!(a, Acquire::Now(_))));
         assert_eq!((l.counts().would_refuse, l.counts().refused), (3, 0));
         l.set_learned(2.0, 0.95);
-        assert!(matches!(l.acquire(PERMIT, None, NOW), Acquire::Later(_)));
+        assert!(matches!(
+            l.acquire(ask(PERMIT, None), NOW),
+            Acquire::Later(_)
+        ));
         drop(held);
         assert_eq!(l.counts().in_flight, 0);
     }
@@ -418,7 +427,7 @@ mod tests {
             for _ in 0..6 {
                 s.spawn(|| {
                     for _ in 0..500 {
-                        let permit = match l.acquire(PERMIT, Some(3), NOW) {
+                        let permit = match l.acquire(ask(PERMIT, Some(3)), NOW) {
                             Acquire::Now(p) => p,
                             Acquire::Later(w) => w.blocking_recv().expect("the limiter lives"),
                             Acquire::Full => continue,

@@ -1,6 +1,6 @@
 //! Shedding as a gate, behind the cache: it reads the state of `limit` and only decides whom to refuse.
 
-use super::core::{Load, room, share};
+use super::core::{room, share};
 use crate::attempt::limit::{Limiter, core as limit};
 use crate::attempt::split::{Split, arm_of};
 use crate::exchange::{Exchange, Reply};
@@ -75,14 +75,7 @@ impl ShedGate {
         if part < 1.0 && !let_in(part, x, now) {
             return Some(0);
         }
-        let counts = self.limiter.counts();
-        let load = Load {
-            in_flight: counts.in_flight,
-            limit,
-            waiting: counts.waiting,
-            queue: limit::queue(limit),
-        };
-        let room = room(criticality, &load);
+        let room = room(criticality, self.limiter.waiting(), limit::queue(limit));
         users.count(!room);
         (!room).then_some(1)
     }
@@ -118,7 +111,7 @@ impl Gate for ShedGate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::limit::{Acquire, Permit};
+    use crate::attempt::limit::{Acquire, Ask};
     use crate::testing::Bench;
     use config::sections::Shed;
 
@@ -129,13 +122,16 @@ mod tests {
         b
     }
 
-    fn fill(b: &Bench, n: usize) -> Vec<Permit> {
+    /// All permits and `waiting` places are taken.
+    fn fill(b: &Bench, waiting: usize) -> Vec<Acquire> {
         let limiter = b.kept.get("s", Limiter::default);
-        let take = || match limiter.acquire(limit::PERMIT, Some(10), Nanos(1)) {
-            Acquire::Now(permit) => permit,
-            other => panic!("{other:?}"),
+        let ask = Ask {
+            cost: limit::PERMIT,
+            configured: Some(10),
+            criticality: Criticality::Normal,
         };
-        (0..n).map(|_| take()).collect()
+        let all = (0..10 + waiting).map(|_| limiter.acquire(ask, Nanos(1)));
+        all.collect()
     }
 
     fn passes(b: &Bench, gate: &dyn Gate, user: &str, now: u64) -> bool {
@@ -153,7 +149,7 @@ mod tests {
         let users: Vec<String> = (0..200).map(|i| format!("u{i}")).collect();
         let all = |now| -> Vec<bool> { users.iter().map(|u| passes(&b, &*gate, u, now)).collect() };
         assert!(all(10).iter().all(|p| *p));
-        let held = fill(&b, 9);
+        let held = fill(&b, 8);
         assert!(all(11).iter().all(|p| !*p), "no room");
         drop(held);
         let (a, c) = (all(12), all(12));
@@ -176,7 +172,7 @@ mod tests {
         );
         let critical = bench(Criticality::Critical);
         let gate = make(&critical.making()).unwrap();
-        let _held = fill(&critical, 10);
+        let _held = fill(&critical, 16);
         assert!(passes(&critical, &*gate, "u", 1));
     }
 
@@ -185,7 +181,7 @@ mod tests {
         let mut b = bench(Criticality::Sheddable);
         b.service(|s| s.shed = Some(Shed { observe: true }));
         let gate = make(&b.making()).unwrap();
-        let _held = fill(&b, 10);
+        let _held = fill(&b, 8);
         assert!(passes(&b, &*gate, "u", 1));
         assert_eq!(Tally::of(&b.kept, "shed", "s", NAMES).get(WOULD_REFUSE), 1);
         let mut free = bench(Criticality::Sheddable);
