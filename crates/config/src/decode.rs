@@ -17,13 +17,11 @@ const PLANNED: &[&str] = &[
     "flags",
     "hedge",
     "idempotency",
-    "mirror",
     "offload",
     "queues",
     "replica",
     "session",
     "shard",
-    "split",
     "teams",
     "topics",
 ];

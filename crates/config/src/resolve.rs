@@ -1,5 +1,6 @@
 //! What no single section can see: names that must exist, combinations that cannot work.
 
+mod divert;
 mod gates;
 mod identity;
 
@@ -287,6 +288,8 @@ impl Whole<'_> {
                     .why("one of them would never be used"),
                 );
             }
+            self.split(r, &known);
+            self.mirror(r, &known);
             self.gates(c, r);
             if let Some(slo) = &r.slo
                 && !(0.5..1.0).contains(&slo.target)

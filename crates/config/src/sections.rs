@@ -6,6 +6,7 @@ mod gates;
 mod http2;
 mod identity;
 mod listen;
+mod mirror;
 mod operate;
 mod scrape;
 mod tls;
@@ -15,6 +16,7 @@ pub use gates::*;
 pub use http2::*;
 pub use identity::*;
 pub use listen::*;
+pub use mirror::*;
 pub use operate::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
@@ -189,6 +191,9 @@ pub struct Route {
     pub matcher: Match,
     /// Name of a service.
     pub to: String,
+    /// Services that share the route's users, `to` among them, with their shares (0 to 1); empty: `to` has all.
+    pub split: Vec<(String, f64)>,
+    pub mirror: Option<Mirror>,
     pub slo: Option<Slo>,
     pub cache: Option<Cache>,
     pub cache_control: Option<CacheControl>,
@@ -305,6 +310,8 @@ impl Route {
             name: name.to_owned(),
             matcher: Match::default(),
             to: String::new(),
+            split: Vec::new(),
+            mirror: None,
             slo: None,
             cache: None,
             cache_control: None,

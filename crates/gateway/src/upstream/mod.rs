@@ -1,5 +1,6 @@
 //! The instances that answer: what all threads know of them, their health, and Plimsoll's connections to them.
 
+pub mod ask;
 pub mod call;
 pub mod check;
 pub mod connect;
