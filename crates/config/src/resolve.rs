@@ -2,6 +2,7 @@
 
 mod divert;
 mod gates;
+mod grpc;
 mod identity;
 
 use crate::check::MAX_FINDINGS;
@@ -236,6 +237,7 @@ impl Whole<'_> {
                         )),
                 );
             }
+            self.grpc_health(s);
             if s.health
                 .path
                 .as_deref()
@@ -290,6 +292,7 @@ impl Whole<'_> {
             }
             self.split(r, &known);
             self.mirror(r, &known);
+            self.grpc_web(c, r);
             self.gates(c, r);
             if let Some(slo) = &r.slo
                 && !(0.5..1.0).contains(&slo.target)

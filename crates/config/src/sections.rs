@@ -130,6 +130,8 @@ pub struct Service {
 pub struct Health {
     /// `None`: a TCP connect is the check.
     pub path: Option<String>,
+    /// The service that gRPC's health protocol is asked for, `*` for the server as a whole; `None`: it is not asked.
+    pub grpc: Option<String>,
     pub interval: Duration,
     pub timeout: Duration,
     /// Checks in a row that must agree before the state changes.
@@ -145,6 +147,7 @@ impl Default for Health {
     fn default() -> Self {
         Health {
             path: None,
+            grpc: None,
             interval: Duration::from_secs(2),
             timeout: Duration::from_secs(1),
             rise: 2,
@@ -194,6 +197,8 @@ pub struct Route {
     /// Services that share the route's users, `to` among them, with their shares (0 to 1); empty: `to` has all.
     pub split: Vec<(String, f64)>,
     pub mirror: Option<Mirror>,
+    /// Clients may speak gRPC-Web; it is translated.
+    pub grpc_web: bool,
     pub slo: Option<Slo>,
     pub cache: Option<Cache>,
     pub cache_control: Option<CacheControl>,
@@ -312,6 +317,7 @@ impl Route {
             to: String::new(),
             split: Vec::new(),
             mirror: None,
+            grpc_web: false,
             slo: None,
             cache: None,
             cache_control: None,

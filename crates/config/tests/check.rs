@@ -168,6 +168,19 @@ fn a_route_may_be_split_and_mirrored_between_services() {
 }
 
 #[test]
+fn grpc_health_needs_http2_and_one_way_to_ask() {
+    let of = |keys: &str| with(&format!("    {keys}\n"));
+    assert_eq!(
+        findings(&of("health: { grpc: a.B }\n    protocol: h2")),
+        Vec::<String>::new()
+    );
+    let plain = only(&of("health: { grpc: a.B }"));
+    assert!(plain.contains("gRPC needs HTTP/2"), "{plain}");
+    let both = only(&of("health: { grpc: a.B, path: /x }\n    protocol: h2"));
+    assert!(both.contains("two ways to ask"), "{both}");
+}
+
+#[test]
 fn tls_needs_certificates_and_an_address_of_its_own() {
     let pair = "certificates: [{ cert: a.pem, key: a.key }]";
     let tls = |keys: &str| with(&format!("tls: {{ {keys} }}\n"));

@@ -33,6 +33,8 @@ pub struct Route {
     pub attempt: Ring,
     pub hinge: Hinge,
     pub service: Arc<Service>,
+    /// gRPC-Web is translated.
+    pub grpc_web: bool,
 }
 
 struct Side {
@@ -258,6 +260,7 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
             attempt: Ring::new(ATTEMPT, &making),
             hinge: Hinge::make(&making),
             service: making.service.clone(),
+            grpc_web: r.grpc_web,
         })
     };
     let (mut routes, mut splits) = (Vec::new(), HashMap::new());

@@ -148,7 +148,8 @@ impl Socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Stream(stream) => stream.poll_shutdown(cx),
-            Socket::Call(_) | Socket::Nobody => Poll::Ready(Ok(())),
+            Socket::Call(call) => call.poll_end(cx),
+            Socket::Nobody => Poll::Ready(Ok(())),
         }
     }
 

@@ -1,7 +1,10 @@
 //! One question to one instance beside the path: for health checks and for copies of requests. The connection is made for
 //! it and closed after it.
 
+use super::Service;
+use super::connect::tell;
 use super::link::{Link, Reached};
+use crate::proxy_protocol::Told;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use http1::client::render_request;
@@ -10,6 +13,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,7 +30,7 @@ pub struct Question {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct Answer {
     pub status: u16,
     /// Those of the head, then the trailers; names as they came.
     pub headers: Vec<(String, String)>,
@@ -35,7 +39,7 @@ pub struct Told {
     pub whole: bool,
 }
 
-impl Told {
+impl Answer {
     /// The last one of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut all = self.headers.iter().rev();
@@ -56,27 +60,50 @@ impl Told {
     }
 }
 
-/// Reads at most `most` bytes of the answer's body. Takes as long as it takes: bound it. `many`: HTTP/2 where there is a
-/// choice.
-///
-/// # Errors
-/// What the connection or the answer failed by.
-pub async fn ask(
-    link: Option<&Link>,
-    address: SocketAddr,
-    question: &Question,
-    most: usize,
-    many: bool,
-) -> io::Result<Told> {
-    let stream = TcpStream::connect(address).await?;
-    let Some(link) = link else {
-        return http1(stream, question, most).await;
-    };
-    match link.reach(stream, address.ip(), many).await? {
-        (Reached::Plain(stream), true) => http2(stream, question, most).await,
-        (Reached::Secure(stream), true) => http2(stream, question, most).await,
-        (Reached::Plain(stream), false) => http1(stream, question, most).await,
-        (Reached::Secure(stream), false) => http1(stream, question, most).await,
+/// How an instance is reached.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub address: SocketAddr,
+    link: Option<Arc<Link>>,
+    /// Said before anything else, to one that wants to know who is there.
+    told: Option<Told>,
+}
+
+impl Way {
+    pub fn to(service: &Service, address: SocketAddr) -> Way {
+        Way {
+            address,
+            link: service.link.clone(),
+            told: service.config.proxy_protocol.then_some(Told::Own),
+        }
+    }
+
+    /// A connection, and whether HTTP/2 is spoken on it. `many`: where there is a choice it is.
+    ///
+    /// # Errors
+    /// What the system or the handshake says.
+    pub async fn open(&self, many: bool) -> io::Result<(Reached, bool)> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        if let Some(told) = self.told {
+            tell(&mut stream, told).await?;
+        }
+        match &self.link {
+            Some(link) => link.reach(stream, self.address.ip(), many).await,
+            None => Ok((Reached::Plain(stream), false)),
+        }
+    }
+
+    /// Reads at most `most` bytes of the answer's body. Takes as long as it takes: bound it.
+    ///
+    /// # Errors
+    /// What the connection or the answer failed by.
+    pub async fn ask(&self, question: &Question, most: usize, many: bool) -> io::Result<Answer> {
+        match self.open(many).await? {
+            (Reached::Plain(stream), true) => http2(stream, question, most).await,
+            (Reached::Secure(stream), true) => http2(stream, question, most).await,
+            (Reached::Plain(stream), false) => http1(stream, question, most).await,
+            (Reached::Secure(stream), false) => http1(stream, question, most).await,
+        }
     }
 }
 
@@ -87,7 +114,7 @@ async fn http1(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     question: &Question,
     most: usize,
-) -> io::Result<Told> {
+) -> io::Result<Answer> {
     let (mut bytes, q) = (Vec::new(), question);
     let mut headers = q.headers.clone();
     headers.push(("Connection".into(), "close".into()));
@@ -140,16 +167,16 @@ fn begin(
     limits: &Limits,
     method: Method,
     lines: &mut Lines,
-) -> io::Result<Option<(Told, Body)>> {
+) -> io::Result<Option<(Answer, Body)>> {
     loop {
         let read = http1::parse_response(bytes, limits, method, lines);
         let Status::Complete(head) = read.map_err(io::Error::other)? else {
             return Ok(None);
         };
         let meta = head.meta;
-        let mut told = Told {
+        let mut told = Answer {
             status: meta.status,
-            ..Told::default()
+            ..Answer::default()
         };
         head.fields.iter().for_each(|(n, v, _)| told.add(n, v));
         bytes.drain(..meta.len);
@@ -163,7 +190,7 @@ async fn http2(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     question: &Question,
     most: usize,
-) -> io::Result<Told> {
+) -> io::Result<Answer> {
     let handshake = h2::client::handshake(stream);
     let (sender, connection) = handshake.await.map_err(io::Error::other)?;
     let mut connection = pin!(connection);
@@ -184,7 +211,7 @@ async fn talk(
     sender: h2::client::SendRequest<Bytes>,
     question: &Question,
     most: usize,
-) -> io::Result<Told> {
+) -> io::Result<Answer> {
     let request = request(question).ok_or(io::ErrorKind::InvalidInput)?;
     let mut sender = sender.ready().await.map_err(io::Error::other)?;
     let alone = question.body.is_none();
@@ -195,11 +222,11 @@ async fn talk(
         (body.send_data(bytes.clone(), true)).map_err(io::Error::other)?;
     }
     let (head, mut body) = response.await.map_err(io::Error::other)?.into_parts();
-    let mut told = Told {
+    let mut told = Answer {
         status: head.status.as_u16(),
-        ..Told::default()
+        ..Answer::default()
     };
-    let add = |told: &mut Told, all: &HeaderMap| {
+    let add = |told: &mut Answer, all: &HeaderMap| {
         all.iter()
             .for_each(|(n, v)| told.add(n.as_str().as_bytes(), v.as_bytes()));
     };

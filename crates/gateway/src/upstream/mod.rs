@@ -5,6 +5,7 @@ pub mod call;
 pub mod check;
 pub mod connect;
 pub mod discover;
+mod grpc_health;
 pub mod health;
 pub mod instance;
 pub mod link;

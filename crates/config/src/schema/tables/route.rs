@@ -27,6 +27,13 @@ pub const ROUTE: &[Field<Route>] = &[
         }
     ),
     key!(
+        "grpc_web" = "false",
+        Kind::Flag,
+        "true",
+        "clients may speak gRPC-Web, binary or text, with a service that speaks gRPC",
+        |r, n, cx| put!(r.grpc_web, cx.flag(n))
+    ),
+    key!(
         "slo",
         Kind::Section("slo"),
         "{ latency: 250ms, target: 99.9% }",
