@@ -17,7 +17,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every test of the workspace (needs Rust and a C compiler), and the HTTP cache tests where node is installed
+    /// Run every test of the workspace (needs Rust and a C compiler), and those against what npm has where node is installed
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
@@ -73,7 +73,8 @@ fn test() -> Result<(), String> {
     cargo(&["test", "--workspace"])?;
     cargo(&["build", "--package", "plimsoll"])?;
     bench::cache::check(Path::new(DEBUG))?;
-    bench::framing::check(Path::new(DEBUG))
+    bench::framing::check(Path::new(DEBUG))?;
+    bench::grpc_web::check(Path::new(DEBUG))
 }
 
 fn lint() -> Result<(), String> {

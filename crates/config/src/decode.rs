@@ -19,13 +19,11 @@ const PLANNED: &[&str] = &[
     "flags",
     "hedge",
     "idempotency",
-    "mirror",
     "offload",
     "queues",
     "replica",
     "session",
     "shard",
-    "split",
     "teams",
     "topics",
 ];

@@ -1,6 +1,8 @@
 //! What no single section can see: names that must exist, combinations that cannot work.
 
+mod divert;
 mod gates;
+mod grpc;
 mod identity;
 
 use crate::check::MAX_FINDINGS;
@@ -282,6 +284,7 @@ impl Whole<'_> {
                         )),
                 );
             }
+            self.grpc_health(s);
             if s.health
                 .path
                 .as_deref()
@@ -334,6 +337,9 @@ impl Whole<'_> {
                     .why("one of them would never be used"),
                 );
             }
+            self.split(r, &known);
+            self.mirror(r, &known);
+            self.grpc_web(c, r);
             self.gates(c, r);
             if let Some(slo) = &r.slo
                 && !(0.5..1.0).contains(&slo.target)

@@ -37,6 +37,7 @@ pub fn schema() -> Json {
     defs.insert("shed".into(), section_schema(SHED));
     defs.insert("route".into(), section_schema(ROUTE));
     defs.insert("match".into(), section_schema(MATCH));
+    defs.insert("mirror".into(), section_schema(MIRROR));
     defs.insert("slo".into(), section_schema(SLO));
     defs.insert("cache".into(), section_schema(CACHE));
     defs.insert("cache_control".into(), section_schema(CACHE_CONTROL));
@@ -158,6 +159,7 @@ pub fn reference() -> String {
     page(&mut out, "services.NAME.tls", SERVICE_TLS);
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
+    page(&mut out, "routes.NAME.mirror", MIRROR);
     page(&mut out, "routes.NAME.slo", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
     page(&mut out, "routes.NAME.cache_control", CACHE_CONTROL);
@@ -261,6 +263,7 @@ mod tests {
         honest(BREAKER, Breaker::default);
         honest(ROUTE, || Route::named("r"));
         honest(MATCH, Match::default);
+        honest(MIRROR, Mirror::default);
         honest(SLO, || Slo {
             latency: minute,
             target: 0.99,

@@ -6,6 +6,7 @@ mod gates;
 mod http2;
 mod identity;
 mod listen;
+mod mirror;
 mod operate;
 mod purge_hook;
 mod scrape;
@@ -17,6 +18,7 @@ pub use gates::*;
 pub use http2::*;
 pub use identity::*;
 pub use listen::*;
+pub use mirror::*;
 pub use operate::*;
 pub use purge_hook::*;
 pub use scrape::*;
@@ -138,6 +140,8 @@ pub struct Service {
 pub struct Health {
     /// `None`: a TCP connect is the check.
     pub path: Option<String>,
+    /// The service that gRPC's health protocol is asked for, `*` for the server as a whole; `None`: it is not asked.
+    pub grpc: Option<String>,
     pub interval: Duration,
     pub timeout: Duration,
     /// Checks in a row that must agree before the state changes.
@@ -153,6 +157,7 @@ impl Default for Health {
     fn default() -> Self {
         Health {
             path: None,
+            grpc: None,
             interval: Duration::from_secs(2),
             timeout: Duration::from_secs(1),
             rise: 2,
@@ -199,6 +204,11 @@ pub struct Route {
     pub matcher: Match,
     /// Name of a service.
     pub to: String,
+    /// Services that share the route's users, `to` among them, with their shares (0 to 1); empty: `to` has all.
+    pub split: Vec<(String, f64)>,
+    pub mirror: Option<Mirror>,
+    /// Clients may speak gRPC-Web; it is translated.
+    pub grpc_web: bool,
     pub slo: Option<Slo>,
     pub cache: Option<Cache>,
     pub cache_control: Option<CacheControl>,
@@ -316,6 +326,9 @@ impl Route {
             name: name.to_owned(),
             matcher: Match::default(),
             to: String::new(),
+            split: Vec::new(),
+            mirror: None,
+            grpc_web: false,
             slo: None,
             cache: None,
             cache_control: None,

@@ -129,6 +129,58 @@ fn an_instance_may_have_a_zone_and_a_key_its_instance() {
 }
 
 #[test]
+fn a_route_may_be_split_and_mirrored_between_services() {
+    let two = "listen: 127.0.0.1:8080\nservices:\n  a: { instances: [127.0.0.1:1] }\n  b: { instances: [127.0.0.1:2] }\nroutes:\n";
+    let route = |keys: &str| format!("{two}  r: {{ match: /x, to: a, {keys} }}\n");
+    let good = route("split: { a: 95%, b: 5% }, mirror: { to: b, rate: 10/s, headers: [ETag] }");
+    let checked = check_text("p.yaml", &good);
+    assert_eq!(checked.findings, []);
+    let config = checked.config.unwrap();
+    let r = config.route("r").unwrap();
+    assert_eq!(r.split, [("a".into(), 0.95), ("b".into(), 0.05)]);
+    let mirror = r.mirror.clone().unwrap();
+    assert_eq!(
+        (mirror.rate, mirror.headers),
+        (10.0, vec!["etag".to_owned()])
+    );
+    for (keys, expected) in [
+        ("split: { a: 95%, b: 6% }", "101.0% together"),
+        ("split: { b: 100% }", "`a` is not among those"),
+        ("split: { a: 95%, c: 5% }", "no service is named `c`"),
+        ("split: { a: 95, b: 5% }", "config-unit"),
+        ("mirror: { to: c }", "no service is named `c`"),
+        ("mirror: { to: a }", "go where its requests go"),
+        ("mirror: { share: 5% }", "needs `to`"),
+        (
+            "mirror: { to: b, headers: ['a b'] }",
+            "not the name of a header",
+        ),
+    ] {
+        let all = findings(&route(keys)).join("\n");
+        assert!(all.contains(expected), "{keys}: {all}");
+    }
+    let post = good.replace("match: /x", "match: POST /x");
+    assert!(
+        findings(&post)
+            .join("")
+            .contains("takes no request that may be copied")
+    );
+}
+
+#[test]
+fn grpc_health_needs_http2_and_one_way_to_ask() {
+    let of = |keys: &str| with(&format!("    {keys}\n"));
+    assert_eq!(
+        findings(&of("health: { grpc: a.B }\n    protocol: h2")),
+        Vec::<String>::new()
+    );
+    let plain = only(&of("health: { grpc: a.B }"));
+    assert!(plain.contains("gRPC needs HTTP/2"), "{plain}");
+    let both = only(&of("health: { grpc: a.B, path: /x }\n    protocol: h2"));
+    assert!(both.contains("two ways to ask"), "{both}");
+}
+
+#[test]
 fn tls_needs_certificates_and_an_address_of_its_own() {
     let pair = "certificates: [{ cert: a.pem, key: a.key }]";
     let tls = |keys: &str| with(&format!("tls: {{ {keys} }}\n"));

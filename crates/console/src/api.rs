@@ -104,6 +104,10 @@ pub async fn probes(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.probes)())
 }
 
+pub async fn mirrors(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.mirrors)())
+}
+
 pub async fn diagnosis(Extract(s): Extract<State>) -> Answer {
     blocking(s, |c| Ok(c.diagnose())).await
 }

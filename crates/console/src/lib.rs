@@ -88,6 +88,8 @@ pub struct State {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// What the probes have to say, what they cannot see included: a list.
     pub probes: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// What came of comparing services by copies of requests: a list.
+    pub mirrors: Arc<dyn Fn() -> Value + Send + Sync>,
     /// Whether a restart is needed: `Err` says what hangs.
     pub alive: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Whether traffic is served: `Err` says why not.
@@ -113,6 +115,7 @@ fn router(state: State) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/probes", get(api::probes))
+        .route("/api/v1/mirrors", get(api::mirrors))
         .route("/api/v1/diagnosis", get(api::diagnosis))
         .route("/api/v1/advice", get(api::advice))
         .route("/api/v1/whatif", get(api::whatif))

@@ -122,6 +122,7 @@ fn main() {
         ix: RouteIx(0),
         arm: Arm::BASE,
         service: &service,
+        mirror: None,
         kept: &kept,
         identity: &identity,
         moment: Moment::default(),

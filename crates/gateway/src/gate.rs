@@ -184,6 +184,8 @@ pub struct Making<'a> {
     pub arm: Arm,
     /// The route's service with its instances, shared by all routes to it.
     pub service: &'a Arc<Service>,
+    /// The service that gets copies of its requests.
+    pub mirror: Option<&'a Arc<Service>>,
     pub kept: &'a Kept,
     /// The headers that say who asks.
     pub identity: &'a Option<config::sections::Identity>,

@@ -2,6 +2,7 @@
 
 use crate::access::Lines;
 use crate::attempt::limit;
+use crate::attempt::mirror;
 use crate::gate::Kept;
 use crate::request::{compress, identity, rate};
 use crate::runtime::Gateway;
@@ -85,6 +86,8 @@ pub struct Gauges {
     pub tenants: Vec<TenantGauge>,
     /// Of the access log.
     pub lines: Lines,
+    /// What came of copies, by route.
+    pub mirrors: Vec<mirror::Counts>,
     /// What gates have decided, by name.
     pub decisions: Vec<Decision>,
 }
@@ -148,6 +151,7 @@ impl Gateway {
             limits,
             rates: rates.collect(),
             lines: shared.access.lines(),
+            mirrors: self.mirrors(),
             decisions: Tally::all(&shared.kept),
         }
     }
@@ -155,6 +159,14 @@ impl Gateway {
     /// A tally beside those of the gates, shown with them.
     pub fn tally(&self, gate: &'static str, names: &'static [&'static str]) -> Arc<Tally> {
         Tally::of(&self.shared.kept, gate, "all", names)
+    }
+
+    /// What came of copies, by route.
+    pub fn mirrors(&self) -> Vec<mirror::Counts> {
+        let all = self.shared.kept.all::<mirror::Mirrored>();
+        let mut all: Vec<_> = all.iter().map(|m| m.counts()).collect();
+        all.sort_by(|a, b| (&a.route, &a.to).cmp(&(&b.route, &b.to)));
+        all
     }
 
     /// Samples lost to full rings.

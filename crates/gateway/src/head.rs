@@ -113,6 +113,21 @@ impl<'a> Head<'a> {
                 .for_each(|(n, v)| see(n.as_bytes(), v.as_bytes())),
         }
     }
+    /// As `each`, without what is for this connection alone.
+    pub fn each_kept(&self, mut see: impl FnMut(&'a [u8], &'a [u8])) {
+        match self {
+            Head::Wire(h) => {
+                let lines = h.fields.iter();
+                let kept = lines.filter(|(_, _, l)| !l.hop && l.kind != Kind::Connection);
+                kept.for_each(|(n, v, _)| see(n, v));
+            }
+            Head::List(_) => self.each(|n, v| {
+                if !http1::classify(n).is_hop_by_hop() {
+                    see(n, v);
+                }
+            }),
+        }
+    }
     /// Whether a body follows the head.
     pub fn has_body(&self) -> bool {
         match self {

@@ -31,6 +31,7 @@ pub const ATTEMPT: &[Make] = &[
     attempt::balance::make,
     attempt::breaker::make,
     attempt::fault::make,
+    attempt::mirror::make,
 ];
 
 /// Most gates of one ring.

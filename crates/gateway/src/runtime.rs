@@ -1,6 +1,7 @@
 //! The gateway as its owner sees it: start, apply a generation, look at the gauges, shut down.
 
 use crate::access::{self, Access, AccessTap};
+use crate::attempt::mirror;
 use crate::files;
 use crate::gate::{Kept, Moment};
 use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
@@ -81,6 +82,8 @@ pub struct Shared {
     pub(crate) beats: Vec<AtomicU64>,
     pub(crate) dropped: AtomicU64,
     pub(crate) access: Access,
+    /// Copies of requests on their way to whoever sends them.
+    pub(crate) copies: Arc<mirror::Line>,
     pub(crate) turned_away: AtomicU64,
     pub(crate) sizes: Sizes,
     /// Connections per thread.
@@ -220,6 +223,7 @@ impl Gateway {
             current: ArcSwap::from_pointee(snapshot),
             version: AtomicU64::new(1),
             changes: kept.get("cache", Changes::default),
+            copies: kept.get("mirror", mirror::Line::default),
             kept,
             names,
             clock,
@@ -276,6 +280,7 @@ impl Gateway {
         gateway.log = Some(access::start(shared.clone(), lines)?);
         if let Some(control) = &options.control {
             check::start(control, &shared);
+            mirror::start(control, &shared);
             discover::start(control, &shared);
             control.spawn(tls::watch(Arc::downgrade(&shared)));
         }

@@ -1,9 +1,10 @@
 //! A generation compiled for the path: immutable, swapped as a whole. What must survive it is in `Kept`.
 
 use crate::access::Rules;
-use crate::attempt::split::{Split, arm_of};
+use crate::attempt::split::{Parts, Split, arm_of, who_asks};
 use crate::exchange::Head;
 use crate::gate::{Kept, Making, Moment};
+use crate::hash::{hash, mix};
 use crate::proxy_protocol;
 use crate::request::cache::Changes;
 use crate::request::trace::{arm_of_caller, spans};
@@ -18,7 +19,7 @@ use base::trace::SpanIds;
 use base::{Arm, Names, RouteIx};
 use config::sections::ServiceTls;
 use config::{Address, Config, Generation};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -33,11 +34,41 @@ pub struct Route {
     pub attempt: Ring,
     pub hinge: Hinge,
     pub service: Arc<Service>,
+    /// gRPC-Web is translated.
+    pub grpc_web: bool,
 }
 
 struct Side {
     matcher: Matcher,
     routes: Vec<Arc<Route>>,
+    /// By the place of the route: the services that share its users.
+    splits: HashMap<usize, Shared>,
+    /// Header with the user's name.
+    user: Option<String>,
+}
+
+struct Shared {
+    parts: Parts,
+    /// One for each part.
+    routes: Vec<Arc<Route>>,
+}
+
+impl Side {
+    /// The route at `ix`, to the service that answers this user.
+    fn route(&self, ix: usize, head: &Head<'_>, client: IpAddr) -> Option<&Arc<Route>> {
+        let main = self.routes.get(ix)?;
+        if self.splits.is_empty() {
+            return Some(main);
+        }
+        let Some(shared) = self.splits.get(&ix) else {
+            return Some(main);
+        };
+        let named = self.user.as_deref().and_then(|name| head.get(name));
+        let who = named.filter(|v| !v.is_empty()).map(hash);
+        let part = who.or_else(|| who_asks(head, client)).map(mix);
+        let part = part.and_then(|who| shared.parts.of(who));
+        Some(part.map_or(main, |i| &shared.routes[i]))
+    }
 }
 
 pub struct Snapshot {
@@ -148,7 +179,7 @@ impl Snapshot {
             path: head.path_and_query(),
             has: |name: &str, value: &str| has(head, name, value),
         });
-        let route = found.map(|ix| ix.and_then(|ix| side.routes.get(ix)));
+        let route = found.map(|ix| ix.and_then(|ix| side.route(ix, head, client)));
         (arm, route)
     }
 
@@ -207,17 +238,21 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
         let wanted = config.service(name)?;
         services.iter().find(|s| s.config == *wanted).cloned()
     };
-    let routes = config.routes.iter().map(|r| {
+    let find = |name: &str| {
         // A checked configuration has no route to nowhere; were there one, it would answer 503.
-        let service = find(&r.to).unwrap_or_else(|| {
-            let nowhere = config::Service::named(&r.to);
+        find(name).unwrap_or_else(|| {
+            let nowhere = config::Service::named(name);
             Arc::new(service(&nowhere, zone, made))
-        });
+        })
+    };
+    let route = |r: &config::Route, ix| {
+        let mirror = r.mirror.as_ref().map(|m| find(&m.to));
         let making = Making {
             route: r,
-            ix: made.names.routes.intern(&r.name),
+            ix,
             arm,
-            service: &service,
+            service: &find(&r.to),
+            mirror: mirror.as_ref(),
             kept: made.kept,
             identity: &config.identity,
             moment: made.moment,
@@ -230,12 +265,46 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
             request: Ring::new(REQUEST, &making),
             attempt: Ring::new(ATTEMPT, &making),
             hinge: Hinge::make(&making),
-            service: service.clone(),
+            service: making.service.clone(),
+            grpc_web: r.grpc_web,
         })
-    });
+    };
+    let (mut routes, mut splits) = (Vec::new(), HashMap::new());
+    for r in &config.routes {
+        let ix = made.names.routes.intern(&r.name);
+        let main = route(r, ix);
+        if !r.split.is_empty() {
+            let parts = Parts::new(r.split.iter().map(|(to, share)| (to.as_str(), *share)));
+            let part = |(to, _): &(String, f64)| match *to == r.to {
+                true => main.clone(),
+                false => route(&part_of(r, to), ix),
+            };
+            let parts_of = r.split.iter().map(part).collect();
+            splits.insert(
+                routes.len(),
+                Shared {
+                    parts,
+                    routes: parts_of,
+                },
+            );
+        }
+        routes.push(main);
+    }
     Side {
-        routes: routes.collect(),
         matcher: Matcher::new(&config.routes),
+        routes,
+        splits,
+        user: config.identity.as_ref().and_then(|i| i.user.clone()),
+    }
+}
+
+/// The route to another of its services. Its cache, budgets and counts are its own.
+fn part_of(r: &config::Route, to: &str) -> config::Route {
+    config::Route {
+        name: format!("{}@{to}", r.name),
+        to: to.to_owned(),
+        mirror: None,
+        ..r.clone()
     }
 }
 

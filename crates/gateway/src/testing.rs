@@ -83,6 +83,7 @@ impl Bench {
             ix: self.ix,
             arm: Arm::BASE,
             service: &self.service,
+            mirror: None,
             kept: &self.kept,
             identity: &self.identity,
             moment: self.moment,

@@ -6,4 +6,5 @@ pub mod bulkhead;
 pub mod deadline;
 pub mod fault;
 pub mod limit;
+pub mod mirror;
 pub mod split;

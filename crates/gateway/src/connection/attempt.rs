@@ -6,6 +6,7 @@ use super::drive::{Drive, Driven};
 use super::exchange::{Ending, gate_reply};
 use super::fault;
 use super::live::micros;
+use super::socket::Socket;
 use super::text::{Text, push_v4};
 use super::via;
 use crate::exchange::{Exchange, Head, MAX_EDITS, Reply};
@@ -82,6 +83,9 @@ pub(super) async fn attempt(
         Ok(open) => open,
         Err(tried) => return tried,
     };
+    if let (Socket::Call(call), true) = (&mut conn.socket, route.grpc_web) {
+        call.translate();
+    }
     write_head(room, client);
     let mut drive = Drive::new(worker, client, room, &mut conn.socket, route, reused);
     let driven = std::future::poll_fn(|cx| drive.poll(cx)).await;
@@ -236,10 +240,11 @@ pub(super) fn failed(
     detail: &str,
     now: Nanos,
 ) -> Tried {
-    // A connection that died idle tells nothing about the instance.
+    // A connection that died idle, or said goodbye, tells nothing about the instance.
     let (status, learned) = match failure {
         Failure::Deadline => (504, 504),
-        Failure::Stale => (502, 0),
+        Failure::Stale | Failure::Unread => (502, 0),
+        Failure::Refused => (503, 503),
         _ => (502, 502),
     };
     let detail = format!("{}/{}: {detail}", instance.service, instance.address);

@@ -2,7 +2,7 @@
 
 use super::socket::Socket;
 use crate::proxy_protocol::{Ends, Told};
-use crate::tls::ClientCert;
+use crate::tls::{ClientCert, Shown};
 use crate::wheel::Alarm;
 use crate::worker::Worker;
 use base::Nanos;
@@ -19,6 +19,8 @@ pub(super) struct Client {
     /// It speaks TLS.
     pub secure: bool,
     pub certificate: Option<Arc<ClientCert>>,
+    /// The certificate that was shown to it, where it asked for one by name.
+    pub shown: Option<Arc<Shown>>,
     pub alarm: Rc<Alarm>,
 }
 
@@ -41,6 +43,14 @@ impl Client {
             true => Told::Own,
             false => Told::Client(self.ends),
         }
+    }
+
+    /// Whether this is a stream of a connection that was made for other hosts: clients put requests for several on one
+    /// when they believe its certificate to be for all of them (RFC 9113 9.1.1).
+    pub fn is_misdirected(&self, host: Option<&[u8]>) -> bool {
+        let stream = matches!(self.socket, Socket::Stream(_));
+        let shown = self.shown.as_ref().filter(|_| stream);
+        shown.is_some_and(|shown| host.is_some_and(|host| !shown.covers(host)))
     }
 
     pub fn set_alarm(&self, worker: &Worker, at: Option<Nanos>) {

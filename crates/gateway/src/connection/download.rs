@@ -234,7 +234,14 @@ impl Drive<'_> {
         if !matches!(status, 429 | 502..=504) || self.down.interim {
             return None;
         }
-        let asked = head.fields.get(Kind::RetryAfter).and_then(retry_after);
+        let pushed = match self.down.grpc {
+            true => head.fields.named(grpc::PUSHBACK.as_bytes()),
+            false => None,
+        };
+        let asked = match pushed {
+            Some(value) => Some(grpc::pushback(value)),
+            None => head.fields.get(Kind::RetryAfter).and_then(retry_after),
+        };
         let (down, live) = (&self.room.down, &mut self.room.live);
         let mut exchange = Exchange {
             head: Head::Wire(down.head()?),

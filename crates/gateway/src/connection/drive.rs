@@ -7,6 +7,7 @@ use super::download::Download;
 use super::fault::Paced;
 use super::socket::Socket;
 use crate::exchange::Reply;
+use crate::http2;
 use crate::retry::Failure;
 use crate::snapshot::Route;
 use crate::worker::Worker;
@@ -316,10 +317,11 @@ impl<'a> Drive<'a> {
             };
         }
         let heard = !self.room.partial.is_empty() || self.down.interim;
-        let failure = if self.reused && !heard {
-            Failure::Stale
-        } else {
-            Failure::Reset
+        let unread = error.as_ref().and_then(http2::unread);
+        let failure = match unread.filter(|_| !heard) {
+            Some(unread) => unread,
+            None if self.reused && !heard => Failure::Stale,
+            None => Failure::Reset,
         };
         let what: Cow<'static, str> = match error {
             Some(e) => format!("the connection broke before a response: {e}").into(),

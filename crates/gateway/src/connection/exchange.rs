@@ -96,6 +96,12 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
         let detail = "CONNECT asks for a forward proxy, which this is not";
         return Err(Reply::problem(501, "connect-unsupported", detail));
     }
+    if client.is_misdirected(head.host()) {
+        let host = String::from_utf8_lossy(head.host().unwrap_or(b"-"));
+        let detail =
+            format!("this connection's certificate is not for {host}: use another connection");
+        return Err(Reply::problem(421, "misdirected", &detail));
+    }
     if let Some(bad) = bad {
         return Err(Reply::problem(400, "bad-path", &bad.to_string()));
     }
@@ -237,6 +243,7 @@ fn refresh(worker: &Rc<Worker>, client: &Client, room: &Busy) {
         ends: client.ends,
         secure: client.secure,
         certificate: client.certificate.clone(),
+        shown: None,
         alarm: Rc::default(),
     };
     let worker = worker.clone();

@@ -12,7 +12,7 @@ mod download;
 mod drive;
 mod exchange;
 mod fault;
-mod grpc;
+pub(crate) mod grpc;
 mod live;
 mod respond;
 mod serve;

@@ -2,6 +2,7 @@
 
 use super::Busy;
 use super::client::{Client, Cut};
+use super::grpc;
 use crate::exchange::{Reply, reason_phrase};
 use crate::worker::Worker;
 use http1::{Method, Version};
@@ -11,6 +12,10 @@ use std::task::{Poll, ready};
 /// Writes the reply into the room's buffer, for the request that is there (or for what was none).
 pub(super) fn queue(room: &mut Busy, reply: &Reply, close: bool) {
     let meta = room.down.meta;
+    let (status, refused) = (reply.status, !reply.reason.is_empty());
+    let request = room.down.head().filter(|_| refused);
+    let grpc = request.and_then(|head| grpc::refusal(&head, reply));
+    let reply = grpc.as_ref().unwrap_or(reply);
     let out = &mut room.out.bytes;
     let before = out.len();
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -55,7 +60,7 @@ pub(super) fn queue(room: &mut Busy, reply: &Reply, close: bool) {
     }
     let written = (out.len() - before) as u64;
     room.live.note_reply(reply);
-    room.live.sample.status = reply.status;
+    room.live.sample.status = status;
     room.live.sample.bytes_out += written;
     let now = room.live.now();
     room.live.sample.first_byte_us = room.live.since_start(now);

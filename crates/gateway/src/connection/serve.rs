@@ -7,7 +7,7 @@ use crate::exchange::Reply;
 use crate::http2;
 use crate::listen::Counted;
 use crate::proxy_protocol::Ends;
-use crate::tls::ClientCert;
+use crate::tls::{ClientCert, Shown};
 use crate::wheel::Alarm;
 use crate::worker::Worker;
 use base::{Arm, Outcome};
@@ -28,6 +28,8 @@ pub(crate) struct Peer {
     /// It speaks TLS.
     pub secure: bool,
     pub certificate: Option<Arc<ClientCert>>,
+    /// The certificate that was shown to it, where it asked for one by name.
+    pub shown: Option<Arc<Shown>>,
 }
 
 pub(crate) async fn serve(worker: Rc<Worker>, socket: Socket, peer: Peer, counted: Counted) {
@@ -76,6 +78,7 @@ async fn client(socket: Socket, peer: &Peer) -> Client {
         ends: peer.ends,
         secure: peer.secure,
         certificate: peer.certificate.clone(),
+        shown: peer.shown.clone(),
         alarm,
     }
 }

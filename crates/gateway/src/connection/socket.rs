@@ -157,7 +157,8 @@ impl Socket {
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Stream(stream) => stream.poll_shutdown(cx),
-            Socket::Call(_) | Socket::Nobody => Poll::Ready(Ok(())),
+            Socket::Call(call) => call.poll_end(cx),
+            Socket::Nobody => Poll::Ready(Ok(())),
         }
     }
 

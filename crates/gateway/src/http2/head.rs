@@ -1,11 +1,14 @@
 //! Heads from HTTP/2 to HTTP/1 and back. What is written is read again by our own strict codec, so nothing that it
 //! would refuse of an HTTP/1 client gets past it.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Uri};
 use http1::Kind;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 /// How the body of a request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +73,7 @@ pub fn write_request(out: &mut Vec<u8>, parts: &Parts, ended: bool, nonce: [u64;
         line(out, b"connection", b"upgrade");
         line(out, b"upgrade", protocol.as_str().as_bytes());
         if protocol.as_str().eq_ignore_ascii_case("websocket") {
-            line(out, b"sec-websocket-key", &websocket_key(nonce));
+            line(out, b"sec-websocket-key", websocket_key(nonce).as_bytes());
         }
     }
     if follows == Follows::Chunks {
@@ -86,19 +89,17 @@ fn has_content(method: &http::Method) -> bool {
     matches!(method.as_str(), "POST" | "PUT" | "PATCH")
 }
 
-/// 16 bytes in base64; HTTP/2 has no such header, and a server of HTTP/1 wants it (RFC 8441 5).
-fn websocket_key(nonce: [u64; 2]) -> [u8; 24] {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// HTTP/2 has no such header, and a server of HTTP/1 wants it (RFC 8441 5).
+fn websocket_key(nonce: [u64; 2]) -> String {
     let bits = u128::from(nonce[0]) << 64 | u128::from(nonce[1]);
-    let mut key = [b'='; 24];
-    for (i, digit) in key.iter_mut().take(22).enumerate() {
-        let shifted = match 122_usize.checked_sub(6 * i) {
-            Some(shift) => bits >> shift,
-            None => bits << 4,
-        };
-        *digit = DIGITS[(shifted & 63) as usize];
-    }
-    key
+    STANDARD.encode(bits.to_be_bytes())
+}
+
+/// What a server of HTTP/1 answers to a key (RFC 6455 4.2.2).
+fn websocket_accept(key: &[u8]) -> String {
+    const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let both = [key.trim_ascii(), GUID].concat();
+    STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &both))
 }
 
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -146,6 +147,43 @@ pub fn request(head: &http1::RequestHead<'_>) -> Option<Request<()>> {
     // Trailers are passed on in any case, and servers of gRPC want it said.
     headers.insert(TE, HeaderValue::from_static("trailers"));
     Some(request)
+}
+
+/// A change of protocol that a client of HTTP/1 asks for.
+#[derive(Clone, Debug)]
+pub struct Change {
+    protocol: String,
+    /// What the client expects to be answered, for a WebSocket.
+    accept: Option<String>,
+}
+
+/// The same as an extended CONNECT (RFC 8441), and what the answer must say; `None` when HTTP/2 cannot say it.
+pub fn connect(head: &http1::RequestHead<'_>) -> Option<(Request<()>, Change)> {
+    let protocol = std::str::from_utf8(head.upgrade()?).ok()?.to_owned();
+    let mut connect = request(head)?;
+    *connect.method_mut() = http::Method::CONNECT;
+    let key = connect.headers_mut().remove("sec-websocket-key");
+    connect.headers_mut().remove(TE);
+    (connect.extensions_mut()).insert(Protocol::from(protocol.as_str()));
+    let accept = key.map(|key| websocket_accept(key.as_bytes()));
+    Some((connect, Change { protocol, accept }))
+}
+
+/// Appends the answer that agrees to a change as HTTP/1.1.
+pub fn write_change(out: &mut Vec<u8>, parts: &http::response::Parts, change: &Change) {
+    out.extend_from_slice(b"HTTP/1.1 101 \r\n");
+    for (name, value) in &parts.headers {
+        let name = name.as_str().as_bytes();
+        if !http1::classify(name).is_hop_by_hop() {
+            line(out, name, value.as_bytes());
+        }
+    }
+    line(out, b"connection", b"upgrade");
+    line(out, b"upgrade", change.protocol.as_bytes());
+    if let Some(accept) = &change.accept {
+        line(out, b"sec-websocket-accept", accept.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the response of an instance as HTTP/1.1. `ended`: no body follows.
@@ -279,6 +317,12 @@ mod tests {
             written(forged, false).0,
             "CONNECT a HTTP/1.1\r\nhost: a\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn a_key_is_answered_as_the_standard_has_it() {
+        let accept = websocket_accept(b"dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! client send more.
 
 use super::head::{Follows, write_trailers};
+use super::web::Web;
 use h2::RecvStream;
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -11,6 +12,8 @@ pub struct Input {
     ready: Vec<u8>,
     body: RecvStream,
     follows: Follows,
+    /// It is gRPC, and the other side gets gRPC-Web.
+    web: Option<Web>,
     ended: bool,
 }
 
@@ -21,7 +24,13 @@ impl Input {
             body,
             ended: follows == Follows::Nothing,
             follows,
+            web: None,
         }
+    }
+
+    pub fn translated(mut self, web: Option<Web>) -> Input {
+        self.web = web;
+        self
     }
 
     /// Nothing more comes, and all was taken.
@@ -39,8 +48,11 @@ impl Input {
         while self.ready.is_empty() && !self.ended {
             match ready!(self.body.poll_data(cx)) {
                 Some(Ok(data)) => {
-                    match self.follows {
-                        Follows::Chunks => http1::write_chunk(&mut self.ready, &data),
+                    match (self.follows, self.web) {
+                        (Follows::Chunks, Some(web)) => {
+                            http1::write_chunk(&mut self.ready, &web.encode(&data));
+                        }
+                        (Follows::Chunks, None) => http1::write_chunk(&mut self.ready, &data),
                         _ => self.ready.extend_from_slice(&data),
                     }
                     let _ = self.body.flow_control().release_capacity(data.len());
@@ -52,6 +64,10 @@ impl Input {
                         let trailers = trailers.map_err(io::Error::other)?;
                         let mut lines = Vec::new();
                         trailers.iter().for_each(|t| write_trailers(&mut lines, t));
+                        if let Some(web) = self.web {
+                            // Those who read trailers get them as such, too: samples and breakers do.
+                            http1::write_chunk(&mut self.ready, &web.trailers(&lines));
+                        }
                         http1::write_last_chunk(&mut self.ready, &lines);
                     }
                     self.ended = true;

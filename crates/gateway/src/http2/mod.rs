@@ -9,8 +9,9 @@ mod output;
 mod payload;
 mod stream;
 mod watch;
+mod web;
 mod wire;
 
-pub use call::Call;
+pub use call::{Call, unread};
 pub(crate) use driver::{PREFACE, serve};
 pub use stream::Stream;

@@ -1,6 +1,7 @@
 //! A body on its way out: HTTP/1 bytes in, frames out, as fast as the other side takes them.
 
 use super::head;
+use super::web::Decoder;
 use bytes::{Bytes, BytesMut};
 use h2::{Reason, SendStream};
 use http::HeaderMap;
@@ -15,6 +16,8 @@ pub struct Payload {
     send: SendStream<Bytes>,
     /// `None`: bytes of another protocol.
     body: Option<Body>,
+    /// The body is base64.
+    decoder: Option<Decoder>,
     bytes: BytesMut,
     trailers: Option<HeaderMap>,
     /// No more comes.
@@ -29,11 +32,18 @@ impl Payload {
         Payload {
             send,
             body,
+            decoder: None,
             bytes: BytesMut::new(),
             trailers: None,
             finish: done,
             done,
         }
+    }
+
+    /// The body comes as base64.
+    pub fn decoded(mut self) -> Payload {
+        self.decoder = Some(Decoder::default());
+        self
     }
 
     pub fn is_done(&self) -> bool {
@@ -42,7 +52,12 @@ impl Payload {
 
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_sent(cx))?;
-        let taken = self.take(&bytes[..bytes.len().min(MOST)])?;
+        let taken = self.take(&bytes[..bytes.len().min(MOST)]);
+        if taken.is_err() {
+            // Nobody waits for the rest.
+            self.reset(Reason::CANCEL);
+        }
+        let taken = taken?;
         // What does not go now goes before the next bytes are taken.
         match self.poll_sent(cx) {
             Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
@@ -62,12 +77,23 @@ impl Payload {
             at += n;
             match piece {
                 Piece::Data(range) => {
-                    (self.bytes).extend_from_slice(&bytes[start + range.start..start + range.end])
+                    let data = &bytes[start + range.start..start + range.end];
+                    match &mut self.decoder {
+                        None => self.bytes.extend_from_slice(data),
+                        Some(decoder) => {
+                            let mut decoded = Vec::new();
+                            (decoder.push(data, &mut decoded)).map_err(io::Error::other)?;
+                            self.bytes.extend_from_slice(&decoded);
+                        }
+                    }
                 }
                 Piece::More | Piece::End => break,
             }
         }
         if body.is_done() {
+            if self.decoder.as_ref().is_some_and(|d| !d.is_done()) {
+                return Err(io::Error::other("the base64 of the body is not whole"));
+            }
             self.finish = true;
             self.trailers = head::trailers(body.trailers());
         }

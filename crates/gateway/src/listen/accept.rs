@@ -189,6 +189,7 @@ fn start(worker: &Rc<Worker>, fresh: Fresh<Socket>, counted: bool) {
         ends,
         secure,
         certificate: None,
+        shown: None,
     };
     let worker = worker.clone();
     match worker.with_snapshot(|s| s.is_introduced(&peer.ends)) {
@@ -248,6 +249,7 @@ async fn shake(worker: Rc<Worker>, stream: TcpStream, mut peer: Peer, counted: C
     match Box::pin(tls::handshake(&terms, stream)).await {
         Ok(shaken) => {
             peer.certificate = shaken.certificate;
+            peer.shown = shaken.shown;
             drop(terms);
             match shaken.http2 {
                 true => http2::serve(worker, shaken.socket, Vec::new(), peer, counted).await,

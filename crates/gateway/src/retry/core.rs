@@ -13,6 +13,10 @@ pub enum Failure {
     Connect,
     /// A kept-alive connection died before the first byte of the response.
     Stale,
+    /// The instance has refused the exchange, and has not looked at it.
+    Refused,
+    /// The instance takes no more exchanges on this connection, and has not looked at this one.
+    Unread,
     /// A new connection died before the first byte of the response.
     Reset,
     /// Something that is no HTTP response.
@@ -28,6 +32,8 @@ impl Failure {
         match self {
             Failure::Connect => "connect",
             Failure::Stale => "stale",
+            Failure::Refused => "refused",
+            Failure::Unread => "unread",
             Failure::Reset => "reset",
             Failure::Garbage => "garbage",
             Failure::Deadline => "deadline",
@@ -117,18 +123,24 @@ pub fn decide(
         Failure::Status(s) if !matches!(s, 429 | 502..=504) => return Go::Stop(Why::NotRetryable),
         _ => {}
     }
-    // What never left is harmless whatever it is.
-    let harmless =
-        failure == Failure::Connect || idempotent(request.method) || request.idempotency_key;
+    // What never left, or was not looked at, is harmless whatever it is.
+    let harmless = matches!(
+        failure,
+        Failure::Connect | Failure::Refused | Failure::Unread
+    ) || idempotent(request.method)
+        || request.idempotency_key;
     if !harmless {
         return Go::Stop(Why::NotIdempotent);
     }
     if !request.replayable {
         return Go::Stop(Why::BodyGone);
     }
-    // A connection that the instance had closed while it was idle says nothing about load:
+    // A connection that the instance had closed while it was idle, or is about to close, says nothing about load:
     // once, at once, and without the budget.
-    if failure == Failure::Stale && request.attempt == 1 && policy.attempts > 1 {
+    if matches!(failure, Failure::Stale | Failure::Unread)
+        && request.attempt == 1
+        && policy.attempts > 1
+    {
         return Go::Retry(Duration::ZERO);
     }
     if request.attempt >= policy.attempts {
@@ -218,10 +230,9 @@ mod tests {
                 ask(request(method), Failure::Stale, None),
                 Go::Stop(Why::NotIdempotent)
             );
-            assert!(
-                yes(ask(request(method), Failure::Connect, None)),
-                "it never left"
-            );
+            for never in [Failure::Connect, Failure::Refused, Failure::Unread] {
+                assert!(yes(ask(request(method), never, None)), "{never:?}");
+            }
         }
         assert!(yes(ask(
             Request {

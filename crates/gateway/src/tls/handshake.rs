@@ -1,6 +1,7 @@
 //! A handshake with a client: one of a bounded number at a time, and in bounded time.
 
 use super::ClientCert;
+use super::names::Shown;
 use super::place::Terms;
 use crate::connection::Socket;
 use std::io;
@@ -11,6 +12,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Shaken {
     pub socket: Socket,
     pub certificate: Option<Arc<ClientCert>>,
+    /// What it was shown, if that is for the name that it asked for.
+    pub shown: Option<Arc<Shown>>,
     /// It has agreed to HTTP/2.
     pub http2: bool,
 }
@@ -24,9 +27,12 @@ pub(crate) async fn handshake(terms: &Terms, stream: TcpStream) -> io::Result<Sh
     };
     let stream = tokio::time::timeout(terms.timeout, shake).await??;
     let (_, session) = stream.get_ref();
-    let shown = session.peer_certificates().and_then(|c| c.first());
-    let certificate = shown.map(|c| Arc::new(ClientCert::read(c)));
+    let theirs = session.peer_certificates().and_then(|c| c.first());
+    let certificate = theirs.map(|c| Arc::new(ClientCert::read(c)));
+    let asked = session.server_name();
+    let shown = asked.and_then(|name| terms.names.find(Some(name)));
     Ok(Shaken {
+        shown: shown.filter(|s| asked.is_some_and(|name| s.covers(name.as_bytes()))),
         http2: session.alpn_protocol() == Some(b"h2"),
         certificate,
         socket: Socket::Tls(Box::new(stream.into())),

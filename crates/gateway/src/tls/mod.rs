@@ -12,5 +12,6 @@ mod server;
 pub use certificate::ClientCert;
 pub(crate) use client::{client, name_of};
 pub(crate) use handshake::handshake;
+pub(crate) use names::Shown;
 pub(crate) use place::{Place, Stamp, stamps, watch};
 pub use server::check;

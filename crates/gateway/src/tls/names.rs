@@ -46,9 +46,33 @@ impl<T: Clone> Names<T> {
     }
 }
 
-impl ResolvesServerCert for Names<Arc<CertifiedKey>> {
+impl ResolvesServerCert for Names<Arc<Shown>> {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.find(hello.server_name())
+            .map(|shown| shown.key.clone())
+    }
+}
+
+/// A certificate with the names that it is for.
+#[derive(Debug)]
+pub struct Shown {
+    pub key: Arc<CertifiedKey>,
+    /// Lower case.
+    pub names: Vec<String>,
+}
+
+impl Shown {
+    /// Whether it is for this host, which may have a port.
+    pub fn covers(&self, host: &[u8]) -> bool {
+        let end = host.iter().position(|b| *b == b':').unwrap_or(host.len());
+        let host = &host[..end];
+        let host = host.strip_suffix(b".").unwrap_or(host);
+        // A star stands for one label.
+        let rest = host.iter().position(|b| *b == b'.').map(|dot| &host[dot..]);
+        self.names.iter().any(|name| match name.strip_prefix('*') {
+            Some(name) => rest.is_some_and(|rest| rest.eq_ignore_ascii_case(name.as_bytes())),
+            None => host.eq_ignore_ascii_case(name.as_bytes()),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the settings of handshakes stand; they are replaced as a whole when the configuration or a file changes.
 
+use super::names::{Names, Shown};
 use super::server;
 use crate::looks::Looks;
 use crate::runtime::Shared;
@@ -22,6 +23,8 @@ pub struct Terms {
     pub acceptor: TlsAcceptor,
     pub turns: Semaphore,
     pub timeout: Duration,
+    /// What clients are shown.
+    pub names: Arc<Names<Arc<Shown>>>,
 }
 
 #[derive(Default)]
@@ -64,11 +67,12 @@ impl Place {
         };
         seen.tickets = Some(tickets.clone());
         match server::build(tls, Some(tickets)) {
-            Ok(config) => {
+            Ok((config, names)) => {
                 self.current.store(Some(Arc::new(Terms {
                     acceptor: TlsAcceptor::from(Arc::new(config)),
                     turns: Semaphore::new(tls.handshakes),
                     timeout: tls.handshake_timeout,
+                    names,
                 })));
                 Vec::new()
             }

@@ -1,7 +1,7 @@
 //! What handshakes with clients go by, made from the configuration and its files.
 
 use super::files;
-use super::names::Names;
+use super::names::{Names, Shown};
 use crate::upstream::link::Link;
 use base::Finding;
 use config::sections::{Certificate, Clients, Protocol, Tls, TlsVersion, UnknownName};
@@ -27,12 +27,14 @@ pub fn check(config: &config::Config) -> Vec<Finding> {
         .collect()
 }
 
+/// With the certificates by their names.
+///
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn build(
     tls: &Tls,
     tickets: Option<Arc<dyn ProducesTickets>>,
-) -> Result<ServerConfig, Vec<Finding>> {
+) -> Result<(ServerConfig, Arc<Names<Arc<Shown>>>), Vec<Finding>> {
     let provider = Arc::new(ring::default_provider());
     let mut wrong = Vec::new();
     let mut keep = |finding| wrong.push(finding);
@@ -46,6 +48,7 @@ pub fn build(
     let (Ok(verifier), Some(names), true) = (verifier, names, wrong.is_empty()) else {
         return Err(wrong);
     };
+    let names = Arc::new(names);
     let versions: &[_] = match tls.min {
         TlsVersion::V12 => &[&TLS13, &TLS12],
         TlsVersion::V13 => &[&TLS13],
@@ -54,12 +57,12 @@ pub fn build(
     let builder = builder.map_err(|e| vec![Finding::error("tls", e.to_string())])?;
     let mut server = builder
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(names));
+        .with_cert_resolver(names.clone());
     server.alpn_protocols = tls.protocols.iter().map(alpn).collect();
     if let Some(tickets) = tickets {
         server.ticketer = tickets;
     }
-    Ok(server)
+    Ok((server, names))
 }
 
 fn alpn(protocol: &Protocol) -> Vec<u8> {
@@ -84,16 +87,28 @@ pub fn pair(of: &Certificate, provider: &CryptoProvider) -> Result<Arc<Certified
 }
 
 /// `None` without any certificate.
-fn names(pairs: &[Arc<CertifiedKey>], for_all: bool) -> Option<Names<Arc<CertifiedKey>>> {
-    let mut names = Names::new(pairs.first()?.clone(), for_all);
-    for pair in pairs {
-        let cert = pair.cert.first().map(EndEntityCert::try_from);
-        if let Some(Ok(cert)) = cert {
-            cert.valid_dns_names()
-                .for_each(|name| names.add(name, pair));
-        }
+fn names(pairs: &[Arc<CertifiedKey>], for_all: bool) -> Option<Names<Arc<Shown>>> {
+    let all: Vec<Arc<Shown>> = pairs.iter().map(shown).collect();
+    let mut names = Names::new(all.first()?.clone(), for_all);
+    for shown in &all {
+        shown.names.iter().for_each(|name| names.add(name, shown));
     }
     Some(names)
+}
+
+fn shown(key: &Arc<CertifiedKey>) -> Arc<Shown> {
+    let cert = key.cert.first().map(EndEntityCert::try_from);
+    let names = match &cert {
+        Some(Ok(cert)) => cert
+            .valid_dns_names()
+            .map(str::to_ascii_lowercase)
+            .collect(),
+        _ => Vec::new(),
+    };
+    Arc::new(Shown {
+        key: key.clone(),
+        names,
+    })
 }
 
 fn verifier(

@@ -71,6 +71,7 @@ impl Calls {
         let socket = Socket::Call(Box::new(Call::new(
             self.sender.clone(),
             self.under_way.clone(),
+            self.ended.clone(),
         )));
         Conn::part(socket, self.instance.clone(), self.link.clone())
     }

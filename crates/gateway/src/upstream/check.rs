@@ -1,27 +1,23 @@
 //! Runs the active checks beside the path: asks every instance at its interval and tells its health what came back.
 
-use super::connect::tell;
+use super::ask::{Question, Way};
+use super::grpc_health;
 use super::health::{Event, Members};
-use super::link::{Link, Reached};
 use crate::looks::Looks;
-use crate::proxy_protocol::Told;
 use crate::runtime::Shared;
 use base::InstanceIx;
-use config::Address;
 use config::sections::Health;
-use http1::client::{ResponseReader, render_request};
 use std::collections::HashMap;
-use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
 /// How often it is looked at what is due.
 const LOOK: Duration = Duration::from_millis(50);
 /// Checks under way at once.
 const AT_ONCE: usize = 64;
+/// Bytes of an answer's body that are read.
+const ANSWER: usize = 64 * 1024;
 
 /// Ends when the gateway does.
 pub(crate) async fn run(shared: Weak<Shared>) {
@@ -46,25 +42,18 @@ pub(crate) async fn run(shared: Weak<Shared>) {
             // Never due again while it runs: a check takes at most its timeout.
             *at = now + rules.interval.max(rules.timeout).max(LOOK);
             let members = Members::of(&shared.kept, service);
-            let told = service.config.proxy_protocol.then_some(Told::Own);
-            let (rules, link, address, ix, index, clock) = (
-                rules.clone(),
-                service.link.clone(),
-                instance.address.clone(),
-                instance.ix,
-                *index,
-                shared.clock,
-            );
+            let way = Way::to(service, instance.address.clone());
+            let (rules, ix, index, clock) = (rules.clone(), instance.ix, *index, shared.clock);
             running.spawn(async move {
-                let answer = tokio::time::timeout(rules.timeout, ask(&rules, link, told, address.clone())).await;
+                let answer = tokio::time::timeout(rules.timeout, is_well(&rules, &way)).await;
                 let event = match answer {
-                    Ok(Ok(true)) => Event::CheckOk,
+                    Ok(true) => Event::CheckOk,
                     _ => Event::CheckFailed,
                 };
                 if let Some((before, after)) = members.report(index, event, clock.now())
                     && before.check != after.check
                 {
-                    tracing::info!(instance = %address, before = ?before.check, after = ?after.check, "health");
+                    tracing::info!(instance = %way.address(), before = ?before.check, after = ?after.check, "health");
                 }
                 ix
             });
@@ -72,80 +61,26 @@ pub(crate) async fn run(shared: Weak<Shared>) {
     }
 }
 
-/// Without a path, a connection (and its handshake) is the check; with one, a status below 400. An instance that speaks
-/// nothing but HTTP/2 is not asked for a path.
-async fn ask(
-    rules: &Health,
-    link: Option<Arc<Link>>,
-    told: Option<Told>,
-    address: Address,
-) -> io::Result<bool> {
-    match &address {
-        Address::Ip(at) => {
-            let mut stream = TcpStream::connect(at).await?;
-            tell(&mut stream, told).await?;
-            let host = at.to_string();
-            let Some(link) = link else {
-                return Ok(answers(rules, stream, &host).await);
-            };
-            match link.reach(stream, at.ip(), false).await? {
-                (_, true) => Ok(true),
-                (Reached::Plain(stream), _) => Ok(answers(rules, stream, &host).await),
-                (Reached::Secure(stream), _) => Ok(answers(rules, *stream, &host).await),
-            }
-        }
-        Address::Unix(path) => {
-            let mut stream = UnixStream::connect(path).await?;
-            tell(&mut stream, told).await?;
-            match link.is_some_and(|link| link.speaks_http2()) {
-                true => Ok(true),
-                false => Ok(answers(rules, stream, "localhost").await),
-            }
-        }
+/// Without a path, a connection (and its handshake) is the check; with one, a status below 400; with gRPC, what the
+/// instance says of itself.
+async fn is_well(rules: &Health, way: &Way) -> bool {
+    if let Some(service) = &rules.grpc {
+        let question = grpc_health::question(service, way.host());
+        let told = way.ask(&question, ANSWER, true).await;
+        return told.is_ok_and(|told| grpc_health::is_serving(&told));
     }
-}
-
-async fn answers(
-    rules: &Health,
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    host: &str,
-) -> bool {
     let Some(path) = &rules.path else {
-        return true;
+        return way.open(false).await.is_ok();
     };
-    let mut bytes = Vec::new();
-    let headers = [
-        ("User-Agent".to_owned(), "plimsoll-health".to_owned()),
-        ("Connection".to_owned(), "close".to_owned()),
-    ];
-    if render_request(&mut bytes, "GET", path, host, &headers, None).is_err()
-        || stream.write_all(&bytes).await.is_err()
-        || stream.flush().await.is_err()
-    {
-        return false;
-    }
-    let mut reader = ResponseReader::new(http1::Limits::default());
-    let mut lines = http1::Lines::default();
-    reader.begin(http1::Method::Get);
-    bytes.clear();
-    loop {
-        let answer = match stream.read_buf(&mut bytes).await {
-            Ok(0) => reader.end_of_input(),
-            Ok(_) => match reader.read(&bytes, &mut lines) {
-                Ok((consumed, answer)) => {
-                    bytes.drain(..consumed);
-                    Ok(answer)
-                }
-                Err(e) => Err(e),
-            },
-            Err(_) => return false,
-        };
-        match answer {
-            Ok(Some(response)) => return response.status < 400,
-            Ok(None) if bytes.len() < 64 * 1024 && bytes.capacity() > 0 => {}
-            _ => return false,
-        }
-    }
+    let question = Question {
+        method: "GET".into(),
+        target: path.clone(),
+        host: way.host(),
+        headers: vec![("User-Agent".into(), "plimsoll-health".into())],
+        body: None,
+    };
+    let told = way.ask(&question, ANSWER, false).await;
+    told.is_ok_and(|told| told.status < 400)
 }
 
 /// Keeps the checks running until dropped.

@@ -19,16 +19,16 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-type Asked = (Request<RecvStream>, SendResponse<Bytes>);
+pub type Asked = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// A server of HTTP/2 on a thread of its own.
-struct Instance {
-    address: SocketAddr,
+pub struct Instance {
+    pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
 impl Instance {
-    fn start<F: Future<Output = ()> + 'static>(
+    pub fn start<F: Future<Output = ()> + 'static>(
         tls: Option<ServerConfig>,
         answer: impl Fn(Asked) -> F + Clone + Send + 'static,
     ) -> Instance {
@@ -101,7 +101,7 @@ async fn echo((request, mut respond): Asked) {
 }
 
 /// The body, as fast as both sides are.
-async fn pour(mut body: RecvStream, send: &mut h2::SendStream<Bytes>) {
+pub async fn pour(mut body: RecvStream, send: &mut h2::SendStream<Bytes>) {
     while let Some(Ok(mut data)) = body.data().await {
         let n = data.len();
         while !data.is_empty() {

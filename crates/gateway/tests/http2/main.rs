@@ -1,6 +1,7 @@
 //! HTTP/2 towards clients, over real sockets: what passes, and how it ends.
 
 mod bounds;
+mod calls;
 #[path = "../tls/certs.rs"]
 mod certs;
 mod client;
@@ -9,6 +10,7 @@ mod common;
 mod frames;
 mod instances;
 mod raw;
+mod web;
 
 use bytes::Bytes;
 use client::*;
@@ -61,23 +63,32 @@ async fn over_tls_by_alpn() {
     let upstream = Upstream::echo();
     let section = authority.section(vec![authority.sign("shop", &["shop.example"])]);
     let running = Running::with(certs::over_tls(config(&[upstream.address]), section));
-    let mut tls = Arc::unwrap_or_clone(authority.client(None));
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let tcp = tokio::net::TcpStream::connect(running.gateway.address())
-        .await
-        .unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
-    let io = soon(connector.connect("shop.example".try_into().unwrap(), tcp))
-        .await
-        .unwrap();
-    assert_eq!(io.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (sender, _) = over(io, h2::client::Builder::new()).await;
+    let (sender, _) = over_tls(&authority, &running, "shop.example").await;
     let answer = ask(&sender, get("/")).await.unwrap();
     assert!(
         answer.text().contains("X-Forwarded-Proto: https"),
         "{}",
         answer.text()
     );
+}
+
+/// A connection to a host by its name.
+async fn over_tls(
+    authority: &certs::Authority,
+    to: &Running,
+    name: &'static str,
+) -> (Sender, Ended) {
+    let mut tls = Arc::unwrap_or_clone(authority.client(None));
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let tcp = tokio::net::TcpStream::connect(to.gateway.address())
+        .await
+        .unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
+    let io = soon(connector.connect(name.try_into().unwrap(), tcp))
+        .await
+        .unwrap();
+    assert_eq!(io.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    over(io, h2::client::Builder::new()).await
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     let at = ask::console(args.console, &args.config);
     let mut status: Value = ask::get(at, "/api/v1/status")?;
     status["probes"] = ask::get(at, "/api/v1/probes")?;
+    status["mirrors"] = ask::get(at, "/api/v1/mirrors")?;
     if args.json {
         println!("{status}");
         return Ok(Exit::Ok);
@@ -31,6 +32,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         if let Ok(p) = serde_json::from_value(p.clone()) {
             println!("limit       {}", limit(&p));
         }
+    }
+    for m in status["mirrors"].as_array().unwrap_or(&empty) {
+        println!("mirror      {}", mirror(m));
     }
     for p in status["probes"].as_array().unwrap_or(&empty) {
         if p["blind"] == true {
@@ -59,6 +63,29 @@ fn blind(p: &Value) -> String {
     format!("probe {}{about}: {}", part("probe"), part("text"))
 }
 
+/// How often the services differ, and how often the own one differs from itself.
+fn mirror(m: &Value) -> String {
+    let number = |v: &Value| v.as_u64().unwrap_or(0);
+    let compared = number(&m["compared"]);
+    let share = |kind: &str, part: usize| match compared {
+        0 => 0.0,
+        all => 100.0 * number(&m[kind][part]) as f64 / all as f64,
+    };
+    let part = |(i, name): (usize, &str)| {
+        let (differ, noise) = (share("differ", i), share("noise", i));
+        format!("{name} {differ:.1} % (noise {noise:.1} %)")
+    };
+    let parts = ["status", "headers", "body"].into_iter().enumerate();
+    let unanswered = number(&m["unanswered"][0]);
+    format!(
+        "{} with {}: of {compared} compared differ {}; {unanswered} had no answer, {} were left out",
+        m["route"].as_str().unwrap_or(""),
+        m["to"].as_str().unwrap_or(""),
+        parts.map(part).collect::<Vec<_>>().join(", "),
+        number(&m["left_out"])
+    )
+}
+
 fn limit(p: &Protection) -> String {
     let acts = match p.confidence >= CONFIDENT {
         true => "acts where no limit is configured",
@@ -76,6 +103,24 @@ fn limit(p: &Protection) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mirror_shows_differences_beside_the_noise() {
+        let m = serde_json::json!({
+            "route": "product", "to": "next", "compared": 200, "left_out": 7,
+            "unanswered": [3, 0], "differ": [4, 0, 30], "noise": [0, 0, 29],
+        });
+        assert_eq!(
+            mirror(&m),
+            "product with next: of 200 compared differ status 2.0 % (noise 0.0 %), headers 0.0 % (noise 0.0 %), \
+             body 15.0 % (noise 14.5 %); 3 had no answer, 7 were left out"
+        );
+        let none = mirror(&serde_json::json!({ "route": "r", "to": "n" }));
+        assert!(
+            none.starts_with("r with n: of 0 compared differ status 0.0 %"),
+            "{none}"
+        );
+    }
 
     #[test]
     fn a_limit_says_whether_it_acts() {

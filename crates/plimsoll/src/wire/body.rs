@@ -155,6 +155,7 @@ impl Body {
             }),
             metrics: Arc::new(self.watch.metrics()),
             probes: Arc::new(self.watch.probes()),
+            mirrors: Arc::new(self.watch.mirrors()),
             alive: Arc::new(move || pulse.check()),
             ready: Arc::new(move || {
                 let not = readiness.lock().unwrap_or_else(|e| e.into_inner());

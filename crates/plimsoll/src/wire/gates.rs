@@ -2,6 +2,7 @@
 
 use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
+use gateway::attempt::mirror::Counts as Mirror;
 use gateway::{CompressGauge, Decision, Gauges, LimitGauge, TenantGauge};
 use telemetry::prometheus::Page;
 
@@ -12,6 +13,7 @@ pub fn page(gauges: &Gauges) -> String {
     compressed(&mut page, &gauges.compressed);
     tenants(&mut page, &gauges.tenants);
     lines(&mut page, &gauges.lines);
+    mirrors(&mut page, &gauges.mirrors);
     page.finish()
 }
 
@@ -134,6 +136,48 @@ fn lines(page: &mut Page, lines: &Lines) {
     }
 }
 
+/// What came of copies; nothing where nobody makes any.
+fn mirrors(page: &mut Page, mirrors: &[Mirror]) {
+    if mirrors.is_empty() {
+        return;
+    }
+    page.family(
+        "plimsoll_mirror_copies_total",
+        "counter",
+        "Copies of requests: compared, without an answer of the other service or of the own one, left out to stay in bounds.",
+    );
+    for m in mirrors {
+        let fates = [
+            ("compared", m.compared),
+            ("other-unanswered", m.unanswered[0]),
+            ("own-unanswered", m.unanswered[1]),
+            ("left-out", m.left_out),
+        ];
+        for (fate, count) in fates {
+            let labels = [("route", m.route.as_str()), ("to", &m.to), ("fate", fate)];
+            page.row("", &labels, count as f64);
+        }
+    }
+    page.family(
+        "plimsoll_mirror_differences_total",
+        "counter",
+        "Compared copies whose answers differ: between the services, and (noise) between two answers of the own one.",
+    );
+    for m in mirrors {
+        for (between, counts) in [("services", m.differ), ("noise", m.noise)] {
+            for (part, count) in ["status", "headers", "body"].into_iter().zip(counts) {
+                let labels = [
+                    ("route", m.route.as_str()),
+                    ("to", &m.to),
+                    ("part", part),
+                    ("between", between),
+                ];
+                page.row("", &labels, count as f64);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +220,15 @@ mod tests {
             left: 0,
         };
         compressed(&mut page, &[product]);
+        let mirror = Mirror {
+            route: "product".into(),
+            to: "next".into(),
+            compared: 40,
+            differ: [1, 0, 9],
+            noise: [0, 0, 8],
+            ..Mirror::default()
+        };
+        mirrors(&mut page, &[mirror]);
         let text = page.finish();
         for row in [
             "plimsoll_gate_decisions_total{gate=\"breaker\",of=\"shop\",decision=\"refused\"} 3",
@@ -186,6 +239,8 @@ mod tests {
             "plimsoll_tenant_requests_total{tenant=\"acme\"} 4",
             "plimsoll_compress_bytes_total{route=\"product\",bytes=\"out\"} 9",
             "plimsoll_access_log_lines_total{fate=\"dropped\"} 2",
+            "plimsoll_mirror_copies_total{route=\"product\",to=\"next\",fate=\"compared\"} 40",
+            "plimsoll_mirror_differences_total{route=\"product\",to=\"next\",part=\"body\",between=\"noise\"} 8",
         ] {
             assert!(text.lines().any(|l| l == row), "{row} is not in\n{text}");
         }
@@ -195,6 +250,7 @@ mod tests {
         tenants(&mut empty, &[]);
         compressed(&mut empty, &[]);
         lines(&mut empty, &Lines::default());
+        mirrors(&mut empty, &[]);
         assert_eq!(empty.finish(), "");
     }
 }

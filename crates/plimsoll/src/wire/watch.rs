@@ -102,6 +102,12 @@ impl Watch {
         move || serde_json::to_value(telemetry.notes()).unwrap_or_default()
     }
 
+    /// What came of copies of requests.
+    pub fn mirrors(&self) -> impl Fn() -> Value + Send + Sync + 'static {
+        let gateway = self.gateway.clone();
+        move || serde_json::to_value(with(&gateway, Gateway::mirrors)).unwrap_or_default()
+    }
+
     /// The metrics page: what telemetry counts, then what the gates decided.
     pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
         let (telemetry, gateway) = (self.telemetry.clone(), self.gateway.clone());

@@ -1,5 +1,6 @@
 //! Installs the suite, starts its origin server and a Plimsoll in front of it, and asks all of its questions.
 
+use super::super::npm::{self, absolute};
 use super::super::peers::{self, Proxy};
 use super::Outcome;
 use super::score::Score;
@@ -8,61 +9,21 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const PACKAGE: &str = "http-cache-tests";
-const VERSION: &str = "0.4.5";
+const PACKAGE: &str = "http-cache-tests@0.4.5";
 const FOLDER: &str = "target/cache-tests";
 const SCORE: &str = include_str!("score.mjs");
 
 pub fn run(plimsoll: &Path) -> Result<Outcome, String> {
-    let folder = match install()? {
-        Ok(folder) => folder,
-        Err(why) => return Ok(Outcome::Skipped(why)),
-    };
+    let root = absolute(Path::new(FOLDER))?;
+    if let Err(why) = npm::install(&root, &[PACKAGE])? {
+        return Ok(Outcome::Skipped(why));
+    }
+    let folder = root.join("node_modules/http-cache-tests");
     let origin = origin(&folder)?;
     let plimsoll = cache(plimsoll, origin.address)?;
     let results = ask(&folder, plimsoll.address)?;
     drop((plimsoll, origin));
     score(&folder, &results).map(Outcome::Scored)
-}
-
-/// The folder of the package, or what is missing to get it.
-fn install() -> Result<Result<PathBuf, String>, String> {
-    let root = absolute(FOLDER)?;
-    let folder = root.join("node_modules").join(PACKAGE);
-    for program in ["node", "npm"] {
-        if Command::new(program).arg("--version").output().is_err() {
-            return Ok(Err(format!("`{program}` is not installed")));
-        }
-    }
-    if installed(&folder) {
-        return Ok(Ok(folder));
-    }
-    let package = format!("{PACKAGE}@{VERSION}");
-    eprintln!("+ npm install {package} (into {FOLDER})");
-    let done = Command::new("npm")
-        .args([
-            "install",
-            "--no-save",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-        ])
-        .arg(&root)
-        .arg(&package)
-        .output()
-        .map_err(|e| format!("npm does not start: {e}"))?;
-    if done.status.success() && installed(&folder) {
-        return Ok(Ok(folder));
-    }
-    let said = String::from_utf8_lossy(&done.stderr);
-    let last = said.lines().next_back().unwrap_or("nothing was said");
-    Ok(Err(format!("npm cannot install {package}: {last}")))
-}
-
-fn installed(folder: &Path) -> bool {
-    let manifest = std::fs::read_to_string(folder.join("package.json")).unwrap_or_default();
-    manifest.contains(&format!("\"version\": \"{VERSION}\""))
 }
 
 /// What `npm run server` starts, without the shell between us: its id is the server's.
@@ -81,7 +42,7 @@ fn origin(folder: &Path) -> Result<Proxy, String> {
 /// Every route with a cache, and what the suite asks of a cache switched on.
 fn cache(plimsoll: &Path, origin: SocketAddr) -> Result<Proxy, String> {
     let (at, console) = (peers::free()?, peers::free()?);
-    let folder = absolute(FOLDER)?;
+    let folder = absolute(Path::new(FOLDER))?;
     let data = folder.join(format!("data-{}", at.port()));
     let text = format!(
         "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nservices:\n  origin:\n    instances: [\"{origin}\"]\n    \
@@ -97,7 +58,7 @@ fn cache(plimsoll: &Path, origin: SocketAddr) -> Result<Proxy, String> {
 
 /// The suite's own client; what it says is the results.
 fn ask(folder: &Path, cache: SocketAddr) -> Result<PathBuf, String> {
-    let results = absolute(FOLDER)?.join("results.json");
+    let results = absolute(Path::new(FOLDER))?.join("results.json");
     let out = File::create(&results).map_err(|e| format!("{}: {e}", results.display()))?;
     let status = Command::new("node")
         .args(["--no-warnings", "cli.mjs"])
@@ -130,9 +91,4 @@ fn score(folder: &Path, results: &Path) -> Result<Score, String> {
         return Err(String::from_utf8_lossy(&out.stderr).into_owned());
     }
     Score::read(&out.stdout)
-}
-
-fn absolute(path: impl AsRef<Path>) -> Result<PathBuf, String> {
-    let path = path.as_ref();
-    std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))
 }

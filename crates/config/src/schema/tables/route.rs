@@ -9,6 +9,31 @@ pub const ROUTE: &[Field<Route>] = &[
     }),
     key!(required "to", Kind::Text, "shop", "the service that answers", |r, n, cx| put!(r.to, cx.text(n))),
     key!(
+        "split",
+        Kind::Texts,
+        "{ stable: 95%, next: 5% }",
+        "services that share the users, `to` among them; a user stays with one of them, and a growing share only adds users",
+        |r, n, cx| r.split = mirror::split(n, cx)
+    ),
+    key!(
+        "mirror",
+        Kind::Section("mirror"),
+        "{ to: next, share: 5% }",
+        "copies of safe requests go to another service, beside the path, and the answers are compared; off when left out",
+        |r, n, cx| {
+            let mut mirror = Mirror::default();
+            cx.section("mirror", n, MIRROR, &mut mirror);
+            r.mirror = Some(mirror);
+        }
+    ),
+    key!(
+        "grpc_web" = "false",
+        Kind::Flag,
+        "true",
+        "clients may speak gRPC-Web, binary or text, with a service that speaks gRPC",
+        |r, n, cx| put!(r.grpc_web, cx.flag(n))
+    ),
+    key!(
         "slo",
         Kind::Section("slo"),
         "{ latency: 250ms, target: 99.9% }",

@@ -217,6 +217,13 @@ pub const HEALTH: &[Field<Health>] = &[
         |h, n, cx| h.path = cx.text(n)
     ),
     key!(
+        "grpc",
+        Kind::Text,
+        "shop.Cart",
+        "asked for by gRPC's health protocol, instead of a `path`; `'*'`: the server as a whole",
+        |h, n, cx| h.grpc = cx.text(n)
+    ),
+    key!(
         "interval" = "2s",
         Kind::Duration,
         "2s",

@@ -8,8 +8,10 @@ use super::pace::{Pace, fair};
 use super::table::Table;
 use super::zone::{Side, share};
 use crate::attempt::limit::Limiter;
+use crate::connection::grpc::{PUSHBACK, pushback};
 use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
+use crate::retry::retry_after;
 use crate::upstream::health::{Event, Members, Watch};
 use crate::upstream::{Instance, Service};
 use base::Nanos;
@@ -143,14 +145,14 @@ impl Gate for Balance {
         Step::Go
     }
 
-    fn reply(&self, _x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, _now: Nanos) {
+    fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, _now: Nanos) {
         if let Slot::Pair(index, _) = slot
-            && matches!(out.head.status(), 429 | 503)
-            && let Some(asked) = out
-                .head
-                .get("retry-after")
-                .and_then(crate::retry::retry_after)
+            && matches!(x.status, 429 | 503)
         {
+            let pushed = out.head.get(PUSHBACK).map(pushback);
+            let pushed = pushed.filter(|wait| *wait < Duration::MAX);
+            let asked = || out.head.get("retry-after").and_then(retry_after);
+            let asked = pushed.or_else(asked).unwrap_or_default();
             *index |= asked.as_secs() << INDEX_BITS;
         }
     }
