@@ -17,7 +17,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every test of the workspace (needs Rust and a C compiler), and the HTTP cache tests where node is installed
+    /// Run every test of the workspace (needs Rust, a C compiler, PostgreSQL and Redis: installed where apt can), and the HTTP cache tests where node is installed
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
