@@ -11,6 +11,20 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
+/// For a test that cannot run without it: says so loudly, and lets the others go on.
+pub fn there<T>(started: Result<T, String>) -> Option<T> {
+    match started {
+        Ok(server) => Some(server),
+        Err(why) if why.contains(MISSING) => {
+            eprintln!("NOT TESTED: {why}");
+            None
+        }
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// What errors say when a server is not installed.
+const MISSING: &str = "is missing: install it";
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,7 +1,8 @@
 //! Compress answers where the link is fuller than the processor.
 
-use super::{Action, Candidate, Context, Edit, Kind};
+use super::{Action, Candidate, Context, Edit, Kind, set};
 use base::Class;
+use serde_json::json;
 
 /// What is left of text, and what compressing costs, seconds per byte (about 100 MB/s).
 const LEFT: f64 = 0.3;
@@ -62,11 +63,8 @@ pub fn of(cx: &Context, r: usize, k: usize) -> Result<Candidate, String> {
             cx.fit.resources[k].info.name
         ),
         edits,
-        action: Action::Instruction {
-            text: format!(
-                "Have {} compress the answers of {name} (zstd or gzip, for clients that accept it).",
-                route.info.service
-            ),
+        action: Action::Patch {
+            ops: vec![set(&["routes", name, "compress"], json!({}))],
         },
         size: 1,
         cost_per_hour: 0.0,

@@ -229,9 +229,9 @@ impl Recorder {
         self.count(out.len(), wrote, Nanos((w.index + 1) * SECOND));
     }
 
-    /// What databases do most; the last of it is written at the end.
-    pub fn statements(&mut self, statements: &[Statement]) {
-        if !statements.is_empty() {
+    /// What databases do most; the last of it that it covers is written at the end.
+    pub fn statements(&mut self, statements: &[Statement], now: Nanos) {
+        if !statements.is_empty() && now.0 / SECOND <= self.until {
             self.statements = statements.to_vec();
         }
     }

@@ -190,7 +190,8 @@ fn cells(base: &str, cores: Option<f64>, a: &Answer, s: &Second, r: &mut Reading
     if !s.looked || !a.facts.server.sees_all {
         return;
     }
-    for (name, (busy, waiting)) in [("wal", s.wal), ("io", s.io)] {
+    let disks = [("wal", s.wal, s.disks.0), ("io", s.io, s.disks.1)];
+    for (name, (busy, waiting), _) in disks.into_iter().filter(|d| d.2) {
         if let Some(c) = r.cell(
             &format!("disk.{base}.{name}"),
             InstanceIx::NONE,

@@ -65,6 +65,7 @@ pub struct Memory {
     counters: Counters<(i64, u8)>,
     read: Option<f64>,
     locks: BTreeMap<String, f64>,
+    disks: (bool, bool),
     pub pools: Pools,
 }
 
@@ -88,7 +89,9 @@ struct Seen {
     waits: BTreeMap<String, f64>,
     holds: BTreeMap<String, f64>,
     looks: f64,
-    used: Option<Counter>,
+    /// Sums of what it used in the seconds since, which fade, and their number.
+    used: Counter,
+    seconds: f64,
 }
 
 /// One route's part of a second.
@@ -106,8 +109,11 @@ pub struct Use {
 pub struct Second {
     /// Seconds of its processors.
     pub cpu: Option<f64>,
+    /// Share of looks that found the disk at work, and how many waited behind.
     pub wal: (f64, f64),
     pub io: (f64, f64),
+    /// Whether either was ever seen at work.
+    pub disks: (bool, bool),
     /// Waiters by what they wait for.
     pub locks: BTreeMap<String, f64>,
     pub connections: f64,
@@ -128,6 +134,9 @@ impl Memory {
             working += self.look(look, &mut s, n, origins, names);
             self.pools.look(&look.backends, a.at);
         }
+        self.disks.0 |= s.wal.0 > 0.0;
+        self.disks.1 |= s.io.0 > 0.0;
+        s.disks = self.disks;
         for (lock, waiters) in &s.locks {
             let room = self.locks.len() < LOCKS || self.locks.contains_key(lock);
             if *waiters > 0.0 && room {
@@ -167,6 +176,9 @@ impl Memory {
                 .chain(seen.routes.values_mut())
                 .for_each(|v| *v *= FADE);
             seen.looks *= FADE;
+            seen.seconds *= FADE;
+            let u = &mut seen.used;
+            (u.calls, u.seconds, u.rows) = (u.calls * FADE, u.seconds * FADE, u.rows * FADE);
         }
         self.seen.retain(|_, s| s.looks > 0.01);
     }
@@ -252,13 +264,10 @@ impl Memory {
             let cpu = own.unwrap_or(self.whole).cpu();
             whole += seconds * cpu;
             let Some(seen) = seen else { continue };
-            seen.used = Some(Counter {
-                query_id: c.query_id,
-                calls,
-                seconds,
-                squares,
-                rows,
-            });
+            seen.seconds += 1.0;
+            seen.used.calls += calls;
+            seen.used.seconds += seconds;
+            seen.used.rows += rows;
             let of_table = facts.scans.get(&c.query_id).map(|t| t.rows);
             let sum: f64 = seen.routes.values().sum();
             for (route, looks) in &seen.routes {
@@ -289,7 +298,7 @@ impl Memory {
             .seen
             .iter()
             .filter_map(|(id, seen)| {
-                let used = seen.used.clone().unwrap_or_default();
+                let (used, calls) = (&seen.used, seen.used.calls.max(1e-9));
                 let waits = lock(&seen.waits);
                 let sum: f64 = seen.routes.values().sum();
                 let mut routes: Vec<(String, f64)> = seen
@@ -303,9 +312,9 @@ impl Memory {
                     database: format!("db.{base}"),
                     text: facts.texts.get(id).filter(|t| !t.is_empty())?.clone(),
                     routes,
-                    calls: used.calls,
-                    seconds: used.seconds / used.calls.max(1e-9),
-                    returned: used.rows / used.calls.max(1e-9),
+                    calls: used.calls / seen.seconds.max(1.0),
+                    seconds: used.seconds / calls,
+                    returned: used.rows / calls,
                     scan: facts.scans.get(id).cloned(),
                     waiting: waits.as_ref().map_or(0.0, |w| w.1 / seen.looks.max(1.0)),
                     waits_for: waits.map(|w| w.0),
