@@ -17,7 +17,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every test of the workspace (needs Rust and a C compiler), and those against what npm has where node is installed
+    /// Run every test of the workspace (needs Rust, a C compiler, PostgreSQL and Redis: installed where apt can), and those against
+    /// what npm and PyPI have where node and python3 are installed
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,

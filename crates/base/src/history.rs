@@ -1,7 +1,7 @@
 //! What the model reads: routes, resources, and the windows of a stretch of time.
 //! Live telemetry and recordings both become one of these.
 
-use crate::{Class, Discipline, Scope, Window};
+use crate::{Class, Discipline, Scope, Statement, Window};
 use serde::{Deserialize, Serialize};
 
 /// What "good" means for a route, and how often it must be met.
@@ -103,6 +103,9 @@ pub struct History {
     /// Sorted by index; gaps are allowed.
     pub windows: Vec<Window>,
     pub incidents: Vec<Incident>,
+    /// What databases do most, as probes saw it last.
+    #[serde(default)]
+    pub statements: Vec<Statement>,
 }
 
 impl History {
@@ -128,6 +131,7 @@ impl History {
             instances: self.instances.clone(),
             windows: Vec::new(),
             incidents: self.incidents.clone(),
+            statements: self.statements.clone(),
         }
     }
 }

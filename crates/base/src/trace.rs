@@ -6,7 +6,7 @@ use crate::{Arm, RouteIx};
 use std::hash::{BuildHasher, Hasher};
 
 /// Gives out span ids and recognises its own. The key is random per process (and shared between its threads).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SpanIds {
     key: u64,
 }

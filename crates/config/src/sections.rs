@@ -270,8 +270,9 @@ pub struct Resource {
     pub within: Option<String>,
     pub price_per_hour: Option<f64>,
     pub shared: bool,
-    /// Where this database is; not looked up yet.
+    /// Where this database or this store is.
     pub postgres: Option<crate::Secret>,
+    pub redis: Option<crate::Secret>,
     pub prometheus: Option<Scrape>,
 }
 
@@ -356,6 +357,7 @@ impl Resource {
             price_per_hour: None,
             shared: false,
             postgres: None,
+            redis: None,
             prometheus: None,
         }
     }

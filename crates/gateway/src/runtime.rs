@@ -366,6 +366,11 @@ impl Gateway {
         self.shared.sizes.all()
     }
 
+    /// The span ids that it gives out, for those who meet them again.
+    pub fn spans(&self) -> Arc<base::trace::SpanIds> {
+        crate::request::trace::spans(&self.shared.kept)
+    }
+
     /// Requests open now, by route; routes without any are left out.
     pub fn open_requests(&self) -> Vec<(RouteIx, u32)> {
         let sum = |i: usize| {

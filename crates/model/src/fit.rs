@@ -1,7 +1,7 @@
 //! The result of learning: the demand matrix with its uncertainty, capacities, and what stays unexplained.
 //! `demand` computes it; everything else (load line, moves, cost) reads it.
 
-use base::{Grade, Objective, ResourceInfo, RouteInfo};
+use base::{Grade, Objective, ResourceInfo, RouteInfo, Statement};
 use serde::{Deserialize, Serialize};
 
 /// One entry of D: what one request of a route uses of a resource (resource-seconds, or bytes), itself only;
@@ -126,6 +126,9 @@ pub struct Fit {
     pub burst_tau_s: f64,
     /// Requests per second from outside, per second of the span (for the twin and forecasts).
     pub entry_rates: Vec<f64>,
+    /// What databases do most.
+    #[serde(default)]
+    pub statements: Vec<Statement>,
 }
 
 impl ResourceFit {

@@ -5,9 +5,6 @@ use base::Class;
 
 /// What is larger than any move here, by class of the constraint.
 const LARGER: &[(Class, &str, u8)] = &[
-    (Class::Storage, "read replicas of the database", 3),
-    (Class::Storage, "shards", 4),
-    (Class::DataDesign, "shards", 4),
     (
         Class::Compute,
         "rewriting the hot path in another language",

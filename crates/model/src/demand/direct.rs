@@ -75,7 +75,9 @@ pub fn told(history: &History, from: u64, arm: Option<u8>) -> Vec<Vec<Told>> {
         .filter(|c| mine(c.key.arm))
     {
         let Some(r) = c.key.route.get() else { continue };
-        if reporters.contains(&(r, c.key.instance)) {
+        // What a resource tells by itself is of all instances.
+        let by_resource = reporters.contains(&(r, InstanceIx::NONE));
+        if by_resource || reporters.contains(&(r, c.key.instance)) {
             *attempts.entry(r).or_default() += f64::from(c.ends);
         }
     }

@@ -17,6 +17,8 @@ pub enum Edit {
     },
     /// All work of a route: its demands and its calls.
     Work { route: usize, factor: f64 },
+    /// A share of a route's work, calls included, that is done after its answer.
+    Offload { route: usize, share: f64 },
     /// Capacity and background of a resource.
     Capacity { resource: usize, factor: f64 },
     /// Child requests of a parent.
@@ -72,6 +74,7 @@ fn apply(s: &mut System, edit: &Edit) {
             s.delay[route] *= factor;
             s.hold_rest[route].iter_mut().for_each(|h| *h *= factor);
         }
+        Edit::Offload { route, share } => offload(s, route, share),
         Edit::Capacity { resource, factor } => {
             let r = &mut s.fit.resources[resource];
             r.capacity *= factor;
@@ -101,4 +104,23 @@ fn apply(s: &mut System, edit: &Edit) {
         }
         Edit::Rate { route, factor } => s.fit.routes[route].entry_rate *= factor,
     }
+}
+
+/// Work that leaves the answer goes on beside it; slots that the request held are free sooner.
+fn offload(s: &mut System, route: usize, share: f64) {
+    let whole = s.fit.total_demand(route);
+    let routes = s.fit.routes.len();
+    for (k, r) in s.fit.resources.iter_mut().enumerate() {
+        if r.info.discipline != Discipline::Slots && whole[k] > 0.0 {
+            r.alongside.resize(routes, 0.0);
+            r.alongside[route] += share * whole[k];
+        }
+    }
+    let keep = 1.0 - share;
+    for d in &mut s.fit.demand[route] {
+        (d.mean, d.sd) = (d.mean * keep, d.sd * keep);
+    }
+    s.fit.calls[route].iter_mut().for_each(|c| *c *= keep);
+    s.delay[route] *= keep;
+    s.hold_rest[route].iter_mut().for_each(|h| *h *= keep);
 }

@@ -1,5 +1,6 @@
 //! A lock that is held for less, or split in stripes.
 
+use super::statement::shown;
 use super::{Action, Candidate, Context, Edit, Kind};
 use base::{Class, Discipline};
 
@@ -51,9 +52,15 @@ fn base(cx: &Context, k: usize, title: String, text: String) -> Candidate {
 
 fn shorter(cx: &Context, k: usize) -> Candidate {
     let name = &cx.fit.resources[k].info.name;
-    let text = format!(
-        "Move what does not need {name} (calls, parsing, logging) out of the section that holds it."
-    );
+    let text = match holder(cx, name) {
+        Some((text, routes)) => format!(
+            "The transaction that begins to hold it with `{text}`{routes} should do so as late as it can and commit at once: \
+             move calls, thinking and other statements before it."
+        ),
+        None => format!(
+            "Move what does not need {name} (calls, parsing, logging) out of the section that holds it."
+        ),
+    };
     let mut c = base(cx, k, format!("hold {name} half as long"), text);
     let used = (0..cx.fit.routes.len()).filter(|&r| cx.fit.demand[r][k].mean > 0.0);
     c.edits = used
@@ -68,11 +75,35 @@ fn shorter(cx: &Context, k: usize) -> Candidate {
     c
 }
 
+/// The statement that holds a lock of a database, and whose it is.
+fn holder(cx: &Context, lock: &str) -> Option<(String, String)> {
+    let waits = |s: &&base::Statement| s.waits_for.as_deref() == Some(lock);
+    let holds = |s: &&base::Statement| s.holds.as_deref() == Some(lock);
+    let all = &cx.fit.statements;
+    // Who waits for a row takes it next, with the same statement.
+    let waiter = all
+        .iter()
+        .filter(waits)
+        .max_by(|a, b| a.waiting.total_cmp(&b.waiting));
+    let s = waiter.or_else(|| all.iter().find(holds))?;
+    let routes: Vec<&str> = s.routes.iter().map(|r| r.0.as_str()).collect();
+    let of = match routes.is_empty() {
+        true => String::new(),
+        false => format!(" (of {})", routes.join(", ")),
+    };
+    Some((shown(&s.text), of))
+}
+
 fn striped(cx: &Context, k: usize) -> Candidate {
     let name = &cx.fit.resources[k].info.name;
-    let text = format!(
-        "Split {name} by key into {STRIPES} locks, so that requests for different keys do not meet."
-    );
+    let text = match holder(cx, name) {
+        Some((text, routes)) => format!(
+            "Split the row that `{text}`{routes} locks into {STRIPES} rows, use one of them at random, and add them up when read."
+        ),
+        None => format!(
+            "Split {name} by key into {STRIPES} locks, so that requests for different keys do not meet."
+        ),
+    };
     let mut c = base(cx, k, format!("split {name} into {STRIPES} stripes"), text);
     c.edits = vec![Edit::Capacity {
         resource: k,

@@ -2,15 +2,21 @@
 //! A move says where it applies, what it does to the system, how big it is, and how it is carried out and undone.
 
 mod batch;
+mod bulkhead;
 mod cache;
+mod compress;
 pub mod edit;
 mod index;
 mod limit;
 mod lock;
+mod offload;
 mod pool;
+mod read_replica;
 mod replica;
 mod resize;
 mod retry;
+mod shard;
+mod statement;
 
 pub use edit::{Edit, transform};
 
@@ -33,6 +39,11 @@ pub enum Kind {
     Index,
     Batch,
     Lock,
+    Compress,
+    Bulkhead,
+    Offload,
+    ReadReplica,
+    Shard,
     /// Only asked about, never proposed: more or less traffic.
     Traffic,
 }
@@ -49,6 +60,11 @@ impl Kind {
             Kind::Index => "index",
             Kind::Batch => "batch",
             Kind::Lock => "lock",
+            Kind::Compress => "compress",
+            Kind::Bulkhead => "bulkhead",
+            Kind::Offload => "offload",
+            Kind::ReadReplica => "read-replica",
+            Kind::Shard => "shard",
             Kind::Traffic => "traffic",
         }
     }
@@ -168,12 +184,17 @@ pub const MOVES: &[(Kind, Applies)] = &[
     (Kind::Cache, cache::applies),
     (Kind::Pool, pool::applies),
     (Kind::Retry, retry::applies),
+    (Kind::Compress, compress::applies),
     (Kind::Limit, limit::applies),
+    (Kind::Bulkhead, bulkhead::applies),
     (Kind::Replica, replica::applies),
     (Kind::Resize, resize::applies),
     (Kind::Index, index::applies),
     (Kind::Batch, batch::applies),
     (Kind::Lock, lock::applies),
+    (Kind::Offload, offload::applies),
+    (Kind::ReadReplica, read_replica::applies),
+    (Kind::Shard, shard::applies),
 ];
 
 /// All candidates of all moves.

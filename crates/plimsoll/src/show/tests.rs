@@ -80,6 +80,7 @@ pub(crate) fn shop() -> Fit {
         burst_sigma: 0.0,
         burst_tau_s: 0.0,
         entry_rates: vec![],
+        statements: vec![],
     }
 }
 

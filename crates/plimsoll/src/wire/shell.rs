@@ -1,8 +1,10 @@
 //! Names and configuration as the model wants them: what each route and resource is.
 
-use base::{Names, Objective, ResourceInfo, RouteInfo, Scope};
+use base::{Discipline, Names, Objective, ResourceInfo, RouteInfo, Scope};
 use config::Config;
+use std::sync::Arc;
 use telemetry::Shell;
+use telemetry::probes::postgres::base;
 
 /// Everything that is known of the names so far.
 pub fn of(names: &Names, config: &Config) -> Shell {
@@ -63,12 +65,72 @@ pub fn resources(names: &Names, config: &Config) -> Vec<ResourceInfo> {
                     .price_per_hour
                     .map(|p| p * service.instances.len() as f64);
             }
-            if let Some(declared) = config.resources.iter().find(|r| r.name == **name) {
+            if let Some(server) = config.resources.iter().find(|r| part_of(name, r)) {
+                of_server(&mut info, server, config, &all);
+            } else if let Some(declared) = config.resources.iter().find(|r| r.name == **name) {
                 declare(&mut info, declared);
             }
             info
         })
         .collect()
+}
+
+/// Whether a resource is a part of the database or store that `r` stands for: `db.shop`, `lock.shop.orders`, `pool.app.shop`.
+fn part_of(name: &str, r: &config::Resource) -> bool {
+    let base = base(&r.name);
+    let parts: Vec<&str> = name.split('.').collect();
+    let looked_into = r.postgres.is_some() || r.redis.is_some();
+    looked_into
+        && match parts[..] {
+            ["pool", _, of] => of == base,
+            ["db" | "mem", of] | ["lock" | "disk" | "slots", of, _] => of == base,
+            _ => false,
+        }
+}
+
+/// What the parts of a database or store are: shared by everybody who uses it.
+fn of_server(
+    info: &mut ResourceInfo,
+    server: &config::Resource,
+    config: &Config,
+    all: &[Arc<str>],
+) {
+    let pool = |n: &&Arc<str>| n.starts_with("pool.") && part_of(n, server);
+    let main = info.name.starts_with("db.");
+    info.scope = Scope::Shared;
+    info.service = server.service.clone();
+    if main {
+        declare(info, server);
+        info.scope = Scope::Shared;
+        if server.redis.is_some() {
+            // One thread runs every command.
+            info.discipline = server.discipline.unwrap_or(Discipline::Fcfs);
+            info.size = Some(1.0);
+            info.unit = "servers".into();
+        }
+    }
+    if let Some(application) = info
+        .name
+        .strip_prefix("pool.")
+        .and_then(|n| n.split('.').next())
+    {
+        info.service = config
+            .service(application)
+            .map(|s| s.name.clone())
+            .or(info.service.take());
+    }
+    // Connections are not queued for: the next one is refused.
+    if info.name.starts_with("slots.") {
+        info.discipline = Discipline::Level;
+        info.unit = "connections".into();
+    }
+    let mut pools = all.iter().filter(pool);
+    let used_inside = ["db.", "lock.", "disk."]
+        .iter()
+        .any(|p| info.name.starts_with(p));
+    if let (Some(only), None, true) = (pools.next(), pools.next(), used_inside) {
+        info.within = info.within.take().or(Some(only.to_string()));
+    }
 }
 
 fn declare(info: &mut ResourceInfo, declared: &config::Resource) {
@@ -115,5 +177,45 @@ mod tests {
         );
         let home = &routes(&names, &config)[0];
         assert!(home.safe && home.service == "app" && home.objective.unwrap().latency_s == 0.1);
+    }
+    #[test]
+    fn the_parts_of_a_database_belong_to_everybody_and_lie_in_the_pool_that_leads_there() {
+        let text = "listen: 127.0.0.1:1\nservices: { app: { instances: [127.0.0.1:2] } }\n\
+                    resources: { orders: { postgres: { env: X }, price: $1/h }, db.keys: { redis: { env: Y } } }\n";
+        let config = config::check_text("p.yaml", text).config.unwrap();
+        let names = Names::default();
+        for r in [
+            "db.orders",
+            "pool.app.orders",
+            "lock.orders.stock",
+            "slots.orders.connections",
+            "db.keys",
+            "lock.app.stock",
+        ] {
+            names.resources.intern(r);
+        }
+        let all = resources(&names, &config);
+        let inside = Some("pool.app.orders");
+        assert_eq!(
+            (all[0].within.as_deref(), all[0].price_per_hour),
+            (inside, Some(1.0))
+        );
+        assert_eq!(
+            (all[1].service.as_deref(), all[1].scope),
+            (Some("app"), Scope::Shared)
+        );
+        assert_eq!(
+            (all[2].service.as_deref(), all[2].within.as_deref()),
+            (None, inside)
+        );
+        assert_eq!(all[3].discipline, Discipline::Level);
+        assert_eq!(
+            (all[4].discipline, all[4].size, all[4].within.as_deref()),
+            (Discipline::Fcfs, Some(1.0), None)
+        );
+        assert_eq!(
+            (all[5].service.as_deref(), all[5].scope),
+            (Some("app"), Scope::PerInstance)
+        );
     }
 }

@@ -11,6 +11,8 @@ use gateway::Gateway;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use telemetry::probes::Proc;
+use telemetry::probes::postgres::{Origins, PostgresTarget, shape};
+use telemetry::probes::redis::RedisTarget;
 use telemetry::probes::scrape::ScrapeTarget;
 use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
 
@@ -44,13 +46,13 @@ impl Watch {
             gateway,
         } = parts;
         let [g1, g2, g3, g4] = [(); 4].map(|()| gateway.clone());
-        let config2 = config.clone();
+        let (config2, names2) = (config.clone(), names.clone());
         let setup = Setup {
             clock,
             names: names.clone(),
             rings,
             dropped: Box::new(move || with(&g1, Gateway::dropped)),
-            targets: Box::new(move || targets(&g2, &config2.load())),
+            targets: Box::new(move || targets(&g2, &config2.load(), &names2)),
             in_flight: Box::new(move || with(&g3, Gateway::in_flight)),
             open: Box::new(move || with(&g4, Gateway::long_open)),
             proc: Some(Proc::host()),
@@ -127,7 +129,7 @@ fn with<T: Default>(gateway: &Shared, ask: impl FnOnce(&Gateway) -> T) -> T {
         .map_or_else(T::default, ask)
 }
 
-fn targets(gateway: &Shared, config: &Config) -> Targets {
+fn targets(gateway: &Shared, config: &Config, names: &Names) -> Targets {
     let instances = with(gateway, Gateway::instances).into_iter();
     let target = |(service, instance, address): (Arc<str>, _, _)| InstanceTarget {
         service: service.to_string(),
@@ -143,6 +145,39 @@ fn targets(gateway: &Shared, config: &Config) -> Targets {
             .collect(),
         sizes: with(gateway, Gateway::told_sizes),
         scrapes: config.resources.iter().filter_map(scrape).collect(),
+        databases: config.resources.iter().filter_map(postgres).collect(),
+        stores: config.resources.iter().filter_map(redis).collect(),
+        origins: origins(gateway, config, names),
+    }
+}
+
+fn postgres(r: &config::Resource) -> Option<PostgresTarget> {
+    Some(PostgresTarget {
+        resource: r.name.clone(),
+        url: r.postgres.clone()?,
+        cores: r.capacity,
+    })
+}
+
+fn redis(r: &config::Resource) -> Option<RedisTarget> {
+    Some(RedisTarget {
+        resource: r.name.clone(),
+        url: r.redis.clone()?,
+    })
+}
+
+/// How statements tell their route; nothing where nobody asks.
+fn origins(gateway: &Shared, config: &Config, names: &Names) -> Origins {
+    if config.resources.iter().all(|r| r.postgres.is_none()) {
+        return Origins::default();
+    }
+    let path = |r: &config::Route| {
+        let ix = names.routes.find(&r.name)?;
+        Some((shape(&r.matcher.path.to_string()), ix))
+    };
+    Origins {
+        spans: with(gateway, |g| Some(g.spans())),
+        paths: config.routes.iter().filter_map(path).collect(),
     }
 }
 

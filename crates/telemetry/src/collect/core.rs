@@ -5,7 +5,7 @@ use crate::probes::{Probe, ProbeNote, Reading, Targets};
 use crate::roll::{Bounds, Roller};
 use crate::totals::Totals;
 use base::window::CLOSE_AFTER_S;
-use base::{InstanceIx, Names, Nanos, RouteIx, Sample, Window};
+use base::{InstanceIx, Names, Nanos, RouteIx, Sample, Statement, Window};
 
 /// Rolls samples and readings into windows.
 pub struct Core {
@@ -25,6 +25,7 @@ pub struct Core {
 pub struct Tick {
     pub windows: Vec<Window>,
     pub notes: Vec<ProbeNote>,
+    pub statements: Vec<Statement>,
 }
 
 impl Core {
@@ -73,10 +74,17 @@ impl Core {
         self.mark_databases();
         let mut reading = Reading::new(now, &targets, &self.names);
         self.probes.iter_mut().for_each(|p| p.read(&mut reading));
-        let (cells, notes) = (reading.cells, reading.notes);
+        let Reading {
+            cells,
+            uses,
+            notes,
+            statements,
+            ..
+        } = reading;
         let lost = dropped.saturating_sub(std::mem::replace(&mut self.dropped, dropped));
         if let Some(ended) = second.checked_sub(1) {
             self.roller.resources(ended, cells);
+            self.roller.uses(ended, uses);
             if lost > 0 {
                 self.roller
                     .dropped(ended, u32::try_from(lost).unwrap_or(u32::MAX));
@@ -92,6 +100,7 @@ impl Core {
         Tick {
             windows: self.filled(windows),
             notes,
+            statements,
         }
     }
 

@@ -102,6 +102,10 @@ fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) {
 
 fn publish(tick: Tick, now: Nanos, setup: &Setup, recent: &Recent, shared: &Shared) {
     *lock(&shared.notes) = tick.notes;
+    if let Some(r) = lock(&shared.recorder).as_mut() {
+        r.statements(&tick.statements, now);
+    }
+    recent.statements(tick.statements);
     for w in tick.windows {
         window(w, recent, shared);
     }

@@ -1,6 +1,6 @@
 //! The last hour of closed windows, and a way to be told of each new one.
 
-use base::{Cell, History, Incident, ResourceInfo, RouteInfo, Window};
+use base::{Cell, History, Incident, ResourceInfo, RouteInfo, Statement, Window};
 use std::collections::VecDeque;
 use std::sync::{Arc, RwLock};
 use tokio::sync::broadcast;
@@ -34,6 +34,7 @@ struct Ring {
     windows: VecDeque<(Arc<Window>, usize)>,
     bytes: usize,
     incidents: VecDeque<Incident>,
+    statements: Vec<Statement>,
     keep: usize,
     keep_bytes: usize,
 }
@@ -64,6 +65,7 @@ impl Recent {
                 windows: VecDeque::new(),
                 bytes: 0,
                 incidents: VecDeque::new(),
+                statements: Vec::new(),
                 keep: keep.max(1),
                 keep_bytes,
             })),
@@ -96,6 +98,14 @@ impl Recent {
             r.incidents.pop_front();
         }
         r.incidents.push_back(incident);
+    }
+
+    /// What databases do most; none leaves what was known before.
+    pub fn statements(&self, statements: Vec<Statement>) {
+        if !statements.is_empty() {
+            let mut r = self.inner.write().unwrap_or_else(|e| e.into_inner());
+            r.statements = statements;
+        }
     }
 
     /// Every window from now on, in order; a reader that lags by more than 64 is told so by the channel.
@@ -138,6 +148,7 @@ impl Recent {
                 .filter(|i| i.window >= from)
                 .cloned()
                 .collect(),
+            statements: r.statements.clone(),
         }
     }
 

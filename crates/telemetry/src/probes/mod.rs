@@ -12,12 +12,16 @@ pub mod listeners;
 pub mod memory;
 pub mod network;
 pub mod pools;
+pub mod postgres;
 pub mod procfs;
+mod reader;
+pub mod redis;
 pub mod scrape;
 pub mod told;
 pub mod waiters;
 
-use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx};
+use base::window::UseCell;
+use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx, Statement};
 use config::Address;
 pub use procfs::Proc;
 use std::collections::BTreeMap;
@@ -52,6 +56,10 @@ pub struct Targets {
     /// Sizes of slot resources as upstreams told them (`size=` of `Server-Timing`).
     pub sizes: Vec<(ResourceIx, InstanceIx, f64)>,
     pub scrapes: Vec<scrape::ScrapeTarget>,
+    pub databases: Vec<postgres::PostgresTarget>,
+    pub stores: Vec<redis::RedisTarget>,
+    /// How statements tell which route they are of.
+    pub origins: postgres::Origins,
 }
 
 /// How well a probe sees.
@@ -83,6 +91,9 @@ pub struct Reading<'a> {
     pub names: &'a Names,
     pub found: BTreeMap<InstanceIx, Found>,
     pub cells: Vec<ResourceCell>,
+    /// What a resource tells of routes by itself.
+    pub uses: Vec<UseCell>,
+    pub statements: Vec<Statement>,
     pub notes: Vec<ProbeNote>,
 }
 
@@ -94,6 +105,8 @@ impl<'a> Reading<'a> {
             names,
             found: BTreeMap::new(),
             cells: Vec::new(),
+            uses: Vec::new(),
+            statements: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -164,6 +177,8 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
         Box::new(memory::Memory::new(proc.clone())),
         Box::new(pools::Pools),
         Box::<scrape::Scrape>::default(),
+        Box::<postgres::Postgres>::default(),
+        Box::<redis::Redis>::default(),
         Box::new(waiters::Waiters::new(proc.clone())),
     ]
 }

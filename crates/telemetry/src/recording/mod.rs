@@ -1,4 +1,4 @@
-//! Recordings: a folder of two CSV files and up to three small YAML files. The format is open; `docs/recording.md`
+//! Recordings: a folder of two CSV files and a few small ones that may say more. The format is open; `docs/recording.md`
 //! describes it. What Plimsoll writes and what people make from their own logs is read the same way.
 
 mod describe;
@@ -14,6 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod uses;
 mod write;
 mod yaml;
 
@@ -34,6 +35,8 @@ pub const USAGE_ROWS: usize = 2_000_000;
 
 pub const REQUESTS: &str = "requests.csv";
 pub const USAGE: &str = "usage.csv";
+pub const USES: &str = "uses.csv";
+pub const STATEMENTS: &str = "statements.json";
 pub const RESOURCES: &str = "resources.yaml";
 pub const SLO: &str = "slo.yaml";
 pub const META: &str = "meta.yaml";

@@ -1,7 +1,7 @@
 //! A folder as a history.
 
 use super::faults::Faults;
-use super::{SPAN_S, requests, table, usage, yaml};
+use super::{SPAN_S, requests, table, usage, uses, yaml};
 use crate::probes::told::Told;
 use crate::roll::{Bounds, Roller};
 use base::{Class, Finding, History, Names, ResourceInfo, RouteInfo, Severity};
@@ -70,6 +70,10 @@ pub fn read(folder: &Path) -> Recording {
             }
         }
     }
+    for (second, cells) in uses::read(folder, &names, &mut faults) {
+        roller.uses(second, cells);
+    }
+    let statements = uses::statements(folder, &mut faults);
     let mut windows = roller.finish();
     let mut told = Told::default();
     for w in &mut windows {
@@ -137,6 +141,7 @@ pub fn read(folder: &Path) -> Recording {
             instances: instances.into_iter().collect(),
             windows,
             incidents: meta.incidents,
+            statements,
         },
         names,
         findings: faults.finish(),

@@ -399,6 +399,7 @@ fn record(path: &Path, limits: Limits) -> (History, Progress) {
         instances: shell().instances,
         windows,
         incidents: vec![],
+        statements: vec![],
     };
     (history, progress)
 }

@@ -6,9 +6,9 @@
 use super::names::outside;
 use super::progress::{Ending, Progress, Stage};
 use super::row::{self, REQUEST_HEADER, USAGE_HEADER};
-use super::{REQUESTS, USAGE, shell_from_names, write_descriptions};
+use super::{REQUESTS, STATEMENTS, USAGE, USES, shell_from_names, uses, write_descriptions};
 use crate::history::Shell;
-use base::{Finding, InstanceIx, Names, Nanos, ResourceIx, Sample, Window};
+use base::{Finding, InstanceIx, Names, Nanos, ResourceIx, Sample, Statement, Window};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -48,6 +48,9 @@ pub struct Recorder {
     started_at: Option<u64>,
     requests: BufWriter<File>,
     usage: BufWriter<File>,
+    /// Made when a resource tells of routes for the first time.
+    uses: Option<BufWriter<File>>,
+    statements: Vec<Statement>,
     /// Resources that have a `use.` and a `wait.` column, in order.
     columns: Vec<ResourceIx>,
     /// The last second written of each resource.
@@ -93,6 +96,8 @@ impl Recorder {
         let mut r = Recorder {
             requests: BufWriter::new(open(REQUESTS)?),
             usage: BufWriter::new(open(USAGE)?),
+            uses: None,
+            statements: Vec::new(),
             folder: folder.to_owned(),
             names,
             describe,
@@ -197,7 +202,38 @@ impl Recorder {
         self.progress.lost += u64::from(w.dropped);
         let wrote = self.usage.write_all(&out);
         self.count(out.len(), wrote, Nanos((w.index + 1) * SECOND));
+        self.told(w);
         self.complete |= w.index + 1 == self.until;
+    }
+
+    fn told(&mut self, w: &Window) {
+        let mut out = Vec::new();
+        uses::rows(&mut out, w, &self.names);
+        if out.is_empty() {
+            return;
+        }
+        let path = self.folder.join(USES);
+        let file = || -> io::Result<BufWriter<File>> {
+            let mut file = BufWriter::new(File::create_new(path)?);
+            writeln!(file, "{}", uses::HEADER)?;
+            Ok(file)
+        };
+        let wrote = match &mut self.uses {
+            Some(file) => file.write_all(&out),
+            None => file().and_then(|mut f| {
+                f.write_all(&out)?;
+                self.uses = Some(f);
+                Ok(())
+            }),
+        };
+        self.count(out.len(), wrote, Nanos((w.index + 1) * SECOND));
+    }
+
+    /// What databases do most; the last of it that it covers is written at the end.
+    pub fn statements(&mut self, statements: &[Statement], now: Nanos) {
+        if !statements.is_empty() && now.0 / SECOND <= self.until {
+            self.statements = statements.to_vec();
+        }
     }
 
     /// Hands everything to the system; call it once a second.
@@ -209,7 +245,10 @@ impl Recorder {
         }
         self.progress.seconds = second.clamp(self.from, self.until) - self.from;
         if self.error.is_none() {
-            let done = self.requests.flush().and_then(|()| self.usage.flush());
+            let told = self.uses.as_mut().map_or(Ok(()), BufWriter::flush);
+            let done = told
+                .and(self.requests.flush())
+                .and_then(|()| self.usage.flush());
             self.count(0, done, now);
         }
     }
@@ -243,6 +282,10 @@ impl Recorder {
             instances: known.instances,
             ..shell_from_names(&self.names, &known.routes, &known.resources)
         };
+        if !self.statements.is_empty() {
+            let file = BufWriter::new(File::create(self.folder.join(STATEMENTS))?);
+            serde_json::to_writer_pretty(file, &self.statements)?;
+        }
         write_descriptions(&self.folder, &shell, &[], self.started_at)
     }
 

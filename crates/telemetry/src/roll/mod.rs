@@ -7,7 +7,7 @@ mod keys;
 mod open;
 
 use crate::ghost::Ghosts;
-use base::window::CLOSE_AFTER_S;
+use base::window::{CLOSE_AFTER_S, UseCell};
 use base::{
     CellKey, InstanceIx, Nanos, Outcome, ResourceCell, ResourceIx, RouteIx, Sample, SampleKind,
     Window,
@@ -164,6 +164,16 @@ impl Roller {
         for c in cells {
             self.open[i].resource(c);
         }
+    }
+
+    /// What resources told of routes by themselves; it comes on top of what requests told.
+    pub fn uses(&mut self, second: u64, cells: Vec<UseCell>) {
+        let Some(i) = self.position(second) else {
+            return;
+        };
+        self.open[i]
+            .told
+            .extend(cells.into_iter().take(self.bounds.pairs));
     }
 
     /// `n` requests of `route` that were in flight in `second` are still open while its window is about to close:

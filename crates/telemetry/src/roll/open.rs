@@ -17,6 +17,8 @@ pub struct Open {
     at: Vec<u32>,
     cells: Vec<(u32, Cell)>,
     uses: HashMap<(u32, ResourceIx), UseCell, FixedState>,
+    /// Told by the resources themselves.
+    pub told: Vec<UseCell>,
     calls: HashMap<(RouteIx, RouteIx), CallCell, FixedState>,
     resources: HashMap<(ResourceIx, InstanceIx), ResourceCell, FixedState>,
     ghosts: Vec<(u32, Tally)>,
@@ -161,7 +163,7 @@ impl Open {
         }
         requests.sort_by_key(|c: &Cell| c.key);
         attempts.sort_by_key(|c: &Cell| c.key);
-        let mut uses: Vec<UseCell> = self.uses.into_values().collect();
+        let mut uses: Vec<UseCell> = self.uses.into_values().chain(self.told).collect();
         uses.sort_by_key(|u| (u.key, u.resource));
         let mut calls: Vec<CallCell> = self.calls.into_values().collect();
         calls.sort_by_key(|c| (c.parent, c.child));

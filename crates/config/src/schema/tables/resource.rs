@@ -74,11 +74,15 @@ pub const RESOURCE: &[Field<Resource>] = &[
         "postgres",
         Kind::Secret,
         "{ env: SHOP_DB_URL }",
-        "where the database is; its probe is not built yet",
-        |r, n, cx| {
-            r.postgres = cx.secret(n);
-            not_yet(n, cx, "the PostgreSQL probe");
-        }
+        "the URL of a PostgreSQL (14 or later) that is looked into; its role needs `pg_monitor`, and `pg_read_all_data` for missing indexes",
+        |r, n, cx| r.postgres = cx.secret(n)
+    ),
+    key!(
+        "redis",
+        Kind::Secret,
+        "{ env: SHOP_CACHE_URL }",
+        "the URL of a Redis (or Valkey) that is looked into: `redis://USER:PASSWORD@HOST:PORT`",
+        |r, n, cx| r.redis = cx.secret(n)
     ),
     key!(
         "prometheus",

@@ -13,6 +13,8 @@ pub const PROBES: &[&str] = &[
     "memory",
     "pools",
     "scrape",
+    "postgres",
+    "redis",
     "waiters",
 ];
 

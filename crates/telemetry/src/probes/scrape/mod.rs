@@ -4,10 +4,10 @@ mod exposition;
 mod fetch;
 
 use super::counter::Counters;
+use super::reader::Reader;
 use super::{Probe, Reading};
 use base::{InstanceIx, Nanos};
 use config::sections::Scrape as Rules;
-use fetch::Fetch;
 use std::collections::BTreeMap;
 
 /// So many exporters are read.
@@ -24,7 +24,7 @@ pub struct ScrapeTarget {
 
 #[derive(Default)]
 pub struct Scrape {
-    readers: BTreeMap<String, Fetch>,
+    readers: BTreeMap<String, Reader<String>>,
     counters: Counters<String>,
 }
 
@@ -77,7 +77,7 @@ impl Told {
 impl Scrape {
     fn page(&mut self, url: &str) -> fetch::Page {
         if !self.readers.contains_key(url) {
-            let reader = Fetch::start(url).map_err(|e| e.to_string())?;
+            let reader = Reader::start("scrape", fetch::fetch(url)).map_err(|e| e.to_string())?;
             self.readers.insert(url.to_owned(), reader);
         }
         match self.readers.get_mut(url) {

@@ -1,0 +1,229 @@
+//! The moves that need a database, a link or a slow neighbour, on hand-made fits.
+
+mod common;
+
+use base::{Scan, Statement};
+use common::*;
+use model::Fit;
+use model::advice::Options;
+use model::fit::ResourceFit;
+use model::loadline::saturation::{lowest, saturation};
+use model::loadline::{Options as LineOptions, Search, loadline};
+use model::moves::{Action, Candidate, Context, Kind, candidates};
+use model::twin::System;
+
+fn shared(mut r: ResourceFit) -> ResourceFit {
+    r.info.service = None;
+    r.info.scope = base::Scope::Shared;
+    r
+}
+
+/// search (reads, 10 ms of the database) and buy (writes, 2 ms), both in front of `db.orders` with two cores.
+fn orders() -> Fit {
+    let search = route("search", "app", 40.0, 0.2);
+    let mut buy = route("buy", "app", 20.0, 0.2);
+    buy.info.safe = false;
+    let db = shared(resource("db.orders", 2.0));
+    let cpu = resource("cpu.app", 4.0);
+    fit(
+        vec![search, buy],
+        vec![db, cpu],
+        vec![
+            vec![demand(0.010, 1.0), demand(0.001, 1.0)],
+            vec![demand(0.002, 1.0), demand(0.001, 1.0)],
+        ],
+    )
+}
+
+/// All candidates, and what each lifts the bound by.
+fn moves(f: &Fit) -> Vec<(Candidate, f64)> {
+    let line = loadline(f, &LineOptions::default());
+    let search = Search::new(f, &LineOptions::default());
+    let system = search.system.clone();
+    let cx = Context::new(f, &system, &line, 2.0 * line.safe, None);
+    let bound = |s: &System| lowest(&saturation(s)).map_or(f64::MAX, |x| x.1);
+    let now = bound(&system);
+    candidates(&cx)
+        .into_iter()
+        .map(|c| {
+            let lifts = bound(&c.transform(&system)) / now;
+            (c, lifts)
+        })
+        .collect()
+}
+
+fn one(f: &Fit, kind: Kind) -> Option<(Candidate, f64)> {
+    moves(f).into_iter().find(|c| c.0.kind == kind)
+}
+
+fn instruction(c: &Candidate) -> &str {
+    match &c.action {
+        Action::Instruction { text } => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn near(a: f64, b: f64) -> bool {
+    (a / b - 1.0).abs() < 0.02
+}
+
+#[test]
+fn an_index_names_its_statement_table_and_column() {
+    let mut f = orders();
+    f.statements = vec![
+        Statement {
+            database: "db.orders".into(),
+            text: "SELECT note FROM orders WHERE customer = $1 /*route='search'*/".into(),
+            routes: vec![("search".into(), 1.0)],
+            calls: 40.0,
+            seconds: 0.008,
+            returned: 20.0,
+            scan: Some(Scan {
+                table: "orders".into(),
+                columns: vec!["customer".into()],
+                rows: 200_000.0,
+                bytes: 3e7,
+            }),
+            ..Statement::default()
+        },
+        Statement {
+            database: "db.orders".into(),
+            text: "SELECT 1".into(),
+            routes: vec![("search".into(), 1.0)],
+            calls: 40.0,
+            seconds: 0.002,
+            ..Statement::default()
+        },
+    ];
+    let (c, lifts) = one(&f, Kind::Index).unwrap();
+    assert_eq!(c.title, "index customer of orders for search");
+    assert!(instruction(&c).starts_with("CREATE INDEX CONCURRENTLY ON orders (customer);"));
+    assert!(
+        c.evidence
+            .contains("200000 rows of orders are read for 20.0 returned"),
+        "{}",
+        c.evidence
+    );
+    assert!(!c.evidence.contains("/*"));
+    // The other statement of the route stays: 2.2 ms are left of 10.
+    let expected = (40.0 * 0.010 + 20.0 * 0.002) / (40.0 * 0.00216 + 20.0 * 0.002);
+    assert!(near(lifts, expected), "{lifts} {expected}");
+    let advice = model::advice::advise(&f, &Options::default());
+    let p = advice
+        .proposals
+        .iter()
+        .find(|p| p.kind == Kind::Index)
+        .unwrap();
+    assert!(
+        p.predicted.gain.low < p.predicted.gain.value
+            && p.predicted.gain.value < p.predicted.gain.high
+    );
+    // Without a tag it goes to the route that uses most of the database, and says so.
+    f.statements.iter_mut().for_each(|s| s.routes.clear());
+    let (c, _) = one(&f, Kind::Index).unwrap();
+    assert!(
+        c.subject == "search" && c.evidence.contains("it has no tag"),
+        "{}",
+        c.evidence
+    );
+    // A table of few rows wants no index.
+    f.statements[0].scan.as_mut().unwrap().rows = 500.0;
+    assert!(one(&f, Kind::Index).is_none());
+}
+
+#[test]
+fn a_lock_of_a_row_names_the_statement_that_takes_it() {
+    let mut f = orders();
+    f.resources[0] = shared(resource("lock.orders.stock", 1.0));
+    f.statements = vec![Statement {
+        text: "SELECT n FROM stock FOR UPDATE".into(),
+        routes: vec![("buy".into(), 1.0)],
+        waits_for: Some("lock.orders.stock".into()),
+        waiting: 0.4,
+        ..Statement::default()
+    }];
+    let all: Vec<Candidate> = moves(&f)
+        .into_iter()
+        .map(|c| c.0)
+        .filter(|c| c.kind == Kind::Lock)
+        .collect();
+    assert_eq!(all.len(), 2);
+    for c in all {
+        let text = instruction(&c);
+        assert!(
+            text.contains("`SELECT n FROM stock FOR UPDATE` (of buy)"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_replica_carries_reads_and_shards_carry_all() {
+    let f = orders();
+    let (replica, lifts) = one(&f, Kind::ReadReplica).unwrap();
+    assert!(near(lifts, 2.0), "91 % of the load are reads: {lifts}");
+    assert_eq!(replica.size, 3);
+    let (shard, lifts) = one(&f, Kind::Shard).unwrap();
+    assert!(near(lifts, 3.2) && shard.size > replica.size, "{lifts}");
+    let mut written = orders();
+    written.routes[0].info.safe = false;
+    assert!(
+        one(&written, Kind::ReadReplica).is_none(),
+        "every copy repeats writes"
+    );
+    let mut half = orders();
+    half.demand[1][0] = demand(0.060, 1.0);
+    let (_, lifts) = one(&half, Kind::ReadReplica).unwrap();
+    assert!(
+        near(lifts, 1.0 / 0.75),
+        "the writes' share bounds it: {lifts}"
+    );
+}
+
+#[test]
+fn work_after_the_answer_is_still_work_but_frees_the_slots() {
+    let mut f = orders();
+    f.demand[1][0] = demand(0.030, 1.0);
+    let (c, lifts) = one(&f, Kind::Offload).unwrap();
+    assert_eq!(c.subject, "buy", "a read's answer is its work");
+    assert!(near(lifts, 1.0), "the same work in all: {lifts}");
+    f.resources[0] = resource("pool.app.orders", 2.0);
+    let (c, lifts) = one(&f, Kind::Offload).unwrap();
+    let expected = (40.0 * 0.010 + 20.0 * 0.030) / (40.0 * 0.010 + 20.0 * 0.009);
+    assert!(near(lifts, expected), "{lifts} {expected}: {}", c.title);
+}
+
+#[test]
+fn answers_are_compressed_where_the_link_is_fuller_than_the_processor() {
+    let mut f = orders();
+    let mut link = shared(resource("net.host.eth0", 1e6));
+    link.info.unit = "bytes/s".into();
+    f.resources[0] = link;
+    f.routes[0].bytes_out = 15_000.0;
+    f.demand[0][0] = demand(15_000.0, 1.0);
+    f.demand[1][0] = demand(300.0, 1.0);
+    let (c, lifts) = one(&f, Kind::Compress).unwrap();
+    assert_eq!((c.subject.as_str(), c.size), ("search", 1));
+    let expected = (40.0 * 15_000.0 + 20.0 * 300.0) / (40.0 * 4500.0 + 20.0 * 300.0);
+    assert!(near(lifts, expected), "{lifts} {expected}");
+    f.resources[1].capacity = 0.07;
+    assert!(one(&f, Kind::Compress).is_none(), "the processor is fuller");
+}
+
+#[test]
+fn a_bulkhead_keeps_a_full_dependency_from_those_who_do_not_need_it() {
+    let mut f = orders();
+    f.resources[0] = shared(resource("slots.pay", 1.0));
+    f.demand[0][0] = demand(0.0, 1.0);
+    f.demand[1][0] = demand(0.049, 1.0);
+    let (c, _) = one(&f, Kind::Bulkhead).unwrap();
+    assert!(
+        c.protects && c.evidence.contains("search do not need it"),
+        "{}",
+        c.evidence
+    );
+    f.demand[1][0] = demand(0.020, 1.0);
+    assert!(one(&f, Kind::Bulkhead).is_none(), "not full");
+    f.demand[0][0] = demand(0.020, 1.0);
+    assert!(one(&f, Kind::Bulkhead).is_none(), "nobody passes it by");
+}

@@ -1,0 +1,89 @@
+//! Real servers for tests and planted bottlenecks: each on a port and in a folder of its own, ended when dropped.
+
+mod postgres;
+mod redis;
+
+pub use postgres::Postgres;
+pub use redis::Redis;
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
+
+/// For a test that cannot run without it: says so loudly, and lets the others go on.
+pub fn there<T>(started: Result<T, String>) -> Option<T> {
+    match started {
+        Ok(server) => Some(server),
+        Err(why) if why.contains(MISSING) => {
+            eprintln!("NOT TESTED: {why}");
+            None
+        }
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// What errors say when a server is not installed.
+const MISSING: &str = "is missing: install it";
+/// How long a server may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A port that is free now.
+fn free_port() -> Result<u16, String> {
+    let socket = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
+    Ok(socket.local_addr().map_err(|e| e.to_string())?.port())
+}
+
+/// Runs to its end; what it says on an error is the error.
+fn done(command: &mut Command) -> Result<String, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().map_err(|e| format!("{name}: {e}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match status.success() {
+        true => Ok(text(&stdout)),
+        false => Err(format!("{name} ended with {status}: {}", text(&stderr))),
+    }
+}
+
+/// Asks again and again until it is so.
+fn until(what: &str, mut so: impl FnMut() -> bool) -> Result<(), String> {
+    let end = Instant::now() + PATIENCE;
+    while !so() {
+        if Instant::now() > end {
+            return Err(format!("{what}: not within {} s", PATIENCE.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// A process that is ended by its id.
+struct Server {
+    child: Child,
+    /// What ends it at once.
+    end: Signal,
+}
+
+impl Server {
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
+            // Already gone is as good.
+            let _ = kill_process(pid, signal);
+        }
+    }
+    fn stop(&mut self) {
+        self.signal(Signal::CONT);
+        self.signal(self.end);
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

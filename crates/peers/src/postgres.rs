@@ -1,0 +1,200 @@
+//! A PostgreSQL with its own data folder.
+
+use crate::{Server, done, free_port, until};
+use rustix::process::Signal;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+const MISSING: &str =
+    "PostgreSQL is missing: install it (Debian: `apt-get install postgresql postgresql-contrib`)";
+
+/// A running server; user `postgres` may do everything and needs no password.
+pub struct Postgres {
+    bin: PathBuf,
+    folder: TempDir,
+    port: u16,
+    settings: Vec<String>,
+    user: Option<(u32, u32)>,
+    server: Option<Server>,
+}
+
+impl Postgres {
+    /// Makes a folder and starts a server in it. `settings` are of the form `name=value`.
+    pub fn start(settings: &[&str]) -> Result<Postgres, String> {
+        let user = match rustix::process::geteuid().is_root() {
+            true => Some(unprivileged()?),
+            false => None,
+        };
+        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        if let Some((uid, gid)) = user {
+            chown(folder.path(), Some(uid), Some(gid)).map_err(|e| e.to_string())?;
+        }
+        let mut new = Postgres {
+            bin: programs()?,
+            folder,
+            port: free_port()?,
+            settings: settings.iter().map(|s| s.to_string()).collect(),
+            user,
+            server: None,
+        };
+        let mut init = new.program("initdb");
+        init.args(["-U", "postgres", "-A", "trust", "--no-sync", "-D"]);
+        done(init.arg(new.data()))?;
+        new.run()?;
+        Ok(new)
+    }
+
+    /// Starts it again on the same port and data.
+    pub fn run(&mut self) -> Result<(), String> {
+        let mut command = self.program("postgres");
+        command.arg("-D").arg(self.data());
+        command.args(["-p", &self.port.to_string()]);
+        let here = self.folder.path().display();
+        let own = [
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("unix_socket_directories={here}"),
+            "fsync=off".to_owned(),
+        ];
+        for s in own.iter().chain(&self.settings) {
+            command.args(["-c", s]);
+        }
+        let log = std::fs::File::create(self.folder.path().join("log")).map_err(text)?;
+        let child = command.stderr(log).spawn().map_err(text)?;
+        self.server = Some(Server {
+            child,
+            end: Signal::QUIT,
+        });
+        until("PostgreSQL answers", || self.sql("SELECT 1").is_ok())
+            .map_err(|e| format!("{e}: {}", self.log()))
+    }
+
+    /// Ends it at once; its data stays.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Stops all of its processes from running, or lets them run again.
+    pub fn stall(&self, stalled: bool) {
+        let signal = if stalled { Signal::STOP } else { Signal::CONT };
+        let Some(server) = &self.server else { return };
+        let parent = server.child.id();
+        server.signal(signal);
+        for pid in children(parent) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+    }
+
+    /// Has it run on the last of the machine's cores only, those of its processes that start from now on too.
+    pub fn one_core(&self) -> Result<(), String> {
+        let Some(server) = &self.server else {
+            return Err("it does not run".into());
+        };
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let (core, pid) = ((cores - 1).to_string(), server.child.id().to_string());
+        done(Command::new("taskset").args(["-pc", &core, &pid])).map(drop)
+    }
+
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// For another role.
+    pub fn url_of(&self, role: &str) -> String {
+        format!(
+            "postgres://{role}:not-checked@127.0.0.1:{}/postgres",
+            self.port
+        )
+    }
+
+    /// The answer to one or more statements, fields separated by `|`.
+    pub fn sql(&self, text: &str) -> Result<String, String> {
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.url()]);
+        done(psql.arg("-c").arg(text).stdin(Stdio::null()))
+    }
+
+    /// A client that takes statements on its standard input.
+    pub fn client(&self, application: &str) -> Result<Child, String> {
+        Command::new(self.bin.join("psql"))
+            .args(["-XAtq", "-d", &self.url()])
+            .env("PGAPPNAME", application)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(text)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.current_dir(self.folder.path());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stall(false);
+        self.stop();
+    }
+}
+
+fn text(e: std::io::Error) -> String {
+    e.to_string()
+}
+
+/// The newest installed version.
+fn programs() -> Result<PathBuf, String> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").map_err(|_| MISSING)?;
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .flatten()
+        .filter_map(|v| {
+            let number = v.file_name().to_string_lossy().parse().ok()?;
+            Some((number, v.path().join("bin")))
+        })
+        .filter(|(_, bin)| bin.join("initdb").exists())
+        .collect();
+    found.sort();
+    found.pop().map(|v| v.1).ok_or(MISSING.into())
+}
+
+/// `initdb` refuses root: the user that Debian's package made, else nobody.
+fn unprivileged() -> Result<(u32, u32), String> {
+    let users = std::fs::read_to_string("/etc/passwd").map_err(text)?;
+    let of = |name: &str| {
+        users.lines().find_map(|l| {
+            let mut f = l.split(':');
+            (f.next() == Some(name)).then_some(())?;
+            Some((f.nth(1)?.parse().ok()?, f.next()?.parse().ok()?))
+        })
+    };
+    of("postgres")
+        .or_else(|| of("nobody"))
+        .ok_or("there is no user to run PostgreSQL as".into())
+}
+
+/// Processes whose parent it is.
+fn children(parent: u32) -> Vec<i32> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let text = std::fs::read_to_string(Path::new(&path)).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|p| p.parse().ok())
+        .collect()
+}

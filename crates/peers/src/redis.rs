@@ -1,0 +1,89 @@
+//! A Redis that keeps nothing on disk.
+
+use crate::{Server, free_port, until};
+use rustix::process::Signal;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const MISSING: &str = "Redis is missing: install it (Debian: `apt-get install redis-server`)";
+
+/// A running server.
+pub struct Redis {
+    port: u16,
+    server: Server,
+    _folder: TempDir,
+}
+
+impl Redis {
+    /// `settings` are pairs such as `["maxmemory", "8mb"]`.
+    pub fn start(settings: &[[&str; 2]]) -> Result<Redis, String> {
+        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let port = free_port()?;
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
+        command.args(["--save", "", "--dir"]).arg(folder.path());
+        for [name, value] in settings {
+            command.args([&format!("--{name}"), *value]);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| format!("{MISSING} ({e})"))?;
+        let redis = Redis {
+            port,
+            server: Server {
+                child,
+                end: Signal::KILL,
+            },
+            _folder: folder,
+        };
+        until("Redis answers", || {
+            TcpStream::connect(redis.address()).is_ok()
+        })?;
+        Ok(redis)
+    }
+
+    pub fn address(&self) -> (&'static str, u16) {
+        ("127.0.0.1", self.port)
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Sends commands, one a line, and waits until the answer to the last one (a `PING`) has come.
+    pub fn commands(&self, lines: &str) -> Result<String, String> {
+        let mut stream = TcpStream::connect(self.address()).map_err(|e| e.to_string())?;
+        let ask = format!("{lines}\r\nECHO done-with-it\r\n");
+        stream
+            .write_all(ask.as_bytes())
+            .map_err(|e| e.to_string())?;
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .map_err(|e| e.to_string())?;
+        let (mut all, mut part) = (Vec::new(), [0; 4096]);
+        while !all.ends_with(b"done-with-it\r\n") {
+            match stream.read(&mut part).map_err(|e| e.to_string())? {
+                0 => return Err("Redis closed the connection".into()),
+                n => all.extend_from_slice(&part[..n]),
+            }
+        }
+        Ok(String::from_utf8_lossy(&all).into_owned())
+    }
+
+    /// Stops it from running, or lets it run again.
+    pub fn stall(&self, stalled: bool) {
+        self.server
+            .signal(if stalled { Signal::STOP } else { Signal::CONT });
+    }
+
+    /// Ends it at once.
+    pub fn stop(&mut self) {
+        self.server.stop();
+    }
+}

@@ -1,0 +1,329 @@
+//! What one second of a database was, from looks at its connections and from its counters. Pure.
+
+use super::pools::Pools;
+use super::sql::{Backend, Counter};
+use super::tag::Origins;
+use super::worker::{Answer, Facts, Look, Used};
+use crate::probes::counter::Counters;
+use base::{Names, Nanos, RouteIx, Statement};
+use std::collections::BTreeMap;
+
+/// Statements and locks remembered.
+const STATEMENTS: usize = 1000;
+const LOCKS: usize = 16;
+/// Statements told to the model, those that use most.
+const TOLD: usize = 20;
+/// What was seen counts for half after about this many seconds.
+const FADE: f64 = 0.98;
+/// Fewer looks at a statement do not tell how it spends its time.
+const LOOKS: f64 = 20.0;
+/// A lock for which nobody has waited for this long is forgotten, seconds.
+const FORGET_S: f64 = 600.0;
+/// Counters of one second that are larger than this many seconds are those of a longer gap.
+const GAP_S: f64 = 5.0;
+
+/// What connections that work do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    Cpu,
+    Lock,
+    Wal,
+    Io,
+    /// Waits inside the server for memory that several share.
+    Latch,
+    /// Waits for its client, or for other processes: nothing of the database is used.
+    Other,
+}
+
+impl Backend {
+    /// `None`: it does not work.
+    pub fn doing(&self) -> Option<Doing> {
+        if self.state != "active" {
+            return None;
+        }
+        Some(match (self.wait_type.as_str(), self.wait.as_str()) {
+            ("", _) => Doing::Cpu,
+            ("Lock", _) => Doing::Lock,
+            ("IO", wait) if wait.starts_with("WAL") => Doing::Wal,
+            ("LWLock", "WALWrite") => Doing::Wal,
+            ("IO" | "BufferPin", _) => Doing::Io,
+            ("LWLock", _) => Doing::Latch,
+            _ => Doing::Other,
+        })
+    }
+    /// Works, or keeps its transaction open: whoever uses it holds it.
+    pub fn held(&self) -> bool {
+        self.state == "active" || self.state.starts_with("idle in transaction")
+    }
+}
+
+/// What is remembered of a database from second to second.
+#[derive(Default)]
+pub struct Memory {
+    seen: BTreeMap<i64, Seen>,
+    whole: Share,
+    counters: Counters<(i64, u8)>,
+    read: Option<f64>,
+    locks: BTreeMap<String, f64>,
+    disks: (bool, bool),
+    pub pools: Pools,
+}
+
+/// How time was spent, in looks that fade.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    cpu: f64,
+    all: f64,
+}
+
+impl Share {
+    fn cpu(&self) -> f64 {
+        self.cpu / self.all.max(1e-9)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    share: Share,
+    routes: BTreeMap<RouteIx, f64>,
+    waits: BTreeMap<String, f64>,
+    holds: BTreeMap<String, f64>,
+    looks: f64,
+    /// Sums of what it used in the seconds since, which fade, and their number.
+    used: Counter,
+    seconds: f64,
+}
+
+/// One route's part of a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Use {
+    pub calls: f64,
+    pub seconds: f64,
+    pub squares: f64,
+    pub rows: f64,
+    pub returned: f64,
+}
+
+/// What the second was. Means over its looks; `None` where nothing tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Second {
+    /// Seconds of its processors.
+    pub cpu: Option<f64>,
+    /// Share of looks that found the disk at work, and how many waited behind.
+    pub wal: (f64, f64),
+    pub io: (f64, f64),
+    /// Whether either was ever seen at work.
+    pub disks: (bool, bool),
+    /// Waiters by what they wait for.
+    pub locks: BTreeMap<String, f64>,
+    pub connections: f64,
+    pub routes: BTreeMap<RouteIx, Use>,
+    pub looked: bool,
+}
+
+impl Memory {
+    pub fn second(&mut self, a: &Answer, origins: &Origins, names: &Names) -> Second {
+        let mut s = Second {
+            looked: !a.looks.is_empty(),
+            ..Second::default()
+        };
+        self.fade();
+        let n = a.looks.len().max(1) as f64;
+        let mut working = 0.0;
+        for look in &a.looks {
+            working += self.look(look, &mut s, n, origins, names);
+            self.pools.look(&look.backends, a.at);
+        }
+        self.disks.0 |= s.wal.0 > 0.0;
+        self.disks.1 |= s.io.0 > 0.0;
+        s.disks = self.disks;
+        for (lock, waiters) in &s.locks {
+            let room = self.locks.len() < LOCKS || self.locks.contains_key(lock);
+            if *waiters > 0.0 && room {
+                self.locks.insert(lock.clone(), a.at);
+            }
+        }
+        self.locks.retain(|_, last| a.at - *last < FORGET_S);
+        s.locks = self
+            .locks
+            .keys()
+            .map(|l| (l.clone(), s.locks.get(l).copied().unwrap_or(0.0)))
+            .collect();
+        let gap = self.read.replace(a.at).is_none_or(|t| a.at - t > GAP_S);
+        match &a.used {
+            Used::Statements(all) => self.used(all, a.at, &a.facts, gap, &mut s),
+            Used::Whole(seconds, _) => {
+                let rate = self
+                    .counters
+                    .rate((0, 3), Nanos::from_secs_f64(a.at), *seconds);
+                s.cpu = rate.filter(|_| !gap).map(|r| r * self.whole.cpu());
+            }
+        }
+        // Without a look at states, counters cannot tell work from waits; without counters, looks tell both.
+        if s.looked && s.cpu.is_none() && !gap {
+            s.cpu = Some(working / n);
+        }
+        s
+    }
+
+    fn fade(&mut self) {
+        let fade = |s: &mut Share| (s.cpu, s.all) = (s.cpu * FADE, s.all * FADE);
+        fade(&mut self.whole);
+        for seen in self.seen.values_mut() {
+            fade(&mut seen.share);
+            let lists = seen.waits.values_mut().chain(seen.holds.values_mut());
+            lists
+                .chain(seen.routes.values_mut())
+                .for_each(|v| *v *= FADE);
+            seen.looks *= FADE;
+            seen.seconds *= FADE;
+            let u = &mut seen.used;
+            (u.calls, u.seconds, u.rows) = (u.calls * FADE, u.seconds * FADE, u.rows * FADE);
+        }
+        self.seen.retain(|_, s| s.looks > 0.01);
+    }
+
+    /// Takes one look; answers with how many were on a processor.
+    fn look(
+        &mut self,
+        look: &Look,
+        s: &mut Second,
+        n: f64,
+        origins: &Origins,
+        names: &Names,
+    ) -> f64 {
+        let (mut wal, mut io, mut cpu) = (0.0, 0.0, 0.0);
+        for b in &look.backends {
+            s.connections += 1.0 / n;
+            let doing = b.doing();
+            let blocked = look.blocked.iter().find(|l| l.pid == b.pid);
+            let on = match doing {
+                Some(Doing::Lock) => blocked.map_or("other", |l| &l.on),
+                Some(Doing::Latch) => "internal",
+                _ => "",
+            };
+            if !on.is_empty() {
+                *s.locks.entry(on.to_owned()).or_default() += 1.0 / n;
+            }
+            wal += f64::from(doing == Some(Doing::Wal));
+            io += f64::from(doing == Some(Doing::Io));
+            cpu += f64::from(doing == Some(Doing::Cpu));
+            if let Some(d) = doing {
+                self.whole.all += 1.0;
+                self.whole.cpu += f64::from(d == Doing::Cpu);
+            }
+            let Some(seen) = self.seen(b.query_id) else {
+                continue;
+            };
+            seen.looks += 1.0;
+            if let Some(d) = doing {
+                seen.share.all += 1.0;
+                seen.share.cpu += f64::from(d == Doing::Cpu);
+            }
+            if let Some(route) = origins.route(&b.comment, names) {
+                *seen.routes.entry(route).or_default() += 1.0;
+            }
+            if !on.is_empty() {
+                *seen.waits.entry(on.to_owned()).or_default() += 1.0;
+            }
+            let holds = look.blocked.iter().filter(|l| l.by.contains(&b.pid));
+            // Who waits in the queue for the same lock blocks others, too; the holder is the one that does not wait.
+            for l in holds.filter(|_| doing != Some(Doing::Lock)) {
+                *seen.holds.entry(l.on.clone()).or_default() += 1.0;
+            }
+        }
+        for (of, count) in [(&mut s.wal, wal), (&mut s.io, io)] {
+            of.0 += f64::from(count > 0.0) / n;
+            of.1 += f64::max(count - 1.0, 0.0) / n;
+        }
+        cpu
+    }
+
+    fn seen(&mut self, id: i64) -> Option<&mut Seen> {
+        let room = self.seen.len() < STATEMENTS || self.seen.contains_key(&id);
+        (id != 0 && room).then(|| self.seen.entry(id).or_default())
+    }
+
+    /// Counters of statements as uses of routes.
+    fn used(&mut self, all: &[Counter], at: f64, facts: &Facts, gap: bool, s: &mut Second) {
+        let now = Nanos::from_secs_f64(at);
+        let mut whole = 0.0;
+        for c in all {
+            let mut rate = |part, value| self.counters.rate((c.query_id, part), now, value);
+            let rates = (
+                rate(0, c.calls),
+                rate(1, c.seconds),
+                rate(2, c.squares),
+                rate(3, c.rows),
+            );
+            let seen = self.seen.get_mut(&c.query_id);
+            let (Some(calls), Some(seconds), Some(squares), Some(rows)) = rates else {
+                continue;
+            };
+            let own = seen.as_ref().map(|s| s.share).filter(|s| s.all >= LOOKS);
+            let cpu = own.unwrap_or(self.whole).cpu();
+            whole += seconds * cpu;
+            let Some(seen) = seen else { continue };
+            seen.seconds += 1.0;
+            seen.used.calls += calls;
+            seen.used.seconds += seconds;
+            seen.used.rows += rows;
+            let of_table = facts.scans.get(&c.query_id).map(|t| t.rows);
+            let sum: f64 = seen.routes.values().sum();
+            for (route, looks) in &seen.routes {
+                let share = looks / sum;
+                let u = s.routes.entry(*route).or_default();
+                u.calls += calls * share;
+                u.seconds += seconds * cpu * share;
+                u.squares += squares * cpu * cpu * share;
+                u.returned += rows * share;
+                u.rows += share * of_table.map_or(rows, |rows| calls * rows);
+            }
+        }
+        self.counters.forget_before(now);
+        if gap {
+            s.routes.clear();
+        } else if self.whole.all > 0.0 {
+            s.cpu = Some(whole);
+        }
+    }
+
+    /// The statements that use most, or wait most, for the advice.
+    pub fn statements(&self, base: &str, facts: &Facts, names: &Names) -> Vec<Statement> {
+        let lock = |l: &BTreeMap<String, f64>| {
+            let most = l.iter().max_by(|a, b| a.1.total_cmp(b.1))?;
+            (*most.1 >= 1.0).then(|| (format!("lock.{base}.{}", most.0), *most.1))
+        };
+        let mut all: Vec<Statement> = self
+            .seen
+            .iter()
+            .filter_map(|(id, seen)| {
+                let (used, calls) = (&seen.used, seen.used.calls.max(1e-9));
+                let waits = lock(&seen.waits);
+                let sum: f64 = seen.routes.values().sum();
+                let mut routes: Vec<(String, f64)> = seen
+                    .routes
+                    .iter()
+                    .filter_map(|(r, n)| Some((names.routes.name(*r)?.to_string(), n / sum)))
+                    .collect();
+                routes.sort_by(|a, b| b.1.total_cmp(&a.1));
+                routes.truncate(4);
+                Some(Statement {
+                    database: format!("db.{base}"),
+                    text: facts.texts.get(id).filter(|t| !t.is_empty())?.clone(),
+                    routes,
+                    calls: used.calls / seen.seconds.max(1.0),
+                    seconds: used.seconds / calls,
+                    returned: used.rows / calls,
+                    scan: facts.scans.get(id).cloned(),
+                    waiting: waits.as_ref().map_or(0.0, |w| w.1 / seen.looks.max(1.0)),
+                    waits_for: waits.map(|w| w.0),
+                    holds: lock(&seen.holds).map(|h| h.0),
+                })
+            })
+            .collect();
+        all.sort_by(|a, b| (b.calls * b.seconds).total_cmp(&(a.calls * a.seconds)));
+        all.truncate(TOLD);
+        all
+    }
+}

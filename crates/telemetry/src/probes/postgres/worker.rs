@@ -1,0 +1,349 @@
+//! One database on a thread of its own: whatever it does, the collector does not wait for it.
+
+use super::blind::{BAD_URL, words};
+use super::plan::{indexable, scans};
+use super::sql::{self, Backend, Blocked, Counter, OLDEST, Server};
+use base::Scan;
+use config::Secret;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_postgres::{Client, Config, Error, NoTls};
+
+/// Connections are looked at this often.
+const LOOK: Duration = Duration::from_millis(100);
+/// A database that takes longer than this is left, and connected to again.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// Between two tries to connect.
+const RETRY: Duration = Duration::from_secs(2);
+/// Texts, plans, tables and settings are read this often.
+const SLOWLY: Duration = Duration::from_secs(60);
+/// The first time after this, and sooner when a statement is among the heaviest that was not before.
+const FIRST: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(10);
+/// Statements whose plan is asked for.
+const PLANS: usize = 8;
+/// Looks kept between two readings.
+const LOOKS: usize = 50;
+
+/// All connections at one moment, and who of them waits for whom.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    pub backends: Vec<Backend>,
+    pub blocked: Vec<Blocked>,
+}
+
+/// What statements use, or only what all of them use.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Used {
+    Statements(Vec<Counter>),
+    /// Seconds in all; and why no more is known.
+    Whole(f64, String),
+}
+
+/// What hardly changes, as it was read last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    pub server: Server,
+    /// Empty: not a statement of an application.
+    pub texts: BTreeMap<i64, String>,
+    pub scans: BTreeMap<i64, Scan>,
+    /// Why plans are not known.
+    pub no_plans: Option<String>,
+}
+
+/// What happened since the last reading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Seconds on the worker's own clock.
+    pub at: f64,
+    pub looks: Vec<Look>,
+    pub used: Used,
+    pub facts: Arc<Facts>,
+}
+
+/// The thread ends when this is dropped.
+pub struct Worker {
+    ask: mpsc::Sender<()>,
+    answers: Receiver<Result<Answer, String>>,
+    owed: Option<Instant>,
+}
+
+impl Worker {
+    /// Fails when the system gives no thread.
+    pub fn start(url: &Secret) -> std::io::Result<Worker> {
+        let (ask, asked) = mpsc::channel(1);
+        let (answer, answers) = sync_channel(1);
+        let url = url.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("postgres".into())
+            .spawn(move || runtime.block_on(serve(&url, asked, &answer)))?;
+        Ok(Worker {
+            ask,
+            answers,
+            owed: None,
+        })
+    }
+
+    /// Asks for what happened since the last answer; `get` takes it.
+    pub fn ask(&mut self) {
+        if self.owed.is_none() && self.ask.try_send(()).is_ok() {
+            self.owed = Some(Instant::now());
+        }
+    }
+
+    /// The answer if it comes before `until`. One that comes too late is taken the next time: its counters say
+    /// themselves from when they are.
+    pub fn get(&mut self, until: Instant) -> Result<Answer, String> {
+        let answer = match self.answers.try_recv() {
+            Err(TryRecvError::Empty) => {
+                let left = until.saturating_duration_since(Instant::now());
+                self.answers.recv_timeout(left).ok()
+            }
+            now => now.ok(),
+        };
+        match (answer, self.owed) {
+            (Some(answer), _) => {
+                self.owed = None;
+                answer
+            }
+            (None, Some(since)) => Err(format!(
+                "it has not answered for {:.1} s: overloaded, stalled or unreachable",
+                since.elapsed().as_secs_f64()
+            )),
+            (None, None) => Err("its reader has ended".into()),
+        }
+    }
+}
+
+/// A connection and what was read over it.
+struct Link {
+    client: Client,
+    facts: Arc<Facts>,
+    /// When the slow facts are due, and since when.
+    due: Instant,
+    read: Instant,
+    looks: Vec<Look>,
+    latest: Vec<Counter>,
+}
+
+async fn serve(
+    url: &Secret,
+    mut asked: mpsc::Receiver<()>,
+    answers: &SyncSender<Result<Answer, String>>,
+) {
+    let began = Instant::now();
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut link: Result<Link, String> = Err("it is being connected to".into());
+    let mut tried: Option<Instant> = None;
+    loop {
+        let ask = tokio::select! {
+            ask = asked.recv() => match ask {
+                Some(()) => true,
+                None => return,
+            },
+            _ = ticks.tick() => false,
+        };
+        if link.is_err() && tried.is_none_or(|t| t.elapsed() >= RETRY) {
+            tried = Some(Instant::now());
+            link = within(connect(url)).await;
+        }
+        let step = match &mut link {
+            Ok(link) if ask => within(answer(link, began)).await.map(Some),
+            Ok(link) => within(look(link)).await.map(|()| None),
+            Err(why) if ask => Err(why.clone()),
+            Err(_) => continue,
+        };
+        match step {
+            Ok(None) => {}
+            // Full: nobody reads any more.
+            Ok(Some(answer)) => drop(answers.try_send(Ok(answer))),
+            Err(why) => {
+                if ask {
+                    let _ = answers.try_send(Err(why.clone()));
+                }
+                link = Err(why);
+            }
+        }
+    }
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    match timeout(DEADLINE, work).await {
+        Ok(done) => done,
+        Err(_) => Err(format!(
+            "no answer within {} s: overloaded, stalled or unreachable",
+            DEADLINE.as_secs()
+        )),
+    }
+}
+
+fn said(e: Error) -> String {
+    words(&e)
+}
+
+async fn connect(url: &Secret) -> Result<Link, String> {
+    let read = |p: &std::path::Path| std::fs::read_to_string(p);
+    let text = url.resolve(|name| std::env::var(name).ok(), read);
+    let text = text.map_err(|f| f.to_string())?;
+    let mut config: Config = text.parse().map_err(|_| BAD_URL.to_owned())?;
+    config
+        .application_name("plimsoll")
+        .connect_timeout(DEADLINE);
+    let (client, connection) = config.connect(NoTls).await.map_err(said)?;
+    // Ends with its client; what goes wrong comes out there.
+    tokio::spawn(connection);
+    client.batch_execute(sql::SESSION).await.map_err(said)?;
+    let server = sql::server(&client).await.map_err(said)?;
+    if server.version < OLDEST {
+        return Err(format!(
+            "this is PostgreSQL {}; 14 or later is needed",
+            server.version / 10_000
+        ));
+    }
+    let facts = Facts {
+        server,
+        ..Facts::default()
+    };
+    Ok(Link {
+        client,
+        facts: Arc::new(facts),
+        due: Instant::now() + FIRST,
+        read: Instant::now(),
+        looks: Vec::new(),
+        latest: Vec::new(),
+    })
+}
+
+async fn look(link: &mut Link) -> Result<(), String> {
+    let backends = sql::backends(&link.client).await.map_err(said)?;
+    let blocked = match backends.iter().any(|b| b.wait_type == "Lock") {
+        true => sql::blocked(&link.client).await.map_err(said)?,
+        false => Vec::new(),
+    };
+    if link.looks.len() < LOOKS {
+        link.looks.push(Look { backends, blocked });
+    }
+    let unknown = || {
+        let texts = &link.facts.texts;
+        heaviest(link).any(|c| !texts.contains_key(&c.query_id))
+    };
+    let now = Instant::now();
+    if now >= link.due || (now >= link.read + SOON && unknown()) {
+        (link.read, link.due) = (now, now + SLOWLY);
+        match facts(link).await {
+            Ok(new) => link.facts = Arc::new(new),
+            Err(why) if link.client.is_closed() => return Err(why),
+            // What is known of texts and plans stays.
+            Err(why) => Arc::make_mut(&mut link.facts).no_plans = Some(why),
+        }
+    }
+    Ok(())
+}
+
+async fn answer(link: &mut Link, began: Instant) -> Result<Answer, String> {
+    let used = used(link).await?;
+    Ok(Answer {
+        at: began.elapsed().as_secs_f64(),
+        looks: std::mem::take(&mut link.looks),
+        used,
+        facts: link.facts.clone(),
+    })
+}
+
+async fn used(link: &mut Link) -> Result<Used, String> {
+    let why = match &link.facts.server.statements {
+        None => {
+            "pg_stat_statements is missing: CREATE EXTENSION pg_stat_statements, and name it in \
+                 shared_preload_libraries"
+                .to_owned()
+        }
+        Some(schema) => match sql::counters(&link.client, schema).await {
+            Ok(all) => {
+                link.latest.clone_from(&all);
+                return Ok(Used::Statements(all));
+            }
+            // The database answers, only this it does not tell.
+            Err(e) if e.code().is_some() => words(&e),
+            Err(e) => return Err(words(&e)),
+        },
+    };
+    let whole = sql::active(&link.client).await.map_err(said)?;
+    Ok(Used::Whole(whole, why))
+}
+
+/// The statements that have used most, and a few more. The counters come sorted.
+fn heaviest(link: &Link) -> impl Iterator<Item = &Counter> {
+    link.latest.iter().take(4 * PLANS)
+}
+
+/// Settings, texts, plans and tables. What one statement does not tell does not keep back the others.
+async fn facts(link: &Link) -> Result<Facts, String> {
+    let c = &link.client;
+    let mut facts = Facts {
+        server: sql::server(c).await.map_err(said)?,
+        ..Facts::default()
+    };
+    let Some(schema) = &facts.server.statements else {
+        return Ok(facts);
+    };
+    let ids: Vec<i64> = heaviest(link).map(|s| s.query_id).collect();
+    facts.texts = ids.iter().map(|id| (*id, String::new())).collect();
+    let texts = sql::texts(c, schema, &ids).await.map_err(said)?;
+    let own = |text: &String| text.contains("/*plimsoll*/");
+    facts.texts.extend(texts.into_iter().filter(|t| !own(&t.1)));
+    let planned: Vec<(i64, String)> = ids
+        .iter()
+        .map(|id| (*id, facts.texts[id].clone()))
+        .filter(|(_, text)| sql::has_plan(text))
+        .take(PLANS)
+        .collect();
+    for (id, text) in planned {
+        match scan(c, &text).await {
+            Ok(Some(scan)) => drop(facts.scans.insert(id, scan)),
+            Ok(None) => {}
+            Err(e) if e.code().is_none() => return Err(words(&e)),
+            Err(e)
+                if e.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE) =>
+            {
+                facts.no_plans = Some(
+                    "plans are not shown to this role, so that missing indexes are not found: \
+                     GRANT pg_read_all_data TO the role of the URL"
+                        .into(),
+                );
+            }
+            // A statement that has no plan without its values.
+            Err(_) => {}
+        }
+    }
+    Ok(facts)
+}
+
+/// The whole table that a statement reads for want of an index.
+async fn scan(c: &Client, text: &str) -> Result<Option<Scan>, Error> {
+    for found in scans(&sql::plan(c, text).await?) {
+        let Some(table) = sql::table(c, &found.table).await? else {
+            continue;
+        };
+        let columns = indexable(&found.filter, &table.columns);
+        // With an index on the first of them the planner has decided against it, and knows why.
+        let led = columns.first().is_some_and(|c| table.led_by.contains(c));
+        if !columns.is_empty() && !led {
+            return Ok(Some(Scan {
+                table: found.table,
+                columns,
+                rows: table.rows.max(0.0),
+                bytes: table.bytes,
+            }));
+        }
+    }
+    Ok(None)
+}

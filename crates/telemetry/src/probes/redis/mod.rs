@@ -1,0 +1,198 @@
+//! Redis (and Valkey): the one thread that runs every command, its memory, its clients, and what takes long.
+
+mod client;
+mod info;
+mod resp;
+
+use super::counter::Counters;
+use super::postgres::base;
+use super::reader::Reader;
+use super::{Probe, Reading};
+use base::{InstanceIx, Nanos, Statement};
+use client::Store;
+use config::Secret;
+use std::collections::BTreeMap;
+
+/// So many stores are read.
+const MOST: usize = 16;
+/// Commands told, those that take most of the time.
+const COMMANDS: usize = 8;
+/// A restart, or a slow command, is told for this long, seconds.
+const TELL_S: f64 = 60.0;
+
+/// One store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RedisTarget {
+    pub resource: String,
+    pub url: Secret,
+}
+
+#[derive(Default)]
+pub struct Redis {
+    stores: BTreeMap<String, Known>,
+}
+
+struct Known {
+    url: Secret,
+    reader: Reader<Store>,
+    counters: Counters<String>,
+    /// Which run of which role was seen last; what changed when.
+    run: Option<(String, String)>,
+    news: Option<(Nanos, String)>,
+    slow: Option<i64>,
+    slowest: Option<(Nanos, f64, String)>,
+}
+
+impl Probe for Redis {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    fn read(&mut self, r: &mut Reading<'_>) {
+        let targets = r.targets;
+        let wanted = || targets.stores.iter().take(MOST);
+        self.stores
+            .retain(|name, s| wanted().any(|t| t.resource == *name && t.url == s.url));
+        for t in wanted() {
+            if !self.stores.contains_key(&t.resource) {
+                match Reader::start("redis", client::reader(&t.url)) {
+                    Ok(reader) => drop(
+                        self.stores
+                            .insert(t.resource.clone(), Known::new(t, reader)),
+                    ),
+                    Err(e) => r.blind("redis", &t.resource, format!("no thread: {e}")),
+                }
+            }
+            let Some(known) = self.stores.get_mut(&t.resource) else {
+                continue;
+            };
+            match known.reader.get() {
+                Ok(store) => known.tell(t, &store, r),
+                Err(why) => r.blind("redis", &t.resource, why),
+            }
+        }
+    }
+}
+
+impl Known {
+    fn new(t: &RedisTarget, reader: Reader<Store>) -> Known {
+        Known {
+            url: t.url.clone(),
+            reader,
+            counters: Counters::default(),
+            run: None,
+            news: None,
+            slow: None,
+            slowest: None,
+        }
+    }
+
+    fn tell(&mut self, t: &RedisTarget, store: &Store, r: &mut Reading<'_>) {
+        let (info, base, now) = (&store.info, base(&t.resource), r.now);
+        let number = |key: &str| info.number(key);
+        let cpu = info.cpu();
+        if let Some(busy) = cpu.and_then(|(s, _)| self.counters.rate("cpu".into(), now, s)) {
+            r.cell(&format!("db.{base}"), InstanceIx::NONE, busy, Some(1.0));
+        }
+        for (name, level, most) in [
+            (format!("mem.{base}"), "used_memory", "maxmemory"),
+            (
+                format!("slots.{base}.connections"),
+                "connected_clients",
+                "maxclients",
+            ),
+        ] {
+            // A most of 0 is none.
+            let most = number(most).filter(|m| *m > 0.0);
+            if let Some(c) = number(level).and_then(|v| r.cell(&name, InstanceIx::NONE, v, most)) {
+                c.level = Some(c.busy);
+            }
+        }
+        let statements = self.commands(base, store, now);
+        r.statements.extend(statements);
+        self.notes(t, store, r);
+    }
+
+    /// The commands that take most of the thread's time.
+    fn commands(&mut self, base: &str, store: &Store, now: Nanos) -> Vec<Statement> {
+        let mut all = Vec::new();
+        for c in store.info.commands() {
+            let calls = self
+                .counters
+                .rate(format!("calls {}", c.name), now, c.calls);
+            let seconds = self
+                .counters
+                .rate(format!("seconds {}", c.name), now, c.seconds);
+            if let (Some(calls), Some(seconds)) = (calls, seconds)
+                && calls > 0.0
+            {
+                all.push(Statement {
+                    database: format!("db.{base}"),
+                    text: c.name,
+                    calls,
+                    seconds: seconds / calls,
+                    ..Statement::default()
+                });
+            }
+        }
+        all.sort_by(|a, b| (b.calls * b.seconds).total_cmp(&(a.calls * a.seconds)));
+        all.truncate(COMMANDS);
+        all
+    }
+
+    fn notes(&mut self, t: &RedisTarget, store: &Store, r: &mut Reading<'_>) {
+        let (info, now) = (&store.info, r.now);
+        let run = (info.text("run_id").to_owned(), info.text("role").to_owned());
+        match self.run.replace(run.clone()) {
+            Some(before) if before.0 != run.0 => {
+                self.news = Some((now, "restarted: its counters began anew".into()));
+            }
+            Some(before) if before.1 != run.1 => {
+                self.news = Some((now, format!("failed over: it is a {} now", run.1)));
+            }
+            _ => {}
+        }
+        let newest = store.slow.iter().map(|s| s.0).max();
+        let before = self.slow;
+        self.slow = newest.or(before).or(Some(-1));
+        let new = store
+            .slow
+            .iter()
+            .filter(|s| before.is_some_and(|b| s.0 > b));
+        if let Some(s) = new.max_by(|a, b| a.1.total_cmp(&b.1)) {
+            self.slowest = Some((now, s.1, s.2.clone()));
+        }
+        let mut rate = |key: &str| {
+            let value = info.number(key)?;
+            self.counters
+                .rate(key.to_owned(), now, value)
+                .filter(|v| *v > 0.0)
+        };
+        let (evicted, rejected) = (rate("evicted_keys"), rate("rejected_connections"));
+        let mut note = |text: String| r.note("redis", &t.resource, text);
+        let recent = |at: &Nanos| now.since(*at).as_secs_f64() < TELL_S;
+        if let Some((_, what)) = self.news.as_ref().filter(|n| recent(&n.0)) {
+            note(what.clone());
+        }
+        if let Some((_, seconds, name)) = self.slowest.as_ref().filter(|s| recent(&s.0)) {
+            note(format!(
+                "{name} held its only thread for {:.0} ms: everybody else waited meanwhile; split it, or run it elsewhere",
+                1e3 * seconds
+            ));
+        }
+        if let Some(n) = evicted {
+            note(format!(
+                "it evicts {n:.0} keys/s: its memory is full; raise maxmemory, or keep less"
+            ));
+        }
+        if rejected.is_some() {
+            note("it refuses connections: raise maxclients, or use smaller pools".into());
+        }
+        if info.cpu().is_some_and(|c| !c.1) {
+            note("its version does not tell the time of its main thread: that of the whole process is taken".into());
+        }
+        if let Some(why) = &store.no_slow {
+            note(format!("slow commands are not seen: {why}"));
+        }
+    }
+}
