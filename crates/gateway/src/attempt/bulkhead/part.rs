@@ -63,7 +63,8 @@ impl Part {
 
     pub fn enter(self: &Arc<Self>, criticality: Criticality, now: Nanos) -> Enter {
         let cost = self.price.milli();
-        if cost == 0 || (self.line.waiting.load(SeqCst) == 0 && self.fits(now)) {
+        let none_waits = self.line.waiting.load(SeqCst) == 0;
+        if cost == 0 || (none_waits && (self.idle() || self.fits(now))) {
             self.seat.begin(cost, now);
             return Enter::Now(cost);
         }
@@ -91,13 +92,20 @@ impl Part {
         self.pass_on(now);
     }
 
+    /// While half of the permits are free, nobody is in anybody's way.
+    fn idle(&self) -> bool {
+        match self.limiter.limit(self.price.configured) {
+            limit::Limit::Enforce(limit) => self.limiter.in_flight() * 2 < limit,
+            _ => true,
+        }
+    }
+
+    /// By what has begun here: who was just given a turn is not in flight yet.
     fn fits(&self, now: Nanos) -> bool {
         let limit::Limit::Enforce(limit) = self.limiter.limit(self.price.configured) else {
             return true;
         };
-        // While half of the permits are free, nobody is in anybody's way.
-        self.limiter.in_flight() * 2 < limit
-            || fits(&(self.seats).view(&self.seat, limit as f64 / limit::PERMIT as f64, now))
+        fits(&(self.seats).view(&self.seat, limit as f64 / limit::PERMIT as f64, now))
     }
 
     /// Gives what is free to those who wait.
