@@ -30,7 +30,7 @@ pub fn need_c_compiler() -> Result<(), String> {
 
 /// Programs that some tests talk to. Without one those tests say so and pass; the rest is not held up.
 pub fn want_peers() {
-    for (program, version, package) in [("haproxy", "-v", "haproxy")] {
+    for (program, version, package) in [("haproxy", "-v", "haproxy"), ("pebble", "-h", "pebble")] {
         if !works(program, &[version]) && !install(program, &[package]) {
             eprintln!("xtask: NOT TESTED with {program}: it is not installed and cannot be");
         }

@@ -1,6 +1,7 @@
 //! What the gateway shows of itself beside the samples.
 
 use crate::access::Lines;
+use crate::acme::Standing;
 use crate::attempt::limit;
 use crate::gate::Kept;
 use crate::request::{compress, identity, rate};
@@ -85,6 +86,8 @@ pub struct Gauges {
     pub tenants: Vec<TenantGauge>,
     /// Of the access log.
     pub lines: Lines,
+    /// Of the certificate that is got from an authority.
+    pub certificate: Option<Standing>,
     /// What gates have decided, by name.
     pub decisions: Vec<Decision>,
 }
@@ -148,6 +151,11 @@ impl Gateway {
             limits,
             rates: rates.collect(),
             lines: shared.access.lines(),
+            certificate: shared
+                .acme
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .clone(),
             decisions: Tally::all(&shared.kept),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::ClientCert;
 use super::place::Terms;
+use crate::acme::ALPN;
 use crate::connection::Socket;
 use std::io;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ pub(crate) async fn handshake(terms: &Terms, stream: TcpStream) -> io::Result<Sh
     };
     let stream = tokio::time::timeout(terms.timeout, shake).await??;
     let (_, session) = stream.get_ref();
+    if session.alpn_protocol() == Some(ALPN) {
+        return Err(io::Error::other("an authority has validated a name"));
+    }
     let shown = session.peer_certificates().and_then(|c| c.first());
     let certificate = shown.map(|c| Arc::new(ClientCert::read(c)));
     Ok(Shaken {

@@ -1,5 +1,6 @@
 //! Which certificate a client gets by the name that it asks for (SNI).
 
+use crate::acme::{ALPN, Challenges};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
@@ -46,9 +47,23 @@ impl<T: Clone> Names<T> {
     }
 }
 
-impl ResolvesServerCert for Names<Arc<CertifiedKey>> {
+/// Certificates by name, and those of validations under way.
+#[derive(Debug)]
+pub struct Resolver {
+    /// `None`: there is no certificate yet.
+    pub names: Option<Names<Arc<CertifiedKey>>>,
+    /// Of an authority that validates our names.
+    pub challenges: Arc<Challenges>,
+}
+
+impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.find(hello.server_name())
+        let name = hello.server_name();
+        // An authority offers that and nothing else (RFC 8737).
+        if hello.alpn().is_some_and(|offered| offered.eq([ALPN])) {
+            return self.challenges.certificate(name?);
+        }
+        self.names.as_ref()?.find(name)
     }
 }
 
