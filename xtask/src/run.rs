@@ -33,6 +33,7 @@ pub fn want_peers() {
     for (program, version, package) in [
         ("haproxy", "-v", "haproxy"),
         ("pg_lsclusters", "--help", "postgresql"),
+        ("pebble", "-h", "pebble"),
         ("redis-server", "--version", "redis-server"),
     ] {
         if !works(program, &[version]) && !install(program, &[package]) {
