@@ -47,6 +47,9 @@ impl<T: Clone> Names<T> {
     }
 }
 
+/// Certificates by the names that they are for.
+pub type AllShown = Arc<Names<Arc<Shown>>>;
+
 /// A certificate with the names that it is for.
 #[derive(Debug)]
 pub struct Shown {
@@ -74,7 +77,7 @@ impl Shown {
 #[derive(Debug)]
 pub struct Resolver {
     /// `None`: there is no certificate yet.
-    pub names: Option<Arc<Names<Arc<Shown>>>>,
+    pub names: Option<AllShown>,
     /// Of an authority that validates our names.
     pub challenges: Arc<Challenges>,
 }

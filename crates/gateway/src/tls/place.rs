@@ -1,6 +1,6 @@
 //! Where the settings of handshakes stand; they are replaced as a whole when the configuration or a file changes.
 
-use super::names::{Names, Shown};
+use super::names::AllShown;
 use super::server;
 use crate::acme::{self, Challenges};
 use crate::looks::Looks;
@@ -26,7 +26,7 @@ pub struct Terms {
     pub turns: Semaphore,
     pub timeout: Duration,
     /// What clients are shown; `None`: there is no certificate yet.
-    pub names: Option<Arc<Names<Arc<Shown>>>>,
+    pub names: Option<AllShown>,
 }
 
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! What handshakes with clients go by, made from the configuration and its files.
 
 use super::files;
-use super::names::{Names, Resolver, Shown};
+use super::names::{AllShown, Names, Resolver, Shown};
 use crate::acme::{ALPN, Challenges};
 use crate::upstream::link::Link;
 use base::Finding;
@@ -41,7 +41,7 @@ pub(crate) fn build(
     own: Option<&Certificate>,
     challenges: Arc<Challenges>,
     tickets: Option<Arc<dyn ProducesTickets>>,
-) -> Result<(ServerConfig, Option<Arc<Names<Arc<Shown>>>>), Vec<Finding>> {
+) -> Result<(ServerConfig, Option<AllShown>), Vec<Finding>> {
     let provider = Arc::new(ring::default_provider());
     let mut wrong = Vec::new();
     let mut keep = |finding| wrong.push(finding);
