@@ -45,15 +45,12 @@ pub fn check(plimsoll: &Path) -> Result<(), String> {
     let out = node("call", listen).output();
     let out = out.map_err(|e| format!("node does not start: {e}"))?;
     drop((plimsoll, server));
-    match out.status.success() {
-        true => Ok(eprintln!(
-            "a client of gRPC-Web was answered, in text and in binary"
-        )),
-        false => Err(format!(
-            "the client of gRPC-Web: {}",
-            String::from_utf8_lossy(&out.stderr)
-        )),
+    if !out.status.success() {
+        let said = String::from_utf8_lossy(&out.stderr);
+        return Err(format!("the client of gRPC-Web: {said}"));
     }
+    eprintln!("a client of gRPC-Web was answered, in text and in binary");
+    Ok(())
 }
 
 fn write(file: &Path, text: &str) -> Result<(), String> {
