@@ -18,6 +18,7 @@ pub fn schema() -> Json {
     defs.insert("upgrade".into(), section_schema(UPGRADE));
     defs.insert("proxy_protocol".into(), section_schema(PROXY_PROTOCOL));
     defs.insert("tls".into(), section_schema(TLS));
+    defs.insert("acme".into(), section_schema(ACME));
     defs.insert("certificate".into(), section_schema(CERTIFICATE));
     defs.insert("clients".into(), section_schema(CLIENTS));
     defs.insert("service_tls".into(), section_schema(SERVICE_TLS));
@@ -141,6 +142,7 @@ pub fn reference() -> String {
     page(&mut out, "proxy_protocol", PROXY_PROTOCOL);
     page(&mut out, "tls", TLS);
     page(&mut out, "tls.certificates[]", CERTIFICATE);
+    page(&mut out, "tls.acme", ACME);
     page(&mut out, "tls.clients", CLIENTS);
     page(&mut out, "http2", HTTP2);
     page(&mut out, "identity", IDENTITY);
@@ -239,6 +241,7 @@ mod tests {
         honest(PROXY_PROTOCOL, ProxyProtocol::default);
         honest(TLS, Tls::default);
         honest(CERTIFICATE, Certificate::default);
+        honest(ACME, Acme::default);
         honest(CLIENTS, || Clients {
             ca: Default::default(),
             accept: false,

@@ -194,7 +194,7 @@ fn tls_needs_certificates_and_an_address_of_its_own() {
     let section = good.config.unwrap().tls.unwrap();
     assert_eq!(section.certificates[0].key.to_str(), Some("a.key"));
     assert!(section.clients.unwrap().accept);
-    assert!(only(&tls("min: 1.2")).contains("`tls` needs `certificates`"));
+    assert!(only(&tls("min: 1.2")).contains("`tls` has no certificate"));
     assert!(only(&tls("certificates: []")).contains("`tls` has no certificate"));
     assert!(only(&tls("certificates: [{ cert: a.pem }]")).contains("needs `key`"));
     assert!(only(&tls(&format!("{pair}, min: 1.1"))).contains("`1.1` is not one of the choices"));
@@ -518,6 +518,43 @@ fn unix_sockets_are_addresses_where_they_can_be() {
     ] {
         let said = only(&text.replace(from, to));
         assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn a_certificate_may_be_got_instead_of_given() {
+    let acme = |keys: &str| with(&format!("tls: {{ acme: {{ {keys} }} }}\n"));
+    let got = check_text(
+        "p.yaml",
+        &acme("names: [Shop.example], contact: [\"mailto:ops@shop.example\"]"),
+    );
+    assert_eq!(got.findings, []);
+    let acme_section = got.config.unwrap().tls.unwrap().acme.unwrap();
+    assert_eq!(
+        (&*acme_section.names[0], &*acme_section.contact[0]),
+        ("shop.example", "ops@shop.example")
+    );
+    for (keys, why) in [
+        ("directory: \"https://x/\"", "needs `names`"),
+        ("names: []", "no name to get"),
+        ("names: [\"*.example\"]", "without a `*`"),
+        ("names: [192.0.2.7]", "no addresses"),
+        ("names: [a.example], contact: [ops]", "not a mail address"),
+        (
+            "names: [a.example], directory: \"http://x/\"",
+            "does not begin with `https://`",
+        ),
+        (
+            "names: [a.example], challenge: http-01",
+            "nothing listens without TLS",
+        ),
+        (
+            "names: [a.example], challenge: dns-01",
+            "not one of the choices",
+        ),
+    ] {
+        let said = findings(&acme(keys));
+        assert!(said.iter().any(|f| f.contains(why)), "{keys}: {said:#?}");
     }
 }
 

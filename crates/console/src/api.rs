@@ -212,6 +212,10 @@ pub async fn stop_recording(Extract(s): Extract<State>) -> Answer {
     off_thread(move || s.recordings.stop()).await
 }
 
+pub async fn certificate(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.certificate)())
+}
+
 pub async fn upgrade(Extract(s): Extract<State>) -> Json<Value> {
     Json(s.upgrades.progress())
 }

@@ -95,6 +95,8 @@ pub struct State {
     /// Whether traffic is served: `Err` says why not.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub upgrades: Arc<dyn Upgrades>,
+    /// How the certificate stands that is got from an authority; null: none is.
+    pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
 /// Serves until `stop` is done, then lets open answers finish.
@@ -116,6 +118,7 @@ fn router(state: State) -> Router {
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/probes", get(api::probes))
         .route("/api/v1/mirrors", get(api::mirrors))
+        .route("/api/v1/certificate", get(api::certificate))
         .route("/api/v1/diagnosis", get(api::diagnosis))
         .route("/api/v1/advice", get(api::advice))
         .route("/api/v1/whatif", get(api::whatif))

@@ -1,6 +1,7 @@
 //! What the gateway shows of itself beside the samples.
 
 use crate::access::Lines;
+use crate::acme::Standing;
 use crate::attempt::limit;
 use crate::attempt::mirror;
 use crate::gate::Kept;
@@ -88,6 +89,8 @@ pub struct Gauges {
     pub lines: Lines,
     /// What came of copies, by route.
     pub mirrors: Vec<mirror::Counts>,
+    /// Of the certificate that is got from an authority.
+    pub certificate: Option<Standing>,
     /// What gates have decided, by name.
     pub decisions: Vec<Decision>,
 }
@@ -152,6 +155,11 @@ impl Gateway {
             rates: rates.collect(),
             lines: shared.access.lines(),
             mirrors: self.mirrors(),
+            certificate: shared
+                .acme
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .clone(),
             decisions: Tally::all(&shared.kept),
         }
     }

@@ -5,6 +5,7 @@
 //! retry budgets; as sharded maps: the cache and the rate limits' keys. All of that survives a new generation by name.
 
 pub mod access;
+mod acme;
 pub mod attempt;
 mod caches;
 pub mod connection;
@@ -39,6 +40,7 @@ pub mod upstream;
 mod wheel;
 mod worker;
 
+pub use acme::Standing;
 pub use exchange::{Edits, Exchange, Facts, Head, ListHead, Outgoing, Reply, ResponseHead};
 pub use files::check;
 pub use gate::{

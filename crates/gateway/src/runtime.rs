@@ -1,6 +1,7 @@
 //! The gateway as its owner sees it: start, apply a generation, look at the gauges, shut down.
 
 use crate::access::{self, Access, AccessTap};
+use crate::acme;
 use crate::attempt::mirror;
 use crate::files;
 use crate::gate::{Kept, Moment};
@@ -95,6 +96,8 @@ pub struct Shared {
     pub(crate) long_open: Vec<Mutex<Vec<(RouteIx, u32)>>>,
     pub(crate) hand: Vec<mpsc::Sender<Fresh>>,
     pub(crate) tls: tls::Place,
+    /// `None`: no certificate is got from an authority.
+    pub(crate) acme: Mutex<Option<acme::Standing>>,
     /// Of the files that snapshots are made of, as they were last seen.
     seen_files: Mutex<Vec<tls::Stamp>>,
     generation: Mutex<Arc<Generation>>,
@@ -113,7 +116,7 @@ impl Shared {
         *current = generation;
         self.kept.sweep();
         self.access.wake();
-        for finding in self.tls.load(current.base.tls.as_ref(), false) {
+        for finding in self.tls.load(&current.base, false) {
             tracing::error!("the old certificates stay in service: {finding}");
         }
     }
@@ -126,7 +129,7 @@ impl Shared {
         if std::mem::replace(&mut *seen, stamps.clone()) != stamps {
             self.apply(current.clone(), &mut current);
         }
-        self.tls.load(current.base.tls.as_ref(), anyway)
+        self.tls.load(&current.base, anyway)
     }
 
     pub(crate) fn generation(&self) -> Arc<Generation> {
@@ -197,7 +200,7 @@ impl Gateway {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
             .clamp(1, 256);
         let tls = tls::Place::default();
-        let wrong = tls.load(generation.base.tls.as_ref(), true);
+        let wrong = tls.load(&generation.base, true);
         if !wrong.is_empty() {
             let all: Vec<String> = wrong.iter().map(Finding::to_string).collect();
             return Err(io::Error::new(io::ErrorKind::InvalidInput, all.join("\n")));
@@ -241,6 +244,7 @@ impl Gateway {
             hand,
             tls,
             seen_files: Mutex::default(),
+            acme: Mutex::default(),
             generation: Mutex::new(generation),
             found: Mutex::new(found),
             asked: AtomicBool::new(false),
@@ -283,6 +287,7 @@ impl Gateway {
             mirror::start(control, &shared);
             discover::start(control, &shared);
             control.spawn(tls::watch(Arc::downgrade(&shared)));
+            control.spawn(acme::run(Arc::downgrade(&shared)));
         }
         Ok((gateway, consumers))
     }

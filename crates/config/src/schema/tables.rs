@@ -69,6 +69,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
     .help = "leave it if you like; it will be read when it is there".into();
 }
 
+mod acme;
 mod balance;
 mod breaker;
 mod cache;
@@ -89,6 +90,7 @@ mod service;
 mod tls;
 mod top;
 
+pub use acme::ACME;
 pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;
 pub use cache::{CACHE, CACHE_CONTROL};

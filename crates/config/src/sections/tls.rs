@@ -11,6 +11,8 @@ pub struct Tls {
     pub listen: Option<SocketAddr>,
     /// A client that names no host gets the first.
     pub certificates: Vec<Certificate>,
+    /// One more that Plimsoll gets by itself.
+    pub acme: Option<Acme>,
     pub unknown_name: UnknownName,
     pub min: TlsVersion,
     /// Certificates of clients; `None`: they are not asked for.
@@ -28,6 +30,7 @@ impl Default for Tls {
         Tls {
             listen: None,
             certificates: Vec::new(),
+            acme: None,
             unknown_name: UnknownName::Refuse,
             min: TlsVersion::V12,
             clients: None,
@@ -44,6 +47,40 @@ pub struct Certificate {
     /// With the chain behind it.
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+/// A certificate from an authority that speaks ACME (RFC 8555).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acme {
+    /// Where the authority says what it offers.
+    pub directory: String,
+    pub names: Vec<String>,
+    /// Mail addresses that the authority may write to.
+    pub contact: Vec<String>,
+    pub challenge: AcmeChallenge,
+    /// Who has signed the directory's own certificate (PEM); `None`: whom the system trusts.
+    pub ca: Option<PathBuf>,
+}
+
+/// How the authority makes sure that the names lead here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AcmeChallenge {
+    /// It asks for a path at port 80.
+    Http,
+    /// It makes a handshake at port 443.
+    TlsAlpn,
+}
+
+impl Default for Acme {
+    fn default() -> Self {
+        Acme {
+            directory: "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
+            names: Vec::new(),
+            contact: Vec::new(),
+            challenge: AcmeChallenge::TlsAlpn,
+            ca: None,
+        }
+    }
 }
 
 /// What a client gets that names a host of no certificate.

@@ -32,7 +32,7 @@ pub(super) enum Ending {
 pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> bool {
     let now = worker.now();
     client.alarm.clear();
-    let ending = match begin(client, room, now) {
+    let ending = match begin(worker, client, room, now) {
         Ok(()) => pass(worker, client, room, now).await,
         Err(reply) => Ending::Reply(reply, Outcome::Refused),
     };
@@ -68,7 +68,7 @@ pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mu
 }
 
 /// Finds arm and route.
-fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
+fn begin(worker: &Worker, client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
     let Busy { down, live, .. } = room;
     let Some(head) = down.head() else {
         return Err(Reply::problem(400, "head-syntax", "no request"));
@@ -86,6 +86,10 @@ fn begin(client: &Client, room: &mut Busy, now: Nanos) -> Result<(), Reply> {
     live.note_key(&head);
     live.note_head(head);
     live.sample.bytes_in = head.meta.len as u64;
+    if let Some(answer) = worker.shared.tls.challenges().answer(head.path()) {
+        let reply = Reply::new(200, answer.into());
+        return Err(reply.with("Content-Type", "application/octet-stream"));
+    }
     let path = || {
         String::from_utf8_lossy(head.path())
             .chars()

@@ -3,6 +3,7 @@
 use super::ClientCert;
 use super::names::Shown;
 use super::place::Terms;
+use crate::acme::ALPN;
 use crate::connection::Socket;
 use std::io;
 use std::sync::Arc;
@@ -27,10 +28,13 @@ pub(crate) async fn handshake(terms: &Terms, stream: TcpStream) -> io::Result<Sh
     };
     let stream = tokio::time::timeout(terms.timeout, shake).await??;
     let (_, session) = stream.get_ref();
+    if session.alpn_protocol() == Some(ALPN) {
+        return Err(io::Error::other("an authority has validated a name"));
+    }
     let theirs = session.peer_certificates().and_then(|c| c.first());
     let certificate = theirs.map(|c| Arc::new(ClientCert::read(c)));
     let asked = session.server_name();
-    let shown = asked.and_then(|name| terms.names.find(Some(name)));
+    let shown = asked.and_then(|name| terms.names.as_ref()?.find(Some(name)));
     Ok(Shaken {
         shown: shown.filter(|s| asked.is_some_and(|name| s.covers(name.as_bytes()))),
         http2: session.alpn_protocol() == Some(b"h2"),

@@ -11,7 +11,9 @@ mod server;
 
 pub use certificate::ClientCert;
 pub(crate) use client::{client, name_of};
+pub(crate) use files::chain;
 pub(crate) use handshake::handshake;
 pub(crate) use names::Shown;
 pub(crate) use place::{Place, Stamp, stamps, watch};
 pub use server::check;
+pub(crate) use server::pair;

@@ -1,5 +1,6 @@
 //! Which certificate a client gets by the name that it asks for (SNI).
 
+use crate::acme::{ALPN, Challenges};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
@@ -46,10 +47,24 @@ impl<T: Clone> Names<T> {
     }
 }
 
-impl ResolvesServerCert for Names<Arc<Shown>> {
+/// Certificates by name, and those of validations under way.
+#[derive(Debug)]
+pub struct Resolver {
+    /// `None`: there is no certificate yet.
+    pub names: Option<Arc<Names<Arc<Shown>>>>,
+    /// Of an authority that validates our names.
+    pub challenges: Arc<Challenges>,
+}
+
+impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.find(hello.server_name())
-            .map(|shown| shown.key.clone())
+        let name = hello.server_name();
+        // An authority offers that and nothing else (RFC 8737).
+        if hello.alpn().is_some_and(|offered| offered.eq([ALPN])) {
+            return self.challenges.certificate(name?);
+        }
+        let shown = self.names.as_ref()?.find(name)?;
+        Some(shown.key.clone())
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::names::{Names, Shown};
 use super::server;
+use crate::acme::{self, Challenges};
 use crate::looks::Looks;
 use crate::runtime::Shared;
 use arc_swap::ArcSwapOption;
 use base::Finding;
+use config::Config;
 use config::sections::Tls;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
@@ -23,14 +25,15 @@ pub struct Terms {
     pub acceptor: TlsAcceptor,
     pub turns: Semaphore,
     pub timeout: Duration,
-    /// What clients are shown.
-    pub names: Arc<Names<Arc<Shown>>>,
+    /// What clients are shown; `None`: there is no certificate yet.
+    pub names: Option<Arc<Names<Arc<Shown>>>>,
 }
 
 #[derive(Default)]
 pub(crate) struct Place {
     current: ArcSwapOption<Terms>,
     seen: Mutex<Seen>,
+    challenges: Arc<Challenges>,
 }
 
 #[derive(Default)]
@@ -49,13 +52,18 @@ impl Place {
         self.current.load_full()
     }
 
+    pub fn challenges(&self) -> &Arc<Challenges> {
+        &self.challenges
+    }
+
     /// Reads the files anew, if anything has changed or `anyway`. With a finding the old terms stay.
-    pub fn load(&self, tls: Option<&Tls>, anyway: bool) -> Vec<Finding> {
-        let Some(tls) = tls else {
+    pub fn load(&self, config: &Config, anyway: bool) -> Vec<Finding> {
+        let Some(tls) = &config.tls else {
             return Vec::new();
         };
+        let own = (tls.acme.as_ref()).map(|_| acme::files::path(&config.data_dir));
         let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
-        let files = Some((tls.clone(), stamps(tls.files())));
+        let files = Some((tls.clone(), stamps(tls.files().chain(&own))));
         if !anyway && seen.files == files {
             return Vec::new();
         }
@@ -66,7 +74,9 @@ impl Place {
             Err(e) => return vec![Finding::error("tls", format!("no session tickets: {e}"))],
         };
         seen.tickets = Some(tickets.clone());
-        match server::build(tls, Some(tickets)) {
+        // One that cannot be served is as good as none: another one is asked for.
+        let own = own.and_then(|_| acme::files::certificate(&config.data_dir));
+        match server::build(tls, own.as_ref(), self.challenges.clone(), Some(tickets)) {
             Ok((config, names)) => {
                 self.current.store(Some(Arc::new(Terms {
                     acceptor: TlsAcceptor::from(Arc::new(config)),

@@ -1,7 +1,8 @@
 //! What handshakes with clients go by, made from the configuration and its files.
 
 use super::files;
-use super::names::{Names, Shown};
+use super::names::{Names, Resolver, Shown};
+use crate::acme::{ALPN, Challenges};
 use crate::upstream::link::Link;
 use base::Finding;
 use config::sections::{Certificate, Clients, Protocol, Tls, TlsVersion, UnknownName};
@@ -16,7 +17,11 @@ use webpki::EndEntityCert;
 
 /// Everything that is wrong with the files that `config` names.
 pub fn check(config: &config::Config) -> Vec<Finding> {
-    let clients = match config.tls.as_ref().map(|tls| build(tls, None)) {
+    let clients = match config
+        .tls
+        .as_ref()
+        .map(|tls| build(tls, None, Arc::default(), None))
+    {
         Some(Err(findings)) => findings,
         _ => Vec::new(),
     };
@@ -27,28 +32,31 @@ pub fn check(config: &config::Config) -> Vec<Finding> {
         .collect()
 }
 
-/// With the certificates by their names.
+/// With the certificates by their names. `own` is what `acme` got, if it got one.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
-pub fn build(
+pub(crate) fn build(
     tls: &Tls,
+    own: Option<&Certificate>,
+    challenges: Arc<Challenges>,
     tickets: Option<Arc<dyn ProducesTickets>>,
-) -> Result<(ServerConfig, Arc<Names<Arc<Shown>>>), Vec<Finding>> {
+) -> Result<(ServerConfig, Option<Arc<Names<Arc<Shown>>>>), Vec<Finding>> {
     let provider = Arc::new(ring::default_provider());
     let mut wrong = Vec::new();
     let mut keep = |finding| wrong.push(finding);
-    let pairs: Vec<_> = (tls.certificates.iter())
+    let pairs: Vec<_> = (tls.certificates.iter().chain(own))
         .filter_map(|c| pair(c, &provider).map_err(&mut keep).ok())
         .collect();
     let names = names(&pairs, tls.unknown_name == UnknownName::First);
     let clients = tls.clients.as_ref();
     let verifier = clients.map(|c| verifier(c, &provider).map_err(&mut keep));
     let verifier = verifier.unwrap_or_else(|| Ok(WebPkiClientVerifier::no_client_auth()));
-    let (Ok(verifier), Some(names), true) = (verifier, names, wrong.is_empty()) else {
+    let some = names.is_some() || tls.acme.is_some();
+    let (Ok(verifier), true, true) = (verifier, some, wrong.is_empty()) else {
         return Err(wrong);
     };
-    let names = Arc::new(names);
+    let names = names.map(Arc::new);
     let versions: &[_] = match tls.min {
         TlsVersion::V12 => &[&TLS13, &TLS12],
         TlsVersion::V13 => &[&TLS13],
@@ -57,8 +65,14 @@ pub fn build(
     let builder = builder.map_err(|e| vec![Finding::error("tls", e.to_string())])?;
     let mut server = builder
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(names.clone());
+        .with_cert_resolver(Arc::new(Resolver {
+            names: names.clone(),
+            challenges,
+        }));
     server.alpn_protocols = tls.protocols.iter().map(alpn).collect();
+    if tls.acme.is_some() {
+        server.alpn_protocols.push(ALPN.to_vec());
+    }
     if let Some(tickets) = tickets {
         server.ticketer = tickets;
     }

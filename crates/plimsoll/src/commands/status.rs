@@ -12,6 +12,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     let mut status: Value = ask::get(at, "/api/v1/status")?;
     status["probes"] = ask::get(at, "/api/v1/probes")?;
     status["mirrors"] = ask::get(at, "/api/v1/mirrors")?;
+    status["certificate"] = ask::get(at, "/api/v1/certificate")?;
     if args.json {
         println!("{status}");
         return Ok(Exit::Ok);
@@ -26,6 +27,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     if let Some(id) = status["trial"]["id"].as_str() {
         let phase = status["trial"]["trial"]["phase"].as_str().unwrap_or("");
         println!("trial       {id}, {phase}; `plimsoll try --follow` shows it");
+    }
+    if !status["certificate"].is_null() {
+        println!("certificate {}", certificate(&status["certificate"]));
     }
     let empty = Vec::new();
     for p in status["protections"].as_array().unwrap_or(&empty) {
@@ -52,6 +56,24 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// Names, its end, and what comes next.
+fn certificate(c: &Value) -> String {
+    let at = |key: &str| {
+        let at = jiff::Timestamp::from_second(c[key].as_i64()?).ok()?;
+        Some(at.to_string())
+    };
+    let has = match at("until") {
+        Some(until) => format!("ends {until}"),
+        None => "none yet".to_owned(),
+    };
+    let next = at("next").unwrap_or_default();
+    let names = terminal::list(&c["names"]);
+    match c["wrong"].as_str() {
+        None => format!("{names}: {has}, the next one is asked for at {next}"),
+        Some(why) => format!("{names}: {has}; no new one: {why}; next try at {next}"),
+    }
 }
 
 fn blind(p: &Value) -> String {
@@ -119,6 +141,23 @@ mod tests {
         assert!(
             none.starts_with("r with n: of 0 compared differ status 0.0 %"),
             "{none}"
+        );
+    }
+
+    #[test]
+    fn a_certificate_says_when_it_ends_and_what_is_wrong() {
+        let mut c = serde_json::json!({
+            "names": ["a.example"], "until": 1_704_067_200, "next": 1_704_000_000, "wrong": null,
+        });
+        assert_eq!(
+            certificate(&c),
+            "a.example: ends 2024-01-01T00:00:00Z, the next one is asked for at 2023-12-31T05:20:00Z"
+        );
+        c["wrong"] = "refused".into();
+        c["until"] = Value::Null;
+        assert_eq!(
+            certificate(&c),
+            "a.example: none yet; no new one: refused; next try at 2023-12-31T05:20:00Z"
         );
     }
 

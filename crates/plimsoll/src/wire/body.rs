@@ -14,6 +14,7 @@ use console::Upgrades;
 use control::Control;
 use control::ports::Publish;
 use gateway::Gateway;
+use serde_json::Value;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -146,6 +147,7 @@ impl Body {
         let control = Arc::new(control);
         self.pulse.listen_to(&control, self.runtime.handle());
         let (pulse, readiness) = (self.pulse.clone(), self.readiness.clone());
+        let gateway = self.gateway.clone();
         let state = console::State {
             control: control.clone(),
             recordings: Arc::new(self.watch.recordings()),
@@ -162,6 +164,7 @@ impl Body {
                 not.map_or(Ok(()), |why| Err(why.to_owned()))
             }),
             upgrades: self.upgrades.clone(),
+            certificate: Arc::new(move || certificate(&gateway)),
         };
         let (stop_console, console) = start_console(&self.runtime, &self.console, state)?;
         let steering = Steering {
@@ -171,4 +174,11 @@ impl Body {
         };
         Ok((control, steering))
     }
+}
+
+/// As `GET /api/v1/certificate` tells it.
+fn certificate(gateway: &Mutex<Option<Gateway>>) -> Value {
+    let gateway = gateway.lock().unwrap_or_else(|e| e.into_inner());
+    let standing = gateway.as_ref().and_then(|g| g.gauges().certificate);
+    serde_json::to_value(standing).unwrap_or_default()
 }

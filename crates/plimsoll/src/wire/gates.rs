@@ -3,7 +3,7 @@
 use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
 use gateway::attempt::mirror::Counts as Mirror;
-use gateway::{CompressGauge, Decision, Gauges, LimitGauge, TenantGauge};
+use gateway::{CompressGauge, Decision, Gauges, LimitGauge, Standing, TenantGauge};
 use telemetry::prometheus::Page;
 
 pub fn page(gauges: &Gauges) -> String {
@@ -14,6 +14,7 @@ pub fn page(gauges: &Gauges) -> String {
     tenants(&mut page, &gauges.tenants);
     lines(&mut page, &gauges.lines);
     mirrors(&mut page, &gauges.mirrors);
+    certificate(&mut page, gauges.certificate.as_ref());
     page.finish()
 }
 
@@ -176,6 +177,25 @@ fn mirrors(page: &mut Page, mirrors: &[Mirror]) {
             }
         }
     }
+}
+
+/// Of the certificate that is got from an authority; nothing where none is.
+fn certificate(page: &mut Page, standing: Option<&Standing>) {
+    let Some(standing) = standing else {
+        return;
+    };
+    page.family(
+        "plimsoll_certificate_end_timestamp_seconds",
+        "gauge",
+        "End of the certificate in service; 0: there is none.",
+    );
+    page.row("", &[], standing.until.unwrap_or(0) as f64);
+    page.family(
+        "plimsoll_certificate_failing",
+        "gauge",
+        "1: the last try to get a new one failed.",
+    );
+    page.row("", &[], f64::from(u8::from(standing.wrong.is_some())));
 }
 
 #[cfg(test)]

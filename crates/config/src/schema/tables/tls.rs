@@ -10,13 +10,28 @@ pub const TLS: &[Field<Tls>] = &[
         "where TLS comes in, beside the plain `listen`; when left out, `listen` itself speaks TLS",
         |t, n, cx| t.listen = cx.address(n)
     ),
-    key!(required "certificates", Kind::ListOf(&Kind::Section("certificate")), "[{ cert: shop.pem, key: shop.key }]",
-    "chosen by the names that stand in them; a client that names no host gets the first",
-    |t, n, cx| t.certificates = cx.list(n, |cx, n| {
-        let mut c = Certificate::default();
-        cx.section("tls.certificates", n, CERTIFICATE, &mut c);
-        Some(c)
-    })),
+    key!(
+        "certificates",
+        Kind::ListOf(&Kind::Section("certificate")),
+        "[{ cert: shop.pem, key: shop.key }]",
+        "files; chosen by the names that stand in them; a client that names no host gets the first",
+        |t, n, cx| t.certificates = cx.list(n, |cx, n| {
+            let mut c = Certificate::default();
+            cx.section("tls.certificates", n, CERTIFICATE, &mut c);
+            Some(c)
+        })
+    ),
+    key!(
+        "acme",
+        Kind::Section("acme"),
+        "{ names: [shop.example.com], contact: [ops@example.com] }",
+        "one more certificate, which Plimsoll gets and renews by itself",
+        |t, n, cx| {
+            let mut acme = Acme::default();
+            cx.section("tls.acme", n, ACME, &mut acme);
+            t.acme = Some(acme);
+        }
+    ),
     key!(
         "unknown_name" = "refuse",
         Kind::OneOf(&["refuse", "first"]),
