@@ -32,7 +32,6 @@ pub fn need_c_compiler() -> Result<(), String> {
 pub fn want_peers() {
     for (program, version, package) in [
         ("haproxy", "-v", "haproxy"),
-        ("pebble", "-h", "pebble"),
         ("pg_lsclusters", "--help", "postgresql"),
         ("pebble", "-h", "pebble"),
         ("redis-server", "--version", "redis-server"),
