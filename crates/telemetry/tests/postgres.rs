@@ -153,8 +153,11 @@ fn a_missing_index_a_lock_and_their_routes_are_seen() {
     });
     send(&mut waiter, &format!("BEGIN;\n{lock}"));
 
-    let seen = w.until("a waiter", |s, n| {
-        cell(s, n, "lock.orders.stock").is_some_and(|c| c.waiting > Some(0.9)) && !s.uses.is_empty()
+    let seen = w.until("a waiter, and a second of searches", |s, n| {
+        let search = n.routes.find("search");
+        let searches = |u: &UseCell| Some(u.key.route) == search && u.calls > 5.0;
+        cell(s, n, "lock.orders.stock").is_some_and(|c| c.waiting > Some(0.9))
+            && s.uses.iter().any(searches)
     });
     let names = &w.names;
     let search_ix = names.routes.find("search").unwrap();
