@@ -8,3 +8,4 @@ pub mod fault;
 pub mod limit;
 pub mod mirror;
 pub mod split;
+mod turn;

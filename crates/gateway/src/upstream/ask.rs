@@ -2,8 +2,8 @@
 //! it and closed after it.
 
 use super::Service;
-use super::connect::tell;
-use super::link::{Link, Reached};
+use super::connect::{Wire, reach};
+use super::link::Link;
 use crate::proxy_protocol::Told;
 use bytes::Bytes;
 use config::Address;
@@ -16,7 +16,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
 
 /// Without `Host`, lengths, and what belongs to one connection.
 #[derive(Clone, Debug, Default)]
@@ -60,10 +59,6 @@ impl Answer {
     }
 }
 
-/// A connection of any kind.
-pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
-
 /// How an instance is reached.
 #[derive(Clone, Debug)]
 pub struct Way {
@@ -98,26 +93,8 @@ impl Way {
     ///
     /// # Errors
     /// What the system or the handshake says.
-    pub async fn open(&self, many: bool) -> io::Result<(Box<dyn Wire>, bool)> {
-        let link = self.link.as_deref();
-        let at = match &self.address {
-            Address::Ip(at) => at,
-            Address::Unix(path) => {
-                let mut stream = UnixStream::connect(path).await?;
-                tell(&mut stream, self.told).await?;
-                let http2 = link.is_some_and(Link::speaks_http2);
-                return Ok((Box::new(stream), http2));
-            }
-        };
-        let mut stream = TcpStream::connect(at).await?;
-        tell(&mut stream, self.told).await?;
-        let Some(link) = link else {
-            return Ok((Box::new(stream), false));
-        };
-        Ok(match link.reach(stream, at.ip(), many).await? {
-            (Reached::Plain(stream), http2) => (Box::new(stream), http2),
-            (Reached::Secure(stream), http2) => (stream, http2),
-        })
+    pub async fn open(&self, many: bool) -> io::Result<(Wire, bool)> {
+        reach(self.link.as_deref(), &self.address, self.told, many).await
     }
 
     /// Reads at most `most` bytes of the answer's body. Takes as long as it takes: bound it.
@@ -126,9 +103,22 @@ impl Way {
     /// What the connection or the answer failed by.
     pub async fn ask(&self, question: &Question, most: usize, many: bool) -> io::Result<Answer> {
         match self.open(many).await? {
-            (stream, true) => http2(stream, question, most).await,
-            (stream, false) => http1(stream, question, most).await,
+            (Wire::Tcp(stream), http2) => exchange(stream, http2, question, most).await,
+            (Wire::Tls(stream), http2) => exchange(stream, http2, question, most).await,
+            (Wire::Unix(stream), http2) => exchange(stream, http2, question, most).await,
         }
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    is_http2: bool,
+    question: &Question,
+    most: usize,
+) -> io::Result<Answer> {
+    match is_http2 {
+        true => http2(stream, question, most).await,
+        false => http1(stream, question, most).await,
     }
 }
 

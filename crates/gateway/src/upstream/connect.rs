@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 
 /// What was made: for one exchange after another, or for many at once.
 pub enum Made {
@@ -29,10 +30,11 @@ pub async fn connect(
     told: Option<Told>,
     longest: Duration,
 ) -> io::Result<Made> {
-    let reached = tokio::time::timeout(longest, reach(link.as_deref(), &instance, told)).await;
+    let reach = reach(link.as_deref(), &instance.address, told, told.is_none());
+    let reached = tokio::time::timeout(longest, reach).await;
     let made = match reached.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-        Ok((socket, http2)) => {
-            let conn = Conn::new(socket, instance.clone(), link, told);
+        Ok((wire, http2)) => {
+            let conn = Conn::new(wire.into(), instance.clone(), link, told);
             match http2 {
                 true => Calls::begin(conn).await.map(Made::Calls),
                 false => Ok(Made::Conn(conn)),
@@ -46,31 +48,49 @@ pub async fn connect(
     made
 }
 
-async fn reach(
+/// A connection to an instance.
+pub enum Wire {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
+
+impl From<Wire> for Socket {
+    fn from(wire: Wire) -> Socket {
+        match wire {
+            Wire::Tcp(stream) => Socket::Tcp(stream),
+            Wire::Tls(stream) => Socket::Tls(Box::new((*stream).into())),
+            Wire::Unix(stream) => Socket::Unix(stream),
+        }
+    }
+}
+
+/// A connection, and whether HTTP/2 is spoken on it. `many`: where there is a choice it is.
+///
+/// # Errors
+/// What the system or the handshake says.
+pub async fn reach(
     link: Option<&Link>,
-    instance: &Instance,
+    address: &Address,
     told: Option<Told>,
-) -> io::Result<(Socket, bool)> {
-    let many = told.is_none();
-    match &instance.address {
+    many: bool,
+) -> io::Result<(Wire, bool)> {
+    match address {
         Address::Ip(at) => {
             let mut stream = dial(*at).await?;
             tell(&mut stream, told).await?;
-            match link {
-                None => Ok((Socket::Tcp(stream), false)),
-                Some(link) => match link.reach(stream, at.ip(), many).await? {
-                    (Reached::Plain(stream), http2) => Ok((Socket::Tcp(stream), http2)),
-                    (Reached::Secure(stream), http2) => {
-                        Ok((Socket::Tls(Box::new((*stream).into())), http2))
-                    }
-                },
-            }
+            let Some(link) = link else {
+                return Ok((Wire::Tcp(stream), false));
+            };
+            Ok(match link.reach(stream, at.ip(), many).await? {
+                (Reached::Plain(stream), http2) => (Wire::Tcp(stream), http2),
+                (Reached::Secure(stream), http2) => (Wire::Tls(stream), http2),
+            })
         }
         Address::Unix(path) => {
             let mut stream = UnixStream::connect(path).await?;
             tell(&mut stream, told).await?;
-            let http2 = link.is_some_and(Link::speaks_http2);
-            Ok((Socket::Unix(stream), http2))
+            Ok((Wire::Unix(stream), link.is_some_and(Link::speaks_http2)))
         }
     }
 }
@@ -83,10 +103,7 @@ async fn dial(at: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Says who is behind the connection, before anything else.
-///
-/// # Errors
-/// What the system says.
-pub async fn tell(stream: &mut (impl AsyncWrite + Unpin), told: Option<Told>) -> io::Result<()> {
+async fn tell(stream: &mut (impl AsyncWrite + Unpin), told: Option<Told>) -> io::Result<()> {
     let Some(told) = told else {
         return Ok(());
     };

@@ -2,13 +2,12 @@
 //! that all routes share.
 
 use super::part::{Enter, Part, Turn};
+use crate::attempt::turn;
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use crate::tally::Tally;
 use base::Nanos;
 use config::sections::Criticality;
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,12 +49,6 @@ struct BulkheadGate {
     route: Box<str>,
 }
 
-/// Where the ticket leaves the turn.
-struct Waiting {
-    hand: Rc<RefCell<Option<Turn>>>,
-    since: Nanos,
-}
-
 impl BulkheadGate {
     fn part(&self, of: &Facts) -> &Arc<Part> {
         let listed = of.tenant.and_then(|t| t.listed);
@@ -88,28 +81,14 @@ impl Gate for BulkheadGate {
             Enter::Full => return self.refuse(x),
             Enter::Later(receiver) => receiver,
         };
-        let wait = x
-            .deadline
-            .map_or(self.wait, |d| d.since(now).min(self.wait));
-        let hand = Rc::new(RefCell::new(None));
-        *slot = Slot::boxed(Waiting {
-            hand: hand.clone(),
-            since: now,
-        });
-        Step::Wait(Box::pin(async move {
-            if let Ok(Ok(turn)) = tokio::time::timeout(wait, receiver).await {
-                *hand.borrow_mut() = Some(turn);
-            }
-        }))
+        turn::wait(receiver, self.wait, x, slot, now)
     }
 
     fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let mut ticket = slot.take();
-        let Some(waiting) = ticket.get::<Waiting>() else {
+        let Some((_, turn)) = turn::waited::<Turn>(x, slot, now) else {
             return Step::Go;
         };
-        x.waited_ns += now.since(waiting.since).as_nanos() as u64;
-        match waiting.hand.borrow_mut().take() {
+        match turn {
             Some(turn) => {
                 self.tally.note(x, WAITED);
                 *slot = Slot::Number(turn.take());

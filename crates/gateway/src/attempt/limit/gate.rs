@@ -2,12 +2,11 @@
 
 use super::permit::{Acquire, Ask, Limiter, Permit};
 use super::price::Price;
+use crate::attempt::turn;
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use base::Nanos;
 use config::sections::Criticality;
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,12 +28,6 @@ struct LimitGate {
     criticality: Criticality,
     wait: Duration,
     limiter: Arc<Limiter>,
-}
-
-/// Where the ticket leaves the permit.
-struct Waiting {
-    hand: Rc<RefCell<Option<Permit>>>,
-    since: Nanos,
 }
 
 impl LimitGate {
@@ -67,30 +60,16 @@ impl Gate for LimitGate {
             Acquire::Full => return self.refuse(x),
             Acquire::Later(receiver) => receiver,
         };
-        let left = x.deadline.map_or(self.wait, |d| d.since(now));
-        let wait = self.wait.min(left);
-        let hand = Rc::new(RefCell::new(None));
-        *slot = Slot::boxed(Waiting {
-            hand: hand.clone(),
-            since: now,
-        });
-        Step::Wait(Box::pin(async move {
-            if let Ok(Ok(permit)) = tokio::time::timeout(wait, receiver).await {
-                *hand.borrow_mut() = Some(permit);
-            }
-        }))
+        turn::wait(receiver, self.wait, x, slot, now)
     }
 
     fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let mut ticket = slot.take();
-        let Some(waiting) = ticket.get::<Waiting>() else {
+        let Some((time, permit)) = turn::waited::<Permit>(x, slot, now) else {
             return Step::Go;
         };
-        let waited = now.since(waiting.since);
-        x.waited_ns += waited.as_nanos() as u64;
         let criticality = x.criticality.unwrap_or(self.criticality);
-        self.limiter.count_wait(criticality, waited);
-        match waiting.hand.borrow_mut().take() {
+        self.limiter.count_wait(criticality, time);
+        match permit {
             Some(permit) => {
                 x.note("limit", "waited");
                 *slot = Slot::boxed(permit);
