@@ -44,8 +44,8 @@ pub fn parse_request<'a>(
     } else {
         Version::Http10
     };
-    let mut meta = check(bytes, lines, limits, version, method_span, target_span)?;
-    meta.kinds = kinds;
+    let spans = [method_span, target_span];
+    let meta = check(bytes, lines, kinds, limits, version, spans)?;
     Ok(Status::Complete(RequestHead {
         meta,
         fields: Fields::new(bytes, lines, len, kinds),
@@ -56,10 +56,10 @@ pub fn parse_request<'a>(
 fn check(
     bytes: &[u8],
     lines: &mut [Line],
+    kinds: KindSet,
     limits: &Limits,
     version: Version,
-    method_span: Span,
-    target_span: Span,
+    [method_span, target_span]: [Span; 2],
 ) -> Result<RequestMeta, Reject> {
     if (target_span.end - target_span.start) as usize > limits.target {
         return Err(Reject::new(
@@ -79,7 +79,6 @@ fn check(
     let (mut host, mut hosts) = (None, 0);
     let (mut upgrade, mut upgrades) = (None, 0);
     let mut expect_continue = false;
-    let mut has_connection = false;
     for line in lines.iter_mut() {
         match line.kind {
             Kind::Other => {}
@@ -87,7 +86,6 @@ fn check(
             Kind::TransferEncoding => seen.coding(line.value),
             Kind::Host => (host, hosts) = (Some(line.value), hosts + 1),
             Kind::Upgrade => (upgrade, upgrades) = (Some(line.value), upgrades + 1),
-            Kind::Connection => has_connection = true,
             Kind::Expect => {
                 if !line.value.of(bytes).eq_ignore_ascii_case(b"100-continue") {
                     return Err(Reject::new(
@@ -112,7 +110,7 @@ fn check(
         }
     }
     let host = check_host(bytes, host, hosts, version, &target)?;
-    let options = if has_connection {
+    let options = if kinds.has(Kind::Connection) {
         connection::read(bytes, lines)?
     } else {
         connection::Options::default()
@@ -150,7 +148,7 @@ fn check(
         keep_alive: keep_alive(version, options),
         framing,
         expect_continue: expect_continue && framing.has_body(),
-        kinds: KindSet::EMPTY,
+        kinds,
         method_span,
         target: target_span,
         path: target.path,

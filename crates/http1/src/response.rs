@@ -59,8 +59,8 @@ fn parse<'a>(
     } else {
         Version::Http10
     };
-    let mut meta = check(bytes, lines, version, parsed.code.unwrap_or(0), method)?;
-    meta.kinds = kinds;
+    let status = parsed.code.unwrap_or(0);
+    let meta = check(bytes, lines, kinds, version, status, method)?;
     Ok(Status::Complete(ResponseHead {
         meta,
         fields: Fields::new(bytes, lines, len, kinds),
@@ -70,6 +70,7 @@ fn parse<'a>(
 fn check(
     bytes: &[u8],
     lines: &mut [Line],
+    kinds: KindSet,
     version: Version,
     status: u16,
     method: Method,
@@ -79,17 +80,15 @@ fn check(
     }
     let mut seen = Seen::default();
     let mut upgrade = None;
-    let mut has_connection = false;
     for line in lines.iter() {
         match line.kind {
             Kind::ContentLength => seen.length(line.value),
             Kind::TransferEncoding => seen.coding(line.value),
             Kind::Upgrade => upgrade = Some(line.value),
-            Kind::Connection => has_connection = true,
             _ => {}
         }
     }
-    let options = if has_connection {
+    let options = if kinds.has(Kind::Connection) {
         connection::read(bytes, lines)?
     } else {
         connection::Options::default()
@@ -122,7 +121,7 @@ fn check(
         status,
         keep_alive: keep_alive(version, options) && framing != Framing::UntilClose && status != 101,
         framing,
-        kinds: KindSet::EMPTY,
+        kinds,
         // After `HTTP/1.1 200 `.
         reason: Span::new(13.min(end - 2), end - 2),
         upgrade: upgrade.filter(|_| status == 101 && options.upgrade),
