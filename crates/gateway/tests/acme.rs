@@ -8,7 +8,7 @@ use certs::Authority;
 use common::*;
 use config::sections::{Acme, AcmeChallenge, Tls};
 use config::{Address, Config};
-use gateway::{Options, Standing};
+use gateway::Standing;
 use simple_dns::rdata::{A, RData};
 use simple_dns::{CLASS, Packet, PacketFlag, ResourceRecord, TYPE};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -17,7 +17,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::runtime::Runtime;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
@@ -105,7 +104,6 @@ struct Stage {
     upstream: Upstream,
     plain: SocketAddr,
     tls: SocketAddr,
-    runtime: Runtime,
 }
 
 impl Stage {
@@ -115,11 +113,6 @@ impl Stage {
             upstream: Upstream::echo(),
             plain: free(),
             tls: free(),
-            runtime: tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build()
-                .unwrap(),
         }
     }
 
@@ -139,15 +132,6 @@ impl Stage {
             ..Tls::default()
         });
         config
-    }
-
-    fn run(&self, config: Config) -> Running {
-        let options = Options {
-            threads: Some(1),
-            control: Some(self.runtime.handle().clone()),
-            ..Options::default()
-        };
-        Running::options(generation(1, config), options)
     }
 
     /// Puts a certificate by the test's own authority where one by ACME would be.
@@ -197,7 +181,7 @@ fn gets_one(challenge: AcmeChallenge) {
         return;
     };
     let config = stage.config(&pebble.directory, challenge);
-    let running = stage.run(config.clone());
+    let running = Running::looking(config.clone(), 1);
     let got = wait(&running, |s| s.until.is_some() || s.wrong.is_some());
     assert_eq!((got.wrong, got.names), (None, vec![NAME.to_owned()]));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -212,7 +196,7 @@ fn gets_one(challenge: AcmeChallenge) {
 
     // Another start asks for none; another name is asked for at once, by the same account.
     drop(running);
-    let running = stage.run(config.clone());
+    let running = Running::looking(config.clone(), 1);
     wait(&running, |s| s.until.is_some());
     assert_eq!(shown(stage.tls).unwrap(), first);
     let account = || std::fs::read(stage.authority.path("data/acme/account.json")).unwrap();
@@ -251,7 +235,7 @@ fn what_the_authority_says_of_a_failure_is_told() {
     let mut config = stage.config(&pebble.directory, AcmeChallenge::Http);
     let acme = config.tls.as_mut().unwrap().acme.as_mut().unwrap();
     acme.names.push("new.example".to_owned());
-    let running = stage.run(config);
+    let running = Running::looking(config, 1);
     let failed = wait(&running, |s| s.wrong.is_some());
     let why = failed.wrong.unwrap();
     assert!(why.contains(".example") && why.contains("refused"), "{why}");
@@ -266,7 +250,7 @@ fn without_an_authority_the_old_one_goes_on_and_the_next_try_is_told() {
     let mut config = stage.config(&nobody, AcmeChallenge::TlsAlpn);
     let acme = config.tls.as_mut().unwrap().acme.as_mut().unwrap();
     acme.names.push("new.example".to_owned());
-    let running = stage.run(config);
+    let running = Running::looking(config, 1);
     let failed = wait(&running, |s| s.wrong.is_some());
     assert!(failed.until.is_some() && failed.next > 0, "{failed:?}");
     assert_eq!(shown(stage.tls).unwrap(), given);
@@ -279,7 +263,7 @@ fn without_an_authority_the_old_one_goes_on_and_the_next_try_is_told() {
 fn without_any_certificate_handshakes_are_refused_and_the_plain_port_serves() {
     let stage = Stage::new();
     let nobody = format!("https://localhost:{}/dir", free().port());
-    let running = stage.run(stage.config(&nobody, AcmeChallenge::TlsAlpn));
+    let running = Running::looking(stage.config(&nobody, AcmeChallenge::TlsAlpn), 1);
     let failed = wait(&running, |s| s.wrong.is_some());
     assert_eq!(failed.until, None);
     assert_eq!(shown(stage.tls), None);

@@ -8,7 +8,6 @@ use simple_dns::{CLASS, Packet, PacketFlag, RCODE, ResourceRecord};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// What the server says of every name: last parts of 127.0.0.0/24, or a failure.
 type Says = Arc<Mutex<Option<Vec<u8>>>>;
@@ -88,17 +87,7 @@ fn instances_come_and_go_with_the_answers_and_stay_when_dns_fails() {
     let mut c = config(&[]);
     c.nameserver = Some(dns.at);
     c.services[0].names = vec![format!("app.test:{port}").parse().unwrap()];
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let options = gateway::Options {
-        threads: Some(2),
-        control: Some(runtime.handle().clone()),
-        ..Default::default()
-    };
-    let running = Running::options(generation(1, c.clone()), options);
+    let running = Running::looking(c.clone(), 2);
     until("the first answer", || running.gateway.has_asked_names());
     let known = || -> Vec<u8> {
         let all = running.gateway.instances().into_iter();
@@ -137,5 +126,4 @@ fn instances_come_and_go_with_the_answers_and_stay_when_dns_fails() {
     };
     let counts = ["failed", "changed"].map(counted);
     assert!(counts[0] >= 2 && counts[1] == 3, "{counts:?}");
-    runtime.shutdown_timeout(Duration::from_secs(1));
 }

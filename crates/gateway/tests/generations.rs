@@ -5,7 +5,6 @@ mod common;
 use base::Arm;
 use common::*;
 use config::{Canary, Config, Expiry, Generation};
-use gateway::Options;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -226,11 +225,6 @@ fn an_expired_overlay_goes_by_itself() {
 
 #[test]
 fn checks_find_who_is_down_and_who_is_back() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
     let sick = Arc::new(AtomicBool::new(true));
     let state = sick.clone();
     let one =
@@ -246,12 +240,7 @@ fn checks_find_who_is_down_and_who_is_back() {
     let mut c = config(&[one.address, two.address]);
     c.services[0].health.path = Some("/healthz".into());
     c.services[0].health.interval = Duration::from_millis(50);
-    let options = Options {
-        threads: Some(1),
-        control: Some(runtime.handle().clone()),
-        ..Options::default()
-    };
-    let running = Running::options(generation(1, c), options);
+    let running = Running::looking(c, 1);
     let usable = |i: usize| running.gateway.gauges().pools[i].usable;
     until("the sick one to be known", || !usable(0) && usable(1));
     let mut client = running.client();

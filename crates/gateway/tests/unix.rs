@@ -167,17 +167,7 @@ fn a_socket_that_nobody_listens_on_is_avoided_until_somebody_does() {
     config.services[0].sockets.push(stage.path("late"));
     config.services[0].health.path = Some("/health".into());
     config.services[0].health.interval = Duration::from_millis(50);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let options = Options {
-        threads: Some(1),
-        control: Some(runtime.handle().clone()),
-        ..Options::default()
-    };
-    let running = Running::options(generation(1, config), options);
+    let running = Running::looking(config, 1);
     let usable = || {
         let pools = running.gateway.gauges().pools;
         pools.iter().map(|p| p.usable).collect::<Vec<_>>()

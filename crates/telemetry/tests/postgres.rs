@@ -1,17 +1,18 @@
 //! The PostgreSQL probe against a real server, also while it is down, stalled, without rights or extension.
 
-use base::clock::Clock;
+mod common;
+
+use base::Names;
 use base::window::UseCell;
-use base::{Names, ResourceCell, Statement};
+use common::{Seen, Watch, cell, said};
 use config::Secret;
 use peers::Postgres;
 use std::io::Write;
 use std::process::Child;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use telemetry::Targets;
 use telemetry::probes::postgres::{self, PostgresTarget};
-use telemetry::probes::{Probe, ProbeNote, Reading};
 
 /// Servers are started one after the other: a port that one test found free is not given to two.
 static ONE: Mutex<()> = Mutex::new(());
@@ -26,90 +27,20 @@ fn server(settings: &[&str]) -> Option<Postgres> {
     peers::there(Postgres::start(&all))
 }
 
-/// The probe, its targets and a clock.
-struct Watch {
-    probe: postgres::Postgres,
-    targets: Targets,
-    names: Names,
-    clock: Clock,
-}
-
-/// What the last reading gave.
-#[derive(Default)]
-struct Seen {
-    cells: Vec<ResourceCell>,
-    uses: Vec<UseCell>,
-    statements: Vec<Statement>,
-    notes: Vec<ProbeNote>,
-    took: Duration,
-}
-
-impl Watch {
-    fn new(url: &str) -> Watch {
-        let targets = Targets {
-            databases: vec![PostgresTarget {
-                resource: "orders".into(),
-                url: Secret::Text(url.into()),
-                cores: Some(2.0),
-            }],
-            ..Targets::default()
-        };
-        let names = Names::default();
-        names.routes.intern("search");
-        names.routes.intern("reserve");
-        Watch {
-            probe: postgres::Postgres::default(),
-            targets,
-            names,
-            clock: Clock::start(),
-        }
-    }
-
-    fn read(&mut self) -> Seen {
-        let now = self.clock.now();
-        let mut r = Reading::new(now, &self.targets, &self.names);
-        let began = Instant::now();
-        self.probe.read(&mut r);
-        Seen {
-            cells: r.cells,
-            uses: r.uses,
-            statements: r.statements,
-            notes: r.notes,
-            took: began.elapsed(),
-        }
-    }
-
-    /// Reads about twice a second until it is so; at most a minute.
-    fn until(&mut self, what: &str, so: impl Fn(&Seen, &Names) -> bool) -> Seen {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            let seen = self.read();
-            assert!(
-                seen.took < Duration::from_millis(300),
-                "the collector waited for {:?}",
-                seen.took
-            );
-            if so(&seen, &self.names) {
-                return seen;
-            }
-            assert!(
-                Instant::now() < end,
-                "never: {what}; notes {:?}",
-                seen.notes
-            );
-            std::thread::sleep(Duration::from_millis(400));
-        }
-    }
-}
-
-fn cell(seen: &Seen, names: &Names, name: &str) -> Option<ResourceCell> {
-    let ix = names.resources.find(name)?;
-    seen.cells.iter().find(|c| c.resource == ix).copied()
-}
-
-fn said(seen: &Seen, blind: bool, what: &str) -> bool {
-    let has = |n: &ProbeNote| n.blind == blind && n.text.contains(what);
-    seen.notes.iter().any(has)
+fn watch(url: &str) -> Watch<postgres::Postgres> {
+    let target = PostgresTarget {
+        resource: "orders".into(),
+        url: Secret::Text(url.into()),
+        cores: Some(2.0),
+    };
+    let targets = Targets {
+        databases: vec![target],
+        ..Targets::default()
+    };
+    let w = Watch::new(targets, Duration::from_millis(400));
+    w.names.routes.intern("search");
+    w.names.routes.intern("reserve");
+    w
 }
 
 fn send(client: &mut Child, text: &str) {
@@ -135,7 +66,7 @@ fn a_missing_index_a_lock_and_their_routes_are_seen() {
          CREATE TABLE stock (item int PRIMARY KEY, n int); INSERT INTO stock VALUES (1, 9); ANALYZE",
     )
     .unwrap();
-    let mut w = Watch::new(&db.url());
+    let mut w = watch(&db.url());
     w.until("a connection", |s, n| {
         cell(s, n, "slots.orders.connections").is_some()
     });
@@ -226,7 +157,7 @@ fn a_missing_index_a_lock_and_their_routes_are_seen() {
 fn a_database_that_is_down_stalled_or_restarted_is_said_and_comes_back() {
     let Some(mut db) = server(&[]) else { return };
     db.sql("CREATE EXTENSION pg_stat_statements").unwrap();
-    let mut w = Watch::new(&db.url());
+    let mut w = watch(&db.url());
     let looked = |s: &Seen, n: &Names| cell(s, n, "slots.orders.connections").is_some();
     w.until("a connection", looked);
     db.stall(true);
@@ -252,7 +183,7 @@ fn what_rights_and_extensions_are_missing_is_said_and_the_rest_is_seen() {
     let Some(db) = server(&[]) else { return };
     db.sql("CREATE ROLE app LOGIN; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor")
         .unwrap();
-    let mut w = Watch::new(&db.url_of("app"));
+    let mut w = watch(&db.url_of("app"));
     let seen = w.until("hidden", |s, _| said(s, false, "GRANT pg_monitor"));
     assert!(said(&seen, false, "CREATE EXTENSION pg_stat_statements"));
     assert!(cell(&seen, &w.names, "lock.orders.stock").is_none());
@@ -261,7 +192,7 @@ fn what_rights_and_extensions_are_missing_is_said_and_the_rest_is_seen() {
          REVOKE ALL ON big FROM PUBLIC",
     )
     .unwrap();
-    let mut w = Watch::new(&db.url_of("monitor"));
+    let mut w = watch(&db.url_of("monitor"));
     let mut client = db.client("app").unwrap();
     send(
         &mut client,

@@ -1,85 +1,24 @@
 //! The Redis probe against a real server, also while it is down, stalled, full or locked.
 
-use base::clock::Clock;
-use base::{Names, ResourceCell, Statement};
+mod common;
+
+use common::{Watch, cell, said};
 use config::Secret;
 use peers::Redis;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use telemetry::Targets;
 use telemetry::probes::redis::{self, RedisTarget};
-use telemetry::probes::{Probe, ProbeNote, Reading};
 
-struct Watch {
-    probe: redis::Redis,
-    targets: Targets,
-    names: Names,
-    clock: Clock,
-}
-
-struct Seen {
-    cells: Vec<ResourceCell>,
-    statements: Vec<Statement>,
-    notes: Vec<ProbeNote>,
-}
-
-impl Watch {
-    fn new(url: &str) -> Watch {
-        let target = RedisTarget {
-            resource: "keys".into(),
-            url: Secret::Text(url.into()),
-        };
-        Watch {
-            probe: redis::Redis::default(),
-            targets: Targets {
-                stores: vec![target],
-                ..Targets::default()
-            },
-            names: Names::default(),
-            clock: Clock::start(),
-        }
-    }
-
-    fn read(&mut self) -> Seen {
-        let mut r = Reading::new(self.clock.now(), &self.targets, &self.names);
-        let began = Instant::now();
-        self.probe.read(&mut r);
-        let took = began.elapsed();
-        assert!(
-            took < Duration::from_millis(300),
-            "the collector waited for {took:?}"
-        );
-        Seen {
-            cells: r.cells,
-            statements: r.statements,
-            notes: r.notes,
-        }
-    }
-
-    fn until(&mut self, what: &str, so: impl Fn(&Seen) -> bool) -> Seen {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            let seen = self.read();
-            if so(&seen) {
-                return seen;
-            }
-            assert!(
-                Instant::now() < end,
-                "never: {what}; notes {:?}",
-                seen.notes
-            );
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-
-    fn cell(&self, seen: &Seen, name: &str) -> Option<ResourceCell> {
-        let ix = self.names.resources.find(name)?;
-        seen.cells.iter().find(|c| c.resource == ix).copied()
-    }
-}
-
-fn said(seen: &Seen, blind: bool, what: &str) -> bool {
-    let has = |n: &ProbeNote| n.blind == blind && n.text.contains(what);
-    seen.notes.iter().any(has)
+fn watch(url: &str) -> Watch<redis::Redis> {
+    let target = RedisTarget {
+        resource: "keys".into(),
+        url: Secret::Text(url.into()),
+    };
+    let targets = Targets {
+        stores: vec![target],
+        ..Targets::default()
+    };
+    Watch::new(targets, Duration::from_millis(200))
 }
 
 const BUSY: &str = "EVAL \"local t=redis.call('TIME') local e=t[1]*1000000+t[2]+60000 repeat t=redis.call('TIME') \
@@ -91,15 +30,15 @@ fn the_thread_memory_clients_and_slow_commands_are_seen() {
     let Some(server) = peers::there(Redis::start(&settings)) else {
         return;
     };
-    let mut w = Watch::new(&server.url());
-    w.until("a connection", |s| !s.cells.is_empty());
+    let mut w = watch(&server.url());
+    w.until("a connection", |s, _| !s.cells.is_empty());
     // Counters of a command tell something from their second reading on.
     server.commands(BUSY).unwrap();
     w.read();
     let scripts = [BUSY; 10].join("\r\n");
     server.commands(&scripts).unwrap();
     let seen = w.read();
-    let thread = w.cell(&seen, "db.keys").expect("the thread");
+    let thread = cell(&seen, &w.names, "db.keys").expect("the thread");
     assert!(
         thread.busy > 0.2 && thread.capacity == Some(1.0),
         "{thread:?}"
@@ -115,11 +54,13 @@ fn the_thread_memory_clients_and_slow_commands_are_seen() {
         "{:?}",
         seen.statements[0]
     );
-    let memory = w.cell(&seen, "mem.keys").unwrap();
+    let memory = cell(&seen, &w.names, "mem.keys").unwrap();
     assert_eq!(memory.capacity, Some(3.0 * 1024.0 * 1024.0));
     assert!(memory.level > Some(5e5));
     assert_eq!(
-        w.cell(&seen, "slots.keys.connections").unwrap().level,
+        cell(&seen, &w.names, "slots.keys.connections")
+            .unwrap()
+            .level,
         Some(1.0)
     );
     let value = "x".repeat(10_000);
@@ -134,28 +75,28 @@ fn a_store_that_is_down_stalled_or_locked_is_said_and_comes_back() {
     let Some(mut server) = peers::there(Redis::start(&[["requirepass", "hunter2"]])) else {
         return;
     };
-    let mut w = Watch::new(&server.url());
-    w.until("locked", |s| said(s, true, "NOAUTH"));
+    let mut w = watch(&server.url());
+    w.until("locked", |s, _| said(s, true, "NOAUTH"));
     let (_, port) = server.address();
     w.targets.stores[0].url = Secret::Text(format!("redis://:hunter3@127.0.0.1:{port}"));
-    let seen = w.until("refused", |s| said(s, true, "WRONGPASS"));
+    let seen = w.until("refused", |s, _| said(s, true, "WRONGPASS"));
     assert!(!format!("{:?}", seen.notes).contains("hunter"));
     w.targets.stores[0].url = Secret::Text(format!("redis://:hunter2@127.0.0.1:{port}"));
-    w.until("let in", |s| !s.cells.is_empty());
+    w.until("let in", |s, _| !s.cells.is_empty());
     server
         .commands("AUTH hunter2\r\nACL SETUSER eye on >pw +info")
         .unwrap();
     w.targets.stores[0].url = Secret::Text(format!("redis://eye:pw@127.0.0.1:{port}"));
-    w.until("half of it", |s| {
+    w.until("half of it", |s, _| {
         said(s, false, "slow commands are not seen") && !s.cells.is_empty()
     });
     server.stall(true);
-    let seen = w.until("stalled", |s| said(s, true, "no answer within"));
+    let seen = w.until("stalled", |s, _| said(s, true, "no answer within"));
     assert!(seen.cells.is_empty());
     server.stall(false);
-    w.until("it goes on", |s| !s.cells.is_empty());
+    w.until("it goes on", |s, _| !s.cells.is_empty());
     server.stop();
-    w.until("down", |s| {
+    w.until("down", |s, _| {
         said(s, true, "is it running, and the URL right?")
     });
 }

@@ -11,6 +11,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
 /// Nothing here takes longer, or it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -315,6 +316,8 @@ pub struct Running {
     pub gateway: Gateway,
     pub names: Names,
     pub rings: Vec<rtrb::Consumer<Sample>>,
+    /// Outlives the gateway.
+    _beside: Option<Runtime>,
 }
 
 impl Running {
@@ -332,6 +335,24 @@ impl Running {
         )
     }
 
+    /// With what looks beside the path: checks, names, certificates.
+    pub fn looking(config: Config, threads: usize) -> Running {
+        let beside = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let options = Options {
+            threads: Some(threads),
+            control: Some(beside.handle().clone()),
+            ..Options::default()
+        };
+        Running {
+            _beside: Some(beside),
+            ..Running::options(generation(1, config), options)
+        }
+    }
+
     pub fn options(generation: Arc<Generation>, options: Options) -> Running {
         let names = Names::default();
         let (gateway, rings) =
@@ -340,6 +361,7 @@ impl Running {
             gateway,
             names,
             rings,
+            _beside: None,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::client;
 use crate::common::*;
-use gateway::Options;
 use gateway::proxy_protocol::{Ends, Parsed, parse};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -111,17 +110,7 @@ fn a_check_speaks_for_itself() {
     let mut config = config(&[told.upstream.address]);
     config.services[0].proxy_protocol = true;
     config.services[0].health.path = Some("/health".to_owned());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let options = Options {
-        threads: Some(1),
-        control: Some(runtime.handle().clone()),
-        ..Options::default()
-    };
-    let running = Running::options(generation(1, config), options);
+    let running = Running::looking(config, 1);
     until("a check", || !told.ended.lock().unwrap().is_empty());
     assert_eq!(told.ended.lock().unwrap()[0], None);
     let pools = running.gateway.gauges().pools;
