@@ -17,6 +17,21 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
     }
 }
 
+/// Runs what installs something, without a word; the error is the last line that it said.
+pub fn quietly(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let out = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("`{program}` does not start: {e}"))?;
+    if out.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&out.stderr);
+    let last = said.lines().next_back().unwrap_or("nothing was said");
+    Err(format!("`{program}`: {last}"))
+}
+
 /// The bundled SQLite is C. Installs a compiler on Debian as root, else says what is missing.
 pub fn need_c_compiler() -> Result<(), String> {
     if works("cc", &["--version"]) || install("gcc", &["gcc", "libc6-dev"]) {

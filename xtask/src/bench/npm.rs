@@ -1,40 +1,40 @@
 //! Packages of npm for tests against what others have built.
 
+use crate::run::quietly;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Installs `name@version` packages into a folder, unless they are there; the inner error is what is missing to get them.
-pub fn install(folder: &Path, packages: &[&str]) -> Result<Result<(), String>, String> {
+/// Installs `name@version` packages into a folder, unless they are there.
+///
+/// # Errors
+/// What is missing to get them.
+pub fn install(folder: &Path, packages: &[&str]) -> Result<(), String> {
     for program in ["node", "npm"] {
         if Command::new(program).arg("--version").output().is_err() {
-            return Ok(Err(format!("`{program}` is not installed")));
+            return Err(format!("`{program}` is not installed"));
         }
     }
     let installed = || packages.iter().all(|package| is_installed(folder, package));
     if installed() {
-        return Ok(Ok(()));
+        return Ok(());
     }
     let names = packages.join(" ");
     eprintln!("+ npm install {names} (into {})", folder.display());
-    let done = Command::new("npm")
-        .args([
-            "install",
-            "--no-save",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-        ])
-        .arg(folder)
-        .args(packages)
-        .output()
-        .map_err(|e| format!("npm does not start: {e}"))?;
-    if done.status.success() && installed() {
-        return Ok(Ok(()));
+    let mut npm = Command::new("npm");
+    npm.args([
+        "install",
+        "--no-save",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+    ]);
+    quietly(npm.arg(folder).args(packages))
+        .map_err(|why| format!("cannot install {names}: {why}"))?;
+    match installed() {
+        true => Ok(()),
+        false => Err(format!("npm has not installed {names}")),
     }
-    let said = String::from_utf8_lossy(&done.stderr);
-    let last = said.lines().next_back().unwrap_or("nothing was said");
-    Ok(Err(format!("npm cannot install {names}: {last}")))
 }
 
 fn is_installed(folder: &Path, package: &str) -> bool {

@@ -1,6 +1,8 @@
 //! The servers behind Plimsoll: well-known ones with parsers of their own, each with the same small application.
 
-use super::super::peers::{self, Proxy};
+use crate::bench::npm;
+use crate::bench::peers::{self, Proxy};
+use crate::run::quietly;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,7 +56,7 @@ pub struct Origins {
 impl Origins {
     /// Installs them, or says what is missing.
     pub fn install() -> Result<Result<Origins, String>, String> {
-        let folder = std::path::absolute(FOLDER).map_err(|e| format!("{FOLDER}: {e}"))?;
+        let folder = npm::absolute(Path::new(FOLDER))?;
         std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         for (name, text) in [
             ("app.py", include_str!("app.py")),
@@ -67,17 +69,18 @@ impl Origins {
         if std::fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
             return Ok(Ok(Origins { folder }));
         }
-        let steps: [(&str, Vec<&str>); 3] = [
-            ("node", vec!["--version"]),
-            ("python3", vec!["-m", "venv", "venv"]),
-            (
-                "venv/bin/pip",
-                [&["install", "--quiet"], &PACKAGES[..]].concat(),
-            ),
+        let pip = folder.join("venv/bin/pip");
+        let mut steps = [
+            ("node", Command::new("node")),
+            ("python3 -m venv", Command::new("python3")),
+            ("pip install", Command::new(pip)),
         ];
-        for (program, args) in steps {
-            eprintln!("+ {program} {} (in {FOLDER})", args.join(" "));
-            if let Err(why) = step(&folder, program, &args) {
+        steps[0].1.arg("--version");
+        steps[1].1.args(["-m", "venv", "venv"]);
+        steps[2].1.args(["install", "--quiet"]).args(PACKAGES);
+        for (what, command) in &mut steps {
+            eprintln!("+ {what} (in {FOLDER})");
+            if let Err(why) = quietly(command.current_dir(&folder)) {
                 return Ok(Err(why));
             }
         }
@@ -121,26 +124,7 @@ impl Origins {
             self.folder.join(format!("data-{}", at.port())).display()
         );
         std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
-        let plimsoll = std::path::absolute(plimsoll).map_err(|e| e.to_string())?;
-        let mut command = Command::new(plimsoll);
+        let mut command = Command::new(npm::absolute(plimsoll)?);
         peers::launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
     }
-}
-
-fn step(folder: &Path, program: &str, args: &[&str]) -> Result<(), String> {
-    let path = match program.contains('/') {
-        true => folder.join(program),
-        false => PathBuf::from(program),
-    };
-    let out = Command::new(path)
-        .args(args)
-        .current_dir(folder)
-        .output()
-        .map_err(|e| format!("`{program}` does not start: {e}"))?;
-    if out.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&out.stderr);
-    let last = said.lines().next_back().unwrap_or("nothing was said");
-    Err(format!("`{program} {}`: {last}", args.join(" ")))
 }

@@ -19,7 +19,7 @@ const PEERS: &str = include_str!("peers.js");
 /// As part of the tests: loud when nothing was tested.
 pub fn check(plimsoll: &Path) -> Result<(), String> {
     let folder = npm::absolute(Path::new(FOLDER))?;
-    if let Err(why) = npm::install(&folder, PACKAGES)? {
+    if let Err(why) = npm::install(&folder, PACKAGES) {
         eprintln!("SKIPPED, NOT PASSED: no client of gRPC-Web was tried: {why}");
         return Ok(());
     }
