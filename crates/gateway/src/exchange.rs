@@ -74,6 +74,14 @@ impl Edits {
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
+    /// As the codec takes them, and how many they are; `N` is at least `MAX_EDITS`, and what is more is room.
+    pub fn listed<const N: usize>(&self) -> ([http1::Edit<'_>; N], usize) {
+        let mut list = [http1::Edit::Drop(b""); N];
+        for (place, edit) in list.iter_mut().zip(self.iter()) {
+            *place = edit;
+        }
+        (list, self.len())
+    }
     pub fn iter(&self) -> impl Iterator<Item = http1::Edit<'_>> {
         self.list.iter().map(|(kind, name, value)| {
             let (name, value) = (&self.bytes[name.clone()], &self.bytes[value.clone()]);

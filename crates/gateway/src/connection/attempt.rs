@@ -315,12 +315,7 @@ fn write_head(room: &mut Busy, client: &Client) {
     let Some(head) = down.head() else {
         return;
     };
-    let mut edits = [Edit::Drop(b""); MAX_EDITS + 5];
-    let mut n = 0;
-    for edit in live.facts.edits.iter() {
-        edits[n] = edit;
-        n += 1;
-    }
+    let (mut edits, mut n) = live.facts.edits.listed::<{ MAX_EDITS + 5 }>();
     let came_from = came_from(&head, client);
     // Who connects to a Unix socket has no address of his own to add.
     if client.ends != Ends::UNKNOWN {

@@ -3,9 +3,8 @@
 use super::Busy;
 use super::drive::{Drive, Driven};
 use super::grpc;
-use super::transform::listed;
 use super::via;
-use crate::exchange::{Exchange, Failed, Head, Outgoing, Reply, ResponseHead};
+use crate::exchange::{Exchange, Failed, Head, MAX_EDITS, Outgoing, Reply, ResponseHead};
 use crate::gate::Transform;
 use crate::retry::{Failure, Go, retry_after};
 use http1::{
@@ -311,7 +310,7 @@ impl Drive<'_> {
             self.room.live.reply(request, &mut out, now);
         }
         self.down.tap = self.room.live.taps();
-        let (mut edits, mut n) = listed(&self.room.reply_edits);
+        let (mut edits, mut n) = self.room.reply_edits.listed::<{ MAX_EDITS + 1 }>();
         let name = self.room.live.snapshot.via.as_deref();
         let via = name.map(|name| via::line(name, head.version, self.socket));
         if let Some(via) = &via {

@@ -4,19 +4,8 @@
 use super::Busy;
 use super::download::Download;
 use super::drive::Drive;
-use crate::exchange::{Edits, MAX_EDITS, ResponseHead};
-use http1::{Edit, Framing, Method, Rewrite, Version};
-
-/// The edits as the codec takes them, how many they are, and room for one more.
-pub(super) fn listed(edits: &Edits) -> ([Edit<'_>; MAX_EDITS + 1], usize) {
-    let mut list = [Edit::Drop(b""); MAX_EDITS + 1];
-    let mut n = 0;
-    for edit in edits.iter() {
-        list[n] = edit;
-        n += 1;
-    }
-    (list, n)
-}
+use crate::exchange::{MAX_EDITS, ResponseHead};
+use http1::{Framing, Method, Rewrite, Version};
 
 impl Drive<'_> {
     /// The bytes of the head that goes on in place of this one; `None`: this one does.
@@ -31,7 +20,7 @@ impl Drive<'_> {
         if changed.edits.is_empty() || (changed.body.is_some() && (old || nothing)) {
             return None;
         }
-        let (edits, n) = listed(&changed.edits);
+        let (edits, n) = changed.edits.listed::<MAX_EDITS>();
         let rewrite = Rewrite {
             edits: &edits[..n],
             framing: changed.body.as_ref().map(|_| Framing::Chunked),
