@@ -24,9 +24,10 @@ const NAME: &str = "shop.example";
 /// Pebble signs on its own time.
 const LONG: Duration = Duration::from_secs(60);
 
-fn free() -> SocketAddr {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    held.local_addr().unwrap()
+/// Addresses that nobody listens on, all held until all are known, so that they differ.
+fn free() -> [SocketAddr; 4] {
+    let held = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|l| l.local_addr().unwrap())
 }
 
 /// Says 127.0.0.1 of every name.
@@ -68,9 +69,8 @@ impl Drop for Pebble {
 }
 
 /// `None`: it is not installed. It validates at these ports.
-fn pebble(authority: &Authority, plain: SocketAddr, tls: SocketAddr) -> Option<Pebble> {
+fn pebble(authority: &Authority, [plain, tls, at, management]: [SocketAddr; 4]) -> Option<Pebble> {
     let own = authority.sign("pebble", &["localhost"]);
-    let (at, management) = (free(), free());
     let config = serde_json::json!({ "pebble": {
         "listenAddress": at.to_string(),
         "managementListenAddress": management.to_string(),
@@ -104,15 +104,19 @@ struct Stage {
     upstream: Upstream,
     plain: SocketAddr,
     tls: SocketAddr,
+    /// Those two, and two for Pebble.
+    ports: [SocketAddr; 4],
 }
 
 impl Stage {
     fn new() -> Stage {
+        let ports = free();
         Stage {
             authority: Authority::new(),
             upstream: Upstream::echo(),
-            plain: free(),
-            tls: free(),
+            plain: ports[0],
+            tls: ports[1],
+            ports,
         }
     }
 
@@ -177,7 +181,7 @@ fn shown(at: SocketAddr) -> Option<Vec<u8>> {
 
 fn gets_one(challenge: AcmeChallenge) {
     let stage = Stage::new();
-    let Some(pebble) = pebble(&stage.authority, stage.plain, stage.tls) else {
+    let Some(pebble) = pebble(&stage.authority, stage.ports) else {
         return;
     };
     let config = stage.config(&pebble.directory, challenge);
@@ -228,7 +232,7 @@ fn a_certificate_is_got_by_a_request() {
 fn what_the_authority_says_of_a_failure_is_told() {
     let stage = Stage::new();
     // It validates where nobody answers.
-    let Some(pebble) = pebble(&stage.authority, free(), free()) else {
+    let Some(pebble) = pebble(&stage.authority, free()) else {
         return;
     };
     let given = stage.give(&["old.example", NAME]);
@@ -246,7 +250,7 @@ fn what_the_authority_says_of_a_failure_is_told() {
 fn without_an_authority_the_old_one_goes_on_and_the_next_try_is_told() {
     let stage = Stage::new();
     let given = stage.give(&["old.example", NAME]);
-    let nobody = format!("https://localhost:{}/dir", free().port());
+    let nobody = format!("https://localhost:{}/dir", stage.ports[2].port());
     let mut config = stage.config(&nobody, AcmeChallenge::TlsAlpn);
     let acme = config.tls.as_mut().unwrap().acme.as_mut().unwrap();
     acme.names.push("new.example".to_owned());
@@ -262,7 +266,7 @@ fn without_an_authority_the_old_one_goes_on_and_the_next_try_is_told() {
 #[test]
 fn without_any_certificate_handshakes_are_refused_and_the_plain_port_serves() {
     let stage = Stage::new();
-    let nobody = format!("https://localhost:{}/dir", free().port());
+    let nobody = format!("https://localhost:{}/dir", stage.ports[2].port());
     let running = Running::looking(stage.config(&nobody, AcmeChallenge::TlsAlpn), 1);
     let failed = wait(&running, |s| s.wrong.is_some());
     assert_eq!(failed.until, None);

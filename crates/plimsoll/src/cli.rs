@@ -25,7 +25,7 @@ pub struct Cli {
 pub enum Command {
     /// Show the whole loop on an example application, in about two minutes
     Demo(DemoArgs),
-    /// Serve: forward requests, learn, protect
+    /// Serve: forward requests, learn, protect; a change of the config is taken without a restart
     Run(RunArgs),
     /// Write a first config from the ports that are listening here
     Init(InitArgs),
@@ -113,11 +113,27 @@ pub struct ShopArgs {
     pub switches: String,
 }
 
+/// The config, with or without `--config` before it.
+#[derive(Args)]
+pub struct ConfigArgs {
+    /// A file, or a folder of *.yaml files
+    #[arg(value_name = "CONFIG", default_value = "plimsoll.yaml")]
+    plain: PathBuf,
+    /// The same
+    #[arg(long = "config", value_name = "CONFIG", conflicts_with = "plain")]
+    named: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    pub fn path(self) -> PathBuf {
+        self.named.unwrap_or(self.plain)
+    }
+}
+
 #[derive(Args)]
 pub struct CheckArgs {
-    /// A file, or a folder of *.yaml files
-    #[arg(default_value = "plimsoll.yaml")]
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// Findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -257,9 +273,8 @@ pub struct DemoArgs {
 
 #[derive(Args)]
 pub struct RunArgs {
-    /// The file to serve; a change of it is taken without a restart
-    #[arg(long, default_value = "plimsoll.yaml")]
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 pub fn duration(text: &str) -> Result<Duration, String> {

@@ -59,7 +59,8 @@ impl Stage<'_> {
 
 /// HAProxy forwards everything to one server, without routes and without measuring.
 pub fn haproxy(stage: &Stage<'_>) -> Result<Proxy, String> {
-    let (at, upstream, threads) = (free()?, stage.upstream, stage.threads);
+    let [at] = free()?;
+    let (upstream, threads) = (stage.upstream, stage.threads);
     let text = format!(
         "global\n  nbthread {threads}\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  \
          timeout http-keep-alive 60s\n  option forwardfor\n  http-reuse safe\nfrontend f\n  bind {at}\n  default_backend b\n\
@@ -72,7 +73,8 @@ pub fn haproxy(stage: &Stage<'_>) -> Result<Proxy, String> {
 
 /// HAProxy with its cache in front of the same.
 pub fn haproxy_cache(stage: &Stage<'_>) -> Result<Proxy, String> {
-    let (at, upstream, threads) = (free()?, stage.upstream, stage.threads);
+    let [at] = free()?;
+    let (upstream, threads) = (stage.upstream, stage.threads);
     let text = format!(
         "global\n  nbthread {threads}\n  maxconn 8000\ncache c\n  total-max-size 64\n  max-age 3600\n  max-object-size 65536\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  timeout http-keep-alive 60s\n  \
@@ -86,7 +88,8 @@ pub fn haproxy_cache(stage: &Stage<'_>) -> Result<Proxy, String> {
 
 /// Varnish that looks up every request for a page.
 pub fn varnish(stage: &Stage<'_>) -> Result<Proxy, String> {
-    let (at, upstream) = (free()?, stage.upstream);
+    let [at] = free()?;
+    let upstream = stage.upstream;
     let text = format!(
         "vcl 4.1;\nbackend b {{ .host = \"{}\"; .port = \"{}\"; }}\nsub vcl_recv {{ return (hash); }}\n",
         upstream.ip(),
@@ -110,7 +113,8 @@ pub fn varnish(stage: &Stage<'_>) -> Result<Proxy, String> {
 
 /// nginx, the same.
 pub fn nginx(stage: &Stage<'_>) -> Result<Proxy, String> {
-    let (at, upstream, threads) = (free()?, stage.upstream, stage.threads);
+    let [at] = free()?;
+    let (upstream, threads) = (stage.upstream, stage.threads);
     let pid = stage.dir.join("nginx.pid");
     let text = format!(
         "worker_processes {threads}; daemon off; worker_rlimit_nofile 20000; pid {pid}; error_log stderr crit;\nevents {{ worker_connections 8000; }}\n\
@@ -130,7 +134,7 @@ const ROUTES: usize = 199;
 
 /// As people run it: everything on that is on by default, 200 routes, telemetry and learning.
 pub fn plimsoll(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
-    let (at, console) = (free()?, free()?);
+    let [at, console] = free()?;
     let (upstream, threads) = (stage.upstream, stage.threads);
     let data = stage.dir.join(format!("data-{}", at.port()));
     let mut text = format!(
@@ -151,7 +155,7 @@ pub fn plimsoll(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
 
 /// As people run it, with a cache on the route that is asked for.
 pub fn plimsoll_cache(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
-    let (at, console) = (free()?, free()?);
+    let [at, console] = free()?;
     let (upstream, threads) = (stage.upstream, stage.threads);
     let data = stage.dir.join(format!("data-{}", at.port()));
     let text = format!(
@@ -191,8 +195,16 @@ pub fn launch(name: &'static str, at: SocketAddr, command: &mut Command) -> Resu
     Ok(proxy)
 }
 
-pub fn free() -> Result<SocketAddr, String> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .map_err(|e| e.to_string())
+/// Addresses that nobody listens on, all held until all are known, so that they differ.
+pub fn free<const N: usize>() -> Result<[SocketAddr; N], String> {
+    let held: Vec<TcpListener> = (0..N)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())?;
+    let addresses: Vec<SocketAddr> = (held.iter().map(TcpListener::local_addr))
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())?;
+    addresses
+        .try_into()
+        .map_err(|_| "as many as asked for".to_owned())
 }

@@ -7,7 +7,8 @@ use base::Severity;
 use serde_json::json;
 
 pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
-    let mut checked = config::check(&args.config);
+    let file = args.config.path();
+    let mut checked = config::check(&file);
     if let Some(config) = &checked.config {
         checked.findings.extend(gateway::check(config));
     }
@@ -24,13 +25,17 @@ pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
         );
         if let (Some(c), false) = (&checked.config, errors) {
             println!(
-                "{} is good: {} services, {} routes, listening on {}",
-                args.config.display(),
-                c.services.len(),
-                c.routes.len(),
+                "{} is good: {}, {}, listening on {}",
+                file.display(),
+                number(c.services.len(), "service"),
+                number(c.routes.len(), "route"),
                 c.listen
             );
         }
     }
     Ok(if errors { Exit::Not } else { Exit::Ok })
+}
+
+fn number(n: usize, of: &str) -> String {
+    format!("{n} {of}{}", if n == 1 { "" } else { "s" })
 }

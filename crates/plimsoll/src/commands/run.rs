@@ -66,7 +66,8 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     let (upgrading, asked) = Upgrading::new();
     let upgrading = Arc::new(upgrading);
     let signals = runtime.block_on(async { Signals::new(asked) })?;
-    let (system, older) = start(&args.config, successor, &upgrading)?;
+    let file = args.config.path();
+    let (system, older) = start(&file, successor, &upgrading)?;
     let connections = system.control.generation().base.limits.connections;
     if let Some(few) = too_few(files, connections) {
         tracing::warn!("{few}");
@@ -83,7 +84,7 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     notify::ready("serving");
     pulse::keep_watchdog(system.pulse());
     let mut service = Service {
-        file: args.config,
+        file,
         program,
         upgrading,
         older,

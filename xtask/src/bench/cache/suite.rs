@@ -28,7 +28,7 @@ pub fn run(plimsoll: &Path) -> Result<Outcome, String> {
 
 /// What `npm run server` starts, without the shell between us: its id is the server's.
 fn origin(folder: &Path) -> Result<Proxy, String> {
-    let at = peers::free()?;
+    let [at] = peers::free()?;
     let mut command = Command::new("node");
     command
         .arg("server/server.mjs")
@@ -41,7 +41,7 @@ fn origin(folder: &Path) -> Result<Proxy, String> {
 
 /// Every route with a cache, and what the suite asks of a cache switched on.
 fn cache(plimsoll: &Path, origin: SocketAddr) -> Result<Proxy, String> {
-    let (at, console) = (peers::free()?, peers::free()?);
+    let [at, console] = peers::free()?;
     let folder = absolute(Path::new(FOLDER))?;
     let data = folder.join(format!("data-{}", at.port()));
     let text = format!(

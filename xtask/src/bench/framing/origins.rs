@@ -98,7 +98,7 @@ impl Origins {
             .iter()
             .find(|(n, _)| *n == name)
             .ok_or_else(|| format!("no origin `{name}`"))?;
-        let at = peers::free()?;
+        let [at] = peers::free()?;
         let line = line.replace("{port}", &at.port().to_string());
         let mut words = line.split(' ');
         let program = words.next().unwrap_or_default();
@@ -116,7 +116,7 @@ impl Origins {
 
     /// Plimsoll with its defaults in front of it.
     pub fn front(&self, plimsoll: &Path, origin: SocketAddr) -> Result<Proxy, String> {
-        let (at, console) = (peers::free()?, peers::free()?);
+        let [at, console] = peers::free()?;
         let file = self.folder.join(format!("plimsoll-{}.yaml", at.port()));
         let text = format!(
             "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: 1\nservices:\n  origin: {{ instances: [\"{origin}\"] }}\n\

