@@ -19,6 +19,8 @@ pub struct Protection {
     pub resource: String,
     /// Resource-seconds that may be in flight.
     pub work_s: f64,
+    /// Resource-seconds that may wait for that, in a burst.
+    pub waiting_s: f64,
     /// Resource-seconds of the average attempt.
     pub mean_s: f64,
     /// Resource-seconds of one attempt of each route to the service; 0: it does not use the resource.
@@ -31,5 +33,10 @@ impl Protection {
     /// `work_s` in attempts of the average kind.
     pub fn permits(&self) -> f64 {
         self.work_s / self.mean_s
+    }
+
+    /// The same of `waiting_s`.
+    pub fn waiting(&self) -> f64 {
+        self.waiting_s / self.mean_s
     }
 }

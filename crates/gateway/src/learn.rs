@@ -15,9 +15,10 @@ impl Gateway {
             if let Some(learned) = of(&service.name) {
                 (self.shared.kept.get(&service.name, Link::default)).learn(learned);
             }
-            let (permits, confidence) =
-                of(&service.name).map_or((0.0, 0.0), |p| (p.permits(), p.confidence));
-            limiter.set_learned(permits, confidence);
+            let (permits, waiting, confidence) = of(&service.name).map_or((0.0, 0.0, 0.0), |p| {
+                (p.permits(), p.waiting(), p.confidence)
+            });
+            limiter.set_learned(permits, waiting, confidence);
         }
         for route in snapshot.routes() {
             let cost = self.shared.kept.get(&route.name, Cost::default);

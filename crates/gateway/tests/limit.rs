@@ -16,6 +16,7 @@ fn learned(confidence: f64) -> Learned {
             service: "s".into(),
             resource: "lock.s".into(),
             work_s: 0.2,
+            waiting_s: 0.0,
             mean_s: 0.05,
             costs: vec![("heavy".into(), 0.1), ("all".into(), 0.0)],
             confidence,

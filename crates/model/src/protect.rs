@@ -2,9 +2,11 @@
 //! that it fills first, so that requests which do not use that resource are not held back by those which do.
 //!
 //! When everything that may be in flight is, throughput is `C/D`, and by Little's law the mean time of a request is
-//! `work / C`. So `work = C T`, with `T` a mean time that still keeps the objective: half of the strictest latency, as
-//! the p99 of a full queue lies within twice its mean; but never so low that requests as fast as they are at low load
-//! would not fill the resource.
+//! `work / C`. So `work = C T`. `T` is what fills the resource, not more: the time on it once, and the time elsewhere
+//! several times over, as that grows with load; and one more request, so that there is a next one. More would only stand
+//! in the service's own queue, where nobody is served by what matters and where its wait is lost to a client that
+//! tries again. Nor is it beyond a mean time that keeps the objective: half of the strictest latency, as the p99 of a
+//! full queue lies within twice its mean. A burst may wait outside for that long.
 
 use crate::fit::Fit;
 use crate::rank::{self, rank_among};
@@ -14,6 +16,8 @@ use base::{Grade, Learned, Protection};
 const PART: f64 = 0.5;
 /// Times the mean time at low load: below, the resource would idle while requests wait outside.
 const ROOM: f64 = 2.0;
+/// Times the time elsewhere at low load: what a queue whose server is busy for three quarters of the time makes of it.
+const ELSEWHERE: f64 = 4.0;
 /// A route whose attempts cost less than this share of the average one does not make the service slow.
 const LIGHT: f64 = 0.05;
 /// A capacity is well enough known when its total demand is within this share of the truth.
@@ -52,21 +56,25 @@ fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
     let attempts = |r: usize| fit.routes[r].rate * fit.routes[r].amplification;
     let load: f64 = routes.iter().map(|&r| attempts(r) * cost(r)).sum();
     let mean_s = load / routes.iter().map(|&r| attempts(r)).sum::<f64>().max(1e-12);
-    let low: f64 = routes
-        .iter()
-        .map(|&r| attempts(r) * cost(r) / load * fit.routes[r].low_mean)
-        .sum();
+    let by_load = |of: &dyn Fn(usize) -> f64| -> f64 {
+        let parts = routes.iter().map(|&r| attempts(r) * cost(r) / load * of(r));
+        parts.sum()
+    };
+    let (low, on) = (by_load(&|r| fit.routes[r].low_mean), by_load(&cost));
     let strictest = routes
         .iter()
         .filter(|&&r| cost(r) >= LIGHT * mean_s)
         .map(|&r| fit.routes[r].objective.latency_s)
         .fold(f64::INFINITY, f64::min);
     let left = (fit.resources[k].capacity - fit.resources[k].background).max(0.0);
-    let work_s = left * (PART * strictest).max(ROOM * low);
-    (mean_s > 0.0 && work_s.is_finite() && work_s > 0.0).then(|| Protection {
+    let kept = (PART * strictest).max(ROOM * low);
+    let fills = on + ELSEWHERE * (low - on).max(0.0);
+    let work_s = left * fills.min(kept) + on;
+    (mean_s > 0.0 && work_s.is_finite() && left > 0.0).then(|| Protection {
         service: service.to_owned(),
         resource: fit.resources[k].info.name.clone(),
         work_s,
+        waiting_s: left * PART * strictest,
         mean_s,
         costs: (routes.iter())
             .map(|&r| (fit.routes[r].info.name.clone(), cost(r)))

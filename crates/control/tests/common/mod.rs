@@ -242,6 +242,7 @@ impl Mind for Told {
             service: "shop".into(),
             resource: "lock.shop".into(),
             work_s: 0.1,
+            waiting_s: 0.0,
             mean_s: 0.01,
             costs: vec![],
             confidence: 1.0,

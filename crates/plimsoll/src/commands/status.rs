@@ -83,6 +83,7 @@ mod tests {
             service: "shop".into(),
             resource: "lock.shop".into(),
             work_s: 0.075,
+            waiting_s: 0.0,
             mean_s: 0.006,
             costs: vec![],
             confidence: 0.95,

@@ -68,8 +68,9 @@ impl Part {
             self.seat.begin(cost, now);
             return Enter::Now(cost);
         }
-        let most = match self.limiter.limit(self.price.configured) {
-            limit::Limit::Enforce(limit) => limit::queue(limit),
+        let configured = self.price.configured;
+        let most = match self.limiter.limit(configured) {
+            limit::Limit::Enforce(limit) => self.limiter.places(configured, limit),
             _ => return Enter::Full,
         };
         let (hand, receiver) = oneshot::channel();

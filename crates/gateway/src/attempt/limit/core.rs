@@ -101,10 +101,27 @@ pub fn lent(limit: u64, part: f64) -> u64 {
     (permits as u64 * PERMIT).clamp(PERMIT, limit)
 }
 
-/// How many may wait for a permit: as many as are served at once, within bounds. More would wait too long anyway.
-pub fn queue(limit: u64) -> usize {
-    (limit / PERMIT).clamp(16, 1024) as usize
+/// How many may wait for a permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    pub burst: usize,
+    /// In a queue that stands. More would only wait in vain, and come too late with their next try.
+    pub standing: usize,
 }
+
+/// As many as are served at once, within bounds. In a burst as many as the objective leaves time for, where that is
+/// `learned` (in permits).
+pub fn places(limit: u64, learned: Option<f64>) -> Places {
+    let standing = (limit / PERMIT).clamp(FEWEST, MOST) as usize;
+    let burst = learned.map_or(0, |n| n.clamp(0.0, MOST as f64) as usize);
+    Places {
+        burst: burst.max(standing),
+        standing,
+    }
+}
+
+const FEWEST: u64 = 16;
+const MOST: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +171,23 @@ mod tests {
             (8000, 7000, 1000)
         );
         assert_eq!((lent(2500, 1.0), lent(2500, 0.99)), (2500, 2000));
+    }
+
+    #[test]
+    fn a_burst_finds_more_places_than_what_stands() {
+        let of = |limit, learned| {
+            let p = places(limit * PERMIT, learned);
+            (p.burst, p.standing)
+        };
+        assert_eq!((of(8, None), of(64, None)), ((16, 16), (64, 64)));
+        assert_eq!(
+            (of(10, Some(100.0)), of(64, Some(3.0))),
+            ((100, 16), (64, 64))
+        );
+        assert_eq!(
+            (of(9999, Some(1e9)), of(8, Some(f64::NAN))),
+            ((1024, 1024), (16, 16))
+        );
     }
 
     #[test]

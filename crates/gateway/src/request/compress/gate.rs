@@ -253,6 +253,7 @@ mod tests {
             service: "s".into(),
             resource: "net.eth0".into(),
             work_s: 1.0,
+            waiting_s: 0.0,
             mean_s: 1.0,
             costs: Vec::new(),
             confidence: 1.0,

@@ -69,6 +69,7 @@ mod tests {
                 service: "s".into(),
                 resource: resource.into(),
                 work_s: 1.0,
+                waiting_s: 0.0,
                 mean_s: 1.0,
                 costs: Vec::new(),
                 confidence,
