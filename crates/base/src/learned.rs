@@ -11,25 +11,36 @@ pub struct Learned {
     pub services: Vec<Protection>,
 }
 
-/// How much work one service may hold at once, counted on the resource that it fills first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What one service may hold at once, counted on the resource that it fills first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Protection {
     pub service: String,
     /// The resource, for people.
     pub resource: String,
-    /// Resource-seconds that may be in flight.
-    pub work_s: f64,
-    /// Resource-seconds of the average attempt.
-    pub mean_s: f64,
-    /// Resource-seconds of one attempt of each route to the service; 0: it does not use the resource.
-    pub costs: Vec<(String, f64)>,
+    /// Servers of the resource (cores, slots …) that the attempts in flight may hold together.
+    pub servers: f64,
+    /// Average attempts that may wait for that, in a burst.
+    pub waiting: f64,
+    /// Of the average attempt.
+    pub mean: Use,
+    /// Of one attempt of each route to the service.
+    pub routes: Vec<(String, Use)>,
     /// From 0 to 1.
     pub confidence: f64,
 }
 
+/// What an attempt uses of the resource; 0: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Use {
+    /// Resource-seconds.
+    pub seconds: f64,
+    /// Servers that it holds while it is in flight: those seconds over its whole time.
+    pub share: f64,
+}
+
 impl Protection {
-    /// `work_s` in attempts of the average kind.
+    /// `servers` in attempts of the average kind.
     pub fn permits(&self) -> f64 {
-        self.work_s / self.mean_s
+        self.servers / self.mean.share
     }
 }

@@ -15,20 +15,18 @@ impl Gateway {
             if let Some(learned) = of(&service.name) {
                 (self.shared.kept.get(&service.name, Link::default)).learn(learned);
             }
-            let (permits, confidence) =
-                of(&service.name).map_or((0.0, 0.0), |p| (p.permits(), p.confidence));
-            limiter.set_learned(permits, confidence);
+            let (permits, waiting, confidence) = of(&service.name)
+                .map_or((0.0, 0.0, 0.0), |p| (p.permits(), p.waiting, p.confidence));
+            limiter.set_learned(permits, waiting, confidence);
         }
         for route in snapshot.routes() {
             let cost = self.shared.kept.get(&route.name, Cost::default);
             let known = of(&route.service.name).and_then(|p| {
-                Some((
-                    p.costs.iter().find(|(r, _)| **r == *route.name)?.1,
-                    p.mean_s,
-                ))
+                let (_, used) = p.routes.iter().find(|(r, _)| **r == *route.name)?;
+                Some((*used, p.mean))
             });
             match known {
-                Some((seconds, mean_s)) => cost.learn(seconds, mean_s),
+                Some((used, mean)) => cost.learn(used, mean),
                 None => cost.forget(),
             }
         }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use base::learned::Use;
 use base::{Learned, Protection};
 use common::*;
 use config::sections::{Criticality, Identity};
@@ -15,11 +16,19 @@ fn learned(confidence: f64) -> Learned {
         services: vec![Protection {
             service: "s".into(),
             resource: "lock.s".into(),
-            work_s: 0.2,
-            mean_s: 0.05,
-            costs: vec![("heavy".into(), 0.1), ("all".into(), 0.0)],
+            servers: 2.0,
+            mean: used(0.5),
+            routes: vec![("heavy".into(), used(1.0)), ("all".into(), used(0.0))],
             confidence,
+            ..Protection::default()
         }],
+    }
+}
+
+fn used(share: f64) -> Use {
+    Use {
+        seconds: 0.1 * share,
+        share,
     }
 }
 

@@ -1,19 +1,24 @@
-//! How much work each service may hold at once, for the gates that protect it: in resource-seconds on the resource
-//! that it fills first, so that requests which do not use that resource are not held back by those which do.
+//! What each service may hold at once, for the gates that protect it: in servers of the resource that it fills first, so
+//! that requests which do not use that resource are not held back by those which do.
 //!
-//! When everything that may be in flight is, throughput is `C/D`, and by Little's law the mean time of a request is
-//! `work / C`. So `work = C T`, with `T` a mean time that still keeps the objective: half of the strictest latency, as
-//! the p99 of a full queue lies within twice its mean; but never so low that requests as fast as they are at low load
-//! would not fill the resource.
+//! An attempt in flight holds, in the mean, its time on the resource over its whole time (Little's law). The resource is
+//! full when those shares add up to its servers, whatever the mix; one more attempt waits, so that there is a next one. More
+//! would only stand in the service's own queue, where nobody is served by what matters and where its wait is lost to a
+//! client that tries again. The time elsewhere counts several times over, as it grows with load, but never beyond what
+//! keeps the objective: half of the latency, as the p99 of a full queue lies within twice its mean. A burst may wait
+//! outside for that long.
 
 use crate::fit::Fit;
 use crate::rank::{self, rank_among};
+use base::learned::Use;
 use base::{Grade, Learned, Protection};
 
 /// Part of the objective's latency that the mean time may take.
 const PART: f64 = 0.5;
 /// Times the mean time at low load: below, the resource would idle while requests wait outside.
 const ROOM: f64 = 2.0;
+/// Times the time elsewhere at low load: what a queue whose server is busy for three quarters of the time makes of it.
+const ELSEWHERE: f64 = 4.0;
 /// A route whose attempts cost less than this share of the average one does not make the service slow.
 const LIGHT: f64 = 0.05;
 /// A capacity is well enough known when its total demand is within this share of the truth.
@@ -48,31 +53,53 @@ fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
     };
     let first = *rank_among(fit, seed, used).first()?;
     let k = first.resource;
-    let cost = |r: usize| fit.demand[r][k].mean / fit.routes[r].amplification.max(0.01);
+    let of = |r: usize| {
+        let route = &fit.routes[r];
+        let seconds = fit.demand[r][k].mean / route.amplification.max(0.01);
+        Use {
+            seconds,
+            share: share(seconds, route.low_mean, route.objective.latency_s),
+        }
+    };
     let attempts = |r: usize| fit.routes[r].rate * fit.routes[r].amplification;
-    let load: f64 = routes.iter().map(|&r| attempts(r) * cost(r)).sum();
-    let mean_s = load / routes.iter().map(|&r| attempts(r)).sum::<f64>().max(1e-12);
-    let low: f64 = routes
-        .iter()
-        .map(|&r| attempts(r) * cost(r) / load * fit.routes[r].low_mean)
-        .sum();
+    let all: f64 = routes.iter().map(|&r| attempts(r)).sum();
+    let mean = |what: &dyn Fn(Use) -> f64| -> f64 {
+        let parts = routes.iter().map(|&r| attempts(r) * what(of(r)));
+        parts.sum::<f64>() / all.max(1e-12)
+    };
+    let mean = Use {
+        seconds: mean(&|u| u.seconds),
+        share: mean(&|u| u.share),
+    };
     let strictest = routes
         .iter()
-        .filter(|&&r| cost(r) >= LIGHT * mean_s)
+        .filter(|&&r| of(r).seconds >= LIGHT * mean.seconds)
         .map(|&r| fit.routes[r].objective.latency_s)
         .fold(f64::INFINITY, f64::min);
     let left = (fit.resources[k].capacity - fit.resources[k].background).max(0.0);
-    let work_s = left * (PART * strictest).max(ROOM * low);
-    (mean_s > 0.0 && work_s.is_finite() && work_s > 0.0).then(|| Protection {
+    let servers = left + mean.share;
+    (mean.share > 0.0 && servers.is_finite() && left > 0.0).then(|| Protection {
         service: service.to_owned(),
         resource: fit.resources[k].info.name.clone(),
-        work_s,
-        mean_s,
-        costs: (routes.iter())
-            .map(|&r| (fit.routes[r].info.name.clone(), cost(r)))
+        servers,
+        waiting: left * PART * strictest / mean.seconds,
+        mean,
+        routes: (routes.iter())
+            .map(|&r| (fit.routes[r].info.name.clone(), of(r)))
             .collect(),
         confidence: confidence(fit, &routes, &first),
     })
+}
+
+/// What an attempt holds of the resource while it is in flight, with `on` seconds on it, a mean time of `low` at low load,
+/// and an objective of `latency`.
+fn share(on: f64, low: f64, latency: f64) -> f64 {
+    let loaded = on + ELSEWHERE * (low - on).max(0.0);
+    let most = (PART * latency).max(ROOM * low);
+    match loaded.min(most).max(on) {
+        whole if whole > 0.0 => on / whole,
+        _ => 0.0,
+    }
 }
 
 /// That it is this resource, times that its use is known closely; halved where much time is not explained.

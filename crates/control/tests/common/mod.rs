@@ -241,10 +241,9 @@ impl Mind for Told {
         let protection = Protection {
             service: "shop".into(),
             resource: "lock.shop".into(),
-            work_s: 0.1,
-            mean_s: 0.01,
-            costs: vec![],
+            servers: 10.0,
             confidence: 1.0,
+            ..Protection::default()
         };
         Learned {
             services: vec![protection],

@@ -125,6 +125,7 @@ fn limit(p: &Protection) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::learned::Use;
 
     #[test]
     fn a_mirror_shows_differences_beside_the_noise() {
@@ -166,10 +167,13 @@ mod tests {
         let mut p = Protection {
             service: "shop".into(),
             resource: "lock.shop".into(),
-            work_s: 0.075,
-            mean_s: 0.006,
-            costs: vec![],
+            servers: 5.0,
+            mean: Use {
+                seconds: 0.006,
+                share: 0.4,
+            },
             confidence: 0.95,
+            ..Protection::default()
         };
         assert_eq!(
             limit(&p),

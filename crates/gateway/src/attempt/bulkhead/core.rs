@@ -7,6 +7,8 @@
 #[derive(Clone, Copy, Debug, Default)]
 pub struct View {
     pub limit: f64,
+    /// Of the attempt.
+    pub cost: f64,
     /// In flight, of this route and of all.
     pub mine: f64,
     pub all: f64,
@@ -19,9 +21,12 @@ pub struct View {
     pub others: bool,
 }
 
+/// Whether one more attempt fits. A part need not be whole permits: one attempt of the average cost may exceed it, what is
+/// dear may exceed it by no more.
 pub fn fits(v: &View) -> bool {
     let own = part(v.limit, v.weight, v.weights);
-    v.mine < own || !v.others || v.all + v.kept < v.limit
+    let more = (v.cost - 1.0).max(0.0);
+    v.mine == 0.0 || v.mine + more < own || !v.others || v.all + more + v.kept < v.limit
 }
 
 /// What belongs to a route: at least one permit.
@@ -62,6 +67,18 @@ mod tests {
         );
         assert!(at(5.0, 6.0, 3.0), "lent");
         assert!(!at(7.0, 8.0, 2.0), "kept for the other");
+        let dear = |mine, all, kept| {
+            fits(&View {
+                cost: 4.0,
+                mine,
+                all,
+                kept,
+                ..view
+            })
+        };
+        assert!(dear(0.0, 9.0, 1.0) && dear(1.0, 9.0, 1.0), "its own");
+        assert!(!dear(4.0, 4.0, 3.0), "it would take what is kept");
+        assert!(dear(4.0, 4.0, 2.0));
         let alone = View {
             others: false,
             weights: 1.0,

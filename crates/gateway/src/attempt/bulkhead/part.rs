@@ -64,12 +64,13 @@ impl Part {
     pub fn enter(self: &Arc<Self>, criticality: Criticality, now: Nanos) -> Enter {
         let cost = self.price.milli();
         let none_waits = self.line.waiting.load(SeqCst) == 0;
-        if cost == 0 || (none_waits && (self.idle() || self.fits(now))) {
+        if cost == 0 || (none_waits && (self.idle() || self.fits(cost, now))) {
             self.seat.begin(cost, now);
             return Enter::Now(cost);
         }
-        let most = match self.limiter.limit(self.price.configured) {
-            limit::Limit::Enforce(limit) => limit::queue(limit),
+        let configured = self.price.configured;
+        let most = match self.limiter.limit(configured) {
+            limit::Limit::Enforce(limit) => self.limiter.places(configured, limit),
             _ => return Enter::Full,
         };
         let (hand, receiver) = oneshot::channel();
@@ -101,11 +102,12 @@ impl Part {
     }
 
     /// By what has begun here: who was just given a turn is not in flight yet.
-    fn fits(&self, now: Nanos) -> bool {
+    fn fits(&self, cost: u64, now: Nanos) -> bool {
         let limit::Limit::Enforce(limit) = self.limiter.limit(self.price.configured) else {
             return true;
         };
-        fits(&(self.seats).view(&self.seat, limit as f64 / limit::PERMIT as f64, now))
+        let [limit, cost] = [limit, cost].map(|milli| milli as f64 / limit::PERMIT as f64);
+        fits(&self.seats.view(&self.seat, limit, cost, now))
     }
 
     /// Gives what is free to those who wait.
@@ -113,13 +115,13 @@ impl Part {
         while self.line.waiting.load(SeqCst) > 0 {
             let mut queue = self.line.queue.lock().unwrap_or_else(|e| e.into_inner());
             queue.retain(|hand| !hand.is_closed());
-            let next = match self.fits(now) {
+            let cost = self.price.milli();
+            let next = match self.fits(cost, now) {
                 true => queue.pop(),
                 false => None,
             };
             self.line.waiting.store(queue.total(), SeqCst);
             let Some(hand) = next else { return };
-            let cost = self.price.milli();
             self.seat.begin(cost, now);
             drop(queue);
             let turn = Turn {

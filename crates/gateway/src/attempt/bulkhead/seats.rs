@@ -81,12 +81,13 @@ impl Seats {
         all.push(Arc::downgrade(seat));
     }
 
-    /// The limit as the route of this seat sees it.
-    pub fn view(&self, mine: &Arc<Seat>, limit: f64, now: Nanos) -> View {
+    /// The limit as one more attempt of this seat's route sees it; `limit` and `cost` in permits.
+    pub fn view(&self, mine: &Arc<Seat>, limit: f64, cost: f64, now: Nanos) -> View {
         let all = self.0.read().unwrap_or_else(|e| e.into_inner());
         let weight = |s: &Seat| f64::from(s.weight.load(Relaxed));
         let mut view = View {
             limit,
+            cost,
             mine: mine.flying(),
             all: mine.flying(),
             weight: weight(mine),
@@ -128,14 +129,14 @@ mod tests {
         );
         seats.join(&a, 1);
         seats.join(&b, 3);
-        assert!(!seats.view(&a, 8.0, s(1)).others);
+        assert!(!seats.view(&a, 8.0, 1.0, s(1)).others);
         (0..3).for_each(|_| b.begin(PERMIT, s(1)));
         (0..2).for_each(|_| b.end(PERMIT));
-        let v = seats.view(&a, 8.0, s(2));
+        let v = seats.view(&a, 8.0, 1.0, s(2));
         assert_eq!((v.others, v.weights, v.all, v.kept), (true, 4.0, 1.0, 3.0));
         b.end(PERMIT);
-        assert_eq!(seats.view(&a, 8.0, s(7)).kept, 4.0);
-        assert!(!seats.view(&a, 8.0, s(20)).others);
+        assert_eq!(seats.view(&a, 8.0, 1.0, s(7)).kept, 4.0);
+        assert!(!seats.view(&a, 8.0, 1.0, s(20)).others);
         drop(b);
         seats.join(&a, 1);
         assert_eq!(seats.0.read().unwrap().len(), 1);

@@ -1,8 +1,7 @@
 //! The decision of the concurrency limit: pure arithmetic on what is in flight.
 //!
 //! Work is counted in thousandths of a permit. With a configured `limit` every attempt costs one permit; a learned
-//! limit is in resource-seconds over the resource-seconds of the average request, and an attempt of a cheap route
-//! costs less than one.
+//! limit is in what the average attempt holds of the resource that fills first, and one that holds less of it costs less.
 
 use base::learned::CONFIDENT;
 use std::time::Duration;
@@ -15,9 +14,9 @@ const LIGHT: u64 = PERMIT / 20;
 /// No attempt costs more than this many permits.
 const DEAREST: f64 = 1000.0;
 
-/// The cost of an attempt that uses `seconds` of what the average one uses `mean_s` of.
-pub fn cost(seconds: f64, mean_s: f64) -> u64 {
-    let ratio = seconds / mean_s;
+/// The cost of an attempt that uses `this` where the average one uses `mean`.
+pub fn cost(this: f64, mean: f64) -> u64 {
+    let ratio = this / mean;
     match ratio.is_finite() && ratio >= 0.0 {
         true => match (ratio.min(DEAREST) * PERMIT as f64).round() as u64 {
             ..LIGHT => 0,
@@ -101,10 +100,27 @@ pub fn lent(limit: u64, part: f64) -> u64 {
     (permits as u64 * PERMIT).clamp(PERMIT, limit)
 }
 
-/// How many may wait for a permit: as many as are served at once, within bounds. More would wait too long anyway.
-pub fn queue(limit: u64) -> usize {
-    (limit / PERMIT).clamp(16, 1024) as usize
+/// How many may wait for a permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    pub burst: usize,
+    /// In a queue that stands. More would only wait in vain, and come too late with their next try.
+    pub standing: usize,
 }
+
+/// As many as are served at once, within bounds. In a burst as many as the objective leaves time for, where that is
+/// `learned` (in permits).
+pub fn places(limit: u64, learned: Option<f64>) -> Places {
+    let standing = (limit / PERMIT).clamp(FEWEST, MOST) as usize;
+    let burst = learned.map_or(0, |n| n.clamp(0.0, MOST as f64) as usize);
+    Places {
+        burst: burst.max(standing),
+        standing,
+    }
+}
+
+const FEWEST: u64 = 16;
+const MOST: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +170,23 @@ mod tests {
             (8000, 7000, 1000)
         );
         assert_eq!((lent(2500, 1.0), lent(2500, 0.99)), (2500, 2000));
+    }
+
+    #[test]
+    fn a_burst_finds_more_places_than_what_stands() {
+        let of = |limit, learned| {
+            let p = places(limit * PERMIT, learned);
+            (p.burst, p.standing)
+        };
+        assert_eq!((of(8, None), of(64, None)), ((16, 16), (64, 64)));
+        assert_eq!(
+            (of(10, Some(100.0)), of(64, Some(3.0))),
+            ((100, 16), (64, 64))
+        );
+        assert_eq!(
+            (of(9999, Some(1e9)), of(8, Some(f64::NAN))),
+            ((1024, 1024), (16, 16))
+        );
     }
 
     #[test]

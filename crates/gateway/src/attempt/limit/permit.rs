@@ -16,8 +16,9 @@ use tokio::sync::oneshot;
 #[derive(Debug, Default)]
 pub struct Limiter {
     in_flight: AtomicU64,
-    /// Value and confidence as bits; written by one thread, rarely; a torn pair is a decision of one request.
-    learned: [AtomicU64; 2],
+    /// Permits, permits' worth that may wait, and confidence, as bits; written by one thread, rarely; torn values are a
+    /// decision of one request.
+    learned: [AtomicU64; 3],
     /// Lengths of `queue`, sixteen bits each, to see from outside the lock that nobody waits.
     waiting: AtomicU64,
     queue: Mutex<Queue<Waiter>>,
@@ -74,16 +75,22 @@ pub struct Counts {
 }
 
 impl Limiter {
-    /// Permits, and how sure that is from 0 to 1. Acts from 0.9 on; below, it counts what it would have done.
-    pub fn set_learned(self: &Arc<Self>, permits: f64, confidence: f64) {
-        self.learned[0].store(permits.to_bits(), Relaxed);
-        self.learned[1].store(confidence.to_bits(), Relaxed);
+    /// Permits, how many may wait for one in a burst, and how sure that is from 0 to 1. Acts from 0.9 on; below, it counts
+    /// what it would have done.
+    pub fn set_learned(self: &Arc<Self>, permits: f64, waiting: f64, confidence: f64) {
+        for (to, value) in self.learned.iter().zip([permits, waiting, confidence]) {
+            to.store(value.to_bits(), Relaxed);
+        }
         self.pass_on();
+    }
+
+    fn learned(&self, which: usize) -> f64 {
+        f64::from_bits(self.learned[which].load(Relaxed))
     }
 
     /// What acts for a request whose generation has this limit configured.
     pub fn limit(&self, configured: Option<u32>) -> Limit {
-        let [value, confidence] = [0, 1].map(|i| f64::from_bits(self.learned[i].load(Relaxed)));
+        let (value, confidence) = (self.learned(0), self.learned(2));
         core::limit(configured, (value > 0.0).then_some((value, confidence)))
     }
 
@@ -123,8 +130,8 @@ impl Limiter {
         }
         let (hand, receiver) = oneshot::channel();
         let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
-        let most = core::queue(limit);
-        if queue.total() >= most {
+        let most = self.places(ask.configured, limit);
+        if queue.total() >= most.standing {
             // Places of clients that have left are free.
             queue.retain(|w| !w.hand.is_closed());
         }
@@ -173,6 +180,11 @@ impl Limiter {
                 Some(self.in_flight() as f64 / limit as f64)
             }
         }
+    }
+
+    /// How many may wait where this limit acts.
+    pub fn places(&self, configured: Option<u32>, limit: u64) -> core::Places {
+        core::places(limit, configured.is_none().then(|| self.learned(1)))
     }
 
     /// Call when a waiter's time is over.
@@ -379,12 +391,12 @@ mod tests {
     #[test]
     fn the_queue_is_bounded_and_a_raised_limit_serves_it() {
         let l = limiter();
-        l.set_learned(1.0, 1.0);
+        l.set_learned(1.0, 0.0, 1.0);
         let _held = l.acquire(ask(PERMIT, None), NOW);
         let mut waiting: Vec<_> = (0..16).map(|_| l.acquire(ask(PERMIT, None), NOW)).collect();
         assert!(matches!(l.acquire(ask(PERMIT, None), NOW), Acquire::Full));
         assert_eq!((l.counts().waiting, l.counts().refused), (16, 1));
-        l.set_learned(0.0, 0.0);
+        l.set_learned(0.0, 0.0, 0.0);
         let served = |a: &mut Acquire| match a {
             Acquire::Later(w) => w.try_recv().is_ok(),
             _ => false,
@@ -395,7 +407,7 @@ mod tests {
     #[test]
     fn free_work_never_waits_behind_dear_work() {
         let l = limiter();
-        l.set_learned(2.0, 1.0);
+        l.set_learned(2.0, 0.0, 1.0);
         let held = [
             l.acquire(ask(2 * PERMIT, None), NOW),
             l.acquire(ask(PERMIT, None), NOW),
@@ -407,11 +419,11 @@ mod tests {
     #[test]
     fn a_learned_limit_only_counts_until_it_is_sure() {
         let l = Arc::new(Limiter::default());
-        l.set_learned(2.0, 0.5);
+        l.set_learned(2.0, 0.0, 0.5);
         let held: Vec<_> = (0..5).map(|_| l.acquire(ask(PERMIT, None), NOW)).collect();
         assert!(held.iter().all(|a| matches!(a, Acquire::Now(_))));
         assert_eq!((l.counts().would_refuse, l.counts().refused), (3, 0));
-        l.set_learned(2.0, 0.95);
+        l.set_learned(2.0, 0.0, 0.95);
         assert!(matches!(
             l.acquire(ask(PERMIT, None), NOW),
             Acquire::Later(_)

@@ -2,31 +2,47 @@
 
 use super::core::{self, PERMIT};
 use crate::gate::Making;
+use base::learned::Use;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The learned cost of a route, in thousandths of a permit; one permit until something is learned.
+/// What an attempt of a route costs, beside the average one of its service, in thousandths; the same until something is
+/// learned.
 #[derive(Debug)]
-pub struct Cost(AtomicU64);
+pub struct Cost {
+    held: AtomicU64,
+    used: AtomicU64,
+}
 
 impl Default for Cost {
     fn default() -> Cost {
-        Cost(AtomicU64::new(PERMIT))
+        Cost {
+            held: AtomicU64::new(PERMIT),
+            used: AtomicU64::new(PERMIT),
+        }
     }
 }
 
 impl Cost {
-    /// Resource-seconds of one attempt of the route, and of the average one of its service.
-    pub fn learn(&self, seconds: f64, mean_s: f64) {
-        self.0.store(core::cost(seconds, mean_s), Relaxed);
+    pub fn learn(&self, of: Use, mean: Use) {
+        self.held.store(core::cost(of.share, mean.share), Relaxed);
+        self.used
+            .store(core::cost(of.seconds, mean.seconds), Relaxed);
     }
 
-    pub fn milli(&self) -> u64 {
-        self.0.load(Relaxed)
+    /// While it is in flight: what counts for a limit.
+    pub fn held(&self) -> u64 {
+        self.held.load(Relaxed)
+    }
+
+    /// In all: what counts for a rate.
+    pub fn used(&self) -> u64 {
+        self.used.load(Relaxed)
     }
 
     pub fn forget(&self) {
-        self.0.store(PERMIT, Relaxed);
+        self.held.store(PERMIT, Relaxed);
+        self.used.store(PERMIT, Relaxed);
     }
 }
 
@@ -50,7 +66,7 @@ impl Price {
     pub fn milli(&self) -> u64 {
         match self.configured {
             Some(_) => PERMIT,
-            None => self.learned.milli(),
+            None => self.learned.held(),
         }
     }
 }

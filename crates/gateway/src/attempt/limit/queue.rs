@@ -3,7 +3,7 @@
 //! Who matters more is served first, and takes the place of who matters less when there is none left. Among equals the
 //! first come is served first; once the queue is full and has been standing for long, the newest.
 
-use super::core;
+use super::core::{self, Places};
 use base::Nanos;
 use config::sections::Criticality;
 use std::collections::VecDeque;
@@ -57,18 +57,24 @@ impl<T> Queue<T> {
         self.lengths().iter().sum()
     }
 
-    /// Takes a place among at most `most`; false: there is none. One who matters less gives way, else the oldest of a
-    /// tier that stands: it has waited for nothing.
-    pub fn push(&mut self, tier: usize, waiter: T, most: usize, now: Nanos) -> bool {
-        let full = self.total() >= most;
+    /// Takes one of the places; false: there is none. Some who matter less give way, else the oldest of a tier that
+    /// stands: they have waited for nothing.
+    pub fn push(&mut self, tier: usize, waiter: T, places: Places, now: Nanos) -> bool {
+        let full = self.total() >= places.burst;
         let mine = &mut self.tiers[tier];
         if mine.waiters.is_empty() {
             (mine.since, mine.standing) = (now, false);
         }
         // Where there is a place for everybody, everybody's turn comes.
         mine.standing |= full && core::stands(now.since(mine.since));
-        if full && !self.make_way(tier) {
-            return false;
+        let most = match mine.standing {
+            true => places.standing,
+            false => places.burst,
+        };
+        while self.total() >= most {
+            if !self.make_way(tier) {
+                return false;
+            }
         }
         self.tiers[tier].waiters.push_back(waiter);
         true
@@ -118,6 +124,13 @@ mod tests {
     const NORMAL: usize = 1;
     const SHEDDABLE: usize = 2;
 
+    fn places(n: usize) -> Places {
+        Places {
+            burst: n,
+            standing: n,
+        }
+    }
+
     fn ms(ms: u64) -> Nanos {
         Nanos(ms * 1_000_000)
     }
@@ -131,7 +144,7 @@ mod tests {
         let mut q = Queue::default();
         let all = [SHEDDABLE, NORMAL, CRITICAL, NORMAL, CRITICAL, SHEDDABLE];
         for (i, tier) in all.into_iter().enumerate() {
-            assert!(q.push(tier, i as u32, 16, ms(1)));
+            assert!(q.push(tier, i as u32, places(16), ms(1)));
         }
         assert_eq!((q.lengths(), q.next()), ([2, 2, 2], Some(&2)));
         assert_eq!(served(&mut q), [2, 4, 1, 3, 0, 5]);
@@ -141,14 +154,23 @@ mod tests {
     fn who_matters_less_gives_its_place() {
         let mut q = Queue::default();
         for i in 0..2 {
-            assert!(q.push(SHEDDABLE, i, 3, ms(1)));
+            assert!(q.push(SHEDDABLE, i, places(3), ms(1)));
         }
-        assert!(q.push(NORMAL, 2, 3, ms(1)));
-        assert!(!q.push(SHEDDABLE, 3, 3, ms(1)), "nobody matters less");
-        assert!(q.push(CRITICAL, 4, 3, ms(1)), "the last of the last tier");
-        assert!(q.push(NORMAL, 5, 3, ms(1)));
-        assert!(!q.push(NORMAL, 6, 3, ms(1)), "equals in a burst stay");
-        assert!(q.push(CRITICAL, 7, 3, ms(1)));
+        assert!(q.push(NORMAL, 2, places(3), ms(1)));
+        assert!(
+            !q.push(SHEDDABLE, 3, places(3), ms(1)),
+            "nobody matters less"
+        );
+        assert!(
+            q.push(CRITICAL, 4, places(3), ms(1)),
+            "the last of the last tier"
+        );
+        assert!(q.push(NORMAL, 5, places(3), ms(1)));
+        assert!(
+            !q.push(NORMAL, 6, places(3), ms(1)),
+            "equals in a burst stay"
+        );
+        assert!(q.push(CRITICAL, 7, places(3), ms(1)));
         assert_eq!(served(&mut q), [4, 7, 2]);
     }
 
@@ -156,13 +178,16 @@ mod tests {
     fn a_tier_that_stands_serves_its_newest_and_the_others_are_not_touched() {
         let mut q = Queue::default();
         for (i, at) in [0, 50, 120].into_iter().enumerate() {
-            assert!(q.push(NORMAL, i as u32, 5, ms(at)));
+            assert!(q.push(NORMAL, i as u32, places(5), ms(at)));
         }
-        assert!(q.push(CRITICAL, 10, 5, ms(120)));
-        assert!(q.push(CRITICAL, 11, 5, ms(121)));
-        assert!(q.push(NORMAL, 3, 5, ms(122)), "the oldest gives way");
+        assert!(q.push(CRITICAL, 10, places(5), ms(120)));
+        assert!(q.push(CRITICAL, 11, places(5), ms(121)));
+        assert!(
+            q.push(NORMAL, 3, places(5), ms(122)),
+            "the oldest gives way"
+        );
         assert_eq!(served(&mut q), [10, 11, 3, 2, 1]);
-        assert!(q.push(NORMAL, 4, 5, ms(500)) && q.push(NORMAL, 5, 5, ms(501)));
+        assert!(q.push(NORMAL, 4, places(5), ms(500)) && q.push(NORMAL, 5, places(5), ms(501)));
         assert_eq!(
             served(&mut q),
             [4, 5],
@@ -175,10 +200,31 @@ mod tests {
         let mut q = Queue::default();
         let mut served = Vec::new();
         for i in 0..50 {
-            assert!(q.push(NORMAL, i, 16, ms(i as u64 * 20)));
+            assert!(q.push(NORMAL, i, places(16), ms(i as u64 * 20)));
             served.extend(if i < 4 { None } else { q.pop() });
         }
         assert_eq!(served, (0..46).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn a_burst_may_be_long_and_is_cut_when_it_stands() {
+        let (mut q, most) = (
+            Queue::default(),
+            Places {
+                burst: 10,
+                standing: 4,
+            },
+        );
+        for i in 0..10 {
+            assert!(q.push(NORMAL, i, most, ms(i as u64)));
+        }
+        assert!(!q.push(NORMAL, 10, most, ms(99)));
+        assert!(q.push(NORMAL, 11, most, ms(100)));
+        assert_eq!(
+            served(&mut q),
+            [11, 9, 8, 7],
+            "the oldest have waited for nothing"
+        );
     }
 
     proptest! {
@@ -196,7 +242,7 @@ mod tests {
                     prop_assert_eq!(q.pop(), best);
                     continue;
                 }
-                let taken = q.push(what, what, most, ms(now));
+                let taken = q.push(what, what, places(most), ms(now));
                 let after = q.lengths();
                 prop_assert!(q.total() <= most);
                 prop_assert!((0..what).all(|t| after[t] == before[t]), "nobody above loses a place");

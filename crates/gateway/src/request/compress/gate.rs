@@ -252,10 +252,8 @@ mod tests {
         b.kept.get("s", Link::default).learn(&base::Protection {
             service: "s".into(),
             resource: "net.eth0".into(),
-            work_s: 1.0,
-            mean_s: 1.0,
-            costs: Vec::new(),
             confidence: 1.0,
+            ..base::Protection::default()
         });
         assert!(told(&b, &[GZIP], 200, &[JSON, length]).unwrap().1);
         assert_eq!(

@@ -68,10 +68,8 @@ mod tests {
             link.learn(&Protection {
                 service: "s".into(),
                 resource: resource.into(),
-                work_s: 1.0,
-                mean_s: 1.0,
-                costs: Vec::new(),
                 confidence,
+                ..Protection::default()
             });
             link.fills_first()
         };

@@ -73,7 +73,7 @@ impl Price {
     fn now(&self) -> Cost {
         match self {
             Price::Fixed(cost) => *cost,
-            Price::Learned(cost) => LEAST.max(Cost(cost.milli())),
+            Price::Learned(cost) => LEAST.max(Cost(cost.used())),
         }
     }
 }
@@ -176,6 +176,7 @@ mod tests {
     use super::*;
     use crate::request::identity::Tenant;
     use crate::testing::{Bench, edits, header};
+    use base::learned::Use;
     use config::sections::Rate;
 
     fn bench(rate: Rate) -> Bench {
@@ -281,9 +282,13 @@ mod tests {
         assert!(!passes(&b, &*dear, ""));
         // Not learned yet: an average request.
         assert!(passes(&b, &*cheap, "") && passes(&b, &*own, ""));
+        let used = |seconds| Use {
+            seconds,
+            share: 1.0,
+        };
         b.kept
             .get("cheap", limit::Cost::default)
-            .learn(0.001, 0.004);
+            .learn(used(0.001), used(0.004));
         let left = (0..10).take_while(|_| passes(&b, &*cheap, "")).count();
         assert_eq!(left, 4, "a quarter of a unit each");
         let head = crate::exchange::ResponseHead::List {

@@ -75,7 +75,8 @@ impl ShedGate {
         if part < 1.0 && !let_in(part, x, now) {
             return Some(0);
         }
-        let room = room(criticality, self.limiter.waiting(), limit::queue(limit));
+        let places = self.limiter.places(self.configured, limit).burst;
+        let room = room(criticality, self.limiter.waiting(), places);
         users.count(!room);
         (!room).then_some(1)
     }
