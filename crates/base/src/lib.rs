@@ -8,6 +8,7 @@ pub mod histogram;
 pub mod history;
 pub mod learned;
 pub mod names;
+pub mod number;
 pub mod sample;
 pub mod server_timing;
 pub mod statement;

@@ -1,19 +1,23 @@
-//! The HTTP API and the metrics at the console address. Pages for people come later; their place is here.
+//! The web console, the HTTP API and the metrics at the console address.
 //!
-//! Whoever changes something must send the header `plimsoll-api: 1`: a web page in somebody's browser cannot,
-//! so the loopback console is safe from foreign pages.
+//! `pages` has a folder for each page, `api` a line for each call, `live` the one stream of values, `guard` who may ask.
+//! Pages show what `control` says, in the words of the commands; nothing is computed here.
 
 mod api;
+mod assets;
 mod guard;
+mod live;
+mod pages;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::get;
 use base::Finding;
 use control::Control;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::future::Future;
 use std::path::PathBuf;
@@ -78,12 +82,43 @@ pub struct AskWhy {
     pub headers: String,
 }
 
+/// One instance, as the gateway sees it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Instance {
+    pub service: String,
+    pub address: String,
+    /// Gets requests.
+    pub usable: bool,
+    /// For people: `up`, `down: its check fails`, `ejected`.
+    pub state: String,
+    /// Connections that carry a request, and requests that wait for one.
+    pub busy: u32,
+    pub waiting: u32,
+}
+
+/// What one gate has done out of the ordinary since the start.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Decision {
+    pub gate: String,
+    /// The route or service it belongs to.
+    pub of: String,
+    pub what: String,
+    pub count: u64,
+}
+
+/// What the running gateway tells of itself.
+pub trait DataPath: Send + Sync {
+    fn instances(&self) -> Vec<Instance>;
+    fn decisions(&self) -> Vec<Decision>;
+}
+
 /// What the console shows and asks.
 #[derive(Clone)]
 pub struct State {
     pub control: Arc<Control>,
     pub recordings: Arc<dyn Recordings>,
     pub caches: Arc<dyn Caches>,
+    pub path: Arc<dyn DataPath>,
     /// The metrics page, Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// What the probes have to say, what they cannot see included: a list.
@@ -99,49 +134,54 @@ pub struct State {
     pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
+/// What handlers share: what is shown, and the stream of live values.
+#[derive(Clone)]
+struct App {
+    state: State,
+    hub: Arc<live::Hub>,
+}
+
+impl FromRef<App> for State {
+    fn from_ref(app: &App) -> State {
+        app.state.clone()
+    }
+}
+
 /// Serves until `stop` is done, then lets open answers finish.
 pub async fn serve(
     listener: tokio::net::TcpListener,
     state: State,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(state))
-        .with_graceful_shutdown(stop)
+    let hub = Arc::new(live::Hub::default());
+    let (app, ending) = (
+        App {
+            state,
+            hub: hub.clone(),
+        },
+        async move {
+            stop.await;
+            hub.end();
+        },
+    );
+    axum::serve(listener, router(app))
+        .with_graceful_shutdown(ending)
         .await
 }
 
-fn router(state: State) -> Router {
-    Router::new()
+fn router(app: App) -> Router {
+    let fixed = Router::new()
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route("/api/v1/status", get(api::status))
-        .route("/api/v1/probes", get(api::probes))
-        .route("/api/v1/mirrors", get(api::mirrors))
-        .route("/api/v1/certificate", get(api::certificate))
-        .route("/api/v1/diagnosis", get(api::diagnosis))
-        .route("/api/v1/advice", get(api::advice))
-        .route("/api/v1/whatif", get(api::whatif))
-        .route("/api/v1/history", get(api::history))
-        .route("/api/v1/overlays", get(api::overlays))
-        .route("/api/v1/diff", get(api::diff))
-        .route("/api/v1/trials/{id}", get(api::trial))
-        .route("/api/v1/try", post(api::try_proposal))
-        .route("/api/v1/rollback", post(api::rollback))
-        .route("/api/v1/cache/why", get(api::cache_why))
-        .route("/api/v1/cache/purge", post(api::purge))
-        .route(
-            "/api/v1/recording",
-            get(api::recording).post(api::start_recording),
-        )
-        .route(
-            "/api/v1/upgrade",
-            get(api::upgrade).post(api::start_upgrade),
-        )
-        .route("/api/v1/recording/stop", post(api::stop_recording))
-        .fallback(|| async { api::Problem::not_found() })
+        .route("/live", get(live::stream))
+        .route("/assets/{version}/{name}", get(assets::serve));
+    api::router()
+        .merge(pages::router())
+        .merge(fixed)
+        .fallback(pages::not_found)
         .layer(middleware::from_fn(guard::check))
-        .with_state(state)
+        .with_state(app)
 }
 
 async fn alive(axum::extract::State(s): axum::extract::State<State>) -> impl IntoResponse {

@@ -1,10 +1,19 @@
 //! `Control`: what the console and the commands may ask and do.
 
+mod lately;
+mod past;
+mod topology;
+
+pub(crate) use lately::objectives;
+pub use past::GenerationView;
+pub use topology::{Edge, Kind, Node, Topology};
+
 use crate::drivers::Process;
 use crate::generations::{By, Generations};
+use crate::lately::Seconds;
 use crate::ledger::{Entry, Lane, Ledger, Note, TrialRecord};
 use crate::loops::{LoopStatus, Loops, Shared, Stage, View, all};
-use crate::ports::{Cancel, Compose, Mind, Publish, Wall, Windows};
+use crate::ports::{Cancel, Compose, Counsel, Mind, Publish, Wall, Windows};
 use crate::proposal::Proposal;
 use crate::trial::{Progress, Runner, TryOptions, interrupted};
 use arc_swap::ArcSwap;
@@ -54,8 +63,9 @@ pub struct Diagnosis {
 pub struct Advice {
     pub stage: Stage,
     pub progress: String,
-    /// Best first; numbers for people start at 1.
-    pub proposals: Arc<Vec<Proposal>>,
+    /// Numbers of proposals for people start at 1.
+    #[serde(flatten)]
+    pub counsel: Arc<Counsel>,
 }
 
 /// A trial: what the ledger knows, and how it stands while it is under way.
@@ -147,6 +157,7 @@ impl Control {
                 process,
                 runner,
                 view: ArcSwap::default(),
+                seconds: Mutex::new(Seconds::default()),
                 cancel: Cancel::default(),
                 cores: parts.cores,
             }),
@@ -224,13 +235,14 @@ impl Control {
         Advice {
             progress: view.stage.text(),
             stage: view.stage.clone(),
-            proposals: view.proposals.clone(),
+            counsel: view.counsel.clone(),
         }
     }
 
     /// Tries a proposal of the latest advice, by its id or its number from 1. Returns the trial's id.
     pub fn try_proposal(&self, which: &str, options: &TryOptions) -> Answer<String> {
-        let proposals = self.view().proposals.clone();
+        let counsel = self.view().counsel.clone();
+        let proposals = &counsel.proposals;
         let by_number = which.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
         let found = match by_number {
             Some(n) => proposals.get(n),
@@ -295,18 +307,7 @@ impl Control {
 
     /// What the overlays change in the file.
     pub fn diff(&self) -> Vec<DiffLine> {
-        let mut lines = Vec::new();
-        for o in self.overlays() {
-            for op in o.ops {
-                lines.push(DiffLine {
-                    overlay: o.id.clone(),
-                    path: crate::generations::dotted(&op.path),
-                    file: op.base,
-                    value: op.value,
-                });
-            }
-        }
-        lines
+        self.overlays().iter().flat_map(diff_lines).collect()
     }
 
     pub fn add_overlay(&self, overlay: Overlay, who: &str) -> Answer<()> {
@@ -383,6 +384,15 @@ impl Drop for Control {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn diff_lines(o: &Overlay) -> impl Iterator<Item = DiffLine> + '_ {
+    o.ops.iter().map(|op| DiffLine {
+        overlay: o.id.clone(),
+        path: crate::generations::dotted(&op.path),
+        file: op.base.clone(),
+        value: op.value.clone(),
+    })
 }
 
 /// `2026-11-23 10:18:32 UTC`.

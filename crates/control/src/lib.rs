@@ -1,15 +1,18 @@
 //! Control: what turns measurements into changes and takes changes back.
-//! `ledger` remembers, `generations` composes and publishes, `trial` decides, `loops` run, `drivers` act, `api` answers.
+//! `ledger` remembers, `generations` composes and publishes, `trial` decides, `loops` run, `drivers` act,
+//! `lately` sums up, `api` answers.
 //! It meets the data path in a generation and learned numbers (down) and a window (up), and in nothing else.
 
 pub mod api;
 pub mod drivers;
 pub mod generations;
+pub mod lately;
 pub mod ledger;
 pub mod loops;
 pub mod ports;
 pub mod proposal;
 pub mod trial;
+pub mod words;
 
 pub use api::{Control, Parts};
 pub use proposal::{Change, Effect, Proposal};

@@ -2,12 +2,14 @@
 
 use crate::Proposal;
 use crate::proposal::Effect;
-use base::{Finding, History, Learned};
+use base::{Finding, History, Learned, Window};
 use config::{Generation, Overlay};
 use model::Fit;
+use model::advice::Premature;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Takes a generation into service. Must not block for long; the newest wins.
@@ -21,6 +23,12 @@ pub trait Publish: Send + Sync {
 pub trait Windows: Send + Sync {
     /// The last `last_s` seconds of closed windows.
     fn history(&self, last_s: u64) -> History;
+    /// The same for whoever only sums up: names and settings without windows, and the windows themselves.
+    fn lately(&self, last_s: u64) -> (History, Vec<Arc<Window>>) {
+        let mut history = self.history(last_s);
+        let windows = std::mem::take(&mut history.windows);
+        (history, windows.into_iter().map(Arc::new).collect())
+    }
     /// Index of the window that is being filled now, on the same clock as `Window::index`.
     fn index(&self) -> u64;
 }
@@ -78,6 +86,17 @@ pub struct Learning {
     pub why: String,
 }
 
+/// What is proposed, and what is refused and why.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counsel {
+    /// Best first.
+    pub proposals: Vec<Proposal>,
+    /// Bigger changes that are not needed yet.
+    pub premature: Vec<Premature>,
+    /// Changes that would not lift the line, and why.
+    pub useless: Vec<String>,
+}
+
 /// What a trial has been seen to do so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
@@ -112,12 +131,8 @@ pub trait Mind: Send + Sync {
     /// The same with the simulated line; `None` when cancelled.
     fn refine(&self, fit: &Fit, cancel: &Cancel) -> Option<Value>;
     /// Best first. `priors`: measured over predicted gain per kind of move so far.
-    fn advise(
-        &self,
-        fit: &Fit,
-        priors: &BTreeMap<String, f64>,
-        cancel: &Cancel,
-    ) -> Option<Vec<Proposal>>;
+    fn advise(&self, fit: &Fit, priors: &BTreeMap<String, f64>, cancel: &Cancel)
+    -> Option<Counsel>;
     fn whatif(&self, fit: &Fit, text: &str) -> Result<Value, Vec<Finding>>;
     fn compare(&self, comparison: Comparison<'_>) -> Reading;
 }

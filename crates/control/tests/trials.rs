@@ -203,7 +203,7 @@ fn learning_goes_from_waiting_to_ready_and_proposals_are_written_once() {
         let d = w.control.diagnose();
         assert!(!d.provisional && d.diagnosis.unwrap()["from"] == "twin");
     }
-    assert_eq!(w.control.advise().proposals.len(), 1);
+    assert_eq!(w.control.advise().counsel.proposals.len(), 1);
     let made = |l: &control::api::HistoryLine| l.entry.event.kind() == "proposal-made";
     let history = w.control.history(100).unwrap();
     assert_eq!(history.iter().filter(|l| made(l)).count(), 1);

@@ -2,6 +2,7 @@
 //! Pure: no clock, no I/O, no async. The same history and seed give the same answer.
 
 pub mod advice;
+pub mod answer;
 pub mod baseline;
 pub mod capacity;
 pub mod closure;
@@ -21,4 +22,5 @@ pub mod waiters;
 pub mod watch;
 pub mod whatif;
 
+pub use answer::Answer;
 pub use fit::Fit;

@@ -2,14 +2,16 @@
 
 use super::budget::{rest, thread_cpu_s};
 use super::{Loop, Stage, View};
+use crate::api::objectives;
 use crate::drivers::Process;
 use crate::generations::{By, Generations};
+use crate::lately::{KEEP_S, Seconds};
 use crate::ledger::{Event, Lane, Ledger, LedgerError, Note};
 use crate::ports::{Cancel, Mind, Publish, Wall, Windows};
 use crate::trial::Runner;
 use arc_swap::ArcSwap;
 use base::Finding;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The fit runs over this many seconds.
@@ -29,6 +31,8 @@ pub struct Shared {
     pub process: Arc<Process>,
     pub runner: Arc<Runner>,
     pub view: ArcSwap<View>,
+    /// The traffic of the last hour.
+    pub seconds: Mutex<Seconds>,
     pub cancel: Cancel,
     /// Cores of the host, for the budget.
     pub cores: usize,
@@ -43,6 +47,7 @@ pub fn all(shared: &Arc<Shared>) -> Vec<Loop> {
         plain("trial", shared, trial),
         plain("driver", shared, driver),
         plain("expiry", shared, expiry),
+        plain("lately", shared, lately),
     ]
 }
 
@@ -118,20 +123,21 @@ pub fn advise(s: &Shared) -> Result<(), Vec<Finding>> {
         return Ok(());
     };
     let priors = s.ledger.state().prior_ratios();
-    let Some(proposals) = s.mind.advise(fit, &priors, &s.cancel) else {
+    let Some(counsel) = s.mind.advise(fit, &priors, &s.cancel) else {
         return Ok(());
     };
     s.view.store(Arc::new(View {
         stage: Stage::Ready,
         diagnosis: Some(Arc::new(diagnosis)),
-        proposals: Arc::new(proposals.clone()),
+        counsel: Arc::new(counsel.clone()),
         ..(*view).clone()
     }));
     // Only what is new is written down: the same move on the same target is the same proposal.
     s.ledger
         .transact(s.wall.now_ms(), |state| {
             Ok::<_, LedgerError>(
-                proposals
+                counsel
+                    .proposals
                     .iter()
                     .filter(|p| !state.proposals.iter().any(|old| old.id == p.id))
                     .map(|p| {
@@ -167,4 +173,16 @@ pub fn driver(s: &Shared) -> Result<(), Vec<Finding>> {
 
 pub fn expiry(s: &Shared) -> Result<(), Vec<Finding>> {
     s.generations.expire(s.wall.now_ms())
+}
+
+/// Sums up the seconds that have closed since the last turn.
+pub fn lately(s: &Shared) -> Result<(), Vec<Finding>> {
+    let mut seconds = s.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+    let missing = match seconds.newest() {
+        None => KEEP_S,
+        Some(newest) => s.windows.index().saturating_sub(newest).min(KEEP_S),
+    };
+    let (shell, windows) = s.windows.lately(missing);
+    seconds.take(&windows, &objectives(&s.view.load(), &shell.routes));
+    Ok(())
 }

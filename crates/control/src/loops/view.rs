@@ -1,7 +1,6 @@
 //! What the loops have learned, as one immutable snapshot for whoever asks.
 
-use crate::Proposal;
-use crate::ports::Learning;
+use crate::ports::{Counsel, Learning};
 use base::Learned;
 use model::Fit;
 use serde::{Deserialize, Serialize};
@@ -49,8 +48,7 @@ pub struct View {
     pub protections: Arc<Learned>,
     /// Constraint, load line, headroom, matrix: as the model says it.
     pub diagnosis: Option<Arc<Value>>,
-    /// Best first.
-    pub proposals: Arc<Vec<Proposal>>,
+    pub counsel: Arc<Counsel>,
     /// When the fit was made, milliseconds since the Unix epoch.
     pub at_ms: u64,
 }

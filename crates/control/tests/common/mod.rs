@@ -255,9 +255,12 @@ impl Mind for Told {
     fn refine(&self, _: &Fit, cancel: &Cancel) -> Option<Value> {
         (!cancel.is_cancelled()).then(|| json!({ "from": "twin" }))
     }
-    fn advise(&self, _: &Fit, priors: &BTreeMap<String, f64>, _: &Cancel) -> Option<Vec<Proposal>> {
+    fn advise(&self, _: &Fit, priors: &BTreeMap<String, f64>, _: &Cancel) -> Option<Counsel> {
         *self.priors.lock().unwrap() = priors.clone();
-        Some(self.proposals.lock().unwrap().clone())
+        Some(Counsel {
+            proposals: self.proposals.lock().unwrap().clone(),
+            ..Counsel::default()
+        })
     }
     fn whatif(&self, _: &Fit, text: &str) -> Result<Value, Vec<Finding>> {
         Ok(json!(text))

@@ -8,6 +8,7 @@ use crate::{ask, show, terminal};
 use control::api::TrialView;
 use control::proposal::{Change, Proposal};
 use control::trial::{Phase, Times, TryOptions};
+use control::words;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -122,10 +123,10 @@ fn follow(at: SocketAddr, id: &str, quiet: bool) -> Result<Exit, Failure> {
         if let Some(running) = &view.running {
             if !quiet && shown != Some(running.trial.phase) {
                 ticker.clear();
-                println!("  {}", show::trial::phase(running));
+                println!("  {}", words::phase(running));
                 shown = Some(running.trial.phase);
             }
-            ticker.say(&format!("  {}", show::trial::now(running)));
+            ticker.say(&format!("  {}", words::now(running)));
         }
         if interrupts.count() > 0 {
             ticker.clear();

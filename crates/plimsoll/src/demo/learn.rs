@@ -4,11 +4,12 @@ use super::say::Say;
 use super::wait_for;
 use crate::exit::Failure;
 use crate::interrupt::Interrupts;
-use crate::show::answer::{self, Answer};
+use crate::show::answer;
 use crate::wire::system::System;
 use base::History;
 use control::loops::Stage as Learned;
 use control::ports::Windows;
+use model::Answer;
 use model::demand;
 use std::time::{Duration, Instant};
 

@@ -15,13 +15,13 @@ pub mod traffic;
 
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
-use crate::show::answer::Answer;
 use crate::wire::system::{System, failure};
 use config::Config;
 use control::ports::Windows;
 use control::proposal::{Change, Effect, Proposal};
 use control::trial::{Times, TryOptions};
 use host::HostCpu;
+use model::Answer;
 use picture::Stage;
 use report::Outcome;
 use say::Say;
@@ -165,7 +165,7 @@ impl Play {
             .help("stop other programs, or use a machine with more cores"));
         }
         let proposals = wait_for(Duration::from_secs(30), &self.interrupts, || {
-            Some(self.system.control.advise().proposals).filter(|p| !p.is_empty())
+            Some(self.system.control.advise().counsel.proposals.clone()).filter(|p| !p.is_empty())
         })?
         .ok_or_else(|| {
             Failure::new("the model proposes nothing")

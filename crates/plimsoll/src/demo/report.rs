@@ -1,10 +1,10 @@
 //! What came of the demo: before and after in one table.
 
-use crate::show::answer::Answer;
 use crate::show::number::percent;
 use crate::terminal;
 use base::units::Secs;
 use control::proposal::Proposal;
+use model::Answer;
 use prove::{Limit, Stopped};
 use serde_json::{Value, json};
 

@@ -1,33 +1,11 @@
-//! The answer to `diagnose`: the diagnosis and the load line, the same in JSON live and offline.
+//! Where an answer to `diagnose` comes from: a fit, a history, or a running Plimsoll.
 
 use base::History;
-use model::Fit;
-use model::cost::{Costs, costs};
 use model::demand;
-use model::diagnose::{Diagnosis, Options, diagnose, not_yet};
-use model::loadline::{self, LoadLine};
-use serde::{Deserialize, Serialize};
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    pub diagnosis: Diagnosis,
-    /// Missing when too little was seen to fit anything.
-    pub line: Option<LoadLine>,
-    /// Missing when nothing has a price.
-    #[serde(default)]
-    pub costs: Option<Costs>,
-}
-
-impl Answer {
-    /// The answer with a line that was searched elsewhere, such as in slices.
-    pub fn with(fit: &Fit, line: LoadLine) -> Answer {
-        Answer {
-            diagnosis: diagnose(fit, &Options::default()),
-            line: Some(line),
-            costs: costs(fit).ok(),
-        }
-    }
-}
+use model::diagnose::not_yet;
+use model::loadline;
+use model::{Answer, Fit};
+use serde::Deserialize;
 
 /// The answer for a fit; `provisional`: from the bound alone, at once, else by the simulation within its budget.
 pub fn answer(fit: &Fit, provisional: bool) -> Answer {

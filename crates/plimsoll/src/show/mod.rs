@@ -6,13 +6,13 @@ pub mod diagnosis;
 pub mod forecast;
 pub mod lines;
 pub mod load;
-pub mod number;
 pub mod page;
 pub mod record;
 pub mod trial;
 pub mod whatif;
 
-pub use answer::Answer;
+pub use base::number;
+pub use model::Answer;
 
 #[cfg(test)]
 mod tests;

@@ -1,22 +1,18 @@
 //! A trial as it goes, and how it ended.
 
-use super::number::percent;
 use control::api::TrialView;
-use control::proposal::{Change, Effect, Proposal};
-use control::trial::{Outcome, Phase, Progress};
+use control::proposal::Proposal;
+use control::trial::Outcome;
+use control::words::{self, effect};
 
 /// What is about to be tried.
 pub fn proposal(p: &Proposal) -> String {
-    let how = match &p.change {
-        Change::Patch { .. } => "shown to a share of the users first, and compared with the others",
-        Change::Replicas { .. } => "applied whole, and compared with the minutes before",
-        Change::Instruction { .. } => "done by people, and compared with the minutes before",
-    };
+    let how = words::how(&p.change);
     format!(
         "{}: {how}\n  predicted  {} {}\n  reverse    {}\n",
         p.title,
         p.measures,
-        effect(p, &p.predicted),
+        effect(&p.measures, &p.predicted),
         p.reverse
     )
 }
@@ -27,58 +23,9 @@ pub fn instruction(p: &Proposal, text: &str) -> String {
         "{} is for people to do:\n  {text}\n  predicted  {} {}\nonce it is done: `plimsoll try {} --done` compares with the minutes before\n",
         p.title,
         p.measures,
-        effect(p, &p.predicted),
+        effect(&p.measures, &p.predicted),
         p.id
     )
-}
-
-/// Demand falls when it gets better, a line rises.
-fn effect(p: &Proposal, e: &Effect) -> String {
-    let sign = if p.measures.starts_with("demand") {
-        -1.0
-    } else {
-        1.0
-    };
-    let (a, b) = (sign * e.low, sign * e.high);
-    let shown = |x: f64| format!("{:+.0}", 100.0 * x);
-    format!(
-        "{} % ({} to {})",
-        shown(sign * e.mean),
-        shown(a.min(b)),
-        shown(a.max(b))
-    )
-}
-
-/// What a phase means, said once when it begins.
-pub fn phase(p: &Progress) -> String {
-    let t = &p.trial;
-    match (t.phase, t.share) {
-        (Phase::Applying, _) => "applying the change".into(),
-        (Phase::Settling, Some(s)) => format!(
-            "canary: {} of the users are on it; settling for {} s",
-            percent(s),
-            t.times.settle_s
-        ),
-        (Phase::Settling, None) => format!("in effect; settling for {} s", t.times.settle_s),
-        (Phase::Watching, _) => format!(
-            "watching: a verdict in {} s at the earliest, {} s at the latest",
-            t.times.least_s, t.times.most_s
-        ),
-        (Phase::Confirming, _) => format!(
-            "for everyone now; harm is watched for {} s more",
-            t.times.confirm_s
-        ),
-        (Phase::Done, _) => "done".into(),
-    }
-}
-
-/// How it stands, while a phase goes on.
-pub fn now(p: &Progress) -> String {
-    let r = &p.trial.reading;
-    match r.evidence.is_empty() {
-        true => "waiting for the first comparison".into(),
-        false => r.evidence.clone(),
-    }
 }
 
 /// The verdict, predicted against measured, and what can be done next.
@@ -88,10 +35,10 @@ pub fn ended(view: &TrialView, o: &Outcome) -> String {
     out.push_str(&format!(
         "  predicted  {} {}\n",
         p.measures,
-        effect(p, &o.predicted)
+        effect(&p.measures, &o.predicted)
     ));
     let measured = match &o.measured {
-        Some(m) => effect(p, m),
+        Some(m) => effect(&p.measures, m),
         None => "not measured".into(),
     };
     out.push_str(&format!("  measured   {measured}\n"));
@@ -117,7 +64,9 @@ pub fn goes_on(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use control::Change;
     use control::ledger::TrialRecord;
+    use control::proposal::Effect;
     use control::trial::Verdict;
 
     fn cache(change: Change) -> Proposal {

@@ -155,6 +155,7 @@ impl Body {
                 gateway: self.gateway.clone(),
                 outward: self.outward.clone(),
             }),
+            path: Arc::new(self.watch.path()),
             metrics: Arc::new(self.watch.metrics()),
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),

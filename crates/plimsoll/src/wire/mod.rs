@@ -6,6 +6,7 @@ pub mod compose;
 pub mod gates;
 pub mod mind;
 pub mod outward;
+pub mod path;
 pub mod recordings;
 pub mod shell;
 pub mod start;

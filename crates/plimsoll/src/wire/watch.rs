@@ -1,11 +1,12 @@
 //! Telemetry wired to the gateway and to control: rings in, windows out.
 
 use crate::exit::Failure;
+use crate::wire::path::Path;
 use crate::wire::recordings::Recordings;
 use crate::wire::{gates, shell};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Finding, History, Names, Sample};
+use base::{Finding, History, Names, Sample, Window};
 use config::Config;
 use gateway::Gateway;
 use serde_json::Value;
@@ -95,6 +96,14 @@ impl Watch {
             names: self.names.clone(),
             clock: self.clock,
             config: self.config.clone(),
+        }
+    }
+
+    /// What the gateway tells of itself.
+    pub fn path(&self) -> Path {
+        Path {
+            gateway: self.gateway.clone(),
+            names: self.names.clone(),
         }
     }
 
@@ -212,6 +221,12 @@ impl control::ports::Windows for Windows {
     fn history(&self, last_s: u64) -> History {
         let shell = shell::of(&self.names, &self.config.load());
         self.recent.history(last_s, shell)
+    }
+
+    fn lately(&self, last_s: u64) -> (History, Vec<Arc<Window>>) {
+        let shell = shell::of(&self.names, &self.config.load());
+        let history = self.recent.history(0, shell);
+        (history, self.recent.windows(last_s))
     }
 
     fn index(&self) -> u64 {

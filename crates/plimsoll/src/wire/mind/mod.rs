@@ -1,9 +1,9 @@
 //! Control's `Mind` by the model crate: fit, diagnosis, advice, what-if, and the comparison of a trial.
 
-use crate::show::answer::Answer;
 use base::{Finding, Grade, History, Learned};
-use control::ports::{Cancel, Comparison, Learning, Mind, Reading};
+use control::ports::{Cancel, Comparison, Counsel, Learning, Mind, Reading};
 use control::proposal::{Change, Effect, Proposal};
+use model::Answer;
 use model::advice::{self, Advisor};
 use model::demand::{self, ArmDemand, fit_arms};
 use model::fit::Fit;
@@ -98,7 +98,7 @@ impl Mind for ModelMind {
         fit: &Fit,
         priors: &BTreeMap<String, f64>,
         cancel: &Cancel,
-    ) -> Option<Vec<Proposal>> {
+    ) -> Option<Counsel> {
         let mut advisor = Advisor::new(fit, &self.advice_options(priors.clone()));
         for _ in 0..BUDGET / SLICE {
             if cancel.is_cancelled() {
@@ -108,7 +108,13 @@ impl Mind for ModelMind {
                 break;
             }
         }
-        Some(advisor.advice().proposals.iter().map(proposal).collect())
+        let advice = advisor.advice();
+        let first = advice.proposals.first();
+        Some(Counsel {
+            proposals: advice.proposals.iter().map(proposal).collect(),
+            premature: first.map_or(Vec::new(), |p| p.premature.clone()),
+            useless: advice.useless,
+        })
     }
 
     fn whatif(&self, fit: &Fit, text: &str) -> Result<Value, Vec<Finding>> {

@@ -1,10 +1,15 @@
 //! The API: JSON in, JSON out; errors are problem+json with their findings.
 
-use crate::{AskPurge, AskWhy, StartRecording, State};
-use axum::Json;
+mod list;
+mod openapi;
+
+pub use list::router;
+
+use crate::{App, AskPurge, AskWhy, StartRecording, State};
 use axum::extract::{Path, Query, State as Extract};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use base::Finding;
 use control::trial::TryOptions;
 use serde::Deserialize;
@@ -12,9 +17,9 @@ use serde_json::{Value, json};
 
 /// An error as RFC 9457 writes it, with the findings behind it.
 pub struct Problem {
-    status: StatusCode,
-    title: String,
-    findings: Vec<Finding>,
+    pub status: StatusCode,
+    pub title: String,
+    pub findings: Vec<Finding>,
 }
 
 impl Problem {
@@ -32,7 +37,7 @@ impl Problem {
             findings: vec![],
         }
     }
-    fn internal() -> Problem {
+    pub fn internal() -> Problem {
         Problem {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             title: "the work behind this answer ended early".into(),
@@ -144,6 +149,49 @@ pub struct Last {
 
 pub async fn history(Extract(s): Extract<State>, Query(last): Query<Last>) -> Answer {
     blocking(s, move |c| c.history(last.n.unwrap_or(50).min(1000))).await
+}
+
+#[derive(Deserialize)]
+pub struct Lately {
+    last_s: Option<u64>,
+}
+
+/// Seconds of traffic that are told when nobody says how many.
+const LAST_S: u64 = 300;
+
+pub async fn traffic(Extract(s): Extract<State>, Query(l): Query<Lately>) -> Answer {
+    blocking(s, move |c| Ok(c.traffic(l.last_s.unwrap_or(LAST_S)))).await
+}
+
+pub async fn routes(Extract(s): Extract<State>) -> Answer {
+    blocking(s, |c| Ok(c.routes())).await
+}
+
+pub async fn route_traffic(
+    Extract(s): Extract<State>,
+    Path(name): Path<String>,
+    Query(l): Query<Lately>,
+) -> Answer {
+    blocking(s, move |c| {
+        Ok(c.route_traffic(&name, l.last_s.unwrap_or(LAST_S)))
+    })
+    .await
+}
+
+pub async fn topology(Extract(s): Extract<State>) -> Answer {
+    blocking(s, |c| Ok(c.topology())).await
+}
+
+pub async fn instances(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || Ok(s.path.instances())).await
+}
+
+pub async fn decisions(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || Ok(s.path.decisions())).await
+}
+
+pub async fn generation(Extract(s): Extract<State>, Path(number): Path<u64>) -> Answer {
+    blocking(s, move |c| c.generation_view(number)).await
 }
 
 #[derive(Deserialize)]

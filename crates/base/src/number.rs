@@ -1,6 +1,6 @@
 //! Numbers as people read them: rates, shares, factors, amounts of a resource, money.
 
-use base::units::Secs;
+use crate::units::Secs;
 
 /// Requests per second; what nothing limits has no number.
 pub fn rate(x: f64) -> String {

@@ -1,0 +1,210 @@
+//! Every call of the API, one line per member: the router and `openapi.json` are made from it.
+
+use super::*;
+use axum::routing::{MethodRouter, get, post};
+
+/// One method at one path.
+pub struct Call {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub what: &'static str,
+    /// Parameters of the path and the query; those of the query end with `?` when they may be left out.
+    pub parameters: &'static [&'static str],
+    /// An example of the body that it takes.
+    pub body: Option<&'static str>,
+    pub handler: fn() -> MethodRouter<App>,
+}
+
+const fn read(
+    path: &'static str,
+    what: &'static str,
+    parameters: &'static [&'static str],
+    handler: fn() -> MethodRouter<App>,
+) -> Call {
+    Call {
+        method: "get",
+        path,
+        what,
+        parameters,
+        body: None,
+        handler,
+    }
+}
+
+const fn change(
+    path: &'static str,
+    what: &'static str,
+    body: Option<&'static str>,
+    handler: fn() -> MethodRouter<App>,
+) -> Call {
+    Call {
+        method: "post",
+        path,
+        what,
+        parameters: &[],
+        body,
+        handler,
+    }
+}
+
+pub const CALLS: &[Call] = &[
+    read("/api/v1/openapi.json", "This document", &[], || {
+        get(openapi::document)
+    }),
+    read(
+        "/api/v1/status",
+        "What is in service, what is wrong, and how far learning is",
+        &[],
+        || get(status),
+    ),
+    read(
+        "/api/v1/probes",
+        "What the probes have to say, what they cannot see included",
+        &[],
+        || get(probes),
+    ),
+    read(
+        "/api/v1/mirrors",
+        "What came of comparing services by copies of requests",
+        &[],
+        || get(mirrors),
+    ),
+    read(
+        "/api/v1/certificate",
+        "How the certificate stands that is got from an authority; null: none is",
+        &[],
+        || get(certificate),
+    ),
+    read(
+        "/api/v1/diagnosis",
+        "The constraint, the load line, and all they rest on",
+        &[],
+        || get(diagnosis),
+    ),
+    read(
+        "/api/v1/advice",
+        "Proposals, best first, and what is refused and why",
+        &[],
+        || get(advice),
+    ),
+    read(
+        "/api/v1/whatif",
+        "The load line before and after a change",
+        &["q"],
+        || get(whatif),
+    ),
+    read(
+        "/api/v1/traffic",
+        "Requests from outside over the last seconds",
+        &["last_s?"],
+        || get(traffic),
+    ),
+    read(
+        "/api/v1/routes",
+        "Every route over the last minute",
+        &[],
+        || get(routes),
+    ),
+    read(
+        "/api/v1/routes/{name}/traffic",
+        "One route over the last seconds",
+        &["name", "last_s?"],
+        || get(route_traffic),
+    ),
+    read("/api/v1/topology", "Who calls whom", &[], || get(topology)),
+    read(
+        "/api/v1/instances",
+        "The instances, as the gateway sees them",
+        &[],
+        || get(instances),
+    ),
+    read(
+        "/api/v1/decisions",
+        "What gates did out of the ordinary",
+        &[],
+        || get(decisions),
+    ),
+    read(
+        "/api/v1/history",
+        "The ledger, newest first",
+        &["n?"],
+        || get(history),
+    ),
+    read(
+        "/api/v1/generations/{number}",
+        "One generation: what came with it, who asked for it and why",
+        &["number"],
+        || get(generation),
+    ),
+    read("/api/v1/overlays", "The overlays in service", &[], || {
+        get(overlays)
+    }),
+    read(
+        "/api/v1/diff",
+        "What the overlays change in the file",
+        &[],
+        || get(diff),
+    ),
+    read(
+        "/api/v1/trials/{id}",
+        "A trial, and how it stands while it is under way",
+        &["id"],
+        || get(trial),
+    ),
+    change(
+        "/api/v1/try",
+        "Try a proposal of the latest advice, by its id or number",
+        Some(r#"{"which":"1","options":{"share":0.2,"who":"ann"}}"#),
+        || post(try_proposal),
+    ),
+    change(
+        "/api/v1/rollback",
+        "Take an overlay away, or withdraw a trial",
+        Some(r#"{"overlay":"trial-1","who":"ann"}"#),
+        || post(rollback),
+    ),
+    read(
+        "/api/v1/cache/why",
+        "What a cache would do with a request, and why",
+        &["url", "headers?"],
+        || get(cache_why),
+    ),
+    change(
+        "/api/v1/cache/purge",
+        "Make stored answers stale, or take them out",
+        Some(r#"{"prefix":"/products/","hard":false}"#),
+        || post(purge),
+    ),
+    read(
+        "/api/v1/recording",
+        "The recording under way, else the last one",
+        &[],
+        || get(recording),
+    ),
+    change(
+        "/api/v1/recording",
+        "Start a recording to a folder of this host",
+        Some(r#"{"folder":"/tmp/rec","seconds":60}"#),
+        || post(start_recording),
+    ),
+    change("/api/v1/recording/stop", "End the recording", None, || {
+        post(stop_recording)
+    }),
+    read(
+        "/api/v1/upgrade",
+        "Which process this is, and how its last upgrade went",
+        &[],
+        || get(upgrade),
+    ),
+    change(
+        "/api/v1/upgrade",
+        "Hand the work over to a new binary",
+        None,
+        || post(start_upgrade),
+    ),
+];
+
+pub fn router() -> Router<App> {
+    let add = |router: Router<App>, call: &Call| router.route(call.path, (call.handler)());
+    CALLS.iter().fold(Router::new(), add)
+}

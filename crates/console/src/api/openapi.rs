@@ -1,0 +1,135 @@
+//! The API as OpenAPI 3.1 tells it, made from the list of its calls.
+
+use super::list::{CALLS, Call};
+use axum::Json;
+use serde_json::{Map, Value, json};
+
+pub async fn document() -> Json<Value> {
+    Json(whole())
+}
+
+fn whole() -> Value {
+    let mut paths = Map::new();
+    for call in CALLS {
+        let at = paths.entry(call.path).or_insert_with(|| json!({}));
+        at[call.method] = operation(call);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Plimsoll",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "What the console and the commands ask. Changes need the header `plimsoll-api: 1`.",
+        },
+        "paths": paths,
+        "components": { "responses": { "Problem": problem() } },
+    })
+}
+
+fn operation(call: &Call) -> Value {
+    let mut parameters: Vec<Value> = call.parameters.iter().map(|p| parameter(call, p)).collect();
+    if call.method == "post" {
+        parameters.push(json!({
+            "name": crate::guard::HEADER, "in": "header", "required": true,
+            "schema": { "const": "1" },
+        }));
+    }
+    let mut operation = json!({
+        "summary": call.what,
+        "operationId": id(call),
+        "parameters": parameters,
+        "responses": {
+            "200": { "description": call.what, "content": { "application/json": { "schema": {} } } },
+            "default": { "$ref": "#/components/responses/Problem" },
+        },
+    });
+    if let Some(example) = call
+        .body
+        .and_then(|b| serde_json::from_str::<Value>(b).ok())
+    {
+        let content =
+            json!({ "application/json": { "schema": { "type": "object" }, "example": example } });
+        operation["requestBody"] = json!({ "required": true, "content": content });
+    }
+    operation
+}
+
+fn parameter(call: &Call, name: &str) -> Value {
+    let bare = name.trim_end_matches('?');
+    let inside = call.path.contains(&format!("{{{bare}}}"));
+    let kind = match bare {
+        "n" | "last_s" | "number" => json!({ "type": "integer", "minimum": 0 }),
+        _ => json!({ "type": "string" }),
+    };
+    json!({
+        "name": bare,
+        "in": if inside { "path" } else { "query" },
+        "required": inside || bare == name,
+        "schema": kind,
+    })
+}
+
+/// `get_trials_id`.
+fn id(call: &Call) -> String {
+    let path = call.path.trim_start_matches("/api/v1/");
+    let name: String = path
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    format!(
+        "{}_{}",
+        call.method,
+        name.replace("__", "_").trim_matches('_')
+    )
+}
+
+fn problem() -> Value {
+    let finding = json!({
+        "type": "object",
+        "properties": { "code": { "type": "string" }, "what": { "type": "string" }, "help": { "type": "string" } },
+    });
+    let schema = json!({
+        "type": "object",
+        "required": ["status", "title"],
+        "properties": {
+            "status": { "type": "integer" },
+            "title": { "type": "string" },
+            "findings": { "type": "array", "items": finding },
+        },
+    });
+    json!({
+        "description": "What is wrong, and what to do (RFC 9457)",
+        "content": { "application/problem+json": { "schema": schema } },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_call_is_in_the_document_once_with_its_parameters() {
+        let document = whole();
+        let mut ids = BTreeSet::new();
+        for call in CALLS {
+            let told = &document["paths"][call.path][call.method];
+            assert_eq!(told["summary"], call.what, "{} {}", call.method, call.path);
+            assert!(ids.insert(told["operationId"].to_string()), "twice: {told}");
+            let inside = call.path.matches('{').count();
+            let named = told["parameters"].as_array().unwrap();
+            assert_eq!(
+                named.iter().filter(|p| p["in"] == "path").count(),
+                inside,
+                "{}",
+                call.path
+            );
+            assert_eq!(
+                call.body.is_some(),
+                told["requestBody"].is_object(),
+                "{}",
+                call.path
+            );
+        }
+    }
+}

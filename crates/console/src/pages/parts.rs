@@ -1,0 +1,231 @@
+//! Pieces that several pages are built from.
+
+use base::units::Secs;
+use control::Control;
+use control::api::{Diagnosis, DiffLine};
+use control::lately::Step;
+use control::loops::Stage;
+use maud::{Markup, html};
+use model::Answer;
+use serde::Deserialize;
+
+/// Stretches of time that charts offer, seconds and their names.
+pub const STRETCHES: &[(u64, &str)] = &[(300, "5 min"), (900, "15 min"), (3600, "1 h")];
+
+/// One of them, whatever was asked.
+pub fn stretch(asked: Option<u64>) -> u64 {
+    let known = |s: &&(u64, &str)| Some(s.0) == asked;
+    STRETCHES.iter().find(known).unwrap_or(&STRETCHES[0]).0
+}
+
+/// Links to the other stretches; `here` is the page's address, to which `last` is added.
+pub fn stretches(here: &str, last: u64) -> Markup {
+    html! {
+        span.choice {
+            @for (s, name) in STRETCHES {
+                a href={ (here) "?last=" (s) } aria-current=[(*s == last).then_some("true")] { (name) }
+            }
+        }
+    }
+}
+
+/// The model's answer, once there is one.
+pub fn answer(d: &Diagnosis) -> Option<Answer> {
+    Answer::deserialize(d.diagnosis.as_deref()?).ok()
+}
+
+/// A key figure; `live`: the name of its place in the stream.
+pub fn figure(label: &str, value: &str, note: &str, live: &str) -> Markup {
+    html! {
+        div.figure {
+            dt { (label) }
+            dd { b data-live=(live) { (value) } @if !note.is_empty() { span { (note) } } }
+        }
+    }
+}
+
+/// What is missing, and how long to wait.
+pub fn empty(what: &str, more: &str) -> Markup {
+    html! { div.empty { p { strong { (what) } } @if !more.is_empty() { p { (more) } } } }
+}
+
+/// Why there is no answer of the model yet, with a bar while it learns.
+pub fn not_yet(stage: &Stage) -> Markup {
+    let more = match stage {
+        Stage::Waiting => {
+            "Nothing has come through yet. Send requests to Plimsoll's address, or `plimsoll load`."
+        }
+        Stage::Learning(_) => "The first answer comes when there is enough to be sure of.",
+        Stage::Provisional | Stage::Ready => "",
+    };
+    html! {
+        (empty(&upper(&stage.text()), more))
+        @if let Stage::Learning(l) = stage {
+            @let share = (100.0 * l.have_s / l.need_s.max(1.0)).clamp(0.0, 100.0);
+            (meter(share, "Learned so far", &stage.text(), "ok"))
+        }
+    }
+}
+
+/// A bar that fills up: `percent` of 100.
+pub fn meter(percent: f64, label: &str, says: &str, tone: &str) -> Markup {
+    let width = format!("{:.1}", percent.clamp(0.0, 100.0));
+    html! {
+        div class={ "meter tone-" (tone) } role="meter" aria-label=(label)
+            aria-valuemin="0" aria-valuemax="100" aria-valuenow=(width) aria-valuetext=(says) {
+            svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" { rect width=(width) height="6" {} }
+        }
+    }
+}
+
+/// A line of a chart: its name, how its numbers are said, and what it is at a step.
+pub struct Series {
+    pub name: &'static str,
+    /// `rate`, `seconds` or `share`.
+    pub unit: &'static str,
+    pub of: fn(&Step) -> Option<f64>,
+}
+
+pub const TRAFFIC: &[Series] = &[Series {
+    name: "traffic",
+    unit: "rate",
+    of: |s| Some(s.rate),
+}];
+
+pub const LATENCY: &[Series] = &[
+    Series {
+        name: "p50",
+        unit: "seconds",
+        of: |s| s.p50_s,
+    },
+    Series {
+        name: "p99",
+        unit: "seconds",
+        of: |s| s.p99_s,
+    },
+];
+
+/// A horizontal line across a chart.
+pub struct Mark {
+    pub at: f64,
+    pub low: f64,
+    pub high: f64,
+    pub name: String,
+}
+
+/// A chart, drawn by the browser from the table that it holds; the table is there without scripts, too.
+pub fn chart(name: &str, series: &[Series], steps: &[Step], mark: Option<&Mark>) -> Markup {
+    let number = |x: Option<f64>| x.map_or(String::new(), |x| format!("{x:.6}"));
+    html! {
+        plim-chart aria-label=(name) data-keys=(series.iter().map(|s| s.name).collect::<Vec<_>>().join(","))
+            data-units=(series.iter().map(|s| s.unit).collect::<Vec<_>>().join(","))
+            data-mark=[mark.map(|m| m.at)] data-mark-low=[mark.map(|m| m.low)] data-mark-high=[mark.map(|m| m.high)]
+            data-mark-name=[mark.map(|m| &m.name)] {
+            details {
+                summary { "Table" }
+                div.scroll tabindex="0" role="region" aria-label={ (name) ", as a table" } {
+                    table {
+                        thead { tr { th scope="col" { "Time" } @for s in series { th scope="col" { (s.name) } } } }
+                        tbody {
+                            @for step in steps {
+                                tr { td data-at=(step.at_s) { (clock(step.at_s)) }
+                                    @for s in series { td { (number((s.of)(step))) } } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The headings of a table; those of numbers are at the right.
+pub fn headings(all: &[(&str, bool)]) -> Markup {
+    html! { thead { tr { @for (name, number) in all { th scope="col" class=[number.then_some("n")] { (name) } } } } }
+}
+
+/// `99.9 %`: as many digits as were given.
+pub fn exact(share: f64) -> String {
+    format!("{} %", (share * 1e6).round() / 1e4)
+}
+
+/// Paths with what the file has and what is in service.
+pub fn diff<'a>(lines: impl Iterator<Item = &'a DiffLine>) -> Markup {
+    let value =
+        |v: &Option<serde_json::Value>| v.as_ref().map_or("—".to_owned(), ToString::to_string);
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Differences" {
+            table.diff {
+                (headings(&[("Path", false), ("In the file", false), ("In service", false)]))
+                tbody { @for d in lines { tr { td { code { (d.path) } } td { del { (value(&d.file)) } } td { ins { (value(&d.value)) } } } } }
+            }
+        }
+    }
+}
+
+/// A name as part of an address.
+pub fn encode(name: &str) -> String {
+    let one = |b: u8| match b {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+            (b as char).to_string()
+        }
+        _ => format!("%{b:02X}"),
+    };
+    name.bytes().map(one).collect()
+}
+
+/// `10:18:32`, UTC.
+pub fn clock(at_s: u64) -> String {
+    let s = at_s % 86_400;
+    format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+}
+
+/// `12 s ago`.
+pub fn ago(at_ms: u64, now_ms: u64) -> String {
+    format!("{} ago", Secs((now_ms.saturating_sub(at_ms) / 1000) as f64))
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| d.as_millis() as u64)
+}
+
+/// The first letter large, unless it begins with a name, such as `cpu.host`.
+pub fn upper(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or("");
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if !word.trim_end_matches(['.', ':']).contains(['.', '_', '/']) => {
+            first.to_uppercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// How near traffic is to a line, as a colour is chosen by it.
+pub fn tone(share: f64) -> &'static str {
+    match share {
+        x if x >= 1.0 => "over",
+        x if x >= 0.7 => "near",
+        _ => "ok",
+    }
+}
+
+/// Changes whenever what the pages show changes, values aside.
+pub fn version(c: &Control) -> String {
+    let (view, status) = (c.view(), c.status());
+    let trial = status
+        .trial
+        .map(|t| format!("{}:{:?}:{}", t.id, t.trial.phase, t.trial.reading.evidence));
+    let stage = match &view.stage {
+        Stage::Learning(l) => format!("{:.0}", l.have_s),
+        other => other.text(),
+    };
+    format!(
+        "{}-{stage}-{}-{}",
+        view.at_ms,
+        status.generation,
+        trial.unwrap_or_default()
+    )
+}

@@ -1,0 +1,83 @@
+//! Routes: what comes, how it is answered, what it uses, and what gates do with it.
+
+mod gates;
+mod list;
+mod one;
+
+use super::shell::show;
+use super::{Ask, Page};
+use crate::live::Frame;
+use crate::{App, State};
+use axum::Router;
+use axum::extract::{Path, Query, State as Extract};
+use axum::response::Response;
+use axum::routing::get;
+use base::number::{rate, seconds};
+use control::lately::RouteLately;
+use serde::Deserialize;
+
+pub static PAGE: Page = Page {
+    path: "/routes",
+    title: "Routes",
+    routes: || {
+        Router::new()
+            .route("/routes", get(all))
+            .route("/routes/{name}", get(one))
+    },
+    live,
+};
+
+async fn all(Extract(app): Extract<App>, Query(view): Query<list::View>) -> Response {
+    show(app, &PAGE, move |s| Ok(list::render(s, &view))).await
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    last: Option<u64>,
+}
+
+async fn one(
+    Extract(app): Extract<App>,
+    Path(name): Path<String>,
+    Query(q): Query<Asked>,
+) -> Response {
+    show(app, &PAGE, move |s| one::render(s, &name, q.last)).await
+}
+
+fn live(s: &State, ask: &Ask) -> Frame {
+    match ask.of.as_str() {
+        "" => list::live(s, ask),
+        name => one::live(s, ask, name),
+    }
+}
+
+/// The numbers that change each second, by the names of their places.
+fn said(r: &RouteLately) -> [(&'static str, String); 5] {
+    let asked = r.cache_hits + r.cache_misses;
+    let hits = r.cache_hits as f64 / asked.max(1) as f64;
+    [
+        ("rate", rate(r.rate)),
+        (
+            "good",
+            r.good.map_or("—".into(), |g| format!("{:.2} %", 100.0 * g)),
+        ),
+        ("p50", seconds(r.p50_s)),
+        ("p99", seconds(r.p99_s)),
+        (
+            "cache",
+            if asked == 0 {
+                "—".into()
+            } else {
+                format!("{:.0} %", 100.0 * hits)
+            },
+        ),
+    ]
+}
+
+/// Whether the route does not do what its objective asks.
+fn misses(r: &RouteLately) -> bool {
+    match (r.good, r.objective) {
+        (Some(good), Some(o)) => good < o.target,
+        _ => false,
+    }
+}

@@ -1,0 +1,129 @@
+//! What the console may change, who may ask for it, and the stream of live values.
+
+use crate::common::{Console, World};
+use std::io::{BufRead, BufReader, Read, Write};
+
+const TRY: &str = "which=cache-route-000&share=20&who=ann";
+
+#[test]
+fn a_trial_is_started_watched_and_rolled_back_by_its_forms() {
+    let console = Console::start(World::of(2, 60));
+    console
+        .get("/advice")
+        .has("Cache route-000 for 1s")
+        .has("148/s → <strong>337/s</strong> (safe 320/s)")
+        .has("demand of route-000 on lock.front.stock -27 % (-31 to -22)")
+        .has("shard orders")
+        .has("a wider pool: it is not what fills first")
+        .has("routes.route-000.cache = {&quot;ttl&quot;:&quot;1s&quot;}");
+    let begun = console.post("/advice/try", TRY);
+    assert_eq!(begun.status, 303, "{}", begun.body);
+    assert!(begun.head.contains("location: /advice"));
+    console
+        .get("/advice")
+        .has("Trying: cache route-000 for 1s")
+        .has("One trial at a time");
+    let again = console.post("/advice/try", TRY);
+    assert_eq!(again.status, 409);
+    again.has("Back to Advice");
+    let id = console.control.status().trial.unwrap().id;
+    let back = console.post("/advice/rollback", &format!("overlay={id}&who=bob"));
+    assert_eq!(back.status, 303);
+    control::loops::list::trial(console.control.shared()).unwrap();
+    let ledger = console.get("/history?show=all");
+    ledger.has("ann").has("bob").has("withdrawn");
+    let number = console.control.status().generation;
+    console.get(&format!("/history/{number}")).has("went");
+}
+
+#[test]
+fn changes_asked_for_by_other_sites_are_refused() {
+    let console = Console::start(World::of(2, 60));
+    for headers in [
+        &[][..],
+        &[("origin", "http://evil.example")],
+        &[("origin", "null")],
+        &[("origin", "http://evil.example"), ("plimsoll-api", "1")],
+        &[("host", "evil.example"), ("origin", "http://evil.example")],
+    ] {
+        let said = console.post_from("/advice/try", TRY, headers);
+        assert_eq!(said.status, 403, "{headers:?}");
+    }
+    assert!(console.control.status().trial.is_none());
+    let named = console.ask("GET", "/", &[("host", "evil.example")], "");
+    assert_eq!(named.status, 403, "a page that had its name point here");
+    let scrape = console.ask("GET", "/metrics", &[("host", "plimsoll.internal")], "");
+    assert_eq!(scrape.status, 200);
+}
+
+#[test]
+fn a_question_that_is_not_understood_says_what_would_be() {
+    let console = Console::start(World::of(2, 60));
+    console
+        .get("/advice?q=cash%20it")
+        .has("`cash it` is not a change that is known")
+        .has("did you mean `cache`?");
+}
+
+#[test]
+fn an_unknown_proposal_is_named() {
+    let console = Console::start(World::of(2, 60));
+    let said = console.post("/advice/try", "which=%3Cb%3E");
+    assert_eq!(said.status, 404);
+    said.has("no proposal `&lt;b&gt;`")
+        .has("there are: cache-route-000");
+}
+
+#[test]
+fn live_values_come_in_a_stream_that_ends_with_the_console() {
+    let mut console = Console::start(World::of(2, 60));
+    let mut stream = console.connect();
+    let head = format!(
+        "GET /live?page=/&last=300 HTTP/1.1\r\nhost: {}\r\n\r\n",
+        console.at
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream);
+    let frame = loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended early");
+        if let Some(data) = line.strip_prefix("data: ") {
+            break serde_json::from_str::<serde_json::Value>(data).unwrap();
+        }
+    };
+    assert_eq!(frame["text"]["rate"], "12/s");
+    assert_eq!(frame["steps"].as_array().unwrap().len(), 15);
+    let page = console.get("/");
+    page.has(&format!(
+        "data-version=\"{}\"",
+        frame["version"].as_str().unwrap()
+    ));
+    console.stop();
+    let mut rest = Vec::new();
+    lines.read_to_end(&mut rest).unwrap();
+}
+
+#[test]
+fn every_reading_call_of_the_document_is_answered() {
+    let console = Console::start(World::of(2, 60));
+    let document: serde_json::Value =
+        serde_json::from_str(&console.get("/api/v1/openapi.json").body).unwrap();
+    for (path, calls) in document["paths"].as_object().unwrap() {
+        let target = path
+            .replace("{name}", "route-000")
+            .replace("{number}", "1")
+            .replace("{id}", "none");
+        if calls.get("get").is_some() {
+            let said = console.get(&target);
+            assert!(
+                said.status < 500 && said.head.contains("json") || said.status == 400,
+                "{path}: {}",
+                said.head
+            );
+            assert!(!said.body.contains("no such page"), "{path}");
+        }
+        if calls.get("post").is_some() {
+            assert_eq!(console.ask("POST", &target, &[], "").status, 403, "{path}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A console over a real socket, in front of a control whose model says what the test tells it to.
+
+mod answer;
+mod world;
+
+pub use world::World;
+
+use base::Finding;
+use console::{
+    AskPurge, AskWhy, Caches, DataPath, Decision, Instance, Recordings, StartRecording, State,
+    Upgrades,
+};
+use control::{Control, Parts};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Embedded;
+use tokio::sync::oneshot;
+
+/// A running console; its end is the end of its runtime.
+pub struct Console {
+    pub at: SocketAddr,
+    pub control: Arc<Control>,
+    stop: Option<oneshot::Sender<()>>,
+    runtime: Option<tokio::runtime::Runtime>,
+    _folder: tempfile::TempDir,
+}
+
+struct Nothing;
+
+impl Recordings for Nothing {
+    fn start(&self, _: &StartRecording) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn stop(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn progress(&self) -> Option<Value> {
+        None
+    }
+}
+
+impl Caches for Nothing {
+    fn purge(&self, _: &AskPurge) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn why(&self, _: &AskWhy) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+}
+
+impl Upgrades for Nothing {
+    fn start(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn progress(&self) -> Value {
+        Value::Null
+    }
+}
+
+struct Path(Vec<Instance>, Vec<Decision>);
+
+impl DataPath for Path {
+    fn instances(&self) -> Vec<Instance> {
+        self.0.clone()
+    }
+    fn decisions(&self) -> Vec<Decision> {
+        self.1.clone()
+    }
+}
+
+impl Console {
+    /// In front of this world, after each loop has had its turn.
+    pub fn start(world: World) -> Console {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Embedded::open(folder.path().join("control.db")).unwrap());
+        let world = Arc::new(world);
+        let control = Control::open(Parts {
+            document: world.document(),
+            data_dir: folder.path().to_owned(),
+            log: store.clone(),
+            kv: store,
+            compose: world.clone(),
+            publish: world.clone(),
+            windows: world.clone(),
+            mind: world.clone(),
+            wall: world.clone(),
+            cores: 1,
+        })
+        .unwrap();
+        let shared = control.shared();
+        control::loops::list::observe(shared).unwrap();
+        control::loops::list::advise(shared).unwrap();
+        control::loops::list::lately(shared).unwrap();
+        let control = Arc::new(control);
+        let state = State {
+            control: control.clone(),
+            recordings: Arc::new(Nothing),
+            caches: Arc::new(Nothing),
+            path: Arc::new(Path(world.instances.clone(), world.decisions.clone())),
+            metrics: Arc::new(|| "up 1\n".into()),
+            probes: Arc::new(|| Value::Null),
+            mirrors: Arc::new(|| Value::Null),
+            alive: Arc::new(|| Ok(())),
+            ready: Arc::new(|| Ok(())),
+            upgrades: Arc::new(Nothing),
+            certificate: Arc::new(|| Value::Null),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
+        let at = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        runtime.spawn(console::serve(listener, state, async move {
+            let _ = stopped.await;
+        }));
+        Console {
+            at,
+            control,
+            stop: Some(stop),
+            runtime: Some(runtime),
+            _folder: folder,
+        }
+    }
+
+    pub fn get(&self, target: &str) -> Said {
+        self.ask("GET", target, &[], "")
+    }
+
+    /// As a browser sends a form of this console's own page.
+    pub fn post(&self, target: &str, form: &str) -> Said {
+        let origin = format!("http://{}", self.at);
+        self.post_from(target, form, &[("origin", &origin)])
+    }
+
+    pub fn post_from(&self, target: &str, form: &str, headers: &[(&str, &str)]) -> Said {
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        self.ask("POST", target, &[headers, &[kind]].concat(), form)
+    }
+
+    pub fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Said {
+        let mut stream = self.connect();
+        let host = self.at.to_string();
+        let own = headers.iter().any(|h| h.0 == "host");
+        let mut all = headers.to_vec();
+        if !own {
+            all.push(("host", &host));
+        }
+        let mut request = format!(
+            "{method} {target} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in all {
+            request += &format!("{name}: {value}\r\n");
+        }
+        stream
+            .write_all(format!("{request}\r\n{body}").as_bytes())
+            .unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        Said::of(&String::from_utf8(bytes).unwrap())
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.at).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream
+    }
+
+    /// Asks the console to end; true when it has, with all that it had open.
+    pub fn stop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some(r) = self.runtime.take() {
+            r.shutdown_timeout(Duration::from_secs(2));
+        }
+    }
+}
+
+/// An answer.
+pub struct Said {
+    pub status: u16,
+    /// In small letters.
+    pub head: String,
+    pub body: String,
+}
+
+impl Said {
+    fn of(text: &str) -> Said {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Said {
+            status,
+            head: head.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    pub fn has(&self, text: &str) -> &Said {
+        assert!(
+            self.body.contains(text),
+            "`{text}` is not in:\n{}",
+            self.body
+        );
+        self
+    }
+
+    pub fn has_not(&self, text: &str) -> &Said {
+        assert!(!self.body.contains(text), "`{text}` is in:\n{}", self.body);
+        self
+    }
+}

@@ -1,0 +1,5 @@
+//! The console as browsers and the API's clients see it.
+
+mod changes;
+mod common;
+mod pages;

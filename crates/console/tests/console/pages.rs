@@ -1,0 +1,180 @@
+//! Every page over a real socket: what it shows, what it escapes, what it says when there is nothing, and how fast it is.
+
+use crate::common::{Console, World};
+use console::Decision;
+use control::ports::Learning;
+use std::time::{Duration, Instant};
+
+const PAGES: &[&str] = &[
+    "/",
+    "/routes",
+    "/routes/route-000",
+    "/advice",
+    "/history",
+    "/history/1",
+];
+
+#[test]
+fn every_page_is_whole_and_nothing_foreign_runs_in_it() {
+    let console = Console::start(World::of(3, 120));
+    for page in PAGES {
+        let said = console.get(page);
+        assert_eq!(said.status, 200, "{page}");
+        said.has("<!DOCTYPE html>")
+            .has("<main id=\"main\">")
+            .has("</html>");
+        for header in [
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'",
+            "x-content-type-options: nosniff",
+            "cache-control: no-store",
+        ] {
+            assert!(said.head.contains(header), "{page}: {}", said.head);
+        }
+        said.has_not("http://")
+            .has_not("https://")
+            .has_not("style=")
+            .has_not("onclick");
+    }
+}
+
+#[test]
+fn the_load_line_says_what_holds_the_system_down() {
+    let mut world = World::of(3, 120);
+    world.instances = vec![World::of(1, 1).instances[0].clone(), down()];
+    let console = Console::start(world);
+    console
+        .get("/")
+        .has("lock.front.stock sets the load line")
+        .has("39 % busy at 60 rps, full at 160 rps; confidence 90 %")
+        .has("148/s (139 to 155), safe 139/s")
+        .has("route-000 then breaks its objective first, 99 % within 150 ms")
+        .has("Next: cpu.front, full at 300/s")
+        .has("role=\"meter\"")
+        .has("18/s")
+        .has("1 get no requests")
+        .has("down: its check fails");
+}
+
+fn down() -> console::Instance {
+    console::Instance {
+        usable: false,
+        state: "down: its check fails".into(),
+        ..World::of(1, 1).instances[0].clone()
+    }
+}
+
+#[test]
+fn the_binding_resource_comes_first() {
+    let console = Console::start(World::of(3, 120));
+    let said = console.get("/");
+    let bars = &said.body[said.body.find("data-part=\"bars\"").unwrap()..];
+    let place = |name: &str| bars.find(&format!("<b>{name}</b>")).unwrap();
+    assert!(
+        place("lock.front.stock") < place("cpu.front") && place("cpu.front") < place("db.orders")
+    );
+}
+
+#[test]
+fn what_is_missing_is_said_with_how_long_to_wait() {
+    let console = Console::start(World::silent());
+    for page in ["/", "/advice"] {
+        console.get(page).has("Waiting for traffic");
+    }
+    console
+        .get("/history")
+        .has("Nothing: what runs is what the file says.");
+    let mut world = World::of(2, 30);
+    world.learning = Some(Learning {
+        have_s: 23.0,
+        need_s: 60.0,
+        why: String::new(),
+    });
+    let console = Console::start(world);
+    console
+        .get("/")
+        .has("Learning, 23 of 60 s")
+        .has("aria-valuenow=\"38.3\"");
+    console.get("/routes").has("route-000");
+    console.get("/routes/route-000").has("Learning, 23 of 60 s");
+}
+
+#[test]
+fn hostile_names_are_text() {
+    let name = "<script>alert(1)</script>\"'&";
+    let mut world = World::of(2, 60);
+    world.routes[0] = name.into();
+    world.decisions = vec![Decision {
+        gate: "rate".into(),
+        of: name.into(),
+        what: "refused".into(),
+        count: 7,
+    }];
+    let console = Console::start(world);
+    let encoded = "%3Cscript%3Ealert%281%29%3C%2Fscript%3E%22%27%26";
+    for page in [
+        "/",
+        "/routes",
+        "/advice",
+        "/history",
+        &format!("/routes/{encoded}"),
+    ] {
+        let said = console.get(page);
+        assert_eq!(said.status, 200, "{page}");
+        said.has_not("<script>alert");
+    }
+    console.get("/routes").has(&format!("/routes/{encoded}"));
+    console
+        .get(&format!("/routes/{encoded}"))
+        .has("&lt;script&gt;alert(1)")
+        .has("the client sent more than its limit allows");
+    console
+        .get("/routes?q=%3Cscript%3E&sort=%22%3E%3Cb%3E")
+        .has_not("<b>\"")
+        .has_not("\"><b>");
+}
+
+#[test]
+fn routes_are_filtered_and_sorted_by_the_address() {
+    let console = Console::start(World::of(20, 60));
+    let said = console.get("/routes?q=ROUTE-01&sort=name");
+    said.has("route-010")
+        .has("route-019")
+        .has_not("route-009")
+        .has("20 routes");
+    let down = said.body.find(">route-010<").unwrap() < said.body.find(">route-019<").unwrap();
+    assert!(down, "by name");
+    let turned = console.get("/routes?q=route-01&sort=name&dir=up");
+    assert!(turned.body.find(">route-019<") < turned.body.find(">route-010<"));
+    console
+        .get("/routes?q=nobody")
+        .has("No route has that in its name");
+    assert_eq!(console.get("/routes/nobody").status, 404);
+}
+
+#[test]
+fn what_there_is_not_is_said_to_people_and_to_machines() {
+    let console = Console::start(World::of(2, 10));
+    let page = console.get("/nowhere");
+    assert_eq!(page.status, 404);
+    page.has("There is no such page");
+    let api = console.get("/api/v1/nowhere");
+    assert!(api.status == 404 && api.head.contains("application/problem+json"));
+    assert_eq!(console.get("/history/999").status, 404);
+}
+
+#[test]
+fn two_hundred_routes_and_an_hour_of_traffic_are_a_page_in_a_tenth_of_a_second() {
+    let console = Console::start(World::of(200, 3600));
+    // What is measured is the page, not the made-up windows behind it.
+    for page in ["/?last=3600", "/routes", "/advice", "/history"] {
+        console.get(page);
+        let best = (0..5).map(|_| took(&console, page)).min().unwrap();
+        assert!(best < Duration::from_millis(100), "{page} took {best:?}");
+    }
+}
+
+fn took(console: &Console, page: &str) -> Duration {
+    let begun = Instant::now();
+    assert_eq!(console.get(page).status, 200);
+    begun.elapsed()
+}
