@@ -8,6 +8,7 @@ pub mod mind;
 pub mod outward;
 pub mod recordings;
 pub mod shell;
+pub mod spans;
 pub mod start;
 pub mod system;
 pub mod watch;

@@ -2,18 +2,20 @@
 
 use crate::exit::Failure;
 use crate::wire::recordings::Recordings;
+use crate::wire::spans::{self, SpanProbe};
 use crate::wire::{gates, shell};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, History, Names, Sample};
 use config::Config;
 use gateway::Gateway;
+use otlp::Evidence;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
-use telemetry::probes::Proc;
 use telemetry::probes::postgres::{Origins, PostgresTarget, shape};
 use telemetry::probes::redis::RedisTarget;
 use telemetry::probes::scrape::ScrapeTarget;
+use telemetry::probes::{Probe, Proc};
 use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
 
 type Shared = Arc<Mutex<Option<Gateway>>>;
@@ -25,6 +27,8 @@ pub struct Parts {
     pub clock: Clock,
     pub config: Arc<ArcSwap<Config>>,
     pub gateway: Shared,
+    /// What spans tell; `None`: none are taken.
+    pub spans: Option<Arc<Mutex<Evidence>>>,
 }
 
 /// The running collector, and what readers need beside it.
@@ -34,6 +38,7 @@ pub struct Watch {
     clock: Clock,
     config: Arc<ArcSwap<Config>>,
     gateway: Shared,
+    spans: Option<Arc<Mutex<Evidence>>>,
 }
 
 impl Watch {
@@ -44,6 +49,7 @@ impl Watch {
             clock,
             config,
             gateway,
+            spans,
         } = parts;
         let [g1, g2, g3, g4] = [(); 4].map(|()| gateway.clone());
         let (config2, names2) = (config.clone(), names.clone());
@@ -57,6 +63,7 @@ impl Watch {
             open: Box::new(move || with(&g4, Gateway::long_open)),
             proc: Some(Proc::host()),
             probes_off: config.load().probes_off.clone(),
+            more_probes: spans.iter().map(|s| probe(s, &names, &config)).collect(),
         };
         let telemetry = Arc::new(Telemetry::start(setup)?);
         Ok(Watch {
@@ -65,6 +72,7 @@ impl Watch {
             clock,
             config,
             gateway,
+            spans,
         })
     }
 
@@ -113,11 +121,25 @@ impl Watch {
     /// The metrics page: what telemetry counts, then what the gates decided.
     pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
         let (telemetry, gateway) = (self.telemetry.clone(), self.gateway.clone());
+        let spans = self.spans.clone();
         move || {
             let gates = with(&gateway, |g| gates::page(&g.gauges()));
-            telemetry.prometheus() + &gates
+            let spans = spans.as_deref().map(spans::page).unwrap_or_default();
+            telemetry.prometheus() + &gates + &spans
         }
     }
+}
+
+fn probe(
+    evidence: &Arc<Mutex<Evidence>>,
+    names: &Names,
+    config: &Arc<ArcSwap<Config>>,
+) -> Box<dyn Probe> {
+    Box::new(SpanProbe {
+        evidence: evidence.clone(),
+        names: names.clone(),
+        config: config.clone(),
+    })
 }
 
 /// Asks the gateway, or answers with nothing when it has been stopped.
