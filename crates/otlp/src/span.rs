@@ -45,6 +45,12 @@ impl Span {
         self.end.checked_sub(self.start)
     }
 
+    /// It may seem to lie so much beside its neighbours, nanoseconds: some SDKs take starts in whole milliseconds and
+    /// lengths more exactly.
+    pub fn slack(&self) -> u64 {
+        (self.length().unwrap_or(0) / 4).min(2_000_000)
+    }
+
     /// Memory that it takes, bytes.
     pub fn bytes(&self) -> usize {
         let act = match &self.act {

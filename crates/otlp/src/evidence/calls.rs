@@ -60,7 +60,7 @@ fn one_after_another(tree: &Tree<'_>, members: &[usize]) -> (Vec<usize>, u64) {
     let mut longest = 0;
     for i in sorted {
         let span = tree.spans[i];
-        if span.start >= ended {
+        if span.start.saturating_add(span.slack()) >= ended {
             serial.push(i);
             longest = longest.max(span.length().unwrap_or(0));
         }

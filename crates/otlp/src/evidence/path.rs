@@ -19,7 +19,7 @@ pub fn critical(tree: &Tree<'_>, root: usize) -> BTreeMap<Box<str>, u64> {
             let child = tree.spans[c];
             let end = child.end.min(at);
             let other_clock = at == until && child.service != span.service;
-            let slack = if other_clock { SLACK } else { 0 };
+            let slack = if other_clock { SLACK } else { child.slack() };
             // It goes on beside what follows: that has not waited for it.
             if child.start >= end || child.end > at.saturating_add(slack) {
                 continue;

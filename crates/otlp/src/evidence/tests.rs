@@ -243,6 +243,17 @@ fn calls_one_after_another_are_told_from_calls_at_once() {
         assert_eq!(waited, if serial { 60 } else { 20 }, "{:?}", attempt.path);
         assert_eq!(attempt.path.values().sum::<u64>(), 100 * MS);
     }
+    // Starts in whole milliseconds: each seems to begin before the one before has ended.
+    let root = x.root(Arm::BASE, 60);
+    let mut all = vec![root];
+    for start in [0, 6, 12, 18] {
+        let mut asked = x.span(all[0].id, (start, start + 7), database(1));
+        asked.end -= MS / 4;
+        all.push(asked);
+    }
+    let attempt = &join::attempts(&all, &x.ids, &mut Counts::default())[0];
+    assert_eq!((attempt.calls[0].calls, attempt.calls[0].serial), (4, 4));
+    assert!(attempt.path["db.front-svc"] > 24 * MS, "{:?}", attempt.path);
 }
 
 #[test]
