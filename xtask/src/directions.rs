@@ -37,6 +37,18 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "control meets the gateway in a generation and a window only",
     ),
     (
+        "otlp",
+        &[
+            "config",
+            "model",
+            "telemetry",
+            "gateway",
+            "control",
+            "http1",
+        ],
+        "the receiver knows spans and base only",
+    ),
+    (
         "sim",
         &["model", "config"],
         "sim shares no code with the model that it tests",

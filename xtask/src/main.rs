@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, scenarios
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, otlp, scenarios
     Bench {
         what: String,
         /// Which scenarios; all when left out
@@ -75,7 +75,8 @@ fn test() -> Result<(), String> {
     cargo(&["build", "--package", "plimsoll"])?;
     bench::cache::check(Path::new(DEBUG))?;
     bench::framing::check(Path::new(DEBUG))?;
-    bench::grpc_web::check(Path::new(DEBUG))
+    bench::grpc_web::check(Path::new(DEBUG))?;
+    bench::otlp::check(Path::new(DEBUG))
 }
 
 fn lint() -> Result<(), String> {
@@ -118,9 +119,14 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::framing::run(Path::new(DEBUG))?
         }
+        "otlp" => {
+            cargo(&["build", "--package", "plimsoll"])?;
+            bench::otlp::check(Path::new(DEBUG))?;
+            String::new()
+        }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, otlp, scenarios"
             ));
         }
     };

@@ -1,7 +1,7 @@
 //! What the model reads: routes, resources, and the windows of a stretch of time.
 //! Live telemetry and recordings both become one of these.
 
-use crate::{Class, Discipline, Scope, Statement, Window};
+use crate::{Class, Discipline, Scope, Statement, Traced, Window};
 use serde::{Deserialize, Serialize};
 
 /// What "good" means for a route, and how often it must be met.
@@ -106,6 +106,9 @@ pub struct History {
     /// What databases do most, as probes saw it last.
     #[serde(default)]
     pub statements: Vec<Statement>,
+    /// How routes work, as their spans showed it last.
+    #[serde(default)]
+    pub traced: Vec<Traced>,
 }
 
 impl History {
@@ -132,6 +135,7 @@ impl History {
             windows: Vec::new(),
             incidents: self.incidents.clone(),
             statements: self.statements.clone(),
+            traced: self.traced.clone(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod sample;
 pub mod server_timing;
 pub mod statement;
 pub mod trace;
+pub mod traced;
 pub mod units;
 pub mod window;
 
@@ -25,4 +26,5 @@ pub use learned::{Learned, Protection};
 pub use names::{InstanceIx, Interner, Names, ResourceIx, RouteIx};
 pub use sample::{Arm, CacheState, Outcome, Sample, SampleKind, Use};
 pub use statement::{Scan, Statement};
+pub use traced::Traced;
 pub use window::{Cell, CellKey, ResourceCell, Window};

@@ -75,6 +75,13 @@ pub struct UseCell {
     pub resource: ResourceIx,
     /// Attempts that reported it.
     pub count: u32,
+    /// Attempts that one which was seen stands for: above 1 where only a sample of them tells, and everything here is
+    /// scaled up to all.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Attempts among which `count` told of it, scaled as well; 0: all that the gateway counted.
+    #[serde(default)]
+    pub of: f64,
     /// Resource-seconds held: sum and sum of squares.
     pub busy_s: f64,
     pub busy_sq: f64,
@@ -85,6 +92,10 @@ pub struct UseCell {
     pub calls: f64,
     pub rows: f64,
     pub returned: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// Requests of `child` caused by requests of `parent` that ended in this window.

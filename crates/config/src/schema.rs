@@ -27,6 +27,7 @@ pub fn schema() -> Json {
     defs.insert("jwt".into(), section_schema(JWT));
     defs.insert("tenant".into(), section_schema(TENANT));
     defs.insert("purge_hook".into(), section_schema(PURGE_HOOK));
+    defs.insert("otlp".into(), section_schema(OTLP));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -149,6 +150,7 @@ pub fn reference() -> String {
     page(&mut out, "identity.jwt", JWT);
     page(&mut out, "identity.tenants.NAME", TENANT);
     page(&mut out, "purge_hook", PURGE_HOOK);
+    page(&mut out, "otlp", OTLP);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -254,6 +256,7 @@ mod tests {
         honest(BULKHEAD, Bulkhead::default);
         honest(SHED, Shed::default);
         honest(PURGE_HOOK, PurgeHook::default);
+        honest(OTLP, Otlp::default);
         honest(SERVICE, || Service::named("s"));
         honest(INSTANCE, Listed::default);
         honest(BALANCE, Balance::default);

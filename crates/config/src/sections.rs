@@ -8,6 +8,7 @@ mod identity;
 mod listen;
 mod mirror;
 mod operate;
+mod otlp;
 mod purge_hook;
 mod scrape;
 mod tls;
@@ -20,6 +21,7 @@ pub use identity::*;
 pub use listen::*;
 pub use mirror::*;
 pub use operate::*;
+pub use otlp::*;
 pub use purge_hook::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,8 @@ pub struct Config {
     /// What Plimsoll calls itself in `Via`; `None`: it does not.
     pub via: Option<String>,
     pub purge_hook: Option<PurgeHook>,
+    /// `None`: no spans are taken.
+    pub otlp: Option<Otlp>,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
@@ -384,6 +388,7 @@ impl Config {
             identity: None,
             via: None,
             purge_hook: None,
+            otlp: None,
             services: Vec::new(),
             routes: Vec::new(),
             resources: Vec::new(),

@@ -189,6 +189,8 @@ pub struct Making<'a> {
     pub kept: &'a Kept,
     /// The headers that say who asks.
     pub identity: &'a Option<config::sections::Identity>,
+    /// Share of the traces begun here that services are asked to record.
+    pub traced: f64,
     pub moment: Moment,
 }
 

@@ -255,6 +255,7 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
             mirror: mirror.as_ref(),
             kept: made.kept,
             identity: &config.identity,
+            traced: config.otlp.as_ref().map_or(0.0, |o| o.sample),
             moment: made.moment,
         };
         Arc::new(Route {

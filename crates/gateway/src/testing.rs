@@ -17,6 +17,7 @@ pub struct Bench {
     /// When the gates are made.
     pub moment: Moment,
     pub identity: Option<config::sections::Identity>,
+    pub traced: f64,
     seed: std::cell::Cell<u64>,
 }
 
@@ -53,6 +54,7 @@ impl Default for Bench {
             now: Nanos(1),
             moment: Moment::default(),
             identity: None,
+            traced: 0.0,
             seed: Default::default(),
         }
     }
@@ -86,6 +88,7 @@ impl Bench {
             mirror: None,
             kept: &self.kept,
             identity: &self.identity,
+            traced: self.traced,
             moment: self.moment,
         }
     }

@@ -1,7 +1,7 @@
 //! The result of learning: the demand matrix with its uncertainty, capacities, and what stays unexplained.
 //! `demand` computes it; everything else (load line, moves, cost) reads it.
 
-use base::{Grade, Objective, ResourceInfo, RouteInfo, Statement};
+use base::{Grade, Objective, ResourceInfo, RouteInfo, Statement, Traced};
 use serde::{Deserialize, Serialize};
 
 /// One entry of D: what one request of a route uses of a resource (resource-seconds, or bytes), itself only;
@@ -129,6 +129,9 @@ pub struct Fit {
     /// What databases do most.
     #[serde(default)]
     pub statements: Vec<Statement>,
+    /// How routes work, as their spans show it.
+    #[serde(default)]
+    pub traced: Vec<Traced>,
 }
 
 impl ResourceFit {

@@ -2,6 +2,7 @@
 
 mod common;
 
+use base::traced::{Part, Repeat, Traced};
 use base::{Scan, Statement};
 use common::*;
 use model::Fit;
@@ -129,6 +130,40 @@ fn an_index_names_its_statement_table_and_column() {
     // A table of few rows wants no index.
     f.statements[0].scan.as_mut().unwrap().rows = 500.0;
     assert!(one(&f, Kind::Index).is_none());
+}
+
+#[test]
+fn spans_name_the_call_that_is_made_again_and_again_and_clear_calls_that_differ() {
+    let mut f = orders();
+    f.routes[0].db_calls = 12.0;
+    let of = |f: &Fit| one(f, Kind::Batch).filter(|c| c.0.subject == "search");
+    let (counted, _) = of(&f).unwrap();
+    assert_eq!(counted.evidence, "12.0 database calls per request");
+    f.traced = vec![Traced {
+        route: "search".into(),
+        critical: vec![Part {
+            whose: "db.app".into(),
+            share: 0.9,
+        }],
+        ..Traced::default()
+    }];
+    assert!(of(&f).is_none(), "twelve different statements");
+    f.traced[0].repeats = vec![Repeat {
+        what: "SELECT * FROM items WHERE id = ?".into(),
+        database: true,
+        calls: 10.0,
+        serial: 1.0,
+        seconds: 0.01,
+    }];
+    let (named, lifts) = of(&f).unwrap();
+    assert!(
+        named.evidence.ends_with("SELECT * FROM items WHERE id = ?"),
+        "{}",
+        named.evidence
+    );
+    assert!(lifts > 1.2, "{lifts}");
+    f.traced[0].repeats[0].serial = 0.2;
+    assert!(of(&f).is_none(), "they are made at once");
 }
 
 #[test]

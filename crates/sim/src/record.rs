@@ -116,6 +116,8 @@ fn tell(w: &mut Window, key: CellKey, u: &Used) {
                 key,
                 resource,
                 count: 0,
+                weight: 1.0,
+                of: 0.0,
                 busy_s: 0.0,
                 busy_sq: 0.0,
                 wait_s: 0.0,

@@ -107,6 +107,7 @@ fn live(names: &Names, requests: &[(Sample, Sample)]) -> std::io::Result<Cost> {
         open: Box::new(Vec::new),
         proc: None,
         probes_off: Vec::new(),
+        more_probes: Vec::new(),
     })?;
     let (mut path, mut sent, mut lost) = (Duration::ZERO, 0u64, 0u64);
     let began = Instant::now();

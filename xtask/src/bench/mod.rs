@@ -13,6 +13,7 @@ pub mod load;
 pub mod machine;
 pub mod model;
 mod npm;
+pub mod otlp;
 pub mod peers;
 pub mod proxy;
 pub mod scenarios;

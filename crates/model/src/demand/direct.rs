@@ -2,7 +2,7 @@
 
 use super::series::finite;
 use base::{History, InstanceIx};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Fewer reports than this are not evidence.
 pub const ENOUGH: f64 = 30.0;
@@ -12,6 +12,10 @@ pub const ENOUGH: f64 = 30.0;
 pub struct Told {
     pub attempts: f64,
     pub count: f64,
+    /// Attempts among which a sample told; 0: all that ended.
+    pub of: f64,
+    /// Reports behind `count`: fewer where a sample was scaled up to all.
+    pub reports: f64,
     pub busy: f64,
     pub busy_sq: f64,
     pub wait: f64,
@@ -23,7 +27,7 @@ pub struct Told {
 
 impl Told {
     pub fn enough(&self) -> bool {
-        self.count >= ENOUGH && self.attempts >= ENOUGH
+        self.reports >= ENOUGH && self.attempts >= ENOUGH
     }
     /// Seconds per attempt; those that did not use the resource count as zero.
     pub fn mean(&self) -> f64 {
@@ -34,7 +38,8 @@ impl Told {
         (self.busy_sq / self.attempts.max(1.0) - self.mean().powi(2)).max(0.0)
     }
     pub fn se(&self) -> f64 {
-        (self.variance() / self.attempts.max(1.0)).sqrt()
+        let seen = self.attempts * (self.reports / self.count.max(1e-9)).min(1.0);
+        (self.variance() / seen.max(1.0)).sqrt()
     }
     pub fn scv(&self) -> Option<f64> {
         (self.mean() > 0.0).then(|| self.variance() / self.mean().powi(2))
@@ -50,17 +55,24 @@ pub fn told(history: &History, from: u64, arm: Option<u8>) -> Vec<Vec<Told>> {
     let mut told = vec![vec![Told::default(); m]; n];
     let windows = || history.windows.iter().filter(move |w| w.index >= from);
     let mine = |a: base::Arm| arm.is_none_or(|x| x == a.0);
-    let mut reporters: BTreeSet<(usize, InstanceIx)> = BTreeSet::new();
-    for u in windows().flat_map(|w| &w.uses).filter(|u| mine(u.key.arm)) {
+    // With the first and the last window in which they told.
+    let mut reporters: BTreeMap<(usize, InstanceIx), (u64, u64)> = BTreeMap::new();
+    let uses = windows().flat_map(|w| w.uses.iter().map(|u| (w.index, u)));
+    for (window, u) in uses.filter(|(_, u)| mine(u.key.arm)) {
         let (Some(r), Some(k)) = (u.key.route.get(), u.resource.get()) else {
             continue;
         };
         if r >= n || k >= m {
             continue;
         }
-        reporters.insert((r, u.key.instance));
+        let span = reporters
+            .entry((r, u.key.instance))
+            .or_insert((window, window));
+        span.1 = window;
         let t = &mut told[r][k];
         t.count += f64::from(u.count);
+        t.of += finite(u.of);
+        t.reports += f64::from(u.count) / finite(u.weight).max(1e-9);
         t.busy += finite(u.busy_s);
         t.busy_sq += finite(u.busy_sq);
         t.wait += finite(u.wait_s);
@@ -70,22 +82,88 @@ pub fn told(history: &History, from: u64, arm: Option<u8>) -> Vec<Vec<Told>> {
         t.returned += finite(u.returned);
     }
     let mut attempts: BTreeMap<usize, f64> = BTreeMap::new();
-    for c in windows()
-        .flat_map(|w| &w.attempts)
-        .filter(|c| mine(c.key.arm))
-    {
-        let Some(r) = c.key.route.get() else { continue };
-        // What a resource tells by itself is of all instances.
-        let by_resource = reporters.contains(&(r, InstanceIx::NONE));
-        if by_resource || reporters.contains(&(r, c.key.instance)) {
-            *attempts.entry(r).or_default() += f64::from(c.ends);
+    for w in windows() {
+        for c in w.attempts.iter().filter(|c| mine(c.key.arm)) {
+            let Some(r) = c.key.route.get() else { continue };
+            // What resources or spans tell is of all instances, for as long as they tell.
+            let of_all = reporters.get(&(r, InstanceIx::NONE));
+            let of_all = of_all.is_some_and(|(first, last)| (*first..=*last).contains(&w.index));
+            if of_all || reporters.contains_key(&(r, c.key.instance)) {
+                *attempts.entry(r).or_default() += f64::from(c.ends);
+            }
         }
     }
     for (r, row) in told.iter_mut().enumerate() {
         let ended = attempts.get(&r).copied().unwrap_or(0.0);
         for t in row.iter_mut().filter(|t| t.count > 0.0) {
-            t.attempts = ended.max(t.count);
+            let among = if t.of > 0.0 { t.of } else { ended };
+            t.attempts = among.max(t.count);
         }
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::window::UseCell;
+    use base::{Arm, Cell, CellKey, ResourceInfo, ResourceIx, RouteInfo, RouteIx, Window};
+
+    /// A hundred seconds of ten attempts; in some of them all ten are told, or one that stands for them.
+    fn history(told: std::ops::Range<u64>, weight: f64) -> History {
+        let key = CellKey {
+            route: RouteIx(0),
+            arm: Arm::BASE,
+            instance: InstanceIx(0),
+        };
+        let window = |index| {
+            let mut cell = Cell::new(key);
+            cell.ends = 10;
+            let used = UseCell {
+                key: CellKey {
+                    instance: InstanceIx::NONE,
+                    ..key
+                },
+                resource: ResourceIx(0),
+                count: 10,
+                weight,
+                of: if weight > 1.0 { 10.0 } else { 0.0 },
+                busy_s: 0.05,
+                busy_sq: 0.0005,
+                wait_s: 0.0,
+                waits: 0,
+                calls: 10.0,
+                rows: 0.0,
+                returned: 0.0,
+            };
+            Window {
+                index,
+                attempts: vec![cell],
+                uses: told.contains(&index).then_some(used).into_iter().collect(),
+                ..Window::default()
+            }
+        };
+        History {
+            routes: vec![RouteInfo::default()],
+            resources: vec![ResourceInfo::from_name("db.app")],
+            windows: (0..100).map(window).collect(),
+            ..History::default()
+        }
+    }
+
+    #[test]
+    fn a_sample_has_the_mean_of_all_and_the_spread_of_a_sample() {
+        let all = told(&history(0..100, 1.0), 0, None)[0][0];
+        let sample = told(&history(0..100, 10.0), 0, None)[0][0];
+        assert!((sample.mean() - 0.005).abs() < 1e-12 && sample.mean() == all.mean());
+        assert!((sample.se() / all.se() - 10f64.sqrt()).abs() < 1e-6);
+        assert!(sample.enough() && !told(&history(0..20, 10.0), 0, None)[0][0].enough());
+    }
+
+    #[test]
+    fn who_tells_for_a_while_is_not_taken_to_have_used_nothing_before_and_after() {
+        let t = told(&history(40..90, 1.0), 0, None)[0][0];
+        assert_eq!(t.attempts, 500.0);
+        assert!((t.mean() - 0.005).abs() < 1e-12);
+    }
 }

@@ -132,6 +132,7 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
         burst_tau_s,
         entry_rates: series.entry.clone(),
         statements: history.statements.clone(),
+        traced: history.traced.clone(),
         routes: std::mem::take(&mut route_fits),
     };
     let closed = closure::closure(&fit, &series, &totals, &told);

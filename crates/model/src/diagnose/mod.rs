@@ -13,7 +13,7 @@ use crate::demand::{self, NotYet};
 use crate::fit::Fit;
 use crate::loadline::LoadLine;
 use crate::rank::{self, Ranked};
-use base::{Class, Discipline, History};
+use base::{Class, Discipline, History, Traced};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,9 @@ pub struct Diagnosis {
     pub current: f64,
     pub resources: Vec<ResourceRow>,
     pub demand: Vec<DemandRow>,
+    /// How routes work, as their spans show it.
+    #[serde(default)]
+    pub traced: Vec<Traced>,
     /// Filled by the simulation, later.
     pub load_line: Option<LoadLine>,
     pub notes: Vec<String>,
@@ -98,6 +101,7 @@ pub fn not_yet(e: &NotYet) -> Diagnosis {
         current: 0.0,
         resources: Vec::new(),
         demand: Vec::new(),
+        traced: Vec::new(),
         load_line: None,
         notes: vec![e.why.clone()],
         span_s: 0.0,
@@ -172,6 +176,7 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
         current,
         resources: table::resources(fit, &ranked),
         demand: table::demand(fit),
+        traced: fit.traced.clone(),
         load_line: None,
         notes: notes(fit),
         span_s: fit.span_s,

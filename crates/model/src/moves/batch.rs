@@ -1,6 +1,8 @@
-//! One call for many instead of one call each (N+1).
+//! One call for many instead of one call each (N+1): by calls between routes, by the same call in spans, else by the number
+//! of database calls.
 
 use super::{Action, Candidate, Context, Edit, Kind};
+use base::traced::Repeat;
 
 /// Calls of one kind per request from which N+1 is suspected.
 const CALLS: f64 = 5.0;
@@ -11,6 +13,31 @@ pub fn applies(cx: &Context) -> Vec<Candidate> {
     (0..cx.fit.routes.len())
         .filter_map(|r| of(cx, r).ok())
         .collect()
+}
+
+/// The call of a database that a route makes most often, one after another.
+fn repeated<'a>(cx: &'a Context, route: &str) -> Option<&'a Repeat> {
+    let traced = cx.fit.traced.iter().find(|t| t.route == route)?;
+    let same = |c: &&Repeat| c.database && c.is_n_plus_one();
+    traced.repeats.iter().find(same)
+}
+
+/// Spans show the calls of the database, and that none of them is made again and again.
+fn calls_differ(cx: &Context, route: &str) -> bool {
+    let traced = cx.fit.traced.iter().find(|t| t.route == route);
+    traced.is_some_and(|t| t.critical.iter().any(|p| p.whose.starts_with("db.")))
+}
+
+fn database_edits(cx: &Context, r: usize, factor: f64) -> Vec<Edit> {
+    let db = |k: &usize| {
+        cx.fit.resources[*k].info.name.starts_with("db") && cx.fit.demand[r][*k].mean > 0.0
+    };
+    let edit = |resource| Edit::Demand {
+        route: r,
+        resource,
+        factor,
+    };
+    (0..cx.fit.resources.len()).filter(db).map(edit).collect()
 }
 
 /// Batches the calls of route `r`; `Err` says why not.
@@ -36,22 +63,26 @@ pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
             ),
             cx.fit.routes[child].info.name.clone(),
         ),
-        _ if route.db_calls >= CALLS => {
-            let db = |k: &usize| {
-                cx.fit.resources[*k].info.name.starts_with("db") && cx.fit.demand[r][*k].mean > 0.0
-            };
-            let factor = left(route.db_calls);
-            let of_db = |resource| Edit::Demand {
-                route: r,
-                resource,
-                factor,
-            };
+        _ if let Some(same) = repeated(cx, name) => {
+            // Of the database's time, only the repeated call's part shrinks.
+            let part = (same.calls / route.db_calls.max(same.calls)).min(1.0);
+            let factor = 1.0 - part * (1.0 - left(same.calls));
             (
-                (0..cx.fit.resources.len()).filter(db).map(of_db).collect(),
-                format!("{:.1} database calls per request", route.db_calls),
+                database_edits(cx, r, factor),
+                format!(
+                    "{:.1} calls per request, {:.0} % of them one after another, in spans: {}",
+                    same.calls,
+                    100.0 * same.serial,
+                    same.what
+                ),
                 "the database".into(),
             )
         }
+        _ if route.db_calls >= CALLS && !calls_differ(cx, name) => (
+            database_edits(cx, r, left(route.db_calls)),
+            format!("{:.1} database calls per request", route.db_calls),
+            "the database".into(),
+        ),
         _ => {
             return Err(format!(
                 "{name} does not call anything {CALLS} times or more per request"

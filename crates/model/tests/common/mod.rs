@@ -79,6 +79,7 @@ pub fn fit(routes: Vec<RouteFit>, resources: Vec<ResourceFit>, demand: Vec<Vec<D
         burst_tau_s: 0.0,
         entry_rates: vec![],
         statements: vec![],
+        traced: vec![],
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Answer;
 use super::number::{amount, capacity, percent, rate, rate_in, seconds, times};
 use super::page::Page;
+use base::traced::{Part, Traced};
 use base::units::Secs;
 use base::{Class, Finding};
 use model::constraint::Constraint;
@@ -29,6 +30,7 @@ pub fn render(answer: &Answer, findings: &[Finding], width: u16) -> String {
     }
     resources(&mut page, d);
     demand(&mut page, d);
+    traced(&mut page, d);
     if !d.notes.is_empty() || !findings.is_empty() {
         page.line("");
     }
@@ -205,6 +207,44 @@ fn resources(page: &mut Page, d: &Diagnosis) {
         &[3, 4, 5, 6, 7, 8],
         rows.collect(),
     );
+}
+
+/// How routes work, as their spans show it.
+fn traced(page: &mut Page, d: &Diagnosis) {
+    let rows = d.traced.iter().map(|t| {
+        let part = |p: &Part| format!("{} {}", p.whose, percent(p.share));
+        let path: Vec<String> = t.critical.iter().take(3).map(part).collect();
+        vec![
+            t.route.clone(),
+            percent(t.share),
+            seconds(Some(t.seconds)),
+            path.join(", "),
+            calls(t),
+        ]
+    });
+    page.table(
+        "routes by their spans",
+        &["route", "traced", "time", "of that in the end", "calls"],
+        &[1, 2],
+        rows.collect(),
+    );
+}
+
+/// The most telling thing about a route's calls.
+fn calls(t: &Traced) -> String {
+    if let Some(r) = t.repeats.iter().find(|r| r.is_n_plus_one()) {
+        return format!("N+1, {:.0} times one after another: {}", r.calls, r.what);
+    }
+    if let Some(c) = &t.chain {
+        return format!(
+            "{:.1} services one after another, {}; all at once {}",
+            c.calls,
+            seconds(Some(c.seconds)),
+            seconds(Some(c.longest))
+        );
+    }
+    let most = t.repeats.first();
+    most.map_or("—".into(), |r| format!("{:.1} times {}", r.calls, r.what))
 }
 
 fn demand(page: &mut Page, d: &Diagnosis) {

@@ -81,6 +81,7 @@ pub(crate) fn shop() -> Fit {
         burst_tau_s: 0.0,
         entry_rates: vec![],
         statements: vec![],
+        traced: vec![],
     }
 }
 

@@ -14,6 +14,7 @@ use console::Upgrades;
 use control::Control;
 use control::ports::Publish;
 use gateway::Gateway;
+use otlp::Receiver;
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub struct Body {
     pub watch: watch::Watch,
     pub current: Arc<ArcSwap<Config>>,
     pub outward: Outward,
+    /// Takes spans, where the config says so at the start.
+    pub spans: Option<Mutex<Receiver>>,
     pub clock: Clock,
     pub console: TcpListener,
     /// The service manager opened the sockets.
@@ -115,6 +118,29 @@ impl Body {
             .lock()
             .unwrap_or_else(|e| e.into_inner())
             .take()
+    }
+
+    /// Where spans are taken.
+    pub fn span_sockets(&self) -> std::io::Result<Vec<TcpListener>> {
+        let Some(receiver) = &self.spans else {
+            return Ok(Vec::new());
+        };
+        let receiver = receiver.lock().unwrap_or_else(|e| e.into_inner());
+        receiver
+            .listeners()
+            .iter()
+            .map(TcpListener::try_clone)
+            .collect()
+    }
+
+    /// Takes spans no more, or again.
+    pub fn take_spans(&self, on: bool) -> std::io::Result<()> {
+        let Some(receiver) = &self.spans else {
+            return Ok(());
+        };
+        let mut receiver = receiver.lock().unwrap_or_else(|e| e.into_inner());
+        receiver.close();
+        if on { receiver.open() } else { Ok(()) }
     }
 
     pub fn say(&self, not_ready: Option<&'static str>) {

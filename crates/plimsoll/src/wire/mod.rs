@@ -9,6 +9,7 @@ pub mod outward;
 pub mod path;
 pub mod recordings;
 pub mod shell;
+pub mod spans;
 pub mod start;
 pub mod system;
 pub mod watch;

@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::body::{Body, Steering};
 use crate::wire::outward::{self, Outward};
+use crate::wire::spans;
 use crate::wire::start::{console_socket, first_generation};
 use crate::wire::watch::{self, Windows};
 use arc_swap::ArcSwap;
@@ -13,6 +14,7 @@ use config::{Address, Config};
 use console::Upgrades;
 use control::Control;
 use gateway::Gateway;
+use otlp::Receiver;
 use serde_json::Value;
 use socket2::Socket;
 use std::net::SocketAddr;
@@ -81,6 +83,11 @@ impl System {
             .enable_all()
             .build()?;
         let console = console_socket(config.console, &start.inherited)?;
+        let taken = start
+            .inherited
+            .iter()
+            .map(Socket::try_clone)
+            .collect::<Result<Vec<_>, _>>()?;
         let options = gateway::Options {
             control: Some(runtime.handle().clone()),
             inherited: start.inherited,
@@ -97,6 +104,16 @@ impl System {
         let tls = gateway.tls_address();
         let current = Arc::new(ArcSwap::from_pointee(config));
         let outward = outward(&gateway, &current)?;
+        let spans = match &current.load().otlp {
+            Some(otlp) => Some(spans::start(
+                otlp,
+                &taken,
+                gateway.spans(),
+                clock,
+                runtime.handle(),
+            )?),
+            None => None,
+        };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let watch = watch::Watch::start(watch::Parts {
             rings,
@@ -104,6 +121,7 @@ impl System {
             clock,
             config: current.clone(),
             gateway: gateway.clone(),
+            spans: spans.as_ref().map(Receiver::evidence),
         })?;
         let body = Body {
             file: file.to_owned(),
@@ -114,6 +132,7 @@ impl System {
             watch,
             current,
             outward,
+            spans: spans.map(Mutex::new),
             clock,
             console,
             managed: start.managed,
@@ -156,6 +175,9 @@ impl System {
         let listening = self.body.with_gateway(Gateway::sockets).transpose()?;
         let mut all = listening.unwrap_or_default();
         all.push(self.body.console.try_clone()?.into());
+        for listener in self.body.span_sockets()? {
+            all.push(listener.into());
+        }
         Ok(all)
     }
 
@@ -180,6 +202,8 @@ impl System {
             body,
         } = self;
         body.pulse.forget();
+        // What the next process gets its own way: the spans' sockets listen on.
+        let _ = body.take_spans(false);
         control.stop();
         drop(control);
         let _ = steering.stop_console.send(());
@@ -263,7 +287,9 @@ impl System {
 impl Released {
     /// Goes on as if nothing had been released.
     pub fn resume(self) -> Result<System, (Released, Failure)> {
-        match self.body.steer() {
+        let steered = self.body.steer();
+        let spans = self.body.take_spans(true);
+        match steered.and_then(|s| spans.map(|()| s).map_err(Failure::from)) {
             Ok((control, steering)) => Ok(System {
                 control,
                 address: self.address,

@@ -3,18 +3,20 @@
 use crate::exit::Failure;
 use crate::wire::path::Path;
 use crate::wire::recordings::Recordings;
+use crate::wire::spans::{self, SpanProbe};
 use crate::wire::{gates, shell};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, History, Names, Sample, Window};
 use config::Config;
 use gateway::Gateway;
+use otlp::Evidence;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
-use telemetry::probes::Proc;
 use telemetry::probes::postgres::{Origins, PostgresTarget, shape};
 use telemetry::probes::redis::RedisTarget;
 use telemetry::probes::scrape::ScrapeTarget;
+use telemetry::probes::{Probe, Proc};
 use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
 
 type Shared = Arc<Mutex<Option<Gateway>>>;
@@ -26,6 +28,8 @@ pub struct Parts {
     pub clock: Clock,
     pub config: Arc<ArcSwap<Config>>,
     pub gateway: Shared,
+    /// What spans tell; `None`: none are taken.
+    pub spans: Option<Arc<Mutex<Evidence>>>,
 }
 
 /// The running collector, and what readers need beside it.
@@ -35,6 +39,7 @@ pub struct Watch {
     clock: Clock,
     config: Arc<ArcSwap<Config>>,
     gateway: Shared,
+    spans: Option<Arc<Mutex<Evidence>>>,
 }
 
 impl Watch {
@@ -45,6 +50,7 @@ impl Watch {
             clock,
             config,
             gateway,
+            spans,
         } = parts;
         let [g1, g2, g3, g4] = [(); 4].map(|()| gateway.clone());
         let (config2, names2) = (config.clone(), names.clone());
@@ -58,6 +64,7 @@ impl Watch {
             open: Box::new(move || with(&g4, Gateway::long_open)),
             proc: Some(Proc::host()),
             probes_off: config.load().probes_off.clone(),
+            more_probes: spans.iter().map(|s| probe(s, &names, &config)).collect(),
         };
         let telemetry = Arc::new(Telemetry::start(setup)?);
         Ok(Watch {
@@ -66,6 +73,7 @@ impl Watch {
             clock,
             config,
             gateway,
+            spans,
         })
     }
 
@@ -122,11 +130,25 @@ impl Watch {
     /// The metrics page: what telemetry counts, then what the gates decided.
     pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
         let (telemetry, gateway) = (self.telemetry.clone(), self.gateway.clone());
+        let spans = self.spans.clone();
         move || {
             let gates = with(&gateway, |g| gates::page(&g.gauges()));
-            telemetry.prometheus() + &gates
+            let spans = spans.as_deref().map(spans::page).unwrap_or_default();
+            telemetry.prometheus() + &gates + &spans
         }
     }
+}
+
+fn probe(
+    evidence: &Arc<Mutex<Evidence>>,
+    names: &Names,
+    config: &Arc<ArcSwap<Config>>,
+) -> Box<dyn Probe> {
+    Box::new(SpanProbe {
+        evidence: evidence.clone(),
+        names: names.clone(),
+        config: config.clone(),
+    })
 }
 
 /// Asks the gateway, or answers with nothing when it has been stopped.

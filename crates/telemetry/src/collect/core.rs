@@ -5,7 +5,7 @@ use crate::probes::{Probe, ProbeNote, Reading, Targets};
 use crate::roll::{Bounds, Roller};
 use crate::totals::Totals;
 use base::window::CLOSE_AFTER_S;
-use base::{InstanceIx, Names, Nanos, RouteIx, Sample, Statement, Window};
+use base::{InstanceIx, Names, Nanos, RouteIx, Sample, Statement, Traced, Window};
 
 /// Rolls samples and readings into windows.
 pub struct Core {
@@ -26,6 +26,7 @@ pub struct Tick {
     pub windows: Vec<Window>,
     pub notes: Vec<ProbeNote>,
     pub statements: Vec<Statement>,
+    pub traced: Vec<Traced>,
 }
 
 impl Core {
@@ -79,6 +80,7 @@ impl Core {
             uses,
             notes,
             statements,
+            traced,
             ..
         } = reading;
         let lost = dropped.saturating_sub(std::mem::replace(&mut self.dropped, dropped));
@@ -101,6 +103,7 @@ impl Core {
             windows: self.filled(windows),
             notes,
             statements,
+            traced,
         }
     }
 
@@ -112,6 +115,7 @@ impl Core {
 
     fn filled(&mut self, mut windows: Vec<Window>) -> Vec<Window> {
         for w in &mut windows {
+            self.probes.iter_mut().for_each(|p| p.close(w));
             self.told.fill(w, &self.names, &self.sizes);
         }
         windows

@@ -5,7 +5,7 @@ mod core;
 mod thread;
 
 use crate::history::Recent;
-use crate::probes::{ProbeNote, Proc, Targets};
+use crate::probes::{Probe, ProbeNote, Proc, Targets};
 use crate::recording::{Progress, Recorder};
 use crate::totals::Totals;
 use base::clock::Clock;
@@ -33,6 +33,8 @@ pub struct Setup {
     pub proc: Option<Proc>,
     /// Names of probes that are not run.
     pub probes_off: Vec<String>,
+    /// Probes that others make; they read after all of ours.
+    pub more_probes: Vec<Box<dyn Probe>>,
 }
 
 /// What the collector says of itself.

@@ -76,6 +76,7 @@ fn the_thread_drains_publishes_and_stops() {
         open: Box::new(Vec::new),
         proc: Some(Proc::host()),
         probes_off: Vec::new(),
+        more_probes: Vec::new(),
     })
     .unwrap();
     let mut news = t.recent().subscribe();

@@ -27,6 +27,7 @@ fn cpu_ns() -> u64 {
 pub fn run(mut setup: Setup, recent: Recent, shared: Arc<Shared>) {
     let mut probes = setup.proc.as_ref().map(probes::all).unwrap_or_default();
     probes.retain(|p| !setup.probes_off.iter().any(|off| off == p.name()));
+    probes.append(&mut setup.more_probes);
     let sampling = !probes.is_empty();
     let mut core = Core::new(setup.names.clone(), probes);
     let mut sampled = Nanos::ZERO;
@@ -104,8 +105,10 @@ fn publish(tick: Tick, now: Nanos, setup: &Setup, recent: &Recent, shared: &Shar
     *lock(&shared.notes) = tick.notes;
     if let Some(r) = lock(&shared.recorder).as_mut() {
         r.statements(&tick.statements, now);
+        r.traced(&tick.traced, now);
     }
     recent.statements(tick.statements);
+    recent.traced(tick.traced);
     for w in tick.windows {
         window(w, recent, shared);
     }

@@ -1,6 +1,6 @@
 //! The last hour of closed windows, and a way to be told of each new one.
 
-use base::{Cell, History, Incident, ResourceInfo, RouteInfo, Statement, Window};
+use base::{Cell, History, Incident, ResourceInfo, RouteInfo, Statement, Traced, Window};
 use std::collections::VecDeque;
 use std::sync::{Arc, RwLock};
 use tokio::sync::broadcast;
@@ -35,6 +35,7 @@ struct Ring {
     bytes: usize,
     incidents: VecDeque<Incident>,
     statements: Vec<Statement>,
+    traced: Vec<Traced>,
     keep: usize,
     keep_bytes: usize,
 }
@@ -66,6 +67,7 @@ impl Recent {
                 bytes: 0,
                 incidents: VecDeque::new(),
                 statements: Vec::new(),
+                traced: Vec::new(),
                 keep: keep.max(1),
                 keep_bytes,
             })),
@@ -106,6 +108,12 @@ impl Recent {
             let mut r = self.inner.write().unwrap_or_else(|e| e.into_inner());
             r.statements = statements;
         }
+    }
+
+    /// What spans show of routes; none where none came lately.
+    pub fn traced(&self, traced: Vec<Traced>) {
+        let mut r = self.inner.write().unwrap_or_else(|e| e.into_inner());
+        r.traced = traced;
     }
 
     /// Every window from now on, in order; a reader that lags by more than 64 is told so by the channel.
@@ -149,6 +157,7 @@ impl Recent {
                 .cloned()
                 .collect(),
             statements: r.statements.clone(),
+            traced: r.traced.clone(),
         }
     }
 

@@ -21,7 +21,7 @@ pub mod told;
 pub mod waiters;
 
 use base::window::UseCell;
-use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx, Statement};
+use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx, Statement, Traced, Window};
 use config::Address;
 pub use procfs::Proc;
 use std::collections::BTreeMap;
@@ -94,6 +94,7 @@ pub struct Reading<'a> {
     /// What a resource tells of routes by itself.
     pub uses: Vec<UseCell>,
     pub statements: Vec<Statement>,
+    pub traced: Vec<Traced>,
     pub notes: Vec<ProbeNote>,
 }
 
@@ -107,6 +108,7 @@ impl<'a> Reading<'a> {
             cells: Vec::new(),
             uses: Vec::new(),
             statements: Vec::new(),
+            traced: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -162,6 +164,8 @@ pub trait Probe: Send {
     fn read(&mut self, reading: &mut Reading<'_>);
     /// Called about ten times a second, for what can only be sampled. `in_flight` tells an instance's requests now.
     fn sample(&mut self, _now: Nanos, _in_flight: &dyn Fn(InstanceIx) -> u32) {}
+    /// Called for each window before it is published, about ten seconds after its end: for what comes late.
+    fn close(&mut self, _window: &mut Window) {}
 }
 
 /// Every probe, in the order in which they read: later ones use what earlier ones found.

@@ -37,6 +37,8 @@ pub const REQUESTS: &str = "requests.csv";
 pub const USAGE: &str = "usage.csv";
 pub const USES: &str = "uses.csv";
 pub const STATEMENTS: &str = "statements.json";
+/// How routes work, as spans showed it.
+pub const TRACED: &str = "traced.json";
 pub const RESOURCES: &str = "resources.yaml";
 pub const SLO: &str = "slo.yaml";
 pub const META: &str = "meta.yaml";

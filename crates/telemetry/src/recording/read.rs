@@ -1,7 +1,7 @@
 //! A folder as a history.
 
 use super::faults::Faults;
-use super::{SPAN_S, requests, table, usage, uses, yaml};
+use super::{SPAN_S, STATEMENTS, TRACED, requests, table, usage, uses, yaml};
 use crate::probes::told::Told;
 use crate::roll::{Bounds, Roller};
 use base::{Class, Finding, History, Names, ResourceInfo, RouteInfo, Severity};
@@ -73,7 +73,8 @@ pub fn read(folder: &Path) -> Recording {
     for (second, cells) in uses::read(folder, &names, &mut faults) {
         roller.uses(second, cells);
     }
-    let statements = uses::statements(folder, &mut faults);
+    let statements = uses::list(folder, STATEMENTS, &mut faults);
+    let traced = uses::list(folder, TRACED, &mut faults);
     let mut windows = roller.finish();
     let mut told = Told::default();
     for w in &mut windows {
@@ -142,6 +143,7 @@ pub fn read(folder: &Path) -> Recording {
             windows,
             incidents: meta.incidents,
             statements,
+            traced,
         },
         names,
         findings: faults.finish(),

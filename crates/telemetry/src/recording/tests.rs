@@ -400,6 +400,7 @@ fn record(path: &Path, limits: Limits) -> (History, Progress) {
         windows,
         incidents: vec![],
         statements: vec![],
+        traced: vec![],
     };
     (history, progress)
 }

@@ -1,25 +1,27 @@
-//! `uses.csv` and `statements.json`: what databases told of routes by themselves, and their heaviest statements.
+//! `uses.csv`, `statements.json` and `traced.json`: what databases and spans told of routes, the heaviest statements, and
+//! how routes work.
 
 use super::faults::Faults;
 use super::row;
 use super::table::{Columns, Table, number, present, text};
-use super::{STATEMENTS, USAGE_ROWS, USES};
+use super::{USAGE_ROWS, USES};
 use base::window::UseCell;
-use base::{Arm, CellKey, Finding, InstanceIx, Names, Statement, Window};
+use base::{Arm, CellKey, Finding, InstanceIx, Names, Window};
 use csv::ByteRecord;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-pub const HEADER: &str = "time_s,route,resource,count,busy,squares,calls,rows,returned";
+pub const HEADER: &str = "time_s,route,resource,count,busy,squares,calls,rows,returned,weight,of";
 const COLUMNS: Columns<'_> = Columns {
     required: &["time_s", "route", "resource", "count", "busy"],
-    optional: &["squares", "calls", "rows", "returned"],
+    optional: &["squares", "calls", "rows", "returned", "weight", "of"],
     prefixes: &[],
 };
-/// Largest `statements.json` that is read, bytes.
-const MAX_STATEMENTS: u64 = 4 << 20;
+/// Largest list that is read, bytes.
+const MAX_LIST: u64 = 4 << 20;
 
 /// Rows of a window. What requests told themselves is in `requests.csv` and has an instance.
 pub fn rows(out: &mut Vec<u8>, w: &Window, names: &Names) {
@@ -36,8 +38,8 @@ pub fn rows(out: &mut Vec<u8>, w: &Window, names: &Names) {
         row::text(out, &resource);
         let _ = writeln!(
             out,
-            ",{},{},{},{},{},{}",
-            u.count, u.busy_s, u.busy_sq, u.calls, u.rows, u.returned
+            ",{},{},{},{},{},{},{},{}",
+            u.count, u.busy_s, u.busy_sq, u.calls, u.rows, u.returned, u.weight, u.of
         );
     }
 }
@@ -75,6 +77,10 @@ pub fn read(folder: &Path, names: &Names, faults: &mut Faults) -> BTreeMap<u64, 
                 key,
                 resource: names.resources.intern(resource),
                 count: num(3, "count")?.round() as u32,
+                weight: number(&row, c[9], "weight")?
+                    .filter(|w| *w > 0.0)
+                    .unwrap_or(1.0),
+                of: num(10, "of")?,
                 busy_s: num(4, "busy")?,
                 busy_sq: num(5, "squares")?,
                 wait_s: 0.0,
@@ -96,15 +102,15 @@ pub fn read(folder: &Path, names: &Names, faults: &mut Faults) -> BTreeMap<u64, 
     out
 }
 
-/// What `statements.json` says; nothing when it is not there.
-pub fn statements(folder: &Path, faults: &mut Faults) -> Vec<Statement> {
-    let path = folder.join(STATEMENTS);
+/// What a file of statements or of traced routes says; nothing when it is not there.
+pub fn list<T: DeserializeOwned>(folder: &Path, file: &str, faults: &mut Faults) -> Vec<T> {
+    let path = folder.join(file);
     let Ok(file) = File::open(&path) else {
         return Vec::new();
     };
-    let read = serde_json::from_reader(std::io::BufReader::new(file.take(MAX_STATEMENTS)));
+    let read = serde_json::from_reader(std::io::BufReader::new(file.take(MAX_LIST)));
     read.unwrap_or_else(|e| {
-        let what = format!("it is not a list of statements: {e}");
+        let what = format!("it is not a list of what belongs there: {e}");
         faults.push(Finding::warning("recording-bad-value", what).at(
             path.display().to_string(),
             0,
@@ -116,7 +122,9 @@ pub fn statements(folder: &Path, faults: &mut Faults) -> Vec<Statement> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::STATEMENTS;
     use super::*;
+    use base::Statement;
 
     #[test]
     fn what_is_written_is_read_again() {
@@ -130,6 +138,8 @@ mod tests {
             key: key(InstanceIx::NONE),
             resource: names.resources.intern("db.shop"),
             count: 40,
+            weight: 10.0,
+            of: 50.0,
             busy_s: 0.25,
             busy_sq: 0.002,
             wait_s: 0.0,
@@ -156,9 +166,10 @@ mod tests {
             read(folder.path(), &names, &mut faults),
             [(7, vec![told])].into()
         );
-        assert!(statements(folder.path(), &mut faults).is_empty());
+        let read_list = |faults: &mut Faults| list::<Statement>(folder.path(), STATEMENTS, faults);
+        assert!(read_list(&mut faults).is_empty());
         std::fs::write(folder.path().join(STATEMENTS), "[{}]").unwrap();
-        statements(folder.path(), &mut faults);
+        read_list(&mut faults);
         out.extend_from_slice(b"8,x,,1,0\n");
         std::fs::write(folder.path().join(USES), &out).unwrap();
         read(folder.path(), &names, &mut faults);

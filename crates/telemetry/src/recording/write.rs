@@ -6,9 +6,11 @@
 use super::names::outside;
 use super::progress::{Ending, Progress, Stage};
 use super::row::{self, REQUEST_HEADER, USAGE_HEADER};
-use super::{REQUESTS, STATEMENTS, USAGE, USES, shell_from_names, uses, write_descriptions};
+use super::{
+    REQUESTS, STATEMENTS, TRACED, USAGE, USES, shell_from_names, uses, write_descriptions,
+};
 use crate::history::Shell;
-use base::{Finding, InstanceIx, Names, Nanos, ResourceIx, Sample, Statement, Window};
+use base::{Finding, InstanceIx, Names, Nanos, ResourceIx, Sample, Statement, Traced, Window};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -51,6 +53,7 @@ pub struct Recorder {
     /// Made when a resource tells of routes for the first time.
     uses: Option<BufWriter<File>>,
     statements: Vec<Statement>,
+    traced: Vec<Traced>,
     /// Resources that have a `use.` and a `wait.` column, in order.
     columns: Vec<ResourceIx>,
     /// The last second written of each resource.
@@ -98,6 +101,7 @@ impl Recorder {
             usage: BufWriter::new(open(USAGE)?),
             uses: None,
             statements: Vec::new(),
+            traced: Vec::new(),
             folder: folder.to_owned(),
             names,
             describe,
@@ -236,6 +240,13 @@ impl Recorder {
         }
     }
 
+    /// How routes work, as spans show it; the same holds.
+    pub fn traced(&mut self, traced: &[Traced], now: Nanos) {
+        if !traced.is_empty() && now.0 / SECOND <= self.until {
+            self.traced = traced.to_vec();
+        }
+    }
+
     /// Hands everything to the system; call it once a second.
     pub fn flush(&mut self, now: Nanos) {
         let second = now.0 / SECOND;
@@ -285,6 +296,10 @@ impl Recorder {
         if !self.statements.is_empty() {
             let file = BufWriter::new(File::create(self.folder.join(STATEMENTS))?);
             serde_json::to_writer_pretty(file, &self.statements)?;
+        }
+        if !self.traced.is_empty() {
+            let file = BufWriter::new(File::create(self.folder.join(TRACED))?);
+            serde_json::to_writer_pretty(file, &self.traced)?;
         }
         write_descriptions(&self.folder, &shell, &[], self.started_at)
     }

@@ -83,6 +83,8 @@ impl Open {
                 key,
                 resource: u.resource,
                 count: 0,
+                weight: 1.0,
+                of: 0.0,
                 busy_s: 0.0,
                 busy_sq: 0.0,
                 wait_s: 0.0,

@@ -162,6 +162,18 @@ pub const TOP: &[Field<Config>] = &[
             c.purge_hook = Some(hook);
         }
     ),
+    key!(
+        "otlp",
+        Kind::Section("otlp"),
+        "{ http: 127.0.0.1:4318, grpc: 127.0.0.1:4317 }",
+        "spans of instrumented services are taken as evidence; none when left out",
+        |c, n, cx| {
+            let mut otlp = Otlp::default();
+            cx.section("otlp", n, OTLP, &mut otlp);
+            otlp::check(&otlp, n, cx);
+            c.otlp = Some(otlp);
+        }
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);

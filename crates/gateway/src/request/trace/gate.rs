@@ -1,7 +1,7 @@
 //! Gives every exchange its identity and passes it on to the instance.
 
 use super::b3::{B3, Form};
-use super::core::{Caller, caller, identify};
+use super::core::{Caller, Share, caller, identify};
 use crate::exchange::{Exchange, Head};
 use crate::gate::{Gate, Kept, Making, Slot, Step};
 use base::trace::{SpanIds, TraceParent};
@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 /// On every route.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
-    Some(Arc::new(Trace { ids: spans(m.kept) }))
+    Some(Arc::new(Trace {
+        ids: spans(m.kept),
+        share: Share::of(m.traced),
+    }))
 }
 
 /// The span ids of this process.
@@ -25,6 +28,7 @@ pub fn spans(kept: &Kept) -> Arc<SpanIds> {
 
 struct Trace {
     ids: Arc<SpanIds>,
+    share: Share,
 }
 
 impl Gate for Trace {
@@ -36,7 +40,13 @@ impl Gate for Trace {
         let random = (x.random() as u128) << 64 | x.random() as u128;
         let counter = x.random() as u32;
         let caller = caller_of(&x.head);
-        let id = identify(caller, &self.ids, (x.route, x.arm), counter, random);
+        let id = identify(
+            caller,
+            &self.ids,
+            (x.route, x.arm),
+            (counter, random),
+            self.share,
+        );
         x.parent = id.parent;
         x.trace = id.here.trace;
         x.trace_flags = id.here.flags;

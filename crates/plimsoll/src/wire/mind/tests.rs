@@ -74,6 +74,8 @@ fn history(seconds: u64, base: &Side, new: &Side) -> History {
                     key,
                     resource: base::ResourceIx(0),
                     count: side.requests,
+                    weight: 1.0,
+                    of: 0.0,
                     busy_s: n * s,
                     busy_sq: n * s * s * 1.1,
                     wait_s: 0.0,

@@ -120,6 +120,8 @@ impl Database {
                 },
                 resource: database,
                 count: u.calls.round() as u32,
+                weight: 1.0,
+                of: 0.0,
                 busy_s: u.seconds,
                 busy_sq: u.squares,
                 wait_s: 0.0,

@@ -105,6 +105,8 @@ mod tests {
             },
             resource,
             count: 2,
+            weight: 1.0,
+            of: 0.0,
             busy_s: 0.2,
             busy_sq: 0.02,
             wait_s: 0.1,

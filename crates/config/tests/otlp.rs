@@ -1,0 +1,41 @@
+//! What is wrong with `otlp`.
+
+use config::check_text;
+
+fn check(otlp: &str) -> String {
+    let text = format!(
+        "listen: 127.0.0.1:8080\notlp: {otlp}\nservices: {{ app: {{ instances: [127.0.0.1:3000] }} }}\n"
+    );
+    let findings = check_text("p.yaml", &text).findings;
+    findings.iter().map(|f| f.to_string()).collect()
+}
+
+#[test]
+fn spans_are_taken_somewhere_and_from_strangers_only_with_a_token() {
+    for (otlp, says) in [
+        ("{}", "spans are taken nowhere"),
+        ("{ htp: 127.0.0.1:4318 }", "http"),
+        ("{ http: 4318 }", "is not an address"),
+        ("{ http: 0.0.0.0:4318 }", "whoever reaches 0.0.0.0:4318"),
+        ("{ grpc: '[::]:4317' }", "whoever reaches [::]:4317"),
+        (
+            "{ http: 127.0.0.1:4318, grpc: 127.0.0.1:4318 }",
+            "the same address",
+        ),
+        (
+            "{ http: 0.0.0.0:4318, token: abc }",
+            "stands in the config itself",
+        ),
+        ("{ http: 127.0.0.1:4318, sample: 2 }", "is not a share"),
+    ] {
+        let all = check(otlp);
+        assert!(all.contains(says), "{otlp}: {all}");
+    }
+    for good in [
+        "{ http: 127.0.0.1:4318 }",
+        "{ grpc: '[::1]:4317', sample: 100% }",
+        "{ http: 0.0.0.0:4318, token: { env: OTLP_TOKEN } }",
+    ] {
+        assert_eq!(check(good), "", "{good}");
+    }
+}

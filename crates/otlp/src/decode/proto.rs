@@ -1,0 +1,160 @@
+//! The messages of `opentelemetry/proto/collector/*/v1` in protobuf. Unknown fields are skipped.
+
+use super::wire::{Fields, Value};
+use super::{ATTRIBUTES, Decoded, Malformed, Signal};
+use crate::act::{self, Facts};
+use crate::span::Span;
+use std::borrow::Cow;
+
+pub fn spans(request: &[u8]) -> Result<Decoded, Malformed> {
+    let mut out = Decoded::default();
+    for resource_spans in messages(request, 1) {
+        let resource_spans = resource_spans?;
+        let mut service = Box::from("");
+        for resource in messages(resource_spans, 1) {
+            service = service_of(resource?)?;
+        }
+        for scope_spans in messages(resource_spans, 2) {
+            for span in messages(scope_spans?, 2) {
+                let span = span?;
+                if out.is_full() {
+                    out.over += 1;
+                } else {
+                    out.add(read(span, &service)?);
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The messages in the fields of this number.
+fn messages(message: &[u8], field: u64) -> impl Iterator<Item = Result<&[u8], Malformed>> {
+    Fields::of(message).filter_map(move |f| match f {
+        Err(e) => Some(Err(e)),
+        Ok((n, value)) if n == field => Some(value.bytes()),
+        Ok(_) => None,
+    })
+}
+
+fn service_of(resource: &[u8]) -> Result<Box<str>, Malformed> {
+    for attribute in messages(resource, 1).take(ATTRIBUTES) {
+        if let Some(("service.name", Attribute::Text(name))) = key_value(attribute?)? {
+            return Ok(act::service(name));
+        }
+    }
+    Ok("".into())
+}
+
+/// `None`: its ids cannot be ids.
+fn read(span: &[u8], service: &str) -> Result<Option<Span>, Malformed> {
+    let (mut trace, mut id, mut parent) = (&[][..], &[][..], &[][..]);
+    let (mut start, mut end) = (0, 0);
+    let mut facts = Facts::default();
+    let mut attributes = 0;
+    for field in Fields::of(span) {
+        match field? {
+            (1, v) => trace = v.bytes()?,
+            (2, v) => id = v.bytes()?,
+            (4, v) => parent = v.bytes()?,
+            (5, v) => facts.name = Cow::Borrowed(text(v.bytes()?)),
+            (6, v) => facts.kind = v.number()?,
+            (7, v) => start = v.number()?,
+            (8, v) => end = v.number()?,
+            (9, v) if attributes < ATTRIBUTES => {
+                attributes += 1;
+                match key_value(v.bytes()?)? {
+                    Some((key, Attribute::Text(t))) => facts.text(key, t.into()),
+                    Some((key, Attribute::Number(n))) => facts.number(key, n),
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    let parent = match parent {
+        [] => Some(0),
+        parent => parent.try_into().ok().map(u64::from_be_bytes),
+    };
+    let id = id.try_into().ok().map(u64::from_be_bytes);
+    let trace = trace.try_into().ok().map(u128::from_be_bytes);
+    let (Some(trace), Some(id), Some(parent)) =
+        (trace.filter(|t| *t > 0), id.filter(|i| *i > 0), parent)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Span {
+        trace,
+        id,
+        parent,
+        start,
+        end,
+        service: service.into(),
+        act: facts.act(),
+    }))
+}
+
+enum Attribute<'a> {
+    Text(&'a str),
+    Number(f64),
+}
+
+/// A `KeyValue`; `None`: of no use.
+fn key_value(message: &[u8]) -> Result<Option<(&str, Attribute<'_>)>, Malformed> {
+    let (mut key, mut value) = ("", &[][..]);
+    for field in Fields::of(message) {
+        match field? {
+            (1, v) => key = text(v.bytes()?),
+            (2, v) => value = v.bytes()?,
+            _ => {}
+        }
+    }
+    if key != "service.name" && !act::wanted(key) {
+        return Ok(None);
+    }
+    let mut read = None;
+    for field in Fields::of(value) {
+        read = match field? {
+            (1, Value::Bytes(b)) => Some(Attribute::Text(text(b))),
+            (3, Value::Number(n)) => Some(Attribute::Number(n as i64 as f64)),
+            (4, Value::Number(n)) => Some(Attribute::Number(f64::from_bits(n))),
+            _ => read,
+        };
+    }
+    Ok(read.map(|v| (key, v)))
+}
+
+/// Text as far as it is text.
+fn text(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(t) => t,
+        Err(e) => std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or(""),
+    }
+}
+
+/// Numbers of the fields that lead to what is counted.
+fn path(signal: Signal) -> &'static [&'static [u64]] {
+    match signal {
+        Signal::Traces | Signal::Logs => &[&[1], &[2], &[2]],
+        // Resource, scope, metric, its kind, its points.
+        Signal::Metrics => &[&[1], &[2], &[2], &[5, 7, 9, 10, 11], &[1]],
+    }
+}
+
+pub fn count(request: &[u8], signal: Signal) -> Result<u64, Malformed> {
+    at(request, path(signal))
+}
+
+fn at(message: &[u8], path: &[&[u64]]) -> Result<u64, Malformed> {
+    let Some((fields, further)) = path.split_first() else {
+        return Ok(1);
+    };
+    let mut sum = 0;
+    for field in Fields::of(message) {
+        let (number, value) = field?;
+        if fields.contains(&number) {
+            sum += at(value.bytes()?, further)?;
+        }
+    }
+    Ok(sum)
+}

@@ -1,0 +1,17 @@
+//! The OTLP receiver, and the evidence that spans give.
+//!
+//! `receive` speaks OTLP over HTTP and gRPC, `decode` makes our own small [`Span`] of what comes, `traces` holds spans
+//! until their trace is whole, and `evidence` ties them to the gateway's requests: by the span id that the gateway
+//! gave out as their parent. Nothing of this is on the data path.
+
+mod act;
+pub mod decode;
+pub mod evidence;
+mod receive;
+mod shape;
+mod span;
+mod traces;
+
+pub use evidence::{Counts, Evidence, Note, Probed};
+pub use receive::{Options, Receiver};
+pub use span::{Act, Span};

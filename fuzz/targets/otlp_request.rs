@@ -1,0 +1,16 @@
+//! Any bytes are spans within the bounds, or a mistake; what is counted is not less than what is read.
+#![no_main]
+
+use otlp::decode::{Encoding, SPANS, Signal, count, spans};
+
+libfuzzer_sys::fuzz_target!(|input: (bool, &[u8])| {
+    let encoding = if input.0 { Encoding::Json } else { Encoding::Protobuf };
+    let _ = count(input.1, Signal::Metrics, encoding);
+    let _ = count(input.1, Signal::Logs, encoding);
+    if let Ok(read) = spans(input.1, encoding) {
+        assert!(read.spans.len() <= SPANS);
+        assert!(read.spans.iter().all(|s| s.trace > 0 && s.id > 0 && s.service.len() <= 64));
+        let counted = count(input.1, Signal::Traces, encoding);
+        assert!(counted.is_err() || counted.is_ok_and(|n| n >= read.spans.len() as u64));
+    }
+});

@@ -1,0 +1,240 @@
+//! Real OpenTelemetry SDKs (Python and Node, each of their OTLP exporters) in small services behind a real Plimsoll: what
+//! their spans tell must come out of `plimsoll diagnose`.
+
+use super::npm;
+use super::peers::{self, Proxy};
+use crate::run::quietly;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const FOLDER: &str = "target/otlp";
+const NPM: &[&str] = &[
+    "@opentelemetry/api@1.9.0",
+    "@opentelemetry/sdk-trace-node@2.0.1",
+    "@opentelemetry/resources@2.0.1",
+    "@opentelemetry/exporter-trace-otlp-http@0.203.0",
+    "@opentelemetry/exporter-trace-otlp-proto@0.203.0",
+    "@opentelemetry/exporter-trace-otlp-grpc@0.203.0",
+];
+const PYPI: &[&str] = &[
+    "opentelemetry-sdk==1.45.2",
+    "opentelemetry-exporter-otlp-proto-http==1.45.2",
+    "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
+];
+/// Service, program and exporter.
+const SERVICES: [(&str, &str, &str); 5] = [
+    ("python-http", "python", "http"),
+    ("python-grpc", "python", "grpc"),
+    ("node-json", "node", "json"),
+    ("node-proto", "node", "proto"),
+    ("node-grpc", "node", "grpc"),
+];
+/// What the services plant: calls of one statement per request, and seconds of each.
+const CALLS: f64 = 8.0;
+const CALL_S: f64 = 0.005;
+/// Requests per second of each service, half of them to the planted route.
+const RATE: usize = 12;
+const LOAD: Duration = Duration::from_secs(100);
+
+/// As part of the tests: loud when nothing was tested.
+pub fn check(plimsoll: &Path) -> Result<(), String> {
+    let folder = npm::absolute(Path::new(FOLDER))?;
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut programs = Vec::new();
+    for (program, got) in [
+        ("node", npm::install(&folder, NPM)),
+        ("python", python(&folder)),
+    ] {
+        match got {
+            Ok(()) => programs.push(program),
+            Err(why) => eprintln!("SKIPPED, NOT PASSED: no spans of {program} were sent: {why}"),
+        }
+    }
+    let services: Vec<_> = (SERVICES.iter())
+        .filter(|s| programs.contains(&s.1))
+        .collect();
+    if services.is_empty() {
+        return Ok(());
+    }
+    let stage = Stage::start(plimsoll, &folder, &services)?;
+    let told = stage.watch()?;
+    for (name, ..) in &services {
+        judge(name, &told).map_err(|e| format!("spans of {name}: {e}"))?;
+    }
+    let names: Vec<&str> = services.iter().map(|s| s.0).collect();
+    eprintln!(
+        "N+1 and database time are known by spans of {}",
+        names.join(", ")
+    );
+    Ok(())
+}
+
+fn python(folder: &Path) -> Result<(), String> {
+    let done = folder.join("installed");
+    let wanted = PYPI.join(" ");
+    if std::fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
+        return Ok(());
+    }
+    eprintln!("+ python3 -m venv, pip install {wanted} (in {FOLDER})");
+    let mut venv = Command::new("python3");
+    quietly(venv.args(["-m", "venv", "venv"]).current_dir(folder))?;
+    let mut pip = Command::new(folder.join("venv/bin/pip"));
+    quietly(
+        pip.args(["install", "--quiet"])
+            .args(PYPI)
+            .current_dir(folder),
+    )?;
+    write(&done, &wanted)
+}
+
+/// The services, Plimsoll in front of them, and traffic.
+struct Stage {
+    plimsoll: PathBuf,
+    console: SocketAddr,
+    _running: Vec<Proxy>,
+    load: std::process::Child,
+}
+
+impl Stage {
+    fn start(
+        plimsoll: &Path,
+        folder: &Path,
+        services: &[&(&'static str, &str, &str)],
+    ) -> Result<Stage, String> {
+        write(&folder.join("service.py"), include_str!("service.py"))?;
+        write(&folder.join("service.js"), include_str!("service.js"))?;
+        let plimsoll = npm::absolute(plimsoll)?;
+        let [listen, console, http, grpc] = peers::free()?;
+        let data = folder.join(format!("data-{}", listen.port()));
+        let mut text = format!(
+            "listen: {listen}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: 1\n\
+             otlp: {{ http: {http}, grpc: {grpc}, sample: 50% }}\nservices:\n",
+            data.display()
+        );
+        let (mut routes, mut loads) = (String::from("routes:\n"), String::from("loads:\n  all:\n"));
+        let mut running = Vec::new();
+        for (name, program, exporter) in services {
+            let [at] = peers::free()?;
+            let to = if *exporter == "grpc" { grpc } else { http };
+            let mut command = match *program {
+                "python" => Command::new(folder.join("venv/bin/python")),
+                _ => Command::new("node"),
+            };
+            let script = if *program == "python" {
+                "service.py"
+            } else {
+                "service.js"
+            };
+            command.arg(folder.join(script)).args([
+                *name,
+                &at.port().to_string(),
+                exporter,
+                &to.to_string(),
+            ]);
+            running.push(peers::launch(name, at, &mut command)?);
+            text += &format!("  {name}: {{ instances: [\"{at}\"] }}\n");
+            for page in ["list", "one"] {
+                routes +=
+                    &format!("  {name}-{page}: {{ match: GET /{name}/{page}, to: {name} }}\n");
+                loads += &format!("    - {{ request: GET /{name}/{page} }}\n");
+            }
+        }
+        let file = folder.join("plimsoll.yaml");
+        write(&file, &(text + &routes + &loads))?;
+        let mut run = Command::new(&plimsoll);
+        let front = run.args(["run", "--config"]).arg(&file);
+        running.push(peers::launch("Plimsoll", listen, front)?);
+        let mut load = Command::new(&plimsoll);
+        load.args(["load", "--mix", "all", "--config"]).arg(&file);
+        load.args(["--rate", &format!("{}/s", RATE * services.len())]);
+        load.args(["--duration", &format!("{}s", LOAD.as_secs())]);
+        let load = load.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Ok(Stage {
+            plimsoll,
+            console,
+            _running: running,
+            load: load.map_err(|e| format!("no traffic: {e}"))?,
+        })
+    }
+
+    /// Asks until the answer rests on enough seconds.
+    fn watch(&self) -> Result<Value, String> {
+        let until = Instant::now() + LOAD;
+        loop {
+            std::thread::sleep(Duration::from_secs(2));
+            let mut ask = Command::new(&self.plimsoll);
+            ask.args(["diagnose", "--json", "--console", &self.console.to_string()]);
+            let out = ask.output().map_err(|e| e.to_string())?;
+            let said: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+            let found = &said["diagnosis"]["diagnosis"];
+            let known = found["span_s"].as_f64().unwrap_or(0.0);
+            if known >= 60.0 {
+                return Ok(found.clone());
+            }
+            if Instant::now() > until {
+                let error = String::from_utf8_lossy(&out.stderr);
+                return Err(format!("no diagnosis: {said} {error}"));
+            }
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = self.load.kill();
+        let _ = self.load.wait();
+    }
+}
+
+/// The planted route makes its calls one after another and they take their time; the other route calls once.
+fn judge(name: &str, diagnosis: &Value) -> Result<(), String> {
+    let find = |list: &str, test: &dyn Fn(&Value) -> bool| {
+        let found = diagnosis[list]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|r| test(r));
+        found
+            .cloned()
+            .ok_or_else(|| format!("nothing in `{list}` of {diagnosis}"))
+    };
+    for (page, calls) in [("list", CALLS), ("one", 1.0)] {
+        let route = format!("{name}-{page}");
+        let resource = format!("db.{name}");
+        let row = find("demand", &|r| {
+            r["route"] == *route && r["resource"] == *resource
+        })?;
+        let mean = row["mean"].as_f64().unwrap_or(0.0);
+        // Services sleep as long as they say, or somewhat longer.
+        let least = calls * CALL_S;
+        if row["grade"] != "direct" || !(0.9 * least..3.0 * least).contains(&mean) {
+            return Err(format!(
+                "{route}: {least} s were planted, and told is {row}"
+            ));
+        }
+        let traced = find("traced", &|t| t["route"] == *route)?;
+        let share = traced["share"].as_f64().unwrap_or(0.0);
+        if !(0.3..0.7).contains(&share) {
+            return Err(format!(
+                "{route}: half of it is traced, and told is {share}"
+            ));
+        }
+        let repeats = traced["repeats"].as_array().cloned().unwrap_or_default();
+        let planted = |r: &Value| {
+            let number = |key: &str| r[key].as_f64().unwrap_or(0.0);
+            let what = r["what"] == "SELECT * FROM items WHERE id = ?";
+            what && (number("calls") - CALLS).abs() < 0.1 && number("serial") > 0.95
+        };
+        if repeats.iter().any(planted) != (calls > 1.0) {
+            return Err(format!("{route}: its calls are told as {traced}"));
+        }
+    }
+    Ok(())
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))
+}

@@ -1,0 +1,56 @@
+"""A small service with OpenTelemetry's Python SDK: `service.py NAME PORT EXPORTER ADDRESS`.
+
+`/NAME/list` asks its database eight times, one after another; `/NAME/one` once.
+"""
+
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry import trace
+from opentelemetry.propagate import extract
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+name, port, exporter, address = sys.argv[1:]
+if exporter == "grpc":
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    out = OTLPSpanExporter(endpoint=f"http://{address}", insecure=True)
+else:
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    out = OTLPSpanExporter(endpoint=f"http://{address}/v1/traces", compression=Compression.Gzip)
+
+provider = TracerProvider(resource=Resource.create({"service.name": name}))
+provider.add_span_processor(BatchSpanProcessor(out))
+trace.set_tracer_provider(provider)
+tracer = trace.get_tracer("service")
+
+
+def ask(item):
+    attributes = {"db.system": "postgresql", "db.statement": f"SELECT * FROM items WHERE id = {item}"}
+    with tracer.start_as_current_span("SELECT", kind=trace.SpanKind.CLIENT, attributes=attributes):
+        time.sleep(0.005)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        parent = extract(dict((k.lower(), v) for k, v in self.headers.items()))
+        with tracer.start_as_current_span("GET", context=parent, kind=trace.SpanKind.SERVER):
+            for item in range(8 if self.path.endswith("/list") else 1):
+                ask(item)
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_):
+        pass
+
+
+ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
