@@ -50,6 +50,8 @@ pub enum Outcome {
     UpstreamFailed,
     /// An upgraded connection or an event stream: its life is not a cost.
     Stream,
+    /// An attempt that was cancelled because another of the same request had answered.
+    Lost,
 }
 
 /// Use of one resource by one attempt, as the upstream reported it.

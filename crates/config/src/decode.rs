@@ -66,6 +66,8 @@ pub enum Kind {
     Texts,
     /// Text, or a section.
     TextOr(&'static str),
+    /// A flag, or this section.
+    FlagOr(&'static str),
 }
 
 /// Where instances are.

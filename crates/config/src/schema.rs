@@ -47,6 +47,7 @@ pub fn schema() -> Json {
     defs.insert("rate".into(), section_schema(RATE));
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
+    defs.insert("hedge".into(), section_schema(HEDGE));
     defs.insert("coalesce".into(), section_schema(COALESCE));
     defs.insert("degrade".into(), section_schema(DEGRADE));
     defs.insert("static".into(), section_schema(STATIC));
@@ -118,6 +119,9 @@ fn kind_schema(kind: &Kind) -> Json {
             json!({ "type": "object", "additionalProperties": items })
         }
         Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::FlagOr(name) => {
+            json!({ "anyOf": [{ "type": "boolean" }, { "$ref": format!("#/$defs/{name}") }] })
+        }
         Kind::TextOr(name) => {
             json!({ "anyOf": [{ "type": "string" }, { "$ref": format!("#/$defs/{name}") }] })
         }
@@ -171,6 +175,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.rate", RATE);
     page(&mut out, "routes.NAME.deadline", DEADLINE);
     page(&mut out, "routes.NAME.retry", RETRY);
+    page(&mut out, "routes.NAME.hedge", HEDGE);
     page(&mut out, "routes.NAME.coalesce", COALESCE);
     page(&mut out, "routes.NAME.degrade", DEGRADE);
     page(&mut out, "routes.NAME.degrade.static", STATIC);
@@ -281,6 +286,7 @@ mod tests {
         honest(RATE, || Rate::of(1.0));
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
+        honest(HEDGE, Hedge::default);
         honest(COALESCE, Coalesce::default);
         honest(DEGRADE, Degrade::default);
         honest(STATIC, Fixed::default);

@@ -3,6 +3,7 @@
 
 mod balance;
 mod gates;
+mod hedge;
 mod http2;
 mod identity;
 mod listen;
@@ -16,6 +17,7 @@ mod tls;
 use crate::Address;
 pub use balance::*;
 pub use gates::*;
+pub use hedge::*;
 pub use http2::*;
 pub use identity::*;
 pub use listen::*;
@@ -220,6 +222,7 @@ pub struct Route {
     pub rate: Option<Rate>,
     pub deadline: Deadline,
     pub retry: Retry,
+    pub hedge: Option<Hedge>,
     /// `critical`, `normal` (default) or `sheddable`.
     pub criticality: Criticality,
     pub coalesce: Coalesce,
@@ -341,6 +344,7 @@ impl Route {
             rate: None,
             deadline: Deadline::default(),
             retry: Retry::default(),
+            hedge: None,
             criticality: Criticality::default(),
             coalesce: Coalesce::default(),
             degrade: None,

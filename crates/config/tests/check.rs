@@ -265,6 +265,26 @@ fn combinations_that_cannot_work() {
             "config-value",
         ),
         (
+            "routes: { a: { match: POST /x, to: app, hedge: true } }\n",
+            "config-hedge",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, hedge: { extra: 60% } } }\n",
+            "config-hedge",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, hedge: { after: p100 } } }\n",
+            "config-value",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, hedge: { after: 0ms } } }\n",
+            "config-value",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, hedge: maybe } }\n",
+            "config-value",
+        ),
+        (
             "routes: { a: { match: /x, to: app, cache_control: { browsers: max-age=1m } } }\n",
             "config-value",
         ),

@@ -61,6 +61,12 @@ impl Edits {
         self.bytes.clear();
         self.list.clear();
     }
+    /// Becomes the first `n` of `other`.
+    pub fn copy(&mut self, other: &Edits, n: usize) {
+        self.bytes.clone_from(&other.bytes);
+        self.list.clone_from(&other.list);
+        self.truncate(n);
+    }
     /// Takes back all but the first `n`.
     pub fn truncate(&mut self, n: usize) {
         if let Some((_, name, _)) = self.list.get(n) {
@@ -122,6 +128,8 @@ pub struct Facts {
     pub instance: Option<Arc<Instance>>,
     /// How this attempt failed; `None`: not, or not yet.
     pub failure: Option<Failure>,
+    /// This attempt is cancelled: another of the same request has answered.
+    pub lost: bool,
     /// What shall go wrong with this attempt, on purpose.
     pub fault: Option<What>,
     pub cache: CacheState,
@@ -170,6 +178,7 @@ impl Facts {
             tried: Vec::new(),
             instance: None,
             failure: None,
+            lost: false,
             fault: None,
             cache: CacheState::Off,
             conditional: false,
@@ -203,6 +212,21 @@ impl Facts {
             edits,
             ..Facts::new(route, client, start, seed)
         };
+    }
+
+    /// Those of a second attempt beside the first, with the first `edits` of its edits.
+    pub fn second_to(&mut self, first: &Facts, edits: usize, seed: u64) {
+        self.reset(first.route, first.client, first.start, seed);
+        self.edits.copy(&first.edits, edits);
+        self.tried.extend_from_slice(&first.tried);
+        self.attempt = first.attempt.saturating_add(1);
+        self.certificate.clone_from(&first.certificate);
+        (self.arm, self.parent) = (first.arm, first.parent);
+        (self.user, self.tenant) = (first.user, first.tenant);
+        self.criticality = first.criticality;
+        self.deadline = first.deadline;
+        (self.cache, self.conditional) = (first.cache, first.conditional);
+        (self.trace, self.trace_flags) = (first.trace, first.trace_flags);
     }
 
     /// A gate did something out of the ordinary: for the access log.

@@ -4,6 +4,7 @@
 use crate::access::AccessTap;
 use crate::connection::Busy;
 use crate::open::Open;
+use crate::retry::hedge::Paces;
 use crate::runtime::Shared;
 use crate::snapshot::Snapshot;
 use crate::tap::Tap;
@@ -33,6 +34,7 @@ pub struct Worker {
     pub calls: AllCalls,
     pub timing: Timing,
     pub open: Open,
+    pub hedges: Paces,
     /// One read from an instance, handled before the next.
     pub scratch: RefCell<Vec<u8>>,
     pub lines: RefCell<http1::Lines>,
@@ -61,6 +63,7 @@ impl Worker {
             calls: AllCalls::default(),
             timing: Timing::default(),
             open: Open::default(),
+            hedges: Paces::default(),
             scratch: RefCell::default(),
             lines: RefCell::default(),
             access,

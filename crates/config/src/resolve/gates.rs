@@ -22,6 +22,7 @@ impl Whole<'_> {
                 .why("only answers to GET and HEAD may be used again"),
             );
         }
+        self.hedge(c, r);
         let stale = |d: &&Degrade| d.stale_if_error.is_some() || d.last_good.is_some();
         if r.cache.is_none() && r.degrade.as_ref().filter(stale).is_some() {
             let what = format!("`{}` has no cache to take old answers from", r.name);
@@ -40,6 +41,45 @@ impl Whole<'_> {
             self.add(
                 &[path[0], path[1], "fault", "instance"],
                 Finding::error("config-fault", what).why("nothing would ever fail"),
+            );
+        }
+    }
+
+    fn hedge(&mut self, c: &Config, r: &Route) {
+        if r.hedge.is_none() {
+            return;
+        }
+        let path = ["routes", r.name.as_str(), "hedge"];
+        let method = r.matcher.method.as_deref();
+        if method.is_some_and(|m| !matches!(m, "GET" | "HEAD" | "OPTIONS")) {
+            let what = format!("`{}` cannot be hedged: {}", r.name, r.matcher);
+            self.add(
+                &path,
+                Finding::error("config-hedge", what)
+                    .why("only GET, HEAD and OPTIONS may be done twice at once without harm")
+                    .help("leave `hedge` out here"),
+            );
+            return;
+        }
+        let Some(to) = c.services.iter().find(|s| s.name == r.to) else {
+            return;
+        };
+        if to.proxy_protocol {
+            let what = format!("`{}` is told of clients by connection", to.name);
+            self.add(
+                &path,
+                Finding::error("config-hedge", what)
+                    .why("a second attempt would need one more connection per client")
+                    .help("leave `hedge` or the service's `proxy_protocol` out"),
+            );
+        }
+        let alone = to.instances.len() + to.sockets.len() < 2;
+        if alone && to.names.is_empty() && to.start.is_none() {
+            let what = format!("`{}` has one instance: nothing is hedged", to.name);
+            self.add(
+                &path,
+                Finding::warning("config-hedge", what)
+                    .why("a second attempt goes to another instance"),
             );
         }
     }

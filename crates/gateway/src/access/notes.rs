@@ -118,6 +118,15 @@ impl Notes {
         }
     }
 
+    /// What was noted of an attempt that ran beside.
+    pub fn join(&mut self, beside: &Notes) {
+        let decisions = &beside.decisions;
+        let room = DECISIONS.saturating_sub(self.decisions.len());
+        (self.decisions).extend(decisions.iter().take(room));
+        let room = ATTEMPTS.saturating_sub(self.attempts.len());
+        (self.attempts).extend(beside.attempts.iter().take(room));
+    }
+
     pub fn reason(&mut self, reason: &'static str) {
         self.reason = reason;
     }

@@ -69,6 +69,15 @@ impl Incoming {
         Some(meta.attach(self.bytes.get(..meta.len)?, self.lines.as_slice()))
     }
 
+    /// Becomes a request of its own, without a body, with the head of `other`.
+    pub fn copy_head(&mut self, other: &Incoming) {
+        let Some(meta) = other.meta else { return };
+        self.bytes.extend_from_slice(&other.bytes[..meta.len]);
+        self.lines.clone_from(&other.lines);
+        self.body = Body::new(Framing::None, &http1::Limits::default());
+        (self.meta, self.taken) = (Some(meta), meta.len);
+    }
+
     /// Back to the start of the body, for another attempt.
     pub fn rewind(&mut self, limits: &http1::Limits) {
         if let Some(meta) = self.meta {

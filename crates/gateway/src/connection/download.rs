@@ -133,6 +133,9 @@ impl Drive<'_> {
         if let Some(wait) = self.again(&head) {
             return Err(Driven::Again(wait));
         }
+        if let Some(answered) = self.answered {
+            answered.set(true);
+        }
         let changed = match upgrade {
             true => None,
             false => self.changed(&head),
@@ -312,7 +315,7 @@ impl Drive<'_> {
         self.down.tap = self.room.live.taps();
         let (mut edits, mut n) = self.room.reply_edits.listed::<{ MAX_EDITS + 1 }>();
         let name = self.room.live.snapshot.via.as_deref();
-        let via = name.map(|name| via::line(name, head.version, self.socket));
+        let via = name.map(|name| via::line(name, head.version, via::is_http2(self.socket)));
         if let Some(via) = &via {
             edits[n] = Edit::Append(b"Via", via.bytes());
             n += 1;

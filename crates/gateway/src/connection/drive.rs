@@ -14,6 +14,7 @@ use crate::worker::Worker;
 use base::Nanos;
 use http1::Reject;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -74,6 +75,10 @@ pub(super) struct Drive<'a> {
     awaits_body: bool,
     /// Only under a fault.
     pub(super) paced: Option<Paced>,
+    /// Told when the response's head is one to go on with. Only where another attempt may run beside.
+    pub(super) answered: Option<&'a Cell<bool>>,
+    /// The head is in `partial` already.
+    pub(super) has_come: bool,
 }
 
 impl<'a> Drive<'a> {
@@ -89,6 +94,8 @@ impl<'a> Drive<'a> {
             idle: room.live.snapshot.limits.idle,
             awaits_body: false,
             paced: Paced::of(room.live.facts.fault),
+            answered: None,
+            has_come: false,
             worker,
             client,
             room,
@@ -249,7 +256,10 @@ impl<'a> Drive<'a> {
             let mut scratch = worker.scratch.borrow_mut();
             scratch.clear();
             scratch.extend_from_slice(&self.room.partial);
-            let read = self.poll_response(cx, &mut scratch);
+            let read = match std::mem::take(&mut self.has_come) {
+                true => Poll::Ready(Ok(scratch.len())),
+                false => self.poll_response(cx, &mut scratch),
+            };
             if read.is_pending() && self.flush_changed() {
                 continue;
             }

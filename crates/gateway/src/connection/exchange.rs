@@ -233,14 +233,8 @@ fn body_is_here(room: &mut Busy) -> bool {
 
 /// Fetches the answer once more behind the client's back.
 fn refresh(worker: &Rc<Worker>, client: &Client, room: &Busy) {
-    let (Some(meta), down) = (room.down.meta, &room.down) else {
-        return;
-    };
     let mut own = worker.room();
-    own.down.bytes.extend_from_slice(&down.bytes[..meta.len]);
-    own.down.lines = down.lines.clone();
-    own.down.meta = Some(meta);
-    own.down.taken = meta.len;
+    own.down.copy_head(&room.down);
     own.live.snapshot = Arc::clone(&room.live.snapshot);
     let mut nobody = Client {
         socket: Socket::Nobody,

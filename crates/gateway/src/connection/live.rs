@@ -256,6 +256,33 @@ impl Live {
         }
     }
 
+    /// Ends an attempt that is cancelled because another has answered. A second call does nothing.
+    pub fn lose_attempt(&mut self, now: Nanos) {
+        self.facts.lost = true;
+        self.facts.failure = None;
+        self.end_attempt(0, Outcome::Lost, now);
+        self.facts.lost = false;
+    }
+
+    /// Makes this the place of a second attempt beside the first, whose request ring had made `edits`.
+    pub fn stand_beside(&mut self, first: &Live, edits: usize) {
+        self.snapshot.clone_from(&first.snapshot);
+        self.route.clone_from(&first.route);
+        self.sample = first.sample;
+        let seed = self.worker.seed();
+        self.facts.second_to(&first.facts, edits, seed);
+        self.facts.notes = None;
+    }
+
+    /// The attempt of `beside` goes on here, where the one before has ended.
+    pub fn take_over(&mut self, beside: &mut Live) {
+        self.attempt = std::mem::take(&mut beside.attempt);
+        self.trial = beside.trial.take();
+        self.facts.instance = beside.facts.instance.take();
+        self.facts.fault = beside.facts.fault;
+        self.facts.failure = None;
+    }
+
     /// Ends the exchange: gates are left, the sample is sent. A second call does nothing.
     pub fn end(&mut self, outcome: Outcome, now: Nanos) {
         if !std::mem::take(&mut self.open) {

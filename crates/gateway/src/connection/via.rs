@@ -7,10 +7,10 @@ use http1::Version;
 /// Longest value, bytes; the name is at most 64.
 pub(super) type Line = Text<80>;
 
-/// What `name` has received in this version, over this socket.
-pub(super) fn line(name: &str, version: Version, over: &Socket) -> Line {
-    let received: &[u8] = match (over, version) {
-        (Socket::Stream(_) | Socket::Call(_), _) => b"2.0 ",
+/// What `name` has received in this version, or over HTTP/2.
+pub(super) fn line(name: &str, version: Version, over_http2: bool) -> Line {
+    let received: &[u8] = match (over_http2, version) {
+        (true, _) => b"2.0 ",
         (_, Version::Http10) => b"1.0 ",
         (_, Version::Http11) => b"1.1 ",
     };
@@ -18,4 +18,8 @@ pub(super) fn line(name: &str, version: Version, over: &Socket) -> Line {
     text.push(received);
     text.push(name.as_bytes());
     text
+}
+
+pub(super) fn is_http2(socket: &Socket) -> bool {
+    matches!(socket, Socket::Stream(_) | Socket::Call(_))
 }

@@ -22,13 +22,18 @@ impl Budget {
 
     /// Takes one retry, when `share` of the requests and `floor_per_s` over the last ten seconds allow one more.
     pub fn spend(&self, share: f64, floor_per_s: f64, now: Nanos) -> bool {
+        let allowed = self.has(share, floor_per_s, now);
+        if allowed {
+            self.recent.add(now, 0, 1);
+        }
+        allowed
+    }
+
+    /// Whether one more retry is allowed.
+    pub fn has(&self, share: f64, floor_per_s: f64, now: Nanos) -> bool {
         let (requests, retries) = self.counts(now);
         let allowed = share * requests as f64 + floor_per_s * SPAN as f64;
-        if (retries + 1) as f64 > allowed {
-            return false;
-        }
-        self.recent.add(now, 0, 1);
-        true
+        (retries + 1) as f64 <= allowed
     }
 
     /// Requests and retries of the last ten seconds.

@@ -40,6 +40,18 @@ impl Failure {
             Failure::Status(_) => "status",
         }
     }
+
+    /// The status in whose place it stands for who learns of instances. 0: a connection that died idle, or said goodbye,
+    /// tells nothing.
+    pub fn learned(self) -> u16 {
+        match self {
+            Failure::Stale | Failure::Unread => 0,
+            Failure::Deadline => 504,
+            Failure::Refused => 503,
+            Failure::Status(status) => status,
+            Failure::Connect | Failure::Reset | Failure::Garbage => 502,
+        }
+    }
 }
 
 /// What the decision knows of the request.

@@ -2,6 +2,7 @@
 
 use super::budget::Budget;
 use super::core::{self, Failure, Go};
+use super::hedge::Hedging;
 use crate::attempt::limit::Limiter;
 use crate::exchange::Exchange;
 use crate::gate::Making;
@@ -17,13 +18,17 @@ pub struct Hinge {
     budget: Arc<Budget>,
     limiter: Arc<Limiter>,
     limit: Option<u32>,
+    /// `None`: nothing is hedged.
+    pub hedging: Option<Hedging>,
 }
 
 impl Hinge {
     pub fn make(m: &Making<'_>) -> Hinge {
+        let budget = m.kept.get(&m.route.name, Budget::default);
         Hinge {
             policy: m.route.retry.clone(),
-            budget: m.kept.get(&m.route.name, Budget::default),
+            hedging: Hedging::make(m, &budget),
+            budget,
             limiter: m.kept.get(&m.service.name, Limiter::default),
             limit: m.service.config.limit,
         }

@@ -294,3 +294,41 @@ fn a_new_generation_keeps_the_connections() {
     assert_eq!(running.client().get("/").status, 200);
     assert_eq!(instance.connections.load(SeqCst), 1);
 }
+
+#[test]
+fn a_late_call_gets_a_rival_and_the_loser_is_reset() {
+    use config::sections::{After, Hedge};
+    use std::time::Duration;
+    let (seen, reset) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let answer = {
+        let (seen, reset) = (seen.clone(), reset.clone());
+        move |(_, mut respond): Asked| {
+            let (n, reset) = (seen.fetch_add(1, SeqCst), reset.clone());
+            async move {
+                if n == 2 {
+                    let reason = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
+                    if reason.unwrap() == h2::Reason::CANCEL {
+                        reset.fetch_add(1, SeqCst);
+                    }
+                    return;
+                }
+                let mut send = respond.send_response(Response::new(()), false).unwrap();
+                let _ = send.send_data(n.to_string().into(), true);
+            }
+        }
+    };
+    let all = [0, 1].map(|_| Instance::start(None, answer.clone()));
+    let mut c = config(&all.each_ref().map(|i| i.address));
+    c.services[0].protocol = Speaks::Http2;
+    c.routes[0].hedge = Some(Hedge {
+        after: After::Time(Duration::from_millis(20)),
+        extra: 0.5,
+    });
+    let running = Running::of(generation(1, c), 1);
+    let mut client = running.client();
+    let texts: Vec<_> = (0..4).map(|_| client.get("/").text()).collect();
+    assert_eq!(texts, ["0", "1", "3", "4"]);
+    crate::common::until("the reset", || reset.load(SeqCst) == 1);
+    let opened: usize = all.iter().map(|i| i.connections.load(SeqCst)).sum();
+    assert!(opened <= 2, "{opened}: the connections live on");
+}

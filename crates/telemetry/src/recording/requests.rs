@@ -278,6 +278,7 @@ fn sample(
         "client-gone",
         "upstream-failed",
         "stream",
+        "lost",
     ];
     s.outcome = word(row, c.outcome, "outcome", &outcomes)?.map_or(Outcome::Done, |i| {
         [
@@ -286,6 +287,7 @@ fn sample(
             Outcome::ClientGone,
             Outcome::UpstreamFailed,
             Outcome::Stream,
+            Outcome::Lost,
         ][i]
     });
     if let Some(p) = text(row, c.parent) {

@@ -46,6 +46,7 @@ pub fn request(
         Outcome::ClientGone => "client-gone",
         Outcome::UpstreamFailed => "upstream-failed",
         Outcome::Stream => "stream",
+        Outcome::Lost => "lost",
     };
     write!(
         out,

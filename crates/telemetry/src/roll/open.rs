@@ -58,8 +58,9 @@ impl Open {
         if s.outcome == Outcome::Refused {
             cell.refused += 1;
         }
-        // A client that left tells nothing about the service.
-        let left = s.outcome == Outcome::ClientGone && s.status < 500;
+        // A client that left, or an attempt that was cancelled, tells nothing about the service.
+        let gone = matches!(s.outcome, Outcome::ClientGone | Outcome::Lost);
+        let left = gone && s.status < 500;
         if !left && (s.status >= 500 || s.status == 0) {
             cell.errors += 1;
         }

@@ -7,6 +7,7 @@ mod deadline;
 mod envoy;
 mod hangup;
 mod heavy;
+mod hedge;
 mod hostile;
 mod http;
 mod origin;
@@ -40,6 +41,7 @@ const SCENARIOS: &[(&str, Run)] = &[
     ("heavy", heavy::run),
     ("heavy-learned", heavy::learned),
     ("slow", slow::run),
+    ("hedge", hedge::run),
     ("spike", spike::run),
     ("stampede", stampede::run),
     ("outage", outage::run),

@@ -70,8 +70,10 @@ pub struct Seen {
 pub struct Instance {
     pub address: SocketAddr,
     slots: Semaphore,
-    /// Service times are this many times longer.
+    /// Service times are this many times longer: of every `each`-th answer.
     slow: AtomicU32,
+    each: AtomicU32,
+    worked: AtomicU32,
     /// Sent at once instead of working; 0: works.
     status: AtomicU32,
     seen: Mutex<Vec<Seen>>,
@@ -80,6 +82,19 @@ pub struct Instance {
 impl Instance {
     pub fn slow_down(&self, factor: u32) {
         self.slow.store(factor, Relaxed);
+    }
+
+    /// Only every `each`-th answer takes `factor` times longer.
+    pub fn slow_down_each(&self, each: u32, factor: u32) {
+        self.each.store(each, Relaxed);
+        self.slow_down(factor);
+    }
+
+    fn factor(&self) -> u32 {
+        match self.worked.fetch_add(1, Relaxed) % self.each.load(Relaxed) {
+            0 => self.slow.load(Relaxed),
+            _ => 1,
+        }
     }
 
     /// Answers this status (with `Retry-After: 1`) to everything from now on; 0: works again.
@@ -119,6 +134,8 @@ impl Origin {
                 address: listener.local_addr().map_err(|e| e.to_string())?,
                 slots: Semaphore::new(plan.slots),
                 slow: AtomicU32::new(1),
+                each: AtomicU32::new(1),
+                worked: AtomicU32::new(0),
                 status: AtomicU32::new(0),
                 seen: Mutex::default(),
             });
@@ -215,7 +232,7 @@ async fn work(plan: &Plan, instance: &Instance, path: &str) -> String {
     let came = Instant::now();
     let slot = instance.slots.acquire().await;
     let (waited, began) = (came.elapsed(), Instant::now());
-    tokio::time::sleep(work.time * instance.slow.load(Relaxed)).await;
+    tokio::time::sleep(work.time * instance.factor()).await;
     drop(slot);
     let timing = match plan.tells {
         true => format!(

@@ -113,6 +113,13 @@ pub const ROUTE: &[Field<Route>] = &[
         |r, n, cx| cx.section("retry", n, RETRY, &mut r.retry)
     ),
     key!(
+        "hedge",
+        Kind::FlagOr("hedge"),
+        "{ after: p95, extra: 5% }",
+        "a second attempt at another instance for safe requests that are late: the first answer is taken, the other attempt cancelled; `true` for the defaults, off when left out",
+        |r, n, cx| r.hedge = hedge::read(n, cx)
+    ),
+    key!(
         "criticality" = "normal",
         Kind::OneOf(&["critical", "normal", "sheddable"]),
         "critical",

@@ -98,6 +98,14 @@ impl Balance {
         }
     }
 
+    /// The same of an attempt without an answer.
+    fn fair_without(&self, took: Duration) -> Duration {
+        match self.loads.len() {
+            0..2 => took,
+            _ => fair(took, self.route.get(), self.all.get()),
+        }
+    }
+
     /// The instance that the request's key belongs to.
     fn owner(&self, x: &Exchange<'_>, tried: u64, now: Nanos) -> Option<usize> {
         let (rules, table) = self.hashed.as_ref()?;
@@ -166,6 +174,7 @@ impl Gate for Balance {
         let asked = word >> INDEX_BITS;
         let took = facts.first_byte.unwrap_or(now).since(Nanos(start));
         let how = match facts.status {
+            _ if facts.lost => Ending::GivenUp(self.fair_without(took)),
             429 | 502..=504 => Ending::Unavailable {
                 retry_after: (asked > 0).then_some(Duration::from_secs(asked)),
             },

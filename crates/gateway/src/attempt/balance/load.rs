@@ -36,6 +36,9 @@ pub enum Ending {
     Failed(Duration),
     /// No connection, a reset, a deadline, or status 429, 502, 503, 504: at least the penalty, at once.
     Unavailable { retry_after: Option<Duration> },
+    /// Cancelled after this time because another attempt had answered. Who did not answer for longer than usual is slow;
+    /// a shorter time tells nothing.
+    GivenUp(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -59,8 +62,11 @@ impl Load {
 
     pub fn end(&self, how: Ending, now: Nanos) {
         self.give_up();
-        self.count(how);
         let before = [&self.average, &self.errors].map(|a| f64::from_bits(a.load(Relaxed)));
+        if matches!(how, Ending::GivenUp(d) if d.as_secs_f64() <= before[0]) {
+            return;
+        }
+        self.count(how);
         let dt = now.since(Nanos(self.stamp.load(Relaxed)));
         let [average, errors] = update(before, dt, how);
         self.average.store(average.to_bits(), Relaxed);
@@ -72,6 +78,7 @@ impl Load {
         let answers = self.answers.load(Relaxed);
         match how {
             Ending::Unavailable { .. } => self.answers.store(0, Relaxed),
+            Ending::GivenUp(_) => {}
             _ if answers < SETTLED => self.answers.store(answers + 1, Relaxed),
             _ => {}
         }
@@ -113,7 +120,7 @@ fn weight(dt: Duration) -> f64 {
 /// Average and share of errors after one more sample. They start with the first.
 fn update([average, errors]: [f64; 2], dt: Duration, how: Ending) -> [f64; 2] {
     let (sample, failed) = match how {
-        Ending::Answered(d) => (d.as_secs_f64(), 0.0),
+        Ending::Answered(d) | Ending::GivenUp(d) => (d.as_secs_f64(), 0.0),
         Ending::Failed(d) => (d.as_secs_f64(), 1.0),
         Ending::Unavailable { retry_after } => {
             let asked = retry_after.map_or(0.0, |d| d.as_secs_f64());
@@ -233,6 +240,17 @@ mod tests {
         let asked = Some(Duration::from_secs(9999));
         one(&gone, Ending::Unavailable { retry_after: asked }, 1002);
         assert_eq!(gone.cost(at(1002)), PENALTY_MAX_S);
+    }
+
+    #[test]
+    fn a_cancelled_attempt_can_only_show_that_an_instance_is_slow() {
+        let l = Load::default();
+        one(&l, Ending::Answered(5 * MS), 1000);
+        let before = l.cost(at(1000));
+        one(&l, Ending::GivenUp(MS), 1000);
+        assert_eq!((l.cost(at(1000)), l.pending()), (before, 0));
+        one(&l, Ending::GivenUp(50 * MS), 1000);
+        assert_eq!((l.cost(at(1000)), l.pending()), (0.05, 0));
     }
 
     #[test]

@@ -13,9 +13,14 @@ const PER_SAMPLE: f64 = 1.0 / 64.0;
 pub struct Pace(AtomicU64);
 
 impl Pace {
+    /// The average, in seconds; 0 before the first answer.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
+
     /// Counts one more answer; the average with it, in seconds.
     pub fn learn(&self, took: Duration) -> f64 {
-        let (average, took) = (f64::from_bits(self.0.load(Relaxed)), took.as_secs_f64());
+        let (average, took) = (self.get(), took.as_secs_f64());
         let average = match average > 0.0 {
             true => average + (took - average) * PER_SAMPLE,
             false => took,
