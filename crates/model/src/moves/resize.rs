@@ -37,7 +37,11 @@ fn of(cx: &Context, k: usize) -> Candidate {
         }],
         action: Action::Instruction {
             text: format!(
-                "Give each instance of {service} {:.1} cores (quota, flavour or machine).",
+                "Give {} {:.1} cores (quota, flavour or machine).",
+                match &*service {
+                    "" => "the machine".to_owned(),
+                    service => format!("each instance of {service}"),
+                },
                 2.0 * each
             ),
         },

@@ -93,6 +93,7 @@ pub fn answer(routes: &[String]) -> Answer {
             ratio: 1.9,
         }),
         saturation: Some(160.0),
+        traced: Vec::new(),
         current: 60.0,
         resources: vec![resource(names[1], 0.2, 300.0), resource(names[0], 0.39, 160.0), resource(names[2], 0.1, 500.0)],
         demand: (routes.iter()).flat_map(|r| names.map(|n| demand(r, n))).collect(),
