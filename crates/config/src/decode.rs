@@ -13,11 +13,9 @@ use std::time::Duration;
 
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
 const PLANNED: &[&str] = &[
-    "compress",
     "engines",
     "flag",
     "flags",
-    "hedge",
     "idempotency",
     "offload",
     "queues",

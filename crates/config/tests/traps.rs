@@ -101,8 +101,8 @@ fn what_can_never_work_is_refused() {
             "has weight 0",
         ),
         (
-            "routes: { r: { match: /, to: app, hedge: 1 } }\n",
-            "`hedge` is not built yet",
+            "routes: { r: { match: /, to: app, session: 1 } }\n",
+            "`session` is not built yet",
         ),
         (
             "routes: { r: { match: { host: 'a.b:80' }, to: app } }\n",

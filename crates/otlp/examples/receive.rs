@@ -1,4 +1,4 @@
-//! What a span costs the receiver, on one core: `cargo run --release -p otlp --example cost`.
+//! What a span costs the receiver, on one core: `cargo run --release -p otlp --example receive`.
 
 use base::trace::SpanIds;
 use base::{Arm, RouteIx};
