@@ -157,7 +157,8 @@ mod tests {
     #[test]
     fn what_depends_lies_deeper_and_a_circle_ends() {
         let text = "listen: 127.0.0.1:1\nservices:\n  web: { instances: [127.0.0.1:2], depends_on: [api] }\n  \
-                    api: { instances: [127.0.0.1:3], depends_on: [stock] }\n  stock: { instances: [127.0.0.1:4] }\n";
+                    api: { instances: [127.0.0.1:3], depends_on: [stock] }\n  stock: { instances: [127.0.0.1:4] }\n\
+                    routes: { all: { match: '/{path...}', to: web } }\n";
         let t = topology(&config(text), None);
         let layers: Vec<_> = t.nodes.iter().map(|n| (n.name.as_str(), n.layer)).collect();
         assert_eq!(layers, [("api", 1), ("stock", 2), ("web", 0)]);
