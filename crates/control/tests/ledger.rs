@@ -68,7 +68,7 @@ fn the_loops_learn_by_themselves_and_stop_when_told() {
         assert!(Instant::now() < end, "{:?}", w.control.status());
         std::thread::sleep(Duration::from_millis(2));
     }
-    assert_eq!(w.control.status().loops.len(), 4);
+    assert_eq!(w.control.status().loops.len(), 5);
     w.control.stop();
     assert!(w.control.status().loops.is_empty());
     // Answers go on.
