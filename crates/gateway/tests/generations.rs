@@ -6,8 +6,8 @@ use base::Arm;
 use common::*;
 use config::{Canary, Config, Expiry, Generation};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// An upstream that answers with its name.
@@ -111,6 +111,40 @@ fn a_shutdown_under_load_loses_nothing() {
         2 * (seen.good.load(SeqCst) + 1),
         "a request and an attempt each"
     );
+}
+
+/// A service that asks through the gateway, over the one connection that it has, is answered as often as it needs to be.
+#[test]
+fn what_a_request_asks_while_the_gateway_drains_is_answered() {
+    let connections: Arc<Mutex<Option<[Client; 2]>>> = Arc::default();
+    let (own, inside) = (connections.clone(), Arc::new(AtomicBool::new(false)));
+    let entered = inside.clone();
+    let front = Upstream::http(move |head, _| {
+        if head.starts_with("GET /inner") {
+            return ok(b"inner");
+        }
+        let span = header(head, "traceparent").unwrap().to_owned();
+        let [mut pooled, mut other] = own.lock().unwrap().take().unwrap();
+        entered.store(true, SeqCst);
+        until("the drain", || {
+            other.get("/inner").header("connection") == Some("close")
+        });
+        for _ in 0..3 {
+            pooled.send(format!(
+                "GET /inner HTTP/1.1\r\nHost: t\r\ntraceparent: {span}\r\n\r\n"
+            ));
+            assert_eq!(pooled.answer().text(), "inner");
+        }
+        ok(b"all three")
+    });
+    let running = Running::with(config(&[front.address]));
+    *connections.lock().unwrap() = Some([running.client(), running.client()]);
+    let mut client = running.client();
+    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    until("the request", || inside.load(SeqCst));
+    let drained = running.gateway.shutdown();
+    assert_eq!(drained.cut, 0, "{drained:?}");
+    assert_eq!(client.answer().text(), "all three");
 }
 
 #[test]

@@ -299,7 +299,7 @@ impl Drive<'_> {
         // A client that waits for 100 and gets this instead may send its body or not: nobody can tell.
         let unsure = request.expect_continue && self.room.down.body.received() == 0;
         self.down.closing = !request.keep_alive
-            || self.worker.draining()
+            || self.room.live.is_last()
             || unsure
             || manner == Manner::Bare
             || (old && head.meta.framing == Framing::UntilClose);

@@ -200,7 +200,7 @@ async fn answer(
 ) -> bool {
     let keep = room.down.meta.is_some_and(|m| m.keep_alive)
         && room.up.is_empty()
-        && !worker.draining()
+        && !room.live.is_last()
         && body_is_here(room);
     respond::queue(room, &reply, !keep);
     let sent = respond::flush(worker, client, room).await;

@@ -49,6 +49,12 @@ impl Live {
         }
     }
 
+    /// Whether the connection closes after this: the gateway drains. What a service asks while it answers somebody who still
+    /// waits needs the connections that there are, as no new ones are taken.
+    pub fn is_last(&self) -> bool {
+        self.worker.draining() && self.facts.parent.is_none()
+    }
+
     pub fn begin(&mut self, route: Option<Arc<Route>>, arm: Arm, client: IpAddr, now: Nanos) {
         self.end(Outcome::ClientGone, now);
         let ix = route.as_ref().map_or(RouteIx::NONE, |r| r.ix);
