@@ -1,7 +1,7 @@
 //! The process driver: brings the number of local instances of a service to its target, one step per call.
 
 use super::{Instances, child};
-use crate::ledger::{Lane, Started, Target};
+use crate::ledger::{Lane, Started};
 use base::Finding;
 use config::sections::Service;
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +17,8 @@ const DRAIN_MS: u64 = 2_000;
 const GRACE_MS: u64 = 5_000;
 /// Early ends after which a service is not tried again until its target changes.
 const TRIES: u32 = 3;
+/// Ready for so long, its failures are forgotten; what accepts and ends at once is no better than what never accepts.
+const STEADY_MS: u64 = 10_000;
 const FINDINGS: usize = 64;
 
 pub struct Process {
@@ -88,13 +90,10 @@ impl Process {
     }
 
     /// One step: sees who has ended, who is ready, starts and ends what the targets ask for.
-    pub fn reconcile(
-        &self,
-        services: &[Service],
-        targets: &[Target],
-        now_ms: u64,
-    ) -> Result<(), Finding> {
+    pub fn reconcile(&self, services: &[Service], now_ms: u64) -> Result<(), Finding> {
         let mut inner = self.lock();
+        // Read in turn: who came here with older ones would start what has just been given up.
+        let targets = self.lane.targets()?;
         self.look(&mut inner, now_ms)?;
         for service in services {
             let asked = targets
@@ -104,6 +103,9 @@ impl Process {
             self.steer(&mut inner, service, asked, now_ms)?;
         }
         // A service that the file no longer has.
+        inner
+            .failed
+            .retain(|name, _| services.iter().any(|s| s.name == *name));
         for r in inner.running.iter_mut() {
             if !services.iter().any(|s| s.name == r.started.service) {
                 r.drain(now_ms);
@@ -130,7 +132,11 @@ impl Process {
             match r.stage {
                 Stage::Starting if child::accepts(r.started.address) => {
                     r.enter(Stage::Ready, now_ms);
-                    inner.failed.remove(&r.started.service);
+                }
+                Stage::Ready if waited >= STEADY_MS => {
+                    if let Some(failed) = inner.failed.get_mut(&r.started.service) {
+                        failed.times = 0;
+                    }
                 }
                 Stage::Starting if waited >= START_MS => {
                     inner.ended_early(r, "it does not accept connections after 30 s");
@@ -174,17 +180,15 @@ impl Process {
             .filter(mine)
             .take(have.saturating_sub(wanted))
             .for_each(|r| r.drain(now_ms));
-        let tried = match inner.failed.get(&service.name) {
-            Some(f) if f.asked == asked => f.times,
-            _ => 0,
-        };
-        if tried == 0 {
+        let failed = inner.failed.entry(service.name.clone()).or_default();
+        if failed.asked != asked {
             // Another target is another chance: the command may have been repaired.
-            inner.failed.remove(&service.name);
+            *failed = Failed {
+                asked,
+                ..Failed::default()
+            };
         }
-        if have < wanted && tried < TRIES {
-            let failed = inner.failed.entry(service.name.clone()).or_default();
-            failed.asked = asked;
+        if have < wanted && failed.times < TRIES {
             self.start(inner, service, now_ms)?;
         }
         Ok(())

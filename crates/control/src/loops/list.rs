@@ -158,12 +158,10 @@ pub fn trial(s: &Shared) -> Result<(), Vec<Finding>> {
 /// Brings local instances to their targets and tells the gateway which there are.
 pub fn driver(s: &Shared) -> Result<(), Vec<Finding>> {
     let now_ms = s.wall.now_ms();
-    let fail = |e: LedgerError| vec![Finding::from(e)];
-    let targets = s.lane.targets().map_err(fail)?;
     let services = s.generations.current().base;
     let stepped = s
         .process
-        .reconcile(&services.services, &targets, now_ms)
+        .reconcile(&services.services, now_ms)
         .map_err(|f| vec![f]);
     // Also after an error: an instance that is gone must leave the generation.
     let by = By::new("plimsoll", "instances of the process driver", now_ms);
