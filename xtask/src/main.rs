@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, otlp, scenarios
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, scenarios
     Bench {
         what: String,
         /// Which scenarios; all when left out
@@ -102,6 +102,10 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
             bench::hit::run(Path::new("target/bench-fat/plimsoll"), pairs)?
         }
+        "protocols" => {
+            cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
+            bench::protocols::run(Path::new("target/bench-fat/plimsoll"), pairs)?
+        }
         "load" => {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::load::run(Path::new("target/release/plimsoll"), pairs)?
@@ -126,7 +130,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, otlp, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, scenarios"
             ));
         }
     };

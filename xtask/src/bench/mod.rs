@@ -15,6 +15,7 @@ pub mod model;
 mod npm;
 pub mod otlp;
 pub mod peers;
+pub mod protocols;
 pub mod proxy;
 pub mod scenarios;
 pub mod stats;

@@ -132,22 +132,29 @@ pub fn nginx(stage: &Stage<'_>) -> Result<Proxy, String> {
 /// Routes beside the one that is asked for.
 const ROUTES: usize = 199;
 
-/// As people run it: everything on that is on by default, 200 routes, telemetry and learning.
-pub fn plimsoll(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
-    let [at, console] = free()?;
-    let (upstream, threads) = (stage.upstream, stage.threads);
-    let data = stage.dir.join(format!("data-{}", at.port()));
-    let mut text = format!(
-        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\nservices:\n  app:\n    instances: [\"{upstream}\"]\n\
-         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app }}\n",
-        data.display()
-    );
+/// The section of a config with the route that is asked for and the others.
+pub fn routes() -> String {
+    let mut text =
+        "routes:\n  product: { match: \"GET /api/v1/products/{id}\", to: app }\n".to_owned();
     for i in 0..ROUTES {
         let _ = writeln!(
             text,
             "  things-{i}: {{ match: \"GET /api/v1/things-{i}/{{id}}\", to: app }}"
         );
     }
+    text
+}
+
+/// As people run it: everything on that is on by default, 200 routes, telemetry and learning.
+pub fn plimsoll(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
+    let [at, console] = free()?;
+    let (upstream, threads) = (stage.upstream, stage.threads);
+    let data = stage.dir.join(format!("data-{}", at.port()));
+    let mut text = format!(
+        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\nservices:\n  app:\n    instances: [\"{upstream}\"]\n",
+        data.display()
+    );
+    text += &routes();
     let file = stage.write("plimsoll.yaml", &text)?;
     let mut command = stage.on_cores(binary);
     launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
