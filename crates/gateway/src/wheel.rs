@@ -1,5 +1,6 @@
 //! Coarse timers of one thread: a wheel of 10 ms ticks. A timer is set and moved by writing one number;
-//! its place in the wheel is only looked at when the hand comes by.
+//! its place in the wheel is only looked at when the hand comes by. Whoever is done with a timer leaves it, and its place,
+//! to the next: a wheel holds about as many as are in use at once, not one for each that was used since the hand came by.
 
 use base::Nanos;
 use std::cell::{Cell, RefCell};
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 pub const TICK: Duration = Duration::from_millis(10);
 const SLOTS: usize = 1024;
+/// Alarms that wait for somebody who needs one.
+const SPARE: usize = 4096;
 
 /// One timer of one task. It never rings early, and at most two ticks late.
 #[derive(Default)]
@@ -36,9 +39,39 @@ impl Alarm {
         self.at.set(0);
         self.rang.set(false);
     }
+    /// Its task is over; a waker would keep the task's memory.
+    fn release(&self) {
+        self.clear();
+        self.waker.take();
+    }
     fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
+        }
+    }
+}
+
+type Spare = Rc<RefCell<Vec<Rc<Alarm>>>>;
+
+/// An alarm of somebody, who gives it back by dropping this.
+pub struct Timer {
+    alarm: Rc<Alarm>,
+    spare: Spare,
+}
+
+impl std::ops::Deref for Timer {
+    type Target = Rc<Alarm>;
+    fn deref(&self) -> &Rc<Alarm> {
+        &self.alarm
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.alarm.release();
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE {
+            spare.push(self.alarm.clone());
         }
     }
 }
@@ -50,6 +83,7 @@ pub struct Wheel {
     slots: RefCell<Vec<Slot>>,
     /// The last tick that was handled.
     hand: Cell<u64>,
+    spare: Spare,
 }
 
 fn tick_of(at: Nanos) -> u64 {
@@ -61,6 +95,15 @@ impl Wheel {
         Wheel {
             slots: RefCell::new(vec![Vec::new(); SLOTS]),
             hand: Cell::new(tick_of(now)),
+            spare: Spare::default(),
+        }
+    }
+
+    /// A timer that is not set.
+    pub fn timer(&self) -> Timer {
+        Timer {
+            alarm: self.spare.borrow_mut().pop().unwrap_or_default(),
+            spare: self.spare.clone(),
         }
     }
 
@@ -166,6 +209,29 @@ mod tests {
         alarm.clear();
         wheel.turn(ms(200_000));
         assert!(!alarm.rang());
+    }
+
+    #[test]
+    fn timers_that_are_done_leave_no_task_and_at_most_one_entry_behind() {
+        struct Woken;
+        impl std::task::Wake for Woken {
+            fn wake(self: std::sync::Arc<Self>) {}
+        }
+        let wheel = Wheel::new(ms(0));
+        let task = std::sync::Arc::new(Woken);
+        for i in 0..10_000 {
+            wheel.turn(ms(i / 100));
+            let timer = wheel.timer();
+            timer.bind(&Waker::from(task.clone()));
+            wheel.set(&timer, ms(i / 100 + 30_000));
+        }
+        assert_eq!(std::sync::Arc::strong_count(&task), 1);
+        let entries: usize = wheel.slots.borrow().iter().map(Vec::len).sum();
+        assert_eq!(entries, 1);
+        let timer = wheel.timer();
+        wheel.set(&timer, ms(200));
+        wheel.turn(ms(250));
+        assert!(timer.rang(), "one that was used before rings in time");
     }
 
     #[test]

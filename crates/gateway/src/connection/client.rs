@@ -3,13 +3,12 @@
 use super::socket::Socket;
 use crate::proxy_protocol::{Ends, Told};
 use crate::tls::{ClientCert, Shown};
-use crate::wheel::Alarm;
+use crate::wheel::Timer;
 use crate::worker::Worker;
 use base::Nanos;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -21,7 +20,7 @@ pub(super) struct Client {
     pub certificate: Option<Arc<ClientCert>>,
     /// The certificate that was shown to it, where it asked for one by name.
     pub shown: Option<Arc<Shown>>,
-    pub alarm: Rc<Alarm>,
+    pub alarm: Timer,
 }
 
 /// What ended a wait before it was over.

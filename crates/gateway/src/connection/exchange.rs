@@ -242,7 +242,7 @@ fn refresh(worker: &Rc<Worker>, client: &Client, room: &Busy) {
         secure: client.secure,
         certificate: client.certificate.clone(),
         shown: None,
-        alarm: Rc::default(),
+        alarm: worker.wheel.timer(),
     };
     let worker = worker.clone();
     tokio::task::spawn_local(async move {

@@ -8,7 +8,6 @@ use crate::http2;
 use crate::listen::Counted;
 use crate::proxy_protocol::Ends;
 use crate::tls::{ClientCert, Shown};
-use crate::wheel::Alarm;
 use crate::worker::Worker;
 use base::{Arm, Outcome};
 use http1::{Body, Reject, Status};
@@ -33,7 +32,7 @@ pub(crate) struct Peer {
 }
 
 pub(crate) async fn serve(worker: Rc<Worker>, socket: Socket, peer: Peer, counted: Counted) {
-    let mut client = client(socket, &peer).await;
+    let mut client = client(&worker, socket, &peer).await;
     while idle(&worker, &mut client).await {
         let mut room = worker.room();
         let next = turn(&worker, &mut client, &mut room).await;
@@ -52,22 +51,20 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: Socket, peer: Peer, counte
             }
         }
     }
-    client.alarm.clear();
     worker.private.close(&peer.ends);
     drop(counted);
 }
 
 /// The same for a stream, which carries one request.
 pub(crate) async fn serve_one(worker: Rc<Worker>, socket: Socket, peer: Peer) {
-    let mut client = client(socket, &peer).await;
+    let mut client = client(&worker, socket, &peer).await;
     let mut room = worker.room();
     turn(&worker, &mut client, &mut room).await;
     worker.give_back(room);
-    client.alarm.clear();
 }
 
-async fn client(socket: Socket, peer: &Peer) -> Client {
-    let alarm = Rc::new(Alarm::default());
+async fn client(worker: &Worker, socket: Socket, peer: &Peer) -> Client {
+    let alarm = worker.wheel.timer();
     poll_fn(|cx| {
         alarm.bind(cx.waker());
         Poll::Ready(())

@@ -8,7 +8,7 @@ use super::watch::{Bounds, Wrong};
 use super::wire::{Heard, Wire};
 use crate::connection::{Peer, Socket, serve_one};
 use crate::listen::Counted;
-use crate::wheel::Alarm;
+use crate::wheel::Timer;
 use crate::worker::Worker;
 use bytes::Bytes;
 use config::sections::{Http2, Limits};
@@ -51,7 +51,7 @@ pub(crate) async fn serve(
     };
     let mut driver = Driver {
         pings: connection.ping_pong(),
-        alarm: Rc::default(),
+        alarm: worker.wheel.timer(),
         streams: Rc::new(Streams::new(worker.clone())),
         rules: rules.clone(),
         idle: limits.idle,
@@ -64,7 +64,6 @@ pub(crate) async fn serve(
     drop(snapshot);
     driver.set(driver.idle.min(driver.rules.ping));
     poll_fn(|cx| driver.poll(cx, &mut connection)).await;
-    driver.alarm.clear();
     driver.worker.private.close(&driver.peer.ends);
     drop(counted);
 }
@@ -90,7 +89,7 @@ struct Driver {
     rules: Http2,
     idle: Duration,
     peer: Peer,
-    alarm: Rc<Alarm>,
+    alarm: Timer,
     pings: Option<PingPong>,
     /// A ping is on its way, and nothing has been heard since.
     asked: bool,
