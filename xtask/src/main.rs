@@ -76,7 +76,8 @@ fn test() -> Result<(), String> {
     bench::cache::check(Path::new(DEBUG))?;
     bench::framing::check(Path::new(DEBUG))?;
     bench::grpc_web::check(Path::new(DEBUG))?;
-    bench::otlp::check(Path::new(DEBUG))
+    bench::otlp::check(Path::new(DEBUG))?;
+    bench::backstage::check(Path::new(DEBUG))
 }
 
 fn lint() -> Result<(), String> {
