@@ -1,6 +1,6 @@
 //! What was known besides what people wrote into an incident's file.
 
-use super::{Happened, Incident, Stage, second};
+use super::{Happened, Incident, Stage, merge, second};
 use crate::Catalog;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -29,9 +29,7 @@ impl Incident {
 
     /// Takes into the timeline what is known besides, in order.
     pub fn learn(&mut self, more: Vec<Happened>) {
-        self.timeline.extend(more);
-        self.timeline.sort();
-        self.timeline.dedup();
+        merge(&mut self.timeline, more);
     }
 
     pub fn to_json(&self) -> Value {

@@ -1,8 +1,7 @@
 //! Changes to an incident's file that leave alone what people wrote in it.
 
-use super::{Happened, MAX_ENTRIES, TIMELINE, entry};
+use super::{Happened, MAX_ENTRIES, TIMELINE, entry, merge};
 use crate::markdown;
-use std::collections::BTreeSet;
 
 /// The file of a new one. `head` are its keys and values in order.
 pub fn new(head: &[(&str, &str)], first: &Happened) -> String {
@@ -62,13 +61,13 @@ pub fn add(text: &str, entries: &[Happened]) -> String {
         .iter()
         .position(|l| l.starts_with("## "));
     let end = end.map_or(lines.len(), |i| heading + 1 + i);
-    let mut all: BTreeSet<Happened> = BTreeSet::new();
+    let mut all = Vec::new();
     let mut others = Vec::new();
     let mut within = false;
     for line in &lines[heading + 1..end] {
         match entry(line) {
             Some(e) => {
-                all.insert(e);
+                all.push(e);
                 within = false;
             }
             // What people wrote beside the entries stays, below them.
@@ -79,10 +78,11 @@ pub fn add(text: &str, entries: &[Happened]) -> String {
             None => {}
         }
     }
-    all.extend(entries.iter().map(|e| Happened {
+    let more = entries.iter().map(|e| Happened {
         at: e.at,
         text: one_line(&e.text),
-    }));
+    });
+    merge(&mut all, more);
     let mut out = lines[..=heading].join("\n") + "\n\n";
     for e in all.iter().take(MAX_ENTRIES) {
         out.push_str(&format!("- {} {}\n", e.at, e.text));

@@ -50,7 +50,7 @@ pub struct Incident {
 }
 
 /// Something that happened: what alerts, the ledger and people say all has this shape.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Happened {
     pub at: Timestamp,
     pub text: String,
@@ -135,6 +135,16 @@ pub fn parse(id: &str, file: &str, text: &str) -> (Incident, Vec<Finding>) {
     };
     order(&incident, &mut findings);
     (incident, findings)
+}
+
+/// Adds those that are not there yet, and puts all in the order of their times; those of one second stay as they came.
+fn merge(all: &mut Vec<Happened>, more: impl IntoIterator<Item = Happened>) {
+    for h in more {
+        if !all.contains(&h) {
+            all.push(h);
+        }
+    }
+    all.sort_by_key(|h| h.at);
 }
 
 /// The second in which an instant lies: timelines have no finer times.

@@ -151,9 +151,14 @@ fn unknown<'a>(
 
 /// `36 requests`, `1 request`.
 fn requests(n: f64) -> String {
-    match n.round() as u64 {
-        1 => "1 request".into(),
-        n => format!("{n} requests"),
+    count(n.round() as usize, "request")
+}
+
+/// `1 service`, `3 services`.
+pub fn count(n: usize, thing: &str) -> String {
+    match n {
+        1 => format!("1 {thing}"),
+        n => format!("{n} {thing}s"),
     }
 }
 

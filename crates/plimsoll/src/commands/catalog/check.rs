@@ -7,7 +7,7 @@ use crate::show::page::Page;
 use crate::{ask, terminal};
 use base::{Finding, Severity};
 use catalog::Observed;
-use catalog::lint::Limits;
+use catalog::lint::{Limits, count};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -26,8 +26,8 @@ pub fn run(args: &CheckCatalogArgs) -> Result<Exit, Failure> {
         ..Limits::default()
     };
     let found = loaded.check(observed.as_ref(), Timestamp::now(), limits);
-    let count = |s: Severity| found.iter().filter(|f| f.severity == s).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let all = |s: Severity| found.iter().filter(|f| f.severity == s).count();
+    let (errors, warnings) = (all(Severity::Error), all(Severity::Warning));
     let bad = errors > 0 || (args.strict && warnings > 0);
     let unseen = [loaded.without.clone(), not_asked];
     if args.place.ask.json {
@@ -43,11 +43,13 @@ pub fn run(args: &CheckCatalogArgs) -> Result<Exit, Failure> {
         }
         let c = &loaded.catalog;
         println!(
-            "{} services, {} teams, {} rotations, {} runbooks: {errors} errors, {warnings} warnings",
-            c.services.len(),
-            c.teams.len(),
-            c.rotations.len(),
-            c.runbooks.len()
+            "{}, {}, {}, {}: {}, {}",
+            count(c.services.len(), "service"),
+            count(c.teams.len(), "team"),
+            count(c.rotations.len(), "rotation"),
+            count(c.runbooks.len(), "runbook"),
+            count(errors, "error"),
+            count(warnings, "warning")
         );
     }
     Ok(if bad { Exit::Not } else { Exit::Ok })

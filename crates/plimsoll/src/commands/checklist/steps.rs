@@ -1,7 +1,7 @@
 //! The seven steps, and what each looks at.
 
 use super::{Known, Look};
-use catalog::lint::{Facts, Limits, RULES};
+use catalog::lint::{Facts, Limits, RULES, count};
 
 type Step = (&'static str, fn(&Known) -> Look);
 
@@ -101,7 +101,7 @@ fn automation(k: &Known) -> Look {
         done: false,
         evidence: vec![
             format!("{starts} of {} services can be started by Plimsoll (`start`)", services.len()),
-            format!("{verdicts} trials were followed to a verdict, kept or rolled back by themselves"),
+            format!("{} went to a verdict, kept or rolled back by itself", count(verdicts, "trial")),
         ],
         next: "autoscaling and staged rollouts are not built yet; `start` lets `plimsoll try` add instances".into(),
     }
@@ -124,8 +124,10 @@ fn owners(k: &Known) -> Look {
     Look {
         done: services > 0 && found.is_empty(),
         evidence: vec![format!(
-            "{services} services, {runbooks} runbooks, {} findings",
-            found.len()
+            "{}, {}, {}",
+            count(services, "service"),
+            count(runbooks, "runbook"),
+            count(found.len(), "finding")
         )],
         next: match found.first() {
             Some(f) => format!("{}; all: `plimsoll catalog check`", f.what),

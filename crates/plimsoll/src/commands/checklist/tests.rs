@@ -27,7 +27,7 @@ fn without_anything_that_runs_each_step_says_what_to_do() {
     assert_eq!(look(0, &k).evidence, ["1 of 2 routes have an objective"]);
     assert!(look(0, &k).next.contains("`routes.b.slo`"));
     assert_eq!(look(1, &k).evidence, ["no diagnosis yet: nothing runs"]);
-    assert!(look(3, &k).evidence[1].starts_with("1 trials"));
+    assert!(look(3, &k).evidence[1].starts_with("1 trial "));
     for (i, (name, _)) in STEPS.iter().enumerate() {
         let l = look(i, &k);
         assert!(!l.done && !l.next.is_empty(), "{name}");

@@ -25,9 +25,9 @@ pub fn one(args: &StepArgs) -> Result<Exit, Failure> {
     page.labelled("is", [i.stage().word()]);
     page.labelled("service", i.service.as_ref().map(|s| &s.name));
     page.labelled("severity", i.severity.as_ref());
-    for (label, took) in i.times().rows() {
-        page.labelled(label, took.map(|d| format!("after {}", length(d))));
-    }
+    let times = i.times().rows().into_iter();
+    let times = times.filter_map(|(word, took)| Some(format!("{word} after {}", length(took?))));
+    page.labelled("times", times);
     let rows = i
         .timeline
         .iter()
