@@ -49,6 +49,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the receiver knows spans and base only",
     ),
     (
+        "catalog",
+        &["tokio", "model", "telemetry", "gateway", "control"],
+        "the catalog is files and rules: base and config only",
+    ),
+    (
         "sim",
         &["model", "config"],
         "sim shares no code with the model that it tests",

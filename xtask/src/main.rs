@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, scenarios
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, backstage, scenarios
     Bench {
         what: String,
         /// Which scenarios; all when left out
@@ -76,7 +76,8 @@ fn test() -> Result<(), String> {
     bench::cache::check(Path::new(DEBUG))?;
     bench::framing::check(Path::new(DEBUG))?;
     bench::grpc_web::check(Path::new(DEBUG))?;
-    bench::otlp::check(Path::new(DEBUG))
+    bench::otlp::check(Path::new(DEBUG))?;
+    bench::backstage::check(Path::new(DEBUG))
 }
 
 fn lint() -> Result<(), String> {
@@ -128,9 +129,14 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             bench::otlp::check(Path::new(DEBUG))?;
             String::new()
         }
+        "backstage" => {
+            cargo(&["build", "--package", "plimsoll"])?;
+            bench::backstage::check(Path::new(DEBUG))?;
+            String::new()
+        }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, backstage, scenarios"
             ));
         }
     };

@@ -163,6 +163,13 @@ impl Document {
         )
     }
 
+    /// The roots of all documents that a text holds, for formats of others; each may be anything.
+    pub fn several(file: &str, text: &str) -> (Vec<Node>, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let roots = parse::documents(file.into(), text, &mut findings);
+        (roots, findings)
+    }
+
     /// Reads a file, or every `*.yaml` and `*.yml` of a folder in the order of their names.
     pub fn load(path: &Path) -> (Document, Vec<Finding>) {
         let mut findings = Vec::new();

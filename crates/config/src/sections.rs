@@ -41,6 +41,8 @@ pub struct Config {
     pub console: SocketAddr,
     /// Where the ledger and other state live.
     pub data_dir: PathBuf,
+    /// Where teams, services, on-call, runbooks and incidents are written down, seen from the file's folder.
+    pub catalog: Option<PathBuf>,
     /// Traffic threads; `None`: one per core.
     pub threads: Option<usize>,
     /// Probes that are not run, by their names.
@@ -380,6 +382,7 @@ impl Config {
             socket_mode: 0o660,
             console: local(9400),
             data_dir: PathBuf::from("./plimsoll-data"),
+            catalog: None,
             threads: None,
             proxy_protocol: None,
             tls: None,

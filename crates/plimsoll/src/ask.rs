@@ -30,6 +30,14 @@ pub fn get<T: DeserializeOwned>(at: SocketAddr, target: &str) -> Result<T, Failu
     decode(exchange(at, "GET", target, None)?)
 }
 
+/// A page that is no JSON.
+pub fn text(at: SocketAddr, target: &str) -> Result<String, Failure> {
+    match exchange(at, "GET", target, None)? {
+        (200, body) => Ok(String::from_utf8_lossy(&body).into_owned()),
+        (status, _) => Err(Failure::new(format!("it answered {status} to {target}"))),
+    }
+}
+
 pub fn post<T: DeserializeOwned>(at: SocketAddr, target: &str, body: &Value) -> Result<T, Failure> {
     decode(exchange(at, "POST", target, Some(body.to_string()))?)
 }

@@ -1,10 +1,13 @@
 //! The command line. Every command has one variant here and one file in `commands/`.
 
 pub mod cache;
+pub mod catalog;
+mod instant;
 pub mod learn;
 pub mod load;
 
 use clap::{Args, Parser, Subcommand};
+use instant::instant;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +67,19 @@ pub enum Command {
     /// What the caches would do, and why
     #[command(subcommand)]
     Cache(cache::CacheAsk),
+    /// Teams, services, on-call, runbooks: what is declared against what is observed
+    #[command(subcommand)]
+    Catalog(catalog::CatalogAsk),
+    /// Who owns a service or route, who is on call for it, and its runbooks
+    Who(catalog::WhoArgs),
+    /// Runbooks: what they hold, and running their named steps
+    #[command(subcommand)]
+    Runbook(catalog::RunbookAsk),
+    /// Incidents: their life, their timeline, the draft of the postmortem
+    #[command(subcommand)]
+    Incident(catalog::IncidentAsk),
+    /// Seven steps to a system that carries its load: evidence for each, and the next thing to do
+    Checklist(catalog::PlaceArgs),
     /// Print the config's JSON Schema (for editors) or its reference page
     Schema(SchemaArgs),
     /// An example application to try things on

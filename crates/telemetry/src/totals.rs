@@ -65,6 +65,8 @@ pub struct Totals {
     pub latency: BTreeMap<(RouteIx, Arm), Latency>,
     pub failures: BTreeMap<(RouteIx, Failure), u64>,
     pub refused: BTreeMap<RouteIx, u64>,
+    /// Requests of a route (second) that those of another (first) caused.
+    pub calls: BTreeMap<(RouteIx, RouteIx), u64>,
     pub attempts: u64,
     pub samples: u64,
 }
@@ -101,6 +103,9 @@ impl Totals {
             class: if class > 5 { 0 } else { class },
         };
         *entry(&mut self.requests, key(s.route), key(none)) += 1;
+        if !s.parent.is_none() {
+            *entry(&mut self.calls, (s.parent, s.route), (none, none)) += 1;
+        }
         if s.outcome == Outcome::Refused {
             *entry(&mut self.refused, s.route, none) += 1;
         }
@@ -149,10 +154,14 @@ mod tests {
         assert_eq!(t.failures[&(RouteIx(1), Failure::Deadline)], 1);
         assert_eq!(t.failures[&(RouteIx(1), Failure::Status)], 1);
         s.kind = SampleKind::Request;
+        assert!(t.calls.is_empty());
         for r in 0..10_000 {
             s.route = RouteIx(r);
+            s.parent = RouteIx(1);
             t.push(&s);
         }
         assert!(t.requests.len() <= KEYS + 1 && t.latency.len() <= KEYS + 1);
+        assert_eq!(t.calls[&(RouteIx(1), RouteIx(7))], 1);
+        assert!(t.calls.len() <= KEYS + 1);
     }
 }

@@ -9,21 +9,17 @@ use std::sync::Arc;
 /// Deepest nesting, and most keys and values.
 const MAX_DEPTH: usize = 32;
 const MAX_NODES: usize = 200_000;
+/// Most documents in one file, where several are allowed.
+const MAX_DOCUMENTS: usize = 1000;
 
 /// The root of `text`, a map; empty when there is none.
 pub(super) fn parse(file: Arc<str>, text: &str, findings: &mut Vec<Finding>) -> Node {
-    let builder = Builder {
-        file,
-        text,
-        findings,
-        nodes: 0,
-    };
-    if text.len() > MAX_BYTES {
-        let finding = Finding::error("config-too-large", "the file is larger than 4 MiB");
-        builder.findings.push(finding.at(&*builder.file, 0, 0));
-        return Node::empty_map(builder.start());
-    }
-    builder.root()
+    Builder::new(file, text, findings).root()
+}
+
+/// The roots of all documents in `text`, whatever they are.
+pub(super) fn documents(file: Arc<str>, text: &str, findings: &mut Vec<Finding>) -> Vec<Node> {
+    Builder::new(file, text, findings).roots(MAX_DOCUMENTS)
 }
 
 struct Builder<'a> {
@@ -39,32 +35,17 @@ struct Stop;
 type Events<'t> = Parser<'t, StrInput<'t>>;
 
 impl<'a> Builder<'a> {
-    fn root(mut self) -> Node {
-        let mut events = Parser::new_from_str(self.text);
-        let mut root = None;
-        while let Ok(Some((event, span))) = self.next(&mut events) {
-            match event {
-                Event::StreamStart
-                | Event::DocumentStart(_)
-                | Event::DocumentEnd
-                | Event::Nothing => {}
-                Event::StreamEnd => break,
-                _ if root.is_some() => {
-                    self.complain(
-                        "config-two-documents",
-                        &span,
-                        "the file holds more than one YAML document",
-                        "split it into files",
-                    );
-                    break;
-                }
-                event => match self.node(event, span, &mut events, 0) {
-                    Ok(node) => root = Some(node),
-                    Err(Stop) => break,
-                },
-            }
+    fn new(file: Arc<str>, text: &'a str, findings: &'a mut Vec<Finding>) -> Builder<'a> {
+        Builder {
+            file,
+            text,
+            findings,
+            nodes: 0,
         }
-        match root {
+    }
+
+    fn root(mut self) -> Node {
+        match self.roots(1).pop() {
             Some(node) if matches!(node.value, Value::Map { .. }) => node,
             Some(node) if node.text() != Some("") => {
                 let at = node.at;
@@ -77,6 +58,44 @@ impl<'a> Builder<'a> {
             }
             _ => Node::empty_map(self.start()),
         }
+    }
+
+    /// Up to `most` documents; none of a file that is too large.
+    fn roots(&mut self, most: usize) -> Vec<Node> {
+        let mut roots = Vec::new();
+        if self.text.len() > MAX_BYTES {
+            let finding = Finding::error("config-too-large", "the file is larger than 4 MiB");
+            self.findings.push(finding.at(&*self.file, 0, 0));
+            return roots;
+        }
+        let mut events = Parser::new_from_str(self.text);
+        while let Ok(Some((event, span))) = self.next(&mut events) {
+            match event {
+                Event::StreamStart
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd
+                | Event::Nothing => {}
+                Event::StreamEnd => break,
+                _ if roots.len() == most => {
+                    let many = match most {
+                        1 => "one YAML document".to_owned(),
+                        _ => format!("{most} YAML documents"),
+                    };
+                    self.complain(
+                        "config-two-documents",
+                        &span,
+                        &format!("the file holds more than {many}"),
+                        "split it into files",
+                    );
+                    break;
+                }
+                event => match self.node(event, span, &mut events, 0) {
+                    Ok(node) => roots.push(node),
+                    Err(Stop) => break,
+                },
+            }
+        }
+        roots
     }
 
     fn start(&self) -> At {

@@ -3,7 +3,9 @@
 mod adopt;
 mod advise;
 mod cache;
+mod catalog;
 mod check;
+mod checklist;
 mod demo;
 mod diagnose;
 mod diff;
@@ -11,6 +13,7 @@ mod example;
 mod forecast;
 mod history;
 mod import;
+mod incident;
 mod init;
 mod load;
 mod purge;
@@ -18,11 +21,13 @@ mod record;
 pub mod recorded;
 mod rollback;
 mod run;
+mod runbook;
 mod schema;
 mod status;
 mod try_proposal;
 mod upgrade;
 mod whatif;
+mod who;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -49,6 +54,11 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Rollback(args) => rollback::run(args),
         Command::Purge(args) => purge::run(args),
         Command::Cache(ask) => cache::run(ask),
+        Command::Catalog(ask) => catalog::run(ask),
+        Command::Who(args) => who::run(args),
+        Command::Runbook(ask) => runbook::run(ask),
+        Command::Incident(ask) => incident::run(ask),
+        Command::Checklist(args) => checklist::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Example(args) => example::run(args),
     }

@@ -20,6 +20,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Process {
     pub cpu_s: f64,
     pub rss_bytes: f64,
+    /// Seconds since 1970; everything is counted from then on.
+    pub started_s: f64,
 }
 
 impl Process {
@@ -33,8 +35,21 @@ impl Process {
         Process {
             cpu_s: total.unwrap_or(0.0),
             rss_bytes: rss.unwrap_or(0.0),
+            started_s: proc
+                .read("self/stat")
+                .zip(proc.read("stat"))
+                .and_then(|(own, all)| started(&own, &all))
+                .unwrap_or(0.0),
         }
     }
+}
+
+/// The boot (of `/proc/stat`), and the ticks from then until this process began (of `/proc/self/stat`).
+fn started(own: &str, all: &str) -> Option<f64> {
+    let ticks: f64 = own.rsplit(") ").next()?.split(' ').nth(19)?.parse().ok()?;
+    let boot = all.lines().find_map(|l| l.strip_prefix("btime "))?;
+    let boot: f64 = boot.parse().ok()?;
+    Some(boot + ticks / rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// Everything that is shown.
@@ -102,6 +117,15 @@ pub fn render(v: &View<'_>) -> String {
     );
     for (r, n) in &v.totals.refused {
         p.row("", &[("route", &*route(*r))], *n as f64);
+    }
+    p.family(
+        "plimsoll_calls_total",
+        "counter",
+        "Requests of a route that requests of another caused, as traces tell.",
+    );
+    for ((parent, child), n) in &v.totals.calls {
+        let labels = [("parent", &*route(*parent)), ("route", &*route(*child))];
+        p.row("", &labels, *n as f64);
     }
     p.family(
         "plimsoll_attempts_total",
@@ -192,7 +216,7 @@ pub fn render(v: &View<'_>) -> String {
         p.row("", &[("probe", probe)], n);
     }
     let s = v.stats;
-    let own: [(&str, &str, &str, f64); 7] = [
+    let own: [(&str, &str, &str, f64); 8] = [
         (
             "plimsoll_samples_total",
             "counter",
@@ -234,6 +258,12 @@ pub fn render(v: &View<'_>) -> String {
             "gauge",
             "Resident memory of this process.",
             v.process.rss_bytes,
+        ),
+        (
+            "process_start_time_seconds",
+            "gauge",
+            "When this process started, in seconds since 1970.",
+            v.process.started_s,
         ),
     ];
     for (name, kind, help, value) in own {

@@ -123,6 +123,7 @@ fn page() -> String {
         let mut s = Sample::new(SampleKind::Request, route, Nanos::ZERO);
         s.status = status;
         s.end = Nanos::from_secs_f64(0.004 * (1 << (3 * i)) as f64);
+        s.parent = names.routes.intern("caller");
         totals.push(&s);
         s.kind = SampleKind::Attempt;
         totals.push(&s);
@@ -165,6 +166,12 @@ fn the_page_passes_a_strict_reader() {
     assert_eq!(get("plimsoll_resource_utilisation_ratio")[0].value, 0.25);
     assert_eq!(get("plimsoll_attempts_in_flight")[0].value, 3.0);
     assert!(get("process_resident_memory_bytes")[0].value > 0.0);
+    let calls = get("plimsoll_calls_total");
+    assert_eq!((calls.len(), calls[0].value), (1, 5.0));
+    assert_eq!(calls[0].labels[0], ("parent".into(), "caller".into()));
+    let started = get("process_start_time_seconds")[0].value;
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    assert!(now - 86_400.0 < started && started < now + 2.0, "{started}");
     let buckets = get("plimsoll_request_duration_seconds_bucket");
     assert_eq!(buckets.len(), BOUNDS.len() + 1);
     assert!(buckets.windows(2).all(|w| w[0].value <= w[1].value));
@@ -188,4 +195,14 @@ fn the_strict_reader_is_strict() {
     ] {
         assert!(strict(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn when_a_process_started() {
+    let hz = rustix::param::clock_ticks_per_second();
+    let own = format!("7 (a b) c) S 1 {}{} 0", "0 ".repeat(17), 30 * hz);
+    let all = "cpu 1 2\nbtime 1700000000\nprocesses 9\n";
+    assert_eq!(started(&own, all), Some(1_700_000_030.0));
+    assert_eq!(started("7 (a) S", all), None);
+    assert_eq!(started(&own, "cpu 1\n"), None);
 }

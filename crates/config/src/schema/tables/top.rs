@@ -42,6 +42,13 @@ pub const TOP: &[Field<Config>] = &[
         |c, n, cx| put!(c.data_dir, cx.text(n).map(Into::into))
     ),
     key!(
+        "catalog",
+        Kind::Text,
+        "./catalog",
+        "folder of teams, services, on-call, runbooks and incidents, seen from this file's folder; `catalog` beside this file when left out",
+        |c, n, cx| c.catalog = cx.text(n).map(Into::into)
+    ),
+    key!(
         "threads",
         Kind::Whole { min: 1, max: 1024 },
         "4",
