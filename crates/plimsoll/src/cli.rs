@@ -5,6 +5,7 @@ pub mod catalog;
 mod instant;
 pub mod learn;
 pub mod load;
+pub mod slo;
 
 use clap::{Args, Parser, Subcommand};
 use instant::instant;
@@ -54,6 +55,10 @@ pub enum Command {
     Upgrade(AskArgs),
     /// What is in service, what each service may hold, what no probe sees, what is wrong
     Status(AskArgs),
+    /// What is promised, how it stands, how much error budget is left; `export` and `import` them
+    Slo(slo::SloArgs),
+    /// What fires, why, and what to do
+    Alerts(slo::AlertsArgs),
     /// What was changed, by whom, why, and what came of it
     History(HistoryArgs),
     /// What the overlays change in the file

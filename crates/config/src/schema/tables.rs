@@ -70,6 +70,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 }
 
 mod acme;
+mod alerts;
 mod balance;
 mod breaker;
 mod cache;
@@ -89,10 +90,12 @@ mod resource;
 mod route;
 mod scrape;
 mod service;
+mod slo;
 mod tls;
 mod top;
 
 pub use acme::ACME;
+pub use alerts::{ALERTMANAGER, ALERTS, PAGERDUTY, WEBHOOK};
 pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;
 pub use cache::{CACHE, CACHE_CONTROL};
@@ -109,8 +112,9 @@ pub use otlp::OTLP;
 pub use purge_hook::PURGE_HOOK;
 pub use rate::RATE;
 pub use resource::{REQUEST, RESOURCE};
-pub use route::{DEADLINE, MATCH, RETRY, ROUTE, SLO};
+pub use route::{DEADLINE, MATCH, RETRY, ROUTE};
 pub use scrape::SCRAPE;
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
+pub use slo::SLO;
 pub use tls::{CERTIFICATE, CLIENTS, SERVICE_TLS, TLS};
 pub use top::{LIMITS, PROBES, TOP};

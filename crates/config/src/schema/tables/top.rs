@@ -181,6 +181,13 @@ pub const TOP: &[Field<Config>] = &[
             c.otlp = Some(otlp);
         }
     ),
+    key!(
+        "alerts",
+        Kind::Section("alerts"),
+        "{ alertmanager: { urls: ['http://alertmanager.internal:9093'] } }",
+        "who is told when an objective is missed; the console and the log only when left out",
+        |c, n, cx| cx.section("alerts", n, ALERTS, &mut c.alerts)
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);

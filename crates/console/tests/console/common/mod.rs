@@ -3,7 +3,7 @@
 mod answer;
 mod world;
 
-pub use world::World;
+pub use world::{Slos, World};
 
 use base::Finding;
 use console::{
@@ -106,6 +106,7 @@ impl Console {
             alive: Arc::new(|| Ok(())),
             ready: Arc::new(|| Ok(())),
             upgrades: Arc::new(Nothing),
+            slos: Arc::new(world.slos.clone()),
             certificate: Arc::new(|| Value::Null),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

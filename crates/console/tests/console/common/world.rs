@@ -13,6 +13,7 @@ use control::ports::{
 use control::{Change, Effect, Proposal};
 use model::Fit;
 use serde_json::{Value, json};
+use slo::{Alert, SloStatus};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,6 +29,23 @@ pub struct World {
     pub proposals: Vec<Proposal>,
     pub instances: Vec<Instance>,
     pub decisions: Vec<Decision>,
+    /// How objectives stand, and their alerts.
+    pub slos: Slos,
+}
+
+#[derive(Clone, Default)]
+pub struct Slos {
+    pub slos: Vec<SloStatus>,
+    pub alerts: Vec<Alert>,
+}
+
+impl console::Slos for Slos {
+    fn slos(&self) -> Vec<SloStatus> {
+        self.slos.clone()
+    }
+    fn alerts(&self) -> Vec<Alert> {
+        self.alerts.clone()
+    }
 }
 
 impl World {
@@ -40,6 +58,7 @@ impl World {
             proposals: vec![cache("route-000")],
             instances: vec![instance("front", true)],
             decisions: vec![],
+            slos: Slos::default(),
         }
     }
 

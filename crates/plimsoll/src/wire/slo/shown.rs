@@ -1,0 +1,46 @@
+//! What the thread of the objectives shares with the console and the notifiers.
+
+use super::metrics;
+use ::slo::{Alert, SloStatus, State, Watch};
+use std::sync::{Mutex, MutexGuard};
+
+#[derive(Default)]
+pub struct Shown {
+    watch: Mutex<Watch>,
+    /// Alerts whose notifiers have been told, and which are not stored since; by id.
+    told: Mutex<Vec<String>>,
+}
+
+impl Shown {
+    pub fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub fn metrics(&self) -> String {
+        metrics::page(&self.watch().status())
+    }
+
+    /// To be stored at the next turn.
+    pub fn tell(&self, id: &str) {
+        let mut told = self.told.lock().unwrap_or_else(|e| e.into_inner());
+        if !told.iter().any(|t| t == id) {
+            told.push(id.to_owned());
+        }
+    }
+
+    pub fn untold(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+}
+
+impl console::Slos for Shown {
+    fn slos(&self) -> Vec<SloStatus> {
+        self.watch().status()
+    }
+
+    fn alerts(&self) -> Vec<Alert> {
+        let mut all = self.watch().alerts().to_vec();
+        all.sort_by_key(|a| (a.state == State::Resolved, std::cmp::Reverse(a.started_ms)));
+        all
+    }
+}
