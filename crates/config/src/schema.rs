@@ -28,6 +28,7 @@ pub fn schema() -> Json {
     defs.insert("tenant".into(), section_schema(TENANT));
     defs.insert("purge_hook".into(), section_schema(PURGE_HOOK));
     defs.insert("otlp".into(), section_schema(OTLP));
+    defs.insert("error_budget".into(), section_schema(ERROR_BUDGET));
     defs.insert("alerts".into(), section_schema(ALERTS));
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
@@ -159,6 +160,7 @@ pub fn reference() -> String {
     page(&mut out, "identity.tenants.NAME", TENANT);
     page(&mut out, "purge_hook", PURGE_HOOK);
     page(&mut out, "otlp", OTLP);
+    page(&mut out, "error_budget", ERROR_BUDGET);
     page(&mut out, "alerts", ALERTS);
     page(&mut out, "alerts.alertmanager", ALERTMANAGER);
     page(&mut out, "alerts.pagerduty", PAGERDUTY);
@@ -269,6 +271,7 @@ mod tests {
         honest(SHED, Shed::default);
         honest(PURGE_HOOK, PurgeHook::default);
         honest(OTLP, Otlp::default);
+        honest(ERROR_BUDGET, ErrorBudget::default);
         honest(SERVICE, || Service::named("s"));
         honest(INSTANCE, Listed::default);
         honest(BALANCE, Balance::default);

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod balance;
+mod error_budget;
 mod gates;
 mod hedge;
 mod http2;
@@ -19,6 +20,7 @@ mod tls;
 use crate::Address;
 pub use alerts::*;
 pub use balance::*;
+pub use error_budget::*;
 pub use gates::*;
 pub use hedge::*;
 pub use http2::*;
@@ -70,6 +72,8 @@ pub struct Config {
     /// `None`: no spans are taken.
     pub otlp: Option<Otlp>,
     pub alerts: Alerts,
+    /// `None`: changes are tried whatever is left.
+    pub error_budget: Option<ErrorBudget>,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
@@ -397,6 +401,7 @@ impl Config {
             purge_hook: None,
             otlp: None,
             alerts: Alerts::default(),
+            error_budget: None,
             services: Vec::new(),
             routes: Vec::new(),
             resources: Vec::new(),

@@ -117,7 +117,7 @@ pub trait DataPath: Send + Sync {
 pub trait Slos: Send + Sync {
     /// In the order of the configuration.
     fn slos(&self) -> Vec<SloStatus>;
-    /// Those that fire, newest first, then the last ones that ended.
+    /// Those that fire, pages and the earliest first, then the last ones that ended, newest first.
     fn alerts(&self) -> Vec<Alert>;
 }
 

@@ -247,11 +247,14 @@ pub struct TryArgs {
     /// For an instruction: it has been carried out
     #[arg(long)]
     pub done: bool,
+    /// Try it although its error budget holds it back; the ledger says why
+    #[arg(long = "override", value_name = "REASON")]
+    pub override_reason: Option<String>,
     /// Only start it
     #[arg(long)]
     pub detach: bool,
     /// Show the trial that is under way
-    #[arg(long, conflicts_with_all = ["which", "share", "length", "done", "detach"])]
+    #[arg(long, conflicts_with_all = ["which", "share", "length", "done", "override_reason", "detach"])]
     pub follow: bool,
     #[command(flatten)]
     pub ask: AskArgs,

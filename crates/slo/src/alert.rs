@@ -35,6 +35,9 @@ pub enum State {
 pub struct Context {
     /// The resource that holds the system down.
     pub cause: Option<String>,
+    /// Which instances of its service are not up, and why.
+    #[serde(default)]
+    pub down: Option<String>,
     /// The last change before it, with its time.
     pub change: Option<String>,
 }
@@ -129,6 +132,7 @@ impl Alert {
         ];
         let cause = self.context.cause.as_deref().unwrap_or("not known yet");
         lines.push(format!("held down by: {cause}"));
+        lines.extend((self.context.down.iter()).map(|d| format!("instances: {d}")));
         lines.extend(
             self.context
                 .change

@@ -22,10 +22,13 @@ pub enum SloCommand {
 }
 
 #[derive(Args)]
-#[group(id = "form", required = true, multiple = false, args = ["openslo", "prometheus"])]
 pub struct ExportArgs {
     /// Documents of OpenSLO, version 1
-    #[arg(long)]
+    #[arg(
+        long,
+        required_unless_present = "prometheus",
+        conflicts_with = "prometheus"
+    )]
     pub openslo: bool,
     /// Recording and alerting rules with the names that Sloth gives them
     #[arg(long)]

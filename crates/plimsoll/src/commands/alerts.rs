@@ -7,7 +7,7 @@ use control::ports::{SystemWall, Wall};
 use serde_json::Value;
 use slo::alert::Told;
 use slo::notify::covered;
-use slo::notify::text::time;
+use slo::notify::text::time as exact;
 use slo::{Alert, State};
 
 pub fn run(args: AlertsArgs) -> Result<Exit, Failure> {
@@ -30,6 +30,11 @@ pub fn run(args: AlertsArgs) -> Result<Exit, Failure> {
         print!("{}", text(a, &all));
     }
     Ok(Exit::Ok)
+}
+
+/// Of the second, for people.
+fn time(ms: u64) -> String {
+    exact(ms - ms % 1000)
 }
 
 fn text(a: &Alert, all: &[Alert]) -> String {

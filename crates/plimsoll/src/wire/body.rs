@@ -4,7 +4,7 @@ use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
 use crate::wire::outward::Outward;
-use crate::wire::slo::Slos;
+use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{open_store, start_console, start_control};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
@@ -165,6 +165,7 @@ impl Body {
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
         let kept = store.clone();
+        let shown = Arc::new(Shown::default());
         let control = start_control(
             &self.file,
             &self.text,
@@ -173,12 +174,15 @@ impl Body {
             service,
             windows,
             mind,
+            shown.clone(),
         )?;
         let control = Arc::new(control);
         let slos = Slos::start(
             self.watch.answers(),
+            self.watch.path(),
             self.current.clone(),
             kept,
+            shown,
             Arc::downgrade(&control),
         )?;
         self.pulse.listen_to(&control, self.runtime.handle());

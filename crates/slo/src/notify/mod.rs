@@ -109,6 +109,7 @@ mod tests {
     pub fn alert() -> Alert {
         let context = Context {
             cause: Some("cpu.shop (compute)".into()),
+            down: Some("1 of 2 are not up: 127.0.0.1:7001 (down: its check fails)".into()),
             change: Some("2026-11-28 03:12:00 UTC the file changed".into()),
         };
         let seen = Seen {

@@ -36,6 +36,9 @@ pub fn annotations(a: &Alert) -> Map<String, Value> {
     if let Some(cause) = &a.context.cause {
         put("cause", cause.clone());
     }
+    if let Some(down) = &a.context.down {
+        put("instances", down.clone());
+    }
     if let Some(change) = &a.context.change {
         put("last_change", change.clone());
     }

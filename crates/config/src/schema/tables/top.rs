@@ -182,6 +182,17 @@ pub const TOP: &[Field<Config>] = &[
         }
     ),
     key!(
+        "error_budget",
+        Kind::Section("error_budget"),
+        "{ caution: 25%, largest: 1 }",
+        "what may be tried as error budgets shrink; everything when left out",
+        |c, n, cx| {
+            let mut policy = ErrorBudget::default();
+            cx.section("error_budget", n, ERROR_BUDGET, &mut policy);
+            c.error_budget = Some(policy);
+        }
+    ),
+    key!(
         "alerts",
         Kind::Section("alerts"),
         "{ alertmanager: { urls: ['http://alertmanager.internal:9093'] } }",

@@ -86,6 +86,7 @@ impl Console {
             publish: world.clone(),
             windows: world.clone(),
             mind: world.clone(),
+            budgets: world.clone(),
             wall: world.clone(),
             cores: 1,
         })

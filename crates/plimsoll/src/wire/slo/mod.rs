@@ -7,8 +7,9 @@ mod shown;
 mod store;
 
 use self::notify::Notifiers;
-use self::shown::Shown;
+pub use self::shown::Shown;
 use self::store::Keeper;
+use crate::wire::path::Path;
 use crate::wire::watch::Answered;
 use ::slo::machine::Turn;
 use ::slo::{Change, Kind, Objective, Scope, Tick, Watch, objectives};
@@ -16,6 +17,7 @@ use ::store::Embedded;
 use arc_swap::ArcSwap;
 use base::RouteIx;
 use config::Config;
+use console::DataPath;
 use control::Control;
 use control::ports::{SystemWall, Wall};
 use std::collections::BTreeMap;
@@ -40,6 +42,7 @@ pub struct Slos {
 /// What the thread works with.
 struct Work {
     answered: Answered,
+    path: Path,
     config: Arc<ArcSwap<Config>>,
     /// The configuration whose objectives are watched.
     known: Option<Arc<Config>>,
@@ -56,16 +59,18 @@ impl Slos {
     /// When the system gives no thread.
     pub fn start(
         answered: Answered,
+        path: Path,
         config: Arc<ArcSwap<Config>>,
         store: Arc<Embedded>,
+        shown: Arc<Shown>,
         control: Weak<Control>,
     ) -> io::Result<Slos> {
-        let shown = Arc::new(Shown::default());
         let stop = Arc::new(AtomicBool::new(false));
         let keeper = Keeper::new(store);
         let notifiers = Notifiers::new(shown.clone(), stop.clone());
         let mut work = Work {
             answered,
+            path,
             config,
             known: None,
             control,
@@ -145,8 +150,11 @@ impl Work {
         let come = self.answered.take(&limits(watch.list(), &config));
         let stuck = self.newly_stuck();
         let rows = watch.push(now_ms, |o| tick(o, &config, &self.answered, &come, &stuck));
-        let control = self.control.clone();
-        changes.extend(watch.evaluate(|_| context::of(control.upgrade().as_deref())));
+        let control = self.control.upgrade();
+        changes.extend(watch.evaluate(|o| {
+            let instances = self.path.instances();
+            context::of(control.as_deref(), &instances, &o.service)
+        }));
         self.changed(&watch, &changes, now_ms);
         for gone in watch.forget() {
             self.keeper.forget(&gone, now_ms);

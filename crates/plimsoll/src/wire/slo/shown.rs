@@ -1,7 +1,9 @@
 //! What the thread of the objectives shares with the console and the notifiers.
 
 use super::metrics;
-use ::slo::{Alert, SloStatus, State, Watch};
+use ::slo::{Alert, Scope, SloStatus, State, Watch};
+use control::policy::Budget;
+use control::ports::Budgets;
 use std::sync::{Mutex, MutexGuard};
 
 #[derive(Default)]
@@ -33,14 +35,31 @@ impl Shown {
     }
 }
 
+impl Budgets for Shown {
+    fn left(&self) -> Vec<Budget> {
+        let of = |s: SloStatus| Budget {
+            left: s.budget_left,
+            route: (s.objective.scope == Scope::Route).then_some(s.objective.name),
+            objective: s.objective.id,
+            service: s.objective.service,
+        };
+        self.watch().status().into_iter().map(of).collect()
+    }
+}
+
 impl console::Slos for Shown {
     fn slos(&self) -> Vec<SloStatus> {
         self.watch().status()
     }
 
     fn alerts(&self) -> Vec<Alert> {
-        let mut all = self.watch().alerts().to_vec();
-        all.sort_by_key(|a| (a.state == State::Resolved, std::cmp::Reverse(a.started_ms)));
+        let all = self.watch().alerts().to_vec();
+        let (mut all, mut past): (Vec<Alert>, Vec<Alert>) =
+            (all.into_iter()).partition(|a| a.state == State::Firing);
+        // First what somebody was woken by.
+        all.sort_by_key(|a| (a.severity, a.started_ms, a.scope == Scope::Route));
+        past.sort_by_key(|a| std::cmp::Reverse(a.started_ms));
+        all.extend(past);
         all
     }
 }

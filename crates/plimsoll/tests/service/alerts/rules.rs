@@ -59,20 +59,68 @@ fn prometheus_takes_our_rules_and_they_say_what_they_should() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("plimsoll.yaml"), CONFIG).unwrap();
-    let out = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
-        .args(["slo", "export", "--prometheus"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    std::fs::write(at("rules.yaml"), &out.stdout).unwrap();
+    let rules = slo(folder.path(), &["export", "--prometheus"]);
+    std::fs::write(at("rules.yaml"), rules).unwrap();
     std::fs::write(at("tests.yaml"), TESTS).unwrap();
     content(&["check", "rules", path(&at("rules.yaml"))], "");
     content(&["test", "rules", path(&at("tests.yaml"))], "");
+}
+
+/// What `plimsoll slo` says.
+fn slo(folder: &Path, args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    let out = command
+        .arg("slo")
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let wrong = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success(), "{wrong}");
+    String::from_utf8(out.stdout).unwrap()
+}
+
+#[test]
+fn openslo_goes_out_and_comes_back_into_a_file_whose_comments_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("plimsoll.yaml"), CONFIG).unwrap();
+    let exported = slo(
+        folder.path(),
+        &["export", "--openslo", "--config", "plimsoll.yaml"],
+    );
+    std::fs::write(at("o.yaml"), &exported).unwrap();
+    let bare = "listen: 127.0.0.1:1\n\
+        services:\n  app: { instances: [127.0.0.1:2] }  # ours\n\
+        routes:\n  home:\n    match: GET /  # the front page\n    to: app\n";
+    std::fs::write(at("bare.yaml"), bare).unwrap();
+    let import = ["import", "o.yaml", "--config", "bare.yaml"];
+    let shown = slo(folder.path(), &[&import[..], &["--dry-run"]].concat());
+    assert!(shown.contains("+     slo: {"), "{shown}");
+    let untouched = std::fs::read_to_string(at("bare.yaml")).unwrap();
+    assert_eq!(untouched, bare);
+    slo(folder.path(), &import);
+    let written = std::fs::read_to_string(at("bare.yaml")).unwrap();
+    for kept in [
+        "# ours",
+        "# the front page",
+        "99.9%",
+        "1500ms",
+        "window: month",
+    ] {
+        assert!(written.contains(kept), "{kept} in\n{written}");
+    }
+    let again = slo(
+        folder.path(),
+        &["export", "--openslo", "--config", "bare.yaml"],
+    );
+    let slos = |text: &str| {
+        text.split("---\n")
+            .filter(|d| d.contains("kind: SLO"))
+            .count()
+    };
+    assert_eq!(slos(&again), 3, "{again}");
+    assert!(slo(folder.path(), &import).contains("nothing to write"));
 }
 
 fn path(path: &Path) -> &str {
