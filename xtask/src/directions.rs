@@ -27,6 +27,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the model is pure: base and config only",
     ),
     (
+        "slo",
+        &["tokio", "model", "telemetry", "gateway", "control", "store"],
+        "objectives and alerts are pure: base and config only",
+    ),
+    (
         "gateway",
         &["model", "control", "telemetry", "prove"],
         "the data path serves with control dead and no model",

@@ -50,6 +50,12 @@ pub fn want_peers() {
         ("pg_lsclusters", "--help", "postgresql"),
         ("pebble", "-h", "pebble"),
         ("redis-server", "--version", "redis-server"),
+        ("promtool", "--version", "prometheus"),
+        (
+            "prometheus-alertmanager",
+            "--version",
+            "prometheus-alertmanager",
+        ),
     ] {
         if !works(program, &[version]) && !install(program, &[package]) {
             eprintln!("xtask: NOT TESTED with {program}: it is not installed and cannot be");

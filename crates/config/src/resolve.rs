@@ -219,19 +219,6 @@ impl Whole<'_> {
             self.mirror(r, &known);
             self.grpc_web(c, r);
             self.gates(c, r);
-            if let Some(slo) = &r.slo
-                && !(0.5..1.0).contains(&slo.target)
-            {
-                self.add(
-                    &[path[0], path[1], "slo", "target"],
-                    Finding::error(
-                        "config-value",
-                        "a target lies between 50% and 100%, both left out",
-                    )
-                    .why("100% leaves no error budget: the first failure breaks it")
-                    .help("99.9% is common"),
-                );
-            }
         }
     }
 

@@ -28,6 +28,11 @@ pub fn schema() -> Json {
     defs.insert("tenant".into(), section_schema(TENANT));
     defs.insert("purge_hook".into(), section_schema(PURGE_HOOK));
     defs.insert("otlp".into(), section_schema(OTLP));
+    defs.insert("error_budget".into(), section_schema(ERROR_BUDGET));
+    defs.insert("alerts".into(), section_schema(ALERTS));
+    defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
+    defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
+    defs.insert("webhook".into(), section_schema(WEBHOOK));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -155,6 +160,11 @@ pub fn reference() -> String {
     page(&mut out, "identity.tenants.NAME", TENANT);
     page(&mut out, "purge_hook", PURGE_HOOK);
     page(&mut out, "otlp", OTLP);
+    page(&mut out, "error_budget", ERROR_BUDGET);
+    page(&mut out, "alerts", ALERTS);
+    page(&mut out, "alerts.alertmanager", ALERTMANAGER);
+    page(&mut out, "alerts.pagerduty", PAGERDUTY);
+    page(&mut out, "alerts.webhook", WEBHOOK);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -168,7 +178,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
     page(&mut out, "routes.NAME.mirror", MIRROR);
-    page(&mut out, "routes.NAME.slo", SLO);
+    page(&mut out, "routes.NAME.slo (and services.NAME.slo)", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
     page(&mut out, "routes.NAME.cache_control", CACHE_CONTROL);
     page(&mut out, "routes.NAME.compress", COMPRESS);
@@ -240,7 +250,6 @@ mod tests {
 
     #[test]
     fn examples_can_be_read_and_defaults_are_true() {
-        let minute = std::time::Duration::from_secs(60);
         honest(TOP, Config::empty);
         honest(LIMITS, Limits::default);
         honest(ACCESS_LOG, AccessLog::default);
@@ -262,6 +271,7 @@ mod tests {
         honest(SHED, Shed::default);
         honest(PURGE_HOOK, PurgeHook::default);
         honest(OTLP, Otlp::default);
+        honest(ERROR_BUDGET, ErrorBudget::default);
         honest(SERVICE, || Service::named("s"));
         honest(INSTANCE, Listed::default);
         honest(BALANCE, Balance::default);
@@ -275,11 +285,11 @@ mod tests {
         honest(ROUTE, || Route::named("r"));
         honest(MATCH, Match::default);
         honest(MIRROR, Mirror::default);
-        honest(SLO, || Slo {
-            latency: minute,
-            target: 0.99,
-            window: minute * 1440 * 28,
-        });
+        honest(SLO, Slo::default);
+        honest(ALERTS, Alerts::default);
+        honest(ALERTMANAGER, Alertmanager::default);
+        honest(PAGERDUTY, PagerDuty::default);
+        honest(WEBHOOK, Webhook::default);
         honest(CACHE, Cache::default);
         honest(CACHE_CONTROL, CacheControl::default);
         honest(COMPRESS, Compress::default);

@@ -1,7 +1,9 @@
 //! The sections of a checked configuration, as plain data. Every name in it resolves;
 //! who holds a `Config` need not check it again.
 
+mod alerts;
 mod balance;
+mod error_budget;
 mod gates;
 mod hedge;
 mod http2;
@@ -12,10 +14,13 @@ mod operate;
 mod otlp;
 mod purge_hook;
 mod scrape;
+mod slo;
 mod tls;
 
 use crate::Address;
+pub use alerts::*;
 pub use balance::*;
+pub use error_budget::*;
 pub use gates::*;
 pub use hedge::*;
 pub use http2::*;
@@ -27,6 +32,7 @@ pub use otlp::*;
 pub use purge_hook::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
+pub use slo::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,6 +71,9 @@ pub struct Config {
     pub purge_hook: Option<PurgeHook>,
     /// `None`: no spans are taken.
     pub otlp: Option<Otlp>,
+    pub alerts: Alerts,
+    /// `None`: changes are tried whatever is left.
+    pub error_budget: Option<ErrorBudget>,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
@@ -115,6 +124,8 @@ pub struct Service {
     pub name: String,
     pub owner: Option<String>,
     pub runbook: Option<String>,
+    /// Of all its routes together.
+    pub slo: Option<Slo>,
     pub instances: Vec<SocketAddr>,
     /// More of them, at Unix sockets of this machine.
     pub sockets: Vec<PathBuf>,
@@ -258,14 +269,6 @@ pub enum Segment {
     Rest(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Slo {
-    pub latency: Duration,
-    /// 0.999 for 99.9 %.
-    pub target: f64,
-    pub window: Duration,
-}
-
 /// Something that can run out, declared by hand: for what probes cannot see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resource {
@@ -309,6 +312,7 @@ impl Service {
             name: name.to_owned(),
             owner: None,
             runbook: None,
+            slo: None,
             instances: Vec::new(),
             sockets: Vec::new(),
             names: Vec::new(),
@@ -396,6 +400,8 @@ impl Config {
             via: None,
             purge_hook: None,
             otlp: None,
+            alerts: Alerts::default(),
+            error_budget: None,
             services: Vec::new(),
             routes: Vec::new(),
             resources: Vec::new(),

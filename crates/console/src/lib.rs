@@ -19,6 +19,7 @@ use base::Finding;
 use control::Control;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use slo::{Alert, SloStatus};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -112,6 +113,14 @@ pub trait DataPath: Send + Sync {
     fn decisions(&self) -> Vec<Decision>;
 }
 
+/// How objectives stand.
+pub trait Slos: Send + Sync {
+    /// In the order of the configuration.
+    fn slos(&self) -> Vec<SloStatus>;
+    /// Those that fire, pages and the earliest first, then the last ones that ended, newest first.
+    fn alerts(&self) -> Vec<Alert>;
+}
+
 /// What the console shows and asks.
 #[derive(Clone)]
 pub struct State {
@@ -130,6 +139,7 @@ pub struct State {
     /// Whether traffic is served: `Err` says why not.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub upgrades: Arc<dyn Upgrades>,
+    pub slos: Arc<dyn Slos>,
     /// How the certificate stands that is got from an authority; null: none is.
     pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }

@@ -2,6 +2,7 @@
 
 mod lately;
 mod past;
+mod policy;
 mod topology;
 
 pub(crate) use lately::objectives;
@@ -13,7 +14,7 @@ use crate::generations::{By, Generations};
 use crate::lately::Seconds;
 use crate::ledger::{Entry, Lane, Ledger, Note, TrialRecord};
 use crate::loops::{LoopStatus, Loops, Shared, Stage, View, all};
-use crate::ports::{Cancel, Compose, Counsel, Mind, Publish, Wall, Windows};
+use crate::ports::{Budgets, Cancel, Compose, Counsel, Mind, Publish, Wall, Windows};
 use crate::proposal::Proposal;
 use crate::trial::{Progress, Runner, TryOptions, interrupted};
 use arc_swap::ArcSwap;
@@ -36,6 +37,7 @@ pub struct Parts {
     pub publish: Arc<dyn Publish>,
     pub windows: Arc<dyn Windows>,
     pub mind: Arc<dyn Mind>,
+    pub budgets: Arc<dyn Budgets>,
     pub wall: Arc<dyn Wall>,
     /// Cores of the host.
     pub cores: usize,
@@ -151,6 +153,7 @@ impl Control {
                 windows: parts.windows,
                 publish: parts.publish,
                 mind: parts.mind,
+                budgets: parts.budgets,
                 ledger,
                 generations,
                 lane,
@@ -263,7 +266,9 @@ impl Control {
 
     /// Tries any change in the same way, such as one written by hand.
     pub fn try_this(&self, proposal: Proposal, options: &TryOptions) -> Answer<String> {
-        let id = self.shared.runner.start(proposal, options, self.now_ms())?;
+        let overridden = self.within_budget(&proposal, options)?;
+        let runner = &self.shared.runner;
+        let id = runner.start(proposal, options, overridden, self.now_ms())?;
         self.wake("trial");
         self.wake("driver");
         Ok(id)

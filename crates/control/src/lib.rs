@@ -1,6 +1,6 @@
 //! Control: what turns measurements into changes and takes changes back.
 //! `ledger` remembers, `generations` composes and publishes, `trial` decides, `loops` run, `drivers` act,
-//! `lately` sums up, `api` answers.
+//! `lately` sums up, `policy` says what has to wait, `api` answers.
 //! It meets the data path in a generation and learned numbers (down) and a window (up), and in nothing else.
 
 pub mod api;
@@ -9,6 +9,7 @@ pub mod generations;
 pub mod lately;
 pub mod ledger;
 pub mod loops;
+pub mod policy;
 pub mod ports;
 pub mod proposal;
 pub mod trial;

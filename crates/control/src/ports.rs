@@ -1,6 +1,7 @@
 //! What control needs from its surroundings, as traits: the binary wires them, tests fake them.
 
 use crate::Proposal;
+use crate::policy::Budget;
 use crate::proposal::Effect;
 use base::{Finding, History, Learned, Window};
 use config::{Generation, Overlay};
@@ -31,6 +32,11 @@ pub trait Windows: Send + Sync {
     }
     /// Index of the window that is being filled now, on the same clock as `Window::index`.
     fn index(&self) -> u64;
+}
+
+/// How much error budget the objectives have left.
+pub trait Budgets: Send + Sync {
+    fn left(&self) -> Vec<Budget>;
 }
 
 /// Milliseconds since the Unix epoch. Only shells read it; decisions get it as an argument.

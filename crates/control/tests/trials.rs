@@ -22,6 +22,7 @@ fn quick() -> TryOptions {
         },
         who: "ann".into(),
         done: false,
+        override_reason: None,
     }
 }
 

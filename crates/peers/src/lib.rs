@@ -1,9 +1,13 @@
 //! Real servers for tests and planted bottlenecks: each on a port and in a folder of its own, ended when dropped.
 
+mod alertmanager;
 mod postgres;
+mod promtool;
 mod redis;
 
+pub use alertmanager::Alertmanager;
 pub use postgres::Postgres;
+pub use promtool::promtool;
 pub use redis::Redis;
 
 use rustix::process::{Pid, Signal, kill_process};

@@ -5,6 +5,7 @@ pub mod catalog;
 mod instant;
 pub mod learn;
 pub mod load;
+pub mod slo;
 
 use clap::{Args, Parser, Subcommand};
 use instant::instant;
@@ -54,6 +55,10 @@ pub enum Command {
     Upgrade(AskArgs),
     /// What is in service, what each service may hold, what no probe sees, what is wrong
     Status(AskArgs),
+    /// What is promised, how it stands, how much error budget is left; `export` and `import` them
+    Slo(slo::SloArgs),
+    /// What fires, why, and what to do
+    Alerts(slo::AlertsArgs),
     /// What was changed, by whom, why, and what came of it
     History(HistoryArgs),
     /// What the overlays change in the file
@@ -242,11 +247,14 @@ pub struct TryArgs {
     /// For an instruction: it has been carried out
     #[arg(long)]
     pub done: bool,
+    /// Try it although its error budget holds it back; the ledger says why
+    #[arg(long = "override", value_name = "REASON")]
+    pub override_reason: Option<String>,
     /// Only start it
     #[arg(long)]
     pub detach: bool,
     /// Show the trial that is under way
-    #[arg(long, conflicts_with_all = ["which", "share", "length", "done", "detach"])]
+    #[arg(long, conflicts_with_all = ["which", "share", "length", "done", "override_reason", "detach"])]
     pub follow: bool,
     #[command(flatten)]
     pub ask: AskArgs,

@@ -4,6 +4,7 @@
 //! second, `probes` add what each resource did in the same second, `history` keeps the last hour. `recording` is
 //! the same on disk, `import` makes recordings from access logs, `prometheus` writes the text that others scrape.
 
+pub mod answers;
 pub mod collect;
 pub mod ghost;
 pub mod history;

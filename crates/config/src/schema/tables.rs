@@ -70,11 +70,13 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 }
 
 mod acme;
+mod alerts;
 mod balance;
 mod breaker;
 mod cache;
 mod compress;
 mod degrade;
+mod error_budget;
 mod fault;
 mod hedge;
 mod http2;
@@ -89,15 +91,18 @@ mod resource;
 mod route;
 mod scrape;
 mod service;
+mod slo;
 mod tls;
 mod top;
 
 pub use acme::ACME;
+pub use alerts::{ALERTMANAGER, ALERTS, PAGERDUTY, WEBHOOK};
 pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;
 pub use cache::{CACHE, CACHE_CONTROL};
 pub use compress::COMPRESS;
 pub use degrade::{COALESCE, DEGRADE, STATIC};
+pub use error_budget::ERROR_BUDGET;
 pub use fault::FAULT;
 pub use hedge::HEDGE;
 pub use http2::HTTP2;
@@ -109,8 +114,9 @@ pub use otlp::OTLP;
 pub use purge_hook::PURGE_HOOK;
 pub use rate::RATE;
 pub use resource::{REQUEST, RESOURCE};
-pub use route::{DEADLINE, MATCH, RETRY, ROUTE, SLO};
+pub use route::{DEADLINE, MATCH, RETRY, ROUTE};
 pub use scrape::SCRAPE;
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
+pub use slo::SLO;
 pub use tls::{CERTIFICATE, CLIENTS, SERVICE_TLS, TLS};
 pub use top::{LIMITS, PROBES, TOP};

@@ -82,6 +82,18 @@ pub const CALLS: &[Call] = &[
         || get(diagnosis),
     ),
     read(
+        "/api/v1/slos",
+        "Every objective: how it stands, and its error budget",
+        &[],
+        || get(slos::slos),
+    ),
+    read(
+        "/api/v1/alerts",
+        "Alerts that fire, then the last ones that ended",
+        &[],
+        || get(slos::alerts),
+    ),
+    read(
         "/api/v1/advice",
         "Proposals, best first, and what is refused and why",
         &[],

@@ -2,6 +2,7 @@
 
 mod list;
 mod openapi;
+mod slos;
 
 pub use list::router;
 

@@ -6,6 +6,7 @@ mod line;
 mod parts;
 mod routes;
 mod shell;
+mod slos;
 
 pub use shell::not_found;
 
@@ -26,7 +27,13 @@ pub struct Page {
 }
 
 /// In the order of the navigation.
-pub static PAGES: [&Page; 4] = [&line::PAGE, &routes::PAGE, &advice::PAGE, &history::PAGE];
+pub static PAGES: [&Page; 5] = [
+    &line::PAGE,
+    &routes::PAGE,
+    &slos::PAGE,
+    &advice::PAGE,
+    &history::PAGE,
+];
 
 /// What a page shows, as its stream of live values is told it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
@@ -48,5 +55,7 @@ pub fn router() -> Router<App> {
 /// The frame of the page that is asked for; empty for one that there is not.
 pub fn live(s: &State, ask: &Ask) -> Frame {
     let page = PAGES.iter().find(|p| p.path == ask.page);
-    page.map_or_else(Frame::default, |p| (p.live)(s, ask))
+    let mut frame = page.map_or_else(Frame::default, |p| (p.live)(s, ask));
+    frame.version = shell::versioned(&frame.version, slos::fires(s));
+    frame
 }

@@ -1,6 +1,6 @@
 //! What all pages have around them: head, navigation, and what is wrong right now.
 
-use super::{Ask, PAGES, Page};
+use super::{Ask, PAGES, Page, slos};
 use crate::api::Problem;
 use crate::{App, State, assets};
 use axum::http::{StatusCode, Uri, header};
@@ -26,11 +26,11 @@ pub async fn show(
     render: impl FnOnce(&State) -> Result<Shown, Problem> + Send + 'static,
 ) -> Response {
     let work = tokio::task::spawn_blocking(move || {
-        let status = app.state.control.status();
-        match render(&app.state) {
-            Ok(shown) => answer(StatusCode::OK, whole(page, &status, &shown)),
-            Err(problem) => answer(problem.status, whole(page, &status, &sorry(page, &problem))),
-        }
+        let (code, shown) = match render(&app.state) {
+            Ok(shown) => (StatusCode::OK, shown),
+            Err(problem) => (problem.status, sorry(page, &problem)),
+        };
+        answer(code, whole(page, &app.state, &shown))
     });
     work.await
         .unwrap_or_else(|_| Problem::internal().into_response())
@@ -57,7 +57,8 @@ fn sorry(page: &Page, problem: &Problem) -> Shown {
     }
 }
 
-fn whole(page: &Page, status: &Status, shown: &Shown) -> Markup {
+fn whole(page: &Page, s: &State, shown: &Shown) -> Markup {
+    let (status, fires) = (&s.control.status(), slos::fires(s));
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -70,9 +71,9 @@ fn whole(page: &Page, status: &Status, shown: &Shown) -> Markup {
                 link rel="stylesheet" href=(assets::path("console.css"));
                 script type="module" src=(assets::path("console.js")) {}
             }
-            body data-page=(shown.ask.page) data-of=(shown.ask.of) data-last=(shown.ask.last) data-version=(shown.version) {
+            body data-page=(shown.ask.page) data-of=(shown.ask.of) data-last=(shown.ask.last) data-version=(versioned(&shown.version, fires)) {
                 a.skip href="#main" { "Skip to content" }
-                (navigation(page, status))
+                (navigation(page, status, fires))
                 (wrong(status))
                 main id="main" { (shown.body) }
                 footer {
@@ -87,7 +88,13 @@ fn whole(page: &Page, status: &Status, shown: &Shown) -> Markup {
     }
 }
 
-fn navigation(current: &Page, status: &Status) -> Markup {
+/// Every page shows how many alerts fire.
+pub fn versioned(version: &str, fires: usize) -> String {
+    format!("{version}-{fires}")
+}
+
+/// `fires`: how many alerts do.
+fn navigation(current: &Page, status: &Status, fires: usize) -> Markup {
     html! {
         header.top {
             a.brand href="/" {
@@ -103,6 +110,7 @@ fn navigation(current: &Page, status: &Status) -> Markup {
                 }
             }
             p.pulse data-part="pulse" {
+                @if fires > 0 { a.chip.tone-over href="/slos" { (fires) @if fires == 1 { " alert fires" } @else { " alerts fire" } } }
                 @if let Some(t) = &status.trial { a.chip.tone-near href="/advice#trial" { (t.id) " is under way" } }
                 span #live hidden { "live" }
             }

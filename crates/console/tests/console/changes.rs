@@ -1,6 +1,7 @@
 //! What the console may change, who may ask for it, and the stream of live values.
 
 use crate::common::{Console, World};
+use control::policy::Budget;
 use std::io::{BufRead, BufReader, Read, Write};
 
 const TRY: &str = "which=cache-route-000&share=20&who=ann";
@@ -34,6 +35,28 @@ fn a_trial_is_started_watched_and_rolled_back_by_its_forms() {
     ledger.has("ann").has("bob").has("withdrawn");
     let number = console.control.status().generation;
     console.get(&format!("/history/{number}")).has("went");
+}
+
+#[test]
+fn a_change_that_a_spent_error_budget_holds_back_needs_a_reason() {
+    let mut world = World::of(2, 60);
+    world.budgets = vec![Budget {
+        objective: "route-route-000-latency".into(),
+        service: "front".into(),
+        route: Some("route-000".into()),
+        left: -0.3,
+    }];
+    let console = Console::start(world);
+    console
+        .get("/advice")
+        .has("Held back: </strong>the error budget of route-route-000-latency is overdrawn by 30 %")
+        .has("name=\"override\"");
+    let refused = console.post("/advice/try", TRY);
+    assert_eq!(refused.status, 409);
+    refused.has("is overdrawn by 30 %");
+    let begun = console.post("/advice/try", &format!("{TRY}&override=it%20mends%20it"));
+    assert_eq!(begun.status, 303, "{}", begun.body);
+    console.get("/history").has("overridden: it mends it");
 }
 
 #[test]

@@ -2,4 +2,5 @@
 
 mod changes;
 mod common;
+mod objectives;
 mod pages;

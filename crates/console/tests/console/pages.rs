@@ -9,6 +9,7 @@ const PAGES: &[&str] = &[
     "/",
     "/routes",
     "/routes/route-000",
+    "/slos",
     "/advice",
     "/history",
     "/history/1",

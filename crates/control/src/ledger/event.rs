@@ -51,6 +51,13 @@ pub enum Event {
         /// Share of users on the canary; `None`: measured before and after.
         share: Option<f64>,
     },
+    /// A trial was begun although an error budget was to hold it back.
+    BudgetOverridden {
+        objective: String,
+        /// Of its budget; negative when overdrawn.
+        left: f64,
+        reason: String,
+    },
     Verdict {
         trial: String,
         outcome: Outcome,
@@ -79,6 +86,7 @@ impl Event {
             Event::OverlayPromoted { .. } => "overlay-promoted",
             Event::ProposalMade { .. } => "proposal-made",
             Event::TrialStarted { .. } => "trial-started",
+            Event::BudgetOverridden { .. } => "budget-overridden",
             Event::Verdict { .. } => "verdict",
             Event::Rollback { .. } => "rollback",
             Event::Scaled { .. } => "scaled",
@@ -116,6 +124,14 @@ impl Event {
                 trial, proposal, ..
             } => {
                 format!("trial {trial} of `{}` started", proposal.title)
+            }
+            Event::BudgetOverridden {
+                objective,
+                left,
+                reason,
+            } => {
+                let left = base::number::percent(*left);
+                format!("error budget of {objective} ({left} left) overridden: {reason}")
             }
             Event::Verdict { trial, outcome } => format!("trial {trial}: {outcome}"),
             Event::Rollback { overlay } => format!("rolled back {overlay}"),

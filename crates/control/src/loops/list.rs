@@ -7,7 +7,7 @@ use crate::drivers::Process;
 use crate::generations::{By, Generations};
 use crate::lately::{KEEP_S, Seconds};
 use crate::ledger::{Event, Lane, Ledger, LedgerError, Note};
-use crate::ports::{Cancel, Mind, Publish, Wall, Windows};
+use crate::ports::{Budgets, Cancel, Mind, Publish, Wall, Windows};
 use crate::trial::Runner;
 use arc_swap::ArcSwap;
 use base::Finding;
@@ -25,6 +25,7 @@ pub struct Shared {
     pub windows: Arc<dyn Windows>,
     pub publish: Arc<dyn Publish>,
     pub mind: Arc<dyn Mind>,
+    pub budgets: Arc<dyn Budgets>,
     pub ledger: Arc<Ledger>,
     pub generations: Arc<Generations>,
     pub lane: Lane,

@@ -27,6 +27,8 @@ pub struct TryOptions {
     pub who: String,
     /// For an instruction: somebody says that it has been carried out.
     pub done: bool,
+    /// Why it is tried although an error budget holds it back.
+    pub override_reason: Option<String>,
 }
 
 impl Default for TryOptions {
@@ -36,6 +38,7 @@ impl Default for TryOptions {
             times: Times::default(),
             who: "someone".into(),
             done: false,
+            override_reason: None,
         }
     }
 }
@@ -133,11 +136,12 @@ impl Runner {
         })
     }
 
-    /// Begins a trial and applies the change. Returns the trial's id.
+    /// Begins a trial and applies the change. Returns the trial's id. `overridden` is written down with its begin.
     pub fn start(
         &self,
         proposal: Proposal,
         options: &TryOptions,
+        overridden: Option<ledger::Event>,
         now_ms: u64,
     ) -> Result<String, Vec<Finding>> {
         let mut active = self.lock();
@@ -164,6 +168,7 @@ impl Runner {
             overlay: overlay.clone(),
             share,
         };
+        let started: Vec<_> = overridden.into_iter().chain([started]).collect();
         let (trial, mut actions) =
             Trial::begin(proposal.predicted, share, options.times, now_ms / 1000);
         match (&proposal.change, &overlay) {
@@ -180,12 +185,12 @@ impl Runner {
                     share,
                 };
                 // The overlay and the trial are written together: there is no canary without a trial.
-                self.generations.add(overlay, vec![started], &by)?;
+                self.generations.add(overlay, started, &by)?;
                 actions.clear();
             }
             (Change::Replicas { service, .. }, _) => {
                 self.startable(service)?;
-                self.note(&by, started)?;
+                self.notes(&by, started)?;
             }
             (Change::Instruction { text }, _) if !options.done => {
                 return Err(vec![
@@ -199,7 +204,7 @@ impl Runner {
                     )),
                 ]);
             }
-            _ => self.note(&by, started)?,
+            _ => self.notes(&by, started)?,
         }
         let mut new = Active {
             id: id.clone(),
@@ -233,9 +238,15 @@ impl Runner {
     }
 
     fn note(&self, by: &By, event: ledger::Event) -> Result<(), Vec<Finding>> {
-        let note = Note::new(&by.who, &by.why, event);
+        self.notes(by, vec![event])
+    }
+
+    /// All of them or none.
+    fn notes(&self, by: &By, events: Vec<ledger::Event>) -> Result<(), Vec<Finding>> {
+        let note = |event| Note::new(&by.who, &by.why, event);
+        let notes: Vec<Note> = events.into_iter().map(note).collect();
         self.ledger
-            .transact(by.now_ms, |_| Ok::<_, LedgerError>(vec![note.clone()]))
+            .transact(by.now_ms, |_| Ok::<_, LedgerError>(notes.clone()))
             .map(drop)
             .map_err(|e| vec![e.into()])
     }

@@ -4,6 +4,7 @@
 use base::{Finding, History, Learned, Protection, RouteInfo, Window};
 use config::sections::{Cache, Config, Route, Service, Start};
 use config::{Generation, Op, Overlay, generation::Canary, generation::Expiry};
+use control::policy::Budget;
 use control::ports::*;
 use control::{Change, Control, Effect, Parts, Proposal};
 use model::Fit;
@@ -78,6 +79,7 @@ fn decode(doc: &Value) -> Result<Config, Vec<Finding>> {
         .collect::<Result<_, Vec<Finding>>>()?;
     Ok(Config {
         data_dir: "/nowhere".into(),
+        error_budget: serde_json::from_value(doc["error_budget"].clone()).unwrap(),
         services,
         routes,
         ..Config::empty()
@@ -206,6 +208,7 @@ pub struct Told {
     pub proposals: Mutex<Vec<Proposal>>,
     pub priors: Mutex<BTreeMap<String, f64>>,
     pub learning: Mutex<Option<Learning>>,
+    pub budgets: Mutex<Vec<Budget>>,
 }
 
 impl Default for Told {
@@ -215,6 +218,7 @@ impl Default for Told {
             proposals: Mutex::default(),
             priors: Mutex::default(),
             learning: Mutex::default(),
+            budgets: Mutex::default(),
         }
     }
 }
@@ -222,6 +226,12 @@ impl Default for Told {
 impl Told {
     pub fn sees(&self, see: impl Fn(&Comparison<'_>) -> Reading + Send + 'static) {
         *self.see.lock().unwrap() = Box::new(see);
+    }
+}
+
+impl Budgets for Told {
+    fn left(&self) -> Vec<Budget> {
+        self.budgets.lock().unwrap().clone()
     }
 }
 
@@ -354,6 +364,7 @@ fn with(
         publish: published.clone(),
         windows: time.clone(),
         mind: told.clone(),
+        budgets: told.clone(),
         wall: time.clone(),
         cores: 2,
     })?;

@@ -114,7 +114,7 @@ fn fits(file: &str, text: &str, overlay: &Overlay) -> Result<(), Finding> {
 }
 
 /// Puts a new text in the place of a file at once, so that nobody ever reads half of it.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let new = folder.join(format!(".{name}.{}", std::process::id()));

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod advise;
+mod alerts;
 mod cache;
 mod catalog;
 mod check;
@@ -23,6 +24,7 @@ mod rollback;
 mod run;
 mod runbook;
 mod schema;
+mod slo;
 mod status;
 mod try_proposal;
 mod upgrade;
@@ -48,6 +50,8 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Load(args) => load::run(*args),
         Command::Upgrade(args) => upgrade::run(args),
         Command::Status(args) => status::run(args),
+        Command::Slo(args) => slo::run(args),
+        Command::Alerts(args) => alerts::run(args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Adopt(args) => adopt::run(args),

@@ -83,6 +83,7 @@ fn start(at: SocketAddr, proposal: &Proposal, args: &TryArgs) -> Result<String, 
         },
         who: terminal::who(),
         done: args.done,
+        override_reason: args.override_reason.clone(),
     };
     let begun: Value = ask::post(
         at,

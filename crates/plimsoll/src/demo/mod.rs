@@ -211,6 +211,7 @@ impl Play {
             times,
             who: "demo".into(),
             done: false,
+            override_reason: None,
         };
         let control = &self.system.control;
         let id = control

@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
 use crate::wire::outward::Outward;
+use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{open_store, start_console, start_control};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
@@ -55,6 +56,8 @@ pub struct Body {
 pub struct Steering {
     pub stop_console: oneshot::Sender<()>,
     pub console: JoinHandle<()>,
+    /// Stops when dropped.
+    pub slos: Slos,
     /// Gone when nobody has the ledger open any more.
     pub ledger: Weak<Embedded>,
 }
@@ -161,6 +164,8 @@ impl Body {
         let store = open_store(&self.data_dir)?;
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
+        let kept = store.clone();
+        let shown = Arc::new(Shown::default());
         let control = start_control(
             &self.file,
             &self.text,
@@ -169,8 +174,17 @@ impl Body {
             service,
             windows,
             mind,
+            shown.clone(),
         )?;
         let control = Arc::new(control);
+        let slos = Slos::start(
+            self.watch.answers(),
+            self.watch.path(),
+            self.current.clone(),
+            kept,
+            shown,
+            Arc::downgrade(&control),
+        )?;
         self.pulse.listen_to(&control, self.runtime.handle());
         let (pulse, readiness) = (self.pulse.clone(), self.readiness.clone());
         let gateway = self.gateway.clone();
@@ -182,7 +196,11 @@ impl Body {
                 outward: self.outward.clone(),
             }),
             path: Arc::new(self.watch.path()),
-            metrics: Arc::new(self.watch.metrics()),
+            metrics: Arc::new({
+                let (page, shown) = (self.watch.metrics(), slos.shown());
+                move || page() + &shown.metrics()
+            }),
+            slos: slos.shown(),
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),
             alive: Arc::new(move || pulse.check()),
@@ -197,6 +215,7 @@ impl Body {
         let steering = Steering {
             stop_console,
             console,
+            slos,
             ledger,
         };
         Ok((control, steering))

@@ -9,6 +9,7 @@ pub mod outward;
 pub mod path;
 pub mod recordings;
 pub mod shell;
+pub mod slo;
 pub mod spans;
 pub mod start;
 pub mod system;

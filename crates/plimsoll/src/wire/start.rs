@@ -7,7 +7,7 @@ use crate::wire::mind::ModelMind;
 use crate::wire::system::failure;
 use crate::wire::watch::Windows;
 use config::{Config, Document, Generation};
-use control::ports::SystemWall;
+use control::ports::{Budgets, SystemWall};
 use control::{Control, Parts};
 use socket2::Socket;
 use std::net::{SocketAddr, TcpListener};
@@ -41,6 +41,7 @@ pub fn start_control(
     service: Service,
     windows: Windows,
     mind: Arc<RwLock<Option<Arc<Config>>>>,
+    budgets: Arc<dyn Budgets>,
 ) -> Result<Control, Failure> {
     Control::start(Parts {
         document: text.to_owned(),
@@ -57,6 +58,7 @@ pub fn start_control(
             seed: 1,
             canary_share: 0.5,
         }),
+        budgets,
         wall: Arc::new(SystemWall),
         cores: std::thread::available_parallelism().map_or(1, |n| n.get()),
     })

@@ -204,6 +204,7 @@ impl System {
         body.pulse.forget();
         // What the next process gets its own way: the spans' sockets listen on.
         let _ = body.take_spans(false);
+        drop(steering.slos);
         control.stop();
         drop(control);
         let _ = steering.stop_console.send(());
@@ -276,6 +277,8 @@ impl System {
             told(g.shutdown());
         }
         self.body.pulse.forget();
+        // What came last is counted before telemetry ends.
+        drop(self.steering.slos);
         self.control.stop();
         drop(self.body.watch);
         // The console may be gone already.

@@ -7,12 +7,14 @@ use crate::wire::spans::{self, SpanProbe};
 use crate::wire::{gates, shell};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Finding, History, Names, Sample, Window};
+use base::{Finding, History, Names, RouteIx, Sample, Window};
 use config::Config;
 use gateway::Gateway;
 use otlp::Evidence;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use telemetry::answers::{Answers, Limits};
 use telemetry::probes::postgres::{Origins, PostgresTarget, shape};
 use telemetry::probes::redis::RedisTarget;
 use telemetry::probes::scrape::ScrapeTarget;
@@ -87,6 +89,15 @@ impl Watch {
         }
     }
 
+    /// Counts against objectives.
+    pub fn answers(&self) -> Answered {
+        Answered {
+            telemetry: self.telemetry.clone(),
+            names: self.names.clone(),
+            gateway: self.gateway.clone(),
+        }
+    }
+
     /// Asks for the end of the recording under way.
     pub fn stop_recording(&self) -> Result<(), Finding> {
         self.telemetry.stop_recording()
@@ -149,6 +160,31 @@ fn probe(
         names: names.clone(),
         config: config.clone(),
     })
+}
+
+/// Answers and requests that hang, for the objectives of routes.
+pub struct Answered {
+    telemetry: Arc<Telemetry>,
+    names: Names,
+    gateway: Shared,
+}
+
+impl Answered {
+    /// Answers since the last time; from now on these limits hold, by name of route.
+    pub fn take(&self, limits: &BTreeMap<&str, Limits>) -> Vec<Answers> {
+        let names = self.names.routes.all();
+        let of = |name: &Arc<str>| limits.get(&**name).copied().unwrap_or_default();
+        self.telemetry.take_answers(names.iter().map(of).collect())
+    }
+
+    /// Requests that have been open for more than 10 s, by route.
+    pub fn stuck(&self) -> Vec<(RouteIx, u32)> {
+        with(&self.gateway, Gateway::long_open)
+    }
+
+    pub fn route(&self, name: &str) -> Option<RouteIx> {
+        self.names.routes.find(name)
+    }
 }
 
 /// Asks the gateway, or answers with nothing when it has been stopped.

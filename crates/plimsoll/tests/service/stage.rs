@@ -232,10 +232,12 @@ impl Stage {
     pub fn ended(&mut self, pid: u32) {
         let mut first = self.first.take();
         self.wait("the end of a process", |_| {
-            if let Some(child) = first.as_mut().filter(|c| c.id() == pid) {
-                let _ = child.try_wait();
-            }
-            (!alive(pid)).then_some(())
+            // A process of many threads has its sockets until the last of them is gone: then it can be reaped.
+            let gone = match first.as_mut().filter(|c| c.id() == pid) {
+                Some(child) => matches!(child.try_wait(), Ok(Some(_))),
+                None => !alive(pid),
+            };
+            gone.then_some(())
         });
         self.first = first;
         self.pids.remove(&pid);

@@ -4,6 +4,7 @@
 mod core;
 mod thread;
 
+use crate::answers::{Answers, Book, Limits};
 use crate::history::Recent;
 use crate::probes::{Probe, ProbeNote, Proc, Targets};
 use crate::recording::{Progress, Recorder};
@@ -63,6 +64,7 @@ impl Stats {
 #[derive(Default)]
 pub(crate) struct Shared {
     pub totals: Mutex<Totals>,
+    pub book: Mutex<Book>,
     pub stats: Mutex<Stats>,
     pub notes: Mutex<Vec<ProbeNote>>,
     pub in_flight: Mutex<Vec<(InstanceIx, u32)>>,
@@ -119,6 +121,10 @@ impl Telemetry {
     }
     pub fn totals(&self) -> Totals {
         lock(&self.shared.totals).clone()
+    }
+    /// Answers since the last time, by number of route; from now on they are judged by these limits.
+    pub fn take_answers(&self, limits: Vec<Limits>) -> Vec<Answers> {
+        lock(&self.shared.book).take(limits)
     }
     pub fn stats(&self) -> Stats {
         lock(&self.shared.stats).clone()

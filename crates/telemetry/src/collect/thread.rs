@@ -79,6 +79,7 @@ fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) {
     let mut taken = 0u64;
     {
         let mut totals = lock(&shared.totals);
+        let mut book = lock(&shared.book);
         let mut recorder = lock(&shared.recorder);
         for ring in &mut setup.rings {
             let n = ring.slots().min(BATCH);
@@ -87,6 +88,7 @@ fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) {
             };
             for s in chunk {
                 core.push(&s, &mut totals);
+                book.push(&s);
                 if let Some(r) = recorder.as_mut() {
                     r.sample(&s);
                 }

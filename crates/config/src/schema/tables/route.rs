@@ -38,15 +38,7 @@ pub const ROUTE: &[Field<Route>] = &[
         Kind::Section("slo"),
         "{ latency: 250ms, target: 99.9% }",
         "what good means",
-        |r, n, cx| {
-            let mut slo = Slo {
-                latency: Default::default(),
-                target: 0.99,
-                window: std::time::Duration::from_secs(28 * 86_400),
-            };
-            cx.section("slo", n, SLO, &mut slo);
-            r.slo = Some(slo);
-        }
+        |r, n, cx| r.slo = Some(slo::read(n, cx))
     ),
     key!(
         "cache",
@@ -203,24 +195,6 @@ pub const MATCH: &[Field<Match>] = &[
         "{ x-beta: \"1\" }",
         "names and exact values; empty: present",
         |m, n, cx| m.headers = headers(n, cx)
-    ),
-];
-
-pub const SLO: &[Field<Slo>] = &[
-    key!(required "latency", Kind::Duration, "250ms", "a good answer is complete within this", |s, n, cx| put!(s.latency, cx.some_time(n))),
-    key!(
-        "target" = "99%",
-        Kind::Share,
-        "99.9%",
-        "share of good answers",
-        |s, n, cx| put!(s.target, cx.share(n))
-    ),
-    key!(
-        "window" = "28d",
-        Kind::Duration,
-        "28d",
-        "over which the share is counted",
-        |s, n, cx| put!(s.window, cx.some_time(n))
     ),
 ];
 

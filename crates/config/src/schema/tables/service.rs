@@ -42,6 +42,13 @@ pub const SERVICE: &[Field<Service>] = &[
         |s, n, cx| s.runbook = cx.text(n)
     ),
     key!(
+        "slo",
+        Kind::Section("slo"),
+        "{ latency: 500ms, target: 99.9% }",
+        "what good means for all its routes together; none when left out",
+        |s, n, cx| s.slo = Some(slo::read(n, cx))
+    ),
+    key!(
         "price",
         Kind::Price,
         "$0.05/h",

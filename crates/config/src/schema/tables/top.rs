@@ -181,6 +181,24 @@ pub const TOP: &[Field<Config>] = &[
             c.otlp = Some(otlp);
         }
     ),
+    key!(
+        "error_budget",
+        Kind::Section("error_budget"),
+        "{ caution: 25%, largest: 1 }",
+        "what may be tried as error budgets shrink; everything when left out",
+        |c, n, cx| {
+            let mut policy = ErrorBudget::default();
+            cx.section("error_budget", n, ERROR_BUDGET, &mut policy);
+            c.error_budget = Some(policy);
+        }
+    ),
+    key!(
+        "alerts",
+        Kind::Section("alerts"),
+        "{ alertmanager: { urls: ['http://alertmanager.internal:9093'] } }",
+        "who is told when an objective is missed; the console and the log only when left out",
+        |c, n, cx| cx.section("alerts", n, ALERTS, &mut c.alerts)
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);

@@ -68,7 +68,7 @@ fn render(s: &State, ask: &whatif::Question) -> Shown {
             }
         }
         (trial::under_way(s, status.trial.as_ref()))
-        div data-part="proposals" { (proposals::all(&said.counsel, line.as_ref(), status.trial.is_some(), &said.stage)) }
+        div data-part="proposals" { (proposals::all(c, &said.counsel, line.as_ref(), &said.stage)) }
         div.grid {
             section.panel.wide id="whatif" {
                 div.panel-head { h2 { "What if" } }
@@ -106,6 +106,9 @@ struct TryForm {
     done: Option<String>,
     #[serde(default)]
     who: String,
+    /// Why, although its error budget holds it back.
+    #[serde(default, rename = "override")]
+    override_reason: Option<String>,
 }
 
 /// Who it was, for the ledger.
@@ -123,6 +126,7 @@ async fn try_it(Extract(app): Extract<App>, Form(form): Form<TryForm>) -> Respon
         share: form.share.map_or(usual.share, |p| p / 100.0),
         who: named(&form.who),
         done: form.done.is_some(),
+        override_reason: form.override_reason,
         ..usual
     };
     change(app, move |s| {

@@ -2,6 +2,7 @@
 
 use crate::pages::parts;
 use base::number::{cost, rate};
+use control::Control;
 use control::loops::Stage;
 use control::ports::Counsel;
 use control::proposal::{Change, Proposal};
@@ -12,7 +13,8 @@ use model::loadline::LoadLine;
 /// Shares of the users that a canary may be shown to, percent.
 const SHARES: &[u8] = &[5, 20, 50];
 
-pub fn all(counsel: &Counsel, line: Option<&LoadLine>, busy: bool, stage: &Stage) -> Markup {
+pub fn all(c: &Control, counsel: &Counsel, line: Option<&LoadLine>, stage: &Stage) -> Markup {
+    let busy = c.status().trial.is_some();
     html! {
         @if counsel.proposals.is_empty() {
             section.panel {
@@ -22,11 +24,11 @@ pub fn all(counsel: &Counsel, line: Option<&LoadLine>, busy: bool, stage: &Stage
                 }
             }
         }
-        ol.proposals { @for (i, p) in counsel.proposals.iter().enumerate() { (one(i + 1, p, line, busy)) } }
+        ol.proposals { @for (i, p) in counsel.proposals.iter().enumerate() { (one(i + 1, p, line, &form(c, p, busy))) } }
     }
 }
 
-fn one(number: usize, p: &Proposal, line: Option<&LoadLine>, busy: bool) -> Markup {
+fn one(number: usize, p: &Proposal, line: Option<&LoadLine>, form: &Markup) -> Markup {
     html! {
         li.panel.proposal id=(p.id) {
             div.panel-head {
@@ -45,7 +47,7 @@ fn one(number: usize, p: &Proposal, line: Option<&LoadLine>, busy: bool) -> Mark
                 div {
                     pre { @for line in change(p) { (line) "\n" } }
                     p.note { (parts::upper(how(&p.change))) "." }
-                    (form(p, busy))
+                    (form)
                 }
             }
         }
@@ -60,17 +62,20 @@ fn lift(p: &Proposal, line: Option<&LoadLine>) -> Markup {
     }
 }
 
-fn form(p: &Proposal, busy: bool) -> Markup {
+fn form(c: &Control, p: &Proposal, busy: bool) -> Markup {
+    let held = c.held_back(p);
     let instruction = matches!(p.change, Change::Instruction { .. });
     html! {
         @if busy { p.note { "One trial at a time: wait for its verdict, or roll it back." } }
         @else {
+            @if let Some(f) = &held { p.note { strong { "Held back: " } (f.what) } }
             form.act method="post" action="/advice/try" {
                 input type="hidden" name="which" value=(p.id);
                 @if matches!(p.change, Change::Patch { .. }) {
                     label { "Shown to " select name="share" { @for s in SHARES { option value=(s) selected[*s == 20] { (s) " % of users" } } } }
                 }
                 label { "Your name " input name="who" autocomplete="username" maxlength="80" size="12"; }
+                @if held.is_some() { label.grow { "All the same, because " input name="override" required maxlength="500"; } }
                 @if instruction { input type="hidden" name="done" value="yes"; }
                 button.primary { @if instruction { "It is done: compare" } @else { "Try it" } }
             }

@@ -3,7 +3,7 @@
 mod answer;
 mod world;
 
-pub use world::World;
+pub use world::{Slos, World};
 
 use base::Finding;
 use console::{
@@ -86,6 +86,7 @@ impl Console {
             publish: world.clone(),
             windows: world.clone(),
             mind: world.clone(),
+            budgets: world.clone(),
             wall: world.clone(),
             cores: 1,
         })
@@ -106,6 +107,7 @@ impl Console {
             alive: Arc::new(|| Ok(())),
             ready: Arc::new(|| Ok(())),
             upgrades: Arc::new(Nothing),
+            slos: Arc::new(world.slos.clone()),
             certificate: Arc::new(|| Value::Null),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -7,12 +7,14 @@ use base::{
 };
 use config::{Document, Generation, Op, Overlay};
 use console::{Decision, Instance};
+use control::policy::Budget;
 use control::ports::{
-    Cancel, Comparison, Compose, Counsel, Learning, Mind, Publish, Reading, Wall, Windows,
+    Budgets, Cancel, Comparison, Compose, Counsel, Learning, Mind, Publish, Reading, Wall, Windows,
 };
 use control::{Change, Effect, Proposal};
 use model::Fit;
 use serde_json::{Value, json};
+use slo::{Alert, SloStatus};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,6 +30,25 @@ pub struct World {
     pub proposals: Vec<Proposal>,
     pub instances: Vec<Instance>,
     pub decisions: Vec<Decision>,
+    /// Left of error budgets; with any there is a policy.
+    pub budgets: Vec<Budget>,
+    /// How objectives stand, and their alerts.
+    pub slos: Slos,
+}
+
+#[derive(Clone, Default)]
+pub struct Slos {
+    pub slos: Vec<SloStatus>,
+    pub alerts: Vec<Alert>,
+}
+
+impl console::Slos for Slos {
+    fn slos(&self) -> Vec<SloStatus> {
+        self.slos.clone()
+    }
+    fn alerts(&self) -> Vec<Alert> {
+        self.alerts.clone()
+    }
 }
 
 impl World {
@@ -40,6 +61,8 @@ impl World {
             proposals: vec![cache("route-000")],
             instances: vec![instance("front", true)],
             decisions: vec![],
+            budgets: vec![],
+            slos: Slos::default(),
         }
     }
 
@@ -59,8 +82,12 @@ impl World {
                 "  {r}: {{ match: GET /{r}, to: front, slo: {{ latency: 150ms, target: 99% }} }}\n"
             )
         });
+        let policy = match self.budgets.is_empty() {
+            true => "",
+            false => "error_budget: { caution: 25% }\n",
+        };
         format!(
-            "listen: 127.0.0.1:1\nservices: {{ front: {{ instances: [127.0.0.1:2] }} }}\nroutes:\n{}",
+            "{policy}listen: 127.0.0.1:1\nservices: {{ front: {{ instances: [127.0.0.1:2] }} }}\nroutes:\n{}",
             routes.collect::<String>()
         )
     }
@@ -162,6 +189,12 @@ impl Windows for World {
     }
     fn index(&self) -> u64 {
         self.seconds
+    }
+}
+
+impl Budgets for World {
+    fn left(&self) -> Vec<Budget> {
+        self.budgets.clone()
     }
 }
 

@@ -1,0 +1,118 @@
+//! An outage pages, whoever is to be told hears of it across a kill -9, and what was counted is still known.
+
+mod alertmanager;
+mod receiver;
+mod rules;
+
+use self::receiver::Receiver;
+use crate::stage::{Stage, signal};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const KEY: &str = "R0UT1NGKEY";
+const TEN_SECONDS: u64 = 10_000;
+
+fn request(at: SocketAddr) {
+    if let Ok(mut stream) = TcpStream::connect(at) {
+        let _ = stream.write_all(b"GET /p HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n");
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+}
+
+fn slot() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis() as u64
+        / TEN_SECONDS
+}
+
+fn json(told: &str) -> Value {
+    serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
+#[test]
+fn an_outage_is_told_once_the_receivers_listen_though_plimsoll_was_killed_meanwhile() {
+    let receiver = Receiver::start(503);
+    let at = receiver.at;
+    let mut stage = Stage::new(&format!(
+        "routes:\n  home:\n    match: GET /{{rest...}}\n    to: app\n    slo: {{ latency: 1s, target: 99.9% }}\n    \
+         fault: {{ until: 2099-01-01T00:00:00Z, abort: 503 }}\n\
+         alerts:\n  alertmanager: {{ urls: ['http://{at}'] }}\n  \
+         pagerduty: {{ routing_key: {{ file: key }}, url: 'http://{at}/pd' }}\n  webhook: {{ url: 'http://{at}/hook' }}\n"
+    ));
+    std::fs::write(stage.path("key"), KEY).unwrap();
+    let first = stage.start();
+    stage.wait("the first tries", |s| {
+        request(s.listen);
+        std::thread::sleep(Duration::from_millis(50));
+        let tried = ["/pd", "/hook", "/api/v2/alerts"].map(|p| receiver.last(p));
+        tried.iter().all(Option::is_some).then_some(())
+    });
+    let begun = slot();
+    stage.wait("a slot that has closed", |s| {
+        request(s.listen);
+        std::thread::sleep(Duration::from_millis(100));
+        let stored = s.console_get("/api/v1/slos").map(|t| json(&t));
+        (slot() > begun && stored.is_some()).then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(1500));
+    let before = json(&stage.console_get("/api/v1/alerts").unwrap());
+    signal(first, "KILL");
+    stage.ended(first);
+    receiver.seen.lock().unwrap().clear();
+    receiver.status.store(202, SeqCst);
+
+    stage.start();
+    let (page, event) = stage.wait("both to be told", |_| {
+        Some((receiver.last("/hook")?, receiver.last("/pd")?))
+    });
+    assert_eq!(
+        (&page["version"], &page["status"]),
+        (&"4".into(), &"firing".into()),
+        "{page}"
+    );
+    let summary = page["commonAnnotations"]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("OUTAGE of route home:"), "{summary}");
+    assert_eq!(
+        (&event["event_action"], &event["routing_key"]),
+        (&"trigger".into(), &KEY.into())
+    );
+    assert_eq!(
+        event["dedup_key"], before[0]["id"],
+        "it is the alert of before"
+    );
+    let told = stage.wait("the Alertmanager to be told", |_| {
+        receiver.last("/api/v2/alerts")
+    });
+    assert_eq!(told[0]["labels"]["severity"], "page");
+
+    let slos = json(&stage.console_get("/api/v1/slos").unwrap());
+    assert!(
+        slos[0]["answers"]["bad"].as_u64().unwrap() > 10,
+        "counts survive: {slos}"
+    );
+    assert_eq!(slos[0]["page"], "firing");
+    let shown = stage.ask(&["alerts"]);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(
+        text.contains("page FIRING since") && text.contains("OUTAGE of route home"),
+        "{text}"
+    );
+    let table = String::from_utf8_lossy(&stage.ask(&["slo"]).stdout).into_owned();
+    assert!(
+        table.contains("page firing") && table.contains("99.9 % good within"),
+        "{table}"
+    );
+    let metrics = stage.console_get("/metrics").unwrap();
+    assert!(metrics.contains("plimsoll_slo_bad_answers_total{objective=\"route-home-latency\""));
+    rules::metrics(&metrics);
+    let log = std::fs::read_to_string(stage.path("log")).unwrap();
+    assert!(
+        !format!("{log}{text}{slos}{before}").contains(KEY),
+        "the key is never shown"
+    );
+}

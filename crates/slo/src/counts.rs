@@ -1,0 +1,261 @@
+//! Answers in slots of time: 10 s for three hours, 5 min for 35 days. A fixed size, about 90 KB for each objective.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Length of a fine slot, and how many are kept.
+pub const FINE_MS: u64 = 10_000;
+pub const FINE: usize = 3 * 360;
+/// The same for the coarse ones.
+pub const COARSE_MS: u64 = 300_000;
+pub const COARSE: usize = 35 * 288;
+/// Blocks that a window is cut into, to see how much the share of bad answers varies.
+const BLOCKS: usize = 72;
+
+/// Which of the two lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    Fine,
+    Coarse,
+}
+
+impl Grain {
+    pub fn slot_ms(self) -> u64 {
+        match self {
+            Grain::Fine => FINE_MS,
+            Grain::Coarse => COARSE_MS,
+        }
+    }
+    pub fn slots(self) -> usize {
+        match self {
+            Grain::Fine => FINE,
+            Grain::Coarse => COARSE,
+        }
+    }
+}
+
+/// Answers in one slot; what is above stays at the top.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    pub total: u32,
+    pub bad: u32,
+}
+
+impl Count {
+    pub fn add(&mut self, more: Count) {
+        self.total = self.total.saturating_add(more.total);
+        self.bad = self.bad.saturating_add(more.bad);
+    }
+}
+
+/// Answers in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    pub total: u64,
+    pub bad: u64,
+}
+
+impl Sum {
+    pub fn add(&mut self, c: Count) {
+        self.total += u64::from(c.total);
+        self.bad += u64::from(c.bad);
+    }
+    /// Share of bad answers; 0 where there are none.
+    pub fn share(self) -> f64 {
+        match self.total {
+            0 => 0.0,
+            n => self.bad as f64 / n as f64,
+        }
+    }
+}
+
+/// The newest slots of one length, by their number since the epoch.
+#[derive(Clone, Debug)]
+struct Ring {
+    slot_ms: u64,
+    slots: Vec<Count>,
+    newest: u64,
+}
+
+impl Ring {
+    fn new(slot_ms: u64, slots: usize) -> Ring {
+        Ring {
+            slot_ms,
+            slots: vec![Count::default(); slots],
+            newest: 0,
+        }
+    }
+
+    fn place(&self, slot: u64) -> usize {
+        (slot % self.slots.len() as u64) as usize
+    }
+
+    /// Moves on to the slot of this time. A clock that went back stays where it was.
+    fn advance(&mut self, now_ms: u64) {
+        let slot = now_ms / self.slot_ms;
+        if slot <= self.newest {
+            return;
+        }
+        let first = (self.newest + 1).max(slot.saturating_sub(self.slots.len() as u64 - 1));
+        for passed in first..=slot {
+            let at = self.place(passed);
+            self.slots[at] = Count::default();
+        }
+        self.newest = slot;
+    }
+
+    /// Adds to a slot that is kept; older ones are gone.
+    fn add(&mut self, slot: u64, count: Count) {
+        if slot <= self.newest && slot + self.slots.len() as u64 > self.newest {
+            let at = self.place(slot);
+            self.slots[at].add(count);
+        }
+    }
+
+    /// What a slot holds; nothing when it is not kept.
+    fn get(&self, slot: u64) -> Count {
+        match slot <= self.newest && slot + self.slots.len() as u64 > self.newest {
+            true => self.slots[self.place(slot)],
+            false => Count::default(),
+        }
+    }
+
+    /// The newest `n` slots, newest first.
+    fn last(&self, n: usize) -> impl Iterator<Item = Count> {
+        let n = n.min(self.slots.len()) as u64;
+        let first = self.newest.saturating_sub(n.saturating_sub(1));
+        (first..=self.newest)
+            .rev()
+            .map(|slot| self.slots[self.place(slot)])
+    }
+}
+
+/// What one objective has counted.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    fine: Ring,
+    coarse: Ring,
+}
+
+impl Default for Counts {
+    fn default() -> Counts {
+        Counts {
+            fine: Ring::new(FINE_MS, FINE),
+            coarse: Ring::new(COARSE_MS, COARSE),
+        }
+    }
+}
+
+impl Counts {
+    /// Moves on to this time, and adds what came since the last one.
+    pub fn add(&mut self, now_ms: u64, count: Count) {
+        self.fine.advance(now_ms);
+        self.coarse.advance(now_ms);
+        self.fine.add(self.fine.newest, count);
+        self.coarse.add(self.coarse.newest, count);
+    }
+
+    /// Puts back a stored slot.
+    pub fn restore(&mut self, grain: Grain, slot: u64, count: Count) {
+        self.ring_mut(grain).add(slot, count);
+    }
+
+    pub fn slot(&self, grain: Grain, slot: u64) -> Count {
+        match grain {
+            Grain::Fine => self.fine.get(slot),
+            Grain::Coarse => self.coarse.get(slot),
+        }
+    }
+
+    fn ring_mut(&mut self, grain: Grain) -> &mut Ring {
+        match grain {
+            Grain::Fine => &mut self.fine,
+            Grain::Coarse => &mut self.coarse,
+        }
+    }
+
+    /// The slots of the last `window`, the one under way included; newest first.
+    fn slots(&self, window: Duration) -> (&Ring, usize) {
+        let ms = window.as_millis() as u64;
+        let fine = ms <= FINE_MS * FINE as u64;
+        let ring = if fine { &self.fine } else { &self.coarse };
+        (ring, ms.div_ceil(ring.slot_ms) as usize)
+    }
+
+    /// Answers of the last `window`.
+    pub fn over(&self, window: Duration) -> Sum {
+        let (ring, n) = self.slots(window);
+        let mut sum = Sum::default();
+        ring.last(n).for_each(|c| sum.add(c));
+        sum
+    }
+
+    /// The same in up to 72 blocks of equal length.
+    pub fn blocks(&self, window: Duration) -> Vec<Sum> {
+        let (ring, n) = self.slots(window);
+        let each = n.div_ceil(BLOCKS).max(1);
+        let mut blocks = vec![Sum::default(); n.div_ceil(each)];
+        for (i, c) in ring.last(n).enumerate() {
+            blocks[i / each].add(c);
+        }
+        blocks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(total: u32, bad: u32) -> Count {
+        Count { total, bad }
+    }
+
+    #[test]
+    fn windows_hold_what_came_in_them_and_no_more() {
+        let (mut c, start) = (Counts::default(), 1_700_000_000_000u64);
+        for second in 0..7200 {
+            c.add(start + second * 1000, count(10, u32::from(second >= 6900)));
+        }
+        let five = c.over(Duration::from_secs(300));
+        assert_eq!((five.total, five.bad), (3000, 300));
+        assert_eq!(c.over(Duration::from_secs(3600)).bad, 300);
+        let day = c.over(Duration::from_secs(86_400));
+        assert_eq!(
+            (day.total, day.bad),
+            (72_000, 300),
+            "all of it is in the coarse slots too"
+        );
+        let blocks = c.blocks(Duration::from_secs(3600));
+        assert_eq!(
+            (blocks.len(), blocks[0], blocks[71].bad),
+            (
+                72,
+                Sum {
+                    total: 500,
+                    bad: 50
+                },
+                0
+            )
+        );
+        c.add(start + 40 * 86_400_000, count(1, 0));
+        assert_eq!(
+            c.over(Duration::from_secs(35 * 86_400)).total,
+            1,
+            "35 days have passed"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_loses_nothing_and_invents_nothing() {
+        let mut c = Counts::default();
+        c.add(1_700_000_000_000, count(5, 1));
+        c.add(1_699_999_000_000, count(5, 0));
+        assert_eq!(c.over(Duration::from_secs(60)), Sum { total: 10, bad: 1 });
+        c.restore(Grain::Fine, 3, count(9, 9));
+        assert_eq!(
+            c.over(Duration::from_secs(60)).bad,
+            1,
+            "too old to be put back"
+        );
+    }
+}
