@@ -5,6 +5,7 @@
 
 mod api;
 mod assets;
+mod books;
 mod guard;
 mod live;
 mod pages;
@@ -20,7 +21,7 @@ use control::Control;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Writes what happens to a folder of this host; one recording at a time. The answers are JSON as
@@ -116,6 +117,8 @@ pub trait DataPath: Send + Sync {
 #[derive(Clone)]
 pub struct State {
     pub control: Arc<Control>,
+    /// The config's file: what belongs to it, such as the catalog, is found from there.
+    pub file: Arc<Path>,
     pub recordings: Arc<dyn Recordings>,
     pub caches: Arc<dyn Caches>,
     pub path: Arc<dyn DataPath>,

@@ -1,7 +1,9 @@
 //! The pages, one line per member of the list: a folder for each.
 
 mod advice;
+mod catalog;
 mod history;
+mod incidents;
 mod line;
 mod parts;
 mod routes;
@@ -26,7 +28,14 @@ pub struct Page {
 }
 
 /// In the order of the navigation.
-pub static PAGES: [&Page; 4] = [&line::PAGE, &routes::PAGE, &advice::PAGE, &history::PAGE];
+pub static PAGES: [&Page; 6] = [
+    &line::PAGE,
+    &routes::PAGE,
+    &advice::PAGE,
+    &incidents::PAGE,
+    &catalog::PAGE,
+    &history::PAGE,
+];
 
 /// What a page shows, as its stream of live values is told it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]

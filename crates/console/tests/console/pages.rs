@@ -11,6 +11,8 @@ const PAGES: &[&str] = &[
     "/routes/route-000",
     "/advice",
     "/history",
+    "/catalog",
+    "/incidents",
     "/history/1",
 ];
 
