@@ -5,6 +5,7 @@
 
 mod api;
 mod assets;
+mod books;
 mod guard;
 mod live;
 mod pages;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slo::{Alert, SloStatus};
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Writes what happens to a folder of this host; one recording at a time. The answers are JSON as
@@ -125,6 +126,8 @@ pub trait Slos: Send + Sync {
 #[derive(Clone)]
 pub struct State {
     pub control: Arc<Control>,
+    /// The config's file: what belongs to it, such as the catalog, is found from there.
+    pub file: Arc<Path>,
     pub recordings: Arc<dyn Recordings>,
     pub caches: Arc<dyn Caches>,
     pub path: Arc<dyn DataPath>,

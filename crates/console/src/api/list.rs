@@ -143,6 +143,24 @@ pub const CALLS: &[Call] = &[
         || get(history),
     ),
     read(
+        "/api/v1/catalog",
+        "Teams, services and whom to call for them, runbooks, and what is wrong with what is declared",
+        &[],
+        || get(catalog::all),
+    ),
+    read(
+        "/api/v1/incidents",
+        "Every incident, newest first, and how long each step takes",
+        &[],
+        || get(catalog::incidents),
+    ),
+    read(
+        "/api/v1/incidents/{id}",
+        "One incident, with what the ledger knows of its time and the draft of its postmortem",
+        &["id"],
+        || get(catalog::incident),
+    ),
+    read(
         "/api/v1/generations/{number}",
         "One generation: what came with it, who asked for it and why",
         &["number"],

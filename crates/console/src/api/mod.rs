@@ -1,5 +1,6 @@
 //! The API: JSON in, JSON out; errors are problem+json with their findings.
 
+mod catalog;
 mod list;
 mod openapi;
 mod slos;

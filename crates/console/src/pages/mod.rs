@@ -1,7 +1,9 @@
 //! The pages, one line per member of the list: a folder for each.
 
 mod advice;
+mod catalog;
 mod history;
+mod incidents;
 mod line;
 mod parts;
 mod routes;
@@ -27,11 +29,13 @@ pub struct Page {
 }
 
 /// In the order of the navigation.
-pub static PAGES: [&Page; 5] = [
+pub static PAGES: [&Page; 7] = [
     &line::PAGE,
     &routes::PAGE,
     &slos::PAGE,
     &advice::PAGE,
+    &incidents::PAGE,
+    &catalog::PAGE,
     &history::PAGE,
 ];
 

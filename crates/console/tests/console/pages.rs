@@ -12,6 +12,8 @@ const PAGES: &[&str] = &[
     "/slos",
     "/advice",
     "/history",
+    "/catalog",
+    "/incidents",
     "/history/1",
 ];
 

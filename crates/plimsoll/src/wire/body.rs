@@ -18,7 +18,7 @@ use gateway::Gateway;
 use otlp::Receiver;
 use serde_json::Value;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, Instant};
 use store::Embedded;
@@ -190,6 +190,7 @@ impl Body {
         let gateway = self.gateway.clone();
         let state = console::State {
             control: control.clone(),
+            file: Path::new(&self.file).into(),
             recordings: Arc::new(self.watch.recordings()),
             caches: Arc::new(Caches {
                 gateway: self.gateway.clone(),

@@ -25,7 +25,7 @@ pub struct Console {
     pub control: Arc<Control>,
     stop: Option<oneshot::Sender<()>>,
     runtime: Option<tokio::runtime::Runtime>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 struct Nothing;
@@ -75,6 +75,8 @@ impl Console {
     /// In front of this world, after each loop has had its turn.
     pub fn start(world: World) -> Console {
         let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("plimsoll.yaml");
+        std::fs::write(&config, world.document()).unwrap();
         let store = Arc::new(Embedded::open(folder.path().join("control.db")).unwrap());
         let world = Arc::new(world);
         let control = Control::open(Parts {
@@ -98,6 +100,7 @@ impl Console {
         let control = Arc::new(control);
         let state = State {
             control: control.clone(),
+            file: config.as_path().into(),
             recordings: Arc::new(Nothing),
             caches: Arc::new(Nothing),
             path: Arc::new(Path(world.instances.clone(), world.decisions.clone())),
@@ -128,8 +131,15 @@ impl Console {
             control,
             stop: Some(stop),
             runtime: Some(runtime),
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// A file beside the config.
+    pub fn write(&self, file: &str, text: &str) {
+        let path = self.folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
     pub fn get(&self, target: &str) -> Said {

@@ -1,0 +1,80 @@
+//! The catalog, read when somebody asks for it: its files, what is found in them, and incidents with what the ledger knows.
+
+use crate::State;
+use base::{Finding, Severity};
+use catalog::incident::{Incident, changed};
+use catalog::lint::Limits;
+use catalog::runbook::Runbook;
+use catalog::{Loaded, Observed, Who};
+use jiff::Timestamp;
+
+/// Entries of the ledger that an incident is filled from.
+const LEDGER: usize = 1000;
+/// How long what was read is the same to those who watch, seconds.
+const FRESH_S: i64 = 10;
+
+pub struct Books {
+    pub loaded: Loaded,
+    pub found: Vec<Finding>,
+    pub now: Timestamp,
+}
+
+impl Books {
+    pub fn read(s: &State) -> Result<Books, Vec<Finding>> {
+        let loaded = catalog::load(&s.file, None).map_err(|f| vec![f])?;
+        let (seen, now) = (Observed::from_metrics(&(s.metrics)()), Timestamp::now());
+        Ok(Books {
+            found: loaded.check(Some(&seen), now, Limits::default()),
+            loaded,
+            now,
+        })
+    }
+
+    pub fn count(&self, severity: Severity) -> usize {
+        self.found.iter().filter(|f| f.severity == severity).count()
+    }
+
+    /// Every service, and whom to call for it.
+    pub fn services(&self) -> Vec<Who<'_>> {
+        let names = self.loaded.catalog.services.keys();
+        names
+            .filter_map(|name| self.loaded.who(name, self.now))
+            .collect()
+    }
+
+    pub fn runbook(&self, name: &str) -> Result<&Runbook, Vec<Finding>> {
+        let runbook = self.loaded.catalog.runbooks.get(name);
+        runbook.ok_or_else(|| unknown("runbook", name))
+    }
+
+    /// An incident, with what the ledger knows of its time.
+    pub fn incident(&self, s: &State, id: &str) -> Result<Incident, Vec<Finding>> {
+        let written = self.loaded.catalog.incidents.get(id);
+        let mut i = written.cloned().ok_or_else(|| unknown("incident", id))?;
+        let ledger = s.control.history(LEDGER)?;
+        let known = ledger.iter().filter_map(|l| {
+            let at = i64::try_from(l.entry.at_ms).ok()?;
+            changed(at, &l.text, &l.entry.who)
+        });
+        let more = i.around(known.collect(), i.resolved.unwrap_or(self.now));
+        i.learn(more);
+        Ok(i)
+    }
+
+    /// The draft of its postmortem.
+    pub fn draft(&self, i: &Incident) -> String {
+        catalog::incident::draft(i, &self.loaded.catalog.roles(i, None))
+    }
+}
+
+fn unknown(kind: &str, name: &str) -> Vec<Finding> {
+    let what = format!("there is no {kind} `{name}`");
+    let help = format!("`plimsoll {kind} list` shows them all");
+    vec![Finding::error(&format!("{kind}-unknown"), what).help(help)]
+}
+
+/// For pages that show files: they are read again after some seconds.
+pub fn version(s: &State) -> String {
+    let generation = s.control.status().generation;
+    format!("{generation}-{}", Timestamp::now().as_second() / FRESH_S)
+}
