@@ -2,6 +2,7 @@
 //! who holds a `Config` need not check it again.
 
 mod balance;
+mod console;
 mod gates;
 mod hedge;
 mod http2;
@@ -16,6 +17,7 @@ mod tls;
 
 use crate::Address;
 pub use balance::*;
+pub use console::*;
 pub use gates::*;
 pub use hedge::*;
 pub use http2::*;
@@ -38,7 +40,7 @@ pub struct Config {
     /// Permissions of the file, when `listen` is a Unix socket.
     pub socket_mode: u32,
     /// Console, API and metrics.
-    pub console: SocketAddr,
+    pub console: Console,
     /// Where the ledger and other state live.
     pub data_dir: PathBuf,
     /// Where teams, services, on-call, runbooks and incidents are written down, seen from the file's folder.
@@ -376,11 +378,10 @@ impl Resource {
 impl Config {
     /// Nothing but where to listen.
     pub fn empty() -> Config {
-        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Config {
-            listen: local(8080).into(),
+            listen: ([127, 0, 0, 1], 8080).into(),
             socket_mode: 0o660,
-            console: local(9400),
+            console: Console::default(),
             data_dir: PathBuf::from("./plimsoll-data"),
             catalog: None,
             threads: None,

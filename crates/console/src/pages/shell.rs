@@ -1,7 +1,9 @@
 //! What all pages have around them: head, navigation, and what is wrong right now.
 
 use super::{Ask, PAGES, Page};
+use crate::access::Who;
 use crate::api::Problem;
+use crate::guard::word;
 use crate::{App, State, assets};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -27,16 +29,17 @@ pub async fn show(
 ) -> Response {
     let work = tokio::task::spawn_blocking(move || {
         let status = app.state.control.status();
-        match render(&app.state) {
-            Ok(shown) => answer(StatusCode::OK, whole(page, &status, &shown)),
-            Err(problem) => answer(problem.status, whole(page, &status, &sorry(page, &problem))),
-        }
+        let (code, shown) = match render(&app.state) {
+            Ok(shown) => (StatusCode::OK, shown),
+            Err(problem) => (problem.status, sorry(page, &problem)),
+        };
+        answer(code, whole(page, &status, &shown, &app.who))
     });
     work.await
         .unwrap_or_else(|_| Problem::internal().into_response())
 }
 
-fn answer(status: StatusCode, page: Markup) -> Response {
+pub fn answer(status: StatusCode, page: Markup) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     (status, kind, page.into_string()).into_response()
 }
@@ -57,22 +60,17 @@ fn sorry(page: &Page, problem: &Problem) -> Shown {
     }
 }
 
-fn whole(page: &Page, status: &Status, shown: &Shown) -> Markup {
+fn whole(page: &Page, status: &Status, shown: &Shown, who: &Who) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="dark light";
-                title { (shown.title) " · Plimsoll" }
-                link rel="icon" type="image/svg+xml" href=(assets::path("icon.svg"));
-                link rel="stylesheet" href=(assets::path("console.css"));
+                (head(&shown.title))
                 script type="module" src=(assets::path("console.js")) {}
             }
             body data-page=(shown.ask.page) data-of=(shown.ask.of) data-last=(shown.ask.last) data-version=(shown.version) {
                 a.skip href="#main" { "Skip to content" }
-                (navigation(page, status))
+                (navigation(page, status, who))
                 (wrong(status))
                 main id="main" { (shown.body) }
                 footer {
@@ -87,7 +85,19 @@ fn whole(page: &Page, status: &Status, shown: &Shown) -> Markup {
     }
 }
 
-fn navigation(current: &Page, status: &Status) -> Markup {
+/// What every page says of itself.
+pub fn head(title: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="dark light";
+        title { (title) " · Plimsoll" }
+        link rel="icon" type="image/svg+xml" href=(assets::path("icon.svg"));
+        link rel="stylesheet" href=(assets::path("console.css"));
+    }
+}
+
+fn navigation(current: &Page, status: &Status, who: &Who) -> Markup {
     html! {
         header.top {
             a.brand href="/" {
@@ -105,6 +115,12 @@ fn navigation(current: &Page, status: &Status) -> Markup {
             p.pulse data-part="pulse" {
                 @if let Some(t) = &status.trial { a.chip.tone-near href="/advice#trial" { (t.id) " is under way" } }
                 span #live hidden { "live" }
+            }
+            @if let Some(name) = &who.name {
+                form.me method="post" action="/signout" {
+                    span { (name) " " small { (word(who.role)) } }
+                    button { "Sign out" }
+                }
             }
         }
     }
@@ -136,12 +152,7 @@ pub async fn not_found(uri: Uri) -> Response {
     let body = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "No such page · Plimsoll" }
-                link rel="stylesheet" href=(assets::path("console.css"));
-            }
+            head { (head("No such page")) }
             body { main id="main" {
                 header.hero { div.headline {
                     h1 { "There is no such page" }

@@ -3,8 +3,9 @@
 use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
+use crate::wire::door::Door;
 use crate::wire::outward::Outward;
-use crate::wire::start::{open_store, start_console, start_control};
+use crate::wire::start::{open_store, start_control};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -42,7 +43,7 @@ pub struct Body {
     /// Takes spans, where the config says so at the start.
     pub spans: Option<Mutex<Receiver>>,
     pub clock: Clock,
-    pub console: TcpListener,
+    pub door: Door,
     /// The service manager opened the sockets.
     pub managed: bool,
     pub readiness: Readiness,
@@ -176,6 +177,7 @@ impl Body {
         let gateway = self.gateway.clone();
         let state = console::State {
             control: control.clone(),
+            access: self.door.access.clone(),
             recordings: Arc::new(self.watch.recordings()),
             caches: Arc::new(Caches {
                 gateway: self.gateway.clone(),
@@ -193,7 +195,7 @@ impl Body {
             upgrades: self.upgrades.clone(),
             certificate: Arc::new(move || certificate(&gateway)),
         };
-        let (stop_console, console) = start_console(&self.runtime, &self.console, state)?;
+        let (stop_console, console) = self.door.open(&self.runtime, state)?;
         let steering = Steering {
             stop_console,
             console,

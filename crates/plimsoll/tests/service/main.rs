@@ -1,6 +1,7 @@
 //! Plimsoll as a service: the real binary under load, replaced, told to stop, watched and handed its sockets.
 
 mod catalog;
+mod console;
 mod encrypted;
 mod manager;
 mod purge;

@@ -1,5 +1,6 @@
 //! The proposals, best first, and what is refused.
 
+use crate::access::Who;
 use crate::pages::parts;
 use base::number::{cost, rate};
 use control::loops::Stage;
@@ -12,7 +13,13 @@ use model::loadline::LoadLine;
 /// Shares of the users that a canary may be shown to, percent.
 const SHARES: &[u8] = &[5, 20, 50];
 
-pub fn all(counsel: &Counsel, line: Option<&LoadLine>, busy: bool, stage: &Stage) -> Markup {
+pub fn all(
+    counsel: &Counsel,
+    line: Option<&LoadLine>,
+    busy: bool,
+    stage: &Stage,
+    who: &Who,
+) -> Markup {
     html! {
         @if counsel.proposals.is_empty() {
             section.panel {
@@ -22,11 +29,11 @@ pub fn all(counsel: &Counsel, line: Option<&LoadLine>, busy: bool, stage: &Stage
                 }
             }
         }
-        ol.proposals { @for (i, p) in counsel.proposals.iter().enumerate() { (one(i + 1, p, line, busy)) } }
+        ol.proposals { @for (i, p) in counsel.proposals.iter().enumerate() { (one(i + 1, p, line, busy, who)) } }
     }
 }
 
-fn one(number: usize, p: &Proposal, line: Option<&LoadLine>, busy: bool) -> Markup {
+fn one(number: usize, p: &Proposal, line: Option<&LoadLine>, busy: bool, who: &Who) -> Markup {
     html! {
         li.panel.proposal id=(p.id) {
             div.panel-head {
@@ -45,7 +52,7 @@ fn one(number: usize, p: &Proposal, line: Option<&LoadLine>, busy: bool) -> Mark
                 div {
                     pre { @for line in change(p) { (line) "\n" } }
                     p.note { (parts::upper(how(&p.change))) "." }
-                    (form(p, busy))
+                    (form(p, busy, who))
                 }
             }
         }
@@ -60,17 +67,18 @@ fn lift(p: &Proposal, line: Option<&LoadLine>) -> Markup {
     }
 }
 
-fn form(p: &Proposal, busy: bool) -> Markup {
+fn form(p: &Proposal, busy: bool, who: &Who) -> Markup {
     let instruction = matches!(p.change, Change::Instruction { .. });
     html! {
-        @if busy { p.note { "One trial at a time: wait for its verdict, or roll it back." } }
+        @if !who.may_operate() { (parts::only_looks(who)) }
+        @else if busy { p.note { "One trial at a time: wait for its verdict, or roll it back." } }
         @else {
             form.act method="post" action="/advice/try" {
                 input type="hidden" name="which" value=(p.id);
                 @if matches!(p.change, Change::Patch { .. }) {
                     label { "Shown to " select name="share" { @for s in SHARES { option value=(s) selected[*s == 20] { (s) " % of users" } } } }
                 }
-                label { "Your name " input name="who" autocomplete="username" maxlength="80" size="12"; }
+                (parts::your_name(who))
                 @if instruction { input type="hidden" name="done" value="yes"; }
                 button.primary { @if instruction { "It is done: compare" } @else { "Try it" } }
             }
