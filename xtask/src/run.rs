@@ -50,6 +50,7 @@ pub fn want_peers() {
         ("pg_lsclusters", "--help", "postgresql"),
         ("pebble", "-h", "pebble"),
         ("redis-server", "--version", "redis-server"),
+        ("chromium", "--version", "chromium"),
     ] {
         if !works(program, &[version]) && !install(program, &[package]) {
             eprintln!("xtask: NOT TESTED with {program}: it is not installed and cannot be");

@@ -4,7 +4,9 @@ use crate::pages::parts::{clock, empty, headings};
 use control::lately::{Column, Heat};
 use maud::{Markup, html};
 
-const CELL: usize = 12;
+/// Of the whole picture, and of a row.
+const WIDTH: usize = 760;
+const ROW: usize = 16;
 const LEFT: usize = 62;
 const BOTTOM: usize = 20;
 /// Strengths of colour.
@@ -16,14 +18,16 @@ pub fn heatmap(heat: &Heat, objective_s: Option<f64>) -> Markup {
     let Some(rows) = heat.edges_s.len().checked_sub(1) else {
         return empty("No answer in this time", "");
     };
-    let (width, height) = (LEFT + heat.columns.len() * CELL, rows * CELL + BOTTOM);
+    let height = rows * ROW + BOTTOM;
     html! {
-        svg.heat viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(summary(heat)) {
-            (cells(heat, rows))
-            (axes(heat, rows, width))
-            @if let Some(y) = objective_s.and_then(|o| place(&heat.edges_s, o)) {
-                @let y = format!("{:.1}", (rows as f64 - y) * CELL as f64);
-                line.mark x1=(LEFT) x2=(width) y1=(y) y2=(y) { title { "objective" } }
+        div.scroll tabindex="0" role="region" aria-label="Heatmap" {
+            svg.heat viewBox={ "0 -10 " (WIDTH) " " (height + 10) } role="img" aria-label=(summary(heat)) {
+                (cells(heat, rows))
+                (axes(heat, rows))
+                @if let Some(y) = objective_s.and_then(|o| place(&heat.edges_s, o)) {
+                    @let y = format!("{:.1}", (rows as f64 - y) * ROW as f64);
+                    line.mark x1=(LEFT) x2=(WIDTH) y1=(y) y2=(y) { title { "objective" } }
+                }
             }
         }
         details { summary { "Table" } (table(heat, rows)) }
@@ -38,10 +42,11 @@ fn cells(heat: &Heat, rows: usize) -> Markup {
         .max()
         .copied()
         .unwrap_or(0);
+    let wide = (WIDTH - LEFT) as f64 / heat.columns.len().max(1) as f64;
     html! {
         @for (x, column) in heat.columns.iter().enumerate() {
             @for (row, n) in column.counts.iter().enumerate().filter(|c| *c.1 > 0) {
-                rect class={ "h" (level(*n, most)) } x=(LEFT + x * CELL) y=((rows - 1 - row) * CELL) width=(CELL - 1) height=(CELL - 1) {
+                rect class={ "h" (level(*n, most)) } x=(format!("{:.1}", LEFT as f64 + x as f64 * wide)) y=((rows - 1 - row) * ROW) width=(format!("{:.1}", wide - 1.0)) height=(ROW - 1) {
                     title { (clock(column.at_s)) ", " (band(heat, row)) ": " (n) }
                 }
             }
@@ -50,15 +55,15 @@ fn cells(heat: &Heat, rows: usize) -> Markup {
 }
 
 /// Edges at every third row at most, and the first and last time.
-fn axes(heat: &Heat, rows: usize, width: usize) -> Markup {
+fn axes(heat: &Heat, rows: usize) -> Markup {
     let step = rows.div_ceil(6).max(1);
     let time = |c: Option<&Column>| c.map_or(String::new(), |c| clock(c.at_s));
     html! {
         @for (i, edge) in heat.edges_s.iter().enumerate().step_by(step).filter(|e| e.0 > 0 || rows == 1) {
-            text x=(LEFT - 7) y=((rows - i) * CELL + 4) text-anchor="end" { (short(*edge)) }
+            text x=(LEFT - 7) y=((rows - i) * ROW + 4) text-anchor="end" { (short(*edge)) }
         }
-        text x=(LEFT) y=(rows * CELL + BOTTOM - 5) { (time(heat.columns.first())) }
-        text x=(width) y=(rows * CELL + BOTTOM - 5) text-anchor="end" { (time(heat.columns.last())) }
+        text x=(LEFT) y=(rows * ROW + BOTTOM - 5) { (time(heat.columns.first())) }
+        text x=(WIDTH) y=(rows * ROW + BOTTOM - 5) text-anchor="end" { (time(heat.columns.last())) }
     }
 }
 
