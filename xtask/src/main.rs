@@ -22,7 +22,8 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, backstage, scenarios
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, backstage,
+    /// console, pages, scenarios
     Bench {
         what: String,
         /// Which scenarios; all when left out
@@ -73,9 +74,13 @@ fn test() -> Result<(), String> {
     run::want_peers();
     cargo(&["test", "--workspace"])?;
     cargo(&["build", "--package", "plimsoll"])?;
+    // It learns while the others run.
+    let console = bench::console::begin(Path::new(DEBUG))?;
     bench::cache::check(Path::new(DEBUG))?;
     bench::framing::check(Path::new(DEBUG))?;
     bench::grpc_web::check(Path::new(DEBUG))?;
+    bench::console::check(console)?;
+    bench::console::contract::check(Path::new(DEBUG))?;
     bench::otlp::check(Path::new(DEBUG))?;
     bench::backstage::check(Path::new(DEBUG))
 }
@@ -124,6 +129,16 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::framing::run(Path::new(DEBUG))?
         }
+        "console" => {
+            cargo(&["build", "--release", "--package", "plimsoll"])?;
+            bench::console::measure::run(Path::new("target/release/plimsoll"))?
+        }
+        "pages" => {
+            cargo(&["build", "--package", "plimsoll"])?;
+            bench::console::check(bench::console::begin(Path::new(DEBUG))?)?;
+            bench::console::contract::check(Path::new(DEBUG))?;
+            String::new()
+        }
         "otlp" => {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::otlp::check(Path::new(DEBUG))?;
@@ -136,7 +151,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, backstage, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -56,6 +56,7 @@ pub fn want_peers() {
             "--version",
             "prometheus-alertmanager",
         ),
+        ("chromium", "--version", "chromium"),
     ] {
         if !works(program, &[version]) && !install(program, &[package]) {
             eprintln!("xtask: NOT TESTED with {program}: it is not installed and cannot be");

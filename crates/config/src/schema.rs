@@ -13,6 +13,9 @@ pub use tables::*;
 /// The document as JSON Schema (2020-12), for editors.
 pub fn schema() -> Json {
     let mut defs = Map::new();
+    defs.insert("console".into(), section_schema(CONSOLE));
+    defs.insert("console_tls".into(), section_schema(CONSOLE_TLS));
+    defs.insert("console_user".into(), section_schema(CONSOLE_USER));
     defs.insert("limits".into(), section_schema(LIMITS));
     defs.insert("access_log".into(), section_schema(ACCESS_LOG));
     defs.insert("upgrade".into(), section_schema(UPGRADE));
@@ -146,6 +149,9 @@ fn reference_to(key: &str, example: &str) -> Json {
 pub fn reference() -> String {
     let mut out = String::from("# plimsoll.yaml\n");
     page(&mut out, "top level", TOP);
+    page(&mut out, "console", CONSOLE);
+    page(&mut out, "console.tls", CONSOLE_TLS);
+    page(&mut out, "console.users.NAME", CONSOLE_USER);
     page(&mut out, "limits", LIMITS);
     page(&mut out, "access_log", ACCESS_LOG);
     page(&mut out, "upgrade", UPGRADE);
@@ -251,6 +257,9 @@ mod tests {
     #[test]
     fn examples_can_be_read_and_defaults_are_true() {
         honest(TOP, Config::empty);
+        honest(CONSOLE, Console::default);
+        honest(CONSOLE_TLS, ConsoleTls::default);
+        honest(CONSOLE_USER, || ConsoleUser::named("ann"));
         honest(LIMITS, Limits::default);
         honest(ACCESS_LOG, AccessLog::default);
         honest(UPGRADE, Upgrade::default);

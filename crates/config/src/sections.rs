@@ -3,6 +3,7 @@
 
 mod alerts;
 mod balance;
+mod console;
 mod error_budget;
 mod gates;
 mod hedge;
@@ -20,6 +21,7 @@ mod tls;
 use crate::Address;
 pub use alerts::*;
 pub use balance::*;
+pub use console::*;
 pub use error_budget::*;
 pub use gates::*;
 pub use hedge::*;
@@ -44,7 +46,7 @@ pub struct Config {
     /// Permissions of the file, when `listen` is a Unix socket.
     pub socket_mode: u32,
     /// Console, API and metrics.
-    pub console: SocketAddr,
+    pub console: Console,
     /// Where the ledger and other state live.
     pub data_dir: PathBuf,
     /// Where teams, services, on-call, runbooks and incidents are written down, seen from the file's folder.
@@ -380,11 +382,10 @@ impl Resource {
 impl Config {
     /// Nothing but where to listen.
     pub fn empty() -> Config {
-        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Config {
-            listen: local(8080).into(),
+            listen: ([127, 0, 0, 1], 8080).into(),
             socket_mode: 0o660,
-            console: local(9400),
+            console: Console::default(),
             data_dir: PathBuf::from("./plimsoll-data"),
             catalog: None,
             threads: None,

@@ -188,8 +188,10 @@ class Chart extends HTMLElement {
     if (by === undefined) return;
     event.preventDefault();
     if (by === 0) return this.point(null);
-    const now = this.steps.findIndex((s) => s.at === this.at);
-    const from = now < 0 ? this.steps.length - 1 : now + by * (event.shiftKey ? 10 : 1);
+    const read = this.steps.findIndex((s) => s.at === this.at);
+    // Nothing is read yet: the keys begin at the newest.
+    const now = read < 0 ? this.steps.length - 1 : read;
+    const from = read < 0 && by === -1 ? now : now + by * (event.shiftKey ? 10 : 1);
     this.point(this.steps[Math.min(Math.max(from, 0), this.steps.length - 1)].at);
   }
 

@@ -32,6 +32,7 @@ export function listen() {
       // Browsers give up for good when the answer was an error.
       if (source.readyState === EventSource.CLOSED) {
         close();
+        renew(document.body.dataset.version);
         setTimeout(open, AGAIN_MS);
       }
     };
@@ -65,12 +66,17 @@ function show(frame) {
 }
 
 let renewing = false;
+/// Came while the page before it was on its way.
+let next;
 
 async function renew(version) {
+  next = version;
   if (renewing) return;
   renewing = true;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    // The session has ended: whoever looks is asked who they are.
+    if (answer.redirected) return location.assign(answer.url);
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.body.dataset.version = fresh.body.dataset.version ?? version;
@@ -87,6 +93,7 @@ async function renew(version) {
     // The light says that there is no connection.
   } finally {
     renewing = false;
+    if (next !== version) renew(next);
   }
 }
 

@@ -1,17 +1,25 @@
 //! The web console, the HTTP API and the metrics at the console address.
 //!
-//! `pages` has a folder for each page, `api` a line for each call, `live` the one stream of values, `guard` who may ask.
+//! `pages` has a folder for each page, `api` a line for each call, `live` the one stream of values, `serve` the connections,
+//! `guard` what is asked of whoever comes, and `access` who that is.
 //! Pages show what `control` says, in the words of the commands; nothing is computed here.
 
+pub mod access;
 mod api;
 mod assets;
 mod books;
 mod guard;
 mod live;
 mod pages;
+mod serve;
 
+pub use serve::{Listener, Tls};
+
+use access::{Access, Who};
+use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::FromRef;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
@@ -75,6 +83,23 @@ pub struct AskPurge {
     pub hard: bool,
 }
 
+impl AskPurge {
+    /// For people.
+    fn said(&self) -> String {
+        let kinds = [
+            ("address", &self.url),
+            ("prefix", &self.prefix),
+            ("group", &self.group),
+            ("host", &self.host),
+        ];
+        let named = kinds
+            .iter()
+            .find_map(|(kind, v)| Some(format!("{kind} {}", v.as_ref()?)));
+        let how = if self.hard { "taken out" } else { "made stale" };
+        format!("caches: {} {how}", named.unwrap_or_default())
+    }
+}
+
 /// Which request to explain.
 #[derive(Clone, Debug, Deserialize)]
 pub struct AskWhy {
@@ -128,6 +153,7 @@ pub struct State {
     pub control: Arc<Control>,
     /// The config's file: what belongs to it, such as the catalog, is found from there.
     pub file: Arc<Path>,
+    pub access: Arc<ArcSwap<Access>>,
     pub recordings: Arc<dyn Recordings>,
     pub caches: Arc<dyn Caches>,
     pub path: Arc<dyn DataPath>,
@@ -147,42 +173,61 @@ pub struct State {
     pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
-/// What handlers share: what is shown, and the stream of live values.
+/// What requests share: what is shown, and the stream of live values.
 #[derive(Clone)]
-struct App {
+struct Served {
     state: State,
     hub: Arc<live::Hub>,
 }
 
-impl FromRef<App> for State {
-    fn from_ref(app: &App) -> State {
-        app.state.clone()
+impl FromRef<Served> for State {
+    fn from_ref(served: &Served) -> State {
+        served.state.clone()
+    }
+}
+
+/// What a page is made from: what is shared, and who asks.
+#[derive(Clone)]
+struct App {
+    state: State,
+    hub: Arc<live::Hub>,
+    who: Who,
+}
+
+impl FromRequestParts<Served> for App {
+    type Rejection = api::Problem;
+
+    async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<App, api::Problem> {
+        let who = parts.extensions.get::<Who>().cloned();
+        Ok(App {
+            state: served.state.clone(),
+            hub: served.hub.clone(),
+            who: who.ok_or_else(api::Problem::unauthorized)?,
+        })
     }
 }
 
 /// Serves until `stop` is done, then lets open answers finish.
 pub async fn serve(
-    listener: tokio::net::TcpListener,
+    listener: Listener,
     state: State,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) {
     let hub = Arc::new(live::Hub::default());
-    let (app, ending) = (
-        App {
-            state,
-            hub: hub.clone(),
-        },
-        async move {
-            stop.await;
-            hub.end();
-        },
-    );
-    axum::serve(listener, router(app))
-        .with_graceful_shutdown(ending)
-        .await
+    let (stopping, told) = tokio::sync::watch::channel(false);
+    let served = Served {
+        state,
+        hub: hub.clone(),
+    };
+    let ending = async move {
+        stop.await;
+        hub.end();
+        stopping.send_replace(true);
+    };
+    tokio::join!(serve::serve(listener, router(served), told), ending);
 }
 
-fn router(app: App) -> Router {
+fn router(served: Served) -> Router {
     let fixed = Router::new()
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
@@ -191,10 +236,11 @@ fn router(app: App) -> Router {
         .route("/assets/{version}/{name}", get(assets::serve));
     api::router()
         .merge(pages::router())
+        .merge(pages::signin::router())
         .merge(fixed)
         .fallback(pages::not_found)
-        .layer(middleware::from_fn(guard::check))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(served.clone(), guard::check))
+        .with_state(served)
 }
 
 async fn alive(axum::extract::State(s): axum::extract::State<State>) -> impl IntoResponse {

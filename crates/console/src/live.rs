@@ -4,7 +4,7 @@
 use crate::App;
 use crate::api::Problem;
 use crate::pages::{self, Ask};
-use axum::extract::{Query, State as Extract};
+use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -97,7 +97,7 @@ impl Drop for Seat {
     }
 }
 
-pub async fn stream(Extract(app): Extract<App>, Query(ask): Query<Ask>) -> Response {
+pub async fn stream(app: App, Query(ask): Query<Ask>) -> Response {
     match app.hub.take_seat() {
         Some(seat) => Sse::new(frames(app, ask, seat))
             .keep_alive(KeepAlive::new().interval(ALIVE))

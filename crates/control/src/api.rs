@@ -1,6 +1,7 @@
 //! `Control`: what the console and the commands may ask and do.
 
 mod lately;
+mod note;
 mod past;
 mod policy;
 mod topology;

@@ -47,6 +47,7 @@ pub use gate::{
     BodyNeed, Gate, Kept, Make, Making, Needs, Slot, Step, Ticket, Transform, Transformed,
 };
 pub use gauges::{CompressGauge, Gauges, LimitGauge, PoolGauge, RateGauge, TenantGauge};
+pub use listen::SocketFile;
 pub use runtime::{Drained, Gateway, Options};
 pub use tally::{Decision, Tally};
 pub use upstream::{Instance, Service};

@@ -7,6 +7,7 @@ pub mod learn;
 pub mod load;
 pub mod slo;
 
+use crate::ask::Place;
 use clap::{Args, Parser, Subcommand};
 use instant::instant;
 use std::net::SocketAddr;
@@ -170,9 +171,20 @@ pub struct SchemaArgs {
 /// How to reach a running Plimsoll.
 #[derive(Args, Clone)]
 pub struct AskArgs {
-    /// Its console address; else the one in the config
+    /// Its console: an address, https://NAME:PORT or unix:PATH; else the one in the config
     #[arg(long, env = "PLIMSOLL_CONSOLE")]
-    pub console: Option<SocketAddr>,
+    pub console: Option<Place>,
+    /// A file with the token of a user of the console; else what PLIMSOLL_TOKEN holds
+    #[arg(long, value_name = "FILE", env = "PLIMSOLL_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Who has signed the console's certificate (PEM)
+    #[arg(long, value_name = "FILE", env = "PLIMSOLL_CA")]
+    pub ca: Option<PathBuf>,
+    /// Your certificate for the console, with its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "key", requires = "ca")]
+    pub cert: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
     /// The file that Plimsoll runs with
     #[arg(long, default_value = "plimsoll.yaml")]
     pub config: PathBuf,

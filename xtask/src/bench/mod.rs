@@ -2,6 +2,7 @@
 
 pub mod backstage;
 pub mod cache;
+pub mod console;
 pub mod cores;
 pub mod delays;
 pub mod diagnosis;
@@ -18,5 +19,6 @@ pub mod otlp;
 pub mod peers;
 pub mod protocols;
 pub mod proxy;
+pub mod pypi;
 pub mod scenarios;
 pub mod stats;

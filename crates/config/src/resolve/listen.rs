@@ -10,7 +10,9 @@ use std::path::Path;
 
 impl Whole<'_> {
     pub(super) fn addresses(&mut self, c: &Config) {
-        if ours(c, c.console) {
+        let console = c.console.listen.ip();
+        let same_path = c.listen.path().is_some() && c.listen == c.console.listen;
+        if same_path || console.is_some_and(|a| ours(c, a)) {
             self.add(
                 &["console"],
                 Finding::error(
@@ -23,7 +25,7 @@ impl Whole<'_> {
         }
         let encrypted = c.tls.as_ref().and_then(|t| t.listen);
         if let Some(tls) = encrypted
-            && (ours(c, tls) || same(tls, c.console))
+            && (ours(c, tls) || console.is_some_and(|a| same(tls, a)))
         {
             self.add(
                 &["tls", "listen"],
@@ -38,7 +40,8 @@ impl Whole<'_> {
         for s in &c.services {
             let path = ["services", s.name.as_str(), "instances"];
             for &a in &s.instances {
-                if ours(c, a) || same(a, c.console) || encrypted.is_some_and(|t| same(a, t)) {
+                let others = [console, encrypted].into_iter().flatten();
+                if ours(c, a) || others.into_iter().any(|o| same(a, o)) {
                     self.add(
                         &path,
                         Finding::error(

@@ -1,6 +1,9 @@
 //! Every call of the API, one line per member: the router and `openapi.json` are made from it.
 
 use super::*;
+use crate::Served;
+use crate::access::Role;
+use axum::middleware::map_response;
 use axum::routing::{MethodRouter, get, post};
 
 /// One method at one path.
@@ -10,16 +13,17 @@ pub struct Call {
     pub what: &'static str,
     /// Parameters of the path and the query; those of the query end with `?` when they may be left out.
     pub parameters: &'static [&'static str],
-    /// An example of the body that it takes.
+    /// An example of the body that it takes; names of what may be left out end with `?`.
     pub body: Option<&'static str>,
-    pub handler: fn() -> MethodRouter<App>,
+    pub role: Role,
+    pub handler: fn() -> MethodRouter<Served>,
 }
 
 const fn read(
     path: &'static str,
     what: &'static str,
     parameters: &'static [&'static str],
-    handler: fn() -> MethodRouter<App>,
+    handler: fn() -> MethodRouter<Served>,
 ) -> Call {
     Call {
         method: "get",
@@ -27,6 +31,7 @@ const fn read(
         what,
         parameters,
         body: None,
+        role: Role::Read,
         handler,
     }
 }
@@ -35,7 +40,7 @@ const fn change(
     path: &'static str,
     what: &'static str,
     body: Option<&'static str>,
-    handler: fn() -> MethodRouter<App>,
+    handler: fn() -> MethodRouter<Served>,
 ) -> Call {
     Call {
         method: "post",
@@ -43,7 +48,21 @@ const fn change(
         what,
         parameters: &[],
         body,
+        role: Role::Operate,
         handler,
+    }
+}
+
+/// A change that reaches beyond the gateway.
+const fn beyond(
+    path: &'static str,
+    what: &'static str,
+    body: Option<&'static str>,
+    handler: fn() -> MethodRouter<Served>,
+) -> Call {
+    Call {
+        role: Role::Admin,
+        ..change(path, what, body, handler)
     }
 }
 
@@ -123,6 +142,12 @@ pub const CALLS: &[Call] = &[
         &["name", "last_s?"],
         || get(route_traffic),
     ),
+    read(
+        "/api/v1/routes/{name}/heat",
+        "How long one route's answers took over the last seconds, by time and latency",
+        &["name", "last_s?"],
+        || get(route_heat),
+    ),
     read("/api/v1/topology", "Who calls whom", &[], || get(topology)),
     read(
         "/api/v1/instances",
@@ -184,13 +209,13 @@ pub const CALLS: &[Call] = &[
     change(
         "/api/v1/try",
         "Try a proposal of the latest advice, by its id or number",
-        Some(r#"{"which":"1","options":{"share":0.2,"who":"ann"}}"#),
+        Some(r#"{"which":"1","options?":{"share?":0.2,"who?":"ann"}}"#),
         || post(try_proposal),
     ),
     change(
         "/api/v1/rollback",
         "Take an overlay away, or withdraw a trial",
-        Some(r#"{"overlay":"trial-1","who":"ann"}"#),
+        Some(r#"{"overlay":"trial-1","who?":"ann"}"#),
         || post(rollback),
     ),
     read(
@@ -202,7 +227,7 @@ pub const CALLS: &[Call] = &[
     change(
         "/api/v1/cache/purge",
         "Make stored answers stale, or take them out",
-        Some(r#"{"prefix":"/products/","hard":false}"#),
+        Some(r#"{"prefix?":"/products/","hard?":false}"#),
         || post(purge),
     ),
     read(
@@ -211,13 +236,13 @@ pub const CALLS: &[Call] = &[
         &[],
         || get(recording),
     ),
-    change(
+    beyond(
         "/api/v1/recording",
         "Start a recording to a folder of this host",
-        Some(r#"{"folder":"/tmp/rec","seconds":60}"#),
+        Some(r#"{"folder":"/tmp/rec","seconds?":60}"#),
         || post(start_recording),
     ),
-    change("/api/v1/recording/stop", "End the recording", None, || {
+    beyond("/api/v1/recording/stop", "End the recording", None, || {
         post(stop_recording)
     }),
     read(
@@ -226,7 +251,7 @@ pub const CALLS: &[Call] = &[
         &[],
         || get(upgrade),
     ),
-    change(
+    beyond(
         "/api/v1/upgrade",
         "Hand the work over to a new binary",
         None,
@@ -234,7 +259,14 @@ pub const CALLS: &[Call] = &[
     ),
 ];
 
-pub fn router() -> Router<App> {
-    let add = |router: Router<App>, call: &Call| router.route(call.path, (call.handler)());
-    CALLS.iter().fold(Router::new(), add)
+/// What a change over the API takes.
+pub fn role(path: &str) -> Option<Role> {
+    let changes = |c: &&Call| c.method == "post" && c.path == path;
+    CALLS.iter().find(changes).map(|c| c.role)
+}
+
+pub fn router() -> Router<Served> {
+    let add = |router: Router<Served>, call: &Call| router.route(call.path, (call.handler)());
+    let all = CALLS.iter().fold(Router::new(), add);
+    all.layer(map_response(problem::told))
 }

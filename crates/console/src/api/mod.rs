@@ -3,83 +3,20 @@
 mod catalog;
 mod list;
 mod openapi;
+mod problem;
 mod slos;
 
-pub use list::router;
+pub use list::{role, router};
+pub use problem::Problem;
 
-use crate::{App, AskPurge, AskWhy, StartRecording, State};
+use crate::access::Who;
+use crate::{AskPurge, AskWhy, StartRecording, State};
 use axum::extract::{Path, Query, State as Extract};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use base::Finding;
 use control::trial::TryOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-/// An error as RFC 9457 writes it, with the findings behind it.
-pub struct Problem {
-    pub status: StatusCode,
-    pub title: String,
-    pub findings: Vec<Finding>,
-}
-
-impl Problem {
-    pub fn not_found() -> Problem {
-        Problem {
-            status: StatusCode::NOT_FOUND,
-            title: "no such page; the API is below /api/v1/".into(),
-            findings: vec![],
-        }
-    }
-    pub fn forbidden(why: &str) -> Problem {
-        Problem {
-            status: StatusCode::FORBIDDEN,
-            title: why.into(),
-            findings: vec![],
-        }
-    }
-    pub fn internal() -> Problem {
-        Problem {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            title: "the work behind this answer ended early".into(),
-            findings: vec![],
-        }
-    }
-}
-
-impl From<Vec<Finding>> for Problem {
-    fn from(findings: Vec<Finding>) -> Problem {
-        let title = findings
-            .first()
-            .map_or("refused".to_owned(), |f| f.what.clone());
-        let unknown = findings
-            .first()
-            .is_some_and(|f| f.code.ends_with("-unknown"));
-        let status = if unknown {
-            StatusCode::NOT_FOUND
-        } else {
-            StatusCode::CONFLICT
-        };
-        Problem {
-            status,
-            title,
-            findings,
-        }
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = json!({ "status": self.status.as_u16(), "title": self.title, "findings": self.findings });
-        (
-            self.status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            body.to_string(),
-        )
-            .into_response()
-    }
-}
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -101,6 +38,21 @@ async fn off_thread<T: serde::Serialize>(
             .map_err(|_| Problem::internal())
     });
     done.await.unwrap_or_else(|_| Err(Problem::internal()))
+}
+
+/// Does it, and writes down who had it done.
+async fn noted<T: serde::Serialize>(
+    s: State,
+    who: Who,
+    what: String,
+    work: impl FnOnce(&State) -> Result<T, Vec<Finding>> + Send + 'static,
+) -> Answer {
+    off_thread(move || {
+        let done = work(&s)?;
+        s.control.note(&who.named(""), what)?;
+        Ok(done)
+    })
+    .await
 }
 
 pub async fn status(Extract(s): Extract<State>) -> Answer {
@@ -146,23 +98,26 @@ pub async fn whatif(Extract(s): Extract<State>, Query(w): Query<WhatIf>) -> Answ
 
 #[derive(Deserialize)]
 pub struct Last {
-    n: Option<usize>,
+    n: Option<u32>,
 }
 
 pub async fn history(Extract(s): Extract<State>, Query(last): Query<Last>) -> Answer {
-    blocking(s, move |c| c.history(last.n.unwrap_or(50).min(1000))).await
+    blocking(s, move |c| {
+        c.history(last.n.unwrap_or(50).min(1000) as usize)
+    })
+    .await
 }
 
 #[derive(Deserialize)]
 pub struct Lately {
-    last_s: Option<u64>,
+    last_s: Option<u32>,
 }
 
 /// Seconds of traffic that are told when nobody says how many.
-const LAST_S: u64 = 300;
+const LAST_S: u32 = 300;
 
 pub async fn traffic(Extract(s): Extract<State>, Query(l): Query<Lately>) -> Answer {
-    blocking(s, move |c| Ok(c.traffic(l.last_s.unwrap_or(LAST_S)))).await
+    blocking(s, move |c| Ok(c.traffic(l.last_s.unwrap_or(LAST_S).into()))).await
 }
 
 pub async fn routes(Extract(s): Extract<State>) -> Answer {
@@ -175,7 +130,18 @@ pub async fn route_traffic(
     Query(l): Query<Lately>,
 ) -> Answer {
     blocking(s, move |c| {
-        Ok(c.route_traffic(&name, l.last_s.unwrap_or(LAST_S)))
+        Ok(c.route_traffic(&name, l.last_s.unwrap_or(LAST_S).into()))
+    })
+    .await
+}
+
+pub async fn route_heat(
+    Extract(s): Extract<State>,
+    Path(name): Path<String>,
+    Query(l): Query<Lately>,
+) -> Answer {
+    blocking(s, move |c| {
+        Ok(c.route_heat(&name, l.last_s.unwrap_or(LAST_S).into()))
     })
     .await
 }
@@ -192,8 +158,8 @@ pub async fn decisions(Extract(s): Extract<State>) -> Answer {
     off_thread(move || Ok(s.path.decisions())).await
 }
 
-pub async fn generation(Extract(s): Extract<State>, Path(number): Path<u64>) -> Answer {
-    blocking(s, move |c| c.generation_view(number)).await
+pub async fn generation(Extract(s): Extract<State>, Path(number): Path<u32>) -> Answer {
+    blocking(s, move |c| c.generation_view(number.into())).await
 }
 
 #[derive(Deserialize)]
@@ -204,9 +170,17 @@ pub struct Try {
     options: TryOptions,
 }
 
-pub async fn try_proposal(Extract(s): Extract<State>, Json(t): Json<Try>) -> Answer {
+pub async fn try_proposal(
+    Extract(s): Extract<State>,
+    Extension(who): Extension<Who>,
+    Json(t): Json<Try>,
+) -> Answer {
+    let options = TryOptions {
+        who: who.named(&t.options.who),
+        ..t.options
+    };
     blocking(s, move |c| {
-        c.try_proposal(&t.which, &t.options)
+        c.try_proposal(&t.which, &options)
             .map(|id| json!({ "trial": id }))
     })
     .await
@@ -215,17 +189,17 @@ pub async fn try_proposal(Extract(s): Extract<State>, Json(t): Json<Try>) -> Ans
 #[derive(Deserialize)]
 pub struct Rollback {
     overlay: String,
-    #[serde(default = "someone")]
+    #[serde(default)]
     who: String,
 }
 
-fn someone() -> String {
-    "someone".into()
-}
-
-pub async fn rollback(Extract(s): Extract<State>, Json(r): Json<Rollback>) -> Answer {
+pub async fn rollback(
+    Extract(s): Extract<State>,
+    Extension(who): Extension<Who>,
+    Json(r): Json<Rollback>,
+) -> Answer {
     blocking(s, move |c| {
-        c.rollback(&r.overlay, &r.who)
+        c.rollback(&r.overlay, &who.named(&r.who))
             .map(|()| json!({ "rolled_back": r.overlay }))
     })
     .await
@@ -235,8 +209,13 @@ pub async fn cache_why(Extract(s): Extract<State>, Query(ask): Query<AskWhy>) ->
     off_thread(move || s.caches.why(&ask)).await
 }
 
-pub async fn purge(Extract(s): Extract<State>, Json(ask): Json<AskPurge>) -> Answer {
-    off_thread(move || s.caches.purge(&ask)).await
+pub async fn purge(
+    Extract(s): Extract<State>,
+    Extension(who): Extension<Who>,
+    Json(ask): Json<AskPurge>,
+) -> Answer {
+    let what = ask.said();
+    noted(s, who, what, move |s| s.caches.purge(&ask)).await
 }
 
 pub async fn recording(Extract(s): Extract<State>) -> Answer {
@@ -253,13 +232,16 @@ pub async fn recording(Extract(s): Extract<State>) -> Answer {
 
 pub async fn start_recording(
     Extract(s): Extract<State>,
+    Extension(who): Extension<Who>,
     Json(ask): Json<StartRecording>,
 ) -> Answer {
-    off_thread(move || s.recordings.start(&ask)).await
+    let what = format!("recording to {} started", ask.folder.display());
+    noted(s, who, what, move |s| s.recordings.start(&ask)).await
 }
 
-pub async fn stop_recording(Extract(s): Extract<State>) -> Answer {
-    off_thread(move || s.recordings.stop()).await
+pub async fn stop_recording(Extract(s): Extract<State>, Extension(who): Extension<Who>) -> Answer {
+    let what = "recording stopped".to_owned();
+    noted(s, who, what, |s| s.recordings.stop()).await
 }
 
 pub async fn certificate(Extract(s): Extract<State>) -> Json<Value> {
@@ -270,6 +252,7 @@ pub async fn upgrade(Extract(s): Extract<State>) -> Json<Value> {
     Json(s.upgrades.progress())
 }
 
-pub async fn start_upgrade(Extract(s): Extract<State>) -> Answer {
-    off_thread(move || s.upgrades.start()).await
+pub async fn start_upgrade(Extract(s): Extract<State>, Extension(who): Extension<Who>) -> Answer {
+    let what = "upgrade to another binary asked for".to_owned();
+    noted(s, who, what, |s| s.upgrades.start()).await
 }

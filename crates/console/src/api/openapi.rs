@@ -1,14 +1,18 @@
 //! The API as OpenAPI 3.1 tells it, made from the list of its calls.
 
 use super::list::{CALLS, Call};
+use crate::State;
+use crate::guard::word;
 use axum::Json;
+use axum::extract::State as Extract;
 use serde_json::{Map, Value, json};
 
-pub async fn document() -> Json<Value> {
-    Json(whole())
+pub async fn document(Extract(s): Extract<State>) -> Json<Value> {
+    Json(whole(!s.access.load().users.is_empty()))
 }
 
-fn whole() -> Value {
+/// `users`: who asks has to say who they are.
+fn whole(users: bool) -> Value {
     let mut paths = Map::new();
     for call in CALLS {
         let at = paths.entry(call.path).or_insert_with(|| json!({}));
@@ -19,10 +23,15 @@ fn whole() -> Value {
         "info": {
             "title": "Plimsoll",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What the console and the commands ask. Changes need the header `plimsoll-api: 1`.",
+            "description": "What the console and the commands ask. Changes need the header `plimsoll-api: 1`. \
+                            Where the config names users, each call needs the token of one with the role that it says.",
         },
         "paths": paths,
-        "components": { "responses": { "Problem": problem() } },
+        "security": if users { json!([{ "token": [] }]) } else { json!([]) },
+        "components": {
+            "responses": { "Problem": problem() },
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
     })
 }
 
@@ -36,6 +45,7 @@ fn operation(call: &Call) -> Value {
     }
     let mut operation = json!({
         "summary": call.what,
+        "description": format!("Takes the role `{}`.", word(call.role)),
         "operationId": id(call),
         "parameters": parameters,
         "responses": {
@@ -47,18 +57,54 @@ fn operation(call: &Call) -> Value {
         .body
         .and_then(|b| serde_json::from_str::<Value>(b).ok())
     {
-        let content =
-            json!({ "application/json": { "schema": { "type": "object" }, "example": example } });
+        let content = json!({ "application/json": { "schema": schema(&example), "example": bare(&example) } });
         operation["requestBody"] = json!({ "required": true, "content": content });
     }
     operation
 }
 
+/// Numbers beyond are refused.
+const MOST: u32 = u32::MAX;
+
+/// What is like an example.
+fn schema(example: &Value) -> Value {
+    match example {
+        Value::Object(all) => {
+            let properties: Map<String, Value> = all
+                .iter()
+                .map(|(k, v)| (name(k).into(), schema(v)))
+                .collect();
+            let required: Vec<&String> = all.keys().filter(|k| !k.ends_with('?')).collect();
+            json!({ "type": "object", "properties": properties, "required": required })
+        }
+        Value::Bool(_) => json!({ "type": "boolean" }),
+        Value::Number(n) if n.is_u64() => {
+            json!({ "type": "integer", "minimum": 0, "maximum": MOST })
+        }
+        Value::Number(_) => json!({ "type": "number" }),
+        _ => json!({ "type": "string" }),
+    }
+}
+
+/// The example itself.
+fn bare(example: &Value) -> Value {
+    match example {
+        Value::Object(all) => (all.iter().map(|(k, v)| (name(k).to_owned(), bare(v)))).collect(),
+        other => other.clone(),
+    }
+}
+
+fn name(of: &str) -> &str {
+    of.trim_end_matches('?')
+}
+
 fn parameter(call: &Call, name: &str) -> Value {
-    let bare = name.trim_end_matches('?');
+    let bare = self::name(name);
     let inside = call.path.contains(&format!("{{{bare}}}"));
     let kind = match bare {
-        "n" | "last_s" | "number" => json!({ "type": "integer", "minimum": 0 }),
+        "n" | "last_s" | "number" => {
+            json!({ "type": "integer", "minimum": 0, "maximum": MOST })
+        }
         _ => json!({ "type": "string" }),
     };
     json!({
@@ -110,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_call_is_in_the_document_once_with_its_parameters() {
-        let document = whole();
+        let document = whole(true);
         let mut ids = BTreeSet::new();
         for call in CALLS {
             let told = &document["paths"][call.path][call.method];

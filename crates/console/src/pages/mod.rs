@@ -5,15 +5,16 @@ mod catalog;
 mod history;
 mod incidents;
 mod line;
-mod parts;
+pub mod parts;
 mod routes;
 mod shell;
+pub mod signin;
 mod slos;
 
 pub use shell::not_found;
 
 use crate::live::Frame;
-use crate::{App, State};
+use crate::{Served, State};
 use axum::Router;
 use serde::Deserialize;
 
@@ -23,7 +24,7 @@ pub struct Page {
     pub path: &'static str,
     /// As the navigation names it.
     pub title: &'static str,
-    pub routes: fn() -> Router<App>,
+    pub routes: fn() -> Router<Served>,
     /// What changes while it is shown.
     pub live: fn(&State, &Ask) -> Frame,
 }
@@ -51,8 +52,8 @@ pub struct Ask {
     pub last: u64,
 }
 
-pub fn router() -> Router<App> {
-    let add = |router: Router<App>, page: &&Page| router.merge((page.routes)());
+pub fn router() -> Router<Served> {
+    let add = |router: Router<Served>, page: &&Page| router.merge((page.routes)());
     PAGES.iter().fold(Router::new(), add)
 }
 

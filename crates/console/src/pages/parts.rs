@@ -1,5 +1,6 @@
 //! Pieces that several pages are built from.
 
+use crate::access::Who;
 use base::units::Secs;
 use control::Control;
 use control::api::{Diagnosis, DiffLine};
@@ -34,6 +35,21 @@ pub fn answer(d: &Diagnosis) -> Option<Answer> {
     Answer::deserialize(d.diagnosis.as_deref()?).ok()
 }
 
+/// Who does it, where nobody had to say so before.
+pub fn your_name(who: &Who) -> Markup {
+    html! {
+        @if who.name.is_none() {
+            label { "Your name " input name="who" autocomplete="username" maxlength="80" size="12"; }
+        }
+    }
+}
+
+/// In the place of a form, for whoever may only look.
+pub fn only_looks(who: &Who) -> Markup {
+    let name = who.name.as_deref().unwrap_or("nobody");
+    html! { p.note { "Signed in as " (name) ", who may only look: this takes the role operate." } }
+}
+
 /// A key figure; `live`: the name of its place in the stream.
 pub fn figure(label: &str, value: &str, note: &str, live: &str) -> Markup {
     html! {
@@ -53,7 +69,7 @@ pub fn empty(what: &str, more: &str) -> Markup {
 pub fn not_yet(stage: &Stage) -> Markup {
     let more = match stage {
         Stage::Waiting => {
-            "Nothing has come through yet. Send requests to Plimsoll's address, or `plimsoll load`."
+            "Nothing has come through yet. Send requests to Plimsoll's address; plimsoll load makes some."
         }
         Stage::Learning(_) => "The first answer comes when there is enough to be sure of.",
         Stage::Provisional | Stage::Ready => "",
@@ -182,7 +198,11 @@ pub fn clock(at_s: u64) -> String {
 
 /// `12 s ago`.
 pub fn ago(at_ms: u64, now_ms: u64) -> String {
-    format!("{} ago", Secs((now_ms.saturating_sub(at_ms) / 1000) as f64))
+    match now_ms.saturating_sub(at_ms) / 1000 {
+        s @ 0..120 => format!("{s} s ago"),
+        s @ 120..600 => format!("{} min ago", s / 60),
+        s => format!("{} ago", Secs(s as f64)),
+    }
 }
 
 /// Milliseconds since the Unix epoch.
@@ -224,7 +244,7 @@ pub fn version(c: &Control) -> String {
     };
     format!(
         "{}-{stage}-{}-{}",
-        view.at_ms,
+        view.answers,
         status.generation,
         trial.unwrap_or_default()
     )

@@ -1,7 +1,9 @@
 //! What all pages have around them: head, navigation, and what is wrong right now.
 
 use super::{Ask, PAGES, Page, slos};
+use crate::access::Who;
 use crate::api::Problem;
+use crate::guard::word;
 use crate::{App, State, assets};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -30,13 +32,13 @@ pub async fn show(
             Ok(shown) => (StatusCode::OK, shown),
             Err(problem) => (problem.status, sorry(page, &problem)),
         };
-        answer(code, whole(page, &app.state, &shown))
+        answer(code, whole(page, &app.state, &shown, &app.who))
     });
     work.await
         .unwrap_or_else(|_| Problem::internal().into_response())
 }
 
-fn answer(status: StatusCode, page: Markup) -> Response {
+pub fn answer(status: StatusCode, page: Markup) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     (status, kind, page.into_string()).into_response()
 }
@@ -57,23 +59,18 @@ fn sorry(page: &Page, problem: &Problem) -> Shown {
     }
 }
 
-fn whole(page: &Page, s: &State, shown: &Shown) -> Markup {
+fn whole(page: &Page, s: &State, shown: &Shown, who: &Who) -> Markup {
     let (status, fires) = (&s.control.status(), slos::fires(s));
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="dark light";
-                title { (shown.title) " · Plimsoll" }
-                link rel="icon" type="image/svg+xml" href=(assets::path("icon.svg"));
-                link rel="stylesheet" href=(assets::path("console.css"));
+                (head(&shown.title))
                 script type="module" src=(assets::path("console.js")) {}
             }
             body data-page=(shown.ask.page) data-of=(shown.ask.of) data-last=(shown.ask.last) data-version=(versioned(&shown.version, fires)) {
                 a.skip href="#main" { "Skip to content" }
-                (navigation(page, status, fires))
+                (navigation(page, status, fires, who))
                 (wrong(status))
                 main id="main" { (shown.body) }
                 footer {
@@ -93,8 +90,20 @@ pub fn versioned(version: &str, fires: usize) -> String {
     format!("{version}-{fires}")
 }
 
+/// What every page says of itself.
+pub fn head(title: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="dark light";
+        title { (title) " · Plimsoll" }
+        link rel="icon" type="image/svg+xml" href=(assets::path("icon.svg"));
+        link rel="stylesheet" href=(assets::path("console.css"));
+    }
+}
+
 /// `fires`: how many alerts do.
-fn navigation(current: &Page, status: &Status, fires: usize) -> Markup {
+fn navigation(current: &Page, status: &Status, fires: usize, who: &Who) -> Markup {
     html! {
         header.top {
             a.brand href="/" {
@@ -113,6 +122,12 @@ fn navigation(current: &Page, status: &Status, fires: usize) -> Markup {
                 @if fires > 0 { a.chip.tone-over href="/slos" { (fires) @if fires == 1 { " alert fires" } @else { " alerts fire" } } }
                 @if let Some(t) = &status.trial { a.chip.tone-near href="/advice#trial" { (t.id) " is under way" } }
                 span #live hidden { "live" }
+            }
+            @if let Some(name) = &who.name {
+                form.me method="post" action="/signout" {
+                    span { (name) " " small { (word(who.role)) } }
+                    button { "Sign out" }
+                }
             }
         }
     }
@@ -144,12 +159,7 @@ pub async fn not_found(uri: Uri) -> Response {
     let body = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "No such page · Plimsoll" }
-                link rel="stylesheet" href=(assets::path("console.css"));
-            }
+            head { (head("No such page")) }
             body { main id="main" {
                 header.hero { div.headline {
                     h1 { "There is no such page" }

@@ -150,3 +150,21 @@ fn every_reading_call_of_the_document_is_answered() {
         }
     }
 }
+
+#[test]
+fn pages_are_asked_for_anew_when_the_model_says_something_and_not_for_less() {
+    let console = Console::start(World::of(2, 60));
+    let versions = || {
+        ["/", "/routes", "/routes/route-000", "/advice"].map(|page| {
+            let body = console.get(page).body;
+            let version = body.split("data-version=\"").nth(1).unwrap();
+            version.split('"').next().unwrap().to_owned()
+        })
+    };
+    let before = versions();
+    control::loops::list::observe(console.control.shared()).unwrap();
+    assert_eq!(versions(), before, "a fit alone says nothing");
+    control::loops::list::advise(console.control.shared()).unwrap();
+    let after = versions();
+    assert!(before.iter().zip(&after).all(|(b, a)| b != a), "{after:?}");
+}

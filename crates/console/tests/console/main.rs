@@ -1,5 +1,6 @@
 //! The console as browsers and the API's clients see it.
 
+mod access;
 mod catalog;
 mod changes;
 mod common;

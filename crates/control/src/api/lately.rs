@@ -1,7 +1,7 @@
 //! What happened lately, for people.
 
 use super::Control;
-use crate::lately::{self, Objectives, RouteLately, Step};
+use crate::lately::{self, Heat, Objectives, RouteLately, Step};
 use crate::loops::{Shared, View};
 use base::RouteInfo;
 
@@ -34,6 +34,16 @@ impl Control {
         };
         let objectives = objectives(&self.view(), &shell.routes);
         lately::of_route(&windows, r, &objectives, last_s, zero_s(&self.shared))
+    }
+
+    /// How long one route's answers took, by time; empty for a route that nobody knows.
+    pub fn route_heat(&self, route: &str, last_s: u64) -> Heat {
+        let last_s = last_s.min(lately::KEEP_S);
+        let (shell, windows) = self.shared.windows.lately(last_s);
+        let Some(r) = shell.routes.iter().position(|i| i.name == route) else {
+            return Heat::default();
+        };
+        lately::heat(&windows, r, last_s, zero_s(&self.shared))
     }
 }
 

@@ -1,8 +1,10 @@
 //! What happened lately, summed up for people: traffic over time, and what came of each route. Pure sums over windows.
 
+mod heat;
 mod routes;
 mod sum;
 
+pub use heat::{Column, Heat, heat, width};
 pub use routes::{RouteLately, routes};
 
 use base::{Objective, Window};

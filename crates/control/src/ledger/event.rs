@@ -65,6 +65,10 @@ pub enum Event {
     Rollback {
         overlay: String,
     },
+    /// Something that changes no generation was done by a person, such as a purge.
+    Done {
+        what: String,
+    },
     /// How many instances beyond the file a service should have. What holds is in the lane; this is for people.
     Scaled {
         service: String,
@@ -89,6 +93,7 @@ impl Event {
             Event::BudgetOverridden { .. } => "budget-overridden",
             Event::Verdict { .. } => "verdict",
             Event::Rollback { .. } => "rollback",
+            Event::Done { .. } => "done",
             Event::Scaled { .. } => "scaled",
         }
     }
@@ -135,6 +140,7 @@ impl Event {
             }
             Event::Verdict { trial, outcome } => format!("trial {trial}: {outcome}"),
             Event::Rollback { overlay } => format!("rolled back {overlay}"),
+            Event::Done { what } => what.clone(),
             Event::Scaled {
                 service,
                 from,

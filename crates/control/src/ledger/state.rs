@@ -65,7 +65,10 @@ impl State {
                 self.hash = hash.clone();
             }
             Event::FileChanged { to, .. } => self.file_hash = to.clone(),
-            Event::Rollback { .. } | Event::Scaled { .. } | Event::BudgetOverridden { .. } => {}
+            Event::Rollback { .. }
+            | Event::Done { .. }
+            | Event::Scaled { .. }
+            | Event::BudgetOverridden { .. } => {}
             Event::OverlayAdded { overlay } => self.overlays.push(overlay.clone()),
             Event::OverlayRemoved { id }
             | Event::OverlayDropped { id, .. }

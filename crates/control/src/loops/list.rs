@@ -103,10 +103,10 @@ pub fn observe(s: &Shared) -> Result<(), Vec<Finding>> {
             if view.stage != Stage::Ready {
                 view.diagnosis = Some(Arc::new(s.mind.diagnose(&fit)));
                 view.stage = Stage::Provisional;
+                view.answers += 1;
             }
             view.protections = Arc::new(s.mind.protect(&fit));
             view.fit = Some(Arc::new(fit));
-            view.number += 1;
         }
     }
     s.publish.learned(&view.protections);
@@ -131,6 +131,7 @@ pub fn advise(s: &Shared) -> Result<(), Vec<Finding>> {
         stage: Stage::Ready,
         diagnosis: Some(Arc::new(diagnosis)),
         counsel: Arc::new(counsel.clone()),
+        answers: view.answers + 1,
         ..(*view).clone()
     }));
     // Only what is new is written down: the same move on the same target is the same proposal.

@@ -41,8 +41,8 @@ impl Stage {
 #[derive(Clone, Debug, Default)]
 pub struct View {
     pub stage: Stage,
-    /// Counts fits; advice names the one it is from.
-    pub number: u64,
+    /// Counts what `diagnosis` and `counsel` have said: pages are drawn anew when it changes.
+    pub answers: u64,
     pub fit: Option<Arc<Fit>>,
     /// What the gates were told.
     pub protections: Arc<Learned>,

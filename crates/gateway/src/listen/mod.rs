@@ -10,4 +10,4 @@ mod socket_file;
 pub(crate) use accept::{Accepting, Counted, Fresh, Port, accept};
 use bind::bind;
 pub(crate) use open::{Opened, open};
-pub(crate) use socket_file::SocketFile;
+pub use socket_file::SocketFile;

@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Removed when dropped, unless somebody listens there by then. Listeners of one's own must be closed before.
-pub(crate) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     handed_over: bool,
 }
@@ -20,6 +20,14 @@ impl SocketFile {
             path: path.to_owned(),
             handed_over: false,
         }
+    }
+
+    /// A socket that listens at this path.
+    ///
+    /// # Errors
+    /// What the system says, or that something else is there.
+    pub fn listen(path: &Path, mode: u32) -> io::Result<Socket> {
+        listen(path, mode)
     }
 
     /// The file is another process's from now on.

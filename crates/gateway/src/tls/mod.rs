@@ -10,10 +10,10 @@ mod place;
 mod server;
 
 pub use certificate::ClientCert;
-pub(crate) use client::{client, name_of};
+pub use client::{client, name_of};
 pub(crate) use files::chain;
 pub(crate) use handshake::handshake;
 pub(crate) use names::Shown;
 pub(crate) use place::{Place, Stamp, stamps, watch};
-pub use server::check;
 pub(crate) use server::pair;
+pub use server::{check, of_console};

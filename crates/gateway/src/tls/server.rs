@@ -5,7 +5,7 @@ use super::names::{AllShown, Names, Resolver, Shown};
 use crate::acme::{ALPN, Challenges};
 use crate::upstream::link::Link;
 use base::Finding;
-use config::sections::{Certificate, Clients, Protocol, Tls, TlsVersion, UnknownName};
+use config::sections::{Certificate, Clients, ConsoleTls, Protocol, Tls, TlsVersion, UnknownName};
 use std::sync::Arc;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
@@ -77,6 +77,21 @@ pub(crate) fn build(
         server.ticketer = tickets;
     }
     Ok((server, names))
+}
+
+/// For the console, whose users may show certificates or something else.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn of_console(tls: &ConsoleTls) -> Result<Arc<ServerConfig>, Vec<Finding>> {
+    let tls = Tls {
+        certificates: vec![tls.own.clone()],
+        unknown_name: UnknownName::First,
+        clients: tls.clients.clone().map(|ca| Clients { ca, accept: true }),
+        protocols: vec![Protocol::Http1],
+        ..Tls::default()
+    };
+    build(&tls, None, Arc::default(), None).map(|(server, _)| Arc::new(server))
 }
 
 fn alpn(protocol: &Protocol) -> Vec<u8> {

@@ -9,7 +9,6 @@ use config::{Document, Overlay, edit};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use std::time::{Duration, Instant};
 const TAKEN: Duration = Duration::from_secs(10);
 
 pub fn run(args: AdoptArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     let overlays: Vec<Overlay> = ask::get(at, "/api/v1/overlays")?;
     let chosen = choose(&overlays, &args.overlays)?;
     if chosen.is_empty() && !args.ask.json {
@@ -132,7 +131,7 @@ pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// Whether Plimsoll reads the file again and drops the overlays, because the file has them.
-fn taken(at: SocketAddr, ids: &[&str]) -> Result<bool, Failure> {
+fn taken(at: &ask::Console, ids: &[&str]) -> Result<bool, Failure> {
     let until = Instant::now() + TAKEN;
     loop {
         let active: Vec<Overlay> = ask::get(at, "/api/v1/overlays")?;

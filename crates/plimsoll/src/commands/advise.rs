@@ -41,7 +41,7 @@ fn offline(folder: &Path, args: &AdviseArgs) -> Result<Exit, Failure> {
 }
 
 fn live(args: &AdviseArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.source.ask.console, &args.source.ask.config);
+    let at = &ask::console(&args.source.ask)?;
     let said: Value = ask::get(at, "/api/v1/advice")?;
     if args.source.ask.json {
         println!("{said}");

@@ -11,7 +11,7 @@ use slo::notify::text::time as exact;
 use slo::{Alert, State};
 
 pub fn run(args: AlertsArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     let all: Vec<Value> = ask::get(at, "/api/v1/alerts")?;
     let shown = |v: &&Value| args.all || v["state"] == "firing";
     let all: Vec<Value> = all.iter().filter(shown).cloned().collect();

@@ -13,7 +13,7 @@ pub fn run(ask: CacheAsk) -> Result<Exit, Failure> {
 }
 
 fn why(args: WhyArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     let (url, headers) = (ask::encode(&args.url), ask::encode(&args.header.join("\n")));
     let said: Value = ask::get(
         at,

@@ -39,7 +39,7 @@ fn offline(folder: &Path, json: bool) -> Result<Exit, Failure> {
 }
 
 fn live(args: &DiagnoseArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.source.ask.console, &args.source.ask.config);
+    let at = &ask::console(&args.source.ask)?;
     let said: Value = ask::get(at, "/api/v1/diagnosis")?;
     let found = answer::of_live(&said)?;
     if args.source.ask.json {

@@ -6,7 +6,7 @@ use crate::{ask, terminal};
 use serde_json::Value;
 
 pub fn run(args: AskArgs) -> Result<Exit, Failure> {
-    let lines: Vec<Value> = ask::get(ask::console(args.console, &args.config), "/api/v1/diff")?;
+    let lines: Vec<Value> = ask::get(&ask::console(&args)?, "/api/v1/diff")?;
     if args.json {
         println!("{}", Value::Array(lines));
         return Ok(Exit::Ok);

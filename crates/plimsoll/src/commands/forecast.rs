@@ -71,7 +71,7 @@ fn line(args: &ForecastArgs, fit: Option<&Fit>) -> Result<Option<Bounds>, Failur
     if let Some(fit) = fit {
         return Ok(answer::answer(fit, false).line.as_ref().map(of));
     }
-    let at = ask::console(args.source.ask.console, &args.source.ask.config);
+    let at = &ask::console(&args.source.ask)?;
     let said: Value = ask::get(at, "/api/v1/diagnosis")?;
     Ok(answer::of_live(&said)?
         .and_then(|a| a.line)

@@ -6,7 +6,7 @@ use crate::{ask, terminal};
 use serde_json::Value;
 
 pub fn run(args: HistoryArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     let lines: Vec<Value> = ask::get(at, &format!("/api/v1/history?n={}", args.n))?;
     if args.ask.json {
         println!("{}", Value::Array(lines));

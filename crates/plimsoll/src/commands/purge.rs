@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 use serde_json::{Value, json};
 
 pub fn run(args: PurgeArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     let body = json!({
         "url": args.url, "prefix": args.prefix, "group": args.group, "host": args.host, "hard": args.hard,
     });

@@ -6,7 +6,6 @@ use crate::interrupt::Interrupts;
 use crate::terminal::Ticker;
 use crate::{ask, show};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use telemetry::recording::{Ending, Progress, Stage};
@@ -15,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const HERE: &str = "/api/v1/recording";
 
 pub fn run(args: RecordArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     if args.status {
         return status(at, args.ask.json);
     }
@@ -40,7 +39,7 @@ pub fn run(args: RecordArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn status(at: SocketAddr, as_json: bool) -> Result<Exit, Failure> {
+fn status(at: &ask::Console, as_json: bool) -> Result<Exit, Failure> {
     let now: Progress = ask::get(at, HERE)?;
     match (as_json, now.stage) {
         (true, _) => println!("{}", json!(now)),
@@ -50,7 +49,7 @@ fn status(at: SocketAddr, as_json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn start(at: SocketAddr, folder: &Path, args: &RecordArgs) -> Result<(), Failure> {
+fn start(at: &ask::Console, folder: &Path, args: &RecordArgs) -> Result<(), Failure> {
     let what = json!({
         "folder": std::path::absolute(folder)?,
         "seconds": args.length.map(|d| d.as_secs_f64().ceil() as u64),
@@ -59,12 +58,12 @@ fn start(at: SocketAddr, folder: &Path, args: &RecordArgs) -> Result<(), Failure
     ask::post::<Value>(at, HERE, &what).map(drop)
 }
 
-fn end(at: SocketAddr) -> Result<(), Failure> {
+fn end(at: &ask::Console) -> Result<(), Failure> {
     ask::post::<Value>(at, "/api/v1/recording/stop", &json!({})).map(drop)
 }
 
 /// Shows how it goes. The first Ctrl-C ends the recording, the second one only this command.
-fn follow(at: SocketAddr, quiet: bool) -> Result<Progress, Failure> {
+fn follow(at: &ask::Console, quiet: bool) -> Result<Progress, Failure> {
     let interrupts = Interrupts::catch()?;
     let mut asked = 0;
     let mut ticker = Ticker::new(!quiet);

@@ -6,7 +6,7 @@ use crate::{ask, terminal};
 use serde_json::{Value, json};
 
 pub fn run(args: RollbackArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     let done: Value = ask::post(
         at,
         "/api/v1/rollback",

@@ -78,8 +78,9 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
         None => String::new(),
     };
     println!(
-        "listening on {}{encrypted}; console on http://{}",
-        system.address, system.console
+        "listening on {}{encrypted}; console on {}",
+        system.address,
+        system.shown_console()
     );
     notify::ready("serving");
     pulse::keep_watchdog(system.pulse());

@@ -8,7 +8,7 @@ use base::learned::CONFIDENT;
 use serde_json::Value;
 
 pub fn run(args: AskArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.console, &args.config);
+    let at = &ask::console(&args)?;
     let mut status: Value = ask::get(at, "/api/v1/status")?;
     status["probes"] = ask::get(at, "/api/v1/probes")?;
     status["mirrors"] = ask::get(at, "/api/v1/mirrors")?;

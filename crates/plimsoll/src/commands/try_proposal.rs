@@ -11,13 +11,12 @@ use control::trial::{Phase, Times, TryOptions};
 use control::words;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 const LOOK: Duration = Duration::from_millis(500);
 
 pub fn run(args: TryArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     let quiet = args.ask.json;
     let id = match &args.which {
         Some(which) => {
@@ -48,7 +47,7 @@ pub fn run(args: TryArgs) -> Result<Exit, Failure> {
 }
 
 /// By its number in the latest advice, from 1, or by its id.
-fn pick(at: SocketAddr, which: &str) -> Result<Proposal, Failure> {
+fn pick(at: &ask::Console, which: &str) -> Result<Proposal, Failure> {
     let said: Value = ask::get(at, "/api/v1/advice")?;
     let all: Vec<Proposal> = understood(&said["proposals"])?;
     let number = which.parse::<usize>().ok();
@@ -68,7 +67,7 @@ fn pick(at: SocketAddr, which: &str) -> Result<Proposal, Failure> {
     })
 }
 
-fn start(at: SocketAddr, proposal: &Proposal, args: &TryArgs) -> Result<String, Failure> {
+fn start(at: &ask::Console, proposal: &Proposal, args: &TryArgs) -> Result<String, Failure> {
     let usual = TryOptions::default();
     let most_s = args
         .length
@@ -93,7 +92,7 @@ fn start(at: SocketAddr, proposal: &Proposal, args: &TryArgs) -> Result<String, 
     understood(&begun["trial"])
 }
 
-fn under_way(at: SocketAddr) -> Result<String, Failure> {
+fn under_way(at: &ask::Console) -> Result<String, Failure> {
     let status: Value = ask::get(at, "/api/v1/status")?;
     let id = status["trial"]["id"].as_str().map(str::to_owned);
     id.ok_or_else(|| {
@@ -103,7 +102,7 @@ fn under_way(at: SocketAddr) -> Result<String, Failure> {
 }
 
 /// Shows each phase and how it stands, until the verdict; Ctrl-C leaves the trial alone.
-fn follow(at: SocketAddr, id: &str, quiet: bool) -> Result<Exit, Failure> {
+fn follow(at: &ask::Console, id: &str, quiet: bool) -> Result<Exit, Failure> {
     let interrupts = Interrupts::catch()?;
     let mut ticker = Ticker::new(!quiet);
     let mut shown: Option<Phase> = None;

@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(150);
 
 pub fn run(args: AskArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.console, &args.config);
+    let at = &ask::console(&args)?;
     let before: Value = ask::post(at, TARGET, &json!({}))?;
     let until = Instant::now() + LONGEST;
     let after = loop {

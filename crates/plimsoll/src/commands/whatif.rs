@@ -27,7 +27,7 @@ pub fn run(args: WhatifArgs) -> Result<Exit, Failure> {
             serde_json::to_value(found).map_err(|e| Failure::new(e.to_string()))?
         }
         None => {
-            let at = ask::console(source.ask.console, &source.ask.config);
+            let at = &ask::console(&source.ask)?;
             ask::get(
                 at,
                 &format!("/api/v1/whatif?q={}", ask::encode(&args.question)),

@@ -3,9 +3,10 @@
 use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
+use crate::wire::door::Door;
 use crate::wire::outward::Outward;
 use crate::wire::slo::{Shown, Slos};
-use crate::wire::start::{open_store, start_console, start_control};
+use crate::wire::start::{open_store, start_control};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -43,7 +44,7 @@ pub struct Body {
     /// Takes spans, where the config says so at the start.
     pub spans: Option<Mutex<Receiver>>,
     pub clock: Clock,
-    pub console: TcpListener,
+    pub door: Door,
     /// The service manager opened the sockets.
     pub managed: bool,
     pub readiness: Readiness,
@@ -191,6 +192,7 @@ impl Body {
         let state = console::State {
             control: control.clone(),
             file: Path::new(&self.file).into(),
+            access: self.door.access.clone(),
             recordings: Arc::new(self.watch.recordings()),
             caches: Arc::new(Caches {
                 gateway: self.gateway.clone(),
@@ -212,7 +214,7 @@ impl Body {
             upgrades: self.upgrades.clone(),
             certificate: Arc::new(move || certificate(&gateway)),
         };
-        let (stop_console, console) = start_console(&self.runtime, &self.console, state)?;
+        let (stop_console, console) = self.door.open(&self.runtime, state)?;
         let steering = Steering {
             stop_console,
             console,

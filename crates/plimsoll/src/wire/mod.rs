@@ -3,6 +3,7 @@
 pub mod body;
 pub mod caches;
 pub mod compose;
+pub mod door;
 pub mod gates;
 pub mod mind;
 pub mod outward;

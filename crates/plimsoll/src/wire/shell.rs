@@ -54,7 +54,7 @@ pub fn resources(names: &Names, config: &Config) -> Vec<ResourceInfo> {
     let all = names.resources.all();
     all.iter()
         .map(|name| {
-            let mut info = ResourceInfo::from_name(name);
+            let mut info = telemetry::recording::from_name(name);
             // A database that an upstream reaches through its pool is used while a connection is held.
             if let Some(service) = name.strip_prefix("db.") {
                 let pool = format!("pool.{service}.db");
@@ -165,7 +165,13 @@ mod tests {
                     routes: { home: { match: GET /, to: app, slo: { latency: 100ms, target: 99% } } }\n";
         let config = config::check_text("p.yaml", text).config.unwrap();
         let names = Names::default();
-        for r in ["pool.app.db", "db.app", "cpu.app", "lock.app.stock"] {
+        for r in [
+            "pool.app.db",
+            "db.app",
+            "cpu.app",
+            "lock.app.stock",
+            "net.host.eth0",
+        ] {
             names.resources.intern(r);
         }
         names.routes.intern("home");
@@ -175,6 +181,8 @@ mod tests {
             (all[2].price_per_hour, all[3].size),
             (Some(0.05), Some(2.0))
         );
+        // A link is in bytes, and one whose speed nobody tells is not full at one byte.
+        assert_eq!((all[4].unit.as_str(), all[4].size), ("bytes/s", None));
         let home = &routes(&names, &config)[0];
         assert!(home.safe && home.service == "app" && home.objective.unwrap().latency_s == 0.1);
     }

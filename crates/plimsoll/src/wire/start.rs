@@ -1,4 +1,4 @@
-//! Starting the parts: first generation, ledger, control, console.
+//! Starting the parts: first generation, ledger, control.
 
 use crate::exit::Failure;
 use crate::wire::body::Service;
@@ -9,13 +9,9 @@ use crate::wire::watch::Windows;
 use config::{Config, Document, Generation};
 use control::ports::{Budgets, SystemWall};
 use control::{Control, Parts};
-use socket2::Socket;
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::Embedded;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 pub fn first_generation(file: &str, text: &str) -> Result<(Config, Generation), Failure> {
     let checked = config::check_text(file, text);
@@ -76,39 +72,4 @@ pub fn open_store(dir: &Path) -> Result<Arc<Embedded>, Failure> {
             .help("is another Plimsoll using this data_dir?")
     })?;
     Ok(Arc::new(opened))
-}
-
-/// The inherited socket at the console's address, else a new one.
-pub fn console_socket(at: SocketAddr, inherited: &[Socket]) -> Result<TcpListener, Failure> {
-    let same = |l: &&Socket| l.local_addr().is_ok_and(|a| a.as_socket() == Some(at));
-    let socket = match inherited.iter().find(same) {
-        Some(socket) => socket.try_clone()?.into(),
-        None => TcpListener::bind(at).map_err(|e| {
-            Failure::new(format!("the console cannot listen on {at}: {e}"))
-                .help("set `console:` to a free address")
-        })?,
-    };
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-pub fn start_console(
-    runtime: &tokio::runtime::Runtime,
-    socket: &TcpListener,
-    state: console::State,
-) -> Result<(oneshot::Sender<()>, JoinHandle<()>), Failure> {
-    let socket = socket.try_clone()?;
-    let _inside = runtime.enter();
-    let listener = tokio::net::TcpListener::from_std(socket)?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = runtime.spawn(async move {
-        let done = async {
-            // Dropped or told: both mean stop.
-            let _ = stopped.await;
-        };
-        if let Err(e) = console::serve(listener, state, done).await {
-            tracing::error!("the console ended: {e}");
-        }
-    });
-    Ok((stop, serving))
 }

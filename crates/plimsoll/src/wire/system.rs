@@ -3,9 +3,10 @@
 use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::body::{Body, Steering};
+use crate::wire::door::Door;
 use crate::wire::outward::{self, Outward};
 use crate::wire::spans;
-use crate::wire::start::{console_socket, first_generation};
+use crate::wire::start::first_generation;
 use crate::wire::watch::{self, Windows};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -35,7 +36,7 @@ pub struct System {
     pub address: Address,
     /// Where TLS is spoken beside it.
     pub tls: Option<SocketAddr>,
-    pub console: SocketAddr,
+    pub console: Address,
     steering: Steering,
     body: Body,
 }
@@ -53,7 +54,7 @@ pub struct Start {
 pub struct Released {
     address: Address,
     tls: Option<SocketAddr>,
-    console: SocketAddr,
+    console: Address,
     body: Body,
 }
 
@@ -82,7 +83,7 @@ impl System {
             .thread_name("control")
             .enable_all()
             .build()?;
-        let console = console_socket(config.console, &start.inherited)?;
+        let door = Door::new(&config.console, &start.inherited, start.managed)?;
         let taken = start
             .inherited
             .iter()
@@ -134,7 +135,7 @@ impl System {
             outward,
             spans: spans.map(Mutex::new),
             clock,
-            console,
+            door,
             managed: start.managed,
             readiness: Arc::new(Mutex::new(Some("it is starting"))),
             upgrades: start.upgrades.unwrap_or_else(|| Arc::new(NoUpgrades)),
@@ -148,10 +149,19 @@ impl System {
             control,
             address,
             tls,
-            console: body.console.local_addr()?,
+            console: body.door.address()?,
             steering,
             body,
         })
+    }
+
+    /// The console's address, as people open it.
+    pub fn shown_console(&self) -> String {
+        match (&self.console, self.body.door.is_encrypted()) {
+            (Address::Unix(_), _) => self.console.to_string(),
+            (Address::Ip(at), true) => format!("https://{at}"),
+            (Address::Ip(at), false) => format!("http://{at}"),
+        }
     }
 
     /// Takes another text of the config into service, and its certificate files as they are now.
@@ -163,6 +173,8 @@ impl System {
         }
         (self.control.reload(text.clone())).map_err(|f| failure(&f))?;
         self.body.text = text;
+        let users = self.body.current.load().console.clone();
+        self.body.door.renew(&users)?;
         let wrong = self.body.with_gateway(Gateway::reload_certificates);
         match wrong.unwrap_or_default() {
             wrong if wrong.is_empty() => Ok(()),
@@ -174,7 +186,7 @@ impl System {
     pub fn sockets(&self) -> Result<Vec<Socket>, Failure> {
         let listening = self.body.with_gateway(Gateway::sockets).transpose()?;
         let mut all = listening.unwrap_or_default();
-        all.push(self.body.console.try_clone()?.into());
+        all.push(self.body.door.socket.try_clone()?);
         for listener in self.body.span_sockets()? {
             all.push(listener.into());
         }
@@ -306,9 +318,10 @@ impl Released {
     }
 
     /// Lets the connections end by themselves, as long as the configuration says or until `hurry`.
-    pub fn hand_over(self, hurry: impl Fn() -> bool) {
+    pub fn hand_over(mut self, hurry: impl Fn() -> bool) {
         self.body.pulse.silence();
         let longest = self.body.current.load().upgrade.drain;
+        self.body.door.hand_over();
         // What the threads are asked goes on without a gateway, so it is taken out first.
         if let Some(g) = self.body.take_gateway() {
             told(g.hand_over(longest, hurry));

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod catalog;
+mod console;
 mod encrypted;
 mod manager;
 mod purge;

@@ -143,12 +143,22 @@ impl Stage {
         command
     }
 
-    /// Once it is ready.
-    pub fn run(&mut self, command: &mut Command) -> u32 {
+    pub fn spawn(&mut self, command: &mut Command) -> u32 {
         let child = command.spawn().unwrap();
         let pid = child.id();
-        self.pids.insert(pid);
+        self.watch(pid);
         self.first = Some(child);
+        pid
+    }
+
+    /// It must not outlive the test.
+    pub fn watch(&mut self, pid: u32) {
+        self.pids.insert(pid);
+    }
+
+    /// Once it is ready.
+    pub fn run(&mut self, command: &mut Command) -> u32 {
+        let pid = self.spawn(command);
         self.wait("readiness", |s| {
             s.console_get("/readyz").filter(|a| a.contains("200 OK"))
         });

@@ -3,7 +3,7 @@
 
 use super::npm;
 use super::peers::{self, Proxy};
-use crate::run::quietly;
+use super::pypi;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub fn check(plimsoll: &Path) -> Result<(), String> {
     let mut programs = Vec::new();
     for (program, got) in [
         ("node", npm::install(&folder, NPM)),
-        ("python", python(&folder)),
+        ("python", pypi::install(&folder, PYPI).map(drop)),
     ] {
         match got {
             Ok(()) => programs.push(program),
@@ -70,24 +70,6 @@ pub fn check(plimsoll: &Path) -> Result<(), String> {
         names.join(", ")
     );
     Ok(())
-}
-
-fn python(folder: &Path) -> Result<(), String> {
-    let done = folder.join("installed");
-    let wanted = PYPI.join(" ");
-    if std::fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
-        return Ok(());
-    }
-    eprintln!("+ python3 -m venv, pip install {wanted} (in {FOLDER})");
-    let mut venv = Command::new("python3");
-    quietly(venv.args(["-m", "venv", "venv"]).current_dir(folder))?;
-    let mut pip = Command::new(folder.join("venv/bin/pip"));
-    quietly(
-        pip.args(["install", "--quiet"])
-            .args(PYPI)
-            .current_dir(folder),
-    )?;
-    write(&done, &wanted)
 }
 
 /// The services, Plimsoll in front of them, and traffic.

@@ -29,10 +29,10 @@ pub const TOP: &[Field<Config>] = &[
     ),
     key!(
         "console" = "127.0.0.1:9400",
-        Kind::Address,
+        Kind::TextOr("console"),
         "127.0.0.1:9400",
-        "console, API and metrics",
-        |c, n, cx| put!(c.console, cx.address(n))
+        "console, API and metrics: an address, a Unix socket, or a section",
+        |c, n, cx| console::console(n, cx, &mut c.console)
     ),
     key!(
         "data_dir" = "./plimsoll-data",

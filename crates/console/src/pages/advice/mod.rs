@@ -8,12 +8,13 @@ mod whatif;
 use super::parts;
 use super::shell::{Shown, show};
 use super::{Ask, Page};
+use crate::access::Who;
 use crate::api::Problem;
 use crate::live::Frame;
 use crate::{App, State};
 use axum::Form;
 use axum::Router;
-use axum::extract::{Query, State as Extract};
+use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use base::number::rate;
@@ -36,11 +37,12 @@ pub static PAGE: Page = Page {
     },
 };
 
-async fn page(Extract(app): Extract<App>, Query(ask): Query<whatif::Question>) -> Response {
-    show(app, &PAGE, move |s| Ok(render(s, &ask))).await
+async fn page(app: App, Query(ask): Query<whatif::Question>) -> Response {
+    let who = app.who.clone();
+    show(app, &PAGE, move |s| Ok(render(s, &who, &ask))).await
 }
 
-fn render(s: &State, ask: &whatif::Question) -> Shown {
+fn render(s: &State, who: &Who, ask: &whatif::Question) -> Shown {
     let c = &s.control;
     let said = c.advise();
     let diagnosis = c.diagnose();
@@ -67,8 +69,8 @@ fn render(s: &State, ask: &whatif::Question) -> Shown {
                 }
             }
         }
-        (trial::under_way(s, status.trial.as_ref()))
-        div data-part="proposals" { (proposals::all(c, &said.counsel, line.as_ref(), &said.stage)) }
+        (trial::under_way(s, status.trial.as_ref(), who))
+        div data-part="proposals" { (proposals::all(c, &said.counsel, line.as_ref(), &said.stage, who)) }
         div.grid {
             section.panel.wide id="whatif" {
                 div.panel-head { h2 { "What if" } }
@@ -80,7 +82,7 @@ fn render(s: &State, ask: &whatif::Question) -> Shown {
             }
             section.panel.full data-part="overlays" {
                 div.panel-head { h2 { "Changes in service" } a href="/history" { "History" } }
-                (overlays::all(c))
+                (overlays::all(c, who))
             }
         }
     };
@@ -111,20 +113,11 @@ struct TryForm {
     override_reason: Option<String>,
 }
 
-/// Who it was, for the ledger.
-fn named(who: &str) -> String {
-    let who: String = who.chars().filter(|c| !c.is_control()).take(80).collect();
-    match who.trim() {
-        "" => "someone at the console".into(),
-        who => who.to_owned(),
-    }
-}
-
-async fn try_it(Extract(app): Extract<App>, Form(form): Form<TryForm>) -> Response {
+async fn try_it(app: App, Form(form): Form<TryForm>) -> Response {
     let usual = TryOptions::default();
     let options = TryOptions {
         share: form.share.map_or(usual.share, |p| p / 100.0),
-        who: named(&form.who),
+        who: app.who.named(&form.who),
         done: form.done.is_some(),
         override_reason: form.override_reason,
         ..usual
@@ -142,11 +135,9 @@ struct RollbackForm {
     who: String,
 }
 
-async fn rollback(Extract(app): Extract<App>, Form(form): Form<RollbackForm>) -> Response {
-    change(app, move |s| {
-        s.control.rollback(&form.overlay, &named(&form.who))
-    })
-    .await
+async fn rollback(app: App, Form(form): Form<RollbackForm>) -> Response {
+    let who = app.who.named(&form.who);
+    change(app, move |s| s.control.rollback(&form.overlay, &who)).await
 }
 
 /// Does it, and shows what came of it: with GET, so that it is not done again when the page is loaded again.

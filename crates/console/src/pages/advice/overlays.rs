@@ -1,11 +1,12 @@
 //! What is in service beside the file, and the way back.
 
+use crate::access::Who;
 use crate::pages::parts;
 use base::number::percent;
 use control::Control;
 use maud::{Markup, html};
 
-pub fn all(c: &Control) -> Markup {
+pub fn all(c: &Control, who: &Who) -> Markup {
     let (overlays, diff) = (c.overlays(), c.diff());
     if overlays.is_empty() {
         return parts::empty(
@@ -26,10 +27,12 @@ pub fn all(c: &Control) -> Markup {
                         p.note { (o.reason) }
                         (parts::diff(diff.iter().filter(|d| d.overlay == o.id)))
                     }
-                    form.act method="post" action="/advice/rollback" {
-                        input type="hidden" name="overlay" value=(o.id);
-                        label { "Your name " input name="who" autocomplete="username" maxlength="80" size="12"; }
-                        button.danger { "Roll back" }
+                    @if who.may_operate() {
+                        form.act method="post" action="/advice/rollback" {
+                            input type="hidden" name="overlay" value=(o.id);
+                            (parts::your_name(who))
+                            button.danger { "Roll back" }
+                        }
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! The proposals, best first, and what is refused.
 
+use crate::access::Who;
 use crate::pages::parts;
 use base::number::{cost, rate};
 use control::Control;
@@ -13,7 +14,13 @@ use model::loadline::LoadLine;
 /// Shares of the users that a canary may be shown to, percent.
 const SHARES: &[u8] = &[5, 20, 50];
 
-pub fn all(c: &Control, counsel: &Counsel, line: Option<&LoadLine>, stage: &Stage) -> Markup {
+pub fn all(
+    c: &Control,
+    counsel: &Counsel,
+    line: Option<&LoadLine>,
+    stage: &Stage,
+    who: &Who,
+) -> Markup {
     let busy = c.status().trial.is_some();
     html! {
         @if counsel.proposals.is_empty() {
@@ -24,7 +31,7 @@ pub fn all(c: &Control, counsel: &Counsel, line: Option<&LoadLine>, stage: &Stag
                 }
             }
         }
-        ol.proposals { @for (i, p) in counsel.proposals.iter().enumerate() { (one(i + 1, p, line, &form(c, p, busy))) } }
+        ol.proposals { @for (i, p) in counsel.proposals.iter().enumerate() { (one(i + 1, p, line, &form(c, p, busy, who))) } }
     }
 }
 
@@ -62,11 +69,12 @@ fn lift(p: &Proposal, line: Option<&LoadLine>) -> Markup {
     }
 }
 
-fn form(c: &Control, p: &Proposal, busy: bool) -> Markup {
+fn form(c: &Control, p: &Proposal, busy: bool, who: &Who) -> Markup {
     let held = c.held_back(p);
     let instruction = matches!(p.change, Change::Instruction { .. });
     html! {
-        @if busy { p.note { "One trial at a time: wait for its verdict, or roll it back." } }
+        @if !who.may_operate() { (parts::only_looks(who)) }
+        @else if busy { p.note { "One trial at a time: wait for its verdict, or roll it back." } }
         @else {
             @if let Some(f) = &held { p.note { strong { "Held back: " } (f.what) } }
             form.act method="post" action="/advice/try" {
@@ -74,7 +82,7 @@ fn form(c: &Control, p: &Proposal, busy: bool) -> Markup {
                 @if matches!(p.change, Change::Patch { .. }) {
                     label { "Shown to " select name="share" { @for s in SHARES { option value=(s) selected[*s == 20] { (s) " % of users" } } } }
                 }
-                label { "Your name " input name="who" autocomplete="username" maxlength="80" size="12"; }
+                (parts::your_name(who))
                 @if held.is_some() { label.grow { "All the same, because " input name="override" required maxlength="500"; } }
                 @if instruction { input type="hidden" name="done" value="yes"; }
                 button.primary { @if instruction { "It is done: compare" } @else { "Try it" } }

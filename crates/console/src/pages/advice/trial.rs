@@ -1,6 +1,8 @@
 //! The trial under way.
 
 use crate::State;
+use crate::access::Who;
+use crate::pages::parts;
 use control::trial::{Phase, Progress};
 use control::words::{effect, now, phase};
 use maud::{Markup, html};
@@ -13,11 +15,11 @@ const PHASES: &[(Phase, &str)] = &[
 ];
 
 /// Its place is always there, so that it can appear.
-pub fn under_way(s: &State, running: Option<&Progress>) -> Markup {
-    html! { div id="trial" data-part="trial" { @if let Some(p) = running { (panel(s, p)) } } }
+pub fn under_way(s: &State, running: Option<&Progress>, who: &Who) -> Markup {
+    html! { div id="trial" data-part="trial" { @if let Some(p) = running { (panel(s, p, who)) } } }
 }
 
-fn panel(s: &State, p: &Progress) -> Markup {
+fn panel(s: &State, p: &Progress, who: &Who) -> Markup {
     let record = s.control.trial(&p.id).ok().map(|t| t.record);
     let title = record
         .as_ref()
@@ -42,11 +44,13 @@ fn panel(s: &State, p: &Progress) -> Markup {
                 } }
                 dt { "Seen" } dd { (now(p)) }
             }
-            form.act method="post" action="/advice/rollback" {
-                input type="hidden" name="overlay" value=(p.id);
-                label { "Your name " input name="who" autocomplete="username" maxlength="80" size="12"; }
-                button.danger { "Roll it back" }
-            }
+            @if who.may_operate() {
+                form.act method="post" action="/advice/rollback" {
+                    input type="hidden" name="overlay" value=(p.id);
+                    (parts::your_name(who))
+                    button.danger { "Roll it back" }
+                }
+            } @else { (parts::only_looks(who)) }
         }
     }
 }

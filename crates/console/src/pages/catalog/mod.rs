@@ -10,7 +10,7 @@ use crate::books::{Books, version};
 use crate::live::Frame;
 use crate::{App, State};
 use axum::Router;
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::response::Response;
 use axum::routing::get;
 use base::Severity;
@@ -33,11 +33,11 @@ pub static PAGE: Page = Page {
     },
 };
 
-async fn all(Extract(app): Extract<App>) -> Response {
+async fn all(app: App) -> Response {
     show(app, &PAGE, render).await
 }
 
-async fn runbook(Extract(app): Extract<App>, Path(name): Path<String>) -> Response {
+async fn runbook(app: App, Path(name): Path<String>) -> Response {
     show(app, &PAGE, move |s| runbook::render(s, &name)).await
 }
 

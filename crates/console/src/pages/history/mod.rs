@@ -9,7 +9,7 @@ use crate::api::Problem;
 use crate::live::Frame;
 use crate::{App, State};
 use axum::Router;
-use axum::extract::{Path, Query, State as Extract};
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use axum::routing::get;
 use control::api::HistoryLine;
@@ -42,11 +42,11 @@ struct Asked {
     show: Option<String>,
 }
 
-async fn all(Extract(app): Extract<App>, Query(q): Query<Asked>) -> Response {
+async fn all(app: App, Query(q): Query<Asked>) -> Response {
     show(app, &PAGE, move |s| render(s, &q)).await
 }
 
-async fn generation(Extract(app): Extract<App>, Path(number): Path<u64>) -> Response {
+async fn generation(app: App, Path(number): Path<u64>) -> Response {
     show(app, &PAGE, move |s| one::render(s, number)).await
 }
 
@@ -67,7 +67,9 @@ fn render(s: &State, q: &Asked) -> Result<Shown, Problem> {
         } }
         div.grid {
             section.panel.full data-part="overlays" {
-                div.panel-head { h2 { "What differs from the file" } a href="/advice" { "Roll back" } }
+                div.panel-head { h2 { "What differs from the file" }
+                    @if !status.overlays.is_empty() { a href="/advice" { "Roll back" } }
+                }
                 (differs(s))
             }
             section.panel.full data-part="ledger" {

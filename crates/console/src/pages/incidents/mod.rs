@@ -9,7 +9,7 @@ use crate::books::{Books, version};
 use crate::live::Frame;
 use crate::{App, State};
 use axum::Router;
-use axum::extract::{Path, State as Extract};
+use axum::extract::Path;
 use axum::response::Response;
 use axum::routing::get;
 use catalog::incident::{Incident, Stage, Times, length, typical};
@@ -30,11 +30,11 @@ pub static PAGE: Page = Page {
     },
 };
 
-async fn all(Extract(app): Extract<App>) -> Response {
+async fn all(app: App) -> Response {
     show(app, &PAGE, render).await
 }
 
-async fn incident(Extract(app): Extract<App>, Path(id): Path<String>) -> Response {
+async fn incident(app: App, Path(id): Path<String>) -> Response {
     show(app, &PAGE, move |s| one::render(s, &id)).await
 }
 

@@ -83,7 +83,7 @@ fn bar(r: &ResourceRow, constraint: Option<&str>, current: f64) -> Markup {
                 span { (busy) }
             }
             (meter(100.0 * r.utilisation, &r.resource, &says, tone(near(r, current))))
-            p.note { (full.unwrap_or_else(|| "no request is known to fill it".into())) " · " (r.class.label()) " · by " (r.grade.label()) }
+            p.note { (full.unwrap_or_else(|| "no request is known to fill it".into())) " · " (r.class.label()) " · evidence: " (r.grade.label()) }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{line_text, share_text};
 use crate::pages::parts::{self, upper};
-use base::number::{percent, rate, times};
+use base::number::{rate, times};
 use control::api::Diagnosis;
 use control::loops::Stage;
 use maud::{Markup, html};
@@ -33,11 +33,7 @@ pub fn headline(said: &Diagnosis, answer: Option<&Answer>) -> Markup {
 fn verdict(a: &Answer) -> String {
     let d = &a.diagnosis;
     match d.verdict {
-        Verdict::Constraint => format!(
-            "Constraint · {} · confidence {}",
-            d.class.label(),
-            percent(d.confidence)
-        ),
+        Verdict::Constraint => format!("Constraint · {}", d.class.label()),
         Verdict::TwoCandidates => "Two candidates".into(),
         Verdict::UnseenResource => "Unseen resource".into(),
         Verdict::NotEnoughEvidence { .. } => "Not enough evidence".into(),

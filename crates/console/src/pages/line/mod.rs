@@ -11,7 +11,7 @@ use super::{Ask, Page};
 use crate::live::Frame;
 use crate::{App, State};
 use axum::Router;
-use axum::extract::{Query, State as Extract};
+use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::get;
 use base::number::{rate, rate_in, seconds, times};
@@ -36,7 +36,7 @@ struct Asked {
     last: Option<u64>,
 }
 
-async fn page(Extract(app): Extract<App>, Query(q): Query<Asked>) -> Response {
+async fn page(app: App, Query(q): Query<Asked>) -> Response {
     let last = parts::stretch(q.last);
     show(app, &PAGE, move |s| Ok(render(s, last))).await
 }

@@ -92,16 +92,8 @@ pub fn render(s: &State, view: &View) -> Shown {
             page: super::PAGE.path.into(),
             ..Ask::default()
         },
-        version: version(s),
+        version: parts::version(&s.control),
     }
-}
-
-fn version(s: &State) -> String {
-    format!(
-        "{}-{}",
-        s.control.status().generation,
-        s.control.view().at_ms
-    )
 }
 
 pub fn live(s: &State, _: &Ask) -> Frame {
@@ -113,7 +105,7 @@ pub fn live(s: &State, _: &Ask) -> Frame {
             .map(move |(k, v)| (format!("{key}.{k}"), v))
     });
     Frame {
-        version: version(s),
+        version: parts::version(&s.control),
         text: texts.collect(),
         ..Frame::default()
     }

@@ -1,6 +1,7 @@
 //! Routes: what comes, how it is answered, what it uses, and what gates do with it.
 
 mod gates;
+mod heat;
 mod list;
 mod one;
 
@@ -9,7 +10,7 @@ use super::{Ask, Page};
 use crate::live::Frame;
 use crate::{App, State};
 use axum::Router;
-use axum::extract::{Path, Query, State as Extract};
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use axum::routing::get;
 use base::number::{rate, seconds};
@@ -27,7 +28,7 @@ pub static PAGE: Page = Page {
     live,
 };
 
-async fn all(Extract(app): Extract<App>, Query(view): Query<list::View>) -> Response {
+async fn all(app: App, Query(view): Query<list::View>) -> Response {
     show(app, &PAGE, move |s| Ok(list::render(s, &view))).await
 }
 
@@ -36,11 +37,7 @@ struct Asked {
     last: Option<u64>,
 }
 
-async fn one(
-    Extract(app): Extract<App>,
-    Path(name): Path<String>,
-    Query(q): Query<Asked>,
-) -> Response {
+async fn one(app: App, Path(name): Path<String>, Query(q): Query<Asked>) -> Response {
     show(app, &PAGE, move |s| one::render(s, &name, q.last)).await
 }
 

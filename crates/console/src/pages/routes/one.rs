@@ -1,5 +1,6 @@
 //! One route: its numbers now and over time, what one request uses, its place under the line, and what gates did.
 
+use super::heat::heatmap;
 use super::{gates, said};
 use crate::State;
 use crate::api::Problem;
@@ -74,6 +75,11 @@ pub fn render(s: &State, name: &str, last: Option<u64>) -> Result<Shown, Problem
                     None => (parts::not_yet(&said_by_model.stage)),
                 }
             }
+            section.panel.wide data-part="heat" {
+                div.panel-head { h2 { "Where the answers lie" } }
+                (heatmap(&s.control.route_heat(name, last), lately.objective.map(|o| o.latency_s)))
+                p.note { "Slower is higher, more answers are stronger; the line is the objective." }
+            }
             section.panel.full data-part="gates" {
                 div.panel-head { h2 { "What gates did" } }
                 (gates::decisions(&s.path.decisions(), name, &lately.service))
@@ -93,18 +99,17 @@ pub fn render(s: &State, name: &str, last: Option<u64>) -> Result<Shown, Problem
     })
 }
 
+/// The heatmap is drawn no more often, seconds.
+const HEAT_S: u64 = 10;
+
 fn find(s: &State, name: &str) -> Option<RouteLately> {
     s.control.routes().into_iter().find(|r| r.route == name)
 }
 
 fn version(s: &State, last: u64, newest: u64) -> String {
-    let width = last.div_ceil(STEPS as u64).max(1);
-    let drawn = if width > 1 { newest / width } else { 0 };
-    format!(
-        "{}-{}-{drawn}",
-        s.control.status().generation,
-        s.control.view().at_ms
-    )
+    // The heatmap's columns are wider than the chart's steps, and wide enough to draw all anew.
+    let drawn = newest / control::lately::width(last).max(HEAT_S);
+    format!("{}-{drawn}", parts::version(&s.control))
 }
 
 pub fn live(s: &State, ask: &Ask, name: &str) -> Frame {

@@ -8,7 +8,6 @@ use super::{Ask, Page};
 use crate::live::Frame;
 use crate::{App, State};
 use axum::Router;
-use axum::extract::State as Extract;
 use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
@@ -31,7 +30,7 @@ pub fn fires(s: &State) -> usize {
     s.slos.alerts().iter().filter(firing).count()
 }
 
-async fn all(Extract(app): Extract<App>) -> Response {
+async fn all(app: App) -> Response {
     show(app, &PAGE, |s| Ok(render(s))).await
 }
 

@@ -5,10 +5,12 @@ mod world;
 
 pub use world::{Slos, World};
 
+use arc_swap::ArcSwap;
 use base::Finding;
+use console::access::Access;
 use console::{
-    AskPurge, AskWhy, Caches, DataPath, Decision, Instance, Recordings, StartRecording, State,
-    Upgrades,
+    AskPurge, AskWhy, Caches, DataPath, Decision, Instance, Listener, Recordings, StartRecording,
+    State, Upgrades,
 };
 use control::{Control, Parts};
 use serde_json::Value;
@@ -72,8 +74,22 @@ impl DataPath for Path {
 }
 
 impl Console {
-    /// In front of this world, after each loop has had its turn.
+    /// In front of this world, after each loop has had its turn; whoever reaches it may do everything.
     pub fn start(world: World) -> Console {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let open = || Listener::Tcp(tokio::net::TcpListener::from_std(listener).unwrap());
+        Console::start_with(world, Access::default(), at, open)
+    }
+
+    /// For these users, behind a listener that is opened inside the runtime.
+    pub fn start_with(
+        world: World,
+        access: Access,
+        at: SocketAddr,
+        open: impl FnOnce() -> Listener,
+    ) -> Console {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("plimsoll.yaml");
         std::fs::write(&config, world.document()).unwrap();
@@ -101,6 +117,7 @@ impl Console {
         let state = State {
             control: control.clone(),
             file: config.as_path().into(),
+            access: Arc::new(ArcSwap::from_pointee(access)),
             recordings: Arc::new(Nothing),
             caches: Arc::new(Nothing),
             path: Arc::new(Path(world.instances.clone(), world.decisions.clone())),
@@ -118,10 +135,9 @@ impl Console {
             .enable_all()
             .build()
             .unwrap();
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .unwrap();
-        let at = listener.local_addr().unwrap();
+        let inside = runtime.enter();
+        let listener = open();
+        drop(inside);
         let (stop, stopped) = oneshot::channel::<()>();
         runtime.spawn(console::serve(listener, state, async move {
             let _ = stopped.await;
@@ -180,6 +196,11 @@ impl Console {
         Said::of(&String::from_utf8(bytes).unwrap())
     }
 
+    /// The sign-in form's answer.
+    pub fn sign_in(&self, token: &str) -> Said {
+        self.post("/signin", &format!("token={token}&to=/advice"))
+    }
+
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.at).unwrap();
         stream
@@ -207,6 +228,8 @@ pub struct Said {
     pub status: u16,
     /// In small letters.
     pub head: String,
+    /// As it was sent.
+    pub set_cookie: Option<String>,
     pub body: String,
 }
 
@@ -214,8 +237,10 @@ impl Said {
     fn of(text: &str) -> Said {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let set = head.lines().find_map(|l| l.strip_prefix("set-cookie: "));
         Said {
             status,
+            set_cookie: set.map(str::to_owned),
             head: head.to_ascii_lowercase(),
             body: body.to_owned(),
         }

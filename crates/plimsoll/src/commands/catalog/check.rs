@@ -60,8 +60,8 @@ fn observe(args: &CheckCatalogArgs) -> Result<(Option<Observed>, Option<String>)
     if args.offline {
         return Ok((None, Some("traffic: --offline".into())));
     }
-    let at = ask::console(args.place.ask.console, &args.place.ask.config);
-    match ask::text(at, "/metrics") {
+    let told = ask::console(&args.place.ask).and_then(|at| ask::text(&at, "/metrics"));
+    match told {
         Ok(text) => Ok((Some(Observed::from_metrics(&text)), None)),
         Err(e) if args.place.ask.console.is_some() => Err(e),
         Err(e) => Ok((

@@ -14,8 +14,8 @@ const NOBODY: &str = "unassigned";
 
 pub fn run(args: &InitCatalogArgs) -> Result<Exit, Failure> {
     let mut loaded = load(&args.place)?;
-    let at = ask::console(args.place.ask.console, &args.place.ask.config);
-    let observed = ask::text(at, "/metrics")
+    let observed = ask::console(&args.place.ask)
+        .and_then(|at| ask::text(&at, "/metrics"))
         .map(|t| Observed::from_metrics(&t))
         .ok();
     let Some(config) = &loaded.config else {

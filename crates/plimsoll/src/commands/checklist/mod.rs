@@ -33,7 +33,7 @@ struct Known {
 
 pub fn run(args: PlaceArgs) -> Result<Exit, Failure> {
     let loaded = load(&args)?;
-    let at = ask::console(args.ask.console, &args.ask.config);
+    let at = &ask::console(&args.ask)?;
     let get = |what: &str| ask::get::<Value>(at, what);
     let (diagnosis, unasked) = match get("/api/v1/diagnosis") {
         Ok(diagnosis) => (diagnosis, None),

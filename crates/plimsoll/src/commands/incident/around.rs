@@ -6,10 +6,9 @@ use crate::exit::Failure;
 use catalog::incident::{Happened, Incident, changed};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::net::SocketAddr;
 
 /// What fills a timeline: one function for each kind of event that a running Plimsoll knows.
-type Source = fn(SocketAddr) -> Result<Vec<Happened>, Failure>;
+type Source = fn(&ask::Console) -> Result<Vec<Happened>, Failure>;
 const SOURCES: &[(&str, Source)] = &[("the ledger", ledger)];
 
 pub struct More {
@@ -19,13 +18,12 @@ pub struct More {
 }
 
 pub fn happened(ask: &AskArgs, i: &Incident, until: Timestamp) -> More {
-    let at = ask::console(ask.console, &ask.config);
     let mut more = More {
         found: Vec::new(),
         without: Vec::new(),
     };
     for (name, source) in SOURCES {
-        match source(at) {
+        match ask::console(ask).and_then(|at| source(&at)) {
             Ok(all) => more.found.extend(i.around(all, until)),
             Err(e) => more.without.push(format!("{name}: {}", e.what)),
         }
@@ -34,7 +32,7 @@ pub fn happened(ask: &AskArgs, i: &Incident, until: Timestamp) -> More {
 }
 
 /// Generations, trials, verdicts and rollbacks.
-fn ledger(at: SocketAddr) -> Result<Vec<Happened>, Failure> {
+fn ledger(at: &ask::Console) -> Result<Vec<Happened>, Failure> {
     let lines: Vec<Value> = ask::get(at, "/api/v1/history?n=1000")?;
     let entry = |l: &Value| {
         let who = l["who"].as_str().unwrap_or("");

@@ -164,7 +164,7 @@ fn environment(
     incident: Option<&str>,
 ) -> step::Place {
     let folder = loaded.catalog.folder.join("runbooks");
-    let console = ask::console(args.place.ask.console, &args.place.ask.config);
+    let console = ask::place(&args.place.ask);
     // A step that calls `plimsoll` finds this one where no other is installed.
     let own = std::env::current_exe().ok();
     let own = own

@@ -7,7 +7,7 @@ use serde_json::Value;
 use slo::SloStatus;
 
 pub fn run(args: AskArgs) -> Result<Exit, Failure> {
-    let at = ask::console(args.console, &args.config);
+    let at = &ask::console(&args)?;
     if args.json {
         println!("{}", ask::get::<Value>(at, "/api/v1/slos")?);
         return Ok(Exit::Ok);

@@ -1,6 +1,6 @@
 //! Control's `Mind` by the model crate: fit, diagnosis, advice, what-if, and the comparison of a trial.
 
-use base::{Finding, Grade, History, Learned};
+use base::{Class, Finding, Grade, History, Learned};
 use control::ports::{Cancel, Comparison, Counsel, Learning, Mind, Reading};
 use control::proposal::{Change, Effect, Proposal};
 use model::Answer;
@@ -174,11 +174,7 @@ fn proposal(p: &advice::Proposal) -> Proposal {
     } else {
         &p.predicted.demand
     };
-    let strongest = changes
-        .iter()
-        .filter(|c| c.route.is_some() && !c.of.starts_with("calls of "))
-        .max_by(|a, b| (a.before - a.after).total_cmp(&(b.before - b.after)));
-    let (measures, predicted) = match strongest {
+    let (measures, predicted) = match strongest(changes) {
         Some(c) => (
             subject_text(c.route.as_deref().unwrap_or(""), &c.of),
             Effect::new(1.0 - c.ratio.value, 1.0 - c.ratio.high, 1.0 - c.ratio.low),
@@ -212,6 +208,18 @@ fn proposal(p: &advice::Proposal) -> Proposal {
         cost_per_hour: p.cost_per_hour,
         reverse: p.reverse.clone(),
     }
+}
+
+/// Of a route on a resource. Bytes of a link are many and seconds few: seconds go first where some are saved.
+fn strongest(changes: &[advice::Change]) -> Option<&advice::Change> {
+    let fall = |c: &advice::Change| c.before - c.after;
+    let of_a_route = |c: &&advice::Change| c.route.is_some() && !c.of.starts_with("calls of ");
+    changes.iter().filter(of_a_route).max_by(|a, b| {
+        let saves_time =
+            |c: &advice::Change| Class::from_name(&c.of) != Class::Network && fall(c) > 0.0;
+        let first = saves_time(a).cmp(&saves_time(b));
+        first.then(fall(a).total_cmp(&fall(b)))
+    })
 }
 
 fn subject_text(route: &str, resource: &str) -> String {

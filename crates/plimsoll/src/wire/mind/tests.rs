@@ -177,3 +177,24 @@ fn slow_answers_of_both_arms_are_no_harm_however_many_quick_calls_one_arm_makes(
         "100.00 % slow requests with the change, 0.00 % without, at the same mix"
     );
 }
+
+#[test]
+fn seconds_that_are_saved_matter_more_than_bytes() {
+    let change = |of: &str, before, after| advice::Change {
+        route: Some("product".into()),
+        of: of.into(),
+        before,
+        after,
+        ratio: model::advice::Range {
+            value: after / before,
+            low: after / before,
+            high: after / before,
+        },
+    };
+    let link = change("net.host.eth0", 9000.0, 6000.0);
+    let lock = change("lock.front.stock", 0.04, 0.03);
+    let cpu = change("cpu.front", 0.001, 0.002);
+    let told = |all: &[advice::Change]| strongest(all).map(|c| c.of.clone()).unwrap();
+    assert_eq!(told(&[link.clone(), lock, cpu.clone()]), "lock.front.stock");
+    assert_eq!(told(&[cpu, link]), "net.host.eth0");
+}

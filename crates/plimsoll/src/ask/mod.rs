@@ -1,44 +1,44 @@
 //! Asks a running Plimsoll over its console address: one request, one connection, JSON back.
 
+mod place;
+mod stream;
+
+pub use place::{Console, Place};
+
+use crate::cli::AskArgs;
 use crate::exit::Failure;
+use crate::terminal;
 use http1::{Body, Limits, Lines, Method, Piece, Status, client, parse_response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::time::Duration;
 
 /// Largest answer taken, bytes.
 const MAX_ANSWER: usize = 64 << 20;
-const WAIT: Duration = Duration::from_secs(30);
 
-/// Where to ask: `--console`, else the config's console address, else the default.
-pub fn console(given: Option<SocketAddr>, config: &Path) -> SocketAddr {
-    given
-        .or_else(|| config.exists().then(|| written(config)).flatten())
-        .unwrap_or_else(|| config::Config::empty().console)
+/// Where to ask.
+pub fn place(args: &AskArgs) -> Place {
+    Place::of(args)
 }
 
-/// The file's own `console`: also when the rest of it is broken, which is when people ask what is wrong.
-fn written(config: &Path) -> Option<SocketAddr> {
-    let (document, _) = config::Document::load(config);
-    document.root.get("console")?.text()?.parse().ok()
+/// Where to ask, and as whom.
+pub fn console(args: &AskArgs) -> Result<Console, Failure> {
+    Console::of(args)
 }
 
-pub fn get<T: DeserializeOwned>(at: SocketAddr, target: &str) -> Result<T, Failure> {
+pub fn get<T: DeserializeOwned>(at: &Console, target: &str) -> Result<T, Failure> {
     decode(exchange(at, "GET", target, None)?)
 }
 
 /// A page that is no JSON.
-pub fn text(at: SocketAddr, target: &str) -> Result<String, Failure> {
+pub fn text(at: &Console, target: &str) -> Result<String, Failure> {
     match exchange(at, "GET", target, None)? {
         (200, body) => Ok(String::from_utf8_lossy(&body).into_owned()),
         (status, _) => Err(Failure::new(format!("it answered {status} to {target}"))),
     }
 }
 
-pub fn post<T: DeserializeOwned>(at: SocketAddr, target: &str, body: &Value) -> Result<T, Failure> {
+pub fn post<T: DeserializeOwned>(at: &Console, target: &str, body: &Value) -> Result<T, Failure> {
     decode(exchange(at, "POST", target, Some(body.to_string()))?)
 }
 
@@ -71,18 +71,21 @@ fn decode<T: DeserializeOwned>((status, body): (u16, Vec<u8>)) -> Result<T, Fail
 }
 
 fn exchange(
-    at: SocketAddr,
+    at: &Console,
     method: &str,
     target: &str,
     body: Option<String>,
 ) -> Result<(u16, Vec<u8>), Failure> {
-    let failed = |e: &dyn std::fmt::Display| Failure::new(format!("asking Plimsoll at {at}: {e}"));
-    let mut stream = TcpStream::connect_timeout(&at, Duration::from_secs(2)).map_err(|e| {
-        Failure::new(format!("no Plimsoll answers at {at}: {e}"))
-            .help("start one with `plimsoll run`, or name its console with --console")
-    })?;
-    stream.set_read_timeout(Some(WAIT))?;
-    let mut headers = vec![("plimsoll-api".to_owned(), "1".to_owned())];
+    let failed =
+        |e: &dyn std::fmt::Display| Failure::new(format!("asking Plimsoll at {}: {e}", at.place));
+    let mut stream = at.connect()?;
+    let mut headers = vec![
+        ("plimsoll-api".to_owned(), "1".to_owned()),
+        ("plimsoll-who".to_owned(), terminal::who()),
+    ];
+    if let Some(token) = &at.token {
+        headers.push(("Authorization".into(), format!("Bearer {token}")));
+    }
     if body.is_some() {
         headers.push(("Content-Type".into(), "application/json".into()));
     }
@@ -91,7 +94,7 @@ fn exchange(
         &mut request,
         method,
         target,
-        &at.to_string(),
+        at.host(),
         &headers,
         body.as_deref().map(str::as_bytes),
     )

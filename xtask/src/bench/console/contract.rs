@@ -1,0 +1,69 @@
+//! The API against its own OpenAPI document, by PyPI `schemathesis`: made-up calls, good and bad ones, with and without a token.
+
+use super::stage::write;
+use crate::bench::{npm, peers, pypi};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const FOLDER: &str = "target/schemathesis";
+const PACKAGES: &[&str] = &["schemathesis==4.32.5"];
+/// It may try and purge, but neither write to this host nor start another binary.
+const TOKEN: &str = "a-token-for-made-up-calls";
+/// Made-up calls of each kind, and the time for all.
+const EXAMPLES: &str = "12";
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// As part of the tests: loud when nothing was tested.
+pub fn check(plimsoll: &Path) -> Result<(), String> {
+    let folder = npm::absolute(Path::new(FOLDER))?;
+    let programs = match pypi::install(&folder, PACKAGES) {
+        Ok(programs) => programs,
+        Err(why) => {
+            eprintln!("SKIPPED, NOT PASSED: the API was not held against its document: {why}");
+            return Ok(());
+        }
+    };
+    let [listen, console, nobody] = peers::free()?;
+    let file = folder.join("plimsoll.yaml");
+    let text = format!(
+        "listen: {listen}\nconsole:\n  listen: {console}\n  users: {{ made-up: {{ role: operate, token: {{ env: MADE_UP }} }} }}\n\
+         data_dir: \"{}\"\nthreads: 1\nservices: {{ app: {{ instances: [\"{nobody}\"] }} }}\n",
+        folder.join(format!("data-{}", listen.port())).display()
+    );
+    write(&file, &text)?;
+    let mut run = Command::new(npm::absolute(plimsoll)?);
+    let run = run
+        .env("MADE_UP", TOKEN)
+        .args(["run", "--config"])
+        .arg(&file);
+    let running = peers::launch("Plimsoll", console, run)?;
+    let mut st = Command::new(programs.join("st"));
+    st.current_dir(&folder)
+        .arg("run")
+        .arg(format!("http://{console}/api/v1/openapi.json"))
+        .args(["--header", &format!("Authorization: Bearer {TOKEN}")])
+        .args(["--checks", "all", "--max-examples", EXAMPLES])
+        .args(["--generation-deterministic", "--workers", "2"])
+        .args(["--suppress-health-check", "all", "--no-color"])
+        .args(["--max-time", &LONGEST.as_secs().to_string()]);
+    let out = st
+        .output()
+        .map_err(|e| format!("schemathesis does not start: {e}"))?;
+    drop(running);
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    if !out.status.success() {
+        let why = String::from_utf8_lossy(&out.stderr);
+        return Err(format!("the API does not hold its document:\n{said}{why}"));
+    }
+    let last = said
+        .lines()
+        .rev()
+        .find(|l| l.contains("generated"))
+        .unwrap_or("");
+    eprintln!(
+        "the API holds its document by schemathesis: {}",
+        last.trim()
+    );
+    Ok(())
+}
