@@ -28,6 +28,7 @@ pub fn schema() -> Json {
     defs.insert("tenant".into(), section_schema(TENANT));
     defs.insert("purge_hook".into(), section_schema(PURGE_HOOK));
     defs.insert("otlp".into(), section_schema(OTLP));
+    defs.insert("agents".into(), section_schema(AGENTS));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -155,6 +156,7 @@ pub fn reference() -> String {
     page(&mut out, "identity.tenants.NAME", TENANT);
     page(&mut out, "purge_hook", PURGE_HOOK);
     page(&mut out, "otlp", OTLP);
+    page(&mut out, "agents", AGENTS);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);

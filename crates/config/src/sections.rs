@@ -1,6 +1,7 @@
 //! The sections of a checked configuration, as plain data. Every name in it resolves;
 //! who holds a `Config` need not check it again.
 
+mod agents;
 mod balance;
 mod gates;
 mod hedge;
@@ -15,6 +16,7 @@ mod scrape;
 mod tls;
 
 use crate::Address;
+pub use agents::*;
 pub use balance::*;
 pub use gates::*;
 pub use hedge::*;
@@ -65,6 +67,8 @@ pub struct Config {
     pub purge_hook: Option<PurgeHook>,
     /// `None`: no spans are taken.
     pub otlp: Option<Otlp>,
+    /// `None`: there are no agents on other hosts.
+    pub agents: Option<Agents>,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
@@ -396,6 +400,7 @@ impl Config {
             via: None,
             purge_hook: None,
             otlp: None,
+            agents: None,
             services: Vec::new(),
             routes: Vec::new(),
             resources: Vec::new(),

@@ -70,6 +70,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 }
 
 mod acme;
+mod agents;
 mod balance;
 mod breaker;
 mod cache;
@@ -93,6 +94,7 @@ mod tls;
 mod top;
 
 pub use acme::ACME;
+pub use agents::AGENTS;
 pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;
 pub use cache::{CACHE, CACHE_CONTROL};

@@ -6,7 +6,7 @@ use crate::wire::compose::Composer;
 use crate::wire::mind::ModelMind;
 use crate::wire::system::failure;
 use crate::wire::watch::Windows;
-use config::{Config, Document, Generation};
+use config::{Config, Document, Generation, Secret};
 use control::ports::SystemWall;
 use control::{Control, Parts};
 use socket2::Socket;
@@ -76,18 +76,42 @@ pub fn open_store(dir: &Path) -> Result<Arc<Embedded>, Failure> {
     Ok(Arc::new(opened))
 }
 
-/// The inherited socket at the console's address, else a new one.
-pub fn console_socket(at: SocketAddr, inherited: &[Socket]) -> Result<TcpListener, Failure> {
+/// The inherited socket at this address, else a new one.
+pub fn listener(
+    at: SocketAddr,
+    inherited: &[Socket],
+    what: &str,
+    help: &str,
+) -> Result<TcpListener, Failure> {
     let same = |l: &&Socket| l.local_addr().is_ok_and(|a| a.as_socket() == Some(at));
-    let socket = match inherited.iter().find(same) {
-        Some(socket) => socket.try_clone()?.into(),
-        None => TcpListener::bind(at).map_err(|e| {
-            Failure::new(format!("the console cannot listen on {at}: {e}"))
-                .help("set `console:` to a free address")
-        })?,
-    };
+    match inherited.iter().find(same) {
+        Some(socket) => Ok(socket.try_clone()?.into()),
+        None => {
+            TcpListener::bind(at).map_err(|e| Failure::new(format!("{what} {at}: {e}")).help(help))
+        }
+    }
+}
+
+pub fn console_socket(at: SocketAddr, inherited: &[Socket]) -> Result<TcpListener, Failure> {
+    let socket = listener(
+        at,
+        inherited,
+        "the console cannot listen on",
+        "set `console:` to a free address",
+    )?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// The value of a secret; `key` names it in messages.
+pub fn secret(key: &str, secret: &Secret) -> Result<String, Failure> {
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let value = secret.resolve(|name| std::env::var(name).ok(), read);
+    let value = value.map_err(|f| Failure::new(format!("{key}: {f}")))?;
+    match value.is_empty() {
+        true => Err(Failure::new(format!("{key} is empty")).help("write the token to its file")),
+        false => Ok(value),
+    }
 }
 
 pub fn start_console(

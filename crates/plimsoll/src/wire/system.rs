@@ -4,9 +4,9 @@ use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::body::{Body, Steering};
 use crate::wire::outward::{self, Outward};
-use crate::wire::spans;
 use crate::wire::start::{console_socket, first_generation};
 use crate::wire::watch::{self, Windows};
+use crate::wire::{agents, spans};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -114,9 +114,14 @@ impl System {
             )?),
             None => None,
         };
+        let agents = match &current.load().agents {
+            Some(a) => Some(agents::start(a, &taken, clock, runtime.handle())?),
+            None => None,
+        };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let watch = watch::Watch::start(watch::Parts {
             rings,
+            agents: agents.as_ref().map(|a| a.probe(names.clone())),
             names,
             clock,
             config: current.clone(),
@@ -133,6 +138,7 @@ impl System {
             current,
             outward,
             spans: spans.map(Mutex::new),
+            agents: agents.map(Mutex::new),
             clock,
             console,
             managed: start.managed,
@@ -175,7 +181,7 @@ impl System {
         let listening = self.body.with_gateway(Gateway::sockets).transpose()?;
         let mut all = listening.unwrap_or_default();
         all.push(self.body.console.try_clone()?.into());
-        for listener in self.body.span_sockets()? {
+        for listener in self.body.report_sockets()? {
             all.push(listener.into());
         }
         Ok(all)
@@ -202,8 +208,8 @@ impl System {
             body,
         } = self;
         body.pulse.forget();
-        // What the next process gets its own way: the spans' sockets listen on.
-        let _ = body.take_spans(false);
+        // The next process takes them: the sockets listen on.
+        let _ = body.take_reports(false);
         control.stop();
         drop(control);
         let _ = steering.stop_console.send(());
@@ -288,8 +294,8 @@ impl Released {
     /// Goes on as if nothing had been released.
     pub fn resume(self) -> Result<System, (Released, Failure)> {
         let steered = self.body.steer();
-        let spans = self.body.take_spans(true);
-        match steered.and_then(|s| spans.map(|()| s).map_err(Failure::from)) {
+        let reports = self.body.take_reports(true);
+        match steered.and_then(|s| reports.map(|()| s).map_err(Failure::from)) {
             Ok((control, steering)) => Ok(System {
                 control,
                 address: self.address,
