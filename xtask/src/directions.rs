@@ -59,6 +59,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the catalog is files and rules: base and config only",
     ),
     (
+        "agent",
+        &["model", "gateway", "control", "store", "prove"],
+        "agents bring windows what probes see, as telemetry does",
+    ),
+    (
         "sim",
         &["model", "config"],
         "sim shares no code with the model that it tests",

@@ -46,6 +46,9 @@ pub struct ResourceInfo {
     pub within: Option<String>,
     /// Dollars per hour of the whole resource.
     pub price_per_hour: Option<f64>,
+    /// It is not (all) on the gateway's own machine, and so no part of `cpu.host`.
+    #[serde(default)]
+    pub elsewhere: bool,
 }
 
 impl ResourceInfo {
@@ -80,6 +83,7 @@ impl ResourceInfo {
             },
             within: None,
             price_per_hour: None,
+            elsewhere: false,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod learned;
 pub mod names;
 pub mod number;
 pub mod sample;
+pub mod secret;
 pub mod server_timing;
 pub mod statement;
 pub mod trace;

@@ -31,6 +31,7 @@ pub fn schema() -> Json {
     defs.insert("tenant".into(), section_schema(TENANT));
     defs.insert("purge_hook".into(), section_schema(PURGE_HOOK));
     defs.insert("otlp".into(), section_schema(OTLP));
+    defs.insert("agents".into(), section_schema(AGENTS));
     defs.insert("error_budget".into(), section_schema(ERROR_BUDGET));
     defs.insert("alerts".into(), section_schema(ALERTS));
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
@@ -166,6 +167,7 @@ pub fn reference() -> String {
     page(&mut out, "identity.tenants.NAME", TENANT);
     page(&mut out, "purge_hook", PURGE_HOOK);
     page(&mut out, "otlp", OTLP);
+    page(&mut out, "agents", AGENTS);
     page(&mut out, "error_budget", ERROR_BUDGET);
     page(&mut out, "alerts", ALERTS);
     page(&mut out, "alerts.alertmanager", ALERTMANAGER);

@@ -1,6 +1,7 @@
 //! The sections of a checked configuration, as plain data. Every name in it resolves;
 //! who holds a `Config` need not check it again.
 
+mod agents;
 mod alerts;
 mod balance;
 mod console;
@@ -19,6 +20,7 @@ mod slo;
 mod tls;
 
 use crate::Address;
+pub use agents::*;
 pub use alerts::*;
 pub use balance::*;
 pub use console::*;
@@ -73,6 +75,8 @@ pub struct Config {
     pub purge_hook: Option<PurgeHook>,
     /// `None`: no spans are taken.
     pub otlp: Option<Otlp>,
+    /// `None`: there are no agents on other hosts.
+    pub agents: Option<Agents>,
     pub alerts: Alerts,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
@@ -401,6 +405,7 @@ impl Config {
             via: None,
             purge_hook: None,
             otlp: None,
+            agents: None,
             alerts: Alerts::default(),
             error_budget: None,
             services: Vec::new(),

@@ -1,5 +1,6 @@
 //! The command line. Every command has one variant here and one file in `commands/`.
 
+pub mod agent;
 pub mod cache;
 pub mod catalog;
 mod instant;
@@ -32,6 +33,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Serve: forward requests, learn, protect; a change of the config is taken without a restart
     Run(RunArgs),
+    /// Run beside instances on another host: what the probes see there goes to the gateway, once a second
+    Agent(agent::AgentArgs),
     /// Write a first config from the ports that are listening here
     Init(InitArgs),
     /// Check a config: every mistake at once, with file, line and the nearest valid key

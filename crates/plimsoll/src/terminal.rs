@@ -33,6 +33,18 @@ pub fn list(names: &serde_json::Value) -> String {
     }
 }
 
+/// What commands that go on say on the way, to stderr.
+pub fn log() {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("PLIMSOLL_LOG")
+                .unwrap_or_else(|_| "info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
 /// Width for pages of text: the terminal's, else a common one.
 pub fn width() -> u16 {
     comfy_table::Table::new()

@@ -70,6 +70,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 }
 
 mod acme;
+mod agents;
 mod alerts;
 mod balance;
 mod breaker;
@@ -97,6 +98,7 @@ mod tls;
 mod top;
 
 pub use acme::ACME;
+pub use agents::AGENTS;
 pub use alerts::{ALERTMANAGER, ALERTS, PAGERDUTY, WEBHOOK};
 pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;

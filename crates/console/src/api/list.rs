@@ -89,6 +89,12 @@ pub const CALLS: &[Call] = &[
         || get(mirrors),
     ),
     read(
+        "/api/v1/agents",
+        "The agents of other hosts: their age, their clock, and what they see",
+        &[],
+        || get(agents),
+    ),
+    read(
         "/api/v1/certificate",
         "How the certificate stands that is got from an authority; null: none is",
         &[],

@@ -67,6 +67,10 @@ pub async fn mirrors(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.mirrors)())
 }
 
+pub async fn agents(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.agents)())
+}
+
 pub async fn diagnosis(Extract(s): Extract<State>) -> Answer {
     blocking(s, |c| Ok(c.diagnose())).await
 }

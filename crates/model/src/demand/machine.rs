@@ -32,6 +32,7 @@ pub fn share(
             && r.info.name.starts_with("cpu.")
             && r.grade <= Grade::Regression
             && r.utilisation > 0.0
+            && !r.info.elsewhere
     };
     let all: Vec<usize> = (0..resources.len())
         .filter(|&k| k != h && part(&resources[k]))
@@ -161,6 +162,7 @@ pub fn repeated(r: &ResourceFit, row: &[Demand], resources: &[ResourceFit]) -> b
     r.info.name != HOST
         && r.info.name.starts_with("cpu.")
         && !r.capacity_known
+        && !r.info.elsewhere
         && host.is_some_and(|h| row[h].mean > 0.0)
 }
 

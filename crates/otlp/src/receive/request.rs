@@ -3,6 +3,7 @@
 use super::Shared;
 use super::answer::{Answer, Protocol, Refusal, Reply};
 use crate::decode::{self, Encoding, Signal};
+use base::secret::same;
 use bytes::{Buf, Bytes};
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, Method, Request, header};
@@ -123,21 +124,11 @@ fn store(
     })
 }
 
-/// The comparison takes the same time whatever is shown.
 fn admits(token: Option<&str>, headers: &HeaderMap) -> bool {
     let Some(token) = token else { return true };
     let shown = headers.get(header::AUTHORIZATION);
-    let shown = shown
-        .and_then(|v| v.as_bytes().strip_prefix(b"Bearer "))
-        .unwrap_or(b"");
-    let differ = |(a, b): (&u8, &u8)| u8::from(a != b);
-    shown.len() == token.len()
-        && shown
-            .iter()
-            .zip(token.as_bytes())
-            .map(differ)
-            .fold(0, |sum, d| sum | d)
-            == 0
+    let shown = shown.and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
+    same(shown.unwrap_or(b""), token.as_bytes())
 }
 
 /// Whether the body is gzip.

@@ -40,11 +40,16 @@ fn offline(folder: &Path, json: bool) -> Result<Exit, Failure> {
 
 fn live(args: &DiagnoseArgs) -> Result<Exit, Failure> {
     let at = &ask::console(&args.source.ask)?;
-    let said: Value = ask::get(at, "/api/v1/diagnosis")?;
+    let mut said: Value = ask::get(at, "/api/v1/diagnosis")?;
+    let blind = silent(&ask::get(at, "/api/v1/probes")?);
     let found = answer::of_live(&said)?;
     if args.source.ask.json {
+        said["blind"] = blind.into();
         println!("{said}");
         return Ok(found.as_ref().map_or(Exit::Not, exit));
+    }
+    for line in blind {
+        println!("Not seen: {line}.");
     }
     let Some(answer) = found else {
         println!(
@@ -58,6 +63,14 @@ fn live(args: &DiagnoseArgs) -> Result<Exit, Failure> {
         show::diagnosis::render(&answer, &[], terminal::width())
     );
     Ok(exit(&answer))
+}
+
+/// What is out of sight because an agent of another host is silent: the answer knows less than it could.
+fn silent(probes: &Value) -> Vec<String> {
+    let all = probes.as_array().into_iter().flatten();
+    all.filter(|p| p["probe"] == "agent" && p["blind"] == true)
+        .map(super::status::blind)
+        .collect()
 }
 
 /// "Not enough evidence" is an answer, but not the one that was asked for.

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod advise;
+mod agent;
 mod alerts;
 mod cache;
 mod catalog;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
+        Command::Agent(args) => agent::run(args),
         Command::Check(args) => check::run(args),
         Command::Init(args) => init::run(args),
         Command::Diagnose(args) => diagnose::run(args),

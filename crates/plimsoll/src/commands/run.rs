@@ -4,11 +4,11 @@ use crate::cli::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::host::{notify, pulse, sockets};
 use crate::interrupt::Interrupts;
+use crate::terminal;
 use crate::upgrade::{Candidate, Channel, OLDER, Outcome, Program, Successor, Upgrading};
 use crate::wire::system::{Start, System};
 use ::notify::{RecursiveMode, Watcher};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,14 +49,7 @@ enum Next {
 }
 
 pub fn run(args: RunArgs) -> Result<Exit, Failure> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("PLIMSOLL_LOG")
-                .unwrap_or_else(|_| "info".into()),
-        )
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    terminal::log();
     let program = Program::this()?;
     let successor = Successor::from_environment()?;
     let files = raise_file_limit();

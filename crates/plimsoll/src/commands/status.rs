@@ -12,6 +12,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     let mut status: Value = ask::get(at, "/api/v1/status")?;
     status["probes"] = ask::get(at, "/api/v1/probes")?;
     status["mirrors"] = ask::get(at, "/api/v1/mirrors")?;
+    status["agents"] = ask::get(at, "/api/v1/agents")?;
     status["certificate"] = ask::get(at, "/api/v1/certificate")?;
     if args.json {
         println!("{status}");
@@ -40,9 +41,14 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     for m in status["mirrors"].as_array().unwrap_or(&empty) {
         println!("mirror      {}", mirror(m));
     }
+    for a in status["agents"].as_array().unwrap_or(&empty) {
+        println!("agent       {}", agent(a));
+    }
     for p in status["probes"].as_array().unwrap_or(&empty) {
         if p["blind"] == true {
             println!("blind       {}", blind(p));
+        } else if p["probe"] == "agent" {
+            println!("note        {}", blind(p));
         }
     }
     let wrong = ["file", "findings"]
@@ -76,13 +82,33 @@ fn certificate(c: &Value) -> String {
     }
 }
 
-fn blind(p: &Value) -> String {
+pub fn blind(p: &Value) -> String {
     let part = |key: &str| p[key].as_str().unwrap_or("").to_owned();
     let about = match part("about") {
         a if a.is_empty() => a,
         a => format!(" of {a}"),
     };
     format!("probe {}{about}: {}", part("probe"), part("text"))
+}
+
+/// Its age, its clock, and what it sees.
+fn agent(a: &Value) -> String {
+    let number = |key: &str| a[key].as_f64().unwrap_or(0.0);
+    let state = match a["silent"] == true {
+        true => "SILENT",
+        false => "heard",
+    };
+    format!(
+        "{} at {}: {state} {:.0} s ago, clock known to {:.1} ms, {} readings used and {} not; instances {}; resources {}",
+        a["name"].as_str().unwrap_or(""),
+        a["address"].as_str().unwrap_or(""),
+        number("age_s"),
+        number("off_by_ms"),
+        number("used"),
+        number("unused"),
+        terminal::list(&a["instances"]),
+        terminal::list(&a["resources"]),
+    )
 }
 
 /// How often the services differ, and how often the own one differs from itself.
@@ -160,6 +186,22 @@ mod tests {
             certificate(&c),
             "a.example: none yet; no new one: refused; next try at 2023-12-31T05:20:00Z"
         );
+    }
+
+    #[test]
+    fn an_agent_says_how_old_and_how_exact_it_is() {
+        let mut a = serde_json::json!({
+            "name": "web-2", "address": "10.0.0.2", "silent": false, "age_s": 0.4, "off_by_ms": 0.25,
+            "instances": ["10.0.0.2:7001"], "resources": ["cpu.shop", "mem.shop"], "used": 7, "unused": 1,
+        });
+        assert_eq!(
+            agent(&a),
+            "web-2 at 10.0.0.2: heard 0 s ago, clock known to 0.2 ms, 7 readings used and 1 not; instances 10.0.0.2:7001; \
+             resources cpu.shop, mem.shop"
+        );
+        a["silent"] = true.into();
+        a["instances"] = serde_json::json!([]);
+        assert!(agent(&a).contains("SILENT") && agent(&a).contains("instances none"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::wire::caches::Caches;
 use crate::wire::door::Door;
 use crate::wire::outward::Outward;
 use crate::wire::slo::{Shown, Slos};
-use crate::wire::start::{open_store, start_control};
+use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -17,10 +17,10 @@ use control::Control;
 use control::ports::Publish;
 use gateway::Gateway;
 use otlp::Receiver;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
 use std::time::{Duration, Instant};
 use store::Embedded;
 use telemetry::Recent;
@@ -43,6 +43,8 @@ pub struct Body {
     pub outward: Outward,
     /// Takes spans, where the config says so at the start.
     pub spans: Option<Mutex<Receiver>>,
+    /// Takes what agents of other hosts send, likewise.
+    pub agents: Option<Mutex<agent::gateway::Receiver>>,
     pub clock: Clock,
     pub door: Door,
     /// The service manager opened the sockets.
@@ -124,27 +126,38 @@ impl Body {
             .take()
     }
 
-    /// Where spans are taken.
-    pub fn span_sockets(&self) -> std::io::Result<Vec<TcpListener>> {
-        let Some(receiver) = &self.spans else {
-            return Ok(Vec::new());
-        };
-        let receiver = receiver.lock().unwrap_or_else(|e| e.into_inner());
-        receiver
-            .listeners()
-            .iter()
-            .map(TcpListener::try_clone)
-            .collect()
+    /// Where others report to: spans, and agents.
+    pub fn report_sockets(&self) -> std::io::Result<Vec<TcpListener>> {
+        let mut all = Vec::new();
+        if let Some(spans) = &self.spans {
+            let spans = lock(spans);
+            for listener in spans.listeners() {
+                all.push(listener.try_clone()?);
+            }
+        }
+        if let Some(agents) = &self.agents {
+            all.push(lock(agents).listener().try_clone()?);
+        }
+        Ok(all)
     }
 
-    /// Takes spans no more, or again.
-    pub fn take_spans(&self, on: bool) -> std::io::Result<()> {
-        let Some(receiver) = &self.spans else {
-            return Ok(());
-        };
-        let mut receiver = receiver.lock().unwrap_or_else(|e| e.into_inner());
-        receiver.close();
-        if on { receiver.open() } else { Ok(()) }
+    /// Takes reports no more, or again.
+    pub fn take_reports(&self, on: bool) -> std::io::Result<()> {
+        if let Some(spans) = &self.spans {
+            let mut spans = lock(spans);
+            spans.close();
+            if on {
+                spans.open()?;
+            }
+        }
+        if let Some(agents) = &self.agents {
+            let mut agents = lock(agents);
+            agents.close();
+            if on {
+                agents.open()?;
+            }
+        }
+        Ok(())
     }
 
     pub fn say(&self, not_ready: Option<&'static str>) {
@@ -167,16 +180,13 @@ impl Body {
         let windows = self.watch.windows();
         let kept = store.clone();
         let shown = Arc::new(Shown::default());
-        let control = start_control(
-            &self.file,
-            &self.text,
-            &self.data_dir,
-            store,
+        let around = Around {
             service,
             windows,
-            mind,
-            shown.clone(),
-        )?;
+            config: mind,
+            budgets: shown.clone(),
+        };
+        let control = start_control(&self.file, &self.text, &self.data_dir, store, around)?;
         let control = Arc::new(control);
         let slos = Slos::start(
             self.watch.answers(),
@@ -206,6 +216,10 @@ impl Body {
             slos: slos.shown(),
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),
+            agents: match &self.agents {
+                Some(agents) => Arc::new(lock(agents).status()),
+                None => Arc::new(|| json!([])),
+            },
             alive: Arc::new(move || pulse.check()),
             ready: Arc::new(move || {
                 let not = readiness.lock().unwrap_or_else(|e| e.into_inner());
@@ -223,6 +237,10 @@ impl Body {
         };
         Ok((control, steering))
     }
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 /// As `GET /api/v1/certificate` tells it.

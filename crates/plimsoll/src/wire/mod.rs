@@ -1,5 +1,6 @@
 //! The one place where the parts are wired together: control's ports by config, model, telemetry and gateway.
 
+pub mod agents;
 pub mod body;
 pub mod caches;
 pub mod compose;

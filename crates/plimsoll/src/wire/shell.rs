@@ -2,6 +2,7 @@
 
 use base::{Discipline, Names, Objective, ResourceInfo, RouteInfo, Scope};
 use config::Config;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use telemetry::Shell;
 use telemetry::probes::postgres::base;
@@ -64,6 +65,7 @@ pub fn resources(names: &Names, config: &Config) -> Vec<ResourceInfo> {
                 info.price_per_hour = service
                     .price_per_hour
                     .map(|p| p * service.instances.len() as f64);
+                info.elsewhere = config.agents.is_some() && is_elsewhere(service);
             }
             if let Some(server) = config.resources.iter().find(|r| part_of(name, r)) {
                 of_server(&mut info, server, config, &all);
@@ -73,6 +75,12 @@ pub fn resources(names: &Names, config: &Config) -> Vec<ResourceInfo> {
             info
         })
         .collect()
+}
+
+/// Whether instances are on other machines: at an address at which nobody can listen here.
+fn is_elsewhere(service: &config::Service) -> bool {
+    let here = |ip: IpAddr| ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok();
+    !service.names.is_empty() || service.instances.iter().any(|a| !here(a.ip()))
 }
 
 /// Whether a resource is a part of the database or store that `r` stands for: `db.shop`, `lock.shop.orders`, `pool.app.shop`.
@@ -186,6 +194,24 @@ mod tests {
         let home = &routes(&names, &config)[0];
         assert!(home.safe && home.service == "app" && home.objective.unwrap().latency_s == 0.1);
     }
+
+    #[test]
+    fn what_agents_tell_of_other_machines_is_no_part_of_this_one() {
+        let of = |agents: &str, instance: &str| {
+            let text = format!(
+                "listen: 127.0.0.1:1\nservices: {{ app: {{ instances: ['{instance}'] }} }}\n{agents}\n"
+            );
+            let config = config::check_text("p.yaml", &text).config.unwrap();
+            let names = Names::default();
+            names.resources.intern("cpu.app");
+            resources(&names, &config)[0].elsewhere
+        };
+        let agents = "agents: { listen: 127.0.0.1:9701, token: { env: T } }";
+        assert!(of(agents, "192.0.2.1:1"));
+        assert!(!of(agents, "127.0.0.1:2"));
+        assert!(!of("", "192.0.2.1:1"), "nobody tells of it");
+    }
+
     #[test]
     fn the_parts_of_a_database_belong_to_everybody_and_lie_in_the_pool_that_leads_there() {
         let text = "listen: 127.0.0.1:1\nservices: { app: { instances: [127.0.0.1:2] } }\n\

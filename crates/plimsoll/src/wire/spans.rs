@@ -1,6 +1,7 @@
 //! Spans wired to the rest: the receiver on control's runtime, and what they tell as a probe of telemetry.
 
 use crate::exit::Failure;
+use crate::wire::start::{listener, secret};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::trace::SpanIds;
@@ -28,7 +29,7 @@ pub fn start(
         listeners: addresses
             .map(|at| listen(at, inherited))
             .collect::<Result<_, _>>()?,
-        token: token(otlp)?,
+        token: (otlp.token.as_ref().map(|t| secret("otlp.token", t))).transpose()?,
         ids,
         clock,
     };
@@ -36,28 +37,12 @@ pub fn start(
 }
 
 fn listen(at: SocketAddr, inherited: &[Socket]) -> Result<TcpListener, Failure> {
-    let same = |l: &&Socket| l.local_addr().is_ok_and(|a| a.as_socket() == Some(at));
-    match inherited.iter().find(same) {
-        Some(socket) => Ok(socket.try_clone()?.into()),
-        None => TcpListener::bind(at).map_err(|e| {
-            Failure::new(format!("spans cannot be taken at {at}: {e}")).help(
-                "set `otlp.http` and `otlp.grpc` to free addresses; `ss -ltnp` shows who has them",
-            )
-        }),
-    }
-}
-
-fn token(otlp: &Otlp) -> Result<Option<String>, Failure> {
-    let Some(secret) = &otlp.token else {
-        return Ok(None);
-    };
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    let token = secret.resolve(|name| std::env::var(name).ok(), read);
-    let token = token.map_err(|f| Failure::new(format!("otlp.token: {f}")))?;
-    match token.is_empty() {
-        true => Err(Failure::new("otlp.token is empty").help("write the token to its file")),
-        false => Ok(Some(token)),
-    }
+    listener(
+        at,
+        inherited,
+        "spans cannot be taken at",
+        "set `otlp.http` and `otlp.grpc` to free addresses; `ss -ltnp` shows who has them",
+    )
 }
 
 /// What spans tell, as telemetry reads it.

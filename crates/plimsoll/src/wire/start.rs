@@ -6,9 +6,11 @@ use crate::wire::compose::Composer;
 use crate::wire::mind::ModelMind;
 use crate::wire::system::failure;
 use crate::wire::watch::Windows;
-use config::{Config, Document, Generation};
+use config::{Config, Document, Generation, Secret};
 use control::ports::{Budgets, SystemWall};
 use control::{Control, Parts};
+use socket2::Socket;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use store::Embedded;
@@ -29,15 +31,20 @@ pub fn first_generation(file: &str, text: &str) -> Result<(Config, Generation), 
     Ok((config, composed.generation))
 }
 
+/// What control asks and tells.
+pub struct Around {
+    pub service: Service,
+    pub windows: Windows,
+    pub config: Arc<RwLock<Option<Arc<Config>>>>,
+    pub budgets: Arc<dyn Budgets>,
+}
+
 pub fn start_control(
     file: &str,
     text: &str,
     data_dir: &Path,
     store: Arc<Embedded>,
-    service: Service,
-    windows: Windows,
-    mind: Arc<RwLock<Option<Arc<Config>>>>,
-    budgets: Arc<dyn Budgets>,
+    around: Around,
 ) -> Result<Control, Failure> {
     Control::start(Parts {
         document: text.to_owned(),
@@ -47,14 +54,14 @@ pub fn start_control(
         compose: Arc::new(Composer {
             file: file.to_owned(),
         }),
-        publish: Arc::new(service),
-        windows: Arc::new(windows),
+        publish: Arc::new(around.service),
+        windows: Arc::new(around.windows),
         mind: Arc::new(ModelMind {
-            config: mind,
+            config: around.config,
             seed: 1,
             canary_share: 0.5,
         }),
-        budgets,
+        budgets: around.budgets,
         wall: Arc::new(SystemWall),
         cores: std::thread::available_parallelism().map_or(1, |n| n.get()),
     })
@@ -72,4 +79,31 @@ pub fn open_store(dir: &Path) -> Result<Arc<Embedded>, Failure> {
             .help("is another Plimsoll using this data_dir?")
     })?;
     Ok(Arc::new(opened))
+}
+
+/// The inherited socket at this address, else a new one.
+pub fn listener(
+    at: SocketAddr,
+    inherited: &[Socket],
+    what: &str,
+    help: &str,
+) -> Result<TcpListener, Failure> {
+    let same = |l: &&Socket| l.local_addr().is_ok_and(|a| a.as_socket() == Some(at));
+    match inherited.iter().find(same) {
+        Some(socket) => Ok(socket.try_clone()?.into()),
+        None => {
+            TcpListener::bind(at).map_err(|e| Failure::new(format!("{what} {at}: {e}")).help(help))
+        }
+    }
+}
+
+/// The value of a secret; `key` names it in messages.
+pub fn secret(key: &str, secret: &Secret) -> Result<String, Failure> {
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let value = secret.resolve(|name| std::env::var(name).ok(), read);
+    let value = value.map_err(|f| Failure::new(format!("{key}: {f}")))?;
+    match value.is_empty() {
+        true => Err(Failure::new(format!("{key} is empty")).help("write the token to its file")),
+        false => Ok(value),
+    }
 }

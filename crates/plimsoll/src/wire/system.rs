@@ -5,9 +5,9 @@ use crate::host::pulse::Pulse;
 use crate::wire::body::{Body, Steering};
 use crate::wire::door::Door;
 use crate::wire::outward::{self, Outward};
-use crate::wire::spans;
 use crate::wire::start::first_generation;
 use crate::wire::watch::{self, Windows};
+use crate::wire::{agents, spans};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -115,9 +115,14 @@ impl System {
             )?),
             None => None,
         };
+        let agents = match &current.load().agents {
+            Some(a) => Some(agents::start(a, &taken, clock, runtime.handle())?),
+            None => None,
+        };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let watch = watch::Watch::start(watch::Parts {
             rings,
+            agents: agents.as_ref().map(|a| a.probe(names.clone())),
             names,
             clock,
             config: current.clone(),
@@ -134,6 +139,7 @@ impl System {
             current,
             outward,
             spans: spans.map(Mutex::new),
+            agents: agents.map(Mutex::new),
             clock,
             door,
             managed: start.managed,
@@ -187,7 +193,7 @@ impl System {
         let listening = self.body.with_gateway(Gateway::sockets).transpose()?;
         let mut all = listening.unwrap_or_default();
         all.push(self.body.door.socket.try_clone()?);
-        for listener in self.body.span_sockets()? {
+        for listener in self.body.report_sockets()? {
             all.push(listener.into());
         }
         Ok(all)
@@ -214,8 +220,8 @@ impl System {
             body,
         } = self;
         body.pulse.forget();
-        // What the next process gets its own way: the spans' sockets listen on.
-        let _ = body.take_spans(false);
+        // The next process takes them: the sockets listen on.
+        let _ = body.take_reports(false);
         drop(steering.slos);
         control.stop();
         drop(control);
@@ -303,8 +309,8 @@ impl Released {
     /// Goes on as if nothing had been released.
     pub fn resume(self) -> Result<System, (Released, Failure)> {
         let steered = self.body.steer();
-        let spans = self.body.take_spans(true);
-        match steered.and_then(|s| spans.map(|()| s).map_err(Failure::from)) {
+        let reports = self.body.take_reports(true);
+        match steered.and_then(|s| reports.map(|()| s).map_err(Failure::from)) {
             Ok((control, steering)) => Ok(System {
                 control,
                 address: self.address,

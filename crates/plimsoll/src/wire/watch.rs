@@ -5,6 +5,7 @@ use crate::wire::path::Path;
 use crate::wire::recordings::Recordings;
 use crate::wire::spans::{self, SpanProbe};
 use crate::wire::{gates, shell};
+use agent::gateway::AgentProbe;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, History, Names, RouteIx, Sample, Window};
@@ -32,6 +33,8 @@ pub struct Parts {
     pub gateway: Shared,
     /// What spans tell; `None`: none are taken.
     pub spans: Option<Arc<Mutex<Evidence>>>,
+    /// What agents of other hosts tell; `None`: there are none.
+    pub agents: Option<AgentProbe>,
 }
 
 /// The running collector, and what readers need beside it.
@@ -53,9 +56,13 @@ impl Watch {
             config,
             gateway,
             spans,
+            agents,
         } = parts;
         let [g1, g2, g3, g4] = [(); 4].map(|()| gateway.clone());
         let (config2, names2) = (config.clone(), names.clone());
+        let spans_told = spans.iter().map(|s| probe(s, &names, &config));
+        let agents = agents.map(|a| Box::new(a) as Box<dyn Probe>);
+        let more_probes = spans_told.chain(agents);
         let setup = Setup {
             clock,
             names: names.clone(),
@@ -66,7 +73,7 @@ impl Watch {
             open: Box::new(move || with(&g4, Gateway::long_open)),
             proc: Some(Proc::host()),
             probes_off: config.load().probes_off.clone(),
-            more_probes: spans.iter().map(|s| probe(s, &names, &config)).collect(),
+            more_probes: more_probes.collect(),
         };
         let telemetry = Arc::new(Telemetry::start(setup)?);
         Ok(Watch {

@@ -1,5 +1,6 @@
 //! Plimsoll as a service: the real binary under load, replaced, told to stop, watched and handed its sockets.
 
+mod agents;
 mod alerts;
 mod catalog;
 mod console;

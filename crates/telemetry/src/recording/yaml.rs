@@ -111,6 +111,7 @@ pub fn resources(folder: &Path, faults: &mut Faults) -> BTreeMap<String, Resourc
                 "size",
                 "within",
                 "price_per_hour",
+                "elsewhere",
             ],
             faults,
         );
@@ -137,6 +138,7 @@ pub fn resources(folder: &Path, faults: &mut Faults) -> BTreeMap<String, Resourc
         }
         info.within = string(n, "within");
         info.price_per_hour = number(n, "price_per_hour", faults);
+        info.elsewhere = string(n, "elsewhere").as_deref() == Some("true");
         all.insert(e.key.clone(), info);
     }
     all

@@ -199,6 +199,13 @@ pub const TOP: &[Field<Config>] = &[
         "who is told when an objective is missed; the console and the log only when left out",
         |c, n, cx| cx.section("alerts", n, ALERTS, &mut c.alerts)
     ),
+    key!(
+        "agents",
+        Kind::Section("agents"),
+        "{ listen: 0.0.0.0:9701, token: { env: PLIMSOLL_AGENT_TOKEN } }",
+        "agents on other hosts send what their probes read; none when left out",
+        |c, n, cx| c.agents = agents::agents(n, cx)
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);

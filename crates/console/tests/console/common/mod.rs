@@ -124,6 +124,7 @@ impl Console {
             metrics: Arc::new(|| "up 1\n".into()),
             probes: Arc::new(|| Value::Null),
             mirrors: Arc::new(|| Value::Null),
+            agents: Arc::new(|| Value::Null),
             alive: Arc::new(|| Ok(())),
             ready: Arc::new(|| Ok(())),
             upgrades: Arc::new(Nothing),

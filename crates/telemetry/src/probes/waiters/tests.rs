@@ -1,5 +1,6 @@
 //! Sampling of a made-up process: four threads at a lock when busy, four idle workers when not.
 
+use super::threads::parse_syscall;
 use super::*;
 use crate::probes::procfs::fake::Fake;
 use crate::probes::{Found, InstanceTarget, Targets};
@@ -105,7 +106,7 @@ fn many_threads_are_read_in_turns_and_scaled() {
     }
     let w = &probe.watches[&InstanceIx(0)];
     assert_eq!(w.groups[&0].iter().copied().collect::<Vec<_>>(), [200.0; 4]);
-    assert_eq!(probe.next, 4 * PER_TICK % 200);
+    assert_eq!(probe.threads.next, 4 * PER_TICK % 200);
 }
 
 /// Four threads at a real lock of this very process, seen through the real `/proc`.
@@ -152,8 +153,8 @@ fn a_real_lock_is_found() {
         let limit = Instant::now() + Duration::from_secs(5);
         loop {
             let mut at: BTreeMap<u64, u32> = BTreeMap::new();
-            for tid in Proc::host().numbers("self/task", THREADS) {
-                if let Ok(Some(a)) = probe.futex(std::process::id(), tid) {
+            for tid in Proc::host().numbers("self/task", 4096) {
+                if let Ok(Some(a)) = probe.threads.futex(std::process::id(), tid) {
                     *at.entry(a).or_default() += 1;
                 }
             }

@@ -1,0 +1,13 @@
+//! The section about agents on other hosts.
+
+use crate::Secret;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Where they send what their probes read; there only when complete.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agents {
+    pub listen: SocketAddr,
+    /// What an agent must show.
+    pub token: Secret,
+}
