@@ -104,11 +104,10 @@ mod tests {
     use crate::proposal::Effect;
     use config::Op;
 
-    const FILE: &str = "listen: 127.0.0.1:1
-error_budget: { caution: 25%, largest: 2 }
-        services: { app: { instances: [127.0.0.1:2] }, pay: { instances: [127.0.0.1:3] } }
-        routes: { home: { match: GET /, to: app }, cart: { match: GET /c, to: app }, buy: { match: POST /, to: pay } }
-";
+    const FILE: &str = "listen: 127.0.0.1:1\n\
+        error_budget: { caution: 25%, largest: 2 }\n\
+        services: { app: { instances: [127.0.0.1:2] }, pay: { instances: [127.0.0.1:3] } }\n\
+        routes: { home: { match: GET /, to: app }, cart: { match: GET /c, to: app }, buy: { match: POST /, to: pay } }\n";
 
     fn budget(service: &str, route: Option<&str>, left: f64) -> Budget {
         Budget {
@@ -184,11 +183,7 @@ error_budget: { caution: 25%, largest: 2 }
             text: "an index".into(),
         };
         assert_eq!(by(done), None);
-        let without = FILE.replace(
-            "error_budget: { caution: 25%, largest: 2 }
-",
-            "",
-        );
+        let without = FILE.replace("error_budget: { caution: 25%, largest: 2 }\n", "");
         assert_eq!(held(&without, &budgets, replicas("pay"), 5), None);
     }
 
