@@ -57,16 +57,16 @@ fn render(s: &State) -> Result<Shown, Problem> {
             }
         }
         div.grid {
+            section.panel.full data-part="catalog-services" {
+                div.panel-head { h2 { "Services" } }
+                @if services.is_empty() { (parts::empty("No service is declared", "Write a first catalog with `plimsoll catalog init`.")) }
+                @else { (table(&services)) }
+            }
             @if !books.found.is_empty() {
                 section.panel.full data-part="catalog-found" {
                     div.panel-head { h2 { "What to mend" } span.note { code { "plimsoll catalog check" } } }
                     (lists::found(&books.found))
                 }
-            }
-            section.panel.full data-part="catalog-services" {
-                div.panel-head { h2 { "Services" } }
-                @if services.is_empty() { (parts::empty("No service is declared", "Write a first catalog with `plimsoll catalog init`.")) }
-                @else { (table(&services)) }
             }
             section.panel.wide data-part="catalog-runbooks" {
                 div.panel-head { h2 { "Runbooks" } }
@@ -78,16 +78,17 @@ fn render(s: &State) -> Result<Shown, Problem> {
             }
         }
     };
-    Ok(shown("Catalog".into(), String::new(), body, s))
+    Ok(shown(&PAGE, "Catalog", "", body, s))
 }
 
-fn shown(title: String, of: String, body: Markup, s: &State) -> Shown {
+/// A page of files, about one of them or all.
+pub fn shown(page: &Page, title: &str, of: &str, body: Markup, s: &State) -> Shown {
     Shown {
-        title,
+        title: title.into(),
         body,
         ask: Ask {
-            page: PAGE.path.into(),
-            of,
+            page: page.path.into(),
+            of: of.into(),
             ..Ask::default()
         },
         version: version(s),

@@ -1,6 +1,6 @@
 //! One runbook: what it is for, its steps, and how to run them.
 
-use super::{minute, shown};
+use super::{PAGE, minute, shown};
 use crate::State;
 use crate::api::Problem;
 use crate::books::Books;
@@ -57,5 +57,5 @@ pub fn render(s: &State, name: &str) -> Result<Shown, Problem> {
             }
         }
     };
-    Ok(shown(r.title.clone(), r.name.clone(), body, s))
+    Ok(shown(&PAGE, &r.title, &r.name, body, s))
 }

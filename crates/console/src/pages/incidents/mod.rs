@@ -2,8 +2,9 @@
 
 mod one;
 
+use super::catalog::{minute, shown};
 use super::shell::{Shown, show};
-use super::{Ask, Page, parts};
+use super::{Page, parts};
 use crate::api::Problem;
 use crate::books::{Books, version};
 use crate::live::Frame;
@@ -49,27 +50,14 @@ fn render(s: &State) -> Result<Shown, Problem> {
                 h1 { (headline(&open)) }
                 p.lead { @if open.is_empty() { "Begin one with " code { "plimsoll incident open \"WHAT USERS FEEL\"" } "." } }
             }
-            @if !all.is_empty() { (figures(&typical(all.iter().copied()), "in the middle, from the begin")) }
+            @if !all.is_empty() { (figures(&typical(all.iter().copied()), "median, after it began")) }
         }
         section.panel data-part="incidents" {
             @if all.is_empty() { (parts::empty("No incident is written down", "Each is a file: its times, its timeline, its postmortem.")) }
             @else { (table(&all)) }
         }
     };
-    Ok(shown("Incidents".into(), String::new(), body, s))
-}
-
-fn shown(title: String, of: String, body: Markup, s: &State) -> Shown {
-    Shown {
-        title,
-        body,
-        ask: Ask {
-            page: PAGE.path.into(),
-            of,
-            ..Ask::default()
-        },
-        version: version(s),
-    }
+    Ok(shown(&PAGE, "Incidents", "", body, s))
 }
 
 fn headline(open: &[&Incident]) -> String {
@@ -118,7 +106,7 @@ fn table(all: &[&Incident]) -> Markup {
                 th scope="row" { a href={ "/incidents/" (parts::encode(&i.id)) } { (i.title) } }
                 td { (i.service.as_ref().map_or("—", |s| s.name.as_str())) }
                 td { (chip(i.stage())) }
-                td { (i.detected.map_or("—".into(), super::catalog::minute)) }
+                td { (i.detected.map_or("—".into(), minute)) }
                 td.n { (after(i.times().resolve)) }
             } } }
         } }

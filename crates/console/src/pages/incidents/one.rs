@@ -1,10 +1,10 @@
 //! One incident: where it stands, whom to call, its timeline with what the ledger knows, the draft of its postmortem.
 
-use super::{chip, figures, shown};
+use super::{PAGE, chip, figures};
 use crate::State;
 use crate::api::Problem;
 use crate::books::Books;
-use crate::pages::catalog::{books as runbooks, on_call, owner};
+use crate::pages::catalog::{books as runbooks, on_call, owner, shown};
 use crate::pages::shell::Shown;
 use catalog::Who;
 use catalog::incident::{Happened, Incident, Stage};
@@ -42,7 +42,7 @@ pub fn render(s: &State, id: &str) -> Result<Shown, Problem> {
             }
         }
     };
-    Ok(shown(i.title.clone(), i.id.clone(), body, s))
+    Ok(shown(&PAGE, &i.title, &i.id, body, s))
 }
 
 /// The command for the next step.
