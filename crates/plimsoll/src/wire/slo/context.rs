@@ -76,7 +76,12 @@ mod tests {
             service: "shop".into(),
             address: format!("127.0.0.1:{n}"),
             usable,
-            state: "down: its check fails".into(),
+            state: if usable {
+                "up"
+            } else {
+                "down: its check fails"
+            }
+            .into(),
             busy: 0,
             waiting: 0,
         };
