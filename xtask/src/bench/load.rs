@@ -5,7 +5,7 @@ use super::cores::pin;
 use super::delays::{Delays, Stall};
 use super::drive::Drive;
 use super::generators::{Closed, Generator, Open};
-use super::stats::{Spread, spread};
+use super::stats::{Spread, in_turns, spread};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,21 +79,6 @@ pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
     Ok(out)
 }
 
-/// Both turn orders, so that drift within four turns cancels.
-fn in_turns<T>(
-    pairs: usize,
-    mut a: impl FnMut() -> Result<T, String>,
-    mut b: impl FnMut() -> Result<T, String>,
-) -> Result<Vec<(T, T)>, String> {
-    let mut all = Vec::new();
-    for _ in 0..pairs.div_ceil(2) {
-        let (a1, b1) = (a()?, b()?);
-        let (b2, a2) = (b()?, a()?);
-        all.extend([(a1, b1), (a2, b2)]);
-    }
-    Ok(all)
-}
-
 fn closed_loop(out: &mut String, ours: &Generator, pairs: usize) -> Result<(), String> {
     let _ = writeln!(
         out,
@@ -103,7 +88,7 @@ fn closed_loop(out: &mut String, ours: &Generator, pairs: usize) -> Result<(), S
     for connections in [64, 1] {
         let target = Target::start(None)?;
         let turn = |g: &Generator| g.closed(&target.url, connections, CLOSED);
-        let turns = in_turns(pairs, || turn(&Generator::Wrk), || turn(ours))?;
+        let turns = in_turns([&Generator::Wrk, ours], pairs, turn)?;
         target.end()?;
         let of = |f: &dyn Fn(&(Closed, Closed)) -> f64| median(&turns, f);
         let _ = writeln!(
@@ -142,7 +127,7 @@ fn open_loop(out: &mut String, ours: &Generator, pairs: usize) -> Result<(), Str
             target.end()?;
             Ok(open)
         };
-        let turns = in_turns(pairs, || turn(&Generator::Oha), || turn(ours))?;
+        let turns = in_turns([&Generator::Oha, ours], pairs, turn)?;
         let uncorrected = turn(&Generator::OhaUncorrected)?;
         for (name, get) in [
             ("p50", (|o: &Open| o.p50) as fn(&Open) -> Option<f64>),

@@ -44,29 +44,44 @@ pub struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn on_cores(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn on_cores(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("taskset");
         command.args(["-c", self.cores]).arg(program);
         command
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
         let file = self.dir.join(format!("{}-{name}", self.threads));
         std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
         Ok(file)
     }
 }
 
+/// How clients come in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    Http1,
+    /// Without TLS, known beforehand.
+    Http2,
+    /// Either, with `cert.pem`, `key.pem` and `both.pem` of the stage's folder.
+    Tls,
+}
+
 /// HAProxy forwards everything to one server, without routes and without measuring.
-pub fn haproxy(stage: &Stage<'_>) -> Result<Proxy, String> {
+pub fn haproxy(stage: &Stage<'_>, entry: Entry) -> Result<Proxy, String> {
     let [at] = free()?;
     let (upstream, threads) = (stage.upstream, stage.threads);
+    let how = match entry {
+        Entry::Http1 => String::new(),
+        Entry::Http2 => " proto h2".to_owned(),
+        Entry::Tls => format!(" ssl crt {}/both.pem alpn h2,http/1.1", stage.dir.display()),
+    };
     let text = format!(
         "global\n  nbthread {threads}\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  \
-         timeout http-keep-alive 60s\n  option forwardfor\n  http-reuse safe\nfrontend f\n  bind {at}\n  default_backend b\n\
+         timeout http-keep-alive 60s\n  option forwardfor\n  http-reuse safe\nfrontend f\n  bind {at}{how}\n  default_backend b\n\
          backend b\n  server s1 {upstream}\n"
     );
-    let file = stage.write("haproxy.cfg", &text)?;
+    let file = stage.write(&format!("haproxy-{}.cfg", at.port()), &text)?;
     let mut command = stage.on_cores("haproxy");
     launch("HAProxy", at, command.args(["-db", "-f"]).arg(file))
 }
@@ -112,19 +127,30 @@ pub fn varnish(stage: &Stage<'_>) -> Result<Proxy, String> {
 }
 
 /// nginx, the same.
-pub fn nginx(stage: &Stage<'_>) -> Result<Proxy, String> {
+pub fn nginx(stage: &Stage<'_>, entry: Entry) -> Result<Proxy, String> {
     let [at] = free()?;
     let (upstream, threads) = (stage.upstream, stage.threads);
-    let pid = stage.dir.join("nginx.pid");
+    let pid = stage.dir.join(format!("nginx-{}.pid", at.port()));
+    let (how, keys) = match entry {
+        Entry::Http1 => ("", String::new()),
+        Entry::Http2 => (" http2", String::new()),
+        Entry::Tls => (
+            " ssl http2",
+            format!(
+                "ssl_certificate {0}/cert.pem; ssl_certificate_key {0}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;",
+                stage.dir.display()
+            ),
+        ),
+    };
     let text = format!(
         "worker_processes {threads}; daemon off; worker_rlimit_nofile 20000; pid {pid}; error_log stderr crit;\nevents {{ worker_connections 8000; }}\n\
-         http {{ access_log off; keepalive_timeout 75s; keepalive_requests 1000000000; tcp_nodelay on; sendfile off;\n \
+         http {{ access_log off; keepalive_timeout 75s; keepalive_requests 1000000000; tcp_nodelay on; sendfile off; {keys}\n \
          upstream u {{ server {upstream}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 60s; }}\n \
-         server {{ listen {at}; location / {{ proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+         server {{ listen {at}{how}; location / {{ proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
          proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }} }}\n",
         pid = pid.display()
     );
-    let file = stage.write("nginx.conf", &text)?;
+    let file = stage.write(&format!("nginx-{}.conf", at.port()), &text)?;
     let mut command = stage.on_cores("nginx");
     launch("nginx", at, command.arg("-c").arg(file))
 }
@@ -133,7 +159,7 @@ pub fn nginx(stage: &Stage<'_>) -> Result<Proxy, String> {
 const ROUTES: usize = 199;
 
 /// The section of a config with the route that is asked for and the others.
-pub fn routes() -> String {
+fn routes() -> String {
     let mut text =
         "routes:\n  product: { match: \"GET /api/v1/products/{id}\", to: app }\n".to_owned();
     for i in 0..ROUTES {
@@ -146,16 +172,23 @@ pub fn routes() -> String {
 }
 
 /// As people run it: everything on that is on by default, 200 routes, telemetry and learning.
-pub fn plimsoll(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
+pub fn plimsoll(stage: &Stage<'_>, binary: &Path, entry: Entry) -> Result<Proxy, String> {
     let [at, console] = free()?;
     let (upstream, threads) = (stage.upstream, stage.threads);
+    let tls = match entry {
+        Entry::Tls => format!(
+            "tls: {{ certificates: [{{ cert: \"{0}/cert.pem\", key: \"{0}/key.pem\" }}] }}\n",
+            stage.dir.display()
+        ),
+        _ => String::new(),
+    };
     let data = stage.dir.join(format!("data-{}", at.port()));
     let mut text = format!(
-        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\nservices:\n  app:\n    instances: [\"{upstream}\"]\n",
+        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\n{tls}services:\n  app:\n    instances: [\"{upstream}\"]\n",
         data.display()
     );
     text += &routes();
-    let file = stage.write("plimsoll.yaml", &text)?;
+    let file = stage.write(&format!("plimsoll-{}.yaml", at.port()), &text)?;
     let mut command = stage.on_cores(binary);
     launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
 }

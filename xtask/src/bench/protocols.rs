@@ -2,11 +2,10 @@
 
 use super::cores;
 use super::machine::{self, First};
-use super::peers::{self, Proxy};
-use super::proxy::range;
-use super::stats::{cpu_by_thread, cpu_of, spread, used};
+use super::peers::{self, Entry, Proxy, Stage};
+use super::proxy::{range, verdict};
+use super::stats::{cpu_by_thread, cpu_of, in_turns, spread, used};
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -33,7 +32,7 @@ median of the ratios of neighbouring turns. CPU is that of every thread of the p
 struct Way {
     name: &'static str,
     what: &'static str,
-    tls: bool,
+    entry: Entry,
     h2load: &'static [&'static str],
     /// Most CPU, of HAProxy's, where there is a target.
     target: Option<f64>,
@@ -43,21 +42,21 @@ const WAYS: [Way; 3] = [
     Way {
         name: "HTTP/2",
         what: "8 connections of 8 streams, no TLS",
-        tls: false,
+        entry: Entry::Http2,
         h2load: &["-c8", "-m8"],
         target: Some(1.15),
     },
     Way {
         name: "HTTP/1.1 over TLS",
         what: "64 keep-alive connections",
-        tls: true,
+        entry: Entry::Tls,
         h2load: &["--h1", "-c64", "-m1"],
         target: Some(0.95),
     },
     Way {
         name: "HTTP/2 over TLS",
         what: "8 connections of 8 streams",
-        tls: true,
+        entry: Entry::Tls,
         h2load: &["-c8", "-m8"],
         target: None,
     },
@@ -83,19 +82,23 @@ struct Turn {
 
 fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Result<(), String> {
     let upstream = origin(dir)?;
+    let stage = Stage {
+        upstream: upstream.address,
+        dir,
+        threads: 1,
+        cores: "0",
+    };
     let _ = writeln!(
         out,
         "\n| requests | peer | CPU, peer = 1 | peer µs | Plimsoll µs | of it traffic thread | cores busy: peer, Plimsoll |\n|---|---|---|---|---|---|---|"
     );
     let mut verdicts = String::new();
     for way in &WAYS {
-        let ours = proxy_plimsoll(dir, plimsoll, upstream.address, way.tls)?;
-        let theirs = [
-            proxy_haproxy(dir, upstream.address, way.tls)?,
-            proxy_nginx(dir, upstream.address, way.tls)?,
-        ];
-        for peer in &theirs {
-            let turns = paired([peer, &ours], way, pairs)?;
+        let ours = peers::plimsoll(&stage, plimsoll, way.entry)?;
+        let haproxy = peers::haproxy(&stage, way.entry)?;
+        let nginx = peers::nginx(&stage, way.entry)?;
+        for (peer, target) in [(&haproxy, way.target), (&nginx, None)] {
+            let turns = in_turns([peer, &ours], pairs, |p| turn(p, way))?;
             let _ = writeln!(
                 out,
                 "| {}, {} | {} | {} | {} | {} | {} | {}, {} |",
@@ -109,8 +112,11 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
                 range(&turns, 2, |(a, _)| a.busy),
                 range(&turns, 2, |(_, b)| b.busy),
             );
-            if let (Some(target), "HAProxy") = (way.target, peer.name) {
-                verdicts += &verdict(way.name, target, &turns);
+            if let Some(target) = target {
+                let ratios: Vec<f64> = turns.iter().map(|(a, b)| b.all / a.all).collect();
+                let measured = spread(&ratios).map_or(f64::NAN, |s| s.median);
+                let what = format!("CPU of HAProxy, {}", way.name);
+                verdicts += &verdict(&what, measured, target);
             }
         }
     }
@@ -118,33 +124,11 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
     Ok(())
 }
 
-fn verdict(name: &str, target: f64, turns: &[(Turn, Turn)]) -> String {
-    let ratios: Vec<f64> = turns.iter().map(|(a, b)| b.all / a.all).collect();
-    let measured = spread(&ratios).map_or(f64::NAN, |s| s.median);
-    let word = match measured <= target {
-        true => "Met",
-        false => "Missed",
-    };
-    format!(
-        "\nTarget for {name}: at most {target:.2} of HAProxy's CPU. **{word}**: {measured:.2}.\n"
-    )
-}
-
-/// Turns in the order A B B A, so that drift within the four cancels.
-fn paired([a, b]: [&Proxy; 2], way: &Way, pairs: usize) -> Result<Vec<(Turn, Turn)>, String> {
-    let mut all = Vec::new();
-    while all.len() < pairs {
-        let a1 = turn(a, way)?;
-        let b1 = turn(b, way)?;
-        let b2 = turn(b, way)?;
-        let a2 = turn(a, way)?;
-        all.extend([(a1, b1), (a2, b2)]);
-    }
-    Ok(all)
-}
-
 fn turn(proxy: &Proxy, way: &Way) -> Result<Turn, String> {
-    let scheme = if way.tls { "https" } else { "http" };
+    let scheme = match way.entry {
+        Entry::Tls => "https",
+        Entry::Http1 | Entry::Http2 => "http",
+    };
     let mut command = cores::on(1, "h2load");
     command.args(["-t1", &format!("-n{REQUESTS}")]);
     command.args(["--tls13-ciphers=TLS_AES_128_GCM_SHA256"]);
@@ -205,12 +189,6 @@ fn certificate(dir: &Path) -> Result<(), String> {
         .map_err(|e| e.to_string())
 }
 
-fn write(dir: &Path, name: &str, text: &str) -> Result<std::path::PathBuf, String> {
-    let file = dir.join(name);
-    std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
-    Ok(file)
-}
-
 /// nginx that answers by itself, on the client's core.
 fn origin(dir: &Path) -> Result<Proxy, String> {
     let [at] = peers::free()?;
@@ -221,79 +199,7 @@ fn origin(dir: &Path) -> Result<Proxy, String> {
         dir.display(),
         "x".repeat(ANSWER),
     );
-    let file = write(dir, "origin.conf", &text)?;
+    let file = dir.join("origin.conf");
+    std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
     peers::launch("origin", at, cores::on(1, "nginx").arg("-c").arg(file))
-}
-
-fn proxy_haproxy(dir: &Path, upstream: SocketAddr, tls: bool) -> Result<Proxy, String> {
-    let [at] = peers::free()?;
-    let bind = match tls {
-        true => format!(
-            "bind {at} ssl crt {}/both.pem alpn h2,http/1.1",
-            dir.display()
-        ),
-        false => format!("bind {at} proto h2"),
-    };
-    let text = format!(
-        "global\n  nbthread 1\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  \
-         option forwardfor\n  http-reuse safe\nfrontend f\n  {bind}\n  default_backend b\nbackend b\n  server s1 {upstream}\n"
-    );
-    let file = write(dir, &format!("haproxy-{}.cfg", at.port()), &text)?;
-    peers::launch(
-        "HAProxy",
-        at,
-        cores::on(0, "haproxy").args(["-db", "-f"]).arg(file),
-    )
-}
-
-fn proxy_nginx(dir: &Path, upstream: SocketAddr, tls: bool) -> Result<Proxy, String> {
-    let [at] = peers::free()?;
-    let place = dir.display();
-    let (listen, keys) = match tls {
-        true => (
-            "ssl http2",
-            format!(
-                "ssl_certificate {place}/cert.pem; ssl_certificate_key {place}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;"
-            ),
-        ),
-        false => ("http2", String::new()),
-    };
-    let text = format!(
-        "worker_processes 1; daemon off; pid {place}/nginx-{}.pid; error_log stderr crit;\nevents {{ worker_connections 4000; }}\n\
-         http {{ access_log off; keepalive_requests 1000000000; tcp_nodelay on; {keys}\n \
-         upstream u {{ server {upstream}; keepalive 256; keepalive_requests 1000000000; }}\n \
-         server {{ listen {at} {listen}; location / {{ proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
-         proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }} }}\n",
-        at.port()
-    );
-    let file = write(dir, &format!("nginx-{}.conf", at.port()), &text)?;
-    peers::launch("nginx", at, cores::on(0, "nginx").arg("-c").arg(file))
-}
-
-fn proxy_plimsoll(
-    dir: &Path,
-    binary: &Path,
-    upstream: SocketAddr,
-    tls: bool,
-) -> Result<Proxy, String> {
-    let [at, console] = peers::free()?;
-    let mut text = format!(
-        "listen: {at}\nconsole: {console}\ndata_dir: \"{}/data-{}\"\nthreads: 1\n{}services:\n  app:\n    instances: [\"{upstream}\"]\n",
-        dir.display(),
-        at.port(),
-        match tls {
-            true => format!(
-                "tls: {{ certificates: [{{ cert: \"{0}/cert.pem\", key: \"{0}/key.pem\" }}] }}\n",
-                dir.display()
-            ),
-            false => String::new(),
-        },
-    );
-    text += &peers::routes();
-    let file = write(dir, &format!("plimsoll-{}.yaml", at.port()), &text)?;
-    peers::launch(
-        "Plimsoll",
-        at,
-        cores::on(0, binary).args(["run", "--config"]).arg(file),
-    )
 }

@@ -4,8 +4,8 @@
 use super::cores;
 use super::drive::Drive;
 use super::machine::{self, First};
-use super::peers::{self, Proxy, Stage};
-use super::stats::{cpu_by_thread, cpu_of, memory_kib, spread, used};
+use super::peers::{self, Entry, Proxy, Stage};
+use super::stats::{cpu_by_thread, cpu_of, in_turns, memory_kib, spread, used};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,9 +72,9 @@ fn on_one_core(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> R
     };
     let start = || -> Result<[Proxy; 3], String> {
         Ok([
-            peers::haproxy(&stage)?,
-            peers::nginx(&stage)?,
-            peers::plimsoll(&stage, plimsoll)?,
+            peers::haproxy(&stage, Entry::Http1)?,
+            peers::nginx(&stage, Entry::Http1)?,
+            peers::plimsoll(&stage, plimsoll, Entry::Http1)?,
         ])
     };
     cost(&mut drive, &start()?, pairs, out)?;
@@ -134,15 +134,7 @@ pub fn paired(
     n: usize,
     rate: Option<f64>,
 ) -> Result<Vec<(Turn, Turn)>, String> {
-    let mut all = Vec::new();
-    while all.len() < pairs {
-        let a1 = turn(drive, a, n, rate)?;
-        let b1 = turn(drive, b, n, rate)?;
-        let b2 = turn(drive, b, n, rate)?;
-        let a2 = turn(drive, a, n, rate)?;
-        all.extend([(a1, b1), (a2, b2)]);
-    }
-    Ok(all)
+    in_turns([a, b], pairs, |proxy| turn(drive, proxy, n, rate))
 }
 
 /// The median of what `f` sees in each.
@@ -220,7 +212,7 @@ fn cost(
 }
 
 /// Whether a measured number keeps to its bound.
-fn verdict(what: &str, measured: f64, most: f64) -> String {
+pub fn verdict(what: &str, measured: f64, most: f64) -> String {
     let word = match measured <= most {
         true => "Met",
         false => "Missed",
@@ -264,10 +256,13 @@ fn on_two_cores(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> 
     };
     *out += "\n## Few connections on two cores\n\n\
              | connections | proxy | requests/s, 1 thread | requests/s, 2 threads | ratio | share of the less busy thread |\n|---|---|---|---|---|---|\n";
-    let haproxy = [peers::haproxy(&stage(1))?, peers::haproxy(&stage(2))?];
+    let haproxy = [
+        peers::haproxy(&stage(1), Entry::Http1)?,
+        peers::haproxy(&stage(2), Entry::Http1)?,
+    ];
     let ours = [
-        peers::plimsoll(&stage(1), plimsoll)?,
-        peers::plimsoll(&stage(2), plimsoll)?,
+        peers::plimsoll(&stage(1), plimsoll, Entry::Http1)?,
+        peers::plimsoll(&stage(2), plimsoll, Entry::Http1)?,
     ];
     for n in [1, 2, 8] {
         for [one, two] in [&haproxy, &ours] {

@@ -24,6 +24,21 @@ pub fn spread(values: &[f64]) -> Option<Spread> {
     Some(Spread { median, low, high })
 }
 
+/// Turns of two in the order A B B A, so that drift within the four cancels; at least so many pairs.
+pub fn in_turns<P: Copy, T>(
+    [a, b]: [P; 2],
+    pairs: usize,
+    mut turn: impl FnMut(P) -> Result<T, String>,
+) -> Result<Vec<(T, T)>, String> {
+    let mut all = Vec::new();
+    while all.len() < pairs {
+        let (a1, b1) = (turn(a)?, turn(b)?);
+        let (b2, a2) = (turn(b)?, turn(a)?);
+        all.extend([(a1, b1), (a2, b2)]);
+    }
+    Ok(all)
+}
+
 /// Name of a thread, and seconds of CPU.
 pub type Thread = (String, f64);
 
