@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where a secret comes from; its value is only fetched by [`Secret::resolve`].
+/// Where a secret comes from; its value is only fetched by [`Secret::fetch`].
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
     /// The environment variable of this name.
@@ -18,6 +18,14 @@ pub enum Secret {
 }
 
 impl Secret {
+    /// The value, from this process's environment or the file as it is now.
+    pub fn fetch(&self) -> Result<String, Finding> {
+        self.resolve(
+            |name| std::env::var(name).ok(),
+            |path| std::fs::read_to_string(path),
+        )
+    }
+
     /// The value. `env` and `read` do the looking up.
     pub fn resolve(
         &self,

@@ -37,10 +37,10 @@ pub fn run(args: AgentArgs) -> Result<Exit, Failure> {
 
 fn token(file: Option<std::path::PathBuf>) -> Result<String, Failure> {
     let secret = file.map_or(Secret::Env(TOKEN.into()), Secret::File);
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    let token = secret.resolve(|name| std::env::var(name).ok(), read);
     let help = "it is the one of `agents.token` in the gateway's config: `--token-file`, or PLIMSOLL_AGENT_TOKEN";
-    let token = token.map_err(|f| Failure::new(f.what).help(help))?;
+    let token = secret
+        .fetch()
+        .map_err(|f| Failure::new(f.what).help(help))?;
     match token.is_empty() {
         true => Err(Failure::new("the token is empty").help(help)),
         false => Ok(token),

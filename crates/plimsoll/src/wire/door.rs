@@ -120,12 +120,7 @@ fn access(console: &Console) -> Result<Access, Vec<Finding>> {
     for u in &console.users {
         let mut user = User::new(&u.name, u.role);
         user.certificate = u.certificate.clone();
-        let fetched = u.token.as_ref().map(|secret| {
-            secret.resolve(
-                |name| std::env::var(name).ok(),
-                |path| std::fs::read_to_string(path),
-            )
-        });
+        let fetched = u.token.as_ref().map(config::Secret::fetch);
         let long = |t: &String| t.chars().count() >= SHORTEST;
         users.push(match fetched {
             None => user,

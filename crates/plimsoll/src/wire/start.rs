@@ -99,9 +99,9 @@ pub fn listener(
 
 /// The value of a secret; `key` names it in messages.
 pub fn secret(key: &str, secret: &Secret) -> Result<String, Failure> {
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let value = secret.resolve(|name| std::env::var(name).ok(), read);
-    let value = value.map_err(|f| Failure::new(format!("{key}: {f}")))?;
+    let value = secret
+        .fetch()
+        .map_err(|f| Failure::new(format!("{key}: {f}")))?;
     match value.is_empty() {
         true => Err(Failure::new(format!("{key} is empty")).help("write the token to its file")),
         false => Ok(value),

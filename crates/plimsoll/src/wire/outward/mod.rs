@@ -159,9 +159,7 @@ fn token(hook: &PurgeHook) -> Result<Option<(String, String)>, String> {
     let Some(secret) = &hook.token else {
         return Ok(None);
     };
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    let value = secret.resolve(|name| std::env::var(name).ok(), read);
-    let value = value.map_err(|finding| finding.what)?;
+    let value = secret.fetch().map_err(|finding| finding.what)?;
     let value = match hook.token_header.as_str() {
         "authorization" => format!("Bearer {value}"),
         _ => value,

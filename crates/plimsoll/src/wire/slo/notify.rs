@@ -224,8 +224,5 @@ fn send(notifier: &Notifier, alert: &Alert, state: State, now_ms: u64) -> Result
 
 /// Read anew each time: whoever changes a secret's file need not restart.
 fn value(secret: &Secret) -> Result<String, String> {
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    secret
-        .resolve(|name| std::env::var(name).ok(), read)
-        .map_err(|f| f.what)
+    secret.fetch().map_err(|f| f.what)
 }

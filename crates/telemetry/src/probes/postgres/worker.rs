@@ -191,9 +191,7 @@ fn said(e: Error) -> String {
 }
 
 async fn connect(url: &Secret) -> Result<Link, String> {
-    let read = |p: &std::path::Path| std::fs::read_to_string(p);
-    let text = url.resolve(|name| std::env::var(name).ok(), read);
-    let text = text.map_err(|f| f.to_string())?;
+    let text = url.fetch().map_err(|f| f.to_string())?;
     let mut config: Config = text.parse().map_err(|_| BAD_URL.to_owned())?;
     config
         .application_name("plimsoll")

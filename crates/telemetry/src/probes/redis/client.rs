@@ -70,11 +70,7 @@ fn parse(url: &str) -> Result<Url, String> {
 }
 
 fn connect(secret: &Secret) -> Result<BufReader<TcpStream>, String> {
-    let text = secret.resolve(
-        |name| std::env::var(name).ok(),
-        |p| std::fs::read_to_string(p),
-    );
-    let url = parse(&text.map_err(|f| f.to_string())?)?;
+    let url = parse(&secret.fetch().map_err(|f| f.to_string())?)?;
     let open = || -> io::Result<TcpStream> {
         let mut last = io::Error::other("the name has no address");
         for address in (url.host.as_str(), url.port).to_socket_addrs()? {

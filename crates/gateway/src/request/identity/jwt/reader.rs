@@ -3,7 +3,6 @@
 use super::keys::Keys;
 use super::token::{self, Bad, Claims};
 use base::Finding;
-use config::Secret;
 use config::sections::Jwt;
 use foldhash::HashMap;
 use ring::digest::{SHA256, digest};
@@ -31,7 +30,7 @@ impl Reader {
             None => Keys::default(),
         };
         if let Some(secret) = &rules.secret {
-            keys.add_secret(resolve(secret)?.as_bytes())?;
+            keys.add_secret(secret.fetch()?.as_bytes())?;
         }
         Ok(Reader {
             keys: (!rules.verified_in_front).then_some(keys),
@@ -94,11 +93,4 @@ fn remember(
         shard.clear();
     }
     shard.insert(digest, claims);
-}
-
-fn resolve(secret: &Secret) -> Result<String, Finding> {
-    secret.resolve(
-        |name| std::env::var(name).ok(),
-        |p| std::fs::read_to_string(p),
-    )
 }
