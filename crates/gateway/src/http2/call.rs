@@ -210,9 +210,13 @@ impl Call {
             head: 1 << 20,
             ..Limits::default().unbounded_body()
         };
-        let head = match http1::parse_request(&self.head, &limits, &mut lines) {
+        let whole = Bytes::from(std::mem::take(&mut self.head));
+        let head = match http1::parse_request(&whole, &limits, &mut lines) {
             Ok(Status::Complete(head)) => head,
-            Ok(Status::Partial) => return Ok(bytes.len()),
+            Ok(Status::Partial) => {
+                self.head = whole.into();
+                return Ok(bytes.len());
+            }
             Err(reject) => return Err(io::Error::other(reject)),
         };
         let body = Body::new(head.meta.framing, &limits);
@@ -220,13 +224,12 @@ impl Call {
         let taken = head.meta.len - before;
         self.method = head.meta.method;
         if head.upgrade().is_some() {
-            let (request, change) = connect(&head).ok_or(io::ErrorKind::InvalidData)?;
+            let (request, change) = connect(&head, &whole).ok_or(io::ErrorKind::InvalidData)?;
             self.change = Some(change);
             self.asks = Some((request, Box::pin(sleep(LOOK)), 0));
-            self.head = Vec::new();
             return Ok(taken);
         }
-        let mut request = request(&head).ok_or(io::ErrorKind::InvalidData)?;
+        let mut request = request(&head, &whole).ok_or(io::ErrorKind::InvalidData)?;
         if self.translates {
             self.web = Web::inward(request.headers_mut());
         }
@@ -238,7 +241,6 @@ impl Call {
             Some(Web::Text) => payload.decoded(),
             _ => payload,
         });
-        self.head = Vec::new();
         Ok(taken)
     }
 }

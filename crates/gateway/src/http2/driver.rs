@@ -1,5 +1,6 @@
 //! Drives one connection: hands its streams out, keeps its bounds, sees whether the client is still there, says goodbye.
 
+use super::cork::Corked;
 use super::head::write_request;
 use super::input::Input;
 use super::output::Output;
@@ -43,10 +44,11 @@ pub(crate) async fn serve(
         resets: rules.resets_total,
         idle_frames: rules.idle_frames,
     };
-    let wire = Wire::new(socket, early, bounds, worker.clone());
+    let socket = Corked::new(socket);
+    let wire = Wire::new(socket.clone(), early, bounds, worker.clone());
     let heard = wire.heard();
-    let begin = builder(rules, limits).handshake::<_, Bytes>(wire);
-    let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head_timeout, begin).await else {
+    let begin = socket.drive(builder(rules, limits).handshake::<_, Bytes>(wire));
+    let Ok(Ok(Ok(mut connection))) = tokio::time::timeout(limits.head_timeout, begin).await else {
         return;
     };
     let mut driver = Driver {
@@ -63,7 +65,8 @@ pub(crate) async fn serve(
     };
     drop(snapshot);
     driver.set(driver.idle.min(driver.rules.ping));
-    poll_fn(|cx| driver.poll(cx, &mut connection)).await;
+    let turns = poll_fn(|cx| driver.poll(cx, &mut connection));
+    let _ = socket.drive(turns).await;
     driver.worker.private.close(&driver.peer.ends);
     drop(counted);
 }

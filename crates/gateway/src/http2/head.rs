@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::request::Parts;
@@ -109,28 +110,33 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A response head for HTTP/2; `None` when it has what HTTP/2 cannot say.
-pub fn response(head: &http1::ResponseHead<'_>) -> Option<Response<()>> {
+/// A response head for HTTP/2, which shares the bytes that it was parsed from; `None` when it has what HTTP/2 cannot say.
+pub fn response(head: &http1::ResponseHead<'_>, bytes: &Bytes) -> Option<Response<()>> {
     let mut response = Response::new(());
     let tunnel = head.meta.status == 101;
     *response.status_mut() = match tunnel {
         true => StatusCode::OK,
         false => StatusCode::from_u16(head.meta.status).ok()?,
     };
+    let headers = response.headers_mut();
+    headers.reserve(head.fields.iter().count());
     for (name, value, line) in head.fields.iter() {
         let of_handshake = tunnel && name.eq_ignore_ascii_case(b"sec-websocket-accept");
         if line.hop || of_handshake || line.kind == Kind::Connection {
             continue;
         }
-        let name = HeaderName::from_bytes(name).ok()?;
-        let headers = response.headers_mut();
-        headers.append(name, HeaderValue::from_bytes(value).ok()?);
+        headers.append(HeaderName::from_bytes(name).ok()?, shared(value, bytes)?);
     }
     Some(response)
 }
 
-/// A request head for an instance; `None` when it has what HTTP/2 cannot say.
-pub fn request(head: &http1::RequestHead<'_>) -> Option<Request<()>> {
+/// A value without a copy.
+fn shared(value: &[u8], of: &Bytes) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(of.slice_ref(value)).ok()
+}
+
+/// A request head for an instance, as [`response`].
+pub fn request(head: &http1::RequestHead<'_>, bytes: &Bytes) -> Option<Request<()>> {
     let authority = std::str::from_utf8(head.host()?).ok()?;
     let target = std::str::from_utf8(head.path_and_query()).ok()?;
     let uri = Uri::builder().scheme("http").authority(authority);
@@ -138,10 +144,10 @@ pub fn request(head: &http1::RequestHead<'_>) -> Option<Request<()>> {
     *request.uri_mut() = uri.path_and_query(target).build().ok()?;
     *request.method_mut() = http::Method::from_bytes(head.method_name()).ok()?;
     let headers = request.headers_mut();
+    headers.reserve(head.fields.iter().count() + 1);
     for (name, value, line) in head.fields.iter() {
         if !line.hop && !matches!(line.kind, Kind::Host | Kind::Connection) {
-            let name = HeaderName::from_bytes(name).ok()?;
-            headers.append(name, HeaderValue::from_bytes(value).ok()?);
+            headers.append(HeaderName::from_bytes(name).ok()?, shared(value, bytes)?);
         }
     }
     // Trailers are passed on in any case, and servers of gRPC want it said.
@@ -158,9 +164,9 @@ pub struct Change {
 }
 
 /// The same as an extended CONNECT (RFC 8441), and what the answer must say; `None` when HTTP/2 cannot say it.
-pub fn connect(head: &http1::RequestHead<'_>) -> Option<(Request<()>, Change)> {
+pub fn connect(head: &http1::RequestHead<'_>, bytes: &Bytes) -> Option<(Request<()>, Change)> {
     let protocol = std::str::from_utf8(head.upgrade()?).ok()?.to_owned();
-    let mut connect = request(head)?;
+    let mut connect = request(head, bytes)?;
     *connect.method_mut() = http::Method::CONNECT;
     let key = connect.headers_mut().remove("sec-websocket-key");
     connect.headers_mut().remove(TE);
@@ -327,16 +333,18 @@ mod tests {
 
     #[test]
     fn a_response_loses_what_belongs_to_its_connection() {
-        let bytes = b"HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 1\r\nTransfer-Encoding: chunked\r\nX-Kept: 2\r\n\r\n";
+        let bytes = Bytes::from_static(
+            b"HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 1\r\nTransfer-Encoding: chunked\r\nX-Kept: 2\r\n\r\n",
+        );
         let mut lines = http1::Lines::default();
         let limits = http1::Limits::default();
         let method = http1::Method::Get;
         let Ok(http1::Status::Complete(head)) =
-            http1::parse_response(bytes, &limits, method, &mut lines)
+            http1::parse_response(&bytes, &limits, method, &mut lines)
         else {
             panic!("the head is whole");
         };
-        let response = response(&head).unwrap();
+        let response = response(&head, &bytes).unwrap();
         let names: Vec<&str> = response.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-kept"]);
     }

@@ -2,6 +2,7 @@
 //! connection with one request is: a stream speaks HTTP/1 inward, so that an exchange is the same for both (ADR 61).
 
 mod call;
+mod cork;
 mod driver;
 mod head;
 mod input;
@@ -13,5 +14,6 @@ mod web;
 mod wire;
 
 pub use call::{Call, unread};
+pub use cork::Corked;
 pub(crate) use driver::{PREFACE, serve};
 pub use stream::Stream;

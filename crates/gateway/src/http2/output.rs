@@ -83,15 +83,18 @@ impl Output {
             head: 1 << 20,
             ..Limits::default().unbounded_body()
         };
-        let head = match http1::parse_response(&self.head, &limits, self.method, &mut lines) {
+        let whole = Bytes::from(std::mem::take(&mut self.head));
+        let head = match http1::parse_response(&whole, &limits, self.method, &mut lines) {
             Ok(Status::Complete(head)) => head,
-            Ok(Status::Partial) => return Ok(bytes.len()),
+            Ok(Status::Partial) => {
+                self.head = whole.into();
+                return Ok(bytes.len());
+            }
             Err(reject) => return Err(io::Error::other(reject)),
         };
         let meta = head.meta;
-        let response = head::response(&head).ok_or(io::ErrorKind::InvalidData)?;
+        let response = head::response(&head, &whole).ok_or(io::ErrorKind::InvalidData)?;
         if meta.is_interim() {
-            self.head.clear();
             (self.respond.send_informational(response)).map_err(io::Error::other)?;
             return Ok(meta.len - before);
         }
@@ -99,7 +102,6 @@ impl Output {
         let done = body.as_ref().is_some_and(Body::is_done);
         let send = self.respond.send_response(response, done);
         self.payload = Some(Payload::new(send.map_err(io::Error::other)?, body, done));
-        self.head = Vec::new();
         Ok(meta.len - before)
     }
 }

@@ -1,8 +1,8 @@
 //! The socket under a connection: what was read before it was known to be HTTP/2 comes first, and every byte is
 //! watched. When they are wrong, nothing more is read.
 
+use super::cork::Corked;
 use super::watch::{Bounds, Watch, Wrong};
-use crate::connection::Socket;
 use crate::worker::Worker;
 use std::cell::Cell;
 use std::io;
@@ -20,7 +20,7 @@ pub struct Heard {
 }
 
 pub struct Wire {
-    socket: Socket,
+    socket: Corked,
     early: Vec<u8>,
     watch: Watch,
     heard: Rc<Heard>,
@@ -28,7 +28,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(socket: Socket, early: Vec<u8>, bounds: Bounds, worker: Rc<Worker>) -> Wire {
+    pub fn new(socket: Corked, early: Vec<u8>, bounds: Bounds, worker: Rc<Worker>) -> Wire {
         Wire {
             socket,
             early,
@@ -79,7 +79,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().socket.poll_write(cx, bytes)
+        Pin::new(&mut self.get_mut().socket).poll_write(cx, bytes)
     }
     fn poll_write_vectored(
         self: Pin<&mut Self>,
@@ -89,10 +89,10 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.get_mut().socket).poll_write_vectored(cx, bytes)
     }
     fn is_write_vectored(&self) -> bool {
-        true
+        self.socket.is_write_vectored()
     }
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().socket.poll_sent(cx)
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
     }
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)

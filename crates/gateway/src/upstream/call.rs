@@ -5,7 +5,7 @@ use super::Instance;
 use super::link::{Link, same};
 use super::pool::Conn;
 use crate::connection::Socket;
-use crate::http2::Call;
+use crate::http2::{Call, Corked};
 use base::{InstanceIx, Nanos};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
@@ -40,15 +40,15 @@ impl Calls {
     /// When the instance does not speak HTTP/2.
     pub async fn begin(conn: Conn) -> io::Result<Calls> {
         let (socket, counted) = conn.split();
-        let begun = Builder::new()
+        let socket = Corked::new(socket);
+        let begin = Builder::new()
             .enable_push(false)
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOW_OF_ALL)
             .max_header_list_size(HEAD)
             .max_send_buffer_size(SEND_BUFFER)
-            .handshake(socket)
-            .await;
-        let (sender, connection) = begun.map_err(io::Error::other)?;
+            .handshake(socket.clone());
+        let (sender, connection) = begin.await.map_err(io::Error::other)?;
         let ended = Rc::new(Cell::new(false));
         let calls = Calls {
             sender,
@@ -58,7 +58,8 @@ impl Calls {
             ended: ended.clone(),
         };
         spawn_local(async move {
-            if let Err(e) = connection.await {
+            let end = socket.drive(connection).await;
+            if let Err(e) = end.and_then(|end| end.map_err(io::Error::other)) {
                 tracing::debug!(instance = %counted.instance.address, error = %e, "HTTP/2");
             }
             ended.set(true);
