@@ -26,6 +26,10 @@ HTTP/1.1; they share core 1. A turn is 60000 requests, the opening of its connec
 median of the ratios of neighbouring turns. CPU is that of every thread of the process. The certificate is of P-256, the cipher
 `TLS_AES_128_GCM_SHA256`. Everything else is as in [proxy.md](proxy.md): Plimsoll matches one of 200 routes, measures and learns.
 
+Where HTTP/2's time goes (`perf record`, without TLS): half in the kernel, 7.3 µs of 14.4 where HAProxy has 6.5 of 11.4, with as many
+system calls; 15 % in the library's state of streams and HPACK; about 6 % in writing each stream as HTTP/1 and reading it again (ADR 61).
+Tasks that are used again for the next stream changed nothing that could be measured.
+
 ";
 
 /// One way to ask.
