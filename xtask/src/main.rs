@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, backstage,
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, protocols, queue, otlp, backstage,
     /// console, pages, scenarios
     Bench {
         what: String,
@@ -139,6 +139,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             bench::console::contract::check(Path::new(DEBUG))?;
             String::new()
         }
+        "queue" => bench::queue::run()?,
         "otlp" => {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::otlp::check(Path::new(DEBUG))?;
@@ -151,7 +152,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, protocols, otlp, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, protocols, queue, otlp, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -16,6 +16,8 @@ struct Slot<T> {
 struct State<T> {
     answer: Option<Result<T, Error>>,
     waker: Option<Waker>,
+    /// A thread waits: to wake nobody is a system call, too.
+    waits: bool,
 }
 
 /// Resolves once the write is on disk, or has failed. Dropping it does not undo the write.
@@ -32,6 +34,7 @@ pub(crate) fn pair<T>() -> (Reply<T>, Ack<T>) {
         state: Mutex::new(State {
             answer: None,
             waker: None,
+            waits: false,
         }),
         ready: Condvar::new(),
     });
@@ -53,6 +56,7 @@ impl<T> Ack<T> {
             if let Some(answer) = state.answer.take() {
                 return answer;
             }
+            state.waits = true;
             state = self
                 .0
                 .ready
@@ -83,12 +87,14 @@ impl<T> Reply<T> {
 
     fn put(&mut self, answer: Result<T, Error>) {
         let Some(slot) = self.0.take() else { return };
-        let waker = {
+        let (waker, waits) = {
             let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.answer = Some(answer);
-            state.waker.take()
+            (state.waker.take(), state.waits)
         };
-        slot.ready.notify_all();
+        if waits {
+            slot.ready.notify_all();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }

@@ -27,6 +27,16 @@ pub enum Error {
     /// The writer's queue is full: the disk is slower than what is asked of it. May be tried again.
     #[error("the store's queue is full: the disk does not keep up")]
     Busy,
+    /// Nothing was stored. May be tried again when there is room.
+    #[error("{what} holds {holds}, and no more is taken: at most {limit}")]
+    Full {
+        what: String,
+        holds: String,
+        limit: String,
+    },
+    /// Nothing was stored; what was stored before is safe.
+    #[error("{path}: the disk is full; free some space, nothing else is needed")]
+    DiskFull { path: String },
     /// A write failed earlier; whether it reached the disk is unknown, so nothing more is accepted.
     #[error(
         "the store stopped after a failed write ({0}): check the disk's space and health, then restart; \

@@ -4,7 +4,7 @@ mod suite;
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use store::{Embedded, Error, Expect, Kv, Log, Precondition, Put};
+use store::{Bounds, Embedded, Error, Expect, Finish, Kv, Log, Precondition, Put, Queue};
 use suite::log::event;
 
 struct Files {
@@ -43,6 +43,11 @@ fn embedded_is_a_log() {
 #[test]
 fn embedded_is_a_kv() {
     suite::kv::all(&Files::new());
+}
+
+#[test]
+fn embedded_is_a_queue() {
+    suite::queue::all(&Files::new());
 }
 
 fn with_events(path: &PathBuf, n: u32) -> Embedded {
@@ -178,4 +183,92 @@ fn concurrent_writes_share_a_commit() {
         "{} pages for 100 small writes: they were not grouped",
         wal / 4120
     );
+}
+
+#[test]
+fn a_file_of_the_first_version_gets_the_tables_that_it_lacks() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.db");
+    drop(with_events(&path, 2));
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("DROP TABLE job; DROP TABLE lane; PRAGMA user_version = 1")
+        .unwrap();
+    drop(db);
+    let store = Embedded::open(&path).unwrap();
+    assert_eq!(store.read_all(0, 10).unwrap().len(), 2);
+    let jobs = vec![suite::queue::new("l", "a")];
+    store.enqueue(jobs, Bounds::NONE).wait().unwrap();
+}
+
+#[test]
+fn a_full_file_takes_no_more_jobs_and_lets_those_that_it_has_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let store = Embedded::open_within(&path, 2 << 20).unwrap();
+    let text = "x".repeat(10_000);
+    let put = || {
+        let jobs = vec![suite::queue::new("l", &text)];
+        store.enqueue(jobs, Bounds::NONE).wait()
+    };
+    let mut kept = 0;
+    let full = loop {
+        match put() {
+            Ok(_) => kept += 1,
+            Err(e) => break e,
+        }
+    };
+    assert!(matches!(full, Error::Full { .. }), "{full}");
+    assert_eq!(store.lanes().unwrap()[0].waiting, kept);
+    for job in store.lease("l", 512, 10, 0).wait().unwrap() {
+        let done = Finish::Done { result: vec![] };
+        assert!(store.finish(job.id, 1, done, 0).wait().unwrap());
+    }
+    assert_eq!(store.lanes().unwrap()[0].waiting, 0);
+    put().unwrap();
+}
+
+#[test]
+fn a_full_disk_refuses_and_forgets_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let store = Embedded::open_within(&path, 0).unwrap();
+    let put = |n: u64| {
+        let put = Put {
+            key: n.to_string(),
+            value: vec![7; 10_000],
+            precondition: Precondition::Any,
+            expires_ms: None,
+        };
+        store.put(put, 0).wait()
+    };
+    let kept = (0..).take_while(|n| put(*n).is_ok()).count() as u64;
+    let full = put(kept).unwrap_err();
+    assert!(matches!(full, Error::DiskFull { .. }), "{full}");
+    assert!(full.to_string().contains("q.db"), "{full}");
+    // Room is all that is needed to go on.
+    store.delete("0", Precondition::Any, 0).wait().unwrap();
+    let etag = put(kept).unwrap();
+    drop(store);
+    let store = Embedded::open(&path).unwrap();
+    assert_eq!(store.scan("", None, 1000, 0).unwrap().len() as u64, kept);
+    let last = store.get(&kept.to_string(), 0).unwrap().unwrap();
+    assert_eq!(last.etag, etag);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn files_that_belong_to_no_job_are_removed_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let store = Embedded::open(&path).unwrap();
+    let big = suite::queue::new("l", &"x".repeat(100_000));
+    store.enqueue(vec![big], Bounds::NONE).wait().unwrap();
+    drop(store);
+    let files = dir.path().join("q.db.payloads");
+    std::fs::write(files.join("new"), "half a payload").unwrap();
+    std::fs::write(files.join("0".repeat(64)), "of a commit that never was").unwrap();
+    let store = Embedded::open(&path).unwrap();
+    assert_eq!(std::fs::read_dir(&files).unwrap().count(), 1);
+    let got = store.lease("l", 1, 10, 0).wait().unwrap();
+    assert_eq!(got[0].payload.clone().read().unwrap().len(), 100_000);
 }

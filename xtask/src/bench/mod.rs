@@ -20,5 +20,6 @@ pub mod peers;
 pub mod protocols;
 pub mod proxy;
 pub mod pypi;
+pub mod queue;
 pub mod scenarios;
 pub mod stats;

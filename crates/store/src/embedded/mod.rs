@@ -1,6 +1,7 @@
 //! The embedded engine: one SQLite file, one writer thread that commits what is waiting as one group,
 //! and readers with connections of their own.
 
+mod queue;
 mod readers;
 mod schema;
 mod writer;
@@ -13,15 +14,17 @@ use crate::{
 use readers::Readers;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use writer::Job;
+use writer::Write;
 
 pub use schema::SCHEMA;
 
-/// Writes that may wait at once; beyond, `Error::Busy`.
+/// Writes that may wait at once, and their bytes; beyond, `Error::Busy`.
 pub const QUEUE: usize = 4096;
+const QUEUE_BYTES: usize = 64 << 20;
 
 /// A store in one file. Share it behind an `Arc`; dropping it finishes the writes that wait.
 #[derive(Debug)]
@@ -33,7 +36,9 @@ pub struct Embedded {
 
 #[derive(Debug)]
 struct Writer {
-    jobs: Mutex<Option<SyncSender<Job>>>,
+    writes: Mutex<Option<SyncSender<Write>>>,
+    /// Bytes that wait.
+    waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
     /// Held locked while the store is open, so that no second process writes; freed by the system when we die.
     lock: File,
@@ -42,6 +47,12 @@ struct Writer {
 impl Embedded {
     /// Opens the file for reading and writing, and makes it (and its folder) if it is not there.
     pub fn open(path: impl AsRef<Path>) -> Result<Embedded, Error> {
+        Embedded::open_within(path, u64::MAX)
+    }
+
+    /// The same, of a file that takes no more jobs at so many bytes. It keeps some room beyond, so that those that it has
+    /// can end; when that is used up it is as if the disk were full.
+    pub fn open_within(path: impl AsRef<Path>, bytes: u64) -> Result<Embedded, Error> {
         let path = path.as_ref().to_path_buf();
         let io = |e: std::io::Error| Error::Io {
             path: path.display().to_string(),
@@ -60,8 +71,9 @@ impl Embedded {
             }
             Err(std::fs::TryLockError::Error(e)) => return Err(io(e)),
         }
-        let state = writer::State::new(schema::open_writer(&path)?, &path)?;
-        let (jobs, queue) = sync_channel(QUEUE);
+        let waiting = Arc::<AtomicUsize>::default();
+        let state = writer::State::new(&path, bytes, waiting.clone())?;
+        let (writes, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer::run(state, queue))
@@ -70,7 +82,8 @@ impl Embedded {
             readers: Readers::new(&path)?,
             path,
             writer: Some(Writer {
-                jobs: Mutex::new(Some(jobs)),
+                writes: Mutex::new(Some(writes)),
+                waiting,
                 thread: Some(thread),
                 lock,
             }),
@@ -96,22 +109,30 @@ impl Embedded {
         self.readers.check()
     }
 
-    fn submit<T>(&self, make: impl FnOnce(crate::ack::Reply<T>) -> Job) -> Ack<T> {
+    fn submit<T>(&self, make: impl FnOnce(crate::ack::Reply<T>) -> Write) -> Ack<T> {
         let Some(writer) = &self.writer else {
             return Ack::ready(Err(Error::ReadOnly));
         };
         let (reply, ack) = pair();
-        let jobs = writer
-            .jobs
+        let write = make(reply);
+        let bytes = write.bytes();
+        if writer.waiting.fetch_add(bytes, Relaxed) > QUEUE_BYTES {
+            writer.waiting.fetch_sub(bytes, Relaxed);
+            write.fail(Error::Busy);
+            return ack;
+        }
+        let writes = writer
+            .writes
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        match jobs.as_ref().map(|j| j.try_send(make(reply))) {
+        match writes.as_ref().map(|j| j.try_send(write)) {
             Some(Ok(())) => ack,
-            Some(Err(TrySendError::Full(job))) => {
-                job.fail(Error::Busy);
+            Some(Err(TrySendError::Full(write))) => {
+                writer.waiting.fetch_sub(bytes, Relaxed);
+                write.fail(Error::Busy);
                 ack
             }
-            // The job is dropped, and its reply says that the writer is gone.
+            // The write is dropped, and its reply says that the writer is gone.
             Some(Err(TrySendError::Disconnected(_))) | None => ack,
         }
     }
@@ -123,7 +144,7 @@ impl Drop for Embedded {
         self.readers.close();
         if let Some(writer) = &mut self.writer {
             writer
-                .jobs
+                .writes
                 .get_mut()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
                 .take();
@@ -182,7 +203,7 @@ impl Log for Embedded {
         if let Err(e) = acceptable(stream, &events) {
             return Ack::ready(Err(e));
         }
-        self.submit(|reply| Job::Append {
+        self.submit(|reply| Write::Append {
             stream: stream.to_owned(),
             expect,
             events,
@@ -210,10 +231,10 @@ impl Kv for Embedded {
         {
             return Ack::ready(Err(e));
         }
-        self.submit(|reply| Job::Put { put, now_ms, reply })
+        self.submit(|reply| Write::Put { put, now_ms, reply })
     }
     fn delete(&self, key: &str, precondition: Precondition, now_ms: u64) -> Ack<bool> {
-        self.submit(|reply| Job::Delete {
+        self.submit(|reply| Write::Delete {
             key: key.to_owned(),
             precondition,
             now_ms,
@@ -230,7 +251,7 @@ impl Kv for Embedded {
         self.readers.scan(prefix, after, limit, now_ms)
     }
     fn sweep(&self, limit: usize, now_ms: u64) -> Ack<usize> {
-        self.submit(|reply| Job::Sweep {
+        self.submit(|reply| Write::Sweep {
             limit: limit.min(crate::MAX_ROWS),
             now_ms,
             reply,

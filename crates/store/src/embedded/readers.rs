@@ -24,7 +24,10 @@ impl Readers {
         })
     }
 
-    fn with<T>(&self, f: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn with<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let idle = self
             .idle
             .lock()
@@ -47,7 +50,7 @@ impl Readers {
         idle.clear();
     }
 
-    fn sql(&self) -> impl Fn(rusqlite::Error) -> Error + '_ {
+    pub(super) fn sql(&self) -> impl Fn(rusqlite::Error) -> Error + '_ {
         |e| io(&self.path, e)
     }
 

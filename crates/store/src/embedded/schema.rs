@@ -6,11 +6,20 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Version of the tables, in `user_version`.
-pub const SCHEMA: i64 = 1;
+pub const SCHEMA: i64 = 2;
 /// `PLIM` in `application_id`: the file is ours.
 const APPLICATION: i64 = 0x504c_494d;
 
-const TABLES: &str = "
+const PAGE: u64 = 4096;
+/// Pages that are there for what is no new job, and an eighth of the file.
+const RESERVE: u64 = 256;
+/// As many as SQLite can count.
+const MAX_PAGES: u64 = 4_294_967_294;
+
+/// What each version added, oldest first.
+const STEPS: [&str; SCHEMA as usize] = [STREAMS_AND_KEYS, JOBS];
+
+const STREAMS_AND_KEYS: &str = "
 CREATE TABLE stream(
     id      INTEGER PRIMARY KEY,
     name    TEXT NOT NULL UNIQUE,
@@ -37,33 +46,87 @@ CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITH
 INSERT INTO counter VALUES ('etag', 0);
 ";
 
+/// `state`: 0 waiting, 1 leased, 2 behind, 3 done, 4 dead, 5 cancelled. What changes most is indexed least: a job that
+/// is accepted goes to the end of its table and of `job_state`.
+const JOBS: &str = "
+CREATE TABLE lane(
+    id      INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE,
+    waiting INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL,
+    dead    INTEGER NOT NULL
+) STRICT;
+CREATE TABLE job(
+    seq         INTEGER PRIMARY KEY,
+    secret      BLOB NOT NULL,
+    lane        INTEGER NOT NULL,
+    tenant      TEXT NOT NULL,
+    key         TEXT,
+    state       INTEGER NOT NULL,
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    enqueued_ms INTEGER NOT NULL,
+    due_ms      INTEGER NOT NULL,
+    expires_ms  INTEGER NOT NULL,
+    ended_ms    INTEGER,
+    bytes       INTEGER NOT NULL,
+    title       TEXT NOT NULL,
+    reason      TEXT NOT NULL DEFAULT '',
+    head        BLOB NOT NULL,
+    payload     BLOB NOT NULL,
+    file        TEXT,
+    result      BLOB
+) STRICT;
+CREATE INDEX job_state ON job(lane, state, seq);
+CREATE INDEX job_due ON job(lane, tenant, due_ms, seq) WHERE state <= 1;
+CREATE INDEX job_key ON job(lane, key, seq) WHERE key IS NOT NULL AND state <= 2;
+CREATE INDEX job_ended ON job(state, ended_ms) WHERE ended_ms IS NOT NULL;
+CREATE INDEX job_file ON job(file) WHERE file IS NOT NULL;
+";
+
 /// The one connection that writes. Creates the tables in an empty file.
-pub fn open_writer(path: &Path) -> Result<Connection, Error> {
+pub fn open_writer(path: &Path, bytes: u64) -> Result<Connection, Error> {
     let db = Connection::open(path).map_err(|e| io(path, e))?;
     let sql = |e| io(path, e);
     db.busy_timeout(Duration::from_secs(5)).map_err(sql)?;
     // Both must come before the first table; they change nothing in a file that has tables.
-    db.execute_batch("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;")
-        .map_err(sql)?;
-    let empty = known(&db, path)?;
-    db.execute_batch(
-        "PRAGMA journal_mode=WAL;
+    db.execute_batch(&format!(
+        "PRAGMA page_size={PAGE}; PRAGMA auto_vacuum=INCREMENTAL;"
+    ))
+    .map_err(sql)?;
+    let version = known(&db, path)?;
+    let pages = (bytes / PAGE)
+        .saturating_add(bytes / PAGE / 8 + RESERVE)
+        .min(MAX_PAGES);
+    db.execute_batch(&format!(
+        "PRAGMA max_page_count={pages};
+         PRAGMA journal_mode=WAL;
          PRAGMA synchronous=FULL;
          PRAGMA wal_autocheckpoint=1000;
          PRAGMA journal_size_limit=67108864;
          PRAGMA cache_size=-65536;
          PRAGMA temp_store=MEMORY;
-         PRAGMA foreign_keys=ON;",
-    )
+         PRAGMA foreign_keys=ON;"
+    ))
     .map_err(sql)?;
-    if empty {
-        // One transaction: a crash leaves an empty file or a complete one.
+    if version < SCHEMA {
+        let missing = STEPS[version as usize..].concat();
+        // One transaction: a crash leaves the file as it was or a complete one.
         db.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id={APPLICATION}; PRAGMA user_version={SCHEMA}; COMMIT;"
+            "BEGIN IMMEDIATE; {missing} PRAGMA application_id={APPLICATION}; PRAGMA user_version={SCHEMA}; COMMIT;"
         ))
         .map_err(sql)?;
     }
     Ok(db)
+}
+
+/// Bytes of the file that hold something.
+pub fn used(db: &Connection) -> rusqlite::Result<u64> {
+    let number = |pragma: &str| {
+        db.prepare_cached(pragma)?
+            .query_row([], |r| r.get::<_, i64>(0))
+    };
+    let used = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+    Ok(used.max(0) as u64 * PAGE)
 }
 
 /// A connection for reading. The file must exist.
@@ -75,7 +138,7 @@ pub fn open_reader(path: &Path) -> Result<Connection, Error> {
     .map_err(|e| io(path, e))?;
     db.busy_timeout(Duration::from_secs(5))
         .map_err(|e| io(path, e))?;
-    if known(&db, path)? {
+    if known(&db, path)? == 0 {
         return Err(Error::Foreign {
             path: path.display().to_string(),
             why: "it is empty".into(),
@@ -84,8 +147,8 @@ pub fn open_reader(path: &Path) -> Result<Connection, Error> {
     Ok(db)
 }
 
-/// Whether the file is still empty. An error when it is not ours, or newer than this program.
-fn known(db: &Connection, path: &Path) -> Result<bool, Error> {
+/// The version of its tables; 0: it is still empty. An error when it is not ours, or newer than this program.
+fn known(db: &Connection, path: &Path) -> Result<i64, Error> {
     let number = |pragma: &str| {
         db.pragma_query_value(None, pragma, |r| r.get::<_, i64>(0))
             .map_err(|e| io(path, e))
@@ -95,7 +158,7 @@ fn known(db: &Connection, path: &Path) -> Result<bool, Error> {
         .query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))
         .map_err(|e| io(path, e))?;
     if application == 0 && version == 0 && tables == 0 {
-        return Ok(true);
+        return Ok(0);
     }
     if application != APPLICATION {
         return Err(Error::Foreign {
@@ -103,25 +166,26 @@ fn known(db: &Connection, path: &Path) -> Result<bool, Error> {
             why: "it is a database of another program".into(),
         });
     }
-    if version > SCHEMA {
+    if !(1..=SCHEMA).contains(&version) {
         return Err(Error::Newer {
             path: path.display().to_string(),
             found: version,
             known: SCHEMA,
         });
     }
-    Ok(false)
+    Ok(version)
 }
 
 /// What SQLite says, as one of our errors.
 pub fn io(path: &Path, e: rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
     let path = path.display().to_string();
     match e.sqlite_error_code() {
         Some(NotADatabase) => Error::Foreign {
             path,
             why: "its content is not a database".into(),
         },
+        Some(DiskFull) => Error::DiskFull { path },
         Some(DatabaseCorrupt) => Error::Corrupt {
             path,
             place: "somewhere".into(),

@@ -1,12 +1,15 @@
 //! The one thread that writes: takes what waits, does it in one transaction, commits, then answers.
 //! The group sizes itself: alone a write is committed at once, under load many share one sync of the disk.
 
-use super::schema::{checksum, io};
+use super::queue::{Ask, Jobs, Said, Settle};
+use super::schema::{checksum, io, open_writer};
 use crate::ack::Reply;
 use crate::{Appended, Error, Etag, Expect, NewEvent, Precondition, Put};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::Receiver;
 
 /// Most writes, and most bytes, in one transaction.
@@ -15,7 +18,7 @@ const GROUP_BYTES: usize = 4 << 20;
 
 /// One write that waits for its turn.
 #[derive(Debug)]
-pub enum Job {
+pub enum Write {
     Append {
         stream: String,
         expect: Expect,
@@ -38,23 +41,26 @@ pub enum Job {
         now_ms: u64,
         reply: Reply<usize>,
     },
+    Queue(Ask),
 }
 
-impl Job {
-    fn bytes(&self) -> usize {
+impl Write {
+    pub fn bytes(&self) -> usize {
         match self {
-            Job::Append { events, .. } => events.iter().map(|e| e.data.len()).sum(),
-            Job::Put { put, .. } => put.value.len(),
-            Job::Delete { .. } | Job::Sweep { .. } => 0,
+            Write::Append { events, .. } => events.iter().map(|e| e.data.len()).sum(),
+            Write::Put { put, .. } => put.value.len(),
+            Write::Delete { .. } | Write::Sweep { .. } => 0,
+            Write::Queue(ask) => ask.bytes(),
         }
     }
 
     pub fn fail(self, e: Error) {
         match self {
-            Job::Append { reply, .. } => reply.send(Err(e)),
-            Job::Put { reply, .. } => reply.send(Err(e)),
-            Job::Delete { reply, .. } => reply.send(Err(e)),
-            Job::Sweep { reply, .. } => reply.send(Err(e)),
+            Write::Append { reply, .. } => reply.send(Err(e)),
+            Write::Put { reply, .. } => reply.send(Err(e)),
+            Write::Delete { reply, .. } => reply.send(Err(e)),
+            Write::Sweep { reply, .. } => reply.send(Err(e)),
+            Write::Queue(ask) => ask.fail(e),
         }
     }
 }
@@ -65,32 +71,38 @@ pub struct State {
     path: PathBuf,
     position: u64,
     etag: u64,
+    jobs: Jobs,
+    /// Bytes that wait in the queue of writes.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// An answer that is sent only after the commit, or turned into its failure.
 type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
 
-/// Keeps what to say to the writer of one job; passes a failure of the engine on.
-fn settle<T: Send + 'static>(
-    answers: &mut Vec<Answer>,
-    reply: Reply<T>,
-    result: rusqlite::Result<Result<T, Error>>,
-) -> rusqlite::Result<()> {
-    let (said, failure) = match result {
-        Ok(said) => (said, Ok(())),
-        Err(e) => (Err(Error::Stopped(e.to_string())), Err(e)),
-    };
-    answers.push(Box::new(move |failed| {
-        reply.send(match failed {
-            Some(e) => Err(e.clone()),
-            None => said,
-        })
-    }));
-    failure
+/// Keeps what to say to whoever asked for one write; passes a failure of the engine on.
+impl Settle for Vec<Answer> {
+    fn settle<T: Send + 'static>(
+        &mut self,
+        reply: Reply<T>,
+        said: Said<T>,
+    ) -> rusqlite::Result<()> {
+        let (said, failure) = match said {
+            Ok(said) => (said, Ok(())),
+            Err(e) => (Err(Error::Stopped(e.to_string())), Err(e)),
+        };
+        self.push(Box::new(move |failed| {
+            reply.send(match failed {
+                Some(e) => Err(e.clone()),
+                None => said,
+            })
+        }));
+        failure
+    }
 }
 
 impl State {
-    pub fn new(db: Connection, path: &Path) -> Result<State, Error> {
+    pub fn new(path: &Path, bytes: u64, waiting: Arc<AtomicUsize>) -> Result<State, Error> {
+        let db = open_writer(path, bytes)?;
         let number = |sql: &str| {
             db.query_row(sql, [], |r| r.get::<_, i64>(0))
                 .map_err(|e| io(path, e))
@@ -98,35 +110,38 @@ impl State {
         let position = number("SELECT coalesce(max(position), 0) FROM event")? as u64;
         let etag = number("SELECT value FROM counter WHERE name = 'etag'")? as u64;
         Ok(State {
+            jobs: Jobs::open(&db, path, bytes)?,
             db,
             path: path.to_path_buf(),
             position,
             etag,
+            waiting,
         })
     }
 
     /// Does one write inside the open transaction. A refusal (a conflict) is an answer and changes nothing;
     /// an `Err` is a failure of the engine.
-    fn apply(&mut self, job: Job, answers: &mut Vec<Answer>) -> rusqlite::Result<()> {
-        match job {
-            Job::Append {
+    fn apply(&mut self, write: Write, answers: &mut Vec<Answer>) -> rusqlite::Result<()> {
+        match write {
+            Write::Append {
                 stream,
                 expect,
                 events,
                 reply,
-            } => settle(answers, reply, self.append(&stream, expect, &events)),
-            Job::Put { put, now_ms, reply } => settle(answers, reply, self.put(&put, now_ms)),
-            Job::Delete {
+            } => answers.settle(reply, self.append(&stream, expect, &events)),
+            Write::Put { put, now_ms, reply } => answers.settle(reply, self.put(&put, now_ms)),
+            Write::Delete {
                 key,
                 precondition,
                 now_ms,
                 reply,
-            } => settle(answers, reply, self.delete(&key, precondition, now_ms)),
-            Job::Sweep {
+            } => answers.settle(reply, self.delete(&key, precondition, now_ms)),
+            Write::Sweep {
                 limit,
                 now_ms,
                 reply,
-            } => settle(answers, reply, self.sweep(limit, now_ms).map(Ok)),
+            } => answers.settle(reply, self.sweep(limit, now_ms).map(Ok)),
+            Write::Queue(ask) => self.jobs.apply(&self.db, ask, answers),
         }
     }
 
@@ -264,48 +279,67 @@ impl State {
             .execute(params![now_ms as i64, limit as i64])
     }
 
-    /// One transaction for all of `jobs`. After an `Err` nothing more may be written.
-    fn group(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
-        let mut answers = Vec::with_capacity(jobs.len());
-        let failed = self
-            .commit(jobs, &mut answers)
-            .err()
-            .map(|e| Error::Stopped(io(&self.path, e).to_string()));
-        for answer in answers {
-            answer(failed.as_ref());
+    /// One transaction for all of `writes`. After an `Err` nothing more may be written.
+    fn group(&mut self, writes: &mut VecDeque<Write>) -> Result<(), Error> {
+        let mut answers = Vec::with_capacity(writes.len());
+        let (position, etag, jobs) = (self.position, self.etag, self.jobs.before());
+        let Err(e) = self.commit(writes, &mut answers) else {
+            answers.into_iter().for_each(|answer| answer(None));
+            // A file that stays is found at the next start.
+            let _ = self.jobs.drop_loose(&self.db);
+            return Ok(());
+        };
+        let mut failed = io(&self.path, e);
+        let is_full = matches!(failed, Error::DiskFull { .. }) && self.roll_back().is_ok();
+        if is_full {
+            (self.position, self.etag) = (position, etag);
+            self.jobs.take_back(jobs);
+        } else {
+            failed = Error::Stopped(failed.to_string());
         }
-        match failed {
-            None => Ok(()),
-            Some(e) => {
-                jobs.drain(..).for_each(|job| job.fail(e.clone()));
-                Err(e)
-            }
+        answers.into_iter().for_each(|answer| answer(Some(&failed)));
+        writes
+            .drain(..)
+            .for_each(|write| write.fail(failed.clone()));
+        match is_full {
+            true => Ok(()),
+            false => Err(failed),
         }
     }
 
-    /// Takes from `jobs` what it has begun; the rest stays there after a failure.
+    /// A full disk is noticed before anything is committed: what was begun can be undone.
+    fn roll_back(&self) -> rusqlite::Result<()> {
+        match self.db.is_autocommit() {
+            true => Ok(()),
+            false => self.db.execute_batch("ROLLBACK"),
+        }
+    }
+
+    /// Takes from `writes` what it has begun; the rest stays there after a failure.
     fn commit(
         &mut self,
-        jobs: &mut VecDeque<Job>,
+        writes: &mut VecDeque<Write>,
         answers: &mut Vec<Answer>,
     ) -> rusqlite::Result<()> {
         let etag = self.etag;
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        while let Some(job) = jobs.pop_front() {
-            self.apply(job, answers)?;
+        self.jobs.measure(&self.db)?;
+        while let Some(write) = writes.pop_front() {
+            self.apply(write, answers)?;
         }
         if self.etag != etag {
             self.db
                 .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'etag'")?
                 .execute([self.etag as i64])?;
         }
+        self.jobs.write_counts(&self.db)?;
         self.db.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 }
 
 /// Runs until every sender is gone, or until a write fails.
-pub fn run(mut state: State, queue: Receiver<Job>) {
+pub fn run(mut state: State, queue: Receiver<Write>) {
     let mut group = VecDeque::new();
     while let Ok(first) = queue.recv() {
         let mut bytes = first.bytes();
@@ -315,11 +349,12 @@ pub fn run(mut state: State, queue: Receiver<Job>) {
             bytes += next.bytes();
             group.push_back(next);
         }
+        state.waiting.fetch_sub(bytes, Relaxed);
         if let Err(stopped) = state.group(&mut group) {
             // What SQLite holds in memory may differ from the disk now: give the file up, answer everyone.
             drop(state);
-            while let Ok(job) = queue.recv() {
-                job.fail(stopped.clone());
+            while let Ok(write) = queue.recv() {
+                write.fail(stopped.clone());
             }
             return;
         }

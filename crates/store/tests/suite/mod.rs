@@ -2,10 +2,11 @@
 
 pub mod kv;
 pub mod log;
+pub mod queue;
 
 /// Makes an empty store, and opens the same one again.
 pub trait Factory {
-    type Store: store::Log + store::Kv + 'static;
+    type Store: store::Log + store::Kv + store::Queue + 'static;
     fn fresh(&self) -> Self::Store;
     fn reopen(&self, closed: Self::Store) -> Self::Store;
 }

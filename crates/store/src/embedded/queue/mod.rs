@@ -1,0 +1,212 @@
+//! The queue of the embedded engine: what is asked of the writer (`writes`, `ends`), what readers see (`reads`), and large
+//! payloads as files beside the database (`files`).
+
+mod ends;
+mod files;
+mod lanes;
+mod reads;
+mod writes;
+
+use super::{Embedded, Write, limit, name};
+use crate::ack::Reply;
+use crate::queue::{MAX_HEAD, MAX_JOBS, MAX_PAYLOAD};
+use crate::{
+    Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, MAX_NAME, MAX_VALUE, NewJob,
+    Queue, State,
+};
+
+pub use writes::{Jobs, Said, Settle};
+
+/// One write to the queue that waits for its turn.
+#[derive(Debug)]
+pub enum Ask {
+    Enqueue {
+        jobs: Vec<NewJob>,
+        bounds: Bounds,
+        reply: Reply<Vec<JobId>>,
+    },
+    Lease {
+        lane: String,
+        most: usize,
+        until_ms: u64,
+        now_ms: u64,
+        reply: Reply<Vec<Leased>>,
+    },
+    Finish {
+        id: JobId,
+        attempt: u32,
+        how: Finish,
+        now_ms: u64,
+        reply: Reply<bool>,
+    },
+    Cancel {
+        id: JobId,
+        now_ms: u64,
+        reply: Reply<Cancel>,
+    },
+    Redrive {
+        id: JobId,
+        due_ms: u64,
+        expires_ms: u64,
+        reply: Reply<bool>,
+    },
+    Forget {
+        ended_ms: u64,
+        dead_ms: u64,
+        most: usize,
+        reply: Reply<usize>,
+    },
+}
+
+impl Ask {
+    pub fn bytes(&self) -> usize {
+        match self {
+            Ask::Enqueue { jobs, .. } => jobs.iter().map(|j| j.head.len() + j.payload.len()).sum(),
+            Ask::Finish { how, .. } => match how {
+                Finish::Done { result } | Finish::Dead { result, .. } => result.len(),
+                Finish::Retry { .. } | Finish::Release { .. } => 0,
+            },
+            _ => 0,
+        }
+    }
+
+    pub fn fail(self, e: Error) {
+        match self {
+            Ask::Enqueue { reply, .. } => reply.send(Err(e)),
+            Ask::Lease { reply, .. } => reply.send(Err(e)),
+            Ask::Finish { reply, .. } => reply.send(Err(e)),
+            Ask::Cancel { reply, .. } => reply.send(Err(e)),
+            Ask::Redrive { reply, .. } => reply.send(Err(e)),
+            Ask::Forget { reply, .. } => reply.send(Err(e)),
+        }
+    }
+}
+
+fn acceptable(jobs: &[NewJob]) -> Result<(), Error> {
+    if jobs.is_empty() || jobs.len() > MAX_JOBS {
+        return Err(Error::Invalid(format!(
+            "{} jobs at once; 1 to {MAX_JOBS} are taken",
+            jobs.len()
+        )));
+    }
+    for job in jobs {
+        name("lane of a job", &job.lane)?;
+        limit("the tenant of a job", job.tenant.len(), MAX_NAME)?;
+        limit("the title of a job", job.title.len(), MAX_NAME)?;
+        if let Some(key) = &job.key {
+            name("ordering key of a job", key)?;
+        }
+        limit("the head of a job", job.head.len(), MAX_HEAD)?;
+        limit("the payload of a job", job.payload.len(), MAX_PAYLOAD)?;
+    }
+    Ok(())
+}
+
+fn acceptable_end(how: &Finish) -> Result<(), Error> {
+    match how {
+        Finish::Done { result } => limit("a result", result.len(), MAX_VALUE),
+        Finish::Dead { reason, result } => {
+            limit("a reason", reason.len(), MAX_NAME)?;
+            limit("a result", result.len(), MAX_VALUE)
+        }
+        Finish::Retry { reason, .. } | Finish::Release { reason, .. } => {
+            limit("a reason", reason.len(), MAX_NAME)
+        }
+    }
+}
+
+impl Queue for Embedded {
+    fn enqueue(&self, jobs: Vec<NewJob>, bounds: Bounds) -> Ack<Vec<JobId>> {
+        if let Err(e) = acceptable(&jobs) {
+            return Ack::ready(Err(e));
+        }
+        self.ask(|reply| Ask::Enqueue {
+            jobs,
+            bounds,
+            reply,
+        })
+    }
+    fn lease(&self, lane: &str, most: usize, until_ms: u64, now_ms: u64) -> Ack<Vec<Leased>> {
+        self.ask(|reply| Ask::Lease {
+            lane: lane.to_owned(),
+            most: most.min(MAX_JOBS),
+            until_ms,
+            now_ms,
+            reply,
+        })
+    }
+    fn finish(&self, id: JobId, attempt: u32, how: Finish, now_ms: u64) -> Ack<bool> {
+        if let Err(e) = acceptable_end(&how) {
+            return Ack::ready(Err(e));
+        }
+        self.ask(|reply| Ask::Finish {
+            id,
+            attempt,
+            how,
+            now_ms,
+            reply,
+        })
+    }
+    fn cancel(&self, id: JobId, now_ms: u64) -> Ack<Cancel> {
+        self.ask(|reply| Ask::Cancel { id, now_ms, reply })
+    }
+    fn redrive(&self, id: JobId, due_ms: u64, expires_ms: u64) -> Ack<bool> {
+        self.ask(|reply| Ask::Redrive {
+            id,
+            due_ms,
+            expires_ms,
+            reply,
+        })
+    }
+    fn forget(&self, ended_ms: u64, dead_ms: u64, most: usize) -> Ack<usize> {
+        self.ask(|reply| Ask::Forget {
+            ended_ms,
+            dead_ms,
+            most: most.min(MAX_JOBS),
+            reply,
+        })
+    }
+    fn job(&self, id: JobId) -> Result<Option<Job>, Error> {
+        self.readers.job(id)
+    }
+    fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
+        self.readers.result(id)
+    }
+    fn jobs(&self, lane: &str, state: State, after: u64, limit: usize) -> Result<Vec<Job>, Error> {
+        self.readers.jobs(lane, state, after, limit)
+    }
+    fn lanes(&self) -> Result<Vec<Lane>, Error> {
+        self.readers.lanes()
+    }
+}
+
+impl Embedded {
+    fn ask<T>(&self, make: impl FnOnce(Reply<T>) -> Ask) -> Ack<T> {
+        self.submit(|reply| Write::Queue(make(reply)))
+    }
+}
+
+/// As SQLite keeps numbers.
+fn signed(n: u64) -> i64 {
+    n.min(i64::MAX as u64) as i64
+}
+
+/// A state as a number, and back.
+fn code(state: State) -> i64 {
+    match state {
+        State::Waiting => 0,
+        State::Leased => 1,
+        State::Behind => 2,
+        State::Done => 3,
+        State::Dead => 4,
+        State::Cancelled => 5,
+    }
+}
+
+fn state(code: i64) -> State {
+    let of = |s: &State| self::code(*s) == code;
+    // The table is ours alone; what a stranger wrote is not lent.
+    (State::ALL.into_iter())
+        .find(of)
+        .unwrap_or(State::Cancelled)
+}

@@ -1,0 +1,113 @@
+//! What readers see of the queue.
+
+use super::super::readers::Readers;
+use super::{code, signed, state};
+use crate::{Error, Job, JobId, Lane, MAX_ROWS, State};
+use rusqlite::{OptionalExtension, Row, params};
+
+const JOB: &str = "SELECT j.seq, j.secret, l.name, j.tenant, j.key, j.state, j.attempts, j.enqueued_ms, j.due_ms, j.expires_ms,
+    j.ended_ms, j.title, j.reason, j.bytes FROM job j JOIN lane l ON l.id = j.lane";
+
+impl Readers {
+    pub fn job(&self, id: JobId) -> Result<Option<Job>, Error> {
+        self.with(|db| {
+            db.prepare_cached(&format!("{JOB} WHERE j.seq = ?1 AND j.secret = ?2"))
+                .and_then(|mut s| {
+                    s.query_row(params![signed(id.seq), id.secret.to_be_bytes()], job)
+                        .optional()
+                })
+                .map_err(self.sql())
+        })
+    }
+
+    pub fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
+        self.with(|db| {
+            db.prepare_cached("SELECT result FROM job WHERE seq = ?1 AND secret = ?2")
+                .and_then(|mut s| {
+                    s.query_row(params![signed(id.seq), id.secret.to_be_bytes()], |r| {
+                        r.get(0)
+                    })
+                    .optional()
+                })
+                .map_err(self.sql())
+                .map(Option::flatten)
+        })
+    }
+
+    pub fn jobs(
+        &self,
+        lane: &str,
+        state: State,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Job>, Error> {
+        self.with(|db| {
+            let mut select = db
+                .prepare_cached(&format!(
+                    "{JOB} WHERE l.name = ?1 AND j.state = ?2 AND j.seq > ?3 ORDER BY j.seq LIMIT ?4"
+                ))
+                .map_err(self.sql())?;
+            let limit = limit.min(MAX_ROWS) as i64;
+            let rows = select
+                .query_map(params![lane, code(state), signed(after), limit], job)
+                .map_err(self.sql())?;
+            rows.collect::<Result<_, _>>().map_err(self.sql())
+        })
+    }
+
+    pub fn lanes(&self) -> Result<Vec<Lane>, Error> {
+        // The oldest of each state is the first in its index.
+        let oldest = |state| {
+            format!(
+                "(SELECT enqueued_ms FROM job WHERE lane = l.id AND state = {state} ORDER BY seq LIMIT 1)"
+            )
+        };
+        let [waiting, leased, behind] = [0, 1, 2].map(oldest);
+        let sql = format!(
+            "SELECT name, waiting, bytes, dead, {waiting}, {leased}, {behind} FROM lane l ORDER BY name"
+        );
+        self.with(|db| {
+            let mut select = db.prepare_cached(&sql).map_err(self.sql())?;
+            let rows = select
+                .query_map([], |r| {
+                    let number = |i| r.get::<_, i64>(i).map(|n| n as u64);
+                    let mut oldest = None;
+                    for i in 4..=6 {
+                        let at = r.get::<_, Option<i64>>(i)?.map(|n| n as u64);
+                        oldest = oldest.into_iter().chain(at).min();
+                    }
+                    Ok(Lane {
+                        name: r.get(0)?,
+                        waiting: number(1)?,
+                        bytes: number(2)?,
+                        dead: number(3)?,
+                        oldest_ms: oldest,
+                    })
+                })
+                .map_err(self.sql())?;
+            rows.collect::<Result<_, _>>().map_err(self.sql())
+        })
+    }
+}
+
+fn job(r: &Row<'_>) -> rusqlite::Result<Job> {
+    let number = |i| r.get::<_, i64>(i).map(|n| n as u64);
+    Ok(Job {
+        id: JobId {
+            seq: number(0)?,
+            secret: u128::from_be_bytes(r.get(1)?),
+        },
+        lane: r.get(2)?,
+        tenant: r.get(3)?,
+        key: r.get(4)?,
+        state: state(r.get(5)?),
+        attempts: r.get(6)?,
+        enqueued_ms: number(7)?,
+        due_ms: number(8)?,
+        expires_ms: number(9)?,
+        ended_ms: r.get::<_, Option<i64>>(10)?.map(|n| n as u64),
+        title: r.get(11)?,
+        reason: r.get(12)?,
+        bytes: number(13)?,
+    })
+}

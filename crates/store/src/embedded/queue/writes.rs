@@ -1,0 +1,382 @@
+//! What the writer does for the queue inside its transaction: accepting and lending.
+
+use super::files::{Files, INLINE};
+use super::lanes::{Lanes, size};
+use super::{Ask, signed};
+use crate::embedded::schema::{io, used};
+use crate::{Bounds, Error, JobId, Leased, NewJob, Payload};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
+
+/// Jobs of one tenant in a row, while others wait.
+const TURN: usize = 4;
+/// Most tenants that one lease looks at; the next goes on from there.
+const TENANTS: usize = 256;
+/// What a job takes in tables and indexes beside its own bytes, at most.
+const ROW: u64 = 1024;
+
+/// What the writer knows of the queue by heart.
+#[derive(Debug)]
+pub struct Jobs {
+    pub(super) lanes: Lanes,
+    seq: u64,
+    /// Bytes of the file at which no more jobs are taken, and how many were left when the transaction began.
+    most: u64,
+    left: u64,
+    pub(super) files: Files,
+    /// Files that may belong to nobody once this is committed.
+    pub(super) loose: Vec<String>,
+}
+
+/// What a failed commit takes back.
+pub struct Before {
+    lanes: Lanes,
+    seq: u64,
+}
+
+impl Jobs {
+    /// Voids the leases of whoever had the file open before, and the files that belong to no job.
+    pub fn open(db: &Connection, path: &Path, most: u64) -> Result<Jobs, Error> {
+        let jobs = || -> rusqlite::Result<Jobs> {
+            let lanes = Lanes::read(db)?;
+            db.execute(
+                "UPDATE job SET state = 0, due_ms = 0
+                 WHERE state = 1 AND lane IN (SELECT id FROM lane)",
+                [],
+            )?;
+            let seq: i64 =
+                db.query_row("SELECT coalesce(max(seq), 0) FROM job", [], |r| r.get(0))?;
+            let mut jobs = Jobs {
+                lanes,
+                seq: seq as u64,
+                most,
+                left: 0,
+                files: Files::beside(path),
+                loose: Vec::new(),
+            };
+            jobs.loose = jobs.files.names();
+            jobs.drop_loose(db)?;
+            Ok(jobs)
+        };
+        jobs().map_err(|e| io(path, e))
+    }
+
+    /// The first thing in a transaction.
+    pub fn measure(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        if self.most < u64::MAX {
+            self.left = self.most.saturating_sub(used(db)?);
+        }
+        Ok(())
+    }
+
+    /// Whether the file has room for so much more.
+    fn fits(&mut self, bytes: u64) -> bool {
+        match self.left.checked_sub(bytes) {
+            _ if self.most == u64::MAX => true,
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub fn before(&self) -> Before {
+        Before {
+            lanes: self.lanes.clone(),
+            seq: self.seq,
+        }
+    }
+
+    pub fn take_back(&mut self, before: Before) {
+        (self.lanes, self.seq) = (before.lanes, before.seq);
+        self.loose.clear();
+    }
+
+    /// The last thing before a commit.
+    pub fn write_counts(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        self.lanes.write(db)
+    }
+
+    /// After a commit: removes files that no job has any more.
+    pub fn drop_loose(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        for name in std::mem::take(&mut self.loose) {
+            let mut used = db.prepare_cached("SELECT 1 FROM job WHERE file = ?1 LIMIT 1")?;
+            if !used.exists([&name])? {
+                self.files.drop(&name);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn enqueue(
+        &mut self,
+        db: &Connection,
+        jobs: &[NewJob],
+        bounds: Bounds,
+    ) -> rusqlite::Result<Result<Vec<JobId>, Error>> {
+        if let Err(full) = self.lanes.have_room(jobs, bounds) {
+            return Ok(Err(full));
+        }
+        let in_rows = jobs.iter().map(|j| size(j).min(INLINE as u64) + ROW);
+        if !self.fits(in_rows.sum()) {
+            return Ok(Err(Error::Full {
+                what: "the file of the queue".into(),
+                holds: "jobs up to its bound".into(),
+                limit: format!("{} bytes", self.most),
+            }));
+        }
+        let mut files = Vec::new();
+        for job in jobs {
+            files.push(match job.payload.len() > INLINE {
+                false => None,
+                true => match self.files.keep(&job.payload) {
+                    Ok(name) => Some(name),
+                    Err(e) => return Ok(Err(self.unkept(&e))),
+                },
+            });
+        }
+        let ids = jobs.iter().zip(&files);
+        let ids = ids.map(|(job, file)| self.insert(db, job, file.as_deref()));
+        ids.collect::<rusqlite::Result<Vec<_>>>().map(Ok)
+    }
+
+    fn unkept(&self, e: &std::io::Error) -> Error {
+        let path = self.files.path("").display().to_string();
+        match e.kind() {
+            std::io::ErrorKind::StorageFull => Error::DiskFull { path },
+            _ => Error::Io {
+                path,
+                why: e.to_string(),
+            },
+        }
+    }
+
+    fn insert(
+        &mut self,
+        db: &Connection,
+        job: &NewJob,
+        file: Option<&str>,
+    ) -> rusqlite::Result<JobId> {
+        let lane = self.lanes.make(db, &job.lane)?;
+        let behind = match &job.key {
+            None => false,
+            Some(key) => db
+                .prepare_cached(
+                    "SELECT 1 FROM job WHERE lane = ?1 AND key = ?2 AND key IS NOT NULL AND state <= 2 LIMIT 1",
+                )?
+                .exists(params![lane.id, key])?,
+        };
+        self.seq += 1;
+        let payload: &[u8] = if file.is_some() { b"" } else { &job.payload };
+        db.prepare_cached(
+            "INSERT INTO job(seq, secret, lane, tenant, key, state, enqueued_ms, due_ms, expires_ms, bytes, title, head, payload, file)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .execute(params![
+            self.seq as i64,
+            job.secret.to_be_bytes(),
+            lane.id,
+            job.tenant,
+            job.key,
+            if behind { 2 } else { 0 },
+            signed(job.enqueued_ms),
+            signed(job.due_ms),
+            signed(job.expires_ms),
+            size(job) as i64,
+            job.title,
+            job.head,
+            payload,
+            file,
+        ])?;
+        lane.add(1, size(job));
+        Ok(JobId {
+            seq: self.seq,
+            secret: job.secret,
+        })
+    }
+
+    /// Tenants in turns, from the one after the last that was served.
+    pub(super) fn lease(
+        &mut self,
+        db: &Connection,
+        ask: &Lending<'_>,
+    ) -> rusqlite::Result<Vec<Leased>> {
+        let Some(lane) = self.lanes.get(ask.lane).filter(|l| l.waiting > 0) else {
+            return Ok(Vec::new());
+        };
+        let (id, mut turn) = (lane.id, lane.turn.clone());
+        let mut taken = Vec::new();
+        // The first of those that were passed by because nothing of theirs is due.
+        let mut idle: Option<String> = None;
+        for _ in 0..TENANTS {
+            let left = ask.most - taken.len();
+            let Some(tenant) =
+                next_tenant(db, id, &turn)?.filter(|t| left > 0 && idle.as_ref() != Some(t))
+            else {
+                break;
+            };
+            match self.lend(db, id, &tenant, TURN.min(left), ask, &mut taken)? {
+                true => idle = None,
+                false => {
+                    idle.get_or_insert_with(|| tenant.clone());
+                }
+            }
+            turn = tenant;
+        }
+        if let Some(lane) = self.lanes.by_id(id) {
+            lane.turn = turn;
+        }
+        Ok(taken)
+    }
+
+    /// Whether this tenant had anything due.
+    fn lend(
+        &mut self,
+        db: &Connection,
+        lane: i64,
+        tenant: &str,
+        most: usize,
+        ask: &Lending<'_>,
+        taken: &mut Vec<Leased>,
+    ) -> rusqlite::Result<bool> {
+        let mut select = db.prepare_cached(
+            "SELECT seq, secret, attempts, enqueued_ms, expires_ms, head, payload, file FROM job
+             WHERE lane = ?1 AND tenant = ?2 AND due_ms <= ?3 AND state <= 1 ORDER BY due_ms, seq LIMIT ?4",
+        )?;
+        let due = select.query_map(
+            params![lane, tenant, signed(ask.now_ms), most as i64],
+            |r| {
+                let file: Option<String> = r.get(7)?;
+                Ok(Leased {
+                    id: JobId {
+                        seq: r.get::<_, i64>(0)? as u64,
+                        secret: u128::from_be_bytes(r.get(1)?),
+                    },
+                    tenant: tenant.to_owned(),
+                    attempt: r.get::<_, u32>(2)?.saturating_add(1),
+                    enqueued_ms: r.get::<_, i64>(3)? as u64,
+                    expires_ms: r.get::<_, i64>(4)? as u64,
+                    head: r.get(5)?,
+                    payload: match file {
+                        Some(name) => Payload::File(self.files.path(&name)),
+                        None => Payload::Inline(r.get(6)?),
+                    },
+                })
+            },
+        )?;
+        let due: Vec<Leased> = due.collect::<rusqlite::Result<_>>()?;
+        let any = !due.is_empty();
+        for job in due {
+            if job.expires_ms <= ask.now_ms {
+                self.expire(db, job.id, ask.now_ms)?;
+                continue;
+            }
+            db.prepare_cached(
+                "UPDATE job SET state = 1, attempts = ?2, due_ms = ?3 WHERE seq = ?1",
+            )?
+            .execute(params![
+                job.id.seq as i64,
+                job.attempt,
+                signed(ask.until_ms.max(ask.now_ms + 1))
+            ])?;
+            taken.push(job);
+        }
+        Ok(any)
+    }
+}
+
+/// What is asked of `lease`.
+pub struct Lending<'a> {
+    pub lane: &'a str,
+    pub most: usize,
+    pub until_ms: u64,
+    pub now_ms: u64,
+}
+
+/// The tenant after this one, round and round.
+fn next_tenant(db: &Connection, lane: i64, after: &str) -> rusqlite::Result<Option<String>> {
+    let first = |sql: &str, after: &str| {
+        db.prepare_cached(sql)?
+            .query_row(params![lane, after], |r| r.get(0))
+            .optional()
+    };
+    let next = first(
+        "SELECT tenant FROM job WHERE lane = ?1 AND tenant > ?2 AND state <= 1 ORDER BY tenant LIMIT 1",
+        after,
+    )?;
+    match next {
+        Some(next) => Ok(Some(next)),
+        None => first(
+            "SELECT tenant FROM job WHERE lane = ?1 AND tenant >= ?2 AND state <= 1 ORDER BY tenant LIMIT 1",
+            "",
+        ),
+    }
+}
+
+/// An answer of the engine within the transaction; the outer `Err` is its failure.
+pub type Said<T> = rusqlite::Result<Result<T, Error>>;
+
+impl Jobs {
+    /// Does what is asked; `settle` keeps what to say of it until the commit.
+    pub fn apply(
+        &mut self,
+        db: &Connection,
+        ask: Ask,
+        settle: &mut impl Settle,
+    ) -> rusqlite::Result<()> {
+        match ask {
+            Ask::Enqueue {
+                jobs,
+                bounds,
+                reply,
+            } => settle.settle(reply, self.enqueue(db, &jobs, bounds)),
+            Ask::Lease {
+                lane,
+                most,
+                until_ms,
+                now_ms,
+                reply,
+            } => {
+                let lending = Lending {
+                    lane: &lane,
+                    most,
+                    until_ms,
+                    now_ms,
+                };
+                settle.settle(reply, self.lease(db, &lending).map(Ok))
+            }
+            Ask::Finish {
+                id,
+                attempt,
+                how,
+                now_ms,
+                reply,
+            } => settle.settle(reply, self.finish(db, id, attempt, how, now_ms).map(Ok)),
+            Ask::Cancel { id, now_ms, reply } => {
+                settle.settle(reply, self.cancel(db, id, now_ms).map(Ok))
+            }
+            Ask::Redrive {
+                id,
+                due_ms,
+                expires_ms,
+                reply,
+            } => settle.settle(reply, self.redrive(db, id, due_ms, expires_ms).map(Ok)),
+            Ask::Forget {
+                ended_ms,
+                dead_ms,
+                most,
+                reply,
+            } => settle.settle(reply, self.forget(db, ended_ms, dead_ms, most).map(Ok)),
+        }
+    }
+}
+
+/// Keeps answers until the commit.
+pub trait Settle {
+    fn settle<T: Send + 'static>(
+        &mut self,
+        reply: crate::ack::Reply<T>,
+        said: Said<T>,
+    ) -> rusqlite::Result<()>;
+}

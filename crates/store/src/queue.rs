@@ -1,0 +1,273 @@
+//! `Queue`: jobs that wait until they are due, are lent to one worker at a time, and end in exactly one way.
+
+use crate::{Ack, Error};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Largest payload of one job, bytes.
+pub const MAX_PAYLOAD: usize = 16 << 20;
+/// Largest head of one job, bytes.
+pub const MAX_HEAD: usize = 64 << 10;
+/// Most jobs in one `enqueue` or `lease`.
+pub const MAX_JOBS: usize = 512;
+
+/// Names one job. The secret keeps anybody from guessing the ids of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId {
+    /// Place in the order of acceptance, from 1.
+    pub seq: u64,
+    pub secret: u128,
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:032x}", self.seq, self.secret)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<JobId, Error> {
+        let bad = || Error::Invalid(format!("`{}` is no id of a job", text.escape_debug()));
+        let hex = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_hexdigit());
+        let (seq, secret) = text.split_once('-').ok_or_else(bad)?;
+        if !hex(seq) || !hex(secret) || secret.len() != 32 {
+            return Err(bad());
+        }
+        let seq = u64::from_str_radix(seq, 16).map_err(|_| bad())?;
+        let secret = u128::from_str_radix(secret, 16).map_err(|_| bad())?;
+        Ok(JobId { seq, secret })
+    }
+}
+
+/// A job before it is stored. Times are milliseconds since the Unix epoch, by the caller's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Random; see [`JobId`].
+    pub secret: u128,
+    /// What is drained, paused and bounded together.
+    pub lane: String,
+    /// Tenants of a lane are served in turns; empty: nobody in particular.
+    pub tenant: String,
+    /// Jobs of a lane with the same key are lent in the order of acceptance, one at a time.
+    pub key: Option<String>,
+    pub enqueued_ms: u64,
+    /// Not lent before.
+    pub due_ms: u64,
+    /// Not lent from then on: it ends as dead.
+    pub expires_ms: u64,
+    /// For people.
+    pub title: String,
+    /// Opaque to the store, as is the payload.
+    pub head: Vec<u8>,
+    pub payload: Vec<u8>,
+}
+
+/// How much may wait in one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    pub jobs: u64,
+    /// Of heads and payloads.
+    pub bytes: u64,
+}
+
+impl Bounds {
+    pub const NONE: Bounds = Bounds {
+        jobs: u64::MAX,
+        bytes: u64::MAX,
+    };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Until it is due.
+    Waiting,
+    /// A worker has it.
+    Leased,
+    /// For those with the same key that came before.
+    Behind,
+    Done,
+    /// Given up; may be redriven.
+    Dead,
+    Cancelled,
+}
+
+impl State {
+    pub const ALL: [State; 6] = [
+        State::Waiting,
+        State::Leased,
+        State::Behind,
+        State::Done,
+        State::Dead,
+        State::Cancelled,
+    ];
+
+    pub fn has_ended(self) -> bool {
+        matches!(self, State::Done | State::Dead | State::Cancelled)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Leased => "leased",
+            State::Behind => "behind",
+            State::Done => "done",
+            State::Dead => "dead",
+            State::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What a job carries: small ones with the row, large ones as a file beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    Inline(Vec<u8>),
+    File(PathBuf),
+}
+
+impl Payload {
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn read(self) -> Result<Vec<u8>, Error> {
+        match self {
+            Payload::Inline(bytes) => Ok(bytes),
+            Payload::File(path) => std::fs::read(&path).map_err(|e| Error::Io {
+                path: path.display().to_string(),
+                why: e.to_string(),
+            }),
+        }
+    }
+}
+
+/// A job in the hands of a worker, until the time that it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leased {
+    pub id: JobId,
+    pub tenant: String,
+    /// Number of the attempt that begins, from 1; on disk already.
+    pub attempt: u32,
+    pub enqueued_ms: u64,
+    pub expires_ms: u64,
+    pub head: Vec<u8>,
+    pub payload: Payload,
+}
+
+/// What a worker says of a job that it has leased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    Done {
+        result: Vec<u8>,
+    },
+    /// The attempt has failed.
+    Retry {
+        at_ms: u64,
+        reason: String,
+    },
+    /// There was no attempt: it does not count.
+    Release {
+        at_ms: u64,
+        reason: String,
+    },
+    Dead {
+        reason: String,
+        /// What the last attempt was answered.
+        result: Vec<u8>,
+    },
+}
+
+/// What came of a wish to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancel {
+    Cancelled,
+    /// An attempt is under way: when it succeeds the job is done, else it is cancelled.
+    AfterAttempt,
+    /// It had ended like this.
+    Ended(State),
+    Unknown,
+}
+
+/// A job as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    pub id: JobId,
+    pub lane: String,
+    pub tenant: String,
+    pub key: Option<String>,
+    pub state: State,
+    pub attempts: u32,
+    pub enqueued_ms: u64,
+    /// Of a leased one: until when.
+    pub due_ms: u64,
+    /// 0: it is cancelled unless the attempt under way succeeds.
+    pub expires_ms: u64,
+    pub ended_ms: Option<u64>,
+    pub title: String,
+    /// Of the last attempt that failed, or of its end.
+    pub reason: String,
+    pub bytes: u64,
+}
+
+/// One lane in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lane {
+    pub name: String,
+    /// Jobs that have not ended, and their bytes.
+    pub waiting: u64,
+    pub bytes: u64,
+    /// Dead ones that are kept.
+    pub dead: u64,
+    /// When the oldest that has not ended was accepted.
+    pub oldest_ms: Option<u64>,
+}
+
+pub trait Queue: Send + Sync {
+    /// Stores all or none. `Error::Full` when one would not fit into the bounds of its lane.
+    fn enqueue(&self, jobs: Vec<NewJob>, bounds: Bounds) -> Ack<Vec<JobId>>;
+    /// Lends up to `most` due jobs of a lane, tenants in turns, and counts the attempt. One that is not finished
+    /// by `until_ms` is due again then. Whoever opens the store anew finds all leases void and their attempts counted.
+    fn lease(&self, lane: &str, most: usize, until_ms: u64, now_ms: u64) -> Ack<Vec<Leased>>;
+    /// False: the worker does not have it (any more), and nothing has changed.
+    fn finish(&self, id: JobId, attempt: u32, how: Finish, now_ms: u64) -> Ack<bool>;
+    fn cancel(&self, id: JobId, now_ms: u64) -> Ack<Cancel>;
+    /// A dead job waits again, with no attempts. False: there is no such dead job.
+    fn redrive(&self, id: JobId, due_ms: u64, expires_ms: u64) -> Ack<bool>;
+    /// Forgets up to `most` jobs that ended before: dead ones before `dead_ms`, others before `ended_ms`. How many.
+    fn forget(&self, ended_ms: u64, dead_ms: u64, most: usize) -> Ack<usize>;
+    fn job(&self, id: JobId) -> Result<Option<Job>, Error>;
+    /// What the worker said of one that has ended.
+    fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error>;
+    /// Jobs of a lane in one state with `seq` above `after`, in order.
+    fn jobs(&self, lane: &str, state: State, after: u64, limit: usize) -> Result<Vec<Job>, Error>;
+    /// Every lane that ever was, by name.
+    fn lanes(&self) -> Result<Vec<Lane>, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {
+        let id = JobId {
+            seq: 300_000,
+            secret: 7,
+        };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let odd = [
+            "",
+            "-",
+            "1-2",
+            "+1-00000000000000000000000000000007",
+            "1-+0000000000000000000000000000007",
+            "10000000000000000-00000000000000000000000000000007",
+            "1-00000000000000000000000000000007-",
+            "é-00000000000000000000000000000007",
+        ];
+        for odd in odd {
+            assert!(odd.parse::<JobId>().is_err(), "{odd}");
+        }
+    }
+}
