@@ -7,6 +7,9 @@ use std::path::PathBuf;
 /// Largest file read, bytes. `/proc/net/tcp` of a busy host is the largest.
 const MAX: u64 = 8 << 20;
 
+/// What most files fit into with one read.
+const SMALL: usize = 1024;
+
 #[derive(Clone, Debug)]
 pub struct Proc {
     pub proc: PathBuf,
@@ -72,7 +75,7 @@ impl Proc {
 }
 
 fn read(path: PathBuf) -> Option<String> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(SMALL);
     fs::File::open(path)
         .ok()?
         .take(MAX)

@@ -178,3 +178,20 @@ fn a_real_lock_is_found() {
     workers.into_iter().for_each(|w| w.join().unwrap());
     assert!(highest >= 2.0, "{highest} waiters seen");
 }
+
+#[test]
+fn a_thread_that_has_gone_is_let_go_of() {
+    let f = Fake::new();
+    for tid in [1, 2] {
+        f.put(&format!("proc/9/task/{tid}/syscall"), "running");
+    }
+    let (targets, names) = (targets(), Names::default());
+    let mut probe = Waiters::new(f.proc(2.0));
+    read(&mut probe, &targets, &names);
+    probe.sample(Nanos::ZERO, &|_| 0);
+    assert_eq!(probe.threads.open.len(), 2);
+    f.remove("proc/9/task/2");
+    read(&mut probe, &targets, &names);
+    read(&mut probe, &targets, &names);
+    assert_eq!(probe.threads.open.len(), 1);
+}

@@ -2,11 +2,17 @@
 
 use super::Proc;
 use base::InstanceIx;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 /// Threads read per tick, all instances together; the next tick goes on with the next ones.
 pub const PER_TICK: usize = 64;
 const THREADS: usize = 4096;
+/// Threads whose file stays open: opening costs three times what reading does.
+const OPEN: usize = 256;
+/// Bytes of a `syscall` file: nine numbers.
+const LINE: usize = 256;
 
 /// The address in a line of `/proc/PID/task/TID/syscall` when the thread is in a futex wait; the outer `None` when
 /// the line cannot be understood.
@@ -39,6 +45,7 @@ pub struct Look {
 pub struct Threads {
     proc: Proc,
     of: BTreeMap<InstanceIx, Vec<(u32, u32)>>,
+    pub(super) open: HashMap<(u32, u32), File>,
     pub next: usize,
 }
 
@@ -47,6 +54,7 @@ impl Threads {
         Threads {
             proc,
             of: BTreeMap::new(),
+            open: HashMap::new(),
             next: 0,
         }
     }
@@ -54,6 +62,8 @@ impl Threads {
     /// Forgets instances that are gone.
     pub fn retain(&mut self, keep: impl Fn(InstanceIx) -> bool) {
         self.of.retain(|i, _| keep(*i));
+        let listed: BTreeSet<(u32, u32)> = self.of.values().flatten().copied().collect();
+        self.open.retain(|thread, _| listed.contains(thread));
     }
 
     /// Lists an instance's threads anew.
@@ -67,8 +77,8 @@ impl Threads {
     }
 
     /// The futex a thread waits for; `Err` when we may not see.
-    pub(super) fn futex(&self, pid: u32, tid: u32) -> Result<Option<u64>, ()> {
-        if let Some(line) = self.proc.read(&format!("{pid}/task/{tid}/syscall")) {
+    pub(super) fn futex(&mut self, pid: u32, tid: u32) -> Result<Option<u64>, ()> {
+        if let Some(line) = self.syscall(pid, tid) {
             return Ok(parse_syscall(&line));
         }
         // Without the address all futexes are one group.
@@ -77,6 +87,22 @@ impl Threads {
             Some(w) if !w.is_empty() && w != "0" => Ok(None),
             _ => Err(()),
         }
+    }
+
+    fn syscall(&mut self, pid: u32, tid: u32) -> Option<String> {
+        // The file of a thread that has ended gives an error, also when its number is used again.
+        let kept = self.open.get(&(pid, tid)).and_then(line);
+        if kept.is_some() {
+            return kept;
+        }
+        self.open.remove(&(pid, tid));
+        let path = format!("{pid}/task/{tid}/syscall");
+        let file = File::open(self.proc.proc.join(path)).ok()?;
+        let read = line(&file)?;
+        if self.open.len() < OPEN {
+            self.open.insert((pid, tid), file);
+        }
+        Some(read)
     }
 
     /// One tick: reads the next threads in turn.
@@ -114,4 +140,10 @@ impl Threads {
         };
         read.into_iter().map(whole).collect()
     }
+}
+
+fn line(file: &File) -> Option<String> {
+    let mut bytes = [0; LINE];
+    let n = file.read_at(&mut bytes, 0).ok()?;
+    Some(String::from_utf8_lossy(&bytes[..n]).into_owned())
 }
