@@ -32,6 +32,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "objectives and alerts are pure: base and config only",
     ),
     (
+        "cost",
+        &["tokio", "telemetry", "gateway", "control", "store"],
+        "cost is pure: base, config and model only",
+    ),
+    (
         "gateway",
         &["model", "control", "telemetry", "prove"],
         "the data path serves with control dead and no model",

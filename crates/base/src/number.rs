@@ -54,6 +54,11 @@ pub fn capacity(x: f64, unit: &str) -> String {
     }
 }
 
+/// Whole micro-dollars, to the last digit.
+pub fn money(micro: u64) -> String {
+    format!("${}.{:06}", micro / 1_000_000, micro % 1_000_000)
+}
+
 /// Dollars per hour more or less.
 pub fn cost(per_hour: f64) -> String {
     match per_hour {
@@ -74,6 +79,7 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
+        assert_eq!([money(833), money(12_000_001)], ["$0.000833", "$12.000001"]);
         assert_eq!(
             [rate(148.3), rate(3.24), rate(f64::MAX)],
             ["148/s", "3.2/s", "no limit seen"]

@@ -26,6 +26,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use base::Finding;
 use control::Control;
+use cost::{By, Report, Slot, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slo::{Alert, SloStatus};
@@ -147,6 +148,17 @@ pub trait Slos: Send + Sync {
     fn alerts(&self) -> Vec<Alert>;
 }
 
+/// What requests cost.
+pub trait Costs: Send + Sync {
+    /// Seconds since the Unix epoch.
+    fn now_s(&self) -> u64;
+    /// All prices together, micro-dollars; 0: nothing has a price.
+    fn per_hour_micro(&self) -> u64;
+    fn slot(&self, span: Span) -> Slot;
+    /// An error when nothing has a price.
+    fn report(&self, by: By, span: Span) -> Result<Report, Vec<Finding>>;
+}
+
 /// What the console shows and asks.
 #[derive(Clone)]
 pub struct State {
@@ -171,6 +183,7 @@ pub struct State {
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub upgrades: Arc<dyn Upgrades>,
     pub slos: Arc<dyn Slos>,
+    pub costs: Arc<dyn Costs>,
     /// How the certificate stands that is got from an authority; null: none is.
     pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod cache;
 pub mod catalog;
+pub mod cost;
 mod instant;
 pub mod learn;
 pub mod load;
@@ -47,6 +48,8 @@ pub enum Command {
     Try(TryArgs),
     /// What a change, or more traffic, would do to the line
     Whatif(learn::WhatifArgs),
+    /// What requests cost by route, service or resource, and what is idle: parts that sum to the bill
+    Cost(cost::CostArgs),
     /// When the trend of traffic meets the line
     Forecast(learn::ForecastArgs),
     /// Have the running Plimsoll write what happens to a folder, to be looked at later or elsewhere

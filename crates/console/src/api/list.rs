@@ -119,6 +119,12 @@ pub const CALLS: &[Call] = &[
         || get(slos::alerts),
     ),
     read(
+        "/api/v1/cost",
+        "What requests cost by route, service or resource, idle apart: parts that sum to the bill, in micro-dollars",
+        &["by?", "window?"],
+        || get(cost::report),
+    ),
+    read(
         "/api/v1/advice",
         "Proposals, best first, and what is refused and why",
         &[],

@@ -1,6 +1,7 @@
 //! The API: JSON in, JSON out; errors are problem+json with their findings.
 
 mod catalog;
+mod cost;
 mod list;
 mod openapi;
 mod problem;

@@ -2,6 +2,7 @@
 
 mod advice;
 mod catalog;
+mod cost;
 mod history;
 mod incidents;
 mod line;
@@ -30,10 +31,11 @@ pub struct Page {
 }
 
 /// In the order of the navigation.
-pub static PAGES: [&Page; 7] = [
+pub static PAGES: [&Page; 8] = [
     &line::PAGE,
     &routes::PAGE,
     &slos::PAGE,
+    &cost::PAGE,
     &advice::PAGE,
     &incidents::PAGE,
     &catalog::PAGE,

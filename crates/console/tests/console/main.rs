@@ -4,5 +4,6 @@ mod access;
 mod catalog;
 mod changes;
 mod common;
+mod cost;
 mod objectives;
 mod pages;

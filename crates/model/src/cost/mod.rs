@@ -132,7 +132,7 @@ pub fn per_1000(bill_per_hour: f64, rate: f64) -> Option<f64> {
 
 /// `total` in whole parts in proportion to `weights`: the largest remainders get the last units.
 /// Without any weight all goes to the first.
-fn largest_remainder(total: u64, weights: &[f64]) -> Vec<u64> {
+pub fn largest_remainder(total: u64, weights: &[f64]) -> Vec<u64> {
     let sum: f64 = weights.iter().sum();
     let mut parts = vec![0u64; weights.len()];
     if sum <= 0.0 || !sum.is_finite() {

@@ -8,6 +8,7 @@ mod cache;
 mod catalog;
 mod check;
 mod checklist;
+mod cost;
 mod demo;
 mod diagnose;
 mod diff;
@@ -46,6 +47,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Advise(args) => advise::run(args),
         Command::Try(args) => try_proposal::run(args),
         Command::Whatif(args) => whatif::run(args),
+        Command::Cost(args) => cost::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Record(args) => record::run(args),
         Command::Import(args) => import::run(args),

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod answer;
+pub mod cost;
 pub mod diagnosis;
 pub mod forecast;
 pub mod lines;

@@ -3,6 +3,7 @@
 use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
+use crate::wire::cost::Costs;
 use crate::wire::door::Door;
 use crate::wire::outward::Outward;
 use crate::wire::slo::{Shown, Slos};
@@ -61,6 +62,8 @@ pub struct Steering {
     pub console: JoinHandle<()>,
     /// Stops when dropped.
     pub slos: Slos,
+    /// Likewise.
+    pub costs: Costs,
     /// Gone when nobody has the ledger open any more.
     pub ledger: Weak<Embedded>,
 }
@@ -192,8 +195,15 @@ impl Body {
             self.watch.answers(),
             self.watch.path(),
             self.current.clone(),
-            kept,
+            kept.clone(),
             shown,
+            Arc::downgrade(&control),
+        )?;
+        let costs = Costs::start(
+            self.watch.windows(),
+            self.watch.path(),
+            self.current.clone(),
+            kept,
             Arc::downgrade(&control),
         )?;
         self.pulse.listen_to(&control, self.runtime.handle());
@@ -210,10 +220,11 @@ impl Body {
             }),
             path: Arc::new(self.watch.path()),
             metrics: Arc::new({
-                let (page, shown) = (self.watch.metrics(), slos.shown());
-                move || page() + &shown.metrics()
+                let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
+                move || page() + &slos.metrics() + &costs.metrics()
             }),
             slos: slos.shown(),
+            costs: costs.shown(),
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),
             agents: match &self.agents {
@@ -233,6 +244,7 @@ impl Body {
             stop_console,
             console,
             slos,
+            costs,
             ledger,
         };
         Ok((control, steering))

@@ -4,6 +4,7 @@ pub mod agents;
 pub mod body;
 pub mod caches;
 pub mod compose;
+pub mod cost;
 pub mod door;
 pub mod gates;
 pub mod mind;

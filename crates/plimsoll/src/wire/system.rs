@@ -223,6 +223,7 @@ impl System {
         // The next process takes them: the sockets listen on.
         let _ = body.take_reports(false);
         drop(steering.slos);
+        drop(steering.costs);
         control.stop();
         drop(control);
         let _ = steering.stop_console.send(());
@@ -297,6 +298,7 @@ impl System {
         self.body.pulse.forget();
         // What came last is counted before telemetry ends.
         drop(self.steering.slos);
+        drop(self.steering.costs);
         self.control.stop();
         drop(self.body.watch);
         // The console may be gone already.

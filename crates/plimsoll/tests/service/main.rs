@@ -4,6 +4,7 @@ mod agents;
 mod alerts;
 mod catalog;
 mod console;
+mod cost;
 mod encrypted;
 mod manager;
 mod purge;

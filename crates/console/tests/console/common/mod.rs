@@ -3,7 +3,7 @@
 mod answer;
 mod world;
 
-pub use world::{Slos, World};
+pub use world::{Costs, Slos, World};
 
 use arc_swap::ArcSwap;
 use base::Finding;
@@ -129,6 +129,7 @@ impl Console {
             ready: Arc::new(|| Ok(())),
             upgrades: Arc::new(Nothing),
             slos: Arc::new(world.slos.clone()),
+            costs: Arc::new(world.costs.clone()),
             certificate: Arc::new(|| Value::Null),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

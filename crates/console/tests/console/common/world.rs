@@ -12,6 +12,7 @@ use control::ports::{
     Budgets, Cancel, Comparison, Compose, Counsel, Learning, Mind, Publish, Reading, Wall, Windows,
 };
 use control::{Change, Effect, Proposal};
+use cost::{By, Report, Slot, Span};
 use model::Fit;
 use serde_json::{Value, json};
 use slo::{Alert, SloStatus};
@@ -34,6 +35,7 @@ pub struct World {
     pub budgets: Vec<Budget>,
     /// How objectives stand, and their alerts.
     pub slos: Slos,
+    pub costs: Costs,
 }
 
 #[derive(Clone, Default)]
@@ -51,6 +53,29 @@ impl console::Slos for Slos {
     }
 }
 
+/// What an hour cost; nothing has a price where there is no item.
+#[derive(Clone, Default)]
+pub struct Costs(pub Slot);
+
+impl console::Costs for Costs {
+    fn now_s(&self) -> u64 {
+        NOW_S
+    }
+    fn per_hour_micro(&self) -> u64 {
+        (self.0.dollars() * cost::MICRO) as u64
+    }
+    fn slot(&self, _: Span) -> Slot {
+        self.0.clone()
+    }
+    fn report(&self, by: By, span: Span) -> Result<Report, Vec<Finding>> {
+        if self.0.items.is_empty() {
+            return Err(vec![Finding::error("cost-unpriced", "nothing has a price")]);
+        }
+        let service = |_: &str| Some("front".to_owned());
+        Ok(cost::report(&self.0, by, span.to_s, service))
+    }
+}
+
 impl World {
     /// A shop with so many routes, and so many seconds of traffic.
     pub fn of(routes: usize, seconds: u64) -> World {
@@ -63,6 +88,7 @@ impl World {
             decisions: vec![],
             budgets: vec![],
             slos: Slos::default(),
+            costs: Costs::default(),
         }
     }
 

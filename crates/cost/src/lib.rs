@@ -1,0 +1,23 @@
+//! What requests cost: prices shared by use, what is idle apart, and sums that are exactly the bill.
+//!
+//! `price` reads the config, `seen` sums up windows and the fitted demands, `share` makes a [`Slot`] of both, `book`
+//! keeps slots, and `report` says them in whole micro-dollars.
+
+mod book;
+mod price;
+mod report;
+mod seen;
+mod share;
+mod slot;
+mod span;
+
+pub use book::{Book, Grain, HOURS, MINUTES};
+pub use price::{Kind, Price, prices};
+pub use report::{By, ItemRow, OTHER, Report, Row, report};
+pub use seen::{Column, RouteSeen, Seen, seen};
+pub use share::share;
+pub use slot::{Item, Part, Slot};
+pub use span::{Span, span};
+
+/// Amounts that people see are whole micro-dollars: their sums are exact.
+pub const MICRO: f64 = 1e6;

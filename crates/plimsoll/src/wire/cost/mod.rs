@@ -1,0 +1,166 @@
+//! Cost at work: a thread that shares prices by what the last seconds used, and keeps it in the store.
+//! Without a price it only looks whether there is one.
+
+mod metrics;
+mod shown;
+mod store;
+
+pub use self::shown::Shown;
+use self::store::Keeper;
+use crate::wire::path::Path;
+use crate::wire::watch::Windows;
+use ::cost::{Grain, prices, seen, share};
+use ::store::Embedded;
+use arc_swap::ArcSwap;
+use base::Window;
+use config::Config;
+use console::DataPath;
+use control::Control;
+use control::ports::{SystemWall, Wall, Windows as _};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+const TURN: Duration = Duration::from_secs(5);
+/// Windows that one turn takes at most: more are there after the machine has slept.
+const MOST_S: u64 = 3600;
+
+/// The running thread; it stops when this is dropped, and what is known by then is stored.
+pub struct Costs {
+    shown: Arc<Shown>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Work {
+    windows: Windows,
+    path: Path,
+    config: Arc<ArcSwap<Config>>,
+    control: Weak<Control>,
+    keeper: Keeper,
+    shown: Arc<Shown>,
+    /// Windows below this index have been taken.
+    next: u64,
+}
+
+impl Costs {
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        windows: Windows,
+        path: Path,
+        config: Arc<ArcSwap<Config>>,
+        store: Arc<Embedded>,
+        control: Weak<Control>,
+    ) -> io::Result<Costs> {
+        let keeper = Keeper::new(store);
+        let shown = Arc::new(Shown::new(config.clone()));
+        let now_ms = SystemWall.now_ms();
+        for grain in [Grain::Minute, Grain::Hour] {
+            let stored = keeper.slots(grain, now_ms);
+            stored
+                .into_iter()
+                .for_each(|s| shown.book().restore(grain, s));
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut work = Work {
+            next: windows.index(),
+            windows,
+            path,
+            config,
+            control,
+            keeper,
+            shown: shown.clone(),
+        };
+        let ends = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("cost".into())
+            .spawn(move || {
+                while !ends.load(Ordering::Acquire) {
+                    std::thread::park_timeout(TURN);
+                    work.turn();
+                }
+                work.keeper.end();
+            })?;
+        Ok(Costs {
+            shown,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    pub fn shown(&self) -> Arc<Shown> {
+        self.shown.clone()
+    }
+}
+
+impl Drop for Costs {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("the thread of the costs panicked");
+            }
+        }
+    }
+}
+
+impl Work {
+    fn turn(&mut self) {
+        let (now_ms, index) = (SystemWall.now_ms(), self.windows.index());
+        let prices = prices(&self.config.load(), &self.running());
+        if prices.is_empty() {
+            self.next = index;
+            return;
+        }
+        let last_s = index.saturating_sub(self.next).min(MOST_S);
+        let (shell, windows) = self.windows.lately(last_s);
+        let fresh = windows.into_iter().filter(|w| w.index >= self.next);
+        let control = self.control.upgrade();
+        let fit = control.and_then(|c| c.view().fit.clone());
+        // What the calendar shows when the process's clock shows 0.
+        let begun_s = (now_ms / 1000).saturating_sub(index);
+        for (minute_s, windows) in minutes(fresh, begun_s) {
+            let seen = seen(&shell.routes, &shell.resources, &windows, fit.as_deref());
+            let slot = share(minute_s, &prices, &seen);
+            self.shown.push(&slot);
+            self.keep(minute_s, now_ms);
+            self.next = windows.last().map_or(self.next, |w| w.index + 1);
+        }
+    }
+
+    fn running(&self) -> BTreeMap<String, u32> {
+        let mut all = BTreeMap::new();
+        for i in self.path.instances() {
+            *all.entry(i.service).or_default() += 1;
+        }
+        all
+    }
+
+    /// Stores the minute and the hour as they are now.
+    fn keep(&self, at_s: u64, now_ms: u64) {
+        let book = self.shown.book();
+        for grain in [Grain::Minute, Grain::Hour] {
+            if let Some(slot) = book.slots(grain).get(&grain.floor(at_s)) {
+                self.keeper.store(grain, slot, now_ms);
+            }
+        }
+    }
+}
+
+/// Windows by the minute in which they began.
+fn minutes(
+    windows: impl Iterator<Item = Arc<Window>>,
+    begun_s: u64,
+) -> BTreeMap<u64, Vec<Arc<Window>>> {
+    let mut all: BTreeMap<u64, Vec<Arc<Window>>> = BTreeMap::new();
+    for w in windows {
+        let minute_s = Grain::Minute.floor(begun_s + w.index);
+        all.entry(minute_s).or_default().push(w);
+    }
+    all
+}

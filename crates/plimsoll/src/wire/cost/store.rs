@@ -1,0 +1,71 @@
+//! Slots in the store. Nothing here waits for the disk but reading at the start and writing at the end.
+
+use ::cost::{Grain, Slot};
+use ::store::{Embedded, Entry, Kv, MAX_ROWS, Precondition, Put};
+use std::sync::Arc;
+
+pub struct Keeper {
+    store: Arc<Embedded>,
+}
+
+fn prefix(grain: Grain) -> &'static str {
+    match grain {
+        Grain::Minute => "cost/minute/",
+        Grain::Hour => "cost/hour/",
+    }
+}
+
+impl Keeper {
+    pub fn new(store: Arc<Embedded>) -> Keeper {
+        Keeper { store }
+    }
+
+    /// Every slot that is stored and not too old.
+    pub fn slots(&self, grain: Grain, now_ms: u64) -> Vec<Slot> {
+        let mut all: Vec<Entry> = Vec::new();
+        while all.len() < grain.keep() {
+            let after = all.last().map(|e| e.key.as_str());
+            match self.store.scan(prefix(grain), after, MAX_ROWS, now_ms) {
+                Ok(page) if page.is_empty() => break,
+                Ok(page) => all.extend(page),
+                Err(e) => {
+                    tracing::error!("past costs cannot be read: {e}");
+                    break;
+                }
+            }
+        }
+        let slots = all
+            .iter()
+            .filter_map(|e| serde_json::from_slice(&e.value).ok());
+        let oldest_s = (now_ms / 1000).saturating_sub(grain.keep() as u64 * grain.seconds());
+        slots.filter(|s: &Slot| s.start_s >= oldest_s).collect()
+    }
+
+    pub fn store(&self, grain: Grain, slot: &Slot, now_ms: u64) {
+        let Ok(value) = serde_json::to_vec(slot) else {
+            return;
+        };
+        // As many keys as slots are kept: a new one takes the place of the one that is too old.
+        let place = slot.start_s / grain.seconds() % grain.keep() as u64;
+        let put = Put {
+            key: format!("{}{place:05}", prefix(grain)),
+            value,
+            precondition: Precondition::Any,
+            expires_ms: None,
+        };
+        drop(self.store.put(put, now_ms));
+    }
+
+    /// Waits until all of it is on the disk.
+    pub fn end(&self) {
+        let put = Put {
+            key: "cost/ended".into(),
+            value: Vec::new(),
+            precondition: Precondition::Any,
+            expires_ms: None,
+        };
+        if let Err(e) = self.store.put(put, 0).wait() {
+            tracing::error!("the last costs were not stored: {e}");
+        }
+    }
+}
