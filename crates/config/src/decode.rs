@@ -439,13 +439,15 @@ impl Cx {
             );
         }
         let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        // Some names become names of files.
+        let dots = |name: &str| name.bytes().all(|b| b == b'.');
         let mut all = Vec::new();
         for e in entries.iter().take(1000) {
-            if e.key.is_empty() || e.key.len() > 64 || !e.key.bytes().all(good) {
+            if dots(&e.key) || e.key.len() > 64 || !e.key.bytes().all(good) {
                 self.findings.push(
                     Finding::error("config-name", format!("`{}` cannot be a name", e.key))
                         .at(e.key_at.file.to_string(), e.key_at.line, e.key_at.column)
-                        .help("use letters, digits, `-`, `_` and `.`, at most 64"),
+                        .help("use letters, digits, `-`, `_` and `.`, at most 64, not dots alone"),
                 );
                 continue;
             }

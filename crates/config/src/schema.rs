@@ -51,6 +51,7 @@ pub fn schema() -> Json {
     defs.insert("mirror".into(), section_schema(MIRROR));
     defs.insert("slo".into(), section_schema(SLO));
     defs.insert("cache".into(), section_schema(CACHE));
+    defs.insert("cache_disk".into(), section_schema(CACHE_DISK));
     defs.insert("cache_control".into(), section_schema(CACHE_CONTROL));
     defs.insert("compress".into(), section_schema(COMPRESS));
     defs.insert("rate".into(), section_schema(RATE));
@@ -188,6 +189,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.mirror", MIRROR);
     page(&mut out, "routes.NAME.slo (and services.NAME.slo)", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
+    page(&mut out, "routes.NAME.cache.disk", CACHE_DISK);
     page(&mut out, "routes.NAME.cache_control", CACHE_CONTROL);
     page(&mut out, "routes.NAME.compress", COMPRESS);
     page(&mut out, "routes.NAME.rate", RATE);
@@ -302,6 +304,7 @@ mod tests {
         honest(PAGERDUTY, PagerDuty::default);
         honest(WEBHOOK, Webhook::default);
         honest(CACHE, Cache::default);
+        honest(CACHE_DISK, CacheDisk::default);
         honest(CACHE_CONTROL, CacheControl::default);
         honest(COMPRESS, Compress::default);
         honest(RATE, || Rate::of(1.0));

@@ -305,6 +305,7 @@ fn combinations_that_cannot_work() {
             "routes: { \"a b\": { match: /x, to: app } }\n",
             "config-name",
         ),
+        ("routes: { ..: { match: /x, to: app } }\n", "config-name"),
         ("listen: 1.2.3.4:5\n", "config-duplicate-key"),
         ("data_dir: &x y\n", "config-anchor"),
         ("routes:\n\ta: 1\n", "config-syntax"),

@@ -69,6 +69,8 @@ pub trait Caches: Send + Sync {
     fn purge(&self, ask: &AskPurge) -> Result<Value, Vec<Finding>>;
     /// What a cache would do with a request for this address, and why.
     fn why(&self, ask: &AskWhy) -> Result<Value, Vec<Finding>>;
+    /// How the parts of caches stand that are on disk, by route.
+    fn disks(&self) -> Result<Value, Vec<Finding>>;
 }
 
 /// What to purge: exactly one of the first three.

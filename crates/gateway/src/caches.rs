@@ -1,16 +1,22 @@
 //! The caches as their owner sees them: taking things out, and asking why.
 
 use crate::exchange::{Head, ListHead};
-use crate::request::cache::{Marks, Purge, Store, Tell, Why, explain};
+use crate::request::cache::{DiskGauge, Disks, Marks, Purge, Store, Tell, Why, explain};
 use crate::runtime::Gateway;
 use std::net::{IpAddr, Ipv4Addr};
 
 impl Gateway {
-    /// Takes out of every route's cache what the purge names, and tells how many answers that were.
+    /// Takes out of every route's cache what the purge names, and tells how many answers that were. Waits for
+    /// disks.
     pub fn purge(&self, purge: &Purge) -> u64 {
         let now = self.shared.clock.now();
         let stores = self.shared.kept.all::<Store>();
         stores.iter().map(|s| s.purge(purge, now)).sum()
+    }
+
+    /// How the disks of caches stand, by route.
+    pub fn disks(&self) -> Vec<DiskGauge> {
+        Disks::of(&self.shared.kept).gauges()
     }
 
     /// Who is told of what unsafe requests change, where the configuration has a `purge_hook` with `on_change`. It is

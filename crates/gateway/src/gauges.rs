@@ -5,6 +5,7 @@ use crate::acme::Standing;
 use crate::attempt::limit;
 use crate::attempt::mirror;
 use crate::gate::Kept;
+use crate::request::cache::{DiskGauge, Disks};
 use crate::request::{compress, identity, rate};
 use crate::runtime::Gateway;
 use crate::tally::{Decision, Tally};
@@ -83,6 +84,8 @@ pub struct Gauges {
     pub rates: Vec<RateGauge>,
     /// By route.
     pub compressed: Vec<CompressGauge>,
+    /// Of caches, by route.
+    pub disks: Vec<DiskGauge>,
     /// By name.
     pub tenants: Vec<TenantGauge>,
     /// Of the access log.
@@ -144,6 +147,7 @@ impl Gateway {
         tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         Gauges {
             compressed: compressed(&shared.kept),
+            disks: Disks::of(&shared.kept).gauges(),
             tenants,
             generation: snapshot.number,
             connections: shared.loads.iter().map(|l| l.load(Relaxed)).collect(),

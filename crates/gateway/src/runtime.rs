@@ -6,7 +6,7 @@ use crate::attempt::mirror;
 use crate::files;
 use crate::gate::{Kept, Moment};
 use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
-use crate::request::cache::Changes;
+use crate::request::cache::{Changes, Disks};
 use crate::snapshot::Snapshot;
 use crate::timing::Sizes;
 use crate::tls;
@@ -35,6 +35,8 @@ const ROUTES: usize = 4096;
 const HANDED: usize = 1024;
 /// Longest time for the last lines of the access log.
 const LAST_LINES: Duration = Duration::from_secs(2);
+/// Longest time for what goes to the caches' disks last.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 
 pub struct Options {
     /// Traffic threads; `None`: what the configuration says, else one per core.
@@ -403,6 +405,8 @@ impl Gateway {
     /// or as soon as `hurry` says so.
     pub fn hand_over(mut self, longest: Duration, hurry: impl Fn() -> bool) -> Drained {
         self.shared.handed_over.store(true, SeqCst);
+        // The other one has its connections, and with them the changes that must reach the disks.
+        self.close_disks();
         if let Some(file) = self.file.take() {
             file.hand_over();
         }
@@ -426,6 +430,10 @@ impl Gateway {
         }
     }
 
+    fn close_disks(&self) {
+        Disks::of(&self.shared.kept).close(LAST_WRITES);
+    }
+
     fn stop(&mut self) {
         self.shared.draining.store(true, SeqCst);
         self.kill.send_replace(true);
@@ -434,6 +442,7 @@ impl Gateway {
                 tracing::error!("a traffic thread panicked");
             }
         }
+        self.close_disks();
         self.shared.access.stop();
         if let Some(log) = self.log.take() {
             let began = Instant::now();

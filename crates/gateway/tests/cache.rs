@@ -230,6 +230,22 @@ fn a_change_reaches_its_groups_and_the_addresses_it_names() {
 }
 
 #[test]
+fn a_change_is_of_the_same_host_in_capitals() {
+    let (_upstream, running, _) =
+        cached(|_| message("200 OK", "Cache-Control: max-age=60\r\n", "x"));
+    let mut client = running.client();
+    let mut hit = |host: &str| {
+        client.send(format!("GET /a HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let a = client.answer();
+        a.header("cache-status").unwrap().contains("hit")
+    };
+    assert!(!hit("shop.example") && hit("Shop.Example"));
+    let post = "POST /a HTTP/1.1\r\nHost: SHOP.example\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(running.client().send(post).answer().status, 200);
+    assert!(!hit("shop.example") && hit("Shop.Example"));
+}
+
+#[test]
 fn what_head_tells_is_believed() {
     let (_upstream, running, _) = cached(|head| {
         match head.starts_with("HEAD") {

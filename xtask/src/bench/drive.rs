@@ -14,6 +14,13 @@ User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nAccept: text/h
 Accept-Language: en-GB,en;q=0.7\r\nCookie: session=0123456789abcdef0123456789abcdef\r\n\
 traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n";
 
+/// The same for one of many pages.
+pub fn page(n: usize) -> Vec<u8> {
+    let text = String::from_utf8_lossy(REQUEST);
+    text.replacen("products/1234", &format!("products/{n}"), 1)
+        .into_bytes()
+}
+
 /// Eight headers and 1 KiB.
 pub fn response() -> Vec<u8> {
     let mut r = b"HTTP/1.1 200 OK\r\nServer: upstream\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: application/json\r\n\
@@ -40,6 +47,9 @@ pub struct Drive {
     /// Clients without a request under way.
     ready: Vec<usize>,
     response: Vec<u8>,
+    /// Sent in turn.
+    requests: Vec<Vec<u8>>,
+    next: usize,
     /// `None`: the upstream answers at once.
     delays: Option<Delays>,
     /// What one read gives.
@@ -70,6 +80,8 @@ impl Drive {
             conns: Vec::new(),
             ready: Vec::new(),
             response: response(),
+            requests: vec![REQUEST.to_vec()],
+            next: 0,
             delays: None,
             chunk: vec![0; 16 * 1024],
             patience: Duration::ZERO,
@@ -96,6 +108,13 @@ impl Drive {
             .replace("Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n", "")
             .into_bytes();
         self
+    }
+
+    /// Asks for so many pages in turn from now on, each `again` times.
+    pub fn pages(&mut self, pages: usize, again: usize) {
+        let numbers = (0..pages).flat_map(|n| std::iter::repeat_n(n, again));
+        self.requests = numbers.map(page).collect();
+        self.next = 0;
     }
 
     pub fn upstream(&self) -> std::io::Result<SocketAddr> {
@@ -241,9 +260,11 @@ impl Drive {
     }
 
     fn send(&mut self, i: usize) {
+        let request = &self.requests[self.next % self.requests.len()];
+        self.next += 1;
         let ok = self.conns[i]
             .as_mut()
-            .is_some_and(|c| c.stream.write_all(REQUEST).is_ok());
+            .is_some_and(|c| c.stream.write_all(request).is_ok());
         if !ok {
             self.errors += 1;
             self.conns[i] = None;

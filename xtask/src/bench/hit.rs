@@ -44,7 +44,7 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
         threads: 1,
         cores: "0",
     };
-    let ours = peers::plimsoll_cache(&stage, plimsoll)?;
+    let ours = peers::plimsoll_cache(&stage, plimsoll, "{}")?;
     let theirs: [Proxy; 2] = [peers::haproxy_cache(&stage)?, peers::varnish(&stage)?];
     let _ = writeln!(
         out,

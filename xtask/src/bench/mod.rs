@@ -6,6 +6,7 @@ pub mod console;
 pub mod cores;
 pub mod delays;
 pub mod diagnosis;
+pub mod disk;
 pub mod drive;
 pub mod framing;
 pub mod generators;

@@ -155,6 +155,26 @@ pub fn nginx(stage: &Stage<'_>, entry: Entry) -> Result<Proxy, String> {
     launch("nginx", at, command.arg("-c").arg(file))
 }
 
+/// nginx that keeps answers in files, with their keys in memory.
+pub fn nginx_cache(stage: &Stage<'_>) -> Result<Proxy, String> {
+    let [at] = free()?;
+    let (upstream, threads) = (stage.upstream, stage.threads);
+    let (pid, own) = (stage.dir.join("nginx-cache.pid"), stage.dir.join("nginx"));
+    let text = format!(
+        "worker_processes {threads}; daemon off; pid {pid}; user root; error_log stderr crit;\nevents {{ worker_connections 8000; }}\n\
+         http {{ access_log off; keepalive_timeout 75s; keepalive_requests 1000000000; tcp_nodelay on; sendfile on;\n \
+         proxy_cache_path {own} levels=1:2 keys_zone=c:32m max_size=1g inactive=60m use_temp_path=off;\n \
+         upstream u {{ server {upstream}; keepalive 64; }}\n \
+         server {{ listen {at}; location / {{ proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+         proxy_cache c; proxy_cache_lock on; }} }} }}\n",
+        pid = pid.display(),
+        own = own.display()
+    );
+    let file = stage.write("nginx-cache.conf", &text)?;
+    let mut command = stage.on_cores("nginx");
+    launch("nginx", at, command.arg("-c").arg(file))
+}
+
 /// Routes beside the one that is asked for.
 const ROUTES: usize = 199;
 
@@ -194,16 +214,17 @@ pub fn plimsoll(stage: &Stage<'_>, binary: &Path, entry: Entry) -> Result<Proxy,
 }
 
 /// As people run it, with a cache on the route that is asked for.
-pub fn plimsoll_cache(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
+/// `cache`: its section.
+pub fn plimsoll_cache(stage: &Stage<'_>, binary: &Path, cache: &str) -> Result<Proxy, String> {
     let [at, console] = free()?;
     let (upstream, threads) = (stage.upstream, stage.threads);
     let data = stage.dir.join(format!("data-{}", at.port()));
     let text = format!(
         "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\nservices:\n  app:\n    instances: [\"{upstream}\"]\n\
-         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app, cache: {{}} }}\n",
+         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app, cache: {cache} }}\n",
         data.display()
     );
-    let file = stage.write("plimsoll-cache.yaml", &text)?;
+    let file = stage.write(&format!("plimsoll-cache-{}.yaml", at.port()), &text)?;
     let mut command = stage.on_cores(binary);
     launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
 }

@@ -102,7 +102,7 @@ pub use agents::AGENTS;
 pub use alerts::{ALERTMANAGER, ALERTS, PAGERDUTY, WEBHOOK};
 pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;
-pub use cache::{CACHE, CACHE_CONTROL};
+pub use cache::{CACHE, CACHE_CONTROL, CACHE_DISK};
 pub use compress::COMPRESS;
 pub use console::{CONSOLE, CONSOLE_TLS, CONSOLE_USER};
 pub use degrade::{COALESCE, DEGRADE, STATIC};

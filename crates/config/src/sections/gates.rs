@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keeps work from a service that fails. Its accounts go over ten seconds.
@@ -70,6 +71,26 @@ pub struct Cache {
     pub size: u64,
     /// Largest body stored, bytes.
     pub max_body: u64,
+    /// Where what memory has no room for goes; `None`: nowhere.
+    pub disk: Option<CacheDisk>,
+}
+
+/// The part of a route's cache that is on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CacheDisk {
+    /// The route's folder is made below it.
+    pub path: PathBuf,
+    /// Bytes of its files.
+    pub size: u64,
+}
+
+impl Default for CacheDisk {
+    fn default() -> Self {
+        CacheDisk {
+            path: PathBuf::new(),
+            size: 1 << 30,
+        }
+    }
 }
 
 impl Default for Cache {
@@ -81,6 +102,7 @@ impl Default for Cache {
             set_cookie: false,
             size: 64 << 20,
             max_body: 1 << 20,
+            disk: None,
         }
     }
 }

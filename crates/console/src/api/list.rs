@@ -243,6 +243,12 @@ pub const CALLS: &[Call] = &[
         || post(purge),
     ),
     read(
+        "/api/v1/cache/disks",
+        "How the parts of caches stand that are on disk, by route",
+        &[],
+        || get(cache_disks),
+    ),
+    read(
         "/api/v1/recording",
         "The recording under way, else the last one",
         &[],

@@ -214,6 +214,10 @@ pub async fn cache_why(Extract(s): Extract<State>, Query(ask): Query<AskWhy>) ->
     off_thread(move || s.caches.why(&ask)).await
 }
 
+pub async fn cache_disks(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || s.caches.disks()).await
+}
+
 pub async fn purge(
     Extract(s): Extract<State>,
     Extension(who): Extension<Who>,

@@ -45,7 +45,8 @@ fn page(said: &Value) -> String {
         };
         let _ = writeln!(
             out,
-            "  stored   {} with {} bytes, {fits}; {} s old of {} s, as {} says",
+            "  stored   in {}: {} with {} bytes, {fits}; {} s old of {} s, as {} says",
+            text(&v["tier"]),
             v["status"],
             v["bytes"],
             v["age"],
@@ -86,13 +87,13 @@ mod tests {
     fn the_page_says_what_would_happen_first() {
         let said = json!({
             "verdict": "hit: 3 s old of 60 s", "route": "all", "key": "arm 0, host t, /p", "refused": "",
-            "variants": [{ "status": 200, "bytes": 5, "age": 3, "lifetime": 60, "by": "the answer", "fits": true,
+            "variants": [{ "tier": "disk", "status": 200, "bytes": 5, "age": 3, "lifetime": 60, "by": "the answer", "fits": true,
                 "never_stale": true, "vary": [{ "name": "accept", "stored": "a", "asked": "b" }] }],
         });
         assert_eq!(
             page(&said),
             "hit: 3 s old of 60 s\n  route    all\n  key      arm 0, host t, /p\n  \
-             stored   200 with 5 bytes, for this request; 3 s old of 60 s, as the answer says\n           \
+             stored   in disk: 200 with 5 bytes, for this request; 3 s old of 60 s, as the answer says\n           \
              never used beyond its lifetime\n           vary accept: stored for `a`, asked with `b`\n"
         );
     }

@@ -14,6 +14,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     status["mirrors"] = ask::get(at, "/api/v1/mirrors")?;
     status["agents"] = ask::get(at, "/api/v1/agents")?;
     status["certificate"] = ask::get(at, "/api/v1/certificate")?;
+    status["disks"] = ask::get(at, "/api/v1/cache/disks")?;
     if args.json {
         println!("{status}");
         return Ok(Exit::Ok);
@@ -40,6 +41,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     }
     for m in status["mirrors"].as_array().unwrap_or(&empty) {
         println!("mirror      {}", mirror(m));
+    }
+    for d in status["disks"].as_array().unwrap_or(&empty) {
+        println!("disk        {}", disk(d));
     }
     for a in status["agents"].as_array().unwrap_or(&empty) {
         println!("agent       {}", agent(a));
@@ -134,6 +138,28 @@ fn mirror(m: &Value) -> String {
     )
 }
 
+/// Of one route's cache.
+fn disk(d: &Value) -> String {
+    let text = |key: &str| d[key].as_str().unwrap_or("").to_owned();
+    let number = |key: &str| d[key].as_f64().unwrap_or(0.0);
+    let (route, path) = (text("route"), text("path"));
+    match (text("wrong"), d["opening"].as_bool()) {
+        (wrong, _) if !wrong.is_empty() => format!(
+            "{route}: memory only, because {path} is broken: {wrong}; it is tried again every 30 s, empty"
+        ),
+        (_, Some(true)) => format!(
+            "{route}: memory only until {path} is open; the Plimsoll before this one may still have it"
+        ),
+        _ => format!(
+            "{route}: {} addresses, {:.1} of {:.1} MiB in {path}, {} hits",
+            number("records"),
+            number("bytes") / (1 << 20) as f64,
+            number("size") / (1 << 20) as f64,
+            number("hits")
+        ),
+    }
+}
+
 fn limit(p: &Protection) -> String {
     let acts = match p.confidence >= CONFIDENT {
         true => "acts where no limit is configured",
@@ -152,6 +178,22 @@ fn limit(p: &Protection) -> String {
 mod tests {
     use super::*;
     use base::learned::Use;
+
+    #[test]
+    fn a_disk_says_why_it_is_not_used() {
+        let mut d = serde_json::json!({
+            "route": "product", "path": "/c/product", "wrong": "", "opening": false,
+            "records": 7, "bytes": 3 << 20, "size": 16 << 20, "hits": 2,
+        });
+        assert_eq!(
+            disk(&d),
+            "product: 7 addresses, 3.0 of 16.0 MiB in /c/product, 2 hits"
+        );
+        d["wrong"] = "no space".into();
+        assert!(
+            disk(&d).starts_with("product: memory only, because /c/product is broken: no space")
+        );
+    }
 
     #[test]
     fn a_mirror_shows_differences_beside_the_noise() {

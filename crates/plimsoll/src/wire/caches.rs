@@ -53,6 +53,10 @@ impl console::Caches for Caches {
         }
         self.ask(|g| told(&g.why("GET", &target, &headers)))
     }
+
+    fn disks(&self) -> Result<Value, Vec<Finding>> {
+        self.ask(|g| serde_json::to_value(g.disks()).unwrap_or_default())
+    }
 }
 
 fn purge(ask: &AskPurge) -> Result<Purge, Finding> {
@@ -106,7 +110,7 @@ fn told(why: &Why) -> Value {
             json!({ "name": name, "stored": stored, "asked": asked })
         });
         json!({
-            "status": v.status, "bytes": v.bytes, "age": v.age, "lifetime": v.lifetime, "by": v.by,
+            "tier": v.tier, "status": v.status, "bytes": v.bytes, "age": v.age, "lifetime": v.lifetime, "by": v.by,
             "stale_while_revalidate": v.stale_while_revalidate, "stale_if_error": v.stale_if_error,
             "must_confirm": v.must_confirm, "never_stale": v.never_stale, "purged": v.purged, "invalid": v.invalid,
             "etag": v.etag, "last_modified": v.last_modified, "groups": v.groups, "fits": v.fits,

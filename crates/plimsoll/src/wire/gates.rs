@@ -1,5 +1,6 @@
 //! What the gates have decided, what the limits hold, and what became of the access log's lines, as metrics.
 
+use crate::wire::disks;
 use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
 use gateway::attempt::mirror::Counts as Mirror;
@@ -15,6 +16,7 @@ pub fn page(gauges: &Gauges) -> String {
     lines(&mut page, &gauges.lines);
     mirrors(&mut page, &gauges.mirrors);
     certificate(&mut page, gauges.certificate.as_ref());
+    disks::page(&mut page, &gauges.disks);
     page.finish()
 }
 

@@ -5,6 +5,7 @@ pub mod body;
 pub mod caches;
 pub mod compose;
 pub mod cost;
+pub mod disks;
 pub mod door;
 pub mod gates;
 pub mod mind;

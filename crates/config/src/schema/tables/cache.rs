@@ -45,6 +45,33 @@ pub const CACHE: &[Field<Cache>] = &[
         "largest body kept",
         |c, n, cx| put!(c.max_body, cx.bytes_within(n, 1, 1 << 40))
     ),
+    key!(
+        "disk",
+        Kind::Section("cache_disk"),
+        "{ path: /var/cache/plimsoll, size: 10GiB }",
+        "keeps on disk what memory has no room for and was asked for again; memory only when left out",
+        |c, n, cx| {
+            let mut disk = CacheDisk::default();
+            cx.section("disk", n, CACHE_DISK, &mut disk);
+            c.disk = Some(disk);
+        }
+    ),
+];
+
+/// With less, segments would be too small for a common answer.
+const SMALLEST_DISK: u64 = 16 << 20;
+
+pub const CACHE_DISK: &[Field<CacheDisk>] = &[
+    key!(required "path", Kind::Text, "/var/cache/plimsoll", "folder in which each route gets one of its own; put nothing else there", |d, n, cx| {
+        put!(d.path, cx.text(n).map(Into::into));
+    }),
+    key!(
+        "size" = "1GiB",
+        Kind::Bytes,
+        "10GiB",
+        "bytes of this route's files, at least 16MiB; a sixteenth is given up at once, and no larger answer is kept",
+        |d, n, cx| put!(d.size, cx.bytes_within(n, SMALLEST_DISK, 1 << 44))
+    ),
 ];
 
 pub const CACHE_CONTROL: &[Field<CacheControl>] = &[

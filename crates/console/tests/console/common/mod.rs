@@ -51,6 +51,9 @@ impl Caches for Nothing {
     fn why(&self, _: &AskWhy) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
+    fn disks(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
 }
 
 impl Upgrades for Nothing {

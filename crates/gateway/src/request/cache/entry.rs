@@ -43,6 +43,8 @@ pub struct Entry {
     pub refreshing: AtomicU64,
     /// It was purged softly: good while somebody fetches it anew, and instead of an error.
     pub purged: AtomicBool,
+    /// Number of its record's line, when it came from disk; 0: it did not.
+    pub record: u64,
 }
 
 /// When a response's request started, on both clocks.
@@ -55,6 +57,18 @@ pub struct Started {
 impl Entry {
     /// Without its body yet.
     pub fn new(status: u16, lines: Lines, keep: Keep, request: &impl Fields, at: Started) -> Entry {
+        let selects = keep.vary.iter().map(|n| vary::select(request, n)).collect();
+        Entry::with(status, lines, keep, selects, at)
+    }
+
+    /// The same, where it is known what the request's fields were.
+    pub fn with(
+        status: u16,
+        lines: Lines,
+        keep: Keep,
+        selects: Vec<Option<Vec<u8>>>,
+        at: Started,
+    ) -> Entry {
         let lines = lines.dated(at.unix);
         let bytes = |name: &str| lines.get(name).map(|v| lines.0.slice_ref(v));
         let date = lines.get("date").and_then(|d| date::parse(d, at.unix));
@@ -67,7 +81,7 @@ impl Entry {
             groups: targeted::groups(&lines, "cache-groups"),
             at: at.at,
             unix: at.unix,
-            selects: keep.vary.iter().map(|n| vary::select(request, n)).collect(),
+            selects,
             keep,
             lines,
             ..Entry::default()

@@ -5,12 +5,12 @@ use super::control::Fields;
 use super::core::{Not, Rules};
 use super::entry::Entry;
 use super::fill::{Fill, Stored};
-use super::invalidate::{Invalidate, invalidate, safe};
+use super::invalidate::{Invalidate, safe};
 use super::lines;
 use super::reuse::{self, Ask, Use};
 use super::shelf::Shelf;
 use super::status::{Forward, Said, forwarded};
-use super::{Changes, Marks};
+use super::{Disks, disk};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Making, Needs, Slot, Step};
 use base::{CacheState, Nanos};
@@ -18,15 +18,16 @@ use std::sync::Arc;
 
 /// On a route with a cache: the cache. On one without that may change things: what tells the caches of it.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
-    let marks = m.kept.get("cache", Marks::default);
-    let changes = m.kept.get("cache", Changes::default);
     let method = m.route.matcher.method.as_deref();
     let Some(config) = &m.route.cache else {
         let unsafe_too = method.is_none_or(|m| !safe(m.as_bytes()));
-        return unsafe_too.then(|| Arc::new(Invalidate { marks, changes }) as Arc<dyn Gate>);
+        return unsafe_too.then(|| Arc::new(Invalidate::of(m.kept)) as Arc<dyn Gate>);
     };
     let shelf = Shelf::of(m)?;
     shelf.store.resize(config.size);
+    let disk = config.disk.as_ref();
+    let disk = disk.and_then(|d| Disks::of(m.kept).open(m, d, &shelf.store, &shelf.marks));
+    shelf.store.set_disk(disk);
     Some(Arc::new(CacheGate {
         rules: Rules {
             ttl: config.ttl,
@@ -35,7 +36,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
             set_cookie: config.set_cookie,
         },
         max_body: config.max_body,
-        changes,
+        invalidate: Invalidate::of(m.kept),
         shelf,
     }))
 }
@@ -45,8 +46,14 @@ pub(super) const SET_COOKIE: &str = "set-cookie";
 pub(super) struct CacheGate {
     pub(super) rules: Rules,
     pub(super) max_body: u64,
-    changes: Arc<Changes>,
+    invalidate: Invalidate,
     pub(super) shelf: Shelf,
+}
+
+/// The request waits for what is on disk.
+struct Fetching {
+    ask: Ask,
+    disk: Arc<disk::Disk>,
 }
 
 impl Fields for Head<'_> {
@@ -77,18 +84,39 @@ impl lines::Head for ResponseHead<'_> {
 
 impl CacheGate {
     /// What the store has for the request; else, or when that must be confirmed, the request goes on.
-    fn look(&self, x: &mut Exchange<'_>, ask: Ask, slot: &mut Slot, now: Nanos) -> Step {
+    /// `fetched`: the disk that has brought what it had.
+    fn look(
+        &self,
+        x: &mut Exchange<'_>,
+        ask: Ask,
+        fetched: Option<Arc<disk::Disk>>,
+        slot: &mut Slot,
+        now: Nanos,
+    ) -> Step {
         let head = x.head;
         let key = self.shelf.key(&head);
         let found = self.shelf.find(&key, &head, ask.range);
+        if !found.known
+            && fetched.is_none()
+            && let Some(disk) = self.shelf.store.disk()
+            && let Some(awaited) = disk.fetch(&key)
+        {
+            *slot = Slot::boxed(Fetching { ask, disk });
+            return Step::Wait(Box::pin(awaited.over()));
+        }
         let forward = match &found.entry {
             Some(entry) => match self.shelf.reuse(&ask, entry, &head, now) {
                 Use::Validate(why) => Forward::Asked(why),
                 how => {
                     x.cache = CacheState::Hit;
                     x.refresh_wanted = how == Use::StaleWhileRevalidate && entry.claim(now);
-                    let said = match how {
-                        Use::Stale => Said::Instead("max-stale"),
+                    let said = match (how, fetched) {
+                        (Use::Stale, _) => Said::Instead("max-stale"),
+                        (_, Some(disk)) => {
+                            disk.hit();
+                            x.note("cache", "disk");
+                            Said::FromDisk
+                        }
                         _ => Said::Hit,
                     };
                     return Step::Answer(self.shelf.answer(entry, &head, ask.get, now, said));
@@ -152,7 +180,7 @@ impl Gate for CacheGate {
         let ask = reuse::ask(head.method_name(), &head, head.has_body());
         let Some(mut ask) = ask.filter(|_| !head.is_upgrade()) else {
             x.cache = CacheState::Bypass;
-            return Step::Go;
+            return self.invalidate.before(x);
         };
         if x.is_refresh {
             // It fetches the whole anew, whatever part its cause was about.
@@ -164,13 +192,20 @@ impl Gate for CacheGate {
             x.edits.drop("Range");
             x.edits.drop("If-Range");
         }
-        self.look(x, ask, slot, now)
+        self.look(x, ask, None, slot, now)
+    }
+
+    fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        match slot.take().get::<Fetching>() {
+            Some(Fetching { ask, disk }) => self.look(x, *ask, Some(disk.clone()), slot, now),
+            None => Step::Go,
+        }
     }
 
     fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, now: Nanos) {
         let method = x.head.method_name();
         if !safe(method) {
-            invalidate(&self.shelf.marks, &self.changes, x, out, now);
+            self.invalidate.after(x, out, now);
             if method == b"POST" {
                 self.post(x, slot, out, now);
             }

@@ -1,15 +1,70 @@
 //! What an unsafe request changes: its own address, those that its answer names, and groups (RFC 9111 4.4, RFC 9875).
 
-use super::{Changes, Marks, targeted};
+use super::{Changes, Disks, Marks, targeted};
 use crate::exchange::{Exchange, Outgoing};
-use crate::gate::{Gate, Slot, Step};
+use crate::gate::{Gate, Kept, Slot, Step};
 use base::Nanos;
 use std::sync::Arc;
 
-/// For routes without a cache of their own.
+/// Who has to know of changes: as a gate on routes without a cache of their own.
 pub struct Invalidate {
-    pub marks: Arc<Marks>,
-    pub changes: Arc<Changes>,
+    marks: Arc<Marks>,
+    changes: Arc<Changes>,
+    disks: Arc<Disks>,
+}
+
+impl Invalidate {
+    pub fn of(kept: &Kept) -> Invalidate {
+        Invalidate {
+            marks: kept.get("cache", Marks::default),
+            changes: kept.get("cache", Changes::default),
+            disks: Disks::of(kept),
+        }
+    }
+
+    /// A request that may change what is on disk waits until it says there that it may: its effect would outlive a
+    /// process that is killed meanwhile.
+    pub fn before(&self, x: &Exchange<'_>) -> Step {
+        if safe(x.head.method_name()) {
+            return Step::Go;
+        }
+        let (host, path) = (x.head.host().unwrap_or(b""), x.head.path());
+        let doubts = self.disks.doubt(host, path);
+        if doubts.is_empty() {
+            return Step::Go;
+        }
+        Step::Wait(Box::pin(async {
+            for doubt in doubts {
+                doubt.noted().await;
+            }
+        }))
+    }
+
+    /// A change that the instance refused has changed nothing.
+    pub fn after(&self, x: &Exchange<'_>, out: &Outgoing<'_>, now: Nanos) {
+        if safe(x.head.method_name()) || !(200..400).contains(&out.head.status()) {
+            return;
+        }
+        let (host, path) = (x.head.host().unwrap_or(b""), x.head.path());
+        let changed = |path: &[u8]| {
+            self.marks.changed(host, path, now);
+            self.disks.changed(host, path);
+            self.changes.path(host, path);
+        };
+        changed(path);
+        for name in ["location", "content-location"] {
+            if let Some(target) = out.head.get(name)
+                && let Some(other) = same_origin(target, host, path)
+            {
+                changed(&other);
+            }
+        }
+        for group in targeted::groups(&out.head, "cache-group-invalidation") {
+            self.marks.changed(host, &Marks::group(&group), now);
+            self.disks.group_changed(host, &group);
+            self.changes.group(host, &group);
+        }
+    }
 }
 
 impl Gate for Invalidate {
@@ -17,49 +72,17 @@ impl Gate for Invalidate {
         "cache"
     }
 
-    fn enter(&self, _x: &mut Exchange<'_>, _slot: &mut Slot, _now: Nanos) -> Step {
-        Step::Go
+    fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, _now: Nanos) -> Step {
+        self.before(x)
     }
 
     fn reply(&self, x: &mut Exchange<'_>, _slot: &mut Slot, out: &mut Outgoing<'_>, now: Nanos) {
-        if !safe(x.head.method_name()) {
-            invalidate(&self.marks, &self.changes, x, out, now);
-        }
+        self.after(x, out, now);
     }
 }
 
 pub fn safe(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
-}
-
-/// A change that the instance refused has changed nothing.
-pub fn invalidate(
-    marks: &Marks,
-    changes: &Changes,
-    x: &Exchange<'_>,
-    out: &Outgoing<'_>,
-    now: Nanos,
-) {
-    if !(200..400).contains(&out.head.status()) {
-        return;
-    }
-    let (host, path) = (x.head.host().unwrap_or(b""), x.head.path());
-    let changed = |path: &[u8]| {
-        marks.changed(host, path, now);
-        changes.path(host, path);
-    };
-    changed(path);
-    for name in ["location", "content-location"] {
-        if let Some(target) = out.head.get(name)
-            && let Some(other) = same_origin(target, host, path)
-        {
-            changed(&other);
-        }
-    }
-    for group in targeted::groups(&out.head, "cache-group-invalidation") {
-        marks.changed(host, &Marks::group(&group), now);
-        changes.group(host, &group);
-    }
 }
 
 /// The path, without query, of an address in a response to a request of `path`; `None` when it is of another origin.

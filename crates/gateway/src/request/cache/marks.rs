@@ -29,7 +29,11 @@ impl Default for Marks {
 impl Marks {
     fn cell(&self, host: &[u8], path: &[u8]) -> &AtomicU64 {
         let mut h = self.seed.build_hasher();
-        h.write(host);
+        // As it is compared: whoever writes it in capitals means the same host.
+        match host.iter().any(u8::is_ascii_uppercase) {
+            true => h.write(&host.to_ascii_lowercase()),
+            false => h.write(host),
+        }
         h.write_u8(0);
         h.write(path);
         &self.cells[h.finish() as usize % CELLS]
@@ -59,5 +63,22 @@ impl Marks {
     pub fn outdated(&self, host: &[u8], path: &[u8], at: Nanos) -> bool {
         let mark = self.cell(host, path).load(Relaxed);
         mark > 1 && at.0 < mark
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_the_same_in_capitals() {
+        let marks = Marks::default();
+        marks.watch(b"Shop.example", b"/p");
+        marks.changed(b"shop.EXAMPLE", b"/p", Nanos(7));
+        for host in [&b"shop.example"[..], b"SHOP.example"] {
+            assert!(marks.outdated(host, b"/p", Nanos(6)));
+            assert!(!marks.outdated(host, b"/p", Nanos(8)));
+        }
+        assert!(!marks.outdated(b"shop.example", b"/P", Nanos(6)));
     }
 }

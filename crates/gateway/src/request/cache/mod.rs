@@ -1,4 +1,4 @@
-//! Answers safe requests from memory: a shared cache as RFC 9111 describes it, with stale answers while one is fetched
+//! Answers safe requests from memory, and where the route says so from disk: a shared cache as RFC 9111 describes it, with stale answers while one is fetched
 //! anew (RFC 5861), `Cache-Status` (RFC 9211), targeted control (RFC 9213) and groups (RFC 9875).
 //!
 //! `reuse` decides whether a stored response may answer, `core` whether a new one may be stored; `entry` is a stored
@@ -9,6 +9,7 @@ pub mod condition;
 pub mod control;
 pub mod core;
 mod date;
+mod disk;
 pub mod entry;
 mod fill;
 mod gate;
@@ -18,6 +19,7 @@ mod marks;
 mod purge;
 mod range;
 pub mod reuse;
+mod shard;
 mod shelf;
 mod status;
 mod store;
@@ -29,6 +31,7 @@ mod vary;
 mod why;
 
 pub use self::changes::{Changes, Tell};
+pub use self::disk::{DiskGauge, Disks};
 pub use self::entry::{Entry, Fit};
 pub use self::gate::make;
 pub use self::lines::{Lines, is as is_named};

@@ -29,7 +29,7 @@ pub struct Purge {
 
 impl Purge {
     /// `key` is as the shelf makes it: arm, host, 0, path and query.
-    pub fn names(&self, key: &[u8], entry: &Entry) -> bool {
+    pub fn names(&self, key: &[u8], groups: &[Box<str>]) -> bool {
         // The arm comes first, and may itself be 0.
         let Some(end) = key.iter().skip(1).position(|&b| b == 0) else {
             return false;
@@ -39,7 +39,7 @@ impl Purge {
         here && match &self.what {
             What::Url(url) => url.as_bytes() == target,
             What::Prefix(prefix) => target.starts_with(prefix.as_bytes()),
-            What::Group(group) => entry.groups.iter().any(|g| **g == **group),
+            What::Group(group) => groups.iter().any(|g| **g == **group),
         }
     }
 }
@@ -64,15 +64,20 @@ impl Log {
     /// Whether the response may be stored; a soft purge leaves it stale.
     pub fn allows(&self, key: &[u8], entry: &Entry) -> bool {
         let full = self.recent.len() >= REMEMBERED;
-        if full && self.recent.front().is_some_and(|(at, _)| entry.at < *at) {
-            return false;
-        }
+        let forgotten = full && self.recent.front().is_some_and(|(at, _)| entry.at < *at);
+        !forgotten && self.spares(key, entry)
+    }
+
+    /// The same, as far as purges are remembered: for what was stored, so that the others have already found it.
+    pub fn spares(&self, key: &[u8], entry: &Entry) -> bool {
         let later = self
             .recent
             .iter()
             .rev()
             .take_while(|(at, _)| *at >= entry.at);
-        let mut named = later.filter(|(_, p)| p.names(key, entry)).peekable();
+        let mut named = later
+            .filter(|(_, p)| p.names(key, &entry.groups))
+            .peekable();
         if named.peek().is_none() {
             return true;
         }

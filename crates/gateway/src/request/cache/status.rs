@@ -6,6 +6,8 @@ use super::reuse::Why;
 #[derive(Clone, Copy, Debug)]
 pub enum Said<'a> {
     Hit,
+    /// A hit that had to be brought from disk.
+    FromDisk,
     /// With why it is used though it is not fresh.
     Instead(&'a str),
     /// The instance has confirmed it.
@@ -42,7 +44,7 @@ impl Said<'_> {
     /// `left`: seconds of its lifetime.
     pub fn write(self, out: &mut Vec<u8>, left: i64) {
         out.extend_from_slice(match self {
-            Said::Hit | Said::Instead(_) => b"plimsoll; hit; ttl=",
+            Said::Hit | Said::FromDisk | Said::Instead(_) => b"plimsoll; hit; ttl=",
             Said::Confirmed(Why::Stale) => b"plimsoll; fwd=stale; fwd-status=304; ttl=",
             Said::Confirmed(Why::Request) => b"plimsoll; fwd=request; fwd-status=304; ttl=",
             Said::Collapsed => b"plimsoll; fwd=miss; collapsed; ttl=",
@@ -51,10 +53,13 @@ impl Said<'_> {
             out.push(b'-');
         }
         http1::write::decimal(out, left.unsigned_abs());
-        if let Said::Instead(why) = self {
-            out.extend_from_slice(b"; detail=");
-            out.extend_from_slice(why.as_bytes());
-        }
+        let detail = match self {
+            Said::Instead(why) => why,
+            Said::FromDisk => "disk",
+            _ => return,
+        };
+        out.extend_from_slice(b"; detail=");
+        out.extend_from_slice(detail.as_bytes());
     }
 }
 

@@ -1,25 +1,18 @@
-//! The stored responses of one route: shards that all threads share, each bounded in bytes.
-//!
-//! Eviction is S3-FIFO (Yang et al., SOSP 2023): new keys enter a small queue of a tenth of the room, those asked for
-//! again move to the main queue, those that were not leave a ghost, and a key with a ghost enters the main queue at once.
-//! A crawl over keys that are asked for once passes through the small queue and leaves the rest alone.
+//! The stored responses of one route: shards that all threads share, each bounded in bytes. Which of them go is `shard`'s business.
 
 use super::control::Fields;
 use super::core::Not;
+use super::disk::Disk;
 use super::entry::{Entry, Fit, OVERHEAD};
 use super::purge::{Log, Purge};
+use super::shard::{Evicted, Shard};
+use arc_swap::ArcSwapOption;
 use base::Nanos;
-use foldhash::fast::RandomState as Fast;
 use foldhash::quality::RandomState;
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Variants of one key; the oldest gives way.
-const VARIANTS: usize = 8;
-/// Uses that carry a key from the small queue to the main one.
-const PROMOTE: u8 = 2;
 /// Keys of whom it is known why they were last not stored. A fixed table; the newer of two in one cell is known.
 const REFUSALS: usize = 1 << 12;
 
@@ -40,7 +33,6 @@ pub struct Counts {
     pub evicted: u64,
 }
 
-#[derive(Debug)]
 pub struct Store {
     shards: Vec<Mutex<Shard>>,
     seed: RandomState,
@@ -50,32 +42,8 @@ pub struct Store {
     purges: Mutex<Log>,
     /// Upper bits of the key's hash, and why it was last not stored.
     refusals: Box<[AtomicU64]>,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    held: HashMap<u64, Held, Fast>,
-    small: VecDeque<(u64, u64)>,
-    main: VecDeque<(u64, u64)>,
-    ghosts: VecDeque<u64>,
-    ghost_set: HashSet<u64, Fast>,
-    bytes: u64,
-    small_bytes: u64,
-    next: u64,
-    evicted: u64,
-}
-
-/// All variants of one key: the unit of eviction.
-#[derive(Debug)]
-struct Held {
-    key: Box<[u8]>,
-    variants: Vec<Arc<Entry>>,
-    bytes: u64,
-    /// Which record in a queue is its own.
-    turn: u64,
-    main: bool,
-    /// Hits since it was last looked at, at most 3.
-    uses: u8,
+    /// Where what has to go from here goes, if it was asked for again.
+    disk: ArcSwapOption<Disk>,
 }
 
 impl Store {
@@ -89,7 +57,17 @@ impl Store {
             size: AtomicU64::new(size),
             purges: Mutex::default(),
             refusals: (0..REFUSALS).map(|_| AtomicU64::new(0)).collect(),
+            disk: ArcSwapOption::empty(),
         }
+    }
+
+    pub fn disk(&self) -> Option<Arc<Disk>> {
+        self.disk.load_full()
+    }
+
+    /// `None`: what goes from memory is gone.
+    pub fn set_disk(&self, disk: Option<Arc<Disk>>) {
+        self.disk.store(disk);
     }
 
     /// Takes effect with the next insertions.
@@ -150,21 +128,81 @@ impl Store {
         if entry.bytes() + key.len() as u64 > room {
             return self.refuse(key, Not::TooLarge);
         }
+        let disk = self.disk.load();
+        let mut evicted = Evicted::new();
         let mut shard = self.shard(hash);
         // Under the shard's lock, so that no purge comes between.
         if self.log().allows(key, &entry) {
-            shard.put(hash, key, entry, room);
+            shard.put(
+                hash,
+                key,
+                entry,
+                room,
+                disk.is_some().then_some(&mut evicted),
+            );
         }
+        drop(shard);
+        if let Some(disk) = &*disk {
+            disk.replaced(key);
+            evicted.into_iter().for_each(|(k, v)| disk.keep(k, v));
+        }
+    }
+
+    /// Takes back what was on disk; what has come meanwhile is newer.
+    pub fn promote(&self, key: &[u8], entries: Vec<Entry>) {
+        let hash = self.seed.hash_one(key);
+        let room = self.size.load(Relaxed) / self.shards.len() as u64;
+        let mut evicted = Evicted::new();
+        let mut shard = self.shard(hash);
+        if shard.held.get(&hash).is_some_and(|h| *h.key == *key) {
+            return;
+        }
+        for entry in entries {
+            if self.log().allows(key, &entry) {
+                shard.put(hash, key, entry, room, Some(&mut evicted));
+            }
+        }
+        drop(shard);
+        if let Some(disk) = &*self.disk.load() {
+            evicted.into_iter().for_each(|(k, v)| disk.keep(k, v));
+        }
+    }
+
+    /// On its way to the disk it is not where a purge looks for it; a soft one leaves it stale.
+    pub fn spares(&self, key: &[u8], entry: &Entry) -> bool {
+        self.log().spares(key, entry)
+    }
+
+    pub fn knows(&self, key: &[u8]) -> bool {
+        let hash = self.seed.hash_one(key);
+        self.shard(hash)
+            .held
+            .get(&hash)
+            .is_some_and(|h| *h.key == *key)
+    }
+
+    /// What would go to disk if it had to go now.
+    pub fn admitted(&self) -> Evicted {
+        let mut all = Evicted::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(|e| e.into_inner());
+            shard.admitted(&mut all);
+        }
+        all
     }
 
     /// Forgets the variant.
     pub fn forget(&self, key: &[u8], entry: &Entry) {
+        if let Some(disk) = &*self.disk.load() {
+            disk.replaced(key);
+        }
         let hash = self.seed.hash_one(key);
         self.shard(hash)
             .drop_variants(hash, &mut |k, e| k == key && e.same_variant(entry));
     }
 
-    /// Makes stale, or takes out, what the purge names, also what is on its way in; tells how many that were.
+    /// Makes stale, or takes out, what the purge names, also what is on its way in; tells how many that were. Waits for
+    /// the disk: not for traffic threads.
     pub fn purge(&self, purge: &Purge, now: Nanos) -> u64 {
         self.log().note(purge.clone(), now);
         let mut n = 0;
@@ -173,7 +211,7 @@ impl Store {
             let hashes: Vec<u64> = shard.held.keys().copied().collect();
             for hash in hashes {
                 shard.drop_variants(hash, &mut |key, entry| {
-                    let named = purge.names(key, entry);
+                    let named = purge.names(key, &entry.groups);
                     n += named as u64;
                     if named && !purge.hard {
                         entry.purged.store(true, Relaxed);
@@ -182,7 +220,7 @@ impl Store {
                 });
             }
         }
-        n
+        n + self.disk().map_or(0, |disk| disk.purge(purge))
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -229,146 +267,5 @@ impl Store {
             c.evicted += shard.evicted;
         }
         c
-    }
-}
-
-impl Shard {
-    fn put(&mut self, hash: u64, key: &[u8], entry: Entry, room: u64) {
-        match self.held.get_mut(&hash).filter(|h| *h.key == *key) {
-            Some(held) => {
-                let mut entry = entry;
-                if let Some(other) = held.part_like(&entry) {
-                    entry = entry.joined(&other);
-                }
-                held.variants.retain(|e| {
-                    let of_same = e.part.is_none() && entry.part.is_some() && e.etag == entry.etag;
-                    !e.same_variant(&entry) || of_same
-                });
-                if held.variants.len() >= VARIANTS {
-                    held.variants.remove(0);
-                }
-                held.variants.push(Arc::new(entry));
-                self.recount(hash);
-            }
-            None => self.insert(hash, key, entry),
-        }
-        while self.bytes > room && self.evict(room) {}
-    }
-
-    fn insert(&mut self, hash: u64, key: &[u8], entry: Entry) {
-        // Two keys with one hash: the newer stays.
-        self.remove(hash);
-        let main = self.ghost_set.remove(&hash);
-        let bytes = key.len() as u64 + entry.bytes();
-        self.next += 1;
-        let turn = self.next;
-        let held = Held {
-            key: key.into(),
-            variants: vec![Arc::new(entry)],
-            bytes,
-            turn,
-            main,
-            uses: 0,
-        };
-        self.held.insert(hash, held);
-        self.bytes += bytes;
-        if main {
-            self.main.push_back((hash, turn));
-        } else {
-            self.small.push_back((hash, turn));
-            self.small_bytes += bytes;
-        }
-    }
-
-    /// After a change of a key's variants.
-    fn recount(&mut self, hash: u64) {
-        let Some(held) = self.held.get_mut(&hash) else {
-            return;
-        };
-        let before = held.bytes;
-        held.bytes = held.key.len() as u64 + held.variants.iter().map(|e| e.bytes()).sum::<u64>();
-        self.bytes = self.bytes - before + held.bytes;
-        if !held.main {
-            self.small_bytes = self.small_bytes - before + held.bytes;
-        }
-    }
-
-    /// Takes out the variants of a key that `wanted` names.
-    fn drop_variants(&mut self, hash: u64, wanted: &mut dyn FnMut(&[u8], &Entry) -> bool) {
-        let Some(held) = self.held.get_mut(&hash) else {
-            return;
-        };
-        let before = held.variants.len();
-        let key = &held.key;
-        held.variants.retain(|e| !wanted(key, e));
-        match held.variants.len() {
-            0 => self.remove(hash),
-            n if n < before => self.recount(hash),
-            _ => {}
-        }
-    }
-
-    fn remove(&mut self, hash: u64) {
-        if let Some(held) = self.held.remove(&hash) {
-            self.bytes -= held.bytes;
-            if !held.main {
-                self.small_bytes -= held.bytes;
-            }
-        }
-    }
-
-    /// One step towards more room; false when nothing is left to take.
-    fn evict(&mut self, room: u64) -> bool {
-        let from_small = self.small_bytes > room / 10 || self.main.is_empty();
-        let queue = match from_small {
-            true => &mut self.small,
-            false => &mut self.main,
-        };
-        let Some((hash, turn)) = queue.pop_front() else {
-            // The small queue was empty and the main one is not.
-            return !self.main.is_empty() || !self.small.is_empty();
-        };
-        let Some(held) = self.held.get_mut(&hash).filter(|h| h.turn == turn) else {
-            return true;
-        };
-        let needed = if from_small { PROMOTE } else { 1 };
-        if held.uses < needed {
-            if from_small {
-                self.ghost(hash);
-            }
-            self.remove(hash);
-            self.evicted += 1;
-            return true;
-        }
-        if from_small {
-            held.main = true;
-            held.uses = 0;
-            self.small_bytes -= held.bytes;
-        } else {
-            held.uses -= 1;
-        }
-        self.main.push_back((hash, turn));
-        true
-    }
-
-    /// Remembers nine for every ten that are held.
-    fn ghost(&mut self, hash: u64) {
-        if self.ghost_set.insert(hash) {
-            self.ghosts.push_back(hash);
-        }
-        while self.ghosts.len() > (self.held.len() * 9 / 10).max(16) {
-            if let Some(old) = self.ghosts.pop_front() {
-                self.ghost_set.remove(&old);
-            }
-        }
-    }
-}
-
-impl Held {
-    /// A stored part of the same variant.
-    fn part_like(&self, entry: &Entry) -> Option<Arc<Entry>> {
-        entry.part.as_ref()?;
-        let like = |e: &&Arc<Entry>| e.part.is_some() && e.same_variant(entry);
-        self.variants.iter().rev().find(like).cloned()
     }
 }

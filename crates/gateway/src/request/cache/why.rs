@@ -26,6 +26,8 @@ pub struct Why {
 #[derive(Clone, Debug, Default)]
 pub struct Variant {
     pub status: u16,
+    /// Where it was before somebody asked: memory, disk or both.
+    pub tier: &'static str,
     pub bytes: u64,
     /// Seconds.
     pub age: u64,
@@ -78,9 +80,26 @@ pub fn explain(
         marks,
         policy: None,
     };
+    let disk = shelf.store.disk().filter(|d| d.holds(&key));
+    let tier = match (shelf.store.knows(&key), &disk) {
+        (false, Some(disk)) => {
+            disk.fetch_here(&key);
+            "disk"
+        }
+        (true, Some(_)) => "memory and disk",
+        _ => "memory",
+    };
     let all = shelf.store.variants(&key);
-    why.variants = all.iter().map(|e| variant(&shelf, e, head, now)).collect();
+    let all = all.iter().map(|e| Variant {
+        tier,
+        ..variant(&shelf, e, head, now)
+    });
+    why.variants = all.collect();
     why.verdict = verdict(&shelf, &key, head, now, why.refused);
+    if tier == "disk" && !why.variants.is_empty() {
+        why.verdict
+            .push_str("; it was on disk, and is in memory now");
+    }
     why
 }
 
@@ -132,6 +151,7 @@ fn variant(shelf: &shelf::Shelf, e: &Entry, head: &Head<'_>, now: Nanos) -> Vari
         (name.clone(), text(was.as_deref()), text(is.as_deref()))
     });
     Variant {
+        tier: "memory",
         status: e.status,
         bytes: e.body.len() as u64,
         age: e.age(now),

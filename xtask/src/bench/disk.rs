@@ -1,0 +1,135 @@
+//! `cargo xtask bench disk`: what an answer from the cache's disk costs and how long it takes, beside one from memory and
+//! beside nginx, which keeps its answers in files too. On one core.
+
+use super::cores;
+use super::drive::{self, Drive};
+use super::machine::{self, First};
+use super::peers::{self, Proxy, Stage};
+use super::proxy::{Turn, paired, range};
+use std::fmt::Write;
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const CONNECTIONS: usize = 64;
+/// Pages in turn: about fifteen times what the memory beside the disk holds.
+const PAGES: usize = 20_000;
+/// While they are stored, requests per second: no write is to be refused.
+const FILL: f64 = 4000.0;
+/// Requests one after another, for latency.
+const ALONE: usize = 10_000;
+
+const METHOD: &str = "# What an answer from the cache's disk costs, beside memory and beside nginx
+
+```sh
+apt-get install nginx
+cargo xtask bench disk --pairs 4 > bench/disk.md   # about two minutes, after a build with fat LTO
+```
+
+One core for each proxy with all of its threads, one traffic thread of ours and one worker of nginx; 20000 pages of 1 KiB in turn over 64
+keep-alive connections, each fresh for an hour. `disk`: Plimsoll with 2 MiB of memory and 256 MiB of disk, so that nearly every
+answer has to be brought from there; `memory`: Plimsoll with room for all of them; nginx: `proxy_cache_path`. The files of both are in the page
+cache: this is what the software costs, not the device. Latency: one request after another on one connection.
+
+";
+
+pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
+    let mut out = METHOD.to_owned() + &machine::describe(plimsoll);
+    let _first = First::now();
+    let dir = std::env::temp_dir().join(format!("plimsoll-disk-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+    let done = measure(plimsoll, &dir, pairs, &mut out);
+    let _ = std::fs::remove_dir_all(&dir);
+    done.map(|()| out)
+}
+
+fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Result<(), String> {
+    cores::pin(1)?;
+    let mut drive = Drive::new().map_err(|e| e.to_string())?.cacheable();
+    let stage = Stage {
+        upstream: drive.upstream().map_err(|e| e.to_string())?,
+        dir,
+        threads: 1,
+        cores: "0",
+    };
+    let cache = format!(
+        "{{ size: 2MiB, max_body: 64KiB, disk: {{ path: \"{}\", size: 256MiB }} }}",
+        dir.join("disk").display()
+    );
+    let disk = peers::plimsoll_cache(&stage, plimsoll, &cache)?;
+    let memory = peers::plimsoll_cache(&stage, plimsoll, "{ size: 256MiB }")?;
+    let nginx = peers::nginx_cache(&stage)?;
+    for proxy in [&disk, &memory, &nginx] {
+        fill(&mut drive, proxy)?;
+    }
+    drive.pages(PAGES, 1);
+    let _ = writeln!(
+        out,
+        "\n| beside | CPU of a disk hit, this = 1 | its µs | disk hit µs | of it traffic thread | requests to the upstream |\n|---|---|---|---|---|---|"
+    );
+    for (name, peer) in [("memory", &memory), ("nginx", &nginx)] {
+        let before = drive.answered;
+        let turns = paired(&mut drive, [peer, &disk], pairs, CONNECTIONS, None)?;
+        let ratio = |f: fn(&Turn) -> f64| range(&turns, 2, move |(a, b)| f(b) / f(a));
+        let _ = writeln!(
+            out,
+            "| {name} | {} | {} | {} | {} | {} |",
+            ratio(|t| t.all),
+            range(&turns, 1, |(a, _)| a.all),
+            range(&turns, 1, |(_, b)| b.all),
+            range(&turns, 1, |(_, b)| b.path),
+            drive.answered - before,
+        );
+    }
+    *out += "\n| one after another | p50 µs | p99 µs |\n|---|---|---|\n";
+    for (name, proxy) in [("disk", &disk), ("memory", &memory), ("nginx", &nginx)] {
+        let (p50, p99) = latency(proxy.address).map_err(|e| format!("{name}: {e}"))?;
+        let _ = writeln!(out, "| {name} | {p50:.0} | {p99:.0} |");
+    }
+    let _ = writeln!(out, "\nRequests that failed: {}.", drive.errors);
+    Ok(())
+}
+
+/// Each page twice, because what is asked for once is not for the disk.
+fn fill(drive: &mut Drive, proxy: &Proxy) -> Result<(), String> {
+    let fail = |e: std::io::Error| format!("{}: {e}", proxy.name);
+    drive.pages(PAGES, 2);
+    drive.connect(proxy.address, 1).map_err(fail)?;
+    let time = 1.2 * (2 * PAGES) as f64 / FILL;
+    drive
+        .run(Duration::from_secs_f64(time), Some(FILL))
+        .map_err(fail)?;
+    drive.disconnect();
+    Ok(())
+}
+
+/// Of hits only: the pages were all asked for before.
+fn latency(at: SocketAddr) -> std::io::Result<(f64, f64)> {
+    let mut stream = TcpStream::connect(at)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let mut took: Vec<f64> = Vec::with_capacity(ALONE);
+    let mut buffer = vec![0; 8 << 10];
+    for n in 0..ALONE {
+        let request = drive::page(n * 7 % PAGES);
+        let began = Instant::now();
+        stream.write_all(&request)?;
+        let mut seen = 0;
+        while !whole(&buffer[..seen]) {
+            match stream.read(&mut buffer[seen..])? {
+                0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                n => seen += n,
+            }
+        }
+        took.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    took.sort_by(f64::total_cmp);
+    Ok((took[ALONE / 2], took[ALONE * 99 / 100]))
+}
+
+/// A head, and the body of 1 KiB.
+fn whole(answer: &[u8]) -> bool {
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n");
+    end.is_some_and(|end| answer.len() >= end + 4 + 1024)
+}
