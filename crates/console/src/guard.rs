@@ -150,8 +150,11 @@ pub fn word(role: Role) -> &'static str {
 /// A browser that looks for a page may sign in; everybody else is told how to say who they are.
 fn unknown(method: &Method, uri: &Uri) -> Response {
     let path = uri.path();
-    let page =
-        is_read(method) && !path.starts_with("/api/") && path != "/metrics" && path != "/live";
+    let page = is_read(method)
+        && !path.starts_with("/api/")
+        && !path.starts_with("/allocation/")
+        && path != "/metrics"
+        && path != "/live";
     if page {
         let to = uri.path_and_query().map_or("/", |p| p.as_str());
         return Redirect::to(&format!("/signin?to={}", encode(to))).into_response();

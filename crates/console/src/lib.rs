@@ -26,6 +26,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use base::Finding;
 use control::Control;
+use cost::anomaly::Anomaly;
 use cost::{By, Report, Slot, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -157,6 +158,10 @@ pub trait Costs: Send + Sync {
     /// All prices together, micro-dollars; 0: nothing has a price.
     fn per_hour_micro(&self) -> u64;
     fn slot(&self, span: Span) -> Slot;
+    /// To whom a route goes.
+    fn service(&self, route: &str) -> Option<String>;
+    /// Hours in which a request cost something unusual, newest first.
+    fn anomalies(&self) -> Vec<Anomaly>;
     /// An error when nothing has a price.
     fn report(&self, by: By, span: Span) -> Result<Report, Vec<Finding>>;
 }

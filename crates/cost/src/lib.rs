@@ -3,7 +3,11 @@
 //! `price` reads the config, `seen` sums up windows and the fitted demands, `share` makes a [`Slot`] of both, `book`
 //! keeps slots, and `report` says them in whole micro-dollars.
 
+pub mod anomaly;
 mod book;
+pub mod explain;
+pub mod focus;
+pub mod opencost;
 mod price;
 mod report;
 mod seen;
@@ -15,8 +19,8 @@ pub use book::{Book, Grain, HOURS, MINUTES};
 pub use price::{Kind, Price, prices};
 pub use report::{By, ItemRow, OTHER, Report, Row, report};
 pub use seen::{Column, RouteSeen, Seen, seen};
-pub use share::share;
-pub use slot::{Item, Part, Slot};
+pub use share::{charge, share};
+pub use slot::{Askers, Item, MAX_ASKERS, Part, Slot};
 pub use span::{Span, span};
 
 /// Amounts that people see are whole micro-dollars: their sums are exact.

@@ -1,6 +1,6 @@
 //! Slots in whole micro-dollars: rows, background and idle together are exactly the bill.
 
-use crate::slot::{Item, Slot};
+use crate::slot::{Askers, Item, Slot};
 use crate::{Kind, MICRO};
 use base::units::Secs;
 use model::cost::largest_remainder;
@@ -17,16 +17,20 @@ pub enum By {
     Route,
     Service,
     Resource,
+    Tenant,
+    User,
 }
 
 impl By {
-    pub const ALL: [By; 3] = [By::Route, By::Service, By::Resource];
+    pub const ALL: [By; 5] = [By::Route, By::Service, By::Resource, By::Tenant, By::User];
 
     pub fn word(self) -> &'static str {
         match self {
             By::Route => "route",
             By::Service => "service",
             By::Resource => "resource",
+            By::Tenant => "tenant",
+            By::User => "user",
         }
     }
 
@@ -117,11 +121,13 @@ pub fn report(slot: &Slot, by: By, to_s: u64, service: impl Fn(&str) -> Option<S
         By::Resource => resources(&shared),
         By::Route => routes(&shared, &slot.requests, |r| Some(r.to_owned())),
         By::Service => routes(&shared, &slot.requests, service),
+        By::Tenant => askers(&shared, slot, &slot.tenants),
+        By::User => askers(&shared, slot, &slot.users),
     };
     let items: Vec<ItemRow> = shared.into_iter().map(|s| s.row).collect();
     let sum = |of: fn(&ItemRow) -> u64| items.iter().map(of).sum::<u64>();
     let bill_micro = sum(|i| i.micro);
-    let requests: f64 = slot.requests.values().sum();
+    let requests = slot.all_requests();
     Report {
         by,
         from_s: slot.start_s,
@@ -172,6 +178,31 @@ fn routes(
         micro,
     };
     sorted(all.into_iter().map(row).collect())
+}
+
+/// What requests used, shared by who asked; `other` are those that are not among the dearest, or of whom nothing is known.
+fn askers(shared: &[Shared], slot: &Slot, all: &BTreeMap<String, Askers>) -> Vec<Row> {
+    let used: u64 = shared.iter().map(|s| s.row.used_micro).sum();
+    let (mut requests, mut dollars) = (slot.all_requests(), slot.used());
+    for a in all.values() {
+        requests -= a.requests;
+        dollars -= a.dollars;
+    }
+    let rest = Askers {
+        requests: requests.max(0.0),
+        dollars: dollars.max(0.0),
+    };
+    let other = OTHER.to_owned();
+    let named: Vec<(&String, &Askers)> = [(&other, &rest)].into_iter().chain(all).collect();
+    let weights: Vec<f64> = named.iter().map(|(_, a)| a.dollars).collect();
+    let parts = largest_remainder(used, &weights);
+    let row = |((name, a), micro): (&(&String, &Askers), u64)| Row {
+        name: (*name).clone(),
+        micro,
+        requests: Some(a.requests),
+        per_1000: per_1000(micro, a.requests),
+    };
+    sorted(named.iter().zip(parts).map(row).collect())
 }
 
 fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
@@ -254,6 +285,8 @@ mod tests {
         ) {
             let slot = slot(&items);
             let bill: u64 = slot.items.values().map(|i| (i.dollars * MICRO).round() as u64).sum();
+            let some = Askers { requests: 1.0, dollars: slot.used() / 3.0 };
+            let slot = Slot { tenants: [("acme".to_owned(), some)].into(), ..slot };
             for by in By::ALL {
                 let r = report(&slot, by, 60, |r| (r != "r0").then(|| "app".to_owned()));
                 let rows: u64 = r.rows.iter().map(|r| r.micro).sum();
@@ -286,5 +319,6 @@ mod tests {
         assert_eq!(names(By::Route), ["r0", "r2", "r1"]);
         assert_eq!(names(By::Service), ["app", OTHER]);
         assert_eq!(names(By::Resource), ["k0"]);
+        assert_eq!(names(By::Tenant), [OTHER], "nothing is known of tenants");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::price::{HOST, Price};
 use crate::seen::{Column, Seen};
-use crate::slot::{Item, Part, Slot};
+use crate::slot::{Askers, Item, Part, Slot};
 
 const HOUR_S: f64 = 3600.0;
 
@@ -17,7 +17,18 @@ pub fn share(start_s: u64, prices: &[Price], seen: &Seen) -> Slot {
             .iter()
             .map(|p| (p.resource.clone(), item(p, seen)))
             .collect(),
+        ..Slot::default()
     }
+}
+
+/// What somebody's requests used; `parts`: routes, and which share of their requests are his.
+pub fn charge<'a>(slot: &Slot, parts: impl Iterator<Item = (&'a str, f64)>) -> Askers {
+    let mut sum = Askers::default();
+    for (route, share) in parts {
+        sum.requests += slot.requests_of(route) * share;
+        sum.dollars += slot.used_by(route) * share;
+    }
+    sum
 }
 
 fn item(price: &Price, seen: &Seen) -> Item {

@@ -35,6 +35,36 @@ pub struct Slot {
     pub requests: BTreeMap<String, f64>,
     /// By resource.
     pub items: BTreeMap<String, Item>,
+    /// What the requests of the dearest tenants used, and of the dearest users.
+    #[serde(default)]
+    pub tenants: BTreeMap<String, Askers>,
+    #[serde(default)]
+    pub users: BTreeMap<String, Askers>,
+}
+
+/// Requests of one tenant or user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Askers {
+    pub requests: f64,
+    pub dollars: f64,
+}
+
+/// Tenants and users that a slot keeps; the others are `other`.
+pub const MAX_ASKERS: usize = 100;
+
+/// Adds to those that are kept; of too many the cheapest go.
+pub fn add_askers(mine: &mut BTreeMap<String, Askers>, other: &BTreeMap<String, Askers>) {
+    for (name, a) in other {
+        let sum = mine.entry(name.clone()).or_default();
+        sum.requests += a.requests;
+        sum.dollars += a.dollars;
+    }
+    if mine.len() > MAX_ASKERS {
+        let mut all: Vec<(String, Askers)> = std::mem::take(mine).into_iter().collect();
+        all.sort_by(|a, b| b.1.dollars.total_cmp(&a.1.dollars));
+        all.truncate(MAX_ASKERS);
+        *mine = all.into_iter().collect();
+    }
 }
 
 impl Item {
@@ -62,6 +92,8 @@ impl Item {
 impl Slot {
     pub fn add(&mut self, other: &Slot) {
         self.seconds += other.seconds;
+        add_askers(&mut self.tenants, &other.tenants);
+        add_askers(&mut self.users, &other.users);
         for (route, n) in &other.requests {
             *self.requests.entry(route.clone()).or_default() += n;
         }
@@ -71,6 +103,14 @@ impl Slot {
                 None => drop(self.items.insert(resource.clone(), item.clone())),
             }
         }
+    }
+
+    pub fn all_requests(&self) -> f64 {
+        self.requests.values().sum()
+    }
+
+    pub fn requests_of(&self, route: &str) -> f64 {
+        self.requests.get(route).copied().unwrap_or(0.0)
     }
 
     pub fn dollars(&self) -> f64 {

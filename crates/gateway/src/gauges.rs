@@ -6,6 +6,7 @@ use crate::attempt::limit;
 use crate::attempt::mirror;
 use crate::gate::Kept;
 use crate::request::cache::{DiskGauge, Disks};
+use crate::request::identity::charges::{Charge, Charges};
 use crate::request::{compress, identity, rate};
 use crate::runtime::Gateway;
 use crate::tally::{Decision, Tally};
@@ -179,6 +180,12 @@ impl Gateway {
         let mut all: Vec<_> = all.iter().map(|m| m.counts()).collect();
         all.sort_by(|a, b| (&a.route, &a.to).cmp(&(&b.route, &b.to)));
         all
+    }
+
+    /// Requests by route and who asked, since the last time; none where `identity` has no `costs`.
+    pub fn take_charges(&self) -> Vec<Charge> {
+        let all = self.shared.kept.all::<Charges>();
+        all.iter().flat_map(|c| c.take()).collect()
     }
 
     /// Samples lost to full rings.

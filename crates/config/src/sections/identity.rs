@@ -17,6 +17,8 @@ pub struct Identity {
     /// The user is who the client's certificate names, where it showed one.
     pub certificate: bool,
     pub jwt: Option<Jwt>,
+    /// Costs are told by tenant and by user.
+    pub costs: bool,
     /// Those that are told apart, sorted by name.
     pub tenants: Vec<Tenant>,
 }

@@ -2,10 +2,12 @@
 
 use super::{Answer, off_thread};
 use crate::State;
+use axum::Json;
 use axum::extract::{Query, State as Extract};
 use base::Finding;
-use cost::By;
+use cost::{By, Span, opencost};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// The window when nobody says which.
 pub const WINDOW: &str = "1h";
@@ -33,4 +35,67 @@ fn by(word: &str) -> Result<By, Vec<Finding>> {
         let what = format!("costs are not told by `{short}`");
         vec![Finding::error("cost-by", what).help(format!("by {}", known.join(", ")))]
     })
+}
+
+pub async fn anomalies(Extract(s): Extract<State>) -> Json<Value> {
+    Json(json!(s.costs.anomalies()))
+}
+
+/// Sets of allocations that one answer holds at most.
+const SETS: u64 = 1000;
+
+/// What OpenCost is asked; what it knows beside that is left alone.
+#[derive(Deserialize)]
+pub struct Compute {
+    window: String,
+    aggregate: Option<String>,
+    step: Option<String>,
+    accumulate: Option<String>,
+    #[serde(rename = "includeIdle")]
+    include_idle: Option<String>,
+}
+
+pub async fn allocation(Extract(s): Extract<State>, Query(ask): Query<Compute>) -> Answer {
+    off_thread(move || {
+        let window = cost::span(&ask.window, s.costs.now_s()).map_err(|f| vec![f])?;
+        let by = opencost::aggregate(ask.aggregate.as_deref().unwrap_or("service"));
+        let by = by.map_err(|f| vec![f])?;
+        let whole = window.to_s - window.from_s;
+        let step = match (&ask.step, is(&ask.accumulate)) {
+            (Some(step), false) => seconds(step)?,
+            _ => whole,
+        };
+        let count = whole.div_ceil(step);
+        if count > SETS {
+            let what = format!("{count} steps are too many; {SETS} are answered at most");
+            return Err(vec![Finding::error("cost-step", what).help("ask for a longer `step`")]);
+        }
+        let set = |i: u64| {
+            let from_s = window.from_s + i * step;
+            let to_s = (from_s + step).min(window.to_s);
+            let slot = s.costs.slot(Span { from_s, to_s });
+            let service = |route: &str| s.costs.service(route);
+            opencost::set(&slot, by, to_s, is(&ask.include_idle), service)
+        };
+        Ok(json!({ "code": 200, "status": "success", "data": (0..count).map(set).collect::<Vec<_>>() }))
+    })
+    .await
+}
+
+fn is(flag: &Option<String>) -> bool {
+    flag.as_deref() == Some("true")
+}
+
+fn seconds(step: &str) -> Result<u64, Vec<Finding>> {
+    let length = base::units::duration(step).map(|d| d.as_secs());
+    match length {
+        Ok(s) if s >= 60 => Ok(s),
+        _ => {
+            let short: String = step.chars().take(80).collect();
+            let what = format!("`{short}` is no step");
+            Err(vec![
+                Finding::error("cost-step", what).help("write `1h` or `1d`, a minute at least"),
+            ])
+        }
+    }
 }

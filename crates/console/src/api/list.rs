@@ -125,6 +125,24 @@ pub const CALLS: &[Call] = &[
         || get(cost::report),
     ),
     read(
+        "/api/v1/cost/anomalies",
+        "Hours in which a request cost something unusual, why, and what was changed in that minute",
+        &[],
+        || get(cost::anomalies),
+    ),
+    read(
+        "/allocation/compute",
+        "The same costs in the shape of OpenCost",
+        &[
+            "window",
+            "aggregate?",
+            "step?",
+            "accumulate?",
+            "includeIdle?",
+        ],
+        || get(cost::allocation),
+    ),
+    read(
         "/api/v1/advice",
         "Proposals, best first, and what is refused and why",
         &[],

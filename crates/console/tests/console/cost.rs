@@ -1,6 +1,8 @@
 //! The page and the calls of costs.
 
 use crate::common::{Console, Costs, World};
+use cost::anomaly::{Anomaly, Of};
+use cost::explain::Explained;
 use cost::{Item, Kind, Part, Slot};
 use serde_json::Value;
 
@@ -28,7 +30,7 @@ fn costs() -> Costs {
         background: 0.0,
         dollars: 0.1,
     };
-    Costs(Slot {
+    let slot = Slot {
         seconds: 3600.0,
         items: [
             ("cpu.front".to_owned(), item),
@@ -37,7 +39,11 @@ fn costs() -> Costs {
         .into(),
         requests: [("route-000".to_owned(), 500.0)].into(),
         ..Slot::default()
-    })
+    };
+    Costs {
+        slot,
+        anomalies: vec![],
+    }
 }
 
 fn console() -> Console {
@@ -75,7 +81,7 @@ fn parts_are_shown_to_the_micro_dollar_with_idle_apart() {
 #[test]
 fn the_api_says_the_same_and_refuses_what_it_does_not_know() {
     let console = console();
-    for by in ["route", "service", "resource"] {
+    for by in ["route", "service", "resource", "tenant", "user"] {
         let said: Value =
             serde_json::from_str(&console.get(&format!("/api/v1/cost?by={by}")).body).unwrap();
         let micro = |v: &Value| v.as_u64().unwrap();
@@ -94,11 +100,67 @@ fn the_api_says_the_same_and_refuses_what_it_does_not_know() {
     }
     console
         .get("/api/v1/cost?by=moon")
-        .has("by route, service, resource");
+        .has("by route, service, resource, tenant, user");
     assert_eq!(
         console.get("/api/v1/cost?window=never").has("`1h`").status,
         409
     );
     let none = Console::start(World::of(2, 60)).get("/api/v1/cost");
     assert_eq!(none.has("nothing has a price").status, 409);
+}
+
+#[test]
+fn an_unusual_hour_has_its_parts_and_the_change_beside_it() {
+    let anomaly = Anomaly {
+        of: Of::Used,
+        hour_s: 1_749_996_000,
+        since_s: 1_749_997_200,
+        cost: 0.000_25,
+        usual: 0.000_2,
+        band: 0.000_01,
+        why: Some(Explained {
+            efficiency: 0.000_06,
+            mix: -0.000_01,
+            ..Explained::default()
+        }),
+        change: Some("cache of <product> taken away (ann)".into()),
+    };
+    let console = Console::start(World {
+        costs: Costs {
+            anomalies: vec![anomaly],
+            ..costs()
+        },
+        ..World::of(2, 60)
+    });
+    console
+        .get("/cost")
+        .has("$0.250000; $0.200000 is usual")
+        .has("mix -$0.010000, efficiency +$0.060000")
+        .has("cache of &lt;product&gt; taken away (ann)");
+    console.get("/api/v1/cost/anomalies").has("\"of\":\"used\"");
+}
+
+#[test]
+fn opencosts_tools_get_the_same_sums() {
+    let console = console();
+    let ask = |query: &str| console.get(&format!("/allocation/compute?{query}"));
+    let said: Value =
+        serde_json::from_str(&ask("window=1h&aggregate=service&includeIdle=true").body).unwrap();
+    let set = said["data"][0].as_object().unwrap();
+    let sum: f64 = set.values().map(|a| a["totalCost"].as_f64().unwrap()).sum();
+    assert!((sum - 0.433_333).abs() < 1e-9, "{said}");
+    assert!(
+        set.contains_key("front") && set.contains_key("__idle__"),
+        "{said}"
+    );
+    let sets = |query: &str| {
+        let said: Value = serde_json::from_str(&ask(query).body).unwrap();
+        said["data"].as_array().map(Vec::len)
+    };
+    assert_eq!(sets("window=7d&step=1d"), Some(7));
+    assert_eq!(sets("window=7d&step=1d&accumulate=true"), Some(1));
+    ask("window=35d&step=1m").has("too many");
+    ask("window=1h&aggregate=pod").has("write service");
+    ask("window=1h&step=0s").has("is no step");
+    assert_eq!(ask("").status, 400);
 }

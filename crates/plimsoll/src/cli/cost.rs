@@ -2,6 +2,7 @@
 
 use super::AskArgs;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct CostArgs {
@@ -9,11 +10,24 @@ pub struct CostArgs {
     #[arg(long, value_enum, default_value_t)]
     pub by: CostBy,
     /// How far back: 15m, 1h, 7d, today, yesterday, week, lastweek, or a begin and an end, such as
-    /// 2026-11-01T00:00:00Z,2026-11-02T00:00:00Z
-    #[arg(long, default_value = "1h")]
-    pub window: String,
+    /// 2026-11-01T00:00:00Z,2026-11-02T00:00:00Z; 1h when left out
+    #[arg(long)]
+    pub window: Option<String>,
+    /// Compare with a bill: a FOCUS export (CSV), over its own time unless --window says otherwise
+    #[arg(long, value_name = "FILE", conflicts_with = "by")]
+    pub bill: Option<PathBuf>,
+    /// The id by which the bill names one of our resources or services, such as i-0abc=shop; may be given again
+    #[arg(long = "named", value_name = "ID=NAME", requires = "bill", value_parser = pair)]
+    pub named: Vec<(String, String)>,
     #[command(flatten)]
     pub ask: AskArgs,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (id, name) = text
+        .rsplit_once('=')
+        .ok_or("write ID=NAME, such as i-0abc=shop")?;
+    Ok((id.to_owned(), name.to_owned()))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -22,6 +36,8 @@ pub enum CostBy {
     Route,
     Service,
     Resource,
+    Tenant,
+    User,
 }
 
 impl CostBy {
@@ -30,6 +46,8 @@ impl CostBy {
             CostBy::Route => "route",
             CostBy::Service => "service",
             CostBy::Resource => "resource",
+            CostBy::Tenant => "tenant",
+            CostBy::User => "user",
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
-use crate::wire::cost::Costs;
+use crate::wire::cost::{Costs, Sources};
 use crate::wire::door::Door;
 use crate::wire::outward::Outward;
 use crate::wire::slo::{Shown, Slos};
@@ -200,8 +200,11 @@ impl Body {
             Arc::downgrade(&control),
         )?;
         let costs = Costs::start(
-            self.watch.windows(),
-            self.watch.path(),
+            Sources {
+                windows: self.watch.windows(),
+                path: self.watch.path(),
+                charges: Box::new(self.watch.charges()),
+            },
             self.current.clone(),
             kept,
             Arc::downgrade(&control),

@@ -11,6 +11,7 @@ use base::clock::Clock;
 use base::{Finding, History, Names, RouteIx, Sample, Window};
 use config::Config;
 use gateway::Gateway;
+use gateway::request::identity::charges::Charge;
 use otlp::Evidence;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -137,6 +138,12 @@ impl Watch {
     pub fn probes(&self) -> impl Fn() -> Value + Send + Sync + 'static {
         let telemetry = self.telemetry.clone();
         move || serde_json::to_value(telemetry.notes()).unwrap_or_default()
+    }
+
+    /// Requests by route and who asked, since the last time.
+    pub fn charges(&self) -> impl Fn() -> Vec<Charge> + Send + 'static {
+        let gateway = self.gateway.clone();
+        move || with(&gateway, Gateway::take_charges)
     }
 
     /// What came of copies of requests.

@@ -3,7 +3,7 @@
 use crate::stage::{Clients, Stage};
 use serde_json::Value;
 
-const PRICED: &str = "routes:\n  page: { match: GET /p, to: app }\n  rest: { match: '/{path...}', to: app }\n\
+const PRICED: &str = "identity: { tenant: host, costs: true }\nroutes:\n  page: { match: GET /p, to: app }\n  rest: { match: '/{path...}', to: app }\n\
                       resources: { cpu.host: { price: $3.60/h }, db.unseen: { price: $0.37/h } }";
 
 fn stage() -> Stage {
@@ -56,6 +56,64 @@ fn exact(v: &Value) -> u64 {
     bill
 }
 
+/// A bill of two hours, of which only seconds were watched; and the same sums for OpenCost's tools.
+fn bill_and_opencost(stage: &Stage) {
+    let hour = |s: u64| s - s % 3600;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let from = hour(now.unwrap().as_secs()) - 3600;
+    let time = |s: u64| slo::notify::text::time(s * 1000);
+    let row = |cost: &str, id: &str| {
+        format!(
+            "{cost},USD,{},{},{id},Compute\n",
+            time(from),
+            time(from + 7200)
+        )
+    };
+    let head =
+        "BilledCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ResourceId,ServiceName\n";
+    let text = [
+        head,
+        &row("7.20", "i-1"),
+        &row("0.25", "app"),
+        &row("0.10", "nat"),
+    ]
+    .concat();
+    std::fs::write(stage.path("bill.csv"), text).unwrap();
+    let args = ["--bill", "bill.csv", "--named", "i-1=cpu.host"];
+    let v = said(stage, &args).unwrap();
+    let micro = |v: &Value| v.as_i64().unwrap();
+    assert_eq!(micro(&v["billed_micro"]), 7_550_000, "{v}");
+    assert_eq!(
+        micro(&v["residual_micro"]),
+        7_550_000 - micro(&v["ours_micro"])
+    );
+    assert_eq!(v["unmatched"][0]["billed_micro"], 100_000);
+    let left: i64 = v["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| micro(&l["residual_micro"]))
+        .sum();
+    assert_eq!(left + 100_000, micro(&v["residual_micro"]), "{v}");
+    let text = stage.ask(&["cost", "--bill", "bill.csv", "--named", "i-1=cpu.host"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(
+        text.contains("left over") && text.contains("were watched"),
+        "{text}"
+    );
+
+    let target = "/allocation/compute?window=1h&aggregate=route&includeIdle=true";
+    let told = stage.console_get(target).unwrap();
+    let told: Value = serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let set = told["data"][0].as_object().unwrap();
+    let sum: f64 = set.values().map(|a| a["totalCost"].as_f64().unwrap()).sum();
+    let bill = exact(&said(stage, &[]).unwrap()) as f64 / 1e6;
+    assert!(
+        set.contains_key("page") && sum > 0.0 && sum <= bill + 1e-5,
+        "{sum} of {bill}: {told}"
+    );
+}
+
 #[test]
 fn the_parts_are_the_bill_and_a_restart_forgets_nothing() {
     let mut stage = stage();
@@ -87,7 +145,7 @@ fn the_parts_are_the_bill_and_a_restart_forgets_nothing() {
     assert_eq!(item("cpu.host")["kind"], "host");
     assert!(micro(&item("cpu.host")["used_micro"]) < micro(&item("cpu.host")["micro"]));
 
-    for by in ["route", "service", "resource"] {
+    for by in ["route", "service", "resource", "tenant", "user"] {
         exact(&said(&stage, &["--by", by]).unwrap());
     }
     let text = stage.ask(&["cost"]);
@@ -103,6 +161,7 @@ fn the_parts_are_the_bill_and_a_restart_forgets_nothing() {
     );
     assert!(stage.console_get("/cost").unwrap().contains("Who uses it"));
 
+    bill_and_opencost(&stage);
     crate::stage::signal(pid, "TERM");
     stage.ended(pid);
     stage.start();

@@ -54,6 +54,13 @@ pub const IDENTITY: &[Field<Identity>] = &[
         }
     ),
     key!(
+        "costs" = "false",
+        Kind::Flag,
+        "true",
+        "what requests cost is told by tenant and user, too, with their names; takes prices",
+        |i, n, cx| put!(i.costs, cx.flag(n))
+    ),
+    key!(
         "tenants",
         Kind::MapOf("tenant"),
         "{ acme: { weight: 3 }, trial: { criticality: sheddable } }",

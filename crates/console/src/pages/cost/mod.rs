@@ -1,6 +1,7 @@
 //! Cost: what requests used of the bill, by route, service or resource, and what was idle.
 
 mod bar;
+mod unusual;
 
 use super::parts;
 use super::shell::{Shown, show};
@@ -13,6 +14,7 @@ use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::get;
 use base::number::{money, percent};
+use cost::anomaly::Anomaly;
 use cost::{By, Report, Row};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -68,7 +70,7 @@ fn render(s: &State, choice: &Choice) -> Result<Shown, Problem> {
         .unwrap_or(&WINDOWS[1]);
     let span = cost::span(window.0, s.costs.now_s()).map_err(|f| vec![f])?;
     let body = match s.costs.report(by, span) {
-        Ok(report) => whole(&report, window),
+        Ok(report) => whole(&report, window, &s.costs.anomalies()),
         Err(findings) => html! {
             header.hero { div.headline data-part="headline" {
                 p.eyebrow { "Cost" }
@@ -87,7 +89,7 @@ fn render(s: &State, choice: &Choice) -> Result<Shown, Problem> {
     })
 }
 
-fn whole(r: &Report, window: &(&str, &str)) -> Markup {
+fn whole(r: &Report, window: &(&str, &str), anomalies: &[Anomaly]) -> Markup {
     html! {
         header.hero {
             div.headline data-part="headline" {
@@ -107,6 +109,7 @@ fn whole(r: &Report, window: &(&str, &str)) -> Markup {
             (bar::stacked(r))
             (rows(r))
         }
+        div data-part="unusual" { (unusual::hours(anomalies)) }
         section.panel data-part="bill" {
             div.panel-head { h2 { "The bill" } span.note { "price × time, to the micro-dollar" } }
             (items(r))

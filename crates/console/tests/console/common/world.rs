@@ -12,6 +12,7 @@ use control::ports::{
     Budgets, Cancel, Comparison, Compose, Counsel, Learning, Mind, Publish, Reading, Wall, Windows,
 };
 use control::{Change, Effect, Proposal};
+use cost::anomaly::Anomaly;
 use cost::{By, Report, Slot, Span};
 use model::Fit;
 use serde_json::{Value, json};
@@ -55,24 +56,33 @@ impl console::Slos for Slos {
 
 /// What an hour cost; nothing has a price where there is no item.
 #[derive(Clone, Default)]
-pub struct Costs(pub Slot);
+pub struct Costs {
+    pub slot: Slot,
+    pub anomalies: Vec<Anomaly>,
+}
 
 impl console::Costs for Costs {
     fn now_s(&self) -> u64 {
         NOW_S
     }
     fn per_hour_micro(&self) -> u64 {
-        (self.0.dollars() * cost::MICRO) as u64
+        (self.slot.dollars() * cost::MICRO) as u64
     }
     fn slot(&self, _: Span) -> Slot {
-        self.0.clone()
+        self.slot.clone()
+    }
+    fn service(&self, _: &str) -> Option<String> {
+        Some("front".into())
+    }
+    fn anomalies(&self) -> Vec<Anomaly> {
+        self.anomalies.clone()
     }
     fn report(&self, by: By, span: Span) -> Result<Report, Vec<Finding>> {
-        if self.0.items.is_empty() {
+        if self.slot.items.is_empty() {
             return Err(vec![Finding::error("cost-unpriced", "nothing has a price")]);
         }
         let service = |_: &str| Some("front".to_owned());
-        Ok(cost::report(&self.0, by, span.to_s, service))
+        Ok(cost::report(&self.slot, by, span.to_s, service))
     }
 }
 

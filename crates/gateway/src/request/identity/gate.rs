@@ -1,9 +1,10 @@
 //! Identity as a gate: what a request says of itself, from the least sure to the surest, and what is passed on of it.
 
+use super::charges::{Charges, Who, name as shown};
 use super::core::{effective, name, parse};
 use super::jwt::{Bad, Claims, Reader};
 use super::known::{Known, Place};
-use crate::exchange::{Exchange, Reply};
+use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use crate::hash::hash;
 use crate::tally::Tally;
@@ -19,6 +20,9 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     Some(Arc::new(IdentityGate {
         known: place.known(m, config),
         route: m.route.criticality,
+        charges: config
+            .costs
+            .then(|| m.kept.get("charges", Charges::default)),
         tally: Tally::of(m.kept, "identity", &m.route.name, Bad::NAMES),
         _place: place,
     }))
@@ -29,12 +33,21 @@ struct IdentityGate {
     /// Of the route.
     route: Criticality,
     tally: Arc<Tally>,
+    /// `None`: nobody asks what tenants and users cost.
+    charges: Option<Arc<Charges>>,
     /// So that it is there for the next generation.
     _place: Arc<Place>,
 }
 
+/// Who asks, by name, as long as the request lasts.
+#[derive(Default)]
+struct Asker {
+    tenant: Option<Box<str>>,
+    user: Option<Box<str>>,
+}
+
 impl IdentityGate {
-    fn headers(&self, x: &mut Exchange<'_>) {
+    fn headers(&self, x: &mut Exchange<'_>, asker: &mut Option<Asker>) {
         let config = &self.known.config;
         let says = |header: &Option<String>| {
             let value = x.head.get(header.as_ref()?);
@@ -42,20 +55,18 @@ impl IdentityGate {
         };
         let (user, tenant) = (says(&config.user), says(&config.tenant));
         let criticality = says(&config.criticality).and_then(parse);
-        x.user = user.map(hash);
-        self.belongs(x, tenant);
+        self.is(x, user, asker);
+        self.belongs(x, tenant, asker);
         self.matters(x, criticality);
     }
 
-    fn claims(&self, x: &mut Exchange<'_>, claims: &Claims) {
-        if let Some(user) = &claims.user {
-            x.user = Some(hash(user.as_bytes()));
-        }
-        self.belongs(x, claims.tenant.as_ref().map(String::as_bytes));
+    fn claims(&self, x: &mut Exchange<'_>, claims: &Claims, asker: &mut Option<Asker>) {
+        self.is(x, claims.user.as_ref().map(String::as_bytes), asker);
+        self.belongs(x, claims.tenant.as_ref().map(String::as_bytes), asker);
         self.matters(x, claims.criticality);
     }
 
-    fn certificate(&self, x: &mut Exchange<'_>) {
+    fn certificate(&self, x: &mut Exchange<'_>, asker: &mut Option<Asker>) {
         let Some(certificate) = x.certificate.clone() else {
             return;
         };
@@ -63,15 +74,27 @@ impl IdentityGate {
             return;
         };
         if self.known.config.certificate {
-            x.user = Some(hash(name.as_bytes()));
+            self.is(x, Some(name.as_bytes()), asker);
         }
         let owner = self.known.owner(name);
-        self.belongs(x, owner.map(|t| t.name.as_bytes()));
+        self.belongs(x, owner.map(|t| t.name.as_bytes()), asker);
     }
 
-    fn belongs(&self, x: &mut Exchange<'_>, tenant: Option<&[u8]>) {
+    fn is(&self, x: &mut Exchange<'_>, user: Option<&[u8]>, asker: &mut Option<Asker>) {
+        if let Some(name) = user {
+            x.user = Some(hash(name));
+            if let Some(asker) = asker {
+                asker.user = Some(shown(name));
+            }
+        }
+    }
+
+    fn belongs(&self, x: &mut Exchange<'_>, tenant: Option<&[u8]>, asker: &mut Option<Asker>) {
         if let Some(name) = tenant {
             x.tenant = Some(self.known.tenant(name));
+            if let Some(asker) = asker {
+                asker.tenant = Some(shown(name));
+            }
             if let Some(notes) = &mut x.notes {
                 notes.tenant(name);
             }
@@ -146,16 +169,17 @@ impl Gate for IdentityGate {
         "identity"
     }
 
-    fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, _now: Nanos) -> Step {
+    fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, _now: Nanos) -> Step {
+        let mut asker = self.charges.as_ref().map(|_| Asker::default());
         let token = match &self.known.reader {
             Some(reader) => verified(x, reader),
             None => Ok(None),
         };
         match token {
             Ok(claims) => {
-                self.headers(x);
+                self.headers(x, &mut asker);
                 if let Some(claims) = claims {
-                    self.claims(x, &claims);
+                    self.claims(x, &claims, &mut asker);
                 }
             }
             Err(bad) => {
@@ -166,9 +190,28 @@ impl Gate for IdentityGate {
                 }
             }
         }
-        self.certificate(x);
+        self.certificate(x, &mut asker);
         self.settle(x);
+        if let Some(asker) = asker {
+            *slot = Slot::boxed(asker);
+        }
         Step::Go
+    }
+
+    fn leave(&self, facts: &mut Facts, slot: &mut Slot, _now: Nanos) {
+        // What no instance was asked has cost nothing.
+        let (Some(charges), Some(asker)) = (&self.charges, slot.get::<Asker>()) else {
+            return;
+        };
+        if facts.tried.is_empty() {
+            return;
+        }
+        for (who, name) in [
+            (Who::Tenant, asker.tenant.take()),
+            (Who::User, asker.user.take()),
+        ] {
+            charges.count(who, facts.route, name);
+        }
     }
 }
 
@@ -255,6 +298,39 @@ mod tests {
         });
         assert_eq!(listed(&vouched.facts), Some(1));
         assert_eq!((vouched.facts.user, of("").tenant), (None, None));
+    }
+
+    #[test]
+    fn who_asked_an_instance_is_counted_by_name_where_costs_are_asked_for() {
+        for costs in [true, false] {
+            let b = bench(Identity {
+                user: Some("x-user".into()),
+                tenant: Some("x-tenant".into()),
+                costs,
+                ..Identity::default()
+            });
+            let gate = make(&b.making()).unwrap();
+            for asked in [true, false] {
+                let lines = [("X-User", "ann"), ("X-Tenant", "acme")];
+                let mut run = b.run(&*gate, "GET", "/", &lines);
+                if asked {
+                    run.facts.tried.push(b.service.instances[0].ix);
+                }
+                gate.leave(&mut run.facts, &mut run.slot, run.now);
+            }
+            let charges = b.kept.get("charges", Charges::default);
+            let mut told: Vec<_> = charges
+                .take()
+                .into_iter()
+                .map(|c| (c.who, c.name, c.count))
+                .collect();
+            told.sort();
+            let all = [
+                (Who::Tenant, "acme".into(), 1),
+                (Who::User, "ann".into(), 1),
+            ];
+            assert_eq!(told, if costs { &all[..] } else { &[] });
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Who asks, and how much it matters: read once from headers, tokens or certificates, for the gates that treat requests
 //! differently.
 
+pub mod charges;
 mod core;
 mod gate;
 pub mod jwt;

@@ -4,17 +4,30 @@ use crate::cli::cost::CostArgs;
 use crate::exit::{Exit, Failure};
 use crate::{ask, show, terminal};
 use cost::Report;
+use cost::anomaly::Anomaly;
 use serde_json::Value;
 
+mod bill;
+
+/// The window when nobody says which.
+const WINDOW: &str = "1h";
+
 pub fn run(args: CostArgs) -> Result<Exit, Failure> {
+    if args.bill.is_some() {
+        return bill::run(&args);
+    }
     let at = &ask::console(&args.ask)?;
-    let window = ask::encode(&args.window);
+    let window = ask::encode(args.window.as_deref().unwrap_or(WINDOW));
     let target = format!("/api/v1/cost?by={}&window={window}", args.by.word());
     if args.ask.json {
         println!("{}", ask::get::<Value>(at, &target)?);
         return Ok(Exit::Ok);
     }
     let report: Report = ask::get(at, &target)?;
-    print!("{}", show::cost::render(&report, terminal::width()));
+    let unusual: Vec<Anomaly> = ask::get(at, "/api/v1/cost/anomalies")?;
+    print!(
+        "{}",
+        show::cost::render(&report, &unusual, terminal::width())
+    );
     Ok(Exit::Ok)
 }

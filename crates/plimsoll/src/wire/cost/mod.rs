@@ -1,10 +1,14 @@
 //! Cost at work: a thread that shares prices by what the last seconds used, and keeps it in the store.
 //! Without a price it only looks whether there is one.
 
+mod askers;
+mod judge;
 mod metrics;
 mod shown;
 mod store;
 
+use self::askers::Waiting;
+use self::judge::Judged;
 pub use self::shown::Shown;
 use self::store::Keeper;
 use crate::wire::path::Path;
@@ -17,6 +21,7 @@ use config::Config;
 use console::DataPath;
 use control::Control;
 use control::ports::{SystemWall, Wall, Windows as _};
+use gateway::request::identity::charges::Charge;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,23 +40,31 @@ pub struct Costs {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Where it is known from what happened.
+pub struct Sources {
+    pub windows: Windows,
+    pub path: Path,
+    /// Requests by route and who asked, since the last time.
+    pub charges: Box<dyn Fn() -> Vec<Charge> + Send>,
+}
+
 struct Work {
-    windows: Windows,
-    path: Path,
+    from: Sources,
     config: Arc<ArcSwap<Config>>,
     control: Weak<Control>,
     keeper: Keeper,
     shown: Arc<Shown>,
     /// Windows below this index have been taken.
     next: u64,
+    judged: Judged,
+    askers: Waiting,
 }
 
 impl Costs {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
-        windows: Windows,
-        path: Path,
+        from: Sources,
         config: Arc<ArcSwap<Config>>,
         store: Arc<Embedded>,
         control: Weak<Control>,
@@ -65,11 +78,14 @@ impl Costs {
                 .into_iter()
                 .for_each(|s| shown.book().restore(grain, s));
         }
+        let judged = keeper.judged(now_ms).unwrap_or_default();
+        shown.unusual(judged.anomalies.clone());
         let stop = Arc::new(AtomicBool::new(false));
         let mut work = Work {
-            next: windows.index(),
-            windows,
-            path,
+            judged,
+            askers: Waiting::default(),
+            next: from.windows.index(),
+            from,
             config,
             control,
             keeper,
@@ -111,31 +127,40 @@ impl Drop for Costs {
 
 impl Work {
     fn turn(&mut self) {
-        let (now_ms, index) = (SystemWall.now_ms(), self.windows.index());
+        let (now_ms, index) = (SystemWall.now_ms(), self.from.windows.index());
         let prices = prices(&self.config.load(), &self.running());
         if prices.is_empty() {
             self.next = index;
             return;
         }
         let last_s = index.saturating_sub(self.next).min(MOST_S);
-        let (shell, windows) = self.windows.lately(last_s);
+        let (shell, windows) = self.from.windows.lately(last_s);
         let fresh = windows.into_iter().filter(|w| w.index >= self.next);
+        let charges = self.askers.next((self.from.charges)());
         let control = self.control.upgrade();
-        let fit = control.and_then(|c| c.view().fit.clone());
+        let fit = control.as_ref().and_then(|c| c.view().fit.clone());
         // What the calendar shows when the process's clock shows 0.
         let begun_s = (now_ms / 1000).saturating_sub(index);
         for (minute_s, windows) in minutes(fresh, begun_s) {
             let seen = seen(&shell.routes, &shell.resources, &windows, fit.as_deref());
-            let slot = share(minute_s, &prices, &seen);
+            let mut slot = share(minute_s, &prices, &seen);
+            askers::name(&mut slot, &charges, &shell.routes);
             self.shown.push(&slot);
             self.keep(minute_s, now_ms);
             self.next = windows.last().map_or(self.next, |w| w.index + 1);
+        }
+        if self
+            .judged
+            .turn(&self.shown.book(), control.as_deref(), now_ms / 1000)
+        {
+            self.shown.unusual(self.judged.anomalies.clone());
+            self.keeper.keep_judged(&self.judged, now_ms);
         }
     }
 
     fn running(&self) -> BTreeMap<String, u32> {
         let mut all = BTreeMap::new();
-        for i in self.path.instances() {
+        for i in self.from.path.instances() {
             *all.entry(i.service).or_default() += 1;
         }
         all

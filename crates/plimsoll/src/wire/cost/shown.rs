@@ -1,6 +1,7 @@
 //! What the thread of the costs shares with the console.
 
 use super::metrics;
+use ::cost::anomaly::Anomaly;
 use ::cost::{Book, By, MICRO, Report, Slot, Span, prices, report};
 use arc_swap::ArcSwap;
 use base::Finding;
@@ -13,6 +14,7 @@ pub struct Shown {
     book: Mutex<Book>,
     /// Everything since the start, for metrics.
     ever: Mutex<Slot>,
+    anomalies: Mutex<Vec<Anomaly>>,
     config: Arc<ArcSwap<Config>>,
 }
 
@@ -21,6 +23,7 @@ impl Shown {
         Shown {
             book: Mutex::default(),
             ever: Mutex::default(),
+            anomalies: Mutex::default(),
             config,
         }
     }
@@ -38,6 +41,10 @@ impl Shown {
         self.ever.lock().unwrap_or_else(|e| e.into_inner())
     }
 
+    pub fn unusual(&self, all: Vec<Anomaly>) {
+        *self.anomalies.lock().unwrap_or_else(|e| e.into_inner()) = all;
+    }
+
     pub fn metrics(&self) -> String {
         metrics::page(&self.ever())
     }
@@ -53,6 +60,15 @@ impl console::Costs for Shown {
         self.book().span(span.from_s, span.to_s, self.now_s())
     }
 
+    fn service(&self, route: &str) -> Option<String> {
+        self.config.load().route(route).map(|r| r.to.clone())
+    }
+
+    fn anomalies(&self) -> Vec<Anomaly> {
+        let all = self.anomalies.lock();
+        all.unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
     fn now_s(&self) -> u64 {
         SystemWall.now_ms() / 1000
     }
@@ -65,8 +81,6 @@ impl console::Costs for Shown {
                 none.help("give services or resources a `price`, such as $0.10/h"),
             ]);
         }
-        let config = self.config.load();
-        let service = |route: &str| config.route(route).map(|r| r.to.clone());
-        Ok(report(&slot, by, span.to_s, service))
+        Ok(report(&slot, by, span.to_s, |route| self.service(route)))
     }
 }

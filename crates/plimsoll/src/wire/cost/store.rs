@@ -1,8 +1,11 @@
 //! Slots in the store. Nothing here waits for the disk but reading at the start and writing at the end.
 
+use super::judge::Judged;
 use ::cost::{Grain, Slot};
 use ::store::{Embedded, Entry, Kv, MAX_ROWS, Precondition, Put};
 use std::sync::Arc;
+
+const JUDGED_KEY: &str = "cost/judged";
 
 pub struct Keeper {
     store: Arc<Embedded>,
@@ -47,13 +50,28 @@ impl Keeper {
         };
         // As many keys as slots are kept: a new one takes the place of the one that is too old.
         let place = slot.start_s / grain.seconds() % grain.keep() as u64;
+        self.put(format!("{}{place:05}", prefix(grain)), value, now_ms);
+    }
+
+    fn put(&self, key: String, value: Vec<u8>, now_ms: u64) {
         let put = Put {
-            key: format!("{}{place:05}", prefix(grain)),
+            key,
             value,
             precondition: Precondition::Any,
             expires_ms: None,
         };
         drop(self.store.put(put, now_ms));
+    }
+
+    pub fn judged(&self, now_ms: u64) -> Option<Judged> {
+        let entry = self.store.get(JUDGED_KEY, now_ms).ok()??;
+        serde_json::from_slice(&entry.value).ok()
+    }
+
+    pub fn keep_judged(&self, judged: &Judged, now_ms: u64) {
+        if let Ok(value) = serde_json::to_vec(judged) {
+            self.put(JUDGED_KEY.to_owned(), value, now_ms);
+        }
     }
 
     /// Waits until all of it is on the disk.
