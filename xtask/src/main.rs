@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, disk, framing, hit, protocols, queue, otlp, backstage,
+    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, protocols, queue, otlp, backstage,
     /// console, pages, scenarios
     Bench {
         what: String,
@@ -121,6 +121,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             bench::load::run(Path::new("target/release/plimsoll"), pairs)?
         }
         "model" => bench::model::run()?,
+        "simulated" => bench::simulated::run()?,
         "diagnosis" => {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::diagnosis::run(Path::new("target/release/plimsoll"), seeds)?
@@ -156,7 +157,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, disk, framing, hit, protocols, queue, otlp, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, protocols, queue, otlp, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -44,6 +44,7 @@ fn main() -> Result<()> {
     let clock = Clock::start();
     let options = Options {
         listener,
+        tls: None,
         token: "token".into(),
         clock,
         run: 1,

@@ -291,6 +291,8 @@ pub struct Resource {
     /// Where this database or this store is.
     pub postgres: Option<crate::Secret>,
     pub redis: Option<crate::Secret>,
+    /// Who may have signed its certificate.
+    pub ca: Option<std::path::PathBuf>,
     pub prometheus: Option<Scrape>,
 }
 
@@ -378,6 +380,7 @@ impl Resource {
             shared: false,
             postgres: None,
             redis: None,
+            ca: None,
             prometheus: None,
         }
     }

@@ -116,7 +116,7 @@ fn world(i: u64) -> [Errors; NAMES.len()] {
         .map(|r| (r.objective.latency_s, r.objective.target))
         .collect();
     let truth = Truth {
-        line: line(&plan.world, &goals, 1.1 * plan.limit),
+        line: line(&plan.world, &goals, 1.1 * plan.limit, &load),
         plan: &plan,
         rates: f.routes.iter().map(|r| r.rate).collect(),
     };
@@ -211,11 +211,7 @@ impl Truth<'_> {
             .map(|r| self.plan.world.demand(r)[k] * self.rates[r])
             .sum();
         let station = &self.plan.world.stations[k];
-        let servers = match station.kind {
-            sim::StationKind::Cpu(c) => c,
-            sim::StationKind::Line(n) | sim::StationKind::Slots(n) => n as f64,
-        };
-        let truth = (servers - station.background) * entry / busy;
+        let truth = (station.kind.capacity() - station.background) * entry / busy;
         Some((found(k) / truth - 1.0).abs())
     }
 }

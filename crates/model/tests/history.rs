@@ -33,6 +33,7 @@ fn route(name: &str, weight: f64, steps: Vec<Step>) -> Route {
         weight,
         steps,
         hit: 0.0,
+        fails: 0.0,
     }
 }
 

@@ -133,6 +133,7 @@ impl Shop {
             weight,
             steps,
             hit: 0.0,
+            fails: 0.0,
         };
         let call = |route, times| Step::Call { route, times };
         World {

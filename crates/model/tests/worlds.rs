@@ -17,7 +17,7 @@ fn truth(world: &World, fit: &Fit, high: f64) -> f64 {
         .iter()
         .map(|r| (r.objective.latency_s, r.objective.target))
         .collect();
-    sim::truth::line(world, &goals, high)
+    sim::truth::line(world, &goals, high, &Load::steady(high))
 }
 
 fn median(v: &[f64]) -> f64 {
@@ -33,6 +33,7 @@ fn doubled(world: &World, station: usize) -> World {
         StationKind::Cpu(c) => StationKind::Cpu(2.0 * c),
         StationKind::Line(n) => StationKind::Line(2 * n),
         StationKind::Slots(n) => StationKind::Slots(2 * n),
+        level => level,
     };
     w
 }
@@ -167,6 +168,7 @@ fn shop() -> World {
         weight,
         steps,
         hit: 0.0,
+        fails: 0.0,
     };
     World {
         services: vec![("front".into(), 1), ("catalogue".into(), 1)],

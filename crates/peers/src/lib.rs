@@ -1,11 +1,13 @@
 //! Real servers for tests and planted bottlenecks: each on a port and in a folder of its own, ended when dropped.
 
 mod alertmanager;
+mod certificate;
 mod postgres;
 mod promtool;
 mod redis;
 
 pub use alertmanager::Alertmanager;
+pub use certificate::Certificate;
 pub use postgres::Postgres;
 pub use promtool::promtool;
 pub use redis::Redis;

@@ -1,8 +1,8 @@
 //! A PostgreSQL with its own data folder.
 
-use crate::{Server, done, free_port, until};
+use crate::{Certificate, Server, done, free_port, until};
 use rustix::process::Signal;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +17,7 @@ pub struct Postgres {
     folder: TempDir,
     port: u16,
     settings: Vec<String>,
+    certificate: Option<Certificate>,
     user: Option<(u32, u32)>,
     server: Option<Server>,
 }
@@ -24,6 +25,15 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a folder and starts a server in it. `settings` are of the form `name=value`.
     pub fn start(settings: &[&str]) -> Result<Postgres, String> {
+        Postgres::start_with(settings, false)
+    }
+
+    /// The same, and it takes connections over TLS only, with a certificate for `localhost`.
+    pub fn start_encrypted(settings: &[&str]) -> Result<Postgres, String> {
+        Postgres::start_with(settings, true)
+    }
+
+    fn start_with(settings: &[&str], encrypted: bool) -> Result<Postgres, String> {
         let user = match rustix::process::geteuid().is_root() {
             true => Some(unprivileged()?),
             false => None,
@@ -37,14 +47,41 @@ impl Postgres {
             folder,
             port: free_port()?,
             settings: settings.iter().map(|s| s.to_string()).collect(),
+            certificate: None,
             user,
             server: None,
         };
         let mut init = new.program("initdb");
         init.args(["-U", "postgres", "-A", "trust", "--no-sync", "-D"]);
         done(init.arg(new.data()))?;
+        if encrypted {
+            new.encrypt()?;
+        }
         new.run()?;
         Ok(new)
+    }
+
+    fn encrypt(&mut self) -> Result<(), String> {
+        let made = Certificate::make(self.folder.path())?;
+        if let Some((uid, gid)) = self.user {
+            chown(&made.key, Some(uid), Some(gid)).map_err(text)?;
+        }
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&made.key, mode).map_err(text)?;
+        let rules = "hostssl all all 127.0.0.1/32 trust\nhostssl all all ::1/128 trust\n";
+        std::fs::write(self.data().join("pg_hba.conf"), rules).map_err(text)?;
+        self.settings.extend([
+            "ssl=on".into(),
+            format!("ssl_cert_file={}", made.cert.display()),
+            format!("ssl_key_file={}", made.key.display()),
+        ]);
+        self.certificate = Some(made);
+        Ok(())
+    }
+
+    /// Who signed its certificate.
+    pub fn ca(&self) -> Option<&Path> {
+        self.certificate.as_ref().map(|c| c.ca.as_path())
     }
 
     /// Starts it again on the same port and data.
@@ -105,8 +142,13 @@ impl Postgres {
 
     /// For another role.
     pub fn url_of(&self, role: &str) -> String {
+        self.url_at(role, "127.0.0.1")
+    }
+
+    /// By another name of this host.
+    pub fn url_at(&self, role: &str, host: &str) -> String {
         format!(
-            "postgres://{role}:not-checked@127.0.0.1:{}/postgres",
+            "postgres://{role}:not-checked@{host}:{}/postgres",
             self.port
         )
     }

@@ -1,9 +1,10 @@
 //! A Redis that keeps nothing on disk.
 
-use crate::{Server, free_port, until};
+use crate::{Certificate, Server, free_port, until};
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ const MISSING: &str = "Redis is missing: install it (Debian: `apt-get install re
 /// A running server.
 pub struct Redis {
     port: u16,
+    ca: PathBuf,
     server: Server,
     _folder: TempDir,
 }
@@ -20,10 +22,29 @@ pub struct Redis {
 impl Redis {
     /// `settings` are pairs such as `["maxmemory", "8mb"]`.
     pub fn start(settings: &[[&str; 2]]) -> Result<Redis, String> {
+        Redis::start_with(settings, false)
+    }
+
+    /// The same, and it speaks TLS only, with a certificate for `localhost`; it takes no `commands`.
+    pub fn start_encrypted(settings: &[[&str; 2]]) -> Result<Redis, String> {
+        Redis::start_with(settings, true)
+    }
+
+    fn start_with(settings: &[[&str; 2]], encrypted: bool) -> Result<Redis, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let port = free_port()?;
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
+        let ca = folder.path().join("ca.pem");
+        if encrypted {
+            let made = Certificate::make(folder.path())?;
+            command.args(["--port", "0", "--tls-port", &port.to_string()]);
+            command.args(["--tls-auth-clients", "no", "--tls-ca-cert-file"]);
+            command.arg(&made.ca).arg("--tls-cert-file").arg(&made.cert);
+            command.arg("--tls-key-file").arg(&made.key);
+        } else {
+            command.args(["--port", &port.to_string()]);
+        }
+        command.args(["--bind", "127.0.0.1"]);
         command.args(["--save", "", "--dir"]).arg(folder.path());
         for [name, value] in settings {
             command.args([&format!("--{name}"), *value]);
@@ -36,6 +57,7 @@ impl Redis {
             .map_err(|e| format!("{MISSING} ({e})"))?;
         let redis = Redis {
             port,
+            ca,
             server: Server {
                 child,
                 end: Signal::KILL,
@@ -50,6 +72,16 @@ impl Redis {
 
     pub fn address(&self) -> (&'static str, u16) {
         ("127.0.0.1", self.port)
+    }
+
+    /// Who signed its certificate, where it has one.
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// Over TLS, by a name of this host.
+    pub fn encrypted_url(&self, host: &str) -> String {
+        format!("rediss://{host}:{}", self.port)
     }
 
     pub fn url(&self) -> String {

@@ -1,11 +1,12 @@
 //! The event loop.
 
+use crate::cells;
 use crate::job::{HIDDEN, Job};
 use crate::record::{Done, Recorder};
 use crate::stations::{At, Copy, Who};
 use crate::traffic::{arrivals, background, draw};
-use crate::world::{Load, See, Seen, StationKind, Step, World};
-use base::{History, InstanceIx, ResourceCell, ResourceIx};
+use crate::world::{Load, Seen, StationKind, Step, TRIES, World};
+use base::History;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Normal};
@@ -63,7 +64,8 @@ impl<'a> Engine<'a> {
             let n = s.service.map_or(1, |i| world.services[i].1);
             for _ in 0..n {
                 copies.push(Copy::new(s.kind, edges.clone()));
-                bg.push(if s.background > 0.0 {
+                let level = matches!(s.kind, StationKind::Level { .. });
+                bg.push(if s.background > 0.0 && !level {
                     background(&mut rng, s.background / n as f64, whole)
                 } else {
                     Vec::new()
@@ -178,6 +180,8 @@ impl<'a> Engine<'a> {
             instance: self.turn % instances,
             parent,
             start: now,
+            tries: 1,
+            began: now,
             step: 0,
             calls: 0,
             hit,
@@ -317,7 +321,8 @@ impl<'a> Engine<'a> {
     }
 
     fn use_of(&mut self, j: usize, station: usize, busy: f64, wait: Option<f64>) {
-        let column = self.world.column(station);
+        let level = matches!(self.world.stations[station].kind, StationKind::Level { .. });
+        let column = self.world.column(station).filter(|_| !level);
         self.job(j).used(column, busy, wait);
     }
 
@@ -364,61 +369,50 @@ impl<'a> Engine<'a> {
         let Some(mut job) = self.jobs[j].take() else {
             return;
         };
-        self.free.push(j);
         job.uses.retain(|u| u.column != HIDDEN);
         let parent = job.parent;
         let parent_route = parent.and_then(|p| self.jobs[p].as_ref()).map(|p| p.route);
-        self.recorder.record(&Done {
+        let done = |start| Done {
             route: job.route,
             arm: job.arm,
             instance: job.instance,
             parent: parent_route,
-            start: job.start,
+            start,
             end: now,
             hit: job.hit,
             cached: self.variant(job.route, job.arm).1 > 0.0,
-            uses: job.uses,
-        });
+            uses: &job.uses,
+        };
+        let (attempt, request) = (done(job.began), done(job.start));
+        if !job.hit {
+            self.recorder.attempt(&attempt);
+            let fails = self.world.routes[job.route].fails;
+            if fails > 0.0 && job.tries < TRIES && self.rng.random::<f64>() < fails {
+                (job.tries, job.began, job.step) = (job.tries + 1, now, 0);
+                job.uses.clear();
+                self.jobs[j] = Some(job);
+                return self.at(now, Event::Delay(j));
+            }
+        }
+        self.recorder.request(&request);
+        self.free.push(j);
         if let Some(p) = parent {
             self.proceed(p, now);
         }
     }
 
     fn finish(self) -> History {
-        let mut history = self.world.shell();
         let mut windows = self.recorder.finish();
-        for (s, station) in self.world.stations.iter().enumerate() {
-            let Some(column) = self.world.column(s) else {
-                continue;
-            };
-            let n = station.service.map_or(1, |i| self.world.services[i].1);
-            let all = station.see == See::All;
-            let capacity = match station.kind {
-                StationKind::Cpu(c) => c,
-                StationKind::Line(c) | StationKind::Slots(c) => c as f64,
-            };
-            let queues = !matches!(station.kind, StationKind::Cpu(_));
-            for i in 0..n {
-                for (w, r) in windows
-                    .iter_mut()
-                    .zip(&self.copies[self.first[s] + i].readings)
-                {
-                    w.resources.push(ResourceCell {
-                        resource: ResourceIx(column as u16),
-                        instance: match station.service {
-                            Some(_) => InstanceIx(i as u16),
-                            None => InstanceIx::NONE,
-                        },
-                        busy: if all { r.busy } else { 0.0 },
-                        capacity: all.then_some(capacity),
-                        waiting: (queues && self.seen.waiters).then_some(r.waiting),
-                        level: None,
-                        background: (all && self.seen.background).then_some(r.background),
-                    });
-                }
-            }
+        cells::add(
+            &mut windows,
+            self.world,
+            &self.copies,
+            &self.first,
+            &self.seen,
+        );
+        History {
+            windows,
+            ..self.world.shell()
         }
-        history.windows = windows;
-        history
     }
 }

@@ -126,6 +126,7 @@ pub fn wide(services: usize) -> World {
         weight: 1.0,
         steps: (0..4).map(|j| step(r, (r + 8 * j) % 32)).collect(),
         hit: 0.0,
+        fails: 0.0,
     };
     World {
         services: (0..services).map(|s| (format!("s{s}"), 1)).collect(),
@@ -199,6 +200,7 @@ fn world(
             weight,
             steps,
             hit: 0.0,
+            fails: 0.0,
         }
     });
     World {

@@ -11,6 +11,9 @@ pub struct Job {
     pub instance: usize,
     pub parent: Option<usize>,
     pub start: f64,
+    /// This try, and when it began.
+    pub tries: u32,
+    pub began: f64,
     pub step: usize,
     /// Calls of the current step still to make.
     pub calls: u32,

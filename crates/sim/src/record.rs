@@ -5,8 +5,8 @@ use base::window::UseCell;
 use base::{Arm, Cell, CellKey, InstanceIx, ResourceIx, RouteIx, Window};
 use std::collections::BTreeMap;
 
-/// One finished request.
-pub struct Done {
+/// One finished request, or one try of it.
+pub struct Done<'a> {
     pub route: usize,
     pub arm: u8,
     pub instance: usize,
@@ -17,7 +17,7 @@ pub struct Done {
     pub hit: bool,
     /// Whether the route has a cache at all.
     pub cached: bool,
-    pub uses: Vec<Used>,
+    pub uses: &'a [Used],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,7 +53,22 @@ impl Recorder {
         }
     }
 
-    pub fn record(&mut self, d: &Done) {
+    /// One try, from its own start.
+    pub fn attempt(&mut self, d: &Done) {
+        let key = CellKey {
+            route: RouteIx(d.route as u16),
+            arm: Arm(d.arm),
+            instance: InstanceIx(d.instance as u16),
+        };
+        spread(&mut self.attempts, key, d);
+        let last = self.windows.get_mut(d.end.floor() as usize);
+        if let Some(w) = last.filter(|_| self.direct) {
+            d.uses.iter().for_each(|u| tell(w, key, u));
+        }
+    }
+
+    /// The whole request, once its last try is over.
+    pub fn request(&mut self, d: &Done) {
         let key = CellKey {
             route: RouteIx(d.route as u16),
             arm: Arm(d.arm),
@@ -61,16 +76,6 @@ impl Recorder {
         };
         spread(&mut self.requests, key, d);
         let last = d.end.floor() as usize;
-        if !d.hit {
-            let key = CellKey {
-                instance: InstanceIx(d.instance as u16),
-                ..key
-            };
-            spread(&mut self.attempts, key, d);
-            if let Some(w) = self.windows.get_mut(last).filter(|_| self.direct) {
-                d.uses.iter().for_each(|u| tell(w, key, u));
-            }
-        }
         let (Some(parent), Some(w)) = (d.parent, self.windows.get_mut(last)) else {
             return;
         };

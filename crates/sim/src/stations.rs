@@ -34,6 +34,35 @@ pub struct Reading {
     pub background: f64,
 }
 
+/// A counter that moves in steps, as the accounting of some kernels does.
+pub struct Ticks {
+    length: f64,
+    exact: f64,
+    told: f64,
+}
+
+impl Ticks {
+    pub fn new(length: f64) -> Ticks {
+        Ticks {
+            length,
+            exact: 0.0,
+            told: 0.0,
+        }
+    }
+
+    /// What the counter gains in a reading that in truth gained `busy`.
+    pub fn counted(&mut self, busy: f64) -> f64 {
+        if self.length <= 0.0 {
+            return busy;
+        }
+        self.exact += busy;
+        let now = (self.exact / self.length).floor() * self.length;
+        let gained = now - self.told;
+        self.told = now;
+        gained
+    }
+}
+
 pub struct Copy {
     pub kind: StationKind,
     last: f64,
@@ -147,7 +176,7 @@ impl Copy {
     pub fn take(&mut self, who: Who, service: f64) -> bool {
         let limit = match self.kind {
             StationKind::Line(n) | StationKind::Slots(n) => n,
-            StationKind::Cpu(_) => usize::MAX,
+            StationKind::Cpu(_) | StationKind::Level { .. } => usize::MAX,
         };
         if self.serving < limit {
             self.serving += 1;

@@ -11,6 +11,19 @@ pub enum StationKind {
     Line(usize),
     /// This many slots, held from `Enter` to `Leave`.
     Slots(usize),
+    /// So many bytes, of which each request holds some from `Enter` to `Leave`; nobody waits for them.
+    Level { bytes: f64, each: f64 },
+}
+
+impl StationKind {
+    /// Of one copy: cores, servers, slots or bytes.
+    pub fn capacity(self) -> f64 {
+        match self {
+            StationKind::Cpu(cores) => cores,
+            StationKind::Line(n) | StationKind::Slots(n) => n as f64,
+            StationKind::Level { bytes, .. } => bytes,
+        }
+    }
 }
 
 /// What probes tell of a station.
@@ -32,7 +45,7 @@ pub struct Station {
     pub kind: StationKind,
     pub service: Option<usize>,
     pub see: See,
-    /// Busy per second that no request causes, all copies together.
+    /// Busy per second that no request causes, all copies together; of a level what is always held.
     pub background: f64,
     /// The slots inside which this one is used.
     pub within: Option<usize>,
@@ -77,6 +90,19 @@ pub struct Route {
     pub steps: Vec<Step>,
     /// Share of requests that a cache answers without an attempt.
     pub hit: f64,
+    /// Share of tries that come to nothing and are made again; the last of `TRIES` never does.
+    pub fails: f64,
+}
+
+/// Tries of one request, at most.
+pub const TRIES: u32 = 3;
+
+impl Route {
+    /// Mean number of tries of one request, cache hits among them.
+    pub fn tries(&self) -> f64 {
+        let again: f64 = (0..TRIES).map(|n| self.fails.powi(n as i32)).sum();
+        (1.0 - self.hit) * again
+    }
 }
 
 /// The other arm: some routes done differently, for a share of the entry requests and all they cause.
@@ -136,6 +162,8 @@ pub struct Seen {
     /// The probe's clock is this much behind, and each reading this uncertain.
     pub lag_s: f64,
     pub jitter_s: f64,
+    /// Busy time is counted in ticks of this length; 0: exactly.
+    pub tick_s: f64,
 }
 
 impl Default for Seen {
@@ -146,6 +174,7 @@ impl Default for Seen {
             background: true,
             lag_s: 0.0,
             jitter_s: 0.002,
+            tick_s: 0.0,
         }
     }
 }
@@ -168,16 +197,28 @@ impl World {
 
     /// True demand per request of `route` at each visible station but slots (their hold depends on the load).
     pub fn demand(&self, route: usize) -> Vec<f64> {
-        let mut d = vec![0.0; self.stations.len()];
-        for step in &self.routes[route].steps {
-            if let Step::Use { station, mean, .. } | Step::Query { station, mean, .. } = step {
-                d[*station] += mean * (1.0 - self.routes[route].hit);
-            }
-        }
+        let d = self.work(route);
         (0..d.len())
             .filter(|&s| self.stations[s].see != See::Nothing)
             .map(|s| d[s])
             .collect()
+    }
+
+    /// How many of a station there are.
+    pub fn copies(&self, station: usize) -> usize {
+        let service = self.stations[station].service;
+        service.map_or(1, |s| self.services[s].1)
+    }
+
+    /// True demand per request of `route` at each station, seen or not, slots not among them.
+    pub(crate) fn work(&self, route: usize) -> Vec<f64> {
+        let mut d = vec![0.0; self.stations.len()];
+        for step in &self.routes[route].steps {
+            if let Step::Use { station, mean, .. } | Step::Query { station, mean, .. } = step {
+                d[*station] += mean * self.routes[route].tries();
+            }
+        }
+        d
     }
 
     pub(crate) fn shell(&self) -> History {
@@ -215,6 +256,7 @@ impl World {
             StationKind::Cpu(_) => Discipline::Ps,
             StationKind::Line(_) => Discipline::Fcfs,
             StationKind::Slots(_) => Discipline::Slots,
+            StationKind::Level { .. } => Discipline::Level,
         };
         info.service = s.service.map(|i| self.services[i].0.clone());
         info.scope = match s.service {

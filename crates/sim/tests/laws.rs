@@ -19,6 +19,7 @@ fn one(kind: StationKind, steps: Vec<Step>) -> World {
             weight: 1.0,
             steps,
             hit: 0.0,
+            fails: 0.0,
         }],
         canary: None,
     }
@@ -138,6 +139,7 @@ fn calls_are_counted_under_their_parent() {
             scv: 1.0,
         }],
         hit: 0.0,
+        fails: 0.0,
     });
     let h = world.run(1, 30, &Load::steady(20.0), &Seen::default());
     let calls: u32 = h

@@ -8,6 +8,7 @@ use common::{Seen, Watch, cell, said};
 use config::Secret;
 use peers::Postgres;
 use std::io::Write;
+use std::path::Path;
 use std::process::Child;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -28,9 +29,14 @@ fn server(settings: &[&str]) -> Option<Postgres> {
 }
 
 fn watch(url: &str) -> Watch<postgres::Postgres> {
+    watch_over(url, None)
+}
+
+fn watch_over(url: &str, ca: Option<&Path>) -> Watch<postgres::Postgres> {
     let target = PostgresTarget {
         resource: "orders".into(),
         url: Secret::Text(url.into()),
+        ca: ca.map(Into::into),
         cores: Some(2.0),
     };
     let targets = Targets {
@@ -214,4 +220,45 @@ fn what_rights_and_extensions_are_missing_is_said_and_the_rest_is_seen() {
     let seen = w.until("a bad URL", |s, _| said(s, true, "its URL cannot be read"));
     assert!(!format!("{:?}", seen.notes).contains("hunter2"));
     assert_eq!(w.read().cells, []);
+}
+
+#[test]
+fn over_tls_the_certificate_counts_as_the_url_says() {
+    let Some(db) = peers::there(Postgres::start_encrypted(&[])) else {
+        return;
+    };
+    let url = |host: &str, mode: &str| db.url_at("postgres", host) + mode;
+    let seen = |url: &str, ca: Option<&Path>| {
+        watch_over(url, ca).until(url, |s, _| !s.cells.is_empty());
+    };
+    let blind = |url: &str, ca: Option<&Path>, why: &str| {
+        watch_over(url, ca).until(why, |s, _| said(s, true, why));
+    };
+    // A CA in the config asks for all of it.
+    seen(&url("localhost", ""), db.ca());
+    seen(&url("localhost", "?sslmode=verify-full"), db.ca());
+    blind(&url("127.0.0.1", ""), db.ca(), "for another name");
+    seen(&url("127.0.0.1", "?sslmode=verify-ca"), db.ca());
+    // Without one: whom the system trusts, or nobody is looked at.
+    blind(
+        &url("localhost", "?sslmode=verify-full"),
+        None,
+        "name the CA's file with `ca`",
+    );
+    seen(&url("127.0.0.1", "?sslmode=require"), None);
+    seen(&url("127.0.0.1", ""), None);
+    blind(&url("127.0.0.1", "?sslmode=disable"), None, "no encryption");
+    let missing = Path::new("/nowhere/ca.pem");
+    blind(
+        &url("localhost", ""),
+        Some(missing),
+        "the CA file /nowhere/ca.pem cannot be read",
+    );
+}
+
+#[test]
+fn tls_that_is_demanded_is_not_done_without() {
+    let Some(db) = server(&[]) else { return };
+    let mut w = watch(&(db.url() + "?sslmode=verify-full"));
+    w.until("plain", |s, _| said(s, true, "the database speaks no TLS"));
 }

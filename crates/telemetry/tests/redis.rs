@@ -5,14 +5,20 @@ mod common;
 use common::{Watch, cell, said};
 use config::Secret;
 use peers::Redis;
+use std::path::Path;
 use std::time::Duration;
 use telemetry::Targets;
 use telemetry::probes::redis::{self, RedisTarget};
 
 fn watch(url: &str) -> Watch<redis::Redis> {
+    watch_over(url, None)
+}
+
+fn watch_over(url: &str, ca: Option<&Path>) -> Watch<redis::Redis> {
     let target = RedisTarget {
         resource: "keys".into(),
         url: Secret::Text(url.into()),
+        ca: ca.map(Into::into),
     };
     let targets = Targets {
         stores: vec![target],
@@ -99,4 +105,20 @@ fn a_store_that_is_down_stalled_or_locked_is_said_and_comes_back() {
     w.until("down", |s, _| {
         said(s, true, "is it running, and the URL right?")
     });
+}
+
+#[test]
+fn over_tls_its_certificate_is_looked_at() {
+    let Some(server) = peers::there(Redis::start_encrypted(&[])) else {
+        return;
+    };
+    let named = server.encrypted_url("localhost");
+    watch_over(&named, Some(server.ca())).until("encrypted", |s, _| !s.cells.is_empty());
+    watch(&named).until("not trusted", |s, _| {
+        said(s, true, "name the CA's file with `ca`")
+    });
+    let by_address = server.encrypted_url("127.0.0.1");
+    watch_over(&by_address, Some(server.ca()))
+        .until("another name", |s, _| said(s, true, "for another name"));
+    watch(&server.url()).until("not encrypted", |s, _| said(s, true, "connection broke"));
 }

@@ -23,4 +23,5 @@ pub mod proxy;
 pub mod pypi;
 pub mod queue;
 pub mod scenarios;
+pub mod simulated;
 pub mod stats;

@@ -17,11 +17,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use table::Table;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 /// What the receiver gets from its surroundings.
 pub struct Options {
     pub listener: TcpListener,
     pub token: String,
+    /// `None`: agents speak plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
     pub clock: Clock,
     /// Drawn by the caller, not 0: tells one run of the gateway from the next.
     pub run: u64,
@@ -29,6 +33,7 @@ pub struct Options {
 
 struct Shared {
     token: String,
+    tls: Option<TlsAcceptor>,
     clock: Clock,
     run: u64,
     table: Mutex<Table>,
@@ -56,6 +61,7 @@ impl Receiver {
             shared: Arc::new(Shared {
                 table: Mutex::new(Table::new(options.run)),
                 token: options.token,
+                tls: options.tls.map(TlsAcceptor::from),
                 clock: options.clock,
                 run: options.run,
             }),

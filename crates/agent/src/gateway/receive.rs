@@ -13,6 +13,7 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const CONNECTIONS: usize = 128;
 const HEAD: usize = 16 << 10;
 /// A connection without a message for so long is closed: agents send one a second.
 const IDLE: Duration = Duration::from_secs(15);
-/// Longest time for all of a body.
+/// Longest time for all of a body, or a handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When the system gives no file for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -56,16 +57,38 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         };
         // A question for the time must not wait for the one before to be acknowledged.
         let _ = stream.set_nodelay(true);
-        let (shared, builder) = (shared.clone(), builder.clone());
+        let (shared, builder, tls) = (shared.clone(), builder.clone(), shared.tls.clone());
+        let told = shared.clone();
         connections.spawn(async move {
             let service = service_fn(move |r| {
                 let shared = shared.clone();
                 async move { Ok::<_, Infallible>(handle(r, peer, &shared).await) }
             });
             // How an agent ends its connection is its own affair.
-            let _ = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            match &tls {
+                None => drop(
+                    builder
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await,
+                ),
+                Some(tls) => {
+                    let shake = tokio::time::timeout(PATIENCE, tls.accept(stream)).await;
+                    match shake.map_err(io::Error::from).flatten() {
+                        Ok(stream) => {
+                            drop(
+                                builder
+                                    .serve_connection(TokioIo::new(stream), service)
+                                    .await,
+                            );
+                        }
+                        Err(e) => {
+                            let from = peer.ip().to_canonical().to_string();
+                            let why = format!("no TLS with it: {e}");
+                            told.table().refuse(&from, &why, told.clock.now());
+                        }
+                    }
+                }
+            }
             drop(permit);
         });
     }

@@ -1,6 +1,7 @@
 //! The section about agents on other hosts.
 
 use crate::Secret;
+use crate::sections::Certificate;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -10,4 +11,6 @@ pub struct Agents {
     pub listen: SocketAddr,
     /// What an agent must show.
     pub token: Secret,
+    /// What the listener shows them; `None`: it speaks plain HTTP.
+    pub tls: Option<Certificate>,
 }

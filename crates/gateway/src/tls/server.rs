@@ -94,6 +94,17 @@ pub fn of_console(tls: &ConsoleTls) -> Result<Arc<ServerConfig>, Vec<Finding>> {
     build(&tls, None, Arc::default(), None).map(|(server, _)| Arc::new(server))
 }
 
+/// For the listener of agents, who show a token.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn of_agents(own: &Certificate) -> Result<Arc<ServerConfig>, Vec<Finding>> {
+    of_console(&ConsoleTls {
+        own: own.clone(),
+        clients: None,
+    })
+}
+
 fn alpn(protocol: &Protocol) -> Vec<u8> {
     match protocol {
         Protocol::Http1 => b"http/1.1".to_vec(),

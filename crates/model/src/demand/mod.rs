@@ -11,7 +11,7 @@
 //! | reports of single requests (120 s) | 1.4 % | 1.1 % | 95 % | |
 
 mod arms;
-mod burst;
+pub(crate) mod burst;
 mod change;
 mod columns;
 mod direct;

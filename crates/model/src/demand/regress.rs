@@ -3,7 +3,7 @@
 use super::columns::{Draft, Known};
 use super::fin::{Fin, Input, fin};
 use super::{FOREIGN_LAGS, OWN_LAGS, change};
-use base::Grade;
+use base::{Discipline, Grade, ResourceInfo};
 
 /// After a change, at least this many seconds must be left to start anew.
 const RESTART_S: usize = 40;
@@ -102,7 +102,17 @@ pub(super) fn regress(
         notes.push("burst residual: work that no request explains comes in bursts".to_owned());
     }
     match found.filter(|f| !bursts && f.demand.iter().any(|d| *d > 0.0)) {
-        Some(f) => take(&f, open, measured, c),
+        Some(mut f) => {
+            if serial(&known.history.resources[k]) {
+                let most = |r: usize| {
+                    let t = &known.totals[r];
+                    (t.attempt_s - t.child_s - c.demand[r].mean).max(0.0)
+                };
+                let most: Vec<f64> = open.iter().map(|&r| most(r)).collect();
+                f.background += bound(&mut f.demand, &most, &lives);
+            }
+            take(&f, open, measured, c);
+        }
         None => {
             for (&r, &p) in open.iter().zip(&prior) {
                 let before = c.demand[r];
@@ -121,6 +131,37 @@ pub(super) fn regress(
             }
         }
     }
+}
+
+/// Whether a request is served by one server at a time, in seconds.
+fn serial(info: &ResourceInfo) -> bool {
+    info.discipline == Discipline::Fcfs && !info.unit.starts_with("bytes")
+}
+
+/// Nobody is served for longer than all that his requests take: what a fit says beyond `most` belongs to the others, as
+/// far as they may have it. What is left then is returned.
+fn bound(demand: &mut [f64], most: &[f64], rates: &[f64]) -> f64 {
+    let load = |d: &[f64]| -> f64 { d.iter().zip(rates).map(|(d, l)| d * l).sum() };
+    let before = load(demand);
+    let free: Vec<bool> = demand.iter().zip(most).map(|(d, m)| d < m).collect();
+    demand
+        .iter_mut()
+        .zip(most)
+        .for_each(|(d, m)| *d = d.min(*m));
+    let surplus = before - load(demand);
+    let others: Vec<f64> = free
+        .iter()
+        .zip(&*demand)
+        .map(|(f, d)| if *f { *d } else { 0.0 })
+        .collect();
+    let others = load(&others);
+    if surplus > 0.0 && others > 0.0 {
+        let more = 1.0 + surplus / others;
+        for ((d, most), _) in demand.iter_mut().zip(most).zip(&free).filter(|x| *x.1) {
+            *d = (*d * more).min(*most);
+        }
+    }
+    (before - load(demand)).max(0.0)
 }
 
 fn take(f: &Fin, open: &[usize], measured: bool, c: &mut Draft) {
@@ -145,4 +186,24 @@ fn take(f: &Fin, open: &[usize], measured: bool, c: &mut Draft) {
     } else {
         f.background_sd.max(0.05 * f.background)
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bound;
+
+    #[test]
+    fn nobody_is_served_for_longer_than_he_takes() {
+        let mut demand = [0.1, 0.02, 0.0];
+        let left = bound(&mut demand, &[0.01, 0.05, 0.05], &[1.0, 10.0, 1.0]);
+        assert!(left < 1e-12);
+        // 0.09 too much at 1/s is 0.009 more at 10/s.
+        assert_eq!((demand[0], demand[2]), (0.01, 0.0));
+        assert!((demand[1] - 0.029).abs() < 1e-12, "{demand:?}");
+        let mut fine = [0.01, 0.02];
+        assert_eq!(bound(&mut fine, &[0.02, 0.05], &[1.0, 1.0]), 0.0);
+        assert_eq!(fine, [0.01, 0.02]);
+        let mut alone = [0.1];
+        assert!((bound(&mut alone, &[0.01], &[2.0]) - 0.18).abs() < 1e-12);
+    }
 }

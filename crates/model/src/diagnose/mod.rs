@@ -131,7 +131,13 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
             },
         );
     }
-    let unseen = unseen::unseen(fit, ranked.first().map_or(0.0, |r| r.rho));
+    let busiest = ranked.first().map_or(0.0, |r| {
+        // What grows with the traffic, of what is left for it.
+        let first = &fit.resources[r.resource];
+        let background = (first.background / first.capacity).clamp(0.0, 0.99);
+        (r.rho - background) / (1.0 - background)
+    });
+    let unseen = unseen::unseen(fit, busiest);
     let verdict = verdict::verdict(fit, &ranked, unseen.as_ref(), cliff.is_some(), options);
     let best = ranked.first().map(|r| constraint::name(fit, r));
     let rival = match verdict {

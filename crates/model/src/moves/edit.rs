@@ -47,14 +47,14 @@ fn apply(s: &mut System, edit: &Edit) {
             resource,
             factor,
         } => {
-            let worked = s.fit.routes[route].amplification.clamp(0.01, 1.0);
+            let tried = s.fit.routes[route].amplification.max(0.01);
             let d = &mut s.fit.demand[route][resource];
             let less = d.mean * (1.0 - factor);
             (d.mean, d.sd) = (d.mean * factor, d.sd * factor);
             machine::less_alongside(&mut s.fit, route, resource, less);
             if s.fit.resources[resource].info.discipline == Discipline::Slots {
                 let rest = &mut s.hold_rest[route][resource];
-                *rest = (*rest - less / worked).max(0.0);
+                *rest = (*rest - less / tried).max(0.0);
             }
             // Time that something else in the slot burns leaves with that.
             let less = less * s.own[route][resource];
@@ -69,10 +69,12 @@ fn apply(s: &mut System, edit: &Edit) {
             let amplification = s.fit.routes[route].amplification;
             answer_share(&mut s.fit, route, factor);
             // Fewer tries, not fewer answered requests: each request still does its work once.
-            s.fit.routes[route].amplification =
-                (amplification * factor).max(amplification.min(1.0));
-            s.delay[route] *= factor;
-            s.hold_rest[route].iter_mut().for_each(|h| *h *= factor);
+            let fewer = (amplification * factor).max(amplification.min(1.0));
+            s.fit.routes[route].amplification = fewer;
+            // What is left of the factor shortens each of them.
+            let each = factor * amplification / fewer.max(1e-9);
+            s.delay[route] *= each;
+            s.hold_rest[route].iter_mut().for_each(|h| *h *= each);
         }
         Edit::Offload { route, share } => offload(s, route, share),
         Edit::Capacity { resource, factor } => {

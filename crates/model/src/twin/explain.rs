@@ -1,30 +1,26 @@
 //! What the twin needs beyond the fit: residual delays, spreads, nesting, and the bursts worth simulating.
 
-use super::system::{System, servers, service_s};
+use super::queues::Queues;
+use super::system::{System, service_s};
+use super::tries;
+use crate::demand::burst;
 use crate::fit::Fit;
-use base::Discipline;
+use base::{Discipline, Grade};
 
 /// A hold of at least this share of a visit's time is taken to last for the whole visit.
 const WHOLE_VISIT: f64 = 0.85;
 
-/// Mean residence over demand of a queue with `servers` at utilisation `rho`
-/// (Sakasegawa): `1 + rho^(sqrt(2(c+1))-1) / (c(1-rho))`; the wait of a first-come queue scales with `(1+scv)/2`.
-pub fn residence_factor(rho: f64, servers: f64, scv: Option<f64>) -> f64 {
-    1.0 + wait_share(rho, servers) * scv.map_or(1.0, |c2| (1.0 + c2) / 2.0)
-}
-
-fn wait_share(rho: f64, servers: f64) -> f64 {
-    let (rho, c) = (rho.clamp(0.0, 0.97), servers.max(1.0));
-    rho.powf((2.0 * (c + 1.0)).sqrt() - 1.0) / (c * (1.0 - rho))
-}
+/// Less than this of the wait is a trace of demand.
+const TRACE: f64 = 0.5;
 
 impl System {
     /// Fills delay, spread and nesting of one route from its low-load mean and variance.
-    pub(super) fn explain(&mut self, r: usize, rho: &[f64]) {
+    pub(super) fn explain(&mut self, r: usize, queues: &Queues) {
         let m = self.fit.resources.len();
         let route = &self.fit.routes[r];
-        let worked = route.amplification.clamp(0.01, 1.0);
-        let mean = (route.low_mean / worked).max(0.0);
+        // Everything below is of one try.
+        let tried = route.amplification.max(0.01);
+        let mean = (route.low_mean / tried).max(0.0);
         for k in 0..m {
             let d = &self.fit.demand[r][k];
             let seconds = service_s(&self.fit.resources[k], d.mean);
@@ -32,22 +28,29 @@ impl System {
                 && seconds >= 0.002 * route.low_mean
                 && (d.mean >= 2.0 * d.sd || seconds >= 0.05 * route.low_mean);
         }
-        let second = (route.low_var + route.low_mean * route.low_mean) / worked;
-        let var = (second - mean * mean).max(0.0);
-        let mut demand: Vec<f64> = (0..m)
-            .map(|k| self.fit.demand[r][k].mean / worked)
-            .collect();
+        let var = if tried > 1.0 {
+            (route.low_var - tries::variance(tried) * mean * mean) / tried
+        } else {
+            (route.low_var + route.low_mean * route.low_mean) / tried - mean * mean
+        };
+        let var = var.max(0.0);
+        let mut demand: Vec<f64> = (0..m).map(|k| self.fit.demand[r][k].mean / tried).collect();
         let stay = |k: usize, d: f64, fit: &Fit| {
             let info = &fit.resources[k];
-            let known = fit.demand[r][k].scv;
-            let scv = (info.info.discipline != Discipline::Ps).then(|| known.unwrap_or(1.0));
-            service_s(info, d) * residence_factor(rho[k], servers(info), scv)
+            let seconds = service_s(info, d);
+            match info.info.discipline {
+                Discipline::Fcfs if d > 0.0 => seconds + queues.waits[k],
+                Discipline::Fcfs => 0.0,
+                _ => seconds * (1.0 + queues.shares[k]),
+            }
         };
         let (mut child_s, mut child_var) = (0.0, 0.0);
         for (c, &calls) in self.fit.calls[r].iter().enumerate() {
-            child_s += calls / worked * self.fit.routes[c].low_mean;
-            child_var += calls / worked * self.fit.routes[c].low_var;
+            child_s += calls / tried * self.fit.routes[c].low_mean;
+            child_var += calls / tried * self.fit.routes[c].low_var;
         }
+        let own = (mean - child_s, var - child_var);
+        self.leave_queues(r, own, queues, &mut demand, stay);
         // What is used while a slot is held: declared, or all of it when the hold fills the visit.
         for k in 0..m {
             let outer = self.fit.resources[k].info.within.as_deref();
@@ -119,11 +122,43 @@ impl System {
             }
         }
         self.delay[r] = (mean - visible - child_s).max(0.0);
-        self.spread(r, &demand, rho, (var - child_var).max(0.0));
+        self.spread(r, &demand, queues, (var - child_var).max(0.0));
+    }
+
+    /// A trace of demand that a regression leaves at a queue whose wait would be longer, or vary more, than all that the
+    /// route takes: its requests do not stand there.
+    fn leave_queues(
+        &mut self,
+        r: usize,
+        (mean, var): (f64, f64),
+        queues: &Queues,
+        demand: &mut [f64],
+        stay: impl Fn(usize, f64, &Fit) -> f64,
+    ) {
+        loop {
+            let used = |k: &usize| self.touches[r][*k] && demand[*k] > 0.0;
+            let all = (0..demand.len()).filter(used);
+            let visible: f64 = all.clone().map(|k| stay(k, demand[k], &self.fit)).sum();
+            let waits: f64 = all.clone().map(|k| queues.var(k, queues.waits[k])).sum();
+            let doubtful = |k: &usize| {
+                let (d, info) = (&self.fit.demand[r][*k], &self.fit.resources[*k]);
+                d.grade != Grade::Direct && service_s(info, demand[*k]) < TRACE * queues.waits[*k]
+            };
+            let longest = all
+                .filter(doubtful)
+                .max_by(|&a, &b| queues.waits[a].total_cmp(&queues.waits[b]));
+            match longest {
+                Some(k) if visible > 1.1 * mean || waits > 1.2 * var => {
+                    self.touches[r][k] = false;
+                    demand[k] = 0.0;
+                }
+                _ => return,
+            }
+        }
     }
 
     /// One spread for every use whose own is not known, from the variance that the known ones and queueing leave.
-    fn spread(&mut self, r: usize, demand: &[f64], rho: &[f64], mut var: f64) {
+    fn spread(&mut self, r: usize, demand: &[f64], queues: &Queues, mut var: f64) {
         let (mut open, m) = (self.delay[r].powi(2), demand.len());
         let time = |k: usize, s: &System| {
             if s.around[r].contains(&k) {
@@ -134,13 +169,14 @@ impl System {
                 service_s(&s.fit.resources[k], demand[k])
             }
         };
-        for (k, &rho) in rho.iter().enumerate() {
+        for k in 0..m {
             let d = time(k, self);
-            let share = wait_share(rho, servers(&self.fit.resources[k]));
-            if d > 0.0 && share > 1e-3 {
-                // The wait is zero or about exponential: variance `W^2 (2/p - 1)`, p the share that waits.
-                let p = (share * (1.0 - rho)).clamp(1e-3, 1.0);
-                var -= (d * share).powi(2) * (2.0 / p - 1.0);
+            if d > 0.0 {
+                let wait = match self.fit.resources[k].info.discipline {
+                    Discipline::Fcfs => queues.waits[k],
+                    _ => d * queues.shares[k],
+                };
+                var -= queues.var(k, wait);
             }
             match self.fit.demand[r][k].scv {
                 Some(scv) => var -= scv * d * d,
@@ -167,8 +203,7 @@ pub(super) fn bursts(sigma: f64, tau_s: f64) -> (f64, f64) {
     if sigma <= 0.0 || tau_s <= 0.0 || sigma.is_nan() || tau_s.is_nan() {
         return (0.0, 1.0);
     }
-    let x = WINDOW_S / tau_s;
-    let slow = 2.0 / (x * x) * (x - 1.0 + (-x).exp());
+    let slow = burst::within(WINDOW_S / tau_s);
     let rough = ((45.0 - tau_s) / 30.0).clamp(0.0, 1.0);
     (sigma * rough * (1.0 - slow).max(0.0).sqrt(), tau_s)
 }

@@ -6,8 +6,10 @@ pub mod arrivals;
 pub mod draw;
 mod explain;
 pub mod plan;
+mod queues;
 pub mod stations;
 pub mod system;
+mod tries;
 
 pub use system::System;
 
@@ -15,7 +17,7 @@ use arrivals::{Arrivals, Replay};
 use base::histogram::{BUCKETS, bucket, lower_edge};
 use draw::{exponential, look_up, mix, uniform};
 use plan::{Op, Step, plan};
-use stations::{Due, Line, Shared};
+use stations::{Due, Station};
 use std::collections::BinaryHeap;
 
 /// More in flight than this is an overload: the run ends.
@@ -83,18 +85,14 @@ impl Seen {
     }
 }
 
-enum Station {
-    Shared(Shared),
-    Line(Line),
-    Nothing,
-}
-
 #[derive(Clone, Copy)]
 struct Job {
     luck: u64,
     start: f64,
     step: u32,
     route: u16,
+    /// Which of a service's instances serves it.
+    turn: u32,
     measured: bool,
 }
 
@@ -105,7 +103,9 @@ pub struct Twin {
     /// Cumulated shares of the entry routes, and their numbers.
     mix: Vec<(f64, u16)>,
     limits: Vec<f64>,
+    /// All copies; those of a resource begin at `copies[resource].0`, and there are `.1` of them.
     stations: Vec<Station>,
+    copies: Vec<(usize, usize)>,
     /// The next end at each station of shared speed, by station.
     ends: Vec<f64>,
     shared: Vec<u16>,
@@ -140,15 +140,19 @@ impl Twin {
             mix.push((total, r as u16));
             plans[r] = plan(system, &fit, r);
         }
-        let stations: Vec<Station> = (0..fit.resources.len())
-            .map(|k| {
-                if system.queues[k] {
-                    station(&fit.resources[k])
-                } else {
-                    Station::Nothing
-                }
-            })
-            .collect();
+        let (mut stations, mut copies) = (Vec::new(), Vec::new());
+        for (k, r) in fit.resources.iter().enumerate() {
+            let n = if system.queues[k] {
+                system::copies(r)
+            } else {
+                1
+            };
+            copies.push((stations.len(), n));
+            stations.extend((0..n).map(|_| match system.queues[k] {
+                true => Station::new(r, n as f64),
+                false => Station::Nothing,
+            }));
+        }
         let is_shared = |s: &(usize, &Station)| matches!(s.1, Station::Shared(_));
         let shared: Vec<u16> = stations
             .iter()
@@ -178,6 +182,7 @@ impl Twin {
             ends: vec![f64::INFINITY; shared.len()],
             shared,
             stations,
+            copies,
             plans,
             mix,
             timed: BinaryHeap::new(),
@@ -267,6 +272,7 @@ impl Twin {
             start: now,
             step: 0,
             route,
+            turn: self.arrived as u32,
             measured,
         };
         let ix = match self.unused.pop() {
@@ -294,8 +300,9 @@ impl Twin {
     fn served(&mut self, job: u32, now: f64) {
         let j = &self.jobs[job as usize];
         let step = self.plans[j.route as usize][j.step as usize - 1];
+        let at = copy(&self.copies, j.turn, &step);
         if step.op == Op::Use
-            && let Station::Line(line) = &mut self.stations[step.station as usize]
+            && let Station::Line(line) = &mut self.stations[at]
             && let Some(next) = line.leave()
         {
             self.serve(next, now);
@@ -307,7 +314,7 @@ impl Twin {
     fn serve(&mut self, job: u32, now: f64) {
         let j = self.jobs[job as usize];
         let step = &self.plans[j.route as usize][j.step as usize - 1];
-        let slowness = match &self.stations[step.station as usize] {
+        let slowness = match &self.stations[copy(&self.copies, j.turn, step)] {
             Station::Line(line) => line.slowness,
             _ => 1.0,
         };
@@ -321,12 +328,13 @@ impl Twin {
             let j = &mut self.jobs[job as usize];
             let step = self.plans[j.route as usize][j.step as usize];
             j.step += 1;
-            let luck = j.luck;
-            match (step.op, &mut self.stations.get_mut(step.station as usize)) {
+            let (luck, turn) = (j.luck, j.turn);
+            let at = copy(&self.copies, turn, &step);
+            match (step.op, &mut self.stations.get_mut(at)) {
                 (Op::Use, Some(Station::Shared(s))) => {
                     s.enter(now, job, draw(&step, luck));
                     let end = s.next_end();
-                    if let Some(i) = self.shared.iter().position(|&k| k == step.station) {
+                    if let Some(i) = self.shared.iter().position(|&k| k as usize == at) {
                         self.ends[i] = end;
                     }
                     return;
@@ -381,28 +389,17 @@ impl Twin {
     }
 }
 
+/// Where the instance whose turn it is does this step.
+#[inline]
+fn copy(copies: &[(usize, usize)], turn: u32, step: &Step) -> usize {
+    let resource = copies.get(step.station as usize);
+    resource.map_or(usize::MAX, |(first, n)| first + turn as usize % n)
+}
+
 #[inline]
 fn draw(step: &Step, luck: u64) -> f64 {
     match step.table {
         Some(table) => step.mean * look_up(table, exponential(mix(luck ^ step.key))),
         None => step.mean,
-    }
-}
-
-/// Background takes its share of a capacity: processors and servers get slower, slots fewer.
-fn station(r: &crate::fit::ResourceFit) -> Station {
-    let left = (r.capacity - r.background).max(r.capacity * 0.01);
-    match r.info.discipline {
-        base::Discipline::Ps => Station::Shared(Shared::new(left)),
-        base::Discipline::Fcfs => {
-            let n = system::servers(r).round().max(1.0);
-            let share = left / r.capacity;
-            let per_server = n / system::servers(r);
-            Station::Line(Line::new(n as u32, per_server / share))
-        }
-        base::Discipline::Slots => {
-            Station::Line(Line::new(left.round().clamp(1.0, 1e9) as u32, 1.0))
-        }
-        base::Discipline::Level => Station::Nothing,
     }
 }

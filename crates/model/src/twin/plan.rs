@@ -2,6 +2,7 @@
 
 use super::draw::{Spread, mix};
 use super::system::{System, service_s};
+use super::tries;
 use crate::fit::Fit;
 use base::Discipline;
 
@@ -69,18 +70,35 @@ impl Builder<'_> {
 
     /// `times` visits in one: their work is added up.
     fn visit(&mut self, r: usize, times: f64, key: u64, depth: usize) {
-        let (s, fit) = (self.system, self.fit);
-        let worked = fit.routes[r].amplification.clamp(0.0, 1.0);
-        if worked < 1e-6 {
+        let tried = self.fit.routes[r].amplification;
+        if tried < 1e-6 {
             return;
         }
         let skip = self.steps.len();
-        if worked < 0.999 {
-            self.push(Op::Skip, 0, 1.0 - worked, 0.0, key ^ 1);
+        if tried < 0.999 {
+            self.push(Op::Skip, 0, 1.0 - tried, 0.0, key ^ 1);
         }
+        self.attempt(r, times, key, depth);
+        let again = tries::again(tried);
+        let mut enough = vec![skip];
+        for n in 1..tries::MOST as u64 {
+            if again > 0.0 {
+                let key = mix(key ^ n);
+                enough.push(self.steps.len());
+                self.push(Op::Skip, 0, 1.0 - again, 0.0, key ^ 1);
+                self.attempt(r, times, key, depth);
+            }
+        }
+        enough.into_iter().for_each(|skip| self.close_skip(skip));
+    }
+
+    /// One try.
+    fn attempt(&mut self, r: usize, times: f64, key: u64, depth: usize) {
+        let (s, fit) = (self.system, self.fit);
+        let tried = fit.routes[r].amplification.max(1e-6);
         let demand = |k: usize| {
             let touches = if s.touches[r][k] { 1.0 } else { 0.0 };
-            touches * fit.demand[r][k].mean * s.own[r][k] / worked
+            touches * fit.demand[r][k].mean * s.own[r][k] / tried
         };
         let scv = |k: usize| s.scv[r][k] / times;
         for &slot in &s.around[r] {
@@ -113,7 +131,7 @@ impl Builder<'_> {
             }
         }
         for (child, &calls) in fit.calls[r].iter().enumerate() {
-            let n = calls / worked;
+            let n = calls / tried;
             if n < 1e-6 {
                 continue;
             }
@@ -138,7 +156,6 @@ impl Builder<'_> {
                 self.push(Op::Release, slot, 0.0, 0.0, key);
             }
         }
-        self.close_skip(skip);
     }
 
     /// `n` calls of a child: whole ones, and one more with the probability of the rest.

@@ -1,5 +1,8 @@
 //! Where work is done or waits: processor sharing, first come first served, slots.
 
+use super::system::servers;
+use crate::fit::ResourceFit;
+use base::Discipline;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -117,5 +120,30 @@ impl Line {
             self.free += 1;
         }
         next
+    }
+}
+
+/// One copy of a resource.
+pub enum Station {
+    Shared(Shared),
+    Line(Line),
+    Nothing,
+}
+
+impl Station {
+    /// One of `copies`. Background takes its share of a capacity: processors and servers get slower, slots fewer.
+    pub fn new(r: &ResourceFit, copies: f64) -> Station {
+        let share = ((r.capacity - r.background) / r.capacity).max(0.01);
+        let left = share * r.capacity / copies;
+        match r.info.discipline {
+            Discipline::Ps => Station::Shared(Shared::new(left)),
+            Discipline::Fcfs => {
+                let n = servers(r).round().max(1.0);
+                let per_server = n / servers(r);
+                Station::Line(Line::new(n as u32, per_server / share))
+            }
+            Discipline::Slots => Station::Line(Line::new(left.round().clamp(1.0, 1e9) as u32, 1.0)),
+            Discipline::Level => Station::Nothing,
+        }
     }
 }

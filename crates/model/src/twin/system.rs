@@ -2,12 +2,12 @@
 //! which resources are used inside which slots, and caches whose hit ratio moves with the rate.
 //! Moves change a `System`; the twin and the load line read it.
 
-pub use super::explain::residence_factor;
 use super::explain::{bursts, low_load_ratio};
+use super::queues::Queues;
 use crate::demand::machine;
 use crate::fit::Fit;
 use base::window::GHOST_TTLS;
-use base::{Discipline, Grade};
+use base::{Discipline, Grade, Scope};
 
 /// A cache that is (or would be) on a route.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,7 +111,8 @@ impl System {
                 }
             })
             .collect();
-        (0..n).for_each(|r| s.explain(r, &rho));
+        let waits = Queues::new(&s.fit, rho);
+        (0..n).for_each(|r| s.explain(r, &waits));
         s
     }
 
@@ -186,12 +187,20 @@ pub fn service_s(r: &crate::fit::ResourceFit, demand: f64) -> f64 {
     }
 }
 
-/// How many can be served at once.
+/// How many can be served at once by one of its copies.
 pub fn servers(r: &crate::fit::ResourceFit) -> f64 {
     if r.info.unit.starts_with("bytes") || !r.capacity.is_finite() {
         1.0
     } else {
-        r.capacity.max(1.0)
+        (r.capacity / copies(r) as f64).max(1.0)
+    }
+}
+
+/// Each instance of a service has one of its own, and a request uses that of its instance.
+pub fn copies(r: &crate::fit::ResourceFit) -> usize {
+    match r.info.scope {
+        Scope::PerInstance => r.instances.max(1) as usize,
+        Scope::Shared => 1,
     }
 }
 

@@ -34,7 +34,7 @@ pub struct AgentArgs {
     #[arg(long, value_name = "IP")]
     pub address: Vec<IpAddr>,
     /// Certificates of the authority that signed the gateway's, PEM; the well-known ones when left out
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "PLIMSOLL_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
 }
 

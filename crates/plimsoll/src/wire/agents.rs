@@ -2,11 +2,14 @@
 
 use crate::exit::Failure;
 use crate::wire::start::{listener, secret};
+use crate::wire::system::failure;
 use agent::gateway::{Options, Receiver};
 use base::clock::Clock;
-use config::sections::Agents;
+use config::sections::{Agents, Certificate};
 use socket2::Socket;
+use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio_rustls::rustls::ServerConfig;
 
 /// Listens where `agents` says; `inherited` are sockets of the process before.
 pub fn start(
@@ -24,8 +27,13 @@ pub fn start(
     let options = Options {
         listener,
         token: secret("agents.token", &agents.token)?,
+        tls: agents.tls.as_ref().map(encrypted).transpose()?,
         clock,
         run: agent::draw().max(1),
     };
     Ok(Receiver::start(runtime, options)?)
+}
+
+fn encrypted(own: &Certificate) -> Result<Arc<ServerConfig>, Failure> {
+    gateway::tls::of_agents(own).map_err(|f| failure(&f))
 }

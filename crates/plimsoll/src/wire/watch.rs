@@ -236,6 +236,7 @@ fn postgres(r: &config::Resource) -> Option<PostgresTarget> {
     Some(PostgresTarget {
         resource: r.name.clone(),
         url: r.postgres.clone()?,
+        ca: r.ca.clone(),
         cores: r.capacity,
     })
 }
@@ -244,6 +245,7 @@ fn redis(r: &config::Resource) -> Option<RedisTarget> {
     Some(RedisTarget {
         resource: r.name.clone(),
         url: r.redis.clone()?,
+        ca: r.ca.clone(),
     })
 }
 

@@ -12,31 +12,47 @@ const OFF: &str = "probes_off: [listeners, cgroup, cpu, host, disk, network, mem
 struct Scene {
     stage: Stage,
     at: SocketAddr,
+    scheme: &'static str,
     agents: Vec<Child>,
 }
 
 impl Scene {
     fn new() -> Scene {
+        Scene::over("http", "")
+    }
+
+    /// `tls`: more keys of the section.
+    fn over(scheme: &'static str, tls: &str) -> Scene {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = held.local_addr().unwrap();
         let token = "token: { file: token }";
-        let mut stage = Stage::new(&format!("{OFF}\nagents: {{ listen: \"{at}\", {token} }}"));
+        let mut stage = Stage::new(&format!(
+            "{OFF}\nagents: {{ listen: \"{at}\", {token}{tls} }}"
+        ));
         std::fs::write(stage.path("token"), "right\n").unwrap();
         std::fs::write(stage.path("wrong"), "wrong\n").unwrap();
+        peers::Certificate::make(stage.folder.path()).unwrap();
         drop(held);
         stage.start();
         Scene {
             stage,
             at,
+            scheme,
             agents: Vec::new(),
         }
     }
 
     fn agent(&mut self, name: &str, token: &str) -> u32 {
+        // The certificate is for this name.
+        let gateway = format!("{}://localhost:{}", self.scheme, self.at.port());
+        self.agent_of(&gateway, name, token)
+    }
+
+    fn agent_of(&mut self, gateway: &str, name: &str, token: &str) -> u32 {
         let log = format!("agent-{}.log", self.agents.len());
         let log = std::fs::File::create(self.stage.path(&log)).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
-            .args(["agent", "--gateway", &format!("http://{}", self.at)])
+            .args(["agent", "--gateway", gateway, "--ca", "ca.pem"])
             .args(["--name", name, "--token-file", token])
             // The instance is a thread of this test, on loopback.
             .args(["--address", "127.0.0.1"])
@@ -173,4 +189,36 @@ fn a_wrong_token_and_a_name_that_is_taken_are_refused_on_both_sides() {
         said.contains("an agent of this name is connected from 127.0.0.1")
             .then_some(())
     });
+}
+
+#[test]
+fn over_tls_agents_know_the_gateway_by_its_certificate() {
+    let mut scene = Scene::over("https", ", tls: { cert: server.pem, key: server.key }");
+    scene.agent("web-2", "token");
+    scene.wait_agent("the agent", |a| a["used"].as_u64() > Some(1));
+    // By an address that is not in the certificate, and without TLS.
+    let (by_address, plain) = (
+        format!("https://{}", scene.at),
+        format!("http://{}", scene.at),
+    );
+    scene.agent_of(&by_address, "web-3", "token");
+    scene.stage.wait("what the agent says", |_| {
+        let said = scene.log(1);
+        said.contains("the gateway does not answer").then_some(())
+    });
+    scene.wait_note("no TLS with it");
+    scene.agent_of(&plain, "web-4", "token");
+    scene.stage.wait("what the other says", |_| {
+        let said = scene.log(2);
+        said.contains("the gateway does not answer").then_some(())
+    });
+    assert_eq!(
+        scene
+            .get("/api/v1/agents")
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }

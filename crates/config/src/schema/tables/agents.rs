@@ -3,11 +3,12 @@
 use super::*;
 use std::net::SocketAddr;
 
-/// As it is written: both keys are needed.
+/// As it is written: address and token are needed.
 #[derive(Default)]
 pub struct Written {
     listen: Option<SocketAddr>,
     token: Option<Secret>,
+    tls: Option<Certificate>,
 }
 
 pub const AGENTS: &[Field<Written>] = &[
@@ -25,6 +26,17 @@ pub const AGENTS: &[Field<Written>] = &[
         "what agents must show; read at start",
         |a, n, cx| a.token = secret_elsewhere(n, cx)
     ),
+    key!(
+        "tls",
+        Kind::Section("certificate"),
+        "{ cert: plimsoll.pem, key: plimsoll.key }",
+        "the listener speaks TLS and shows this certificate, so that nobody on the way reads the token; plain when left out; read at start",
+        |a, n, cx| {
+            let mut certificate = Certificate::default();
+            cx.section("agents.tls", n, CERTIFICATE, &mut certificate);
+            a.tls = Some(certificate);
+        }
+    ),
 ];
 
 /// `None`: something is missing or wrong, and was told.
@@ -34,5 +46,6 @@ pub(super) fn agents(n: &Node, cx: &mut Cx) -> Option<Agents> {
     Some(Agents {
         listen: written.listen?,
         token: written.token?,
+        tls: written.tls,
     })
 }

@@ -74,15 +74,22 @@ pub const RESOURCE: &[Field<Resource>] = &[
         "postgres",
         Kind::Secret,
         "{ env: SHOP_DB_URL }",
-        "the URL of a PostgreSQL (14 or later) that is looked into; its role needs `pg_monitor`, and `pg_read_all_data` for missing indexes",
+        "the URL of a PostgreSQL (14 or later) that is looked into; its role needs `pg_monitor`, and `pg_read_all_data` for missing indexes; `sslmode` as in its own clients",
         |r, n, cx| r.postgres = cx.secret(n)
     ),
     key!(
         "redis",
         Kind::Secret,
         "{ env: SHOP_CACHE_URL }",
-        "the URL of a Redis (or Valkey) that is looked into: `redis://USER:PASSWORD@HOST:PORT`",
+        "the URL of a Redis (or Valkey) that is looked into: `redis://USER:PASSWORD@HOST:PORT`, or `rediss://` for TLS",
         |r, n, cx| r.redis = cx.secret(n)
+    ),
+    key!(
+        "ca",
+        Kind::Text,
+        "db-ca.pem",
+        "PEM file: who may have signed its certificate; with it a PostgreSQL must show one for its name unless `sslmode` asks for less; whom the system trusts when left out",
+        |r, n, cx| r.ca = cx.text(n).map(Into::into)
     ),
     key!(
         "prometheus",

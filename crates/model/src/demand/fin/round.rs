@@ -86,13 +86,10 @@ pub(super) fn solve_round(
     let b = &turned * &target / noise;
     let mut best: Option<(f64, Posterior)> = None;
     for &width in widths {
-        let precision = DVector::from_fn(m, |i, _| match prior.get(i) {
-            Some(p) => 1.0 / (width * p).powi(2),
-            None => 1.0 / background_sd.powi(2),
-        });
-        let mut a = s.clone();
-        (0..m).for_each(|i| a[(i, i)] += precision[i]);
-        let rhs = &b + precision.component_mul(m0);
+        let precision = precision(prior, width, background_sd);
+        let a = &s + &precision.matrix;
+        let pulled = &precision.matrix * m0;
+        let rhs = &b + &pulled;
         let Some(factor) = a.clone().cholesky() else {
             continue;
         };
@@ -104,14 +101,13 @@ pub(super) fn solve_round(
             .map(|x| x.ln())
             .sum::<f64>()
             * 2.0;
-        let fit = precision.dot(&m0.component_mul(m0)) - rhs.dot(&mu);
-        let log_prior: f64 = precision.iter().map(|x| x.ln()).sum();
+        let fit = pulled.dot(m0) - rhs.dot(&mu);
         let hyper = if flat {
             0.0
         } else {
             width.ln().powi(2) / (2.0 * HYPER * HYPER)
         };
-        let evidence = 0.5 * (log_prior - fit - log_det) - hyper;
+        let evidence = 0.5 * (precision.log_det - fit - log_det) - hyper;
         if best.as_ref().is_none_or(|x| evidence > x.0) {
             best = Some((evidence, (width, a, rhs, factor)));
         }
@@ -134,6 +130,35 @@ pub(super) fn solve_round(
         factor,
         residuals,
     })
+}
+
+struct Precision {
+    matrix: DMatrix<f64>,
+    log_det: f64,
+}
+
+/// Precision of what is guessed: each demand is within `width` of its own guess, and all of them together are too high
+/// by what the background takes, which is guessed to be 0. The measured total is 1.
+fn precision(prior: &[f64], width: f64, background_sd: f64) -> Precision {
+    let r = prior.len();
+    let own = |i: usize| 1.0 / (width * prior[i]).powi(2);
+    let common = background_sd.min(1.0);
+    // The inverse of `diag(1/own) + common^2 prior prior'` (Sherman and Morrison).
+    let within = 1.0 + (common / width).powi(2) * r as f64;
+    let pull = |i: usize| own(i) * prior[i] * common;
+    let matrix = DMatrix::from_fn(r + 1, r + 1, |i, j| match (i == r, j == r) {
+        (true, true) => 1.0 / background_sd.powi(2),
+        (false, false) => {
+            let diagonal = if i == j { own(i) } else { 0.0 };
+            diagonal - pull(i) * pull(j) / within
+        }
+        _ => 0.0,
+    });
+    let diagonal: f64 = (0..r).map(|i| own(i).ln()).sum();
+    Precision {
+        matrix,
+        log_det: diagonal - within.ln() - 2.0 * background_sd.ln(),
+    }
 }
 
 impl Step {

@@ -1,5 +1,6 @@
 //! Why a database is not seen, and what to do about it. Never with its URL: that holds a password.
 
+use super::super::tls;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -40,11 +41,12 @@ fn connection(e: &Error) -> String {
     use std::error::Error as _;
     let cause = e.source().map(|s| s.to_string()).unwrap_or_default();
     match e.to_string() {
-        kind if kind.contains("TLS") => {
-            "the database demands TLS, which this probe does not speak: allow it a plain connection over a private \
-             way (`sslmode=disable` in the URL and `hostnossl` in pg_hba.conf)"
+        kind if kind.contains("TLS") && cause.contains("does not support") => {
+            "the database speaks no TLS, which its URL or `ca` asks for: give it a certificate (`ssl = on`), or leave \
+             them out and write `sslmode=disable`"
                 .into()
         }
+        kind if kind.contains("TLS") => format!("no TLS: {cause}; {}", tls::advice(&cause)),
         kind if cause.is_empty() => format!("no connection: {kind}"),
         _ => format!("no connection: {cause}; is it running, and the URL right?"),
     }

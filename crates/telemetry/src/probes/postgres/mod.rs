@@ -9,6 +9,7 @@ mod pools;
 mod second;
 mod sql;
 mod tag;
+mod tls;
 mod worker;
 
 use super::{Probe, Reading};
@@ -17,6 +18,7 @@ use base::{Arm, CellKey, InstanceIx, Statement};
 use config::Secret;
 use second::{Memory, Second};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 pub use tag::{Origins, shape};
 use worker::{Answer, Used, Worker};
@@ -33,6 +35,8 @@ const TELL_S: f64 = 60.0;
 pub struct PostgresTarget {
     pub resource: String,
     pub url: Secret,
+    /// A PEM file of those who may sign its certificate.
+    pub ca: Option<PathBuf>,
     /// Cores, as declared.
     pub cores: Option<f64>,
 }
@@ -49,6 +53,7 @@ pub struct Postgres {
 
 struct Database {
     url: Secret,
+    ca: Option<PathBuf>,
     worker: Worker,
     memory: Memory,
     /// When it was started and whether it is a standby, as seen last, and what changed when.
@@ -64,11 +69,12 @@ impl Probe for Postgres {
     fn read(&mut self, r: &mut Reading<'_>) {
         let targets = r.targets;
         let wanted = || targets.databases.iter().take(MOST);
-        self.databases
-            .retain(|name, d| wanted().any(|t| t.resource == *name && t.url == d.url));
+        self.databases.retain(|name, d| {
+            wanted().any(|t| t.resource == *name && t.url == d.url && t.ca == d.ca)
+        });
         for t in wanted() {
             if !self.databases.contains_key(&t.resource) {
-                match Worker::start(&t.url) {
+                match Worker::start(&t.url, t.ca.as_deref()) {
                     Ok(worker) => drop(
                         self.databases
                             .insert(t.resource.clone(), Database::new(t, worker)),
@@ -95,6 +101,7 @@ impl Database {
     fn new(t: &PostgresTarget, worker: Worker) -> Database {
         Database {
             url: t.url.clone(),
+            ca: t.ca.clone(),
             worker,
             memory: Memory::default(),
             server: None,

@@ -3,16 +3,18 @@
 use super::blind::{BAD_URL, words};
 use super::plan::{indexable, scans};
 use super::sql::{self, Backend, Blocked, Counter, OLDEST, Server};
+use super::tls::{self, Tls};
 use base::Scan;
 use config::Secret;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::{Client, Config, Error};
 
 /// Connections are looked at this often.
 const LOOK: Duration = Duration::from_millis(100);
@@ -75,16 +77,16 @@ pub struct Worker {
 
 impl Worker {
     /// Fails when the system gives no thread.
-    pub fn start(url: &Secret) -> std::io::Result<Worker> {
+    pub fn start(url: &Secret, ca: Option<&Path>) -> std::io::Result<Worker> {
         let (ask, asked) = mpsc::channel(1);
         let (answer, answers) = sync_channel(1);
-        let url = url.clone();
+        let (url, ca) = (url.clone(), ca.map(Path::to_owned));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         std::thread::Builder::new()
             .name("postgres".into())
-            .spawn(move || runtime.block_on(serve(&url, asked, &answer)))?;
+            .spawn(move || runtime.block_on(serve(&url, ca.as_deref(), asked, &answer)))?;
         Ok(Worker {
             ask,
             answers,
@@ -136,6 +138,7 @@ struct Link {
 
 async fn serve(
     url: &Secret,
+    ca: Option<&Path>,
     mut asked: mpsc::Receiver<()>,
     answers: &SyncSender<Result<Answer, String>>,
 ) {
@@ -154,7 +157,7 @@ async fn serve(
         };
         if link.is_err() && tried.is_none_or(|t| t.elapsed() >= RETRY) {
             tried = Some(Instant::now());
-            link = within(connect(url)).await;
+            link = within(connect(url, ca)).await;
         }
         let step = match &mut link {
             Ok(link) if ask => within(answer(link, began)).await.map(Some),
@@ -190,13 +193,14 @@ fn said(e: Error) -> String {
     words(&e)
 }
 
-async fn connect(url: &Secret) -> Result<Link, String> {
+async fn connect(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
     let text = url.fetch().map_err(|f| f.to_string())?;
+    let (text, check) = tls::mode(&text, ca.is_some());
     let mut config: Config = text.parse().map_err(|_| BAD_URL.to_owned())?;
     config
         .application_name("plimsoll")
         .connect_timeout(DEADLINE);
-    let (client, connection) = config.connect(NoTls).await.map_err(said)?;
+    let (client, connection) = config.connect(Tls::new(check, ca)?).await.map_err(said)?;
     // Ends with its client; what goes wrong comes out there.
     tokio::spawn(connection);
     client.batch_execute(sql::SESSION).await.map_err(said)?;

@@ -1,11 +1,15 @@
 //! One Redis over one connection, connected to again after an error.
 
+use super::super::tls::{self, Check};
 use super::info::Info;
 use super::resp::{Reply, ask};
 use config::Secret;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
 /// A store that takes longer than this is left, and connected to again.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -19,9 +23,10 @@ pub struct Store {
     pub no_slow: Option<String>,
 }
 
-/// `redis://USER:PASSWORD@HOST:PORT/DB`, taken apart.
+/// `redis://USER:PASSWORD@HOST:PORT/DB`, taken apart; `rediss` is encrypted.
 #[derive(Debug, Default, PartialEq)]
 struct Url {
+    encrypted: bool,
     user: String,
     password: String,
     host: String,
@@ -29,16 +34,20 @@ struct Url {
 }
 
 /// Not with the URL: it holds a password.
-const BAD_URL: &str = "its URL cannot be read: write redis://USER:PASSWORD@HOST:PORT";
+const BAD_URL: &str =
+    "its URL cannot be read: write redis://USER:PASSWORD@HOST:PORT, or rediss:// for TLS";
 
 /// Reads the store each time it is called.
-pub fn reader(secret: &Secret) -> impl FnMut() -> Result<Store, String> + Send + 'static {
-    let secret = secret.clone();
-    let mut open: Option<BufReader<TcpStream>> = None;
+pub fn reader(
+    secret: &Secret,
+    ca: Option<&Path>,
+) -> impl FnMut() -> Result<Store, String> + Send + 'static {
+    let (secret, ca) = (secret.clone(), ca.map(Path::to_owned));
+    let mut open: Option<Open> = None;
     move || {
         let mut stream = match open.take() {
             Some(stream) => stream,
-            None => connect(&secret)?,
+            None => connect(&secret, ca.as_deref())?,
         };
         let store = read(&mut stream)?;
         open = Some(stream);
@@ -47,10 +56,12 @@ pub fn reader(secret: &Secret) -> impl FnMut() -> Result<Store, String> + Send +
 }
 
 fn parse(url: &str) -> Result<Url, String> {
-    if url.starts_with("rediss:") {
-        return Err("`rediss` is not spoken: read it over a plain port on a private way".into());
-    }
-    let rest = url.trim().strip_prefix("redis://").ok_or(BAD_URL)?;
+    let (scheme, rest) = url.trim().split_once("://").ok_or(BAD_URL)?;
+    let encrypted = match scheme {
+        "redis" => false,
+        "rediss" => true,
+        _ => return Err(BAD_URL.into()),
+    };
     let rest = rest.split(['/', '?']).next().unwrap_or_default();
     let (who, place) = rest.rsplit_once('@').unwrap_or(("", rest));
     let (user, password) = who.split_once(':').unwrap_or(("", who));
@@ -61,6 +72,7 @@ fn parse(url: &str) -> Result<Url, String> {
     match host.trim_matches(['[', ']']) {
         "" => Err(BAD_URL.into()),
         host => Ok(Url {
+            encrypted,
             user: user.into(),
             password: password.into(),
             host: host.into(),
@@ -69,7 +81,13 @@ fn parse(url: &str) -> Result<Url, String> {
     }
 }
 
-fn connect(secret: &Secret) -> Result<BufReader<TcpStream>, String> {
+/// Plain or encrypted.
+trait Wire: Read + Write + Send {}
+impl<S: Read + Write + Send> Wire for S {}
+
+type Open = BufReader<Box<dyn Wire>>;
+
+fn connect(secret: &Secret, ca: Option<&Path>) -> Result<Open, String> {
     let url = parse(&secret.fetch().map_err(|f| f.to_string())?)?;
     let open = || -> io::Result<TcpStream> {
         let mut last = io::Error::other("the name has no address");
@@ -87,7 +105,11 @@ fn connect(secret: &Secret) -> Result<BufReader<TcpStream>, String> {
     };
     let stream =
         open().map_err(|e| format!("no connection: {e}; is it running, and the URL right?"))?;
-    let mut stream = BufReader::new(stream);
+    let wire: Box<dyn Wire> = match url.encrypted {
+        true => Box::new(encrypted(&url.host, ca, stream)?),
+        false => Box::new(stream),
+    };
+    let mut stream = BufReader::new(wire);
     if !url.password.is_empty() {
         let with_user = ["AUTH", &url.user, &url.password];
         let without = ["AUTH", &url.password];
@@ -101,7 +123,24 @@ fn connect(secret: &Secret) -> Result<BufReader<TcpStream>, String> {
     Ok(stream)
 }
 
-fn read(stream: &mut BufReader<TcpStream>) -> Result<Store, String> {
+fn encrypted(
+    host: &str,
+    ca: Option<&Path>,
+    mut stream: TcpStream,
+) -> Result<StreamOwned<ClientConnection, TcpStream>, String> {
+    let no_tls = |why: String| format!("no TLS: {why}; {}", tls::advice(&why));
+    let config = tls::client(Check::Named, ca)?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| BAD_URL)?;
+    let mut shake = ClientConnection::new(config, name).map_err(|e| no_tls(e.to_string()))?;
+    while shake.is_handshaking() {
+        shake
+            .complete_io(&mut stream)
+            .map_err(|e| no_tls(e.to_string()))?;
+    }
+    Ok(StreamOwned::new(shake, stream))
+}
+
+fn read(stream: &mut Open) -> Result<Store, String> {
     let info = text_of(ask(stream, &["INFO", "everything"]))?;
     let (slow, no_slow) = match ask(stream, &["SLOWLOG", "GET", "16"]).map_err(|e| fault(&e))? {
         Reply::List(all) => (all.iter().filter_map(entry).collect(), None),
@@ -168,12 +207,13 @@ mod tests {
         assert_eq!((url.user.as_str(), url.password.as_str()), ("u", "p@ss"));
         assert_eq!((url.host.as_str(), url.port), ("::1", 7000));
         assert_eq!(parse("redis://h").unwrap().port, 6379);
+        assert!(parse("rediss://h").unwrap().encrypted);
         for bad in [
             "",
             "redis://",
             "redis://u:secret@h:port",
             "h:1",
-            "rediss://secret@h",
+            "http://secret@h",
         ] {
             assert!(!parse(bad).unwrap_err().contains("secret"), "{bad}");
         }

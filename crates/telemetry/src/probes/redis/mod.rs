@@ -12,6 +12,7 @@ use base::{InstanceIx, Nanos, Statement};
 use client::Store;
 use config::Secret;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// So many stores are read.
 const MOST: usize = 16;
@@ -25,6 +26,8 @@ const TELL_S: f64 = 60.0;
 pub struct RedisTarget {
     pub resource: String,
     pub url: Secret,
+    /// A PEM file of those who may sign its certificate.
+    pub ca: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -34,6 +37,7 @@ pub struct Redis {
 
 struct Known {
     url: Secret,
+    ca: Option<PathBuf>,
     reader: Reader<Store>,
     counters: Counters<String>,
     /// Which run of which role was seen last; what changed when.
@@ -51,11 +55,12 @@ impl Probe for Redis {
     fn read(&mut self, r: &mut Reading<'_>) {
         let targets = r.targets;
         let wanted = || targets.stores.iter().take(MOST);
-        self.stores
-            .retain(|name, s| wanted().any(|t| t.resource == *name && t.url == s.url));
+        self.stores.retain(|name, s| {
+            wanted().any(|t| t.resource == *name && t.url == s.url && t.ca == s.ca)
+        });
         for t in wanted() {
             if !self.stores.contains_key(&t.resource) {
-                match Reader::start("redis", client::reader(&t.url)) {
+                match Reader::start("redis", client::reader(&t.url, t.ca.as_deref())) {
                     Ok(reader) => drop(
                         self.stores
                             .insert(t.resource.clone(), Known::new(t, reader)),
@@ -78,6 +83,7 @@ impl Known {
     fn new(t: &RedisTarget, reader: Reader<Store>) -> Known {
         Known {
             url: t.url.clone(),
+            ca: t.ca.clone(),
             reader,
             counters: Counters::default(),
             run: None,

@@ -1,7 +1,6 @@
 //! Redis' protocol (RESP 2), as far as questions and their answers need it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 
 /// Largest answer taken, bytes, and how deep lists in it may lie.
 const MOST: usize = 4 << 20;
@@ -17,12 +16,13 @@ pub enum Reply {
     Refused(String),
 }
 
-pub fn ask(stream: &mut BufReader<TcpStream>, words: &[&str]) -> io::Result<Reply> {
+pub fn ask<S: Read + Write>(stream: &mut BufReader<S>, words: &[&str]) -> io::Result<Reply> {
     let mut out = format!("*{}\r\n", words.len());
     for w in words {
         out += &format!("${}\r\n{w}\r\n", w.len());
     }
     stream.get_mut().write_all(out.as_bytes())?;
+    stream.get_mut().flush()?;
     let mut left = MOST;
     reply(stream, &mut left, 0)
 }
