@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, protocols, queue, otlp, backstage,
+    /// Measure in one run, against peers or the truth: proxy, load, model, diagnosis, cache, framing, hit, history, protocols, queue, otlp, backstage,
     /// console, pages, scenarios
     Bench {
         what: String,
@@ -116,6 +116,10 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::load::run(Path::new("target/release/plimsoll"), pairs)?
         }
+        "history" => {
+            cargo(&["build", "--release", "--package", "plimsoll"])?;
+            bench::history::run(Path::new("target/release/plimsoll"))?
+        }
         "model" => bench::model::run()?,
         "diagnosis" => {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
@@ -152,7 +156,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, protocols, queue, otlp, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, diagnosis, cache, framing, hit, history, protocols, queue, otlp, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -2,11 +2,13 @@
 
 mod alertmanager;
 mod postgres;
+mod prometheus;
 mod promtool;
 mod redis;
 
 pub use alertmanager::Alertmanager;
 pub use postgres::Postgres;
+pub use prometheus::Prometheus;
 pub use promtool::promtool;
 pub use redis::Redis;
 
