@@ -37,6 +37,19 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "cost is pure: base, config and model only",
     ),
     (
+        "past",
+        &[
+            "tokio",
+            "config",
+            "model",
+            "telemetry",
+            "gateway",
+            "control",
+            "store",
+        ],
+        "the past is counts and questions: base only, and no I/O",
+    ),
+    (
         "gateway",
         &["model", "control", "telemetry", "prove"],
         "the data path serves with control dead and no model",

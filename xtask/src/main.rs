@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, protocols, queue, otlp, backstage,
+    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, otlp, backstage,
     /// console, pages, scenarios
     Bench {
         what: String,
@@ -120,6 +120,10 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::load::run(Path::new("target/release/plimsoll"), pairs)?
         }
+        "history" => {
+            cargo(&["build", "--release", "--package", "plimsoll"])?;
+            bench::history::run(Path::new("target/release/plimsoll"))?
+        }
         "model" => bench::model::run()?,
         "simulated" => bench::simulated::run()?,
         "diagnosis" => {
@@ -157,7 +161,7 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, protocols, queue, otlp, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, otlp, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -1,6 +1,7 @@
 //! The shared vocabulary: units, names, time, what is measured, what is found.
 //! No async, no I/O, no dependency on any other crate of the workspace.
 
+pub mod buckets;
 pub mod class;
 pub mod clock;
 pub mod finding;

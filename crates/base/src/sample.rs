@@ -99,6 +99,8 @@ pub struct Sample {
     pub db_calls: u32,
     pub db_rows: u32,
     pub db_returned: u32,
+    /// Of a request whose trace is recorded; 0: it is not.
+    pub trace: u128,
 }
 
 impl Sample {
@@ -124,6 +126,7 @@ impl Sample {
             db_calls: 0,
             db_rows: 0,
             db_returned: 0,
+            trace: 0,
         }
     }
     pub fn seconds(&self) -> f64 {

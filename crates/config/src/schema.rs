@@ -34,6 +34,7 @@ pub fn schema() -> Json {
     defs.insert("agents".into(), section_schema(AGENTS));
     defs.insert("error_budget".into(), section_schema(ERROR_BUDGET));
     defs.insert("alerts".into(), section_schema(ALERTS));
+    defs.insert("history".into(), section_schema(HISTORY));
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
@@ -174,6 +175,7 @@ pub fn reference() -> String {
     page(&mut out, "alerts.alertmanager", ALERTMANAGER);
     page(&mut out, "alerts.pagerduty", PAGERDUTY);
     page(&mut out, "alerts.webhook", WEBHOOK);
+    page(&mut out, "history", HISTORY);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -300,6 +302,7 @@ mod tests {
         honest(MIRROR, Mirror::default);
         honest(SLO, Slo::default);
         honest(ALERTS, Alerts::default);
+        honest(HISTORY, History::default);
         honest(ALERTMANAGER, Alertmanager::default);
         honest(PAGERDUTY, PagerDuty::default);
         honest(WEBHOOK, Webhook::default);

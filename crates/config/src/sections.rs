@@ -8,6 +8,7 @@ mod console;
 mod error_budget;
 mod gates;
 mod hedge;
+mod history;
 mod http2;
 mod identity;
 mod listen;
@@ -27,6 +28,7 @@ pub use console::*;
 pub use error_budget::*;
 pub use gates::*;
 pub use hedge::*;
+pub use history::*;
 pub use http2::*;
 pub use identity::*;
 pub use listen::*;
@@ -78,6 +80,9 @@ pub struct Config {
     /// `None`: there are no agents on other hosts.
     pub agents: Option<Agents>,
     pub alerts: Alerts,
+    /// What is remembered of counts and latencies.
+    #[serde(default)]
+    pub history: History,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     /// Sorted by name, as are `routes` before `priority` orders them.
@@ -410,6 +415,7 @@ impl Config {
             otlp: None,
             agents: None,
             alerts: Alerts::default(),
+            history: History::default(),
             error_budget: None,
             services: Vec::new(),
             routes: Vec::new(),

@@ -37,8 +37,10 @@ function tick(most) {
   return [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => n >= raw);
 }
 
-function clock(at) {
-  return new Date(at * 1000).toISOString().slice(11, 19);
+/// With the day where there are several.
+function clock(at, days) {
+  const text = new Date(at * 1000).toISOString();
+  return days ? text.slice(5, 16).replace("T", " ") : text.slice(11, 19);
 }
 
 class Chart extends HTMLElement {
@@ -70,6 +72,10 @@ class Chart extends HTMLElement {
     });
   }
 
+  days() {
+    return this.steps.at(-1).at - this.steps[0].at > 86_400;
+  }
+
   /// The newest steps of the stream.
   append_steps(steps) {
     const newest = this.steps.at(-1)?.at ?? 0;
@@ -97,7 +103,7 @@ class Chart extends HTMLElement {
       const row = document.createElement("tr");
       const at = row.insertCell();
       at.dataset.at = s.at;
-      at.textContent = clock(s.at);
+      at.textContent = clock(s.at, this.days());
       s.values.forEach((v, i) => (row.insertCell().textContent = v === null ? "—" : this.units[i](v)));
       return row;
     }));
@@ -135,7 +141,7 @@ class Chart extends HTMLElement {
     for (let i = 0; i <= marks; i++) {
       const at = from + ((to - from) * i) / marks;
       const anchor = i === 0 ? "start" : i === marks ? "end" : "middle";
-      yield make("text", { x: this.x(at), y: HEIGHT - 6, "text-anchor": anchor }, clock(at));
+      yield make("text", { x: this.x(at), y: HEIGHT - 6, "text-anchor": anchor }, clock(at, this.days()));
     }
   }
 
@@ -208,7 +214,7 @@ class Chart extends HTMLElement {
     });
     // Only what somebody asks for is read out.
     this.says.setAttribute("aria-live", step ? "polite" : "off");
-    this.says.replaceChildren(...(step ? [clock(step.at)] : []), ...items);
+    this.says.replaceChildren(...(step ? [clock(step.at, this.days())] : []), ...items);
     this.cross?.replaceChildren(
       ...(step ? [make("line", { class: "cross", x1: this.x(at), x2: this.x(at), y1: TOP, y2: HEIGHT - BOTTOM })] : []),
     );

@@ -1,6 +1,6 @@
 //! The catalog, read when somebody asks for it: its files, what is found in them, and incidents with what the ledger knows.
 
-use crate::State;
+use crate::{Format, State};
 use base::{Finding, Severity};
 use catalog::incident::{Incident, changed};
 use catalog::lint::Limits;
@@ -22,7 +22,10 @@ pub struct Books {
 impl Books {
     pub fn read(s: &State) -> Result<Books, Vec<Finding>> {
         let loaded = catalog::load(&s.file, None).map_err(|f| vec![f])?;
-        let (seen, now) = (Observed::from_metrics(&(s.metrics)()), Timestamp::now());
+        let (seen, now) = (
+            Observed::from_metrics(&(s.metrics)(Format::Text)),
+            Timestamp::now(),
+        );
         Ok(Books {
             found: loaded.check(Some(&seen), now, Limits::default()),
             loaded,

@@ -15,9 +15,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const HEADER: &str = "plimsoll-api";
 
 /// What machines ask, by whatever name they know this host.
-const FOR_MACHINES: &[&str] = &["/livez", "/readyz", "/metrics"];
+const FOR_MACHINES: &[&str] = &["/livez", "/readyz", "/metrics", "/-/healthy", "/-/ready"];
 /// For whoever has not said who they are: whether it lives, and how to say it.
-const OPEN: &[&str] = &["/livez", "/readyz", "/signin", "/signout"];
+const OPEN: &[&str] = &[
+    "/livez",
+    "/readyz",
+    "/-/healthy",
+    "/-/ready",
+    "/signin",
+    "/signout",
+];
 const ASSETS: &str = "/assets/";
 
 /// Nothing but what this console serves itself runs, is shown or is sent to.
@@ -78,8 +85,8 @@ fn allow(
     headers: &HeaderMap,
     names: &[String],
 ) -> Result<(), &'static str> {
-    let reads = is_read(method);
-    if reads && FOR_MACHINES.contains(&path) {
+    let reads = is_read(method, path);
+    if is_get(method) && FOR_MACHINES.contains(&path) {
         return Ok(());
     }
     let text = |name| {
@@ -106,8 +113,13 @@ fn allow(
     }
 }
 
-fn is_read(method: &Method) -> bool {
+fn is_get(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
+}
+
+/// Long questions are posted; they change nothing.
+fn is_read(method: &Method, path: &str) -> bool {
+    is_get(method) || (method == Method::POST && api::prometheus::READ_BY_POST.contains(&path))
 }
 
 fn is_known(host: &str, names: &[String]) -> bool {
@@ -124,7 +136,7 @@ fn needs(method: &Method, path: &str) -> Option<Role> {
     if OPEN.contains(&path) || path.starts_with(ASSETS) {
         return None;
     }
-    match is_read(method) {
+    match is_read(method, path) {
         true => Some(Role::Read),
         false => Some(api::role(path).unwrap_or(Role::Operate)),
     }
@@ -150,7 +162,7 @@ pub fn word(role: Role) -> &'static str {
 /// A browser that looks for a page may sign in; everybody else is told how to say who they are.
 fn unknown(method: &Method, uri: &Uri) -> Response {
     let path = uri.path();
-    let page = is_read(method)
+    let page = is_get(method)
         && !path.starts_with("/api/")
         && !path.starts_with("/allocation/")
         && path != "/metrics"
@@ -232,6 +244,7 @@ mod tests {
             (Method::POST, "/api/v1/rollback", Some(Role::Operate)),
             (Method::POST, "/api/v1/recording", Some(Role::Admin)),
             (Method::POST, "/api/v1/upgrade", Some(Role::Admin)),
+            (Method::POST, "/api/v1/query_range", Some(Role::Read)),
             (Method::DELETE, "/api/v1/nothing", Some(Role::Operate)),
         ] {
             assert_eq!(needs(&method, path), role, "{method} {path}");

@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -28,12 +28,13 @@ use base::Finding;
 use control::Control;
 use cost::anomaly::Anomaly;
 use cost::{By, Report, Slot, Span};
+use past::Past;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slo::{Alert, SloStatus};
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 
 /// Writes what happens to a folder of this host; one recording at a time. The answers are JSON as
 /// `GET /api/v1/recording` gives it.
@@ -166,6 +167,42 @@ pub trait Costs: Send + Sync {
     fn report(&self, by: By, span: Span) -> Result<Report, Vec<Finding>>;
 }
 
+/// What is remembered of counts and latencies.
+pub trait Remembers: Send + Sync {
+    fn read(&self) -> RwLockReadGuard<'_, Past>;
+    /// How much there is, and why it is not stored, if it is not: JSON as `GET /api/v1/past` gives it.
+    fn standing(&self) -> Value;
+}
+
+/// How the metrics page is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' text, version 0.0.4.
+    Text,
+    /// Version 1.0.0: with traces as exemplars.
+    OpenMetrics,
+}
+
+impl Format {
+    fn content_type(self) -> &'static str {
+        match self {
+            Format::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// What an `Accept` asks for.
+    fn asked(accept: &str) -> Format {
+        let named = |range: &str| {
+            range.split(';').next().map(str::trim) == Some("application/openmetrics-text")
+        };
+        match accept.split(',').any(named) {
+            true => Format::OpenMetrics,
+            false => Format::Text,
+        }
+    }
+}
+
 /// What the console shows and asks.
 #[derive(Clone)]
 pub struct State {
@@ -176,8 +213,8 @@ pub struct State {
     pub recordings: Arc<dyn Recordings>,
     pub caches: Arc<dyn Caches>,
     pub path: Arc<dyn DataPath>,
-    /// The metrics page, Prometheus text.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The metrics page.
+    pub metrics: Arc<dyn Fn(Format) -> String + Send + Sync>,
     /// What the probes have to say, what they cannot see included: a list.
     pub probes: Arc<dyn Fn() -> Value + Send + Sync>,
     /// What came of comparing services by copies of requests: a list.
@@ -191,6 +228,7 @@ pub struct State {
     pub upgrades: Arc<dyn Upgrades>,
     pub slos: Arc<dyn Slos>,
     pub costs: Arc<dyn Costs>,
+    pub past: Arc<dyn Remembers>,
     /// How the certificate stands that is got from an authority; null: none is.
     pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }
@@ -257,6 +295,7 @@ fn router(served: Served) -> Router {
         .route("/live", get(live::stream))
         .route("/assets/{version}/{name}", get(assets::serve));
     api::router()
+        .merge(api::prometheus::router())
         .merge(pages::router())
         .merge(pages::signin::router())
         .merge(fixed)
@@ -283,12 +322,14 @@ fn say(what: &str, is: Result<(), String>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(axum::extract::State(s): axum::extract::State<State>) -> impl IntoResponse {
+async fn metrics(
+    axum::extract::State(s): axum::extract::State<State>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
+    let format = Format::asked(accept.unwrap_or(""));
     (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        (s.metrics)(),
+        [(header::CONTENT_TYPE, format.content_type())],
+        (s.metrics)(format),
     )
 }

@@ -3,12 +3,14 @@
 mod alertmanager;
 mod certificate;
 mod postgres;
+mod prometheus;
 mod promtool;
 mod redis;
 
 pub use alertmanager::Alertmanager;
 pub use certificate::Certificate;
 pub use postgres::Postgres;
+pub use prometheus::Prometheus;
 pub use promtool::promtool;
 pub use redis::Redis;
 

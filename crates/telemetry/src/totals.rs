@@ -1,12 +1,9 @@
 //! Counts since start, per route, arm and status class: what the exporter shows. Bounded by its keys.
 
+use base::buckets::{PARTS, SUB, part};
 use base::{Arm, Outcome, RouteIx, Sample, SampleKind};
 use std::collections::BTreeMap;
 
-/// Upper bounds of the exported latency buckets, seconds.
-pub const BOUNDS: [f64; 16] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
-];
 const KEYS: usize = 4096;
 
 /// Status class: 0 none, 1 to 5 by hundreds.
@@ -17,20 +14,33 @@ pub struct Key {
     pub class: u8,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Latency {
-    /// Not cumulative; the last one is above all bounds.
-    pub counts: [u64; BOUNDS.len() + 1],
+    /// By part of a bucket; the last one is above all bounds.
+    pub parts: [u64; PARTS],
     pub sum: f64,
+}
+
+impl Default for Latency {
+    fn default() -> Latency {
+        Latency {
+            parts: [0; PARTS],
+            sum: 0.0,
+        }
+    }
 }
 
 impl Latency {
     fn record(&mut self, seconds: f64) {
-        self.counts[BOUNDS.partition_point(|b| *b < seconds)] += 1;
+        self.parts[part(seconds)] += 1;
         self.sum += seconds;
     }
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
+        self.parts.iter().sum()
+    }
+    /// By bucket, not cumulative; the last one is above all bounds.
+    pub fn buckets(&self) -> impl Iterator<Item = u64> + '_ {
+        self.parts.chunks(SUB).map(|parts| parts.iter().sum())
     }
 }
 
@@ -67,6 +77,8 @@ pub struct Totals {
     pub refused: BTreeMap<RouteIx, u64>,
     /// Requests of a route (second) that those of another (first) caused.
     pub calls: BTreeMap<(RouteIx, RouteIx), u64>,
+    /// By route, arm and bucket of latency: the last request whose trace is recorded, and how long it took, seconds.
+    pub exemplars: BTreeMap<(RouteIx, Arm, u8), (u128, f64)>,
     pub attempts: u64,
     pub samples: u64,
 }
@@ -110,7 +122,13 @@ impl Totals {
             *entry(&mut self.refused, s.route, none) += 1;
         }
         if s.outcome != Outcome::Stream {
-            entry(&mut self.latency, (s.route, s.arm), (none, s.arm)).record(s.seconds());
+            let took = s.seconds();
+            entry(&mut self.latency, (s.route, s.arm), (none, s.arm)).record(took);
+            if s.trace != 0 {
+                let bucket = (part(took) / SUB) as u8;
+                let other = (none, s.arm, bucket);
+                *entry(&mut self.exemplars, (s.route, s.arm, bucket), other) = (s.trace, took);
+            }
         }
     }
 }
@@ -142,8 +160,8 @@ mod tests {
         );
         let l = &t.latency[&(RouteIx(1), Arm::BASE)];
         assert_eq!(
-            (l.counts[0], l.count()),
-            (5, 5),
+            (l.buckets().next(), l.count()),
+            (Some(5), 5),
             "a bound counts its own value"
         );
         s.kind = SampleKind::Attempt;

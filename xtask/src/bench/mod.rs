@@ -11,6 +11,7 @@ pub mod drive;
 pub mod framing;
 pub mod generators;
 pub mod grpc_web;
+pub mod history;
 pub mod hit;
 pub mod load;
 pub mod machine;

@@ -101,6 +101,12 @@ pub const CALLS: &[Call] = &[
         || get(certificate),
     ),
     read(
+        "/api/v1/past",
+        "What is remembered of counts and latencies, and why it is not stored, if it is not",
+        &[],
+        || get(past),
+    ),
+    read(
         "/api/v1/diagnosis",
         "The constraint, the load line, and all they rest on",
         &[],

@@ -5,6 +5,7 @@ mod cost;
 mod list;
 mod openapi;
 mod problem;
+pub mod prometheus;
 mod slos;
 
 pub use list::{role, router};
@@ -70,6 +71,10 @@ pub async fn mirrors(Extract(s): Extract<State>) -> Json<Value> {
 
 pub async fn agents(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.agents)())
+}
+
+pub async fn past(Extract(s): Extract<State>) -> Json<Value> {
+    Json(s.past.standing())
 }
 
 pub async fn diagnosis(Extract(s): Extract<State>) -> Answer {

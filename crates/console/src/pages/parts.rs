@@ -1,17 +1,26 @@
 //! Pieces that several pages are built from.
 
+use crate::State;
 use crate::access::Who;
 use base::units::Secs;
 use control::Control;
 use control::api::{Diagnosis, DiffLine};
-use control::lately::Step;
+use control::lately::{KEEP_S, STEPS, Step};
 use control::loops::Stage;
 use maud::{Markup, html};
 use model::Answer;
 use serde::Deserialize;
 
 /// Stretches of time that charts offer, seconds and their names.
-pub const STRETCHES: &[(u64, &str)] = &[(300, "5 min"), (900, "15 min"), (3600, "1 h")];
+pub const STRETCHES: &[(u64, &str)] = &[
+    (300, "5 min"),
+    (900, "15 min"),
+    (3600, "1 h"),
+    (10_800, "3 h"),
+    (86_400, "1 d"),
+    (604_800, "7 d"),
+    (3_024_000, "35 d"),
+];
 
 /// One of them, whatever was asked.
 pub fn stretch(asked: Option<u64>) -> u64 {
@@ -121,6 +130,40 @@ pub const LATENCY: &[Series] = &[
     },
 ];
 
+/// The traffic from outside, or of one route: of the last hour by seconds, before that as it is remembered.
+pub fn traffic(s: &State, route: Option<&str>, last_s: u64) -> Vec<Step> {
+    match route {
+        _ if last_s > KEEP_S => s.past.read().chart(route, last_s * 1000, STEPS as u64),
+        Some(route) => return s.control.route_traffic(route, last_s),
+        None => return s.control.traffic(last_s),
+    }
+    .iter()
+    .map(|p| remembered(p, route.is_none()))
+    .collect()
+}
+
+fn remembered(p: &past::Step, outside: bool) -> Step {
+    let inner = if outside { p.caused } else { 0 };
+    let good = p.requests.saturating_sub(p.failed) as f64 / p.requests.max(1) as f64;
+    Step {
+        at_s: p.end_ms / 1000,
+        rate: p.requests.saturating_sub(inner) as f64 / p.seconds.max(1.0),
+        good: (p.requests > 0).then_some(good),
+        p50_s: p.p50_s,
+        p99_s: p.p99_s,
+    }
+}
+
+/// That latencies are not there for all of a long stretch.
+pub fn latencies_kept(s: &State, last_s: u64) -> Markup {
+    let kept_s = s.past.read().bounds().buckets_ms / 1000;
+    html! {
+        @if last_s > kept_s {
+            p.note { "How long answers took is kept for " (Secs(kept_s as f64)) ": `history.histograms` says how long." }
+        }
+    }
+}
+
 /// A horizontal line across a chart.
 pub struct Mark {
     pub at: f64,
@@ -132,6 +175,8 @@ pub struct Mark {
 /// A chart, drawn by the browser from the table that it holds; the table is there without scripts, too.
 pub fn chart(name: &str, series: &[Series], steps: &[Step], mark: Option<&Mark>) -> Markup {
     let number = |x: Option<f64>| x.map_or(String::new(), |x| format!("{x:.6}"));
+    let days = matches!(steps, [first, .., last] if last.at_s > first.at_s + DAY_S);
+    let time = |at_s| if days { day(at_s) } else { clock(at_s) };
     html! {
         plim-chart aria-label=(name) data-keys=(series.iter().map(|s| s.name).collect::<Vec<_>>().join(","))
             data-units=(series.iter().map(|s| s.unit).collect::<Vec<_>>().join(","))
@@ -144,7 +189,7 @@ pub fn chart(name: &str, series: &[Series], steps: &[Step], mark: Option<&Mark>)
                         thead { tr { th scope="col" { "Time" } @for s in series { th scope="col" { (s.name) } } } }
                         tbody {
                             @for step in steps {
-                                tr { td data-at=(step.at_s) { (clock(step.at_s)) }
+                                tr { td data-at=(step.at_s) { (time(step.at_s)) }
                                     @for s in series { td { (number((s.of)(step))) } } }
                             }
                         }
@@ -194,6 +239,14 @@ pub fn encode(name: &str) -> String {
 pub fn clock(at_s: u64) -> String {
     let s = at_s % 86_400;
     format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+}
+
+const DAY_S: u64 = 86_400;
+
+/// `11-28 10:18`, UTC.
+fn day(at_s: u64) -> String {
+    let at = jiff::Timestamp::from_second(at_s as i64);
+    at.map_or(String::new(), |at| at.strftime("%m-%d %H:%M").to_string())
 }
 
 /// `12 s ago`.

@@ -7,3 +7,4 @@ mod common;
 mod cost;
 mod objectives;
 mod pages;
+mod prometheus;

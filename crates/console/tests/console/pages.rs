@@ -181,3 +181,45 @@ fn took(console: &Console, page: &str) -> Duration {
     assert_eq!(console.get(page).status, 200);
     begun.elapsed()
 }
+
+#[test]
+fn charts_show_weeks_as_they_are_remembered() {
+    let world = World::of(2, 30);
+    let start = 1_700_000_000_000;
+    world.past.count("route-000", start, 9 * 360);
+    let console = Console::start(world);
+    let drawn = |target: &str| {
+        let page = console.get(target);
+        page.has("35 d");
+        page.body.matches("data-at=").count()
+    };
+    // Two charts of up to 300 steps each.
+    for target in [
+        "/?last=10800",
+        "/routes/route-000?last=10800",
+        "/?last=86400",
+    ] {
+        let steps = drawn(target);
+        assert!(steps > 60 && steps <= 2 * 301, "{target}: {steps}");
+    }
+    assert!(
+        console
+            .get("/?last=3024000")
+            .body
+            .contains("How long answers took is kept for 3 d")
+    );
+    assert_eq!(
+        drawn("/routes/route-001?last=604800"),
+        2 * drawn_once(&console)
+    );
+}
+
+/// Steps of a chart of a week.
+fn drawn_once(console: &Console) -> usize {
+    console
+        .get("/?last=604800")
+        .body
+        .matches("data-at=")
+        .count()
+        / 2
+}

@@ -15,6 +15,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// Of W3C's trace flags: somebody records the trace.
+const RECORDED: u8 = 1;
+
 pub(super) struct Live {
     worker: Rc<Worker>,
     pub snapshot: Arc<Snapshot>,
@@ -301,6 +304,9 @@ impl Live {
         self.worker.opened(self.facts.route, -1);
         self.forget();
         let (s, f) = (&mut self.sample, &self.facts);
+        if f.trace_flags & RECORDED != 0 {
+            s.trace = f.trace;
+        }
         s.parent = f.parent;
         s.attempt = f.attempt;
         s.cache = f.cache;

@@ -13,6 +13,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     status["probes"] = ask::get(at, "/api/v1/probes")?;
     status["mirrors"] = ask::get(at, "/api/v1/mirrors")?;
     status["agents"] = ask::get(at, "/api/v1/agents")?;
+    status["past"] = ask::get(at, "/api/v1/past")?;
     status["certificate"] = ask::get(at, "/api/v1/certificate")?;
     status["disks"] = ask::get(at, "/api/v1/cache/disks")?;
     if args.json {
@@ -54,6 +55,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         } else if p["probe"] == "agent" {
             println!("note        {}", blind(p));
         }
+    }
+    if let Some(why) = status["past"]["not_stored"].as_str() {
+        println!("wrong       {why}");
     }
     let wrong = ["file", "findings"]
         .iter()

@@ -6,6 +6,7 @@ use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
 use crate::wire::door::Door;
 use crate::wire::outward::Outward;
+use crate::wire::past::{Counted, Remembered};
 use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::watch;
@@ -13,7 +14,7 @@ use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Incident, Learned};
 use config::{Config, Generation};
-use console::Upgrades;
+use console::{Format, Upgrades};
 use control::Control;
 use control::ports::Publish;
 use gateway::Gateway;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
 use std::time::{Duration, Instant};
 use store::Embedded;
 use telemetry::Recent;
+use telemetry::prometheus::openmetrics;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -40,6 +42,8 @@ pub struct Body {
     pub data_dir: PathBuf,
     pub gateway: Arc<Mutex<Option<Gateway>>>,
     pub watch: watch::Watch,
+    /// What the history has taken so far.
+    pub counted: Arc<Mutex<Counted>>,
     pub current: Arc<ArcSwap<Config>>,
     pub outward: Outward,
     /// Takes spans, where the config says so at the start.
@@ -64,6 +68,7 @@ pub struct Steering {
     pub slos: Slos,
     /// Likewise.
     pub costs: Costs,
+    pub remembered: Remembered,
     /// Gone when nobody has the ledger open any more.
     pub ledger: Weak<Embedded>,
 }
@@ -209,6 +214,8 @@ impl Body {
             kept,
             Arc::downgrade(&control),
         )?;
+        let remembered =
+            Remembered::start(self.counted.clone(), slos.shown(), self.current.clone())?;
         self.pulse.listen_to(&control, self.runtime.handle());
         let (pulse, readiness) = (self.pulse.clone(), self.readiness.clone());
         let gateway = self.gateway.clone();
@@ -224,10 +231,18 @@ impl Body {
             path: Arc::new(self.watch.path()),
             metrics: Arc::new({
                 let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
-                move || page() + &slos.metrics() + &costs.metrics()
+                let kept = remembered.kept();
+                move |format| {
+                    let all = page(format) + &slos.metrics() + &costs.metrics() + &kept.metrics();
+                    match format {
+                        Format::Text => all,
+                        Format::OpenMetrics => openmetrics::from_text(&all),
+                    }
+                }
             }),
             slos: slos.shown(),
             costs: costs.shown(),
+            past: remembered.kept(),
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),
             agents: match &self.agents {
@@ -248,6 +263,7 @@ impl Body {
             console,
             slos,
             costs,
+            remembered,
             ledger,
         };
         Ok((control, steering))

@@ -10,6 +10,7 @@ pub mod door;
 pub mod gates;
 pub mod mind;
 pub mod outward;
+pub mod past;
 pub mod path;
 pub mod recordings;
 pub mod shell;

@@ -129,7 +129,9 @@ impl System {
             gateway: gateway.clone(),
             spans: spans.as_ref().map(Receiver::evidence),
         })?;
+        let counted = Arc::new(Mutex::new(watch.counted()));
         let body = Body {
+            counted,
             file: file.to_owned(),
             text: text.to_owned(),
             data_dir: current.load().data_dir.clone(),
@@ -222,6 +224,7 @@ impl System {
         body.pulse.forget();
         // The next process takes them: the sockets listen on.
         let _ = body.take_reports(false);
+        drop(steering.remembered);
         drop(steering.slos);
         drop(steering.costs);
         control.stop();
@@ -297,6 +300,7 @@ impl System {
         }
         self.body.pulse.forget();
         // What came last is counted before telemetry ends.
+        drop(self.steering.remembered);
         drop(self.steering.slos);
         drop(self.steering.costs);
         self.control.stop();

@@ -1,6 +1,7 @@
 //! Telemetry wired to the gateway and to control: rings in, windows out.
 
 use crate::exit::Failure;
+use crate::wire::past::Counted;
 use crate::wire::path::Path;
 use crate::wire::recordings::Recordings;
 use crate::wire::spans::{self, SpanProbe};
@@ -10,6 +11,7 @@ use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, History, Names, RouteIx, Sample, Window};
 use config::Config;
+use console::Format;
 use gateway::Gateway;
 use gateway::request::identity::charges::Charge;
 use otlp::Evidence;
@@ -106,6 +108,11 @@ impl Watch {
         }
     }
 
+    /// Counts for the history.
+    pub fn counted(&self) -> Counted {
+        Counted::new(self.telemetry.clone(), self.names.clone())
+    }
+
     /// Asks for the end of the recording under way.
     pub fn stop_recording(&self) -> Result<(), Finding> {
         self.telemetry.stop_recording()
@@ -153,13 +160,13 @@ impl Watch {
     }
 
     /// The metrics page: what telemetry counts, then what the gates decided.
-    pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
+    pub fn metrics(&self) -> impl Fn(Format) -> String + Send + Sync + 'static {
         let (telemetry, gateway) = (self.telemetry.clone(), self.gateway.clone());
         let spans = self.spans.clone();
-        move || {
+        move |format| {
             let gates = with(&gateway, |g| gates::page(&g.gauges()));
             let spans = spans.as_deref().map(spans::page).unwrap_or_default();
-            telemetry.prometheus() + &gates + &spans
+            telemetry.prometheus(format == Format::OpenMetrics) + &gates + &spans
         }
     }
 }

@@ -97,13 +97,15 @@ pub fn open_writer(path: &Path, bytes: u64) -> Result<Connection, Error> {
     let pages = (bytes / PAGE)
         .saturating_add(bytes / PAGE / 8 + RESERVE)
         .min(MAX_PAGES);
+    // A small file needs no large cache.
+    let cache_kib = (bytes / 1024 / 16).clamp(1024, 65_536);
     db.execute_batch(&format!(
         "PRAGMA max_page_count={pages};
          PRAGMA journal_mode=WAL;
          PRAGMA synchronous=FULL;
          PRAGMA wal_autocheckpoint=1000;
          PRAGMA journal_size_limit=67108864;
-         PRAGMA cache_size=-65536;
+         PRAGMA cache_size=-{cache_kib};
          PRAGMA temp_store=MEMORY;
          PRAGMA foreign_keys=ON;"
     ))

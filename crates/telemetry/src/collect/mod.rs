@@ -134,10 +134,11 @@ impl Telemetry {
         lock(&self.shared.notes).clone()
     }
 
-    /// Everything in Prometheus' text format, version 0.0.4.
-    pub fn prometheus(&self) -> String {
+    /// Everything in Prometheus' text format, version 0.0.4; with `exemplars` it is to become OpenMetrics.
+    pub fn prometheus(&self, exemplars: bool) -> String {
         crate::prometheus::render(&crate::prometheus::View {
             totals: &self.totals(),
+            exemplars,
             stats: &self.stats(),
             notes: &self.notes(),
             in_flight: &lock(&self.shared.in_flight).clone(),

@@ -1,5 +1,6 @@
 //! Prometheus' text format, version 0.0.4. Labels are routes, arms, instances and resources: all from bounded tables.
 
+pub mod openmetrics;
 mod text;
 
 #[cfg(test)]
@@ -7,7 +8,8 @@ mod tests;
 
 use crate::collect::Stats;
 use crate::probes::ProbeNote;
-use crate::totals::{BOUNDS, Totals};
+use crate::totals::Totals;
+use base::buckets::BOUNDS;
 use base::{InstanceIx, Names, ResourceIx, RouteIx, Window};
 use std::collections::BTreeMap;
 pub use text::Page;
@@ -55,6 +57,8 @@ fn started(own: &str, all: &str) -> Option<f64> {
 /// Everything that is shown.
 pub struct View<'a> {
     pub totals: &'a Totals,
+    /// With traces beside the buckets, which OpenMetrics alone allows.
+    pub exemplars: bool,
     pub stats: &'a Stats,
     pub notes: &'a [ProbeNote],
     pub in_flight: &'a [(InstanceIx, u32)],
@@ -77,11 +81,7 @@ pub fn render(v: &View<'_>) -> String {
         "Requests answered, by route, arm and status class.",
     );
     for (k, n) in &v.totals.requests {
-        let class = if k.class == 0 {
-            "none".to_owned()
-        } else {
-            format!("{}xx", k.class)
-        };
+        let class = status(k.class);
         let labels = [
             ("route", &*route(k.route)),
             ("arm", arm(k.arm)),
@@ -97,14 +97,13 @@ pub fn render(v: &View<'_>) -> String {
     for ((r, a), l) in &v.totals.latency {
         let name = route(*r);
         let mut sum = 0;
-        for (i, n) in l.counts.iter().enumerate() {
+        for (i, n) in l.buckets().enumerate() {
             sum += n;
             let le = BOUNDS.get(i).map_or("+Inf".to_owned(), f64::to_string);
-            p.row(
-                "_bucket",
-                &[("route", &*name), ("arm", arm(*a)), ("le", &le)],
-                sum as f64,
-            );
+            let labels = [("route", &*name), ("arm", arm(*a)), ("le", &le)];
+            let exemplar = v.totals.exemplars.get(&(*r, *a, i as u8));
+            let exemplar = exemplar.filter(|_| v.exemplars);
+            p.row_of("_bucket", &labels, sum as f64, exemplar);
         }
         let labels = [("route", &*name), ("arm", arm(*a))];
         p.row("_sum", &labels, l.sum);
@@ -273,7 +272,16 @@ pub fn render(v: &View<'_>) -> String {
     p.finish()
 }
 
-fn arm(a: base::Arm) -> &'static str {
+/// As the label `status` has it.
+pub fn status(class: u8) -> String {
+    match class {
+        0 => "none".to_owned(),
+        class => format!("{class}xx"),
+    }
+}
+
+/// As the label `arm` has it.
+pub fn arm(a: base::Arm) -> &'static str {
     match a.0 {
         0 => "base",
         1 => "canary",

@@ -142,6 +142,7 @@ fn page() -> String {
     }
     render(&View {
         totals: &totals,
+        exemplars: false,
         stats: &Stats::default(),
         notes: &[ProbeNote {
             probe: "cpu",

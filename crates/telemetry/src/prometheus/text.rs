@@ -18,6 +18,17 @@ impl Page {
     }
 
     pub fn row(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        self.row_of(suffix, labels, value, None);
+    }
+
+    /// A row with a trace that it counts, and the trace's value: for OpenMetrics only.
+    pub fn row_of(
+        &mut self,
+        suffix: &str,
+        labels: &[(&str, &str)],
+        value: f64,
+        exemplar: Option<&(u128, f64)>,
+    ) {
         self.out.push_str(&std::mem::take(&mut self.head));
         self.out.push_str(self.family);
         self.out.push_str(suffix);
@@ -28,7 +39,12 @@ impl Page {
         if !labels.is_empty() {
             self.out.push('}');
         }
-        let _ = writeln!(self.out, " {}", number(value));
+        let _ = write!(self.out, " {}", number(value));
+        if let Some((trace, took)) = exemplar {
+            let took = number(*took);
+            let _ = write!(self.out, " # {{trace_id=\"{trace:032x}\"}} {took}");
+        }
+        self.out.push('\n');
     }
 
     pub fn finish(self) -> String {

@@ -135,7 +135,7 @@ fn listen(at: SocketAddr) -> Result<TcpStream, String> {
 }
 
 /// Bytes of a page.
-fn fetch(at: SocketAddr, page: &str) -> Result<usize, String> {
+pub fn fetch(at: SocketAddr, page: &str) -> Result<usize, String> {
     let mut answer = Vec::new();
     let mut stream = ask(at, page, "close")?;
     stream.read_to_end(&mut answer).map_err(|e| e.to_string())?;

@@ -2,7 +2,7 @@
 
 pub mod contract;
 pub mod measure;
-mod stage;
+pub mod stage;
 
 use super::npm;
 use stage::Stage;

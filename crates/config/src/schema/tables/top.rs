@@ -200,6 +200,13 @@ pub const TOP: &[Field<Config>] = &[
         |c, n, cx| cx.section("alerts", n, ALERTS, &mut c.alerts)
     ),
     key!(
+        "history",
+        Kind::Section("history"),
+        "{ counts: 90d, size: 128MiB }",
+        "what is remembered of counts and latencies, over restarts",
+        |c, n, cx| cx.section("history", n, HISTORY, &mut c.history)
+    ),
+    key!(
         "agents",
         Kind::Section("agents"),
         "{ listen: 0.0.0.0:9701, token: { env: PLIMSOLL_AGENT_TOKEN } }",

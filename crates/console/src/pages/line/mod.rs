@@ -46,7 +46,7 @@ fn render(s: &State, last: u64) -> Shown {
     let said = c.diagnose();
     let answer = parts::answer(&said);
     let line = answer.as_ref().and_then(|a| a.line.as_ref());
-    let steps = c.traffic(last);
+    let steps = parts::traffic(s, None, last);
     let now = Now::of(&c.traffic(NOW as u64));
     let body = html! {
         header.hero {
@@ -72,6 +72,7 @@ fn render(s: &State, last: u64) -> Shown {
                 div.panel-head { h2 { "How long answers take" } }
                 @if steps.is_empty() { (parts::not_yet(&said.stage)) }
                 @else { (parts::chart("How long answers take", LATENCY, &steps, None)) }
+                (parts::latencies_kept(s, last))
             }
             section.panel.wide data-part="map" {
                 div.panel-head { h2 { "Services" } }

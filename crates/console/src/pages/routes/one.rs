@@ -11,7 +11,7 @@ use crate::pages::shell::Shown;
 use axum::http::StatusCode;
 use base::number::{amount, rate, seconds, times};
 use base::units::Secs;
-use control::lately::{RouteLately, STEPS};
+use control::lately::{KEEP_S, RouteLately, STEPS};
 use maud::{Markup, html};
 use model::Answer;
 use model::cost::RouteCost;
@@ -31,7 +31,7 @@ pub fn render(s: &State, name: &str, last: Option<u64>) -> Result<Shown, Problem
         .as_ref()
         .and_then(|a| a.costs.as_ref())
         .and_then(|c| c.routes.iter().find(|r| r.route == name));
-    let steps = s.control.route_traffic(name, last);
+    let steps = parts::traffic(s, Some(name), last);
     let objective = lately.objective.map(|o| Mark {
         at: o.latency_s,
         low: o.latency_s,
@@ -67,6 +67,7 @@ pub fn render(s: &State, name: &str, last: Option<u64>) -> Result<Shown, Problem
             section.panel.wide {
                 div.panel-head { h2 { "How long answers take" } }
                 (parts::chart("How long answers of this route take", LATENCY, &steps, objective.as_ref()))
+                (parts::latencies_kept(s, last))
             }
             section.panel data-part="demand" {
                 div.panel-head { h2 { "What one request uses" } }
@@ -77,8 +78,8 @@ pub fn render(s: &State, name: &str, last: Option<u64>) -> Result<Shown, Problem
             }
             section.panel.wide data-part="heat" {
                 div.panel-head { h2 { "Where the answers lie" } }
-                (heatmap(&s.control.route_heat(name, last), lately.objective.map(|o| o.latency_s)))
-                p.note { "Slower is higher, more answers are stronger; the line is the objective." }
+                (heatmap(&s.control.route_heat(name, last.min(KEEP_S)), lately.objective.map(|o| o.latency_s)))
+                p.note { "The last hour at most. Slower is higher, more answers are stronger; the line is the objective." }
             }
             section.panel.full data-part="gates" {
                 div.panel-head { h2 { "What gates did" } }

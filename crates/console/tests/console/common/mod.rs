@@ -1,6 +1,7 @@
 //! A console over a real socket, in front of a control whose model says what the test tells it to.
 
 mod answer;
+mod past;
 mod world;
 
 pub use world::{Costs, Slos, World};
@@ -124,7 +125,7 @@ impl Console {
             recordings: Arc::new(Nothing),
             caches: Arc::new(Nothing),
             path: Arc::new(Path(world.instances.clone(), world.decisions.clone())),
-            metrics: Arc::new(|| "up 1\n".into()),
+            metrics: Arc::new(|_| "up 1\n".into()),
             probes: Arc::new(|| Value::Null),
             mirrors: Arc::new(|| Value::Null),
             agents: Arc::new(|| Value::Null),
@@ -133,6 +134,7 @@ impl Console {
             upgrades: Arc::new(Nothing),
             slos: Arc::new(world.slos.clone()),
             costs: Arc::new(world.costs.clone()),
+            past: Arc::new(world.past.clone()),
             certificate: Arc::new(|| Value::Null),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

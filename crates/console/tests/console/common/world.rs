@@ -1,6 +1,7 @@
 //! What surrounds control: a config, windows of traffic, and a model that says what it is told.
 
 use super::answer::{answer, premature};
+use super::past::Kept;
 use base::{
     Arm, Cell, CellKey, Finding, History, InstanceIx, Learned, Objective, RouteInfo, RouteIx,
     Window,
@@ -37,6 +38,8 @@ pub struct World {
     /// How objectives stand, and their alerts.
     pub slos: Slos,
     pub costs: Costs,
+    /// What is remembered.
+    pub past: Kept,
 }
 
 #[derive(Clone, Default)]
@@ -99,6 +102,7 @@ impl World {
             budgets: vec![],
             slos: Slos::default(),
             costs: Costs::default(),
+            past: Kept::default(),
         }
     }
 

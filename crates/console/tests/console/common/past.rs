@@ -1,0 +1,41 @@
+//! A past that a test fills.
+
+use past::{Bounds, Past, Series, metric};
+use serde_json::{Value, json};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+#[derive(Clone)]
+pub struct Kept(Arc<RwLock<Past>>);
+
+impl Default for Kept {
+    fn default() -> Kept {
+        let bounds = Bounds {
+            counts_ms: 35 * 86_400_000,
+            buckets_ms: 3 * 86_400_000,
+            bytes: 64 << 20,
+        };
+        Kept(Arc::new(RwLock::new(Past::new(bounds))))
+    }
+}
+
+impl Kept {
+    /// A hundred answers of a route in each of the ten-second slots from then on; every tenth failed.
+    pub fn count(&self, route: &str, from_ms: u64, slots: u64) {
+        let mut past = self.0.write().unwrap();
+        let of = |status| Series::new(&metric::REQUESTS, &[route, "base", status]);
+        let took = Series::new(&metric::DURATIONS, &[route, "base"]).of_part(20);
+        for slot in 1..=slots {
+            let counts = vec![(of("2xx"), 90), (of("5xx"), 10), (took.clone(), 100)];
+            past.push(from_ms + slot * past::FINE_MS, counts);
+        }
+    }
+}
+
+impl console::Remembers for Kept {
+    fn read(&self) -> RwLockReadGuard<'_, Past> {
+        self.0.read().unwrap()
+    }
+    fn standing(&self) -> Value {
+        json!({ "summary": self.0.read().unwrap().summary(), "not_stored": null })
+    }
+}

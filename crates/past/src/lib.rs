@@ -1,0 +1,25 @@
+//! Counts of the past, without I/O: kept in slots of 10 s for three hours and of 5 min for weeks, read by range and
+//! step, and asked for in a part of PromQL. The time is passed in, milliseconds since the Unix epoch.
+//!
+//! `metric` is the list of what is kept, `column` one series in few bytes, `tier` all series at one length of slot,
+//! `past` both tiers together, `row` what a store keeps of them, `read` samples by time, `chart` steps, `promql` the questions.
+
+mod chart;
+mod column;
+pub mod metric;
+mod past;
+pub mod promql;
+mod read;
+pub mod row;
+mod tier;
+mod varint;
+
+pub use chart::Step;
+pub use metric::{Keep, Metric, Series};
+pub use past::{Bounds, Oldest, Past, Summary};
+pub use read::{Found, Group, LOOKBACK_MS, Times};
+pub use row::Row;
+pub use tier::{COARSE_MS, FINE_MS, Grain};
+
+/// Series at most, buckets of latency among them; more are not kept.
+pub const MAX_SERIES: usize = 65_536;

@@ -1,0 +1,243 @@
+//! `cargo xtask bench history`: what 35 days of 200 routes take on the disk and in memory, and how long pages and
+//! questions take with them.
+
+use super::console::measure::fetch;
+use super::console::stage::write;
+use super::{machine, npm, peers, stats};
+use past::row::{NAMES, NAMES_PREFIX, key};
+use past::{Bounds, COARSE_MS, FINE_MS, Past, Series, metric};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use store::{Embedded, Kv, Precondition, Put};
+
+const ROUTES: usize = 200;
+const DAY_MS: u64 = 86_400_000;
+const DAYS: u64 = 35;
+/// How long latencies are kept, and slots of ten seconds.
+const BUCKETS_MS: u64 = 3 * DAY_MS;
+const FINE_KEEP_MS: u64 = 3 * 3_600_000;
+/// Buckets that the answers of one route lie in.
+const WIDE: usize = 14;
+const LOADS: usize = 20;
+
+const METHOD: &str = "# What history costs
+
+```sh
+cargo xtask bench history > bench/history.md   # about a minute, after a build
+```
+
+A history of 35 days is made: 200 routes whose requests vary, answered with three classes of status each, their latencies in 14
+parts of buckets. Plimsoll (200 routes, no traffic) is started upon it. A page is a request on a fresh connection, to the last byte;
+its first one is among the loads.
+
+";
+
+/// What the pages draw, and what Grafana would ask.
+const ASKED: &[(&str, &str)] = &[
+    ("the load line, 35 d", "/?last=3024000"),
+    ("the load line, 7 d", "/?last=604800"),
+    ("the load line, 3 h", "/?last=10800"),
+    ("a route, 35 d", "/routes/things-7?last=3024000"),
+    ("all routes", "/routes"),
+    (
+        "rate by route, 30 d",
+        "sum by (route) (rate(plimsoll_requests_total[1h]))",
+    ),
+    (
+        "rate of one route, 30 d",
+        "rate(plimsoll_requests_total{route=\"things-7\"}[1h])",
+    ),
+    (
+        "p99 of one route, 30 d",
+        "histogram_quantile(0.99, sum by (le) (rate(plimsoll_request_duration_seconds_bucket{route=\"things-7\"}[1h])))",
+    ),
+];
+
+pub fn run(plimsoll: &Path) -> Result<String, String> {
+    let folder = npm::absolute(Path::new("target/history"))?;
+    let mut out = METHOD.to_owned() + &machine::describe(plimsoll);
+    // What an earlier run left; not there is as good.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let now_ms = now_ms();
+    let held = fill(&folder.join("history.db"), now_ms)?;
+    let disk = size(&folder.join("history.db")) + size(&folder.join("history.db-wal"));
+    let [listen, console] = peers::free()?;
+    let file = folder.join("plimsoll.yaml");
+    write(&file, &config(listen, console, &folder))?;
+    let mut run = Command::new(npm::absolute(plimsoll)?);
+    let begun = Instant::now();
+    let running = peers::launch(
+        "Plimsoll",
+        console,
+        run.args(["run", "--config"]).arg(&file),
+    )?;
+    let started = begun.elapsed();
+    let before = resident(running.pid())?;
+    let _ = writeln!(
+        out,
+        "\n| what is asked | median | slowest of {LOADS} |\n|---|---|---|"
+    );
+    for (what, target) in ASKED {
+        let target = match target.starts_with('/') {
+            true => (*target).to_owned(),
+            false => question(target, now_ms),
+        };
+        let mut took = Vec::new();
+        for _ in 0..LOADS {
+            let begun = Instant::now();
+            fetch(console, &target)?;
+            took.push(1e3 * begun.elapsed().as_secs_f64());
+        }
+        let s = stats::spread(&took).ok_or("nothing was measured")?;
+        let _ = writeln!(out, "| {what} | {:.1} ms | {:.1} ms |", s.median, s.high);
+    }
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let _ = writeln!(out, "\n| | |\n|---|---|");
+    for (what, value) in [
+        ("series", format!("{}", held.series)),
+        (
+            "the history in memory",
+            format!("{:.1} MiB", mib(held.bytes as u64)),
+        ),
+        ("on the disk", format!("{:.1} MiB", mib(disk))),
+        (
+            "the process after its start (resident)",
+            format!("{:.1} MiB", mib(before)),
+        ),
+        (
+            "the process after all of the above",
+            format!("{:.1} MiB", mib(resident(running.pid())?)),
+        ),
+        (
+            "from its start until it is ready, the history read",
+            format!("{:.0} ms", 1e3 * started.as_secs_f64()),
+        ),
+    ] {
+        let _ = writeln!(out, "| {what} | {value} |");
+    }
+    drop(running);
+    let _ = std::fs::remove_dir_all(&folder);
+    Ok(out)
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| d.as_millis() as u64)
+}
+
+fn config(listen: std::net::SocketAddr, console: std::net::SocketAddr, data: &Path) -> String {
+    let mut text = format!(
+        "listen: {listen}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: 1\nservices: {{ app: {{ instances: [\"127.0.0.1:9\"] }} }}\nroutes:\n",
+        data.display()
+    );
+    for i in 0..ROUTES {
+        let _ = writeln!(
+            text,
+            "  things-{i}: {{ match: \"GET /api/v1/things-{i}/{{id}}\", to: app }}"
+        );
+    }
+    text
+}
+
+/// As Grafana asks: about a thousand points.
+fn question(query: &str, now_ms: u64) -> String {
+    let query: String = query.bytes().map(|b| format!("%{b:02X}")).collect();
+    let (end, start) = (now_ms / 1000, (now_ms - 30 * DAY_MS) / 1000);
+    format!("/api/v1/query_range?query={query}&start={start}&end={end}&step=2592")
+}
+
+/// Writes 35 days as the product would have.
+fn fill(file: &Path, now_ms: u64) -> Result<past::Summary, String> {
+    let store = Embedded::open(file).map_err(|e| e.to_string())?;
+    let mut past = Past::new(Bounds {
+        counts_ms: DAYS * DAY_MS,
+        buckets_ms: BUCKETS_MS,
+        bytes: usize::MAX,
+    });
+    let mut at = (now_ms - DAYS * DAY_MS) / COARSE_MS * COARSE_MS;
+    let mut chance = 7u64;
+    while at <= now_ms {
+        let age = now_ms - at;
+        let step = if age > FINE_KEEP_MS {
+            COARSE_MS
+        } else {
+            FINE_MS
+        };
+        let rows = past.push(
+            at + FINE_MS,
+            counts(step / FINE_MS, age < BUCKETS_MS, &mut chance),
+        );
+        let put = |row: &past::Row| put(&store, row.key(), row.bytes());
+        let acks: Vec<_> = rows.iter().map(put).collect();
+        for ack in acks {
+            ack.wait().map_err(|e| e.to_string())?;
+        }
+        at += step;
+    }
+    for (page, series) in past.series().chunks(NAMES).enumerate() {
+        let names = serde_json::to_vec(series).map_err(|e| e.to_string())?;
+        put(&store, key(NAMES_PREFIX, page as u64), names)
+            .wait()
+            .map_err(|e| e.to_string())?;
+    }
+    Ok(past.summary())
+}
+
+fn put(store: &Embedded, key: String, value: Vec<u8>) -> store::Ack<store::Etag> {
+    let put = Put {
+        key,
+        value,
+        precondition: Precondition::Any,
+        expires_ms: None,
+    };
+    store.put(put, 0)
+}
+
+/// Of a slot that is as long as so many fine ones.
+fn counts(fine: u64, latencies: bool, chance: &mut u64) -> Vec<(Series, u64)> {
+    let mut below = |n: u64| {
+        *chance = chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (*chance >> 33) % n
+    };
+    let mut all = Vec::new();
+    for route in 0..ROUTES {
+        let name = format!("things-{route}");
+        for (status, most) in [("2xx", 50), ("4xx", 3), ("5xx", 2)] {
+            let n = below(most * fine);
+            all.push((Series::new(&metric::REQUESTS, &[&name, "base", status]), n));
+        }
+        let labels = [name.as_str(), "base"];
+        all.push((
+            Series::new(&metric::DURATION_COUNT, &labels),
+            below(55 * fine),
+        ));
+        all.push((
+            Series::new(&metric::DURATION_SUM, &labels),
+            below(2_000_000 * fine),
+        ));
+        for i in 0..if latencies { WIDE } else { 0 } {
+            let part = Series::new(&metric::DURATIONS, &labels).of_part(20 + (route + 3 * i) % 60);
+            all.push((part, below(8 * fine)));
+        }
+    }
+    all.retain(|c| c.1 > 0);
+    all
+}
+
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |m| m.len())
+}
+
+/// Resident memory, bytes.
+fn resident(pid: u32) -> Result<u64, String> {
+    let status =
+        std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|e| e.to_string())?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.map(|k| k * 1024).ok_or_else(|| "no VmRSS".into())
+}
