@@ -5,6 +5,7 @@ use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
 use crate::wire::cost::Costs;
 use crate::wire::door::Door;
+use crate::wire::jobs::{self, Jobs};
 use crate::wire::outward::Outward;
 use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
@@ -66,6 +67,8 @@ pub struct Steering {
     pub costs: Costs,
     /// Gone when nobody has the ledger open any more.
     pub ledger: Weak<Embedded>,
+    /// The same of the queue of jobs, where there is one.
+    pub queue: Weak<Embedded>,
 }
 
 /// Why traffic is not served, for `/readyz`; `None`: it is.
@@ -179,6 +182,9 @@ impl Body {
             clock: self.clock,
         };
         let store = open_store(&self.data_dir)?;
+        let queue = self.with_gateway(|g| jobs::open(&self.data_dir, &config, g));
+        let queue = queue.transpose()?.flatten();
+        let jobs = Jobs::new(self.gateway.clone(), queue.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
         let kept = store.clone();
@@ -218,10 +224,12 @@ impl Body {
                 gateway: self.gateway.clone(),
                 outward: self.outward.clone(),
             }),
+            jobs: Arc::new(jobs.clone()),
             path: Arc::new(self.watch.path()),
             metrics: Arc::new({
                 let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
-                move || page() + &slos.metrics() + &costs.metrics()
+                let jobs = jobs.clone();
+                move || page() + &slos.metrics() + &costs.metrics() + &jobs.metrics()
             }),
             slos: slos.shown(),
             costs: costs.shown(),
@@ -246,6 +254,7 @@ impl Body {
             slos,
             costs,
             ledger,
+            queue: queue.unwrap_or_default(),
         };
         Ok((control, steering))
     }

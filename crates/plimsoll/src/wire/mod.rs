@@ -7,6 +7,7 @@ pub mod compose;
 pub mod cost;
 pub mod door;
 pub mod gates;
+pub mod jobs;
 pub mod mind;
 pub mod outward;
 pub mod path;

@@ -6,6 +6,7 @@ mod catalog;
 mod console;
 mod cost;
 mod encrypted;
+mod jobs;
 mod manager;
 mod purge;
 mod reloads;

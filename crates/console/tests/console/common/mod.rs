@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use base::Finding;
 use console::access::Access;
 use console::{
-    AskPurge, AskWhy, Caches, DataPath, Decision, Instance, Listener, Recordings, StartRecording,
-    State, Upgrades,
+    AskJobs, AskPurge, AskWhy, Caches, DataPath, Decision, Instance, JobList, Jobs, Listener,
+    Recordings, StartRecording, State, Upgrades,
 };
 use control::{Control, Parts};
 use serde_json::Value;
@@ -49,6 +49,21 @@ impl Caches for Nothing {
         Ok(Value::Null)
     }
     fn why(&self, _: &AskWhy) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+}
+
+impl Jobs for Nothing {
+    fn lanes(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn list(&self, _: &JobList) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn show(&self, _: &str) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn act(&self, _: &AskJobs) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
 }
@@ -120,6 +135,7 @@ impl Console {
             access: Arc::new(ArcSwap::from_pointee(access)),
             recordings: Arc::new(Nothing),
             caches: Arc::new(Nothing),
+            jobs: Arc::new(Nothing),
             path: Arc::new(Path(world.instances.clone(), world.decisions.clone())),
             metrics: Arc::new(|| "up 1\n".into()),
             probes: Arc::new(|| Value::Null),
