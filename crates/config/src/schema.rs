@@ -58,6 +58,7 @@ pub fn schema() -> Json {
     defs.insert("rate".into(), section_schema(RATE));
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
+    defs.insert("async".into(), section_schema(ASYNC));
     defs.insert("hedge".into(), section_schema(HEDGE));
     defs.insert("coalesce".into(), section_schema(COALESCE));
     defs.insert("degrade".into(), section_schema(DEGRADE));
@@ -198,6 +199,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.deadline", DEADLINE);
     page(&mut out, "routes.NAME.retry", RETRY);
     page(&mut out, "routes.NAME.hedge", HEDGE);
+    page(&mut out, "routes.NAME.async", ASYNC);
     page(&mut out, "routes.NAME.coalesce", COALESCE);
     page(&mut out, "routes.NAME.degrade", DEGRADE);
     page(&mut out, "routes.NAME.degrade.static", STATIC);
@@ -314,6 +316,7 @@ mod tests {
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
+        honest(ASYNC, Async::default);
         honest(COALESCE, Coalesce::default);
         honest(DEGRADE, Degrade::default);
         honest(STATIC, Fixed::default);

@@ -3,6 +3,7 @@
 
 mod agents;
 mod alerts;
+mod asynchronous;
 mod balance;
 mod console;
 mod error_budget;
@@ -23,6 +24,7 @@ mod tls;
 use crate::Address;
 pub use agents::*;
 pub use alerts::*;
+pub use asynchronous::*;
 pub use balance::*;
 pub use console::*;
 pub use error_budget::*;
@@ -252,6 +254,8 @@ pub struct Route {
     pub coalesce: Coalesce,
     pub degrade: Option<Degrade>,
     pub fault: Option<Fault>,
+    /// `None`: every client waits for its answer.
+    pub asynchronous: Option<Async>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -368,6 +372,7 @@ impl Route {
             coalesce: Coalesce::default(),
             degrade: None,
             fault: None,
+            asynchronous: None,
         }
     }
 }

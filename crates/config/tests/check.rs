@@ -269,6 +269,22 @@ fn combinations_that_cannot_work() {
             "config-hedge",
         ),
         (
+            "routes: { a: { match: /x, to: app, async: { attempts: 0 } } }\n",
+            "config-value",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, async: { order_by: 'a b' } } }\n",
+            "config-value",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, async: { body: 1GiB } } }\n",
+            "config-value",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, async: { when: sometimes } } }\n",
+            "config-value",
+        ),
+        (
             "routes: { a: { match: /x, to: app, hedge: { extra: 60% } } }\n",
             "config-hedge",
         ),

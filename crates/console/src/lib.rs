@@ -9,10 +9,12 @@ mod api;
 mod assets;
 mod books;
 mod guard;
+mod jobs;
 mod live;
 mod pages;
 mod serve;
 
+pub use jobs::{AskJobs, Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
 
 use access::{Access, Who};
@@ -212,6 +214,7 @@ pub struct State {
     pub access: Arc<ArcSwap<Access>>,
     pub recordings: Arc<dyn Recordings>,
     pub caches: Arc<dyn Caches>,
+    pub jobs: Arc<dyn Jobs>,
     pub path: Arc<dyn DataPath>,
     /// The metrics page.
     pub metrics: Arc<dyn Fn(Format) -> String + Send + Sync>,

@@ -5,6 +5,7 @@ use crate::access::Notes;
 use crate::attempt::fault::What;
 use crate::hash::{mix, position};
 pub use crate::head::{Head, ListHead, ResponseHead};
+use crate::jobs::errand::Told;
 use crate::request::coalesce::Lead;
 use crate::request::identity::Tenant;
 use crate::retry::Failure;
@@ -108,6 +109,8 @@ pub struct Facts {
     /// The route whose request caused this one.
     pub parent: RouteIx,
     pub client: IpAddr,
+    /// It speaks TLS.
+    pub secure: bool,
     /// What the client has shown, verified.
     pub certificate: Option<Arc<ClientCert>>,
     /// Hash of the user, where `identity` knows one.
@@ -153,6 +156,10 @@ pub struct Facts {
     pub refresh_wanted: bool,
     /// This exchange is such a fetch: nobody waits for it.
     pub is_refresh: bool,
+    /// This exchange is the delivery of a job, which owns its retries.
+    pub job: Option<Arc<Told>>,
+    /// The request's body, for the gate that asked for it.
+    pub held: Option<Vec<u8>>,
     /// Changes to the request head that goes to the instance.
     pub edits: Edits,
     /// For the access log; `None`: it is off.
@@ -168,6 +175,7 @@ impl Facts {
             arm: Arm::BASE,
             parent: RouteIx::NONE,
             client,
+            secure: false,
             certificate: None,
             user: None,
             tenant: None,
@@ -192,6 +200,8 @@ impl Facts {
             stream: false,
             refresh_wanted: false,
             is_refresh: false,
+            job: None,
+            held: None,
             edits: Edits::default(),
             notes: None,
             seed,
@@ -360,6 +370,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         100 => "Continue",
         200 => "OK",
+        202 => "Accepted",
         203 => "Non-Authoritative Information",
         204 => "No Content",
         206 => "Partial Content",
@@ -375,12 +386,14 @@ pub fn reason_phrase(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        409 => "Conflict",
         410 => "Gone",
         413 => "Content Too Large",
         414 => "URI Too Long",
         416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
+        422 => "Unprocessable Content",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

@@ -24,6 +24,9 @@ pub enum Step {
     Answer(Reply),
     /// The ring waits for the ticket and then calls `resume`.
     Wait(Ticket),
+    /// The ring calls `resume` when all of the request's body is in `held`, at most so many bytes. In the request ring
+    /// only.
+    Hold(u64),
 }
 
 /// Wakes its exchange. Owned: it borrows nothing from the exchange, and dropping it gives up the wait.
@@ -36,8 +39,6 @@ pub enum BodyNeed {
     None,
     /// Sees the payload on its way, changes nothing.
     Tap,
-    /// Wants the whole body before it decides, at most this many bytes (requests only).
-    Hold(usize),
     /// Changes the payload (responses only).
     Transform,
 }

@@ -16,6 +16,7 @@ mod gauges;
 mod hash;
 pub mod head;
 mod http2;
+pub mod jobs;
 mod learn;
 mod listen;
 mod looks;

@@ -16,12 +16,16 @@ pub const REQUEST: &[Make] = &[
     request::trace::make,
     request::identity::make,
     request::rate::make,
+    request::respond_async::make,
     request::degrade::make,
     request::cache::make,
     request::coalesce::make,
     request::shed::make,
     request::compress::make,
 ];
+
+/// Once per delivery of a job, instead: who may ask for what was judged when it was accepted.
+pub const DELIVERY: &[Make] = &[request::trace::make, request::shed::make];
 
 /// Once per try.
 pub const ATTEMPT: &[Make] = &[
@@ -35,7 +39,7 @@ pub const ATTEMPT: &[Make] = &[
 ];
 
 /// Most gates of one ring.
-const MAX: usize = 9;
+const MAX: usize = 10;
 const _: () = assert!(REQUEST.len() <= MAX && ATTEMPT.len() <= MAX);
 
 /// The gates that one route has on one arm.
@@ -93,6 +97,10 @@ impl Ring {
                 Step::Wait(ticket) => {
                     passage.waiting = true;
                     return Step::Wait(ticket);
+                }
+                Step::Hold(most) => {
+                    passage.waiting = true;
+                    return Step::Hold(most);
                 }
             }
         }

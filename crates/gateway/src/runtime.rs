@@ -5,6 +5,7 @@ use crate::acme;
 use crate::attempt::mirror;
 use crate::files;
 use crate::gate::{Kept, Moment};
+use crate::jobs::{self, Jobs};
 use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
 use crate::request::cache::{Changes, Disks};
 use crate::snapshot::Snapshot;
@@ -76,6 +77,7 @@ pub struct Shared {
     pub(crate) version: AtomicU64,
     pub(crate) kept: Kept,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
@@ -228,6 +230,7 @@ impl Gateway {
             current: ArcSwap::from_pointee(snapshot),
             version: AtomicU64::new(1),
             changes: kept.get("cache", Changes::default),
+            jobs: kept.get("jobs", Jobs::default),
             copies: kept.get("mirror", mirror::Line::default),
             kept,
             names,
@@ -287,6 +290,7 @@ impl Gateway {
         if let Some(control) = &options.control {
             check::start(control, &shared);
             mirror::start(control, &shared);
+            jobs::start(control, &shared);
             discover::start(control, &shared);
             control.spawn(tls::watch(Arc::downgrade(&shared)));
             control.spawn(acme::run(Arc::downgrade(&shared)));
@@ -376,6 +380,33 @@ impl Gateway {
     /// The span ids that it gives out, for those who meet them again.
     pub fn spans(&self) -> Arc<base::trace::SpanIds> {
         crate::request::trace::spans(&self.shared.kept)
+    }
+
+    /// The queue of jobs: set, paused and looked at by whoever owns the gateway.
+    pub fn jobs(&self) -> Arc<Jobs> {
+        self.shared.jobs.clone()
+    }
+
+    /// Delivers no more jobs of a route, or goes on with them. False: it takes none.
+    pub fn pause_jobs(&self, route: &str, paused: bool) -> bool {
+        let snapshot = self.shared.current.load();
+        let takes =
+            |r: &&Arc<crate::snapshot::Route>| *r.name == *route && r.asynchronous.is_some();
+        let Some(found) = snapshot.routes().find(takes) else {
+            return false;
+        };
+        self.shared.jobs.pause(&found.name, paused);
+        true
+    }
+
+    /// How fast the jobs of each route are delivered, and why.
+    pub fn job_lanes(&self) -> Vec<jobs::Lane> {
+        let snapshot = self.shared.current.load();
+        let bound = |name: &str| {
+            let route = snapshot.routes().find(|r| *r.name == *name);
+            route.map_or(jobs::Bound::NOTHING, |r| jobs::bound(r, &self.shared.kept))
+        };
+        self.shared.jobs.lanes(bound, self.shared.clock.now())
     }
 
     /// Requests open now, by route; routes without any are left out.

@@ -5,11 +5,12 @@ use crate::attempt::split::{Parts, Split, arm_of, who_asks};
 use crate::exchange::Head;
 use crate::gate::{Kept, Making, Moment};
 use crate::hash::{hash, mix};
+use crate::jobs::{self, Jobs};
 use crate::proxy_protocol;
 use crate::request::cache::Changes;
 use crate::request::trace::{arm_of_caller, spans};
 use crate::retry::Hinge;
-use crate::ring::{ATTEMPT, REQUEST, Ring};
+use crate::ring::{ATTEMPT, DELIVERY, REQUEST, Ring};
 use crate::route::{BadPath, Matcher, Question};
 use crate::tls::stamps;
 use crate::upstream::discover::Found;
@@ -31,11 +32,25 @@ pub struct Route {
     pub template: Box<str>,
     pub arm: Arm,
     pub request: Ring,
+    /// In its place when a job is delivered.
+    pub delivery: Ring,
+    /// `None`: it takes no jobs.
+    pub asynchronous: Option<Arc<config::sections::Async>>,
     pub attempt: Ring,
     pub hinge: Hinge,
     pub service: Arc<Service>,
     /// gRPC-Web is translated.
     pub grpc_web: bool,
+}
+
+impl Route {
+    /// The ring that is passed once.
+    pub fn once(&self, is_job: bool) -> &Ring {
+        match is_job {
+            true => &self.delivery,
+            false => &self.request,
+        }
+    }
 }
 
 struct Side {
@@ -54,6 +69,10 @@ struct Shared {
 }
 
 impl Side {
+    fn takes_jobs(&self) -> bool {
+        self.routes.iter().any(|r| r.asynchronous.is_some())
+    }
+
     /// The route at `ix`, to the service that answers this user.
     fn route(&self, ix: usize, head: &Head<'_>, client: IpAddr) -> Option<&Arc<Route>> {
         let main = self.routes.get(ix)?;
@@ -90,6 +109,8 @@ pub struct Snapshot {
     pub instances: Vec<(Arc<Service>, usize, Arc<Instance>)>,
     base: Side,
     canary: Option<Canary>,
+    /// Of the jobs, where any route takes some.
+    resource: Option<Arc<Route>>,
 }
 
 struct Canary {
@@ -155,6 +176,7 @@ impl Snapshot {
             http2: generation.base.http2.clone(),
             instances: instances(&services),
             services,
+            resource: base.takes_jobs().then(|| resource(&made)),
             base,
             canary,
         }
@@ -166,6 +188,11 @@ impl Snapshot {
         head: &Head<'_>,
         client: IpAddr,
     ) -> (Arm, Result<Option<&Arc<Route>>, BadPath>) {
+        if let Some(resource) = &self.resource
+            && head.path_and_query().starts_with(jobs::PREFIX.as_bytes())
+        {
+            return (Arm::BASE, Ok(Some(resource)));
+        }
         let (arm, side) = match &self.canary {
             Some(canary) => match canary.arm(head, client) {
                 Arm::BASE => (Arm::BASE, &self.base),
@@ -264,6 +291,11 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
             template: r.matcher.path.to_string().into(),
             arm,
             request: Ring::new(REQUEST, &making),
+            delivery: match r.asynchronous {
+                Some(_) => Ring::new(DELIVERY, &making),
+                None => Ring::of(Vec::new()),
+            },
+            asynchronous: r.asynchronous.clone().map(Arc::new),
             attempt: Ring::new(ATTEMPT, &making),
             hinge: Hinge::make(&making),
             service: making.service.clone(),
@@ -297,6 +329,36 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
         splits,
         user: config.identity.as_ref().and_then(|i| i.user.clone()),
     }
+}
+
+/// The route of the job resource: one gate, which answers.
+fn resource(made: &Made<'_>) -> Arc<Route> {
+    let route = config::Route::named(".plimsoll/jobs");
+    let service = Arc::new(service(&config::Service::named(&route.name), None, made));
+    let making = Making {
+        route: &route,
+        ix: RouteIx::NONE,
+        arm: Arm::BASE,
+        service: &service,
+        mirror: None,
+        kept: made.kept,
+        identity: &None,
+        traced: 0.0,
+        moment: made.moment,
+    };
+    Arc::new(Route {
+        ix: making.ix,
+        name: route.name.as_str().into(),
+        template: jobs::PREFIX.into(),
+        arm: making.arm,
+        request: Ring::of(vec![jobs::gate(made.kept.get("jobs", Jobs::default))]),
+        delivery: Ring::of(Vec::new()),
+        asynchronous: None,
+        attempt: Ring::of(Vec::new()),
+        hinge: Hinge::make(&making),
+        service: service.clone(),
+        grpc_web: false,
+    })
 }
 
 /// The route to another of its services. Its cache, budgets and counts are its own.

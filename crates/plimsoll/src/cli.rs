@@ -1,10 +1,12 @@
 //! The command line. Every command has one variant here and one file in `commands/`.
 
 pub mod agent;
+pub mod backup;
 pub mod cache;
 pub mod catalog;
 pub mod cost;
 mod instant;
+pub mod jobs;
 pub mod learn;
 pub mod load;
 pub mod slo;
@@ -79,6 +81,13 @@ pub enum Command {
     /// What the caches would do, and why
     #[command(subcommand)]
     Cache(cache::CacheAsk),
+    /// Jobs: requests that were accepted and are delivered later
+    #[command(subcommand)]
+    Jobs(jobs::JobsAsk),
+    /// Copy the ledger and the queue of jobs, while Plimsoll runs
+    Backup(backup::BackupArgs),
+    /// Put a backup where nothing is
+    Restore(backup::RestoreArgs),
     /// Teams, services, on-call, runbooks: what is declared against what is observed
     #[command(subcommand)]
     Catalog(catalog::CatalogAsk),

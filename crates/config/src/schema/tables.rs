@@ -72,6 +72,7 @@ fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
 mod acme;
 mod agents;
 mod alerts;
+mod asynchronous;
 mod balance;
 mod breaker;
 mod cache;
@@ -101,6 +102,7 @@ mod top;
 pub use acme::ACME;
 pub use agents::AGENTS;
 pub use alerts::{ALERTMANAGER, ALERTS, PAGERDUTY, WEBHOOK};
+pub use asynchronous::ASYNC;
 pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;
 pub use cache::{CACHE, CACHE_CONTROL, CACHE_DISK};

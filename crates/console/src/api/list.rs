@@ -273,6 +273,30 @@ pub const CALLS: &[Call] = &[
         || get(cache_disks),
     ),
     read(
+        "/api/v1/jobs",
+        "Each route's jobs: how many wait, how fast they are delivered, and why not faster",
+        &[],
+        || get(jobs::lanes),
+    ),
+    change(
+        "/api/v1/jobs",
+        "Pause or resume a route, cancel a job, have dead ones delivered again",
+        Some(r#"{"do":{"pause":{"route":"orders"}}}"#),
+        || post(jobs::act),
+    ),
+    read(
+        "/api/v1/jobs/list",
+        "Jobs of a route in one state",
+        &["route", "state?", "after?", "limit?"],
+        || get(jobs::list),
+    ),
+    read(
+        "/api/v1/jobs/{id}",
+        "One job, and what it was answered",
+        &["id"],
+        || get(jobs::show),
+    ),
+    read(
         "/api/v1/recording",
         "The recording under way, else the last one",
         &[],

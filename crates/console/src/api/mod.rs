@@ -2,6 +2,7 @@
 
 mod catalog;
 mod cost;
+mod jobs;
 mod list;
 mod openapi;
 mod problem;

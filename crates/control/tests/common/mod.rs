@@ -72,6 +72,7 @@ fn decode(doc: &Value) -> Result<Config, Vec<Finding>> {
                     set_cookie: false,
                     size: 1,
                     max_body: 1,
+                    disk: None,
                 }),
                 ..Route::named(&name)
             })

@@ -47,6 +47,11 @@ pub(super) async fn attempt(
                 live.end_attempt(0, Outcome::Refused, worker.now());
                 return Tried::End(gate_reply(reply));
             }
+            Step::Hold(_) => {
+                live.end_attempt(0, Outcome::Refused, now);
+                let detail = "a gate of the attempt ring wants the body, which it cannot have";
+                return Tried::End(gate_reply(Reply::problem(500, "hold", detail)));
+            }
             Step::Wait(ticket) => {
                 client.set_alarm(worker, live.facts.deadline);
                 match client.race(&mut down.bytes, ticket).await {

@@ -2,6 +2,7 @@
 
 use super::attempt::{self, Tried};
 use super::client::{Client, Cut};
+use super::hold::hold;
 use super::{Busy, Socket, close, respond};
 use crate::exchange::{Failed, Head, Reply};
 use crate::gate::Step;
@@ -82,7 +83,11 @@ fn begin(worker: &Worker, client: &Client, room: &mut Busy, now: Nanos) -> Resul
     };
     live.begin(route, arm, client.address(), now);
     live.facts.is_refresh = client.socket.is_nobody();
+    live.facts.secure = client.secure;
     live.facts.certificate.clone_from(&client.certificate);
+    if let Socket::Errand(errand) = &client.socket {
+        live.set_job(errand.told.clone());
+    }
     live.note_key(&head);
     live.note_head(head);
     live.sample.bytes_in = head.meta.len as u64;
@@ -135,6 +140,13 @@ async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy, mut now
             Step::Wait(ticket) => {
                 if client.race(&mut down.bytes, ticket).await.is_err() {
                     return Ending::Gone;
+                }
+                now = worker.now();
+            }
+            Step::Hold(most) => {
+                match hold(worker, client, room, most).await {
+                    Ok(body) => room.live.facts.held = Some(body),
+                    Err(ending) => return ending,
                 }
                 now = worker.now();
             }

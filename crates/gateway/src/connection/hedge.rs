@@ -50,7 +50,12 @@ impl<'a> Second<'a> {
         let hedging = route.hinge.hedging.as_ref()?;
         let (head, facts) = (room.down.head()?, &room.live.facts);
         let harmless = head.meta.method.is_safe() && head.meta.framing == Framing::None;
-        if !harmless || head.upgrade().is_some() || facts.attempt != 1 || facts.is_refresh {
+        if !harmless
+            || head.upgrade().is_some()
+            || facts.attempt != 1
+            || facts.is_refresh
+            || facts.job.is_some()
+        {
             return None;
         }
         let after = hedging.begin(&worker.hedges, now);

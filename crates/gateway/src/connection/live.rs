@@ -4,11 +4,14 @@
 use crate::access::{self, End};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::gate::{Step, Transformed};
+use crate::jobs::errand::Told;
 use crate::open::Place;
+use crate::retry::Failure;
 use crate::ring::Passage;
 use crate::snapshot::{Route, Snapshot};
 use crate::worker::Worker;
 use base::{Arm, InstanceIx, Nanos, Outcome, RouteIx, Sample, SampleKind};
+use config::sections::Criticality;
 use http1::{Edit, RequestHead};
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,6 +32,8 @@ pub(super) struct Live {
     pub sample: Sample,
     /// Of the attempt under way.
     pub trial: Option<Sample>,
+    /// The exchange delivers a job.
+    is_job: bool,
     /// Between `begin` and `end`.
     open: bool,
     /// Where it is noted as open; streams are not.
@@ -47,6 +52,7 @@ impl Live {
             attempt: Passage::default(),
             sample: Sample::new(SampleKind::Request, RouteIx::NONE, Nanos::ZERO),
             trial: None,
+            is_job: false,
             open: false,
             noted: None,
         }
@@ -72,9 +78,17 @@ impl Live {
                 .clear(),
         }
         self.route = route;
+        self.is_job = false;
         self.open = true;
         self.noted = Some(self.worker.open.begin(ix, now));
         self.worker.opened(ix, 1);
+    }
+
+    /// The exchange delivers a job: whose turn it is was decided elsewhere.
+    pub fn set_job(&mut self, told: Arc<Told>) {
+        self.facts.job = Some(told);
+        self.facts.criticality = Some(Criticality::Sheddable);
+        self.is_job = true;
     }
 
     /// Whether it is an upgrade or an event stream: however long that is open, it is not a cost.
@@ -137,7 +151,9 @@ impl Live {
             head: Head::Wire(head),
             facts: &mut self.facts,
         };
-        route.request.run(&mut self.request, &mut exchange, now)
+        route
+            .once(self.is_job)
+            .run(&mut self.request, &mut exchange, now)
     }
 
     /// Begins an attempt, or goes on with it after a wait.
@@ -162,7 +178,9 @@ impl Live {
             facts: &mut self.facts,
         };
         route.attempt.reply(&mut self.attempt, &mut x, out, now);
-        route.request.reply(&mut self.request, &mut x, out, now);
+        route
+            .once(self.is_job)
+            .reply(&mut self.request, &mut x, out, now);
         if let Some(notes) = &mut self.facts.notes {
             for edit in out.edits.iter() {
                 if let Edit::Append(name, value) | Edit::Set(name, value) = edit {
@@ -183,7 +201,9 @@ impl Live {
             head: Head::Wire(head),
             facts: &mut self.facts,
         };
-        (route.request).transform(&self.request, &mut exchange, response)
+        route
+            .once(self.is_job)
+            .transform(&self.request, &mut exchange, response)
     }
 
     /// What a gate has to send instead of a 304 that answers its own conditions. The attempt has succeeded.
@@ -199,7 +219,10 @@ impl Live {
             facts: &mut self.facts,
         };
         let response = out.head;
-        let reply = (route.request).not_modified(&mut self.request, &mut x, response, now)?;
+        let reply =
+            route
+                .once(self.is_job)
+                .not_modified(&mut self.request, &mut x, response, now)?;
         route.attempt.reply(&mut self.attempt, &mut x, out, now);
         Some(reply)
     }
@@ -216,7 +239,9 @@ impl Live {
             head: Head::Wire(head),
             facts: &mut self.facts,
         };
-        (route.request).failed(&mut self.request, &mut exchange, failed, now)
+        route
+            .once(self.is_job)
+            .failed(&mut self.request, &mut exchange, failed, now)
     }
 
     pub fn taps(&self) -> bool {
@@ -228,7 +253,7 @@ impl Live {
     pub fn tap(&mut self, data: &[u8]) {
         if let Some(route) = &self.route {
             route.attempt.tap(&mut self.attempt, data);
-            route.request.tap(&mut self.request, data);
+            route.once(self.is_job).tap(&mut self.request, data);
         }
     }
 
@@ -298,8 +323,14 @@ impl Live {
             return;
         }
         self.end_attempt(0, outcome, now);
+        if let Some(told) = &self.facts.job {
+            let unsent = self.facts.failure == Some(Failure::Connect);
+            told.tell(self.facts.attempt > 0 && !unsent);
+        }
         if let Some(route) = &self.route {
-            route.request.leave(&mut self.request, &mut self.facts, now);
+            route
+                .once(self.is_job)
+                .leave(&mut self.request, &mut self.facts, now);
         }
         self.worker.opened(self.facts.route, -1);
         self.forget();

@@ -14,6 +14,7 @@ mod exchange;
 mod fault;
 pub(crate) mod grpc;
 mod hedge;
+mod hold;
 mod live;
 mod opened;
 mod request_head;

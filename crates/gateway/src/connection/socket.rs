@@ -2,6 +2,7 @@
 //! An enum and no trait object, so that the plain path stays one comparison and a direct call.
 
 use crate::http2::{Call, Stream};
+use crate::jobs::Errand;
 use bytes::BufMut;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -21,6 +22,8 @@ pub enum Socket {
     Stream(Box<Stream>),
     /// On an instance's HTTP/2 connection: one exchange.
     Call(Box<Call>),
+    /// One delivery of a job.
+    Errand(Box<Errand>),
 }
 
 impl Socket {
@@ -60,6 +63,9 @@ impl Socket {
             Socket::Call(call) => {
                 call.poll_read(cx, usize::MAX, |bytes| into.extend_from_slice(bytes))
             }
+            Socket::Errand(errand) => {
+                errand.poll_read(cx, usize::MAX, |bytes| into.extend_from_slice(bytes))
+            }
             Socket::Nobody => Poll::Pending,
         }
     }
@@ -81,6 +87,7 @@ impl Socket {
             Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Socket::Stream(stream) => stream.poll_write(cx, bytes),
             Socket::Call(call) => call.poll_write(cx, bytes),
+            Socket::Errand(errand) => Poll::Ready(Ok(errand.write(bytes))),
             Socket::Nobody => Poll::Ready(Ok(bytes.len())),
         }
     }
@@ -101,6 +108,7 @@ impl Socket {
             Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, &both),
             Socket::Stream(stream) => stream.poll_write(cx, first),
             Socket::Call(call) => call.poll_write(cx, first),
+            Socket::Errand(errand) => Poll::Ready(Ok(errand.write(first) + errand.write(second))),
             Socket::Nobody => Poll::Ready(Ok(first.len() + second.len())),
         }
     }
@@ -108,7 +116,9 @@ impl Socket {
     /// Ready when all that was written is on its way: a plain socket holds nothing back.
     pub fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Socket::Tcp(_) | Socket::Unix(_) | Socket::Nobody => Poll::Ready(Ok(())),
+            Socket::Tcp(_) | Socket::Unix(_) | Socket::Errand(_) | Socket::Nobody => {
+                Poll::Ready(Ok(()))
+            }
             Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Socket::Stream(stream) => stream.poll_sent(cx),
             Socket::Call(call) => call.poll_sent(cx),
@@ -125,6 +135,7 @@ impl Socket {
                 _ => Poll::Ready(()),
             },
             Socket::Stream(stream) => stream.poll_readable(cx),
+            Socket::Errand(errand) => errand.poll_readable(cx),
             Socket::Call(_) | Socket::Nobody => Poll::Pending,
         }
     }
@@ -147,7 +158,7 @@ impl Socket {
                 let read = Pin::new(stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte));
                 read.is_pending()
             }
-            Socket::Stream(_) | Socket::Call(_) | Socket::Nobody => false,
+            Socket::Stream(_) | Socket::Call(_) | Socket::Errand(_) | Socket::Nobody => false,
         }
     }
 
@@ -158,7 +169,7 @@ impl Socket {
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Stream(stream) => stream.poll_shutdown(cx),
             Socket::Call(call) => call.poll_end(cx),
-            Socket::Nobody => Poll::Ready(Ok(())),
+            Socket::Errand(_) | Socket::Nobody => Poll::Ready(Ok(())),
         }
     }
 
@@ -173,10 +184,11 @@ impl Socket {
     }
 }
 
-/// A plain socket on its way to another thread.
+/// A plain socket on its way to another thread, or what has no socket.
 pub enum Detached {
     Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
+    Errand(Box<Errand>),
 }
 
 impl Socket {
@@ -197,6 +209,7 @@ impl Detached {
         match self {
             Detached::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
             Detached::Unix(stream) => UnixStream::from_std(stream).map(Socket::Unix),
+            Detached::Errand(errand) => Ok(Socket::Errand(errand)),
         }
     }
 }
@@ -235,6 +248,11 @@ impl AsyncRead for Socket {
             Socket::Call(call) => {
                 let most = into.remaining();
                 let read = ready!(call.poll_read(cx, most, |bytes| into.put_slice(bytes)));
+                Poll::Ready(read.map(|_| ()))
+            }
+            Socket::Errand(errand) => {
+                let most = into.remaining();
+                let read = ready!(errand.poll_read(cx, most, |bytes| into.put_slice(bytes)));
                 Poll::Ready(read.map(|_| ()))
             }
             Socket::Nobody => Poll::Pending,

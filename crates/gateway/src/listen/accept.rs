@@ -3,6 +3,7 @@
 use super::place::place;
 use crate::connection::{self, Detached, Peer, Socket};
 use crate::http2;
+use crate::jobs::Errand;
 use crate::proxy_protocol::{self, Ends};
 use crate::tls;
 use crate::worker::Worker;
@@ -58,6 +59,15 @@ impl Listener {
 pub(crate) struct Fresh<S = Detached> {
     socket: S,
     secure: bool,
+}
+
+impl Fresh {
+    pub fn errand(errand: Errand) -> Fresh {
+        Fresh {
+            secure: errand.secure,
+            socket: Detached::Errand(Box::new(errand)),
+        }
+    }
 }
 
 /// Whether fresh connections are taken.
@@ -167,11 +177,29 @@ fn take(worker: &Rc<Worker>, fresh: Fresh<Socket>) {
 fn adopt(worker: &Rc<Worker>, fresh: Fresh) {
     let secure = fresh.secure;
     match fresh.socket.attach() {
+        Ok(socket @ Socket::Errand(_)) => run(worker, socket, secure),
         Ok(socket) => start(worker, Fresh { socket, secure }, true),
         Err(_) => drop(Counted {
             worker: worker.clone(),
         }),
     }
+}
+
+/// A delivery is one exchange of nobody that has an address.
+fn run(worker: &Rc<Worker>, socket: Socket, secure: bool) {
+    let peer = Peer {
+        ends: Ends::UNKNOWN,
+        secure,
+        certificate: None,
+        shown: None,
+    };
+    let worker = worker.clone();
+    spawn_local(async move {
+        let _counted = Counted {
+            worker: worker.clone(),
+        };
+        connection::serve_one(worker, socket, peer).await;
+    });
 }
 
 fn start(worker: &Rc<Worker>, fresh: Fresh<Socket>, counted: bool) {

@@ -7,5 +7,6 @@ pub mod degrade;
 pub mod identity;
 pub mod policy;
 pub mod rate;
+pub mod respond_async;
 pub mod shed;
 pub mod trace;

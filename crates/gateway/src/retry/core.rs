@@ -90,6 +90,8 @@ pub enum Why {
     Budget,
     /// The service holds all that it may.
     Full,
+    /// A job, which its queue tries again.
+    Queued,
 }
 
 impl Why {
@@ -102,6 +104,7 @@ impl Why {
             Why::Late => "late",
             Why::Budget => "budget",
             Why::Full => "full",
+            Why::Queued => "queued",
         }
     }
 }

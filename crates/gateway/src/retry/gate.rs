@@ -49,6 +49,10 @@ impl Hinge {
         replayable: bool,
         now: Nanos,
     ) -> Go {
+        if x.job.is_some() && !matches!(failure, Failure::Stale | Failure::Unread) {
+            x.note("retry", core::Why::Queued.label());
+            return Go::Stop(core::Why::Queued);
+        }
         let random = x.random();
         let request = core::Request {
             method: std::str::from_utf8(x.head.method_name()).unwrap_or(""),

@@ -117,7 +117,7 @@ impl Past {
         if self.whole.is_none_or(|w| w < slot) {
             self.coarse.add(slot, row.fine, &row.counts);
         }
-        if row.slot % Grain::Fine.chunk() == 0 {
+        if row.slot.is_multiple_of(Grain::Fine.chunk()) {
             self.forget();
         }
     }

@@ -4,6 +4,7 @@ mod adopt;
 mod advise;
 mod agent;
 mod alerts;
+mod backup;
 mod cache;
 mod catalog;
 mod check;
@@ -18,6 +19,7 @@ mod history;
 mod import;
 mod incident;
 mod init;
+mod jobs;
 mod load;
 mod purge;
 mod record;
@@ -62,6 +64,9 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Rollback(args) => rollback::run(args),
         Command::Purge(args) => purge::run(args),
         Command::Cache(ask) => cache::run(ask),
+        Command::Jobs(ask) => jobs::run(ask),
+        Command::Backup(args) => backup::backup(args),
+        Command::Restore(args) => backup::restore(args),
         Command::Catalog(ask) => catalog::run(ask),
         Command::Who(args) => who::run(args),
         Command::Runbook(ask) => runbook::run(ask),

@@ -5,6 +5,7 @@ use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
 use crate::wire::door::Door;
+use crate::wire::jobs::{self, Jobs};
 use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
 use crate::wire::slo::{Shown, Slos};
@@ -71,6 +72,8 @@ pub struct Steering {
     pub remembered: Remembered,
     /// Gone when nobody has the ledger open any more.
     pub ledger: Weak<Embedded>,
+    /// The same of the queue of jobs, where there is one.
+    pub queue: Weak<Embedded>,
 }
 
 /// Why traffic is not served, for `/readyz`; `None`: it is.
@@ -184,6 +187,9 @@ impl Body {
             clock: self.clock,
         };
         let store = open_store(&self.data_dir)?;
+        let queue = self.with_gateway(|g| jobs::open(&self.data_dir, &config, g));
+        let queue = queue.transpose()?.flatten();
+        let jobs = Jobs::new(self.gateway.clone(), queue.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
         let kept = store.clone();
@@ -228,12 +234,18 @@ impl Body {
                 gateway: self.gateway.clone(),
                 outward: self.outward.clone(),
             }),
+            jobs: Arc::new(jobs.clone()),
             path: Arc::new(self.watch.path()),
             metrics: Arc::new({
                 let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
+                let jobs = jobs.clone();
                 let kept = remembered.kept();
                 move |format| {
-                    let all = page(format) + &slos.metrics() + &costs.metrics() + &kept.metrics();
+                    let all = page(format)
+                        + &slos.metrics()
+                        + &costs.metrics()
+                        + &kept.metrics()
+                        + &jobs.metrics();
                     match format {
                         Format::Text => all,
                         Format::OpenMetrics => openmetrics::from_text(&all),
@@ -265,6 +277,7 @@ impl Body {
             costs,
             remembered,
             ledger,
+            queue: queue.unwrap_or_default(),
         };
         Ok((control, steering))
     }

@@ -8,6 +8,7 @@ pub mod cost;
 pub mod disks;
 pub mod door;
 pub mod gates;
+pub mod jobs;
 pub mod mind;
 pub mod outward;
 pub mod past;

@@ -222,6 +222,7 @@ impl System {
             body,
         } = self;
         body.pulse.forget();
+        body.with_gateway(|g| g.jobs().set_queue(None));
         // The next process takes them: the sockets listen on.
         let _ = body.take_reports(false);
         drop(steering.remembered);
@@ -241,7 +242,8 @@ impl System {
             }
         });
         let until = Instant::now() + LEDGER_CLOSES;
-        while steering.ledger.strong_count() > 0 && Instant::now() < until {
+        let in_use = || steering.ledger.strong_count() + steering.queue.strong_count();
+        while in_use() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
         let released = Released {
@@ -250,9 +252,12 @@ impl System {
             console,
             body,
         };
-        match steering.ledger.strong_count() {
+        match in_use() {
             0 => Ok(released),
-            _ => Err((released, Failure::new("the ledger is still in use"))),
+            _ => Err((
+                released,
+                Failure::new("the ledger or the queue of jobs is still in use"),
+            )),
         }
     }
 

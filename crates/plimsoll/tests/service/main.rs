@@ -7,6 +7,7 @@ mod console;
 mod cost;
 mod encrypted;
 mod history;
+mod jobs;
 mod manager;
 mod purge;
 mod reloads;

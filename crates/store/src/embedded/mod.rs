@@ -1,6 +1,7 @@
 //! The embedded engine: one SQLite file, one writer thread that commits what is waiting as one group,
 //! and readers with connections of their own.
 
+mod backup;
 mod queue;
 mod readers;
 mod schema;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use writer::Write;
 
+pub use backup::copy;
 pub use schema::SCHEMA;
 
 /// Writes that may wait at once, and their bytes; beyond, `Error::Busy`.

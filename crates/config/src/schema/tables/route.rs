@@ -112,6 +112,13 @@ pub const ROUTE: &[Field<Route>] = &[
         |r, n, cx| r.hedge = hedge::read(n, cx)
     ),
     key!(
+        "async",
+        Kind::FlagOr("async"),
+        "{ when: always }",
+        "requests become jobs: on disk before they are answered 202, delivered later; `true` for the defaults, off when left out",
+        |r, n, cx| r.asynchronous = asynchronous::read(n, cx)
+    ),
+    key!(
         "criticality" = "normal",
         Kind::OneOf(&["critical", "normal", "sheddable"]),
         "critical",

@@ -22,8 +22,11 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 /// The Prometheus whose answers ours are compared with.
 const LIKE: &str = "2.42.0";
 
+/// A path, and what answers there.
+type Call = (&'static str, fn() -> MethodRouter<Served>);
+
 /// Every call, one line per member. Those that take long questions take them by POST, too.
-const CALLS: &[(&str, fn() -> MethodRouter<Served>)] = &[
+const CALLS: &[Call] = &[
     ("/api/v1/query", || get(query).post(query)),
     ("/api/v1/query_range", || get(query_range).post(query_range)),
     ("/api/v1/labels", || get(labels).post(labels)),
@@ -44,9 +47,7 @@ pub const READ_BY_POST: [&str; 4] = [
 ];
 
 pub fn router() -> Router<Served> {
-    let add = |router: Router<Served>, call: &(&str, fn() -> MethodRouter<Served>)| {
-        router.route(call.0, (call.1)())
-    };
+    let add = |router: Router<Served>, call: &Call| router.route(call.0, (call.1)());
     CALLS.iter().fold(Router::new(), add)
 }
 

@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use base::Finding;
 use console::access::Access;
 use console::{
-    AskPurge, AskWhy, Caches, DataPath, Decision, Instance, Listener, Recordings, StartRecording,
-    State, Upgrades,
+    AskJobs, AskPurge, AskWhy, Caches, DataPath, Decision, Instance, JobList, Jobs, Listener,
+    Recordings, StartRecording, State, Upgrades,
 };
 use control::{Control, Parts};
 use serde_json::Value;
@@ -53,6 +53,21 @@ impl Caches for Nothing {
         Ok(Value::Null)
     }
     fn disks(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+}
+
+impl Jobs for Nothing {
+    fn lanes(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn list(&self, _: &JobList) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn show(&self, _: &str) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn act(&self, _: &AskJobs) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
 }
@@ -124,6 +139,7 @@ impl Console {
             access: Arc::new(ArcSwap::from_pointee(access)),
             recordings: Arc::new(Nothing),
             caches: Arc::new(Nothing),
+            jobs: Arc::new(Nothing),
             path: Arc::new(Path(world.instances.clone(), world.decisions.clone())),
             metrics: Arc::new(|_| "up 1\n".into()),
             probes: Arc::new(|| Value::Null),

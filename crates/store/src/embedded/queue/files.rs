@@ -8,6 +8,11 @@ use std::path::{Path, PathBuf};
 /// Larger payloads are files, bytes.
 pub const INLINE: usize = 64 << 10;
 
+/// The folder of those of a database.
+pub fn payloads(db: &Path) -> PathBuf {
+    db.with_added_extension("payloads")
+}
+
 #[derive(Debug)]
 pub struct Files {
     dir: PathBuf,
@@ -16,9 +21,7 @@ pub struct Files {
 impl Files {
     /// Beside the database of this path.
     pub fn beside(db: &Path) -> Files {
-        Files {
-            dir: db.with_added_extension("payloads"),
-        }
+        Files { dir: payloads(db) }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

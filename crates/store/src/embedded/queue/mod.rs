@@ -15,6 +15,7 @@ use crate::{
     Queue, State,
 };
 
+pub use files::payloads;
 pub use writes::{Jobs, Said, Settle};
 
 /// One write to the queue that waits for its turn.

@@ -1,0 +1,265 @@
+//! How many deliveries of a lane may be under way, and why not more. Pure.
+
+use base::Nanos;
+use std::time::Duration;
+
+/// Time over which the rate is averaged.
+const AVERAGED: Duration = Duration::from_secs(10);
+
+/// Why a lane is as fast as it is; shown to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// As many at once as the route allows.
+    Concurrency,
+    /// It has begun with one, and doubles while deliveries succeed.
+    SlowStart,
+    /// Requests that somebody waits for leave no more room below the load line of the service.
+    LoadLine,
+    /// The target is away or has no room: what it said, and until when nothing is sent.
+    Held(String),
+    Paused,
+}
+
+impl Reason {
+    pub fn label(&self) -> &'static str {
+        match self {
+            Reason::Concurrency => "concurrency",
+            Reason::SlowStart => "slow_start",
+            Reason::LoadLine => "load_line",
+            Reason::Held(_) => "held",
+            Reason::Paused => "paused",
+        }
+    }
+}
+
+/// What bounds a lane from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Deliveries at once.
+    pub most: u32,
+    /// How many more the service can hold below its load line; `None`: nobody knows.
+    pub free: Option<u32>,
+}
+
+impl Bound {
+    /// Of a lane whose route is gone.
+    pub const NOTHING: Bound = Bound {
+        most: 0,
+        free: None,
+    };
+}
+
+/// Share of a service's limit up to which jobs use it: the rest is for whoever comes and waits.
+const LINE: f64 = 0.7;
+
+/// `Bound::free`, from a limit and what of it is in flight, both in thousandths of a request.
+pub fn free(limit: u64, in_flight: u64) -> u32 {
+    if in_flight == 0 {
+        // However small the limit is, jobs end.
+        return (limit as f64 * LINE / 1000.0).max(1.0) as u32;
+    }
+    ((limit as f64 * LINE - in_flight as f64) / 1000.0).max(0.0) as u32
+}
+
+/// A window that opens from one, doubles with each round of successes, and closes to one when nothing gets through.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    window: f64,
+    in_flight: u32,
+    held_until: Nanos,
+    held_by: String,
+    pub paused: bool,
+    /// Ends per second, averaged.
+    rate: f64,
+    counted: Nanos,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace {
+            window: 1.0,
+            in_flight: 0,
+            held_until: Nanos::ZERO,
+            held_by: String::new(),
+            paused: false,
+            rate: 0.0,
+            counted: Nanos::ZERO,
+        }
+    }
+}
+
+impl Pace {
+    /// How many more may begin.
+    pub fn room(&self, bound: Bound, now: Nanos) -> u32 {
+        match self.reason(bound, now) {
+            Reason::Paused | Reason::Held(_) => 0,
+            Reason::LoadLine => bound.free.unwrap_or(0),
+            _ => self.own(bound.most),
+        }
+    }
+
+    /// By its own window.
+    fn own(&self, most: u32) -> u32 {
+        (self.window as u32)
+            .min(most)
+            .saturating_sub(self.in_flight)
+    }
+
+    pub fn reason(&self, bound: Bound, now: Nanos) -> Reason {
+        match () {
+            () if self.paused => Reason::Paused,
+            () if now < self.held_until => Reason::Held(self.held_by.clone()),
+            () if bound.free.is_some_and(|free| free < self.own(bound.most)) => Reason::LoadLine,
+            () if self.window < f64::from(bound.most) => Reason::SlowStart,
+            () => Reason::Concurrency,
+        }
+    }
+
+    pub fn begin(&mut self, n: u32) {
+        self.in_flight += n;
+    }
+
+    /// A delivery got through, whatever it was answered.
+    pub fn through(&mut self, most: u32, now: Nanos) {
+        self.end(now);
+        self.window = (self.window + 1.0).min(f64::from(most.max(1)));
+    }
+
+    /// The target asks for less: half as many, and none for so long.
+    pub fn overloaded(&mut self, wait: Duration, why: &str, now: Nanos) {
+        self.end(now);
+        self.window = (self.window / 2.0).max(1.0);
+        self.hold(wait, why, now);
+    }
+
+    /// The target was not reached: one at a time from then on.
+    pub fn away(&mut self, wait: Duration, why: &str, now: Nanos) {
+        self.end(now);
+        self.window = 1.0;
+        self.hold(wait, why, now);
+    }
+
+    fn hold(&mut self, wait: Duration, why: &str, now: Nanos) {
+        self.held_until = self.held_until.max(now + wait);
+        why.clone_into(&mut self.held_by);
+    }
+
+    fn end(&mut self, now: Nanos) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.rate = self.rate(now) + 1.0 / AVERAGED.as_secs_f64();
+        self.counted = now;
+    }
+
+    pub fn rate(&self, now: Nanos) -> f64 {
+        let since = now.since(self.counted).as_secs_f64();
+        self.rate * (-since / AVERAGED.as_secs_f64()).exp()
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+}
+
+/// When a job behind `waiting` others will be done, at this rate; within a second and an hour.
+pub fn eta(waiting: u64, rate: f64) -> Duration {
+    let seconds = match rate > 0.0 {
+        true => (waiting as f64 + 1.0) / rate,
+        false => 1.0,
+    };
+    Duration::from_secs_f64(seconds.clamp(1.0, 3600.0).ceil())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn of(most: u32) -> Bound {
+        Bound { most, free: None }
+    }
+
+    #[test]
+    fn jobs_stay_below_the_load_line() {
+        assert_eq!(free(10_000, 0), 7);
+        assert_eq!(free(10_000, 6_500), 0);
+        assert_eq!(free(10_000, 4_000), 3);
+        assert_eq!((free(1_000, 0), free(1_000, 1_000)), (1, 0));
+        let mut pace = Pace::default();
+        for _ in 0..8 {
+            pace.begin(1);
+            pace.through(8, Nanos(0));
+        }
+        let below = |free| Bound {
+            most: 8,
+            free: Some(free),
+        };
+        assert_eq!(pace.room(below(3), Nanos(0)), 3);
+        assert_eq!(pace.reason(below(3), Nanos(0)), Reason::LoadLine);
+        assert_eq!(pace.room(below(20), Nanos(0)), 8);
+        assert_eq!(pace.reason(below(20), Nanos(0)), Reason::Concurrency);
+    }
+
+    #[test]
+    fn it_begins_with_one_and_doubles_while_deliveries_get_through() {
+        let mut pace = Pace::default();
+        let mut rounds = Vec::new();
+        for _ in 0..6 {
+            let n = pace.room(of(16), Nanos(0));
+            rounds.push(n);
+            pace.begin(n);
+            assert_eq!(pace.room(of(16), Nanos(0)), 0);
+            (0..n).for_each(|_| pace.through(16, Nanos(0)));
+        }
+        assert_eq!(rounds, [1, 2, 4, 8, 16, 16]);
+        assert_eq!(pace.reason(of(16), Nanos(0)), Reason::Concurrency);
+        // A lower bound of a new generation holds at once.
+        assert_eq!(pace.room(of(4), Nanos(0)), 4);
+    }
+
+    #[test]
+    fn nothing_is_sent_while_the_target_is_away_and_then_one() {
+        let mut pace = Pace::default();
+        for _ in 0..8 {
+            pace.begin(1);
+            pace.through(8, Nanos(0));
+        }
+        pace.begin(2);
+        pace.away(S, "breaker-open", Nanos(0));
+        pace.away(S, "breaker-open", Nanos(0));
+        assert_eq!(pace.room(of(8), Nanos(0)), 0);
+        assert_eq!(
+            pace.reason(of(8), Nanos(0)),
+            Reason::Held("breaker-open".into())
+        );
+        assert_eq!(pace.room(of(8), Nanos(0) + S), 1);
+        pace.paused = true;
+        assert_eq!(pace.room(of(8), Nanos(0) + S), 0);
+    }
+
+    #[test]
+    fn an_overload_halves() {
+        let mut pace = Pace::default();
+        for _ in 0..7 {
+            pace.begin(1);
+            pace.through(8, Nanos(0));
+        }
+        pace.begin(1);
+        pace.overloaded(S, "status 429", Nanos(0));
+        assert_eq!(pace.room(of(8), Nanos(0) + S), 4);
+    }
+
+    #[test]
+    fn an_estimate_follows_the_rate() {
+        let mut pace = Pace::default();
+        for ms in 0..30_000 {
+            pace.begin(1);
+            pace.through(8, Nanos(ms * 1_000_000));
+        }
+        let rate = pace.rate(Nanos(30_000_000_000));
+        assert!((900.0..1000.0).contains(&rate), "{rate}");
+        assert_eq!(eta(99, 10.0), Duration::from_secs(10));
+        assert_eq!(eta(5, 0.0), S);
+        assert_eq!(eta(u64::MAX, 1.0), Duration::from_secs(3600));
+    }
+}

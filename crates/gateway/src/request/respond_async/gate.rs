@@ -1,0 +1,220 @@
+//! The gate: holds the body, has the job written, and answers 202; with `wait` the result, if it comes in time.
+
+use super::core::{Preference, due_ms, is_job};
+use crate::exchange::{Exchange, Reply};
+use crate::gate::{Gate, Making, Slot, Step};
+use crate::jobs::{Jobs, PREFIX, carry, resource};
+use base::Nanos;
+use config::sections::Async;
+use ring::rand::{SecureRandom, SystemRandom};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Bounds, Error, JobId, NewJob, State};
+
+/// On routes with `async`.
+pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
+    let rules = m.route.asynchronous.clone()?;
+    // Services that share a route's users share its jobs: whose turn it is is found anew at each delivery.
+    let part = format!("@{}", m.route.to);
+    let lane = m.route.name.strip_suffix(&part).unwrap_or(&m.route.name);
+    Some(Arc::new(AsyncGate {
+        jobs: m.kept.get("jobs", Jobs::default),
+        lane: lane.into(),
+        rules,
+    }))
+}
+
+struct AsyncGate {
+    jobs: Arc<Jobs>,
+    lane: Arc<str>,
+    rules: Async,
+}
+
+/// What a wait has brought, when it is over.
+type Later<T> = Rc<RefCell<Option<T>>>;
+
+/// Where one request stands.
+enum Stage {
+    Body(Preference),
+    Written(Preference, Later<Result<Vec<JobId>, Error>>),
+    Result(JobId, Later<Reply>),
+}
+
+impl AsyncGate {
+    fn job(&self, x: &mut Exchange<'_>, payload: Vec<u8>, now: Nanos) -> Result<NewJob, Reply> {
+        let now_ms = self.jobs.now_ms(now);
+        let due = due_ms(x.head.get("plimsoll-deliver-at"), now_ms);
+        let due_ms = due.map_err(|what| Reply::problem(400, "deliver-at", &what))?;
+        let text = |b: &[u8]| {
+            String::from_utf8_lossy(b)
+                .chars()
+                .take(200)
+                .collect::<String>()
+        };
+        let order_by = self.rules.order_by.as_deref();
+        let key = order_by
+            .and_then(|name| x.head.get(name))
+            .filter(|v| !v.is_empty());
+        let mut secret = [0; 16];
+        if SystemRandom::new().fill(&mut secret).is_err() {
+            return Err(resource::away());
+        }
+        Ok(NewJob {
+            secret: u128::from_ne_bytes(secret),
+            lane: self.lane.to_string(),
+            tenant: x.tenant.map_or(String::new(), |t| format!("{:x}", t.hash)),
+            key: key.map(text),
+            enqueued_ms: now_ms,
+            due_ms,
+            expires_ms: due_ms + self.rules.ttl.as_millis() as u64,
+            title: format!("{} {}", text(x.head.method_name()), text(x.head.path())),
+            head: carry::keep(&x.head, x.client, x.secure),
+            payload,
+        })
+    }
+
+    /// Has it written; a job that cannot be is never accepted.
+    fn write(
+        &self,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        preference: Preference,
+        now: Nanos,
+    ) -> Step {
+        let payload = x.held.take().unwrap_or_default();
+        let job = match self.job(x, payload, now) {
+            Ok(job) => job,
+            Err(reply) => return Step::Answer(reply),
+        };
+        let Some(queue) = self.jobs.queue() else {
+            return Step::Answer(resource::away());
+        };
+        let bounds = Bounds {
+            jobs: self.rules.jobs,
+            bytes: self.rules.bytes,
+        };
+        let ack = queue.enqueue(vec![job], bounds);
+        let said = Rc::new(RefCell::new(None));
+        *slot = Slot::boxed(Stage::Written(preference, said.clone()));
+        Step::Wait(Box::pin(async move {
+            *said.borrow_mut() = Some(ack.await);
+        }))
+    }
+
+    fn written(
+        &self,
+        slot: &mut Slot,
+        preference: Preference,
+        said: Option<Result<Vec<JobId>, Error>>,
+        now: Nanos,
+    ) -> Step {
+        let id = match said {
+            Some(Ok(ids)) if ids.len() == 1 => ids[0],
+            Some(Err(e @ Error::TooLarge { .. })) => {
+                return Step::Answer(Reply::problem(413, "job-size", &e.to_string()));
+            }
+            Some(Err(e)) => {
+                let reply = Reply::problem(503, "job-refused", &e.to_string());
+                return Step::Answer(reply.with("Retry-After", self.after(now)));
+            }
+            _ => return Step::Answer(resource::away()),
+        };
+        self.jobs.news.notify_one();
+        let wait = preference.wait.filter(|w| !w.is_zero());
+        match wait.and_then(|w| self.wait(slot, id, w)) {
+            Some(step) => step,
+            None => Step::Answer(self.accepted(id, now)),
+        }
+    }
+
+    fn after(&self, now: Nanos) -> String {
+        self.jobs.eta(&self.lane, now).as_secs().to_string()
+    }
+
+    fn accepted(&self, id: JobId, now: Nanos) -> Reply {
+        let place = format!("{PREFIX}{id}");
+        let body = format!("{{\"id\":\"{id}\",\"state\":\"waiting\",\"href\":\"{place}\"}}\n");
+        Reply::new(202, body.into())
+            .with("Content-Type", "application/json")
+            .with("Location", place)
+            .with("Preference-Applied", "respond-async")
+            .with("Retry-After", self.after(now))
+    }
+
+    /// Waits for the end of the job; `None`: too many do.
+    fn wait(&self, slot: &mut Slot, id: JobId, longest: Duration) -> Option<Step> {
+        let (queue, told) = (self.jobs.queue()?, self.jobs.wait_for(id)?);
+        let said = Rc::new(RefCell::new(None));
+        *slot = Slot::boxed(Stage::Result(id, said.clone()));
+        Some(Step::Wait(Box::pin(async move {
+            let until = tokio::time::Instant::now() + longest;
+            // Retries end nothing: it is told of each attempt, and looks again. It may have ended before it was waited for.
+            loop {
+                let queue = queue.clone();
+                let look = move || match queue.job(id) {
+                    Ok(Some(job)) if job.state == State::Done => queue.result(id).ok().flatten(),
+                    _ => None,
+                };
+                let found = tokio::task::spawn_blocking(look).await;
+                if let Ok(Some(result)) = found {
+                    *said.borrow_mut() = Some(resource::stored(&result));
+                    break;
+                }
+                if tokio::time::timeout_at(until, told.notified())
+                    .await
+                    .is_err()
+                {
+                    break;
+                }
+            }
+        })))
+    }
+}
+
+impl Gate for AsyncGate {
+    fn name(&self) -> &'static str {
+        "async"
+    }
+
+    fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, _now: Nanos) -> Step {
+        let mut preference = Preference::default();
+        x.head.each(|name, value| {
+            if name.eq_ignore_ascii_case(b"prefer") {
+                preference.add(value);
+            }
+        });
+        if !is_job(self.rules.when, preference) || x.head.is_upgrade() {
+            return Step::Go;
+        }
+        *slot = Slot::boxed(Stage::Body(preference));
+        Step::Hold(self.rules.body)
+    }
+
+    fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        let Slot::Boxed(stage) = slot.take() else {
+            return Step::Go;
+        };
+        match stage.downcast::<Stage>().map(|s| *s) {
+            Ok(Stage::Body(preference)) => self.write(x, slot, preference, now),
+            Ok(Stage::Written(preference, said)) => {
+                let said = said.borrow_mut().take();
+                self.written(slot, preference, said, now)
+            }
+            Ok(Stage::Result(id, said)) => {
+                self.jobs.stop_waiting(id);
+                let result = said.borrow_mut().take();
+                Step::Answer(result.unwrap_or_else(|| self.accepted(id, now)))
+            }
+            Err(_) => Step::Go,
+        }
+    }
+
+    fn leave(&self, _facts: &mut crate::exchange::Facts, slot: &mut Slot, _now: Nanos) {
+        // The client has gone while it waited.
+        if let Some(Stage::Result(id, _)) = slot.get::<Stage>() {
+            self.jobs.stop_waiting(*id);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Requests that become jobs, through sockets: accepted only when on disk, delivered over the path, and what clients can ask.
+
+mod common;
+
+use common::*;
+use config::sections::{Async, When};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::{Embedded, Queue, State};
+
+/// A gateway whose route takes jobs, with its queue.
+struct Stage {
+    running: Running,
+    store: Arc<Embedded>,
+    _dir: tempfile::TempDir,
+}
+
+fn stage(upstream: SocketAddr, rules: Async) -> Stage {
+    let dir = tempfile::tempdir().unwrap();
+    let mut c = config(&[upstream]);
+    c.routes[0].asynchronous = Some(rules);
+    c.services[0].health.eject_after = 1000;
+    let running = Running::looking(c, 2);
+    let store = Arc::new(Embedded::open(dir.path().join("queue.db")).unwrap());
+    running.gateway.jobs().set_queue(Some(store.clone()));
+    Stage {
+        running,
+        store,
+        _dir: dir,
+    }
+}
+
+fn quick() -> Async {
+    Async {
+        backoff: Duration::from_millis(1),
+        attempts: 3,
+        ..Async::default()
+    }
+}
+
+impl Stage {
+    fn post(&self, body: &str, headers: &str) -> Answer {
+        let n = body.len();
+        let request = format!(
+            "POST /orders?a=1 HTTP/1.1\r\nHost: t\r\nContent-Length: {n}\r\n{headers}\r\n{body}"
+        );
+        self.running.client().send(request).answer()
+    }
+
+    /// Where the job is.
+    fn accepted(&self, body: &str, headers: &str) -> String {
+        let answer = self.post(body, &format!("Prefer: respond-async\r\n{headers}"));
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        answer.header("location").unwrap().to_owned()
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.running.client().get(path)
+    }
+
+    fn ends(&self, place: &str, state: State) -> Answer {
+        let wanted = format!("\"state\":\"{}\"", state.name());
+        let mut last = None;
+        until(&wanted, || {
+            let answer = self.get(place);
+            let there = answer.text().contains(&wanted);
+            last = Some(answer);
+            there
+        });
+        last.unwrap()
+    }
+}
+
+#[test]
+fn a_request_is_answered_before_it_is_done_and_its_result_is_kept() {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heads = seen.clone();
+    let upstream = Upstream::http(move |head, body| {
+        heads.lock().unwrap().push(head.to_owned());
+        let text = [b"made of ", body].concat();
+        let n = text.len();
+        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {n}\r\nX-Order: 7\r\n\r\n");
+        [head.as_bytes(), &text].concat()
+    });
+    let s = stage(upstream.address, quick());
+    let answer = s.post("wood", "Prefer: respond-async\r\nCookie: c=1\r\n");
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.header("preference-applied"), Some("respond-async"));
+    assert!(answer.header("retry-after").is_some());
+    let place = answer.header("location").unwrap();
+    let done = s.ends(place, State::Done);
+    assert_eq!(done.status, 303);
+    let result = s.get(done.header("location").unwrap());
+    assert_eq!((result.status, result.text()), (201, "made of wood".into()));
+    assert_eq!(result.header("x-order"), Some("7"));
+    let head = seen.lock().unwrap()[0].clone();
+    assert!(head.starts_with("POST /orders?a=1 "), "{head}");
+    let id = place.rsplit('/').next().unwrap();
+    assert_eq!(header(&head, "plimsoll-job-id"), Some(id));
+    assert_eq!(header(&head, "plimsoll-job-attempt"), Some("1"));
+    assert_eq!(
+        header(&head, "idempotency-key"),
+        Some(format!("\"{id}\"").as_str())
+    );
+    assert_eq!(header(&head, "x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(header(&head, "cookie"), Some("c=1"));
+    assert_eq!(header(&head, "prefer"), None);
+    // Who does not ask for it waits as ever, also while others do not.
+    assert_eq!(s.post("x", "").status, 201);
+    assert_eq!(
+        s.running
+            .client()
+            .send(format!("DELETE {place} HTTP/1.1\r\nHost: t\r\n\r\n"))
+            .answer()
+            .status,
+        409
+    );
+}
+
+#[test]
+fn who_waits_gets_the_result_itself() {
+    let upstream = Upstream::echo();
+    let s = stage(
+        upstream.address,
+        Async {
+            when: When::Always,
+            ..quick()
+        },
+    );
+    let answer = s.post("hello", "Prefer: wait=10\r\n");
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().ends_with("hello"), "{}", answer.text());
+    let chunked = "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\nPrefer: wait=10\r\n\r\n";
+    let mut client = s.running.client();
+    assert_eq!(client.send(chunked).try_answer(false).unwrap().status, 100);
+    let answer = client.send("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").answer();
+    assert!(answer.text().ends_with("abcde"), "{}", answer.text());
+    // The connection goes on.
+    assert_eq!(client.get("/x").status, 202);
+}
+
+#[test]
+fn failures_are_tried_again_and_what_cannot_succeed_is_dead() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let asked = count.clone();
+    let upstream = Upstream::http(move |head, _| {
+        let n = asked.fetch_add(1, SeqCst);
+        let status = match head.contains("x-bad") {
+            true => "422 No",
+            false if n < 2 => "503 Later",
+            false => "200 OK",
+        };
+        format!("HTTP/1.1 {status}\r\nContent-Length: 3\r\nRetry-After: 0\r\n\r\nwhy").into_bytes()
+    });
+    let s = stage(upstream.address, quick());
+    let place = s.accepted("a", "");
+    s.ends(&place, State::Done);
+    assert_eq!(
+        count.load(SeqCst),
+        3,
+        "the queue tries again, and nobody else"
+    );
+    let place = s.accepted("a", "x-bad: 1\r\n");
+    let dead = s.ends(&place, State::Dead);
+    assert!(dead.text().contains("status 422"), "{}", dead.text());
+    assert_eq!(s.store.lanes().unwrap()[0].dead, 1);
+}
+
+#[test]
+fn no_attempt_is_burned_while_nobody_listens() {
+    let listen = |at: SocketAddr| std::net::TcpListener::bind(at).unwrap();
+    let address = listen(([127, 0, 0, 1], 0).into()).local_addr().unwrap();
+    let s = stage(address, quick());
+    let place = s.accepted("a", "");
+    until("three deliveries that nobody took", || {
+        s.running
+            .gateway
+            .job_lanes()
+            .iter()
+            .any(|l| l.reason == "held")
+    });
+    let id = place.rsplit('/').next().unwrap().parse().unwrap();
+    until("the reason", || {
+        s.store
+            .job(id)
+            .unwrap()
+            .unwrap()
+            .reason
+            .contains("not sent")
+    });
+    assert_eq!(s.store.job(id).unwrap().unwrap().attempts, 0);
+    let _back = Upstream::on(listen(address), |mut stream| {
+        let mut buffer = Vec::new();
+        while read_request(&mut stream, &mut buffer).is_some() {
+            use std::io::Write;
+            stream.write_all(&ok(b"back")).unwrap();
+        }
+    });
+    s.ends(&place, State::Done);
+    assert_eq!(s.store.job(id).unwrap().unwrap().attempts, 1);
+}
+
+#[test]
+fn keys_are_in_order_and_pauses_hold() {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (bodies, busy) = (seen.clone(), Arc::new(AtomicBool::new(false)));
+    let upstream = Upstream::http(move |_, body| {
+        if busy.swap(true, SeqCst) {
+            bodies.lock().unwrap().push("two of one key at once".into());
+        }
+        bodies
+            .lock()
+            .unwrap()
+            .push(String::from_utf8_lossy(body).into_owned());
+        busy.store(false, SeqCst);
+        ok(b"")
+    });
+    let rules = Async {
+        order_by: Some("x-customer".into()),
+        ..quick()
+    };
+    let s = stage(upstream.address, rules);
+    assert!(
+        s.running.gateway.pause_jobs("all", true) && !s.running.gateway.pause_jobs("none", true)
+    );
+    let places: Vec<String> = (0..20)
+        .map(|n| s.accepted(&n.to_string(), "X-Customer: c\r\n"))
+        .collect();
+    assert_eq!(s.running.gateway.job_lanes()[0].reason, "paused");
+    assert!(seen.lock().unwrap().is_empty());
+    let cancel = format!("DELETE {} HTTP/1.1\r\nHost: t\r\n\r\n", places[7]);
+    assert_eq!(s.running.client().send(cancel).answer().status, 200);
+    s.running.gateway.pause_jobs("all", false);
+    s.ends(&places[19], State::Done);
+    let expected: Vec<String> = (0..20).filter(|n| *n != 7).map(|n| n.to_string()).collect();
+    assert_eq!(*seen.lock().unwrap(), expected);
+    assert!(s.get(&places[7]).text().contains("cancelled"));
+}
+
+#[test]
+fn what_cannot_be_kept_is_never_accepted() {
+    let upstream = Upstream::echo();
+    let s = stage(
+        upstream.address,
+        Async {
+            jobs: 2,
+            body: 100,
+            ..quick()
+        },
+    );
+    s.running.gateway.pause_jobs("all", true);
+    let large = s.post(&"x".repeat(101), "Prefer: respond-async\r\n");
+    assert_eq!((large.status, large.reason()), (413, "job-size"));
+    let late = s.post(
+        "",
+        "Prefer: respond-async\r\nPlimsoll-Deliver-At: tomorrow\r\n",
+    );
+    assert_eq!((late.status, late.reason()), (400, "deliver-at"));
+    s.accepted("a", "");
+    s.accepted("b", "");
+    let full = s.post("c", "Prefer: respond-async\r\n");
+    assert_eq!((full.status, full.reason()), (503, "job-refused"));
+    assert!(full.text().contains("at most 2 jobs") && full.header("retry-after").is_some());
+    s.running.gateway.jobs().set_queue(None);
+    let none = s.post("d", "Prefer: respond-async\r\n");
+    assert_eq!((none.status, none.reason()), (503, "no-queue"));
+    assert_eq!(s.post("e", "").status, 200, "others do not need the queue");
+    let unknown = s.get("/.plimsoll/jobs/1-00000000000000000000000000000000");
+    assert_eq!(unknown.status, 503);
+    s.running.gateway.jobs().set_queue(Some(s.store.clone()));
+    let unknown = s.get("/.plimsoll/jobs/1-00000000000000000000000000000000");
+    assert_eq!(unknown.status, 404, "a place without its secret is nothing");
+}
+
+#[test]
+fn a_slow_receiver_is_cut_off_and_counted() {
+    let upstream = Upstream::start(|mut stream| {
+        let mut buffer = Vec::new();
+        // It takes the request and never answers.
+        while read_request(&mut stream, &mut buffer).is_some() {}
+    });
+    let rules = Async {
+        timeout: Duration::from_millis(50),
+        attempts: 2,
+        ..quick()
+    };
+    let s = stage(upstream.address, rules);
+    let place = s.accepted("a", "");
+    let dead = s.ends(&place, State::Dead);
+    assert!(
+        dead.text().contains("no answer in time at the last of 2"),
+        "{}",
+        dead.text()
+    );
+}

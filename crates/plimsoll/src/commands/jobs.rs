@@ -1,0 +1,151 @@
+//! `plimsoll jobs`: what waits, what became of it, and what shall.
+
+use crate::ask;
+use crate::cli::AskArgs;
+use crate::cli::jobs::{JobArgs, JobsAsk, ListArgs};
+use crate::exit::{Exit, Failure};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+pub fn run(ask: JobsAsk) -> Result<Exit, Failure> {
+    match ask {
+        JobsAsk::Status(args) => look(&args, "/api/v1/jobs", lanes),
+        JobsAsk::List(args) => list(&args),
+        JobsAsk::Show(JobArgs { id, ask }) => {
+            look(&ask, &format!("/api/v1/jobs/{}", ask::encode(&id)), one)
+        }
+        JobsAsk::Cancel(args) => act(&args.ask, json!({ "cancel": { "job": args.id } })),
+        JobsAsk::Redrive(args) => {
+            let which = json!({ "job": args.id, "route": args.route });
+            act(&args.ask, json!({ "redrive": which }))
+        }
+        JobsAsk::Pause(args) => act(&args.ask, json!({ "pause": { "route": args.route } })),
+        JobsAsk::Resume(args) => act(&args.ask, json!({ "resume": { "route": args.route } })),
+    }
+}
+
+fn look(args: &AskArgs, target: &str, page: fn(&Value) -> String) -> Result<Exit, Failure> {
+    let said: Value = ask::get(&ask::console(args)?, target)?;
+    match args.json {
+        true => println!("{said}"),
+        false => print!("{}", page(&said)),
+    }
+    Ok(Exit::Ok)
+}
+
+fn list(args: &ListArgs) -> Result<Exit, Failure> {
+    let mut target = format!(
+        "/api/v1/jobs/list?route={}&state={}&limit={}",
+        ask::encode(&args.route),
+        ask::encode(&args.state),
+        args.limit
+    );
+    if let Some(after) = &args.after {
+        let place = u64::from_str_radix(after, 16);
+        let place = place.map_err(|_| Failure::new(format!("`{after}` is no place of a job")))?;
+        let _ = write!(target, "&after={place}");
+    }
+    look(&args.ask, &target, |said| {
+        let jobs = said.as_array().map_or(&[][..], Vec::as_slice);
+        match jobs.is_empty() {
+            true => "none\n".into(),
+            false => jobs.iter().map(line).collect(),
+        }
+    })
+}
+
+fn act(args: &AskArgs, deed: Value) -> Result<Exit, Failure> {
+    let done: Value = ask::post(&ask::console(args)?, "/api/v1/jobs", &json!({ "do": deed }))?;
+    if args.json {
+        println!("{done}");
+        return Ok(Exit::Ok);
+    }
+    let fields = done.as_object().into_iter().flatten();
+    for (name, value) in fields {
+        println!("{name}: {}", text(value));
+    }
+    Ok(Exit::Ok)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or(value.to_string(), str::to_owned)
+}
+
+fn lanes(said: &Value) -> String {
+    let mut out = String::new();
+    for lane in said.as_array().into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "{}: {} waiting ({} bytes), oldest {} s, {} dead",
+            text(&lane["route"]),
+            lane["waiting"],
+            lane["bytes"],
+            lane["oldest_s"].as_u64().unwrap_or(0),
+            lane["dead"],
+        );
+        let reason = match lane["reason"].as_str().unwrap_or("") {
+            "concurrency" => "as many at once as the route allows".to_owned(),
+            "slow_start" => "it begins with one and doubles while they succeed".into(),
+            "load_line" => {
+                "what clients wait for leaves no more room below the service's load line".into()
+            }
+            "held" => format!("nothing is sent now: {}", text(&lane["detail"])),
+            "paused" => "paused; `plimsoll jobs resume` goes on".into(),
+            _ => "no route takes them any more".into(),
+        };
+        let rate = lane["rate"].as_f64().unwrap_or(0.0);
+        let flight = lane["in_flight"].as_u64().unwrap_or(0);
+        let _ = write!(out, "  {rate:.1}/s, {flight} under way; {reason}");
+        match lane["drained_in_s"].as_f64() {
+            Some(s) if lane["waiting"] != 0 => {
+                let _ = writeln!(out, "; empty in about {s:.0} s");
+            }
+            _ => out.push('\n'),
+        }
+    }
+    match out.is_empty() {
+        true => "no route has taken a job yet\n".into(),
+        false => out,
+    }
+}
+
+fn line(job: &Value) -> String {
+    let reason = job["reason"].as_str().filter(|r| !r.is_empty());
+    let reason = reason.map_or(String::new(), |r| format!("  {r}"));
+    let (id, request) = (text(&job["id"]), text(&job["request"]));
+    let (state, attempts) = (text(&job["state"]), &job["attempts"]);
+    format!("{id}  {state}  {attempts} attempts  {request}{reason}\n")
+}
+
+fn one(job: &Value) -> String {
+    let mut out = line(job);
+    if let Some(key) = job["key"].as_str() {
+        let _ = writeln!(out, "  ordered by {key}");
+    }
+    if let Some(answer) = job["answer"].as_str() {
+        let _ = writeln!(out, "  answered:");
+        for line in answer.lines() {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_how_fast_and_why() {
+        let said = json!([{ "route": "orders", "waiting": 12, "bytes": 99, "dead": 1, "oldest_s": 4, "in_flight": 2,
+            "rate": 3.0, "drained_in_s": 4.0, "reason": "held", "detail": "breaker-open" }]);
+        assert_eq!(
+            lanes(&said),
+            "orders: 12 waiting (99 bytes), oldest 4 s, 1 dead\n  \
+             3.0/s, 2 under way; nothing is sent now: breaker-open; empty in about 4 s\n"
+        );
+        assert_eq!(lanes(&json!([])), "no route has taken a job yet\n");
+        let dead = json!({ "id": "1-a", "state": "dead", "attempts": 3, "request": "POST /x", "reason": "status 400" });
+        assert_eq!(line(&dead), "1-a  dead  3 attempts  POST /x  status 400\n");
+    }
+}

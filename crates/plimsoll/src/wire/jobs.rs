@@ -1,0 +1,299 @@
+//! The queue of jobs: opened where a route takes any, lent to the gateway, and what console and metrics ask of it.
+
+use crate::exit::Failure;
+use base::Finding;
+use config::Config;
+use console::{AskJobs, Deed, JobList};
+use gateway::Gateway;
+use gateway::jobs::Lane;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::{Cancel, Embedded, Error, Job, JobId, Kv, Precondition, Put, Queue, State};
+use telemetry::prometheus::Page;
+
+/// What keys of paused routes begin with.
+const PAUSED: &str = "jobs/paused/";
+/// Most dead jobs that one wish drives again.
+const REDRIVEN: usize = 10_000;
+/// What a redriven job has left, milliseconds.
+const AGAIN_MS: u64 = 24 * 3600 * 1000;
+
+/// The queue, as long as the gateway has it.
+#[derive(Clone)]
+pub struct Jobs {
+    gateway: Arc<Mutex<Option<Gateway>>>,
+    store: Weak<Embedded>,
+}
+
+/// Opens the queue where a route takes jobs, and lends it to the gateway. `None`: no route does.
+pub fn open(
+    dir: &Path,
+    config: &Config,
+    gateway: &Gateway,
+) -> Result<Option<Weak<Embedded>>, Failure> {
+    if config.routes.iter().all(|r| r.asynchronous.is_none()) {
+        return Ok(None);
+    }
+    let file = dir.join("queue.db");
+    let store = Embedded::open(&file).map_err(|e| {
+        Failure::new(format!("the queue of jobs {}: {e}", file.display()))
+            .help("is another Plimsoll using this data_dir?")
+    })?;
+    let store = Arc::new(store);
+    for paused in store
+        .scan(PAUSED, None, 1000, now_ms())
+        .map_err(|e| Failure::new(e.to_string()))?
+    {
+        gateway.pause_jobs(&paused.key[PAUSED.len()..], true);
+    }
+    let weak = Arc::downgrade(&store);
+    gateway.jobs().set_queue(Some(store));
+    Ok(Some(weak))
+}
+
+impl Jobs {
+    pub fn new(gateway: Arc<Mutex<Option<Gateway>>>, store: Option<Weak<Embedded>>) -> Jobs {
+        let store = store.unwrap_or_default();
+        Jobs { gateway, store }
+    }
+
+    fn store(&self) -> Result<Arc<Embedded>, Vec<Finding>> {
+        self.store.upgrade().ok_or_else(|| {
+            let none = Finding::error("jobs-none", "there is no queue: no route has `async`");
+            vec![none.help("add `async: {}` to a route, and restart")]
+        })
+    }
+
+    fn with_gateway<T: Default>(&self, ask: impl FnOnce(&Gateway) -> T) -> T {
+        let gateway = self.gateway.lock().unwrap_or_else(|e| e.into_inner());
+        gateway.as_ref().map(ask).unwrap_or_default()
+    }
+
+    fn paces(&self) -> Vec<Lane> {
+        self.with_gateway(Gateway::job_lanes)
+    }
+
+    /// Of every lane, for Prometheus; nothing without a queue.
+    pub fn metrics(&self) -> String {
+        let mut page = Page::default();
+        let Some(Ok(lanes)) = self.store.upgrade().map(|s| s.lanes()) else {
+            return String::new();
+        };
+        let now = now_ms();
+        let age = |l: &store::Lane| {
+            l.oldest_ms
+                .map_or(0.0, |at| now.saturating_sub(at) as f64 / 1e3)
+        };
+        type Of<'a> = &'a dyn Fn(&store::Lane) -> f64;
+        let families: [(&'static str, &str, Of<'_>); 4] = [
+            ("plimsoll_jobs_waiting", "Jobs that have not ended.", &|l| {
+                l.waiting as f64
+            }),
+            ("plimsoll_jobs_waiting_bytes", "Bytes of them.", &|l| {
+                l.bytes as f64
+            }),
+            (
+                "plimsoll_jobs_oldest_seconds",
+                "Age of the oldest of them.",
+                &age,
+            ),
+            (
+                "plimsoll_jobs_dead",
+                "Jobs that were given up and are kept.",
+                &|l| l.dead as f64,
+            ),
+        ];
+        for (name, help, of) in families {
+            page.family(name, "gauge", help);
+            for lane in &lanes {
+                page.row("", &[("route", lane.name.as_str())], of(lane));
+            }
+        }
+        let paces = self.paces();
+        page.family("plimsoll_jobs_rate", "gauge", "Deliveries per second.");
+        for lane in &paces {
+            page.row("", &[("route", lane.name.as_str())], lane.rate);
+        }
+        page.family(
+            "plimsoll_jobs_paced_by",
+            "gauge",
+            "Why deliveries are not faster.",
+        );
+        for lane in &paces {
+            page.row(
+                "",
+                &[("route", lane.name.as_str()), ("reason", lane.reason)],
+                1.0,
+            );
+        }
+        page.finish()
+    }
+
+    fn redrive(&self, route: &str, store: &Embedded) -> Result<usize, Error> {
+        let (mut driven, mut after) = (0, 0);
+        while driven < REDRIVEN {
+            let dead = store.jobs(route, State::Dead, after, 256)?;
+            let Some(last) = dead.last() else { break };
+            after = last.id.seq;
+            let now = now_ms();
+            let acks: Vec<_> = dead
+                .iter()
+                .map(|j| store.redrive(j.id, now, now + AGAIN_MS))
+                .collect();
+            for ack in acks {
+                driven += usize::from(ack.wait()?);
+            }
+        }
+        self.with_gateway(|g| g.jobs().news.notify_one());
+        Ok(driven)
+    }
+}
+
+fn now_ms() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    unix.unwrap_or_default().as_millis() as u64
+}
+
+fn failed(e: Error) -> Vec<Finding> {
+    vec![Finding::error("jobs-store", e.to_string())]
+}
+
+fn unknown(what: String) -> Vec<Finding> {
+    vec![Finding::error("jobs-unknown", what)]
+}
+
+fn shown(job: &Job) -> Value {
+    json!({
+        "id": job.id.to_string(), "route": job.lane, "state": job.state, "request": job.title, "key": job.key,
+        "attempts": job.attempts, "enqueued_ms": job.enqueued_ms, "due_ms": job.due_ms, "expires_ms": job.expires_ms,
+        "ended_ms": job.ended_ms, "reason": job.reason, "bytes": job.bytes,
+    })
+}
+
+impl console::Jobs for Jobs {
+    fn lanes(&self) -> Result<Value, Vec<Finding>> {
+        let Some(store) = self.store.upgrade() else {
+            return Ok(json!([]));
+        };
+        let lanes = store.lanes().map_err(failed)?;
+        let (now, paces) = (now_ms(), self.paces());
+        let all = lanes.iter().map(|l| {
+            let pace = paces.iter().find(|p| p.name == l.name);
+            let eta_s = pace.filter(|p| p.rate > 0.0).map(|p| l.waiting as f64 / p.rate);
+            json!({
+                "route": l.name, "waiting": l.waiting, "bytes": l.bytes, "dead": l.dead,
+                "oldest_s": l.oldest_ms.map(|at| now.saturating_sub(at) / 1000),
+                "in_flight": pace.map(|p| p.in_flight), "rate": pace.map(|p| p.rate), "drained_in_s": eta_s,
+                "reason": pace.map_or("no_route", |p| p.reason), "detail": pace.map(|p| p.detail.clone()),
+            })
+        });
+        Ok(all.collect())
+    }
+
+    fn list(&self, ask: &JobList) -> Result<Value, Vec<Finding>> {
+        let by_name = |s: &State| s.name() == ask.state.as_deref().unwrap_or("waiting");
+        let Some(state) = State::ALL.into_iter().find(by_name) else {
+            let names = State::ALL.map(State::name).join(", ");
+            let what = format!(
+                "`{}` is no state of a job",
+                ask.state.as_deref().unwrap_or("")
+            );
+            return Err(vec![
+                Finding::error("jobs-state", what).help(format!("there are {names}")),
+            ]);
+        };
+        let limit = ask.limit.unwrap_or(50).min(1000) as usize;
+        let after = ask.after.unwrap_or(0);
+        let jobs = self.store()?.jobs(&ask.route, state, after, limit);
+        Ok(jobs.map_err(failed)?.iter().map(shown).collect())
+    }
+
+    fn show(&self, id: &str) -> Result<Value, Vec<Finding>> {
+        let (store, id) = (self.store()?, known(id)?);
+        let Some(job) = store.job(id).map_err(failed)? else {
+            return Err(unknown(format!(
+                "there is no job {id}, or it has been forgotten"
+            )));
+        };
+        let mut shown = shown(&job);
+        if let Some(result) = store.result(id).map_err(failed)? {
+            let text = String::from_utf8_lossy(&result);
+            shown["answer"] = text.chars().take(4096).collect::<String>().into();
+        }
+        Ok(shown)
+    }
+
+    fn act(&self, ask: &AskJobs) -> Result<Value, Vec<Finding>> {
+        let store = self.store()?;
+        match &ask.deed {
+            Deed::Pause { route } | Deed::Resume { route } => {
+                let paused = matches!(ask.deed, Deed::Pause { .. });
+                if !self.with_gateway(|g| g.pause_jobs(route, paused)) {
+                    return Err(unknown(format!("no route `{route}` takes jobs")));
+                }
+                keep(&store, route, paused).map_err(failed)?;
+                Ok(json!({ "route": route, "paused": paused }))
+            }
+            Deed::Cancel { job } => {
+                let id = known(job)?;
+                let said = store.cancel(id, now_ms()).wait().map_err(failed)?;
+                self.with_gateway(|g| g.jobs().ended(id));
+                match said {
+                    Cancel::Cancelled => Ok(json!({ "job": job, "state": "cancelled" })),
+                    Cancel::AfterAttempt => Ok(json!({ "job": job, "state": "leased",
+                        "note": "an attempt is under way: it is cancelled unless that succeeds" })),
+                    Cancel::Ended(state) => {
+                        let what = format!("the job is {} already", state.name());
+                        Err(vec![Finding::error("jobs-ended", what)])
+                    }
+                    Cancel::Unknown => Err(unknown(format!("there is no job {job}"))),
+                }
+            }
+            Deed::Redrive { job: Some(job), .. } => {
+                let (id, now) = (known(job)?, now_ms());
+                let driven = store
+                    .redrive(id, now, now + AGAIN_MS)
+                    .wait()
+                    .map_err(failed)?;
+                self.with_gateway(|g| g.jobs().news.notify_one());
+                match driven {
+                    true => Ok(json!({ "redriven": 1 })),
+                    false => Err(unknown(format!("there is no dead job {job}"))),
+                }
+            }
+            Deed::Redrive {
+                route: Some(route), ..
+            } => {
+                let driven = self.redrive(route, &store).map_err(failed)?;
+                Ok(json!({ "redriven": driven }))
+            }
+            Deed::Redrive { .. } => {
+                let what = "name a job, or a route whose dead jobs shall go again";
+                Err(vec![Finding::error("jobs-redrive", what)])
+            }
+        }
+    }
+}
+
+/// A pause outlasts a restart.
+fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
+    let key = format!("{PAUSED}{route}");
+    match paused {
+        true => {
+            let put = Put {
+                key,
+                value: Vec::new(),
+                precondition: Precondition::Any,
+                expires_ms: None,
+            };
+            store.put(put, now_ms()).wait().map(drop)
+        }
+        false => (store.delete(&key, Precondition::Any, now_ms()).wait()).map(drop),
+    }
+}
+
+fn known(id: &str) -> Result<JobId, Vec<Finding>> {
+    id.parse().map_err(|e: Error| unknown(e.to_string()))
+}

@@ -1,0 +1,249 @@
+//! Jobs in the real binary: kill -9 under traffic loses none of them, and the commands say and do what they promise.
+
+use crate::stage::{Stage, signal};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+const KILLS: usize = 4;
+/// Clients, each with an ordering key of its own.
+const KEYS: usize = 3;
+/// Deliveries at once.
+const IN_FLIGHT: usize = 4;
+
+/// Answers 422 to every tenth number, and writes down all that it gets.
+fn receiver() -> (SocketAddr, Arc<Mutex<Vec<u64>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (at, got) = (
+        listener.local_addr().unwrap(),
+        Arc::<Mutex<Vec<u64>>>::default(),
+    );
+    let all = got.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let all = all.clone();
+            std::thread::spawn(move || receive(stream, &all));
+        }
+    });
+    (at, got)
+}
+
+fn receive(stream: TcpStream, got: &Mutex<Vec<u64>>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let (_, body) = message(&mut stream)?;
+        let n: u64 = body.parse().ok()?;
+        got.lock().unwrap().push(n);
+        let status = if n.is_multiple_of(10) {
+            "422 No"
+        } else {
+            "200 OK"
+        };
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
+        stream.get_mut().write_all(answer.as_bytes()).ok()?;
+    }
+}
+
+/// Head and body.
+fn message(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok()?;
+        }
+        head += &line;
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some((head, String::from_utf8(body).ok()?))
+}
+
+fn ask(at: SocketAddr, request: &str) -> Option<(String, String)> {
+    let mut stream = TcpStream::connect(at).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    message(&mut BufReader::new(stream))
+}
+
+fn post(at: SocketAddr, n: u64) -> Option<String> {
+    let (body, key) = (n.to_string(), n as usize % KEYS);
+    let request = format!(
+        "POST /orders HTTP/1.1\r\nHost: t\r\nPrefer: respond-async\r\nX-Customer: c{key}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let (head, _) = ask(at, &request)?;
+    let accepted = head.starts_with("HTTP/1.1 202");
+    let place = head.lines().find_map(|l| l.strip_prefix("Location: "));
+    place.filter(|_| accepted).map(str::to_owned)
+}
+
+/// What was accepted: its number, and where the job is.
+type Accepted = Vec<(u64, String)>;
+
+fn client(
+    at: SocketAddr,
+    key: usize,
+    stop: Arc<AtomicBool>,
+    accepted: Arc<AtomicUsize>,
+) -> JoinHandle<Accepted> {
+    std::thread::spawn(move || {
+        let mut mine = Vec::new();
+        for n in (key as u64..).step_by(KEYS) {
+            if stop.load(SeqCst) {
+                break;
+            }
+            match post(at, n) {
+                Some(place) => {
+                    mine.push((n, place));
+                    accepted.fetch_add(1, SeqCst);
+                }
+                // Killed: whether it was accepted nobody knows.
+                None => std::thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        }
+        mine
+    })
+}
+
+fn stage(rules: &str) -> (Stage, Arc<Mutex<Vec<u64>>>) {
+    let (at, got) = receiver();
+    let mut stage = Stage::new("");
+    stage.instance = at;
+    let route = format!("routes: {{ orders: {{ match: POST /orders, to: app, async: {rules} }} }}");
+    stage.write(&stage.config(&route));
+    (stage, got)
+}
+
+#[test]
+fn kill_9_under_traffic_loses_no_job() {
+    let rules = format!("{{ order_by: x-customer, concurrency: {IN_FLIGHT} }}");
+    let (mut stage, got) = stage(&rules);
+    let mut pid = stage.start();
+    let (stop, count) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+    let clients: Vec<_> = (0..KEYS)
+        .map(|key| client(stage.listen, key, stop.clone(), count.clone()))
+        .collect();
+    for kill in 0..=KILLS {
+        let enough = count.load(SeqCst) + 60;
+        stage.wait("more jobs", |_| {
+            (count.load(SeqCst) >= enough).then_some(())
+        });
+        if kill < KILLS {
+            signal(pid, "KILL");
+            stage.ended(pid);
+            pid = stage.start();
+        }
+    }
+    stop.store(true, SeqCst);
+    let accepted: Accepted = clients
+        .into_iter()
+        .flat_map(|c| c.join().unwrap())
+        .collect();
+    assert!(accepted.len() >= 60 * KILLS);
+    let lanes = stage.wait("the end of all jobs", |s| {
+        let said = s.ask(&["jobs", "status"]);
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        text.starts_with("orders: 0 waiting").then_some(text)
+    });
+    assert!(lanes.contains("dead"), "{lanes}");
+    // Each ended in one way, and in the one that its answer asks for.
+    for (n, place) in &accepted {
+        let request = format!("GET {place} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+        let (head, body) = ask(stage.listen, &request).unwrap();
+        let state = if n.is_multiple_of(10) {
+            "\"dead\""
+        } else {
+            "\"done\""
+        };
+        assert!(body.contains(state), "{n}: {head}{body}");
+    }
+    let got = got.lock().unwrap().clone();
+    let once: BTreeSet<u64> = got.iter().copied().collect();
+    assert!(accepted.iter().all(|(n, _)| once.contains(n)));
+    let twice = got.len() - once.len();
+    assert!(twice <= KILLS * IN_FLIGHT, "{twice} were delivered twice");
+    let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+    for n in got {
+        let before = last.insert(n % KEYS as u64, n);
+        assert!(before.is_none_or(|b| b <= n), "{n} after {before:?}");
+    }
+}
+
+#[test]
+fn the_commands_look_pause_cancel_and_redrive() {
+    let (mut stage, got) = stage("{ when: always }");
+    let pid = stage.start();
+    let said = |args: &[&str]| {
+        let out = stage.ask(args);
+        let text = [out.stdout, out.stderr].concat();
+        (
+            out.status.code(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    };
+    assert!(
+        said(&["jobs", "pause", "nothing"])
+            .1
+            .contains("no route `nothing` takes jobs")
+    );
+    assert_eq!(said(&["jobs", "pause", "orders"]).0, Some(0));
+    let place = post(stage.listen, 10).unwrap();
+    let id = place.rsplit('/').next().unwrap();
+    let lanes = said(&["jobs", "status"]).1;
+    assert!(
+        lanes.contains("orders: 1 waiting") && lanes.contains("paused"),
+        "{lanes}"
+    );
+    assert!(said(&["jobs", "list", "orders"]).1.contains(id));
+    said(&["jobs", "resume", "orders"]);
+    let dead = stage.wait("the dead letter", |_| {
+        let shown = said(&["jobs", "show", id]).1;
+        shown.contains("dead").then_some(shown)
+    });
+    assert!(dead.contains("status 422") && dead.contains("ok"), "{dead}");
+    assert_eq!(
+        said(&["jobs", "redrive", "--route", "orders"]),
+        (Some(0), "redriven: 1\n".into())
+    );
+    stage.wait("the second delivery", |_| {
+        (got.lock().unwrap().len() == 2).then_some(())
+    });
+    stage.wait("the end", |_| {
+        said(&["jobs", "show", id]).1.contains("dead").then_some(())
+    });
+    let (code, text) = said(&["jobs", "cancel", id]);
+    assert!(code == Some(1) && text.contains("dead already"), "{text}");
+    // A backup of the running one, put where nothing is, knows the job.
+    let (code, text) = said(&["backup", "--to", "copy"]);
+    assert!(code == Some(0) && text.contains("queue.db"), "{text}");
+    assert!(
+        said(&["restore", "--from", "copy"])
+            .1
+            .contains("overwrites nothing")
+    );
+    let metrics = stage.console_get("/metrics").unwrap();
+    assert!(
+        metrics.contains("plimsoll_jobs_dead{route=\"orders\"} 1"),
+        "{metrics}"
+    );
+    signal(pid, "KILL");
+    stage.ended(pid);
+    std::fs::remove_dir_all(stage.path("data")).unwrap();
+    let restored = stage.ask(&["restore", "--from", "copy"]);
+    assert_eq!(restored.status.code(), Some(0));
+    stage.start();
+    let shown = stage.ask(&["jobs", "show", id]).stdout;
+    assert!(String::from_utf8_lossy(&shown).contains("dead"));
+}
