@@ -305,6 +305,7 @@ impl System {
         }
         self.body.pulse.forget();
         // What came last is counted before telemetry ends.
+        self.body.watch.catch_up();
         drop(self.steering.remembered);
         drop(self.steering.slos);
         drop(self.steering.costs);

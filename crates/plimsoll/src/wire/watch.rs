@@ -18,6 +18,7 @@ use otlp::Evidence;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use telemetry::answers::{Answers, Limits};
 use telemetry::probes::postgres::{Origins, PostgresTarget, shape};
 use telemetry::probes::redis::RedisTarget;
@@ -26,6 +27,9 @@ use telemetry::probes::{Probe, Proc};
 use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
 
 type Shared = Arc<Mutex<Option<Gateway>>>;
+
+/// Longest wait for telemetry when the process ends.
+const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// What telemetry is started from.
 pub struct Parts {
@@ -111,6 +115,13 @@ impl Watch {
     /// Counts for the history.
     pub fn counted(&self) -> Counted {
         Counted::new(self.telemetry.clone(), self.names.clone())
+    }
+
+    /// Returns when what has happened is counted.
+    pub fn catch_up(&self) {
+        if !self.telemetry.catch_up(CATCH_UP) {
+            tracing::warn!("the last requests are not counted: telemetry does not get its turn");
+        }
     }
 
     /// Asks for the end of the recording under way.

@@ -13,8 +13,9 @@ use base::clock::Clock;
 use base::{Finding, InstanceIx, Names, RouteIx, Sample};
 pub use core::Core;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What the collector gets from its surroundings. The closures are called from its thread and must not block.
 pub struct Setup {
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     /// How the last recording ended.
     pub recorded: Mutex<Option<Progress>>,
     pub stop: AtomicBool,
+    /// How often the rings were found empty, and who waits for that.
+    pub emptied: (Mutex<u64>, Condvar),
 }
 
 pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -182,6 +185,19 @@ impl Telemetry {
             Some(r) => Some(r.progress()),
             None => lock(&self.shared.recorded).clone(),
         }
+    }
+
+    /// Returns when all that has happened is counted, for an end that must not lose the last of it; false: `at_most` was over first.
+    pub fn catch_up(&self, at_most: Duration) -> bool {
+        let (emptied, said) = &self.shared.emptied;
+        let before = lock(emptied);
+        // The next time may already be under way, and have passed a ring.
+        let enough = *before + 2;
+        if let Some(t) = &self.thread {
+            t.thread().unpark();
+        }
+        let waited = said.wait_timeout_while(before, at_most, |n| *n < enough);
+        !waited.unwrap_or_else(|e| e.into_inner()).1.timed_out()
     }
 
     /// Stops the thread; what is open is closed and published first.

@@ -61,13 +61,9 @@ fn seconds_become_windows_with_everything_in_them() {
     assert_eq!(core.finish().len(), 11);
 }
 
-#[test]
-fn the_thread_drains_publishes_and_stops() {
-    let names = Names::default();
-    let clock = Clock::start();
-    let (mut tx, rx) = rtrb::RingBuffer::new(64);
-    let t = Telemetry::start(Setup {
-        clock,
+fn started(names: &Names, rx: rtrb::Consumer<Sample>) -> Telemetry {
+    Telemetry::start(Setup {
+        clock: Clock::start(),
         names: names.clone(),
         rings: vec![rx],
         dropped: Box::new(|| 3),
@@ -78,7 +74,26 @@ fn the_thread_drains_publishes_and_stops() {
         probes_off: Vec::new(),
         more_probes: Vec::new(),
     })
-    .unwrap();
+    .unwrap()
+}
+
+#[test]
+fn what_has_happened_is_counted_before_an_end() {
+    let names = Names::default();
+    let (mut tx, rx) = rtrb::RingBuffer::new(8192);
+    let t = started(&names, rx);
+    for _ in 0..8000 {
+        tx.push(sample(&names, 0.0)).unwrap();
+    }
+    assert!(t.catch_up(Duration::from_secs(60)));
+    assert_eq!(t.totals().attempts, 8000);
+}
+
+#[test]
+fn the_thread_drains_publishes_and_stops() {
+    let names = Names::default();
+    let (mut tx, rx) = rtrb::RingBuffer::new(64);
+    let t = started(&names, rx);
     let mut news = t.recent().subscribe();
     for _ in 0..20 {
         let mut s = sample(&names, 0.0);

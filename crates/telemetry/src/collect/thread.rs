@@ -33,7 +33,10 @@ pub fn run(mut setup: Setup, recent: Recent, shared: Arc<Shared>) {
     let mut sampled = Nanos::ZERO;
     loop {
         let stop = shared.stop.load(Ordering::Acquire);
-        drain(&mut setup, &mut core, &shared);
+        if drain(&mut setup, &mut core, &shared) {
+            *lock(&shared.emptied.0) += 1;
+            shared.emptied.1.notify_all();
+        }
         let now = setup.clock.now();
         if sampling && now.since(sampled) >= SAMPLE {
             sampled = now;
@@ -73,16 +76,17 @@ fn by_instance(all: Vec<(InstanceIx, u32)>) -> Vec<u32> {
     counts
 }
 
-/// Empties the rings, a bounded batch from each in turn.
-fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) {
+/// Takes a bounded batch from each ring in turn; whether that was all.
+fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) -> bool {
     let began = cpu_ns();
-    let mut taken = 0u64;
+    let (mut taken, mut all) = (0u64, true);
     {
         let mut totals = lock(&shared.totals);
         let mut book = lock(&shared.book);
         let mut recorder = lock(&shared.recorder);
         for ring in &mut setup.rings {
             let n = ring.slots().min(BATCH);
+            all &= n < BATCH;
             let Ok(chunk) = ring.read_chunk(n) else {
                 continue;
             };
@@ -101,6 +105,7 @@ fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) {
     stats.samples += taken;
     stats.sample_cpu_ns += if taken > 0 { now - began } else { 0 };
     stats.cpu_ns = now;
+    all
 }
 
 fn publish(tick: Tick, now: Nanos, setup: &Setup, recent: &Recent, shared: &Shared) {
