@@ -9,7 +9,7 @@ pub trait Jobs: Send + Sync {
     fn lanes(&self) -> Result<Value, Vec<Finding>>;
     fn list(&self, ask: &JobList) -> Result<Value, Vec<Finding>>;
     fn show(&self, id: &str) -> Result<Value, Vec<Finding>>;
-    fn act(&self, ask: &AskJobs) -> Result<Value, Vec<Finding>>;
+    fn act(&self, deed: &Deed) -> Result<Value, Vec<Finding>>;
 }
 
 /// Which jobs to list.
@@ -23,14 +23,8 @@ pub struct JobList {
     pub limit: Option<u32>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-pub struct AskJobs {
-    #[serde(rename = "do")]
-    pub deed: Deed,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// What is to happen.
+#[derive(Clone, Debug)]
 pub enum Deed {
     Pause {
         route: String,
@@ -48,10 +42,10 @@ pub enum Deed {
     },
 }
 
-impl AskJobs {
+impl Deed {
     /// For people.
     pub(crate) fn said(&self) -> String {
-        match &self.deed {
+        match self {
             Deed::Pause { route } => format!("jobs: {route} paused"),
             Deed::Resume { route } => format!("jobs: {route} resumed"),
             Deed::Cancel { job } => format!("jobs: {job} cancelled"),

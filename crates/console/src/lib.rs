@@ -14,7 +14,7 @@ mod live;
 mod pages;
 mod serve;
 
-pub use jobs::{AskJobs, Deed, JobList, Jobs};
+pub use jobs::{Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
 
 use access::{Access, Who};

@@ -279,10 +279,28 @@ pub const CALLS: &[Call] = &[
         || get(jobs::lanes),
     ),
     change(
-        "/api/v1/jobs",
-        "Pause or resume a route, cancel a job, have dead ones delivered again",
-        Some(r#"{"do":{"pause":{"route":"orders"}}}"#),
-        || post(jobs::act),
+        "/api/v1/jobs/pause",
+        "Accept a route's jobs, and deliver none",
+        Some(r#"{"route":"orders"}"#),
+        || post(jobs::pause),
+    ),
+    change(
+        "/api/v1/jobs/resume",
+        "Deliver a route's jobs again",
+        Some(r#"{"route":"orders"}"#),
+        || post(jobs::resume),
+    ),
+    change(
+        "/api/v1/jobs/cancel",
+        "Cancel a job that has not ended",
+        Some(r#"{"job":"1f-6b0c4f"}"#),
+        || post(jobs::cancel),
+    ),
+    change(
+        "/api/v1/jobs/redrive",
+        "Deliver a dead job again, or all of a route",
+        Some(r#"{"job?":"1f-6b0c4f","route?":"orders"}"#),
+        || post(jobs::redrive),
     ),
     read(
         "/api/v1/jobs/list",

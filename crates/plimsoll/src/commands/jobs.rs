@@ -14,13 +14,13 @@ pub fn run(ask: JobsAsk) -> Result<Exit, Failure> {
         JobsAsk::Show(JobArgs { id, ask }) => {
             look(&ask, &format!("/api/v1/jobs/{}", ask::encode(&id)), one)
         }
-        JobsAsk::Cancel(args) => act(&args.ask, json!({ "cancel": { "job": args.id } })),
+        JobsAsk::Cancel(args) => act(&args.ask, "cancel", json!({ "job": args.id })),
         JobsAsk::Redrive(args) => {
             let which = json!({ "job": args.id, "route": args.route });
-            act(&args.ask, json!({ "redrive": which }))
+            act(&args.ask, "redrive", which)
         }
-        JobsAsk::Pause(args) => act(&args.ask, json!({ "pause": { "route": args.route } })),
-        JobsAsk::Resume(args) => act(&args.ask, json!({ "resume": { "route": args.route } })),
+        JobsAsk::Pause(args) => act(&args.ask, "pause", json!({ "route": args.route })),
+        JobsAsk::Resume(args) => act(&args.ask, "resume", json!({ "route": args.route })),
     }
 }
 
@@ -54,8 +54,12 @@ fn list(args: &ListArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn act(args: &AskArgs, deed: Value) -> Result<Exit, Failure> {
-    let done: Value = ask::post(&ask::console(args)?, "/api/v1/jobs", &json!({ "do": deed }))?;
+fn act(args: &AskArgs, deed: &str, which: Value) -> Result<Exit, Failure> {
+    let done: Value = ask::post(
+        &ask::console(args)?,
+        &format!("/api/v1/jobs/{deed}"),
+        &which,
+    )?;
     if args.json {
         println!("{done}");
         return Ok(Exit::Ok);

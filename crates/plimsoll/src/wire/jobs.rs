@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use base::Finding;
 use config::Config;
-use console::{AskJobs, Deed, JobList};
+use console::{Deed, JobList};
 use gateway::Gateway;
 use gateway::jobs::Lane;
 use serde_json::{Value, json};
@@ -225,11 +225,11 @@ impl console::Jobs for Jobs {
         Ok(shown)
     }
 
-    fn act(&self, ask: &AskJobs) -> Result<Value, Vec<Finding>> {
+    fn act(&self, deed: &Deed) -> Result<Value, Vec<Finding>> {
         let store = self.store()?;
-        match &ask.deed {
+        match deed {
             Deed::Pause { route } | Deed::Resume { route } => {
-                let paused = matches!(ask.deed, Deed::Pause { .. });
+                let paused = matches!(deed, Deed::Pause { .. });
                 if !self.with_gateway(|g| g.pause_jobs(route, paused)) {
                     return Err(unknown(format!("no route `{route}` takes jobs")));
                 }

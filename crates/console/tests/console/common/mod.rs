@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use base::Finding;
 use console::access::Access;
 use console::{
-    AskJobs, AskPurge, AskWhy, Caches, DataPath, Decision, Instance, JobList, Jobs, Listener,
+    AskPurge, AskWhy, Caches, DataPath, Decision, Deed, Instance, JobList, Jobs, Listener,
     Recordings, StartRecording, State, Upgrades,
 };
 use control::{Control, Parts};
@@ -67,7 +67,7 @@ impl Jobs for Nothing {
     fn show(&self, _: &str) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
-    fn act(&self, _: &AskJobs) -> Result<Value, Vec<Finding>> {
+    fn act(&self, _: &Deed) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
 }
