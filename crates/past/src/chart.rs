@@ -2,9 +2,10 @@
 
 use crate::metric::{CALLS, DURATIONS, PARTS, REQUESTS};
 use crate::past::FINE_KEEP_MS;
-use crate::tier::FINE_MS;
+use crate::tier::chunk;
 use crate::{Past, Series};
 use base::buckets::edge;
+use base::grain::FINE_MS;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +62,7 @@ impl Past {
         let mut sums = vec![empty; (last - first + 1) as usize];
         let read = |column: &crate::column::Column, each: &mut dyn FnMut(usize, u64)| {
             let until = (last + 1) * width - 1;
-            column.read(first * width, until, tier.grain.chunk(), |slot, n| {
+            column.read(first * width, until, chunk(tier.grain), |slot, n| {
                 each((slot / width - first) as usize, n);
             });
         };

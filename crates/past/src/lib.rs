@@ -14,12 +14,12 @@ pub mod row;
 mod tier;
 mod varint;
 
+pub use base::grain::{COARSE_MS, FINE_MS, Grain};
 pub use chart::Step;
 pub use metric::{Keep, Metric, Series};
 pub use past::{Bounds, Oldest, Past, Summary};
 pub use read::{Found, Group, LOOKBACK_MS, Times};
 pub use row::Row;
-pub use tier::{COARSE_MS, FINE_MS, Grain};
 
 /// Series at most, buckets of latency among them; more are not kept.
 pub const MAX_SERIES: usize = 65_536;

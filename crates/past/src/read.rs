@@ -2,8 +2,9 @@
 
 use crate::metric::{BOUNDS, DURATIONS, SUB};
 use crate::past::FINE_KEEP_MS;
-use crate::tier::{COARSE_MS, FINE_MS, Grain, Tier};
+use crate::tier::{Tier, chunk};
 use crate::{Past, Series};
+use base::grain::{COARSE_MS, FINE_MS, Grain};
 use std::collections::BTreeMap;
 
 /// How far back the newest sample of a series may lie for it to count as there.
@@ -80,7 +81,7 @@ impl Past {
         let fine = slots(FINE_MS, from.max(turn_ms), to);
         for (tier, range) in [(&self.coarse, coarse), (&self.fine, fine)] {
             if let Some((first, last)) = range {
-                let (ms, chunk) = (tier.grain.slot_ms(), tier.grain.chunk());
+                let (ms, chunk) = (tier.grain.slot_ms(), chunk(tier.grain));
                 tier.recorded.read(first, last, chunk, |slot, _| {
                     times.at_ms.push(((slot + 1) * ms) as i64)
                 });
@@ -164,7 +165,7 @@ impl Past {
             };
             let ms = tier.grain.slot_ms();
             let mut place = 0;
-            let earlier = column.read(first, last, tier.grain.chunk(), |slot, n| {
+            let earlier = column.read(first, last, chunk(tier.grain), |slot, n| {
                 let end = ((slot + 1) * ms) as i64;
                 while at.get(place).is_some_and(|t| *t < end) {
                     place += 1;
@@ -180,7 +181,7 @@ impl Past {
                 let turn = first * FINE_MS / COARSE_MS;
                 let column = self.coarse.columns.get(id);
                 let whole =
-                    column.map_or(0, |c| c.read(turn, turn, Grain::Coarse.chunk(), |_, _| {}));
+                    column.map_or(0, |c| c.read(turn, turn, chunk(Grain::Coarse), |_, _| {}));
                 let open = turn * COARSE_MS / FINE_MS;
                 before = whole + self.between(id, open, first);
             }
@@ -192,7 +193,7 @@ impl Past {
     fn between(&self, id: usize, first: u64, last: u64) -> u64 {
         let mut sum = 0;
         if let Some(column) = self.fine.columns.get(id).filter(|_| first < last) {
-            column.read(first, last - 1, Grain::Fine.chunk(), |_, n| sum += n);
+            column.read(first, last - 1, chunk(Grain::Fine), |_, n| sum += n);
         }
         sum
     }

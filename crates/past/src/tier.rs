@@ -2,30 +2,13 @@
 
 use crate::column::Column;
 use crate::metric::Keep;
+use base::Grain;
 
-pub const FINE_MS: u64 = 10_000;
-pub const COARSE_MS: u64 = 300_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grain {
-    Fine,
-    Coarse,
-}
-
-impl Grain {
-    pub fn slot_ms(self) -> u64 {
-        match self {
-            Grain::Fine => FINE_MS,
-            Grain::Coarse => COARSE_MS,
-        }
-    }
-
-    /// Slots in a chunk: what is forgotten at once, an hour or a day.
-    pub fn chunk(self) -> u64 {
-        match self {
-            Grain::Fine => 360,
-            Grain::Coarse => 288,
-        }
+/// Slots in a chunk: what is forgotten at once, an hour or a day.
+pub fn chunk(grain: Grain) -> u64 {
+    match grain {
+        Grain::Fine => 360,
+        Grain::Coarse => 288,
     }
 }
 
@@ -56,7 +39,7 @@ impl Tier {
 
     /// Adds to a slot, the newest or a newer one, what was counted in so many fine ones.
     pub fn add(&mut self, slot: u64, fine: u64, counts: &[(u32, u64)]) {
-        let chunk = self.grain.chunk();
+        let chunk = chunk(self.grain);
         self.recorded.add(slot, fine, chunk);
         if self.is_new(slot) {
             self.newest = Some(slot);
@@ -79,7 +62,7 @@ impl Tier {
 
     /// Forgets what is older than these slots, counts and buckets.
     pub fn forget(&mut self, before: [u64; 2], keep: impl Fn(usize) -> Keep) {
-        let chunk = self.grain.chunk();
+        let chunk = chunk(self.grain);
         for (id, column) in self.columns.iter_mut().enumerate() {
             column.forget(before[keep(id) as usize], chunk);
         }

@@ -1,9 +1,8 @@
 //! Prometheus' Alertmanager, which passes on what it hears to one webhook, at once.
 
 use crate::{Server, free_port, until};
-use rustix::process::Signal;
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use tempfile::TempDir;
 
 const MISSING: &str =
@@ -26,20 +25,13 @@ impl Alertmanager {
         );
         std::fs::write(&config, text).map_err(|e| e.to_string())?;
         let port = free_port()?;
-        let child = Command::new("prometheus-alertmanager")
+        let mut command = Command::new("prometheus-alertmanager");
+        command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.path={}", folder.path().display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--cluster.listen-address=")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|e| format!("{MISSING} ({e})"))?;
-        let server = Server {
-            child,
-            end: Signal::KILL,
-        };
+            .arg("--cluster.listen-address=");
+        let server = Server::start(&mut command, MISSING)?;
         until("the Alertmanager answers", || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         })?;

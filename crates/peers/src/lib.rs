@@ -16,7 +16,7 @@ pub use redis::Redis;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// For a test that cannot run without it: says so loudly, and lets the others go on.
@@ -77,6 +77,15 @@ struct Server {
 }
 
 impl Server {
+    /// Runs it with nothing to read and nobody who reads.
+    fn start(command: &mut Command, missing: &str) -> Result<Server, String> {
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = quiet.stderr(Stdio::null()).spawn();
+        Ok(Server {
+            child: child.map_err(|e| format!("{missing} ({e})"))?,
+            end: Signal::KILL,
+        })
+    }
     fn signal(&self, signal: Signal) {
         if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
             // Already gone is as good.

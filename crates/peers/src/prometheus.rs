@@ -1,11 +1,10 @@
 //! Prometheus itself, which scrapes one address each second, or answers from blocks that were made before.
 
 use crate::{Server, free_port, promtool, until};
-use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use tempfile::TempDir;
 
 const MISSING: &str = "prometheus is missing: install it (Debian: `apt-get install prometheus`)";
@@ -42,26 +41,18 @@ impl Prometheus {
             blocks(&at("samples"), &at("data"))?;
         }
         let port = free_port()?;
-        let child = Command::new("prometheus")
+        let mut command = Command::new("prometheus");
+        command
             .arg(format!("--config.file={}", at("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", at("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .args([
                 "--storage.tsdb.retention.time=100y",
                 "--enable-feature=exemplar-storage",
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|e| format!("{MISSING} ({e})"))?;
-        let server = Server {
-            child,
-            end: Signal::KILL,
-        };
+            ]);
         let begun = Prometheus {
             port,
-            _server: server,
+            _server: Server::start(&mut command, MISSING)?,
             _folder: folder,
         };
         until("Prometheus is ready", || {

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -49,19 +49,10 @@ impl Redis {
         for [name, value] in settings {
             command.args([&format!("--{name}"), *value]);
         }
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|e| format!("{MISSING} ({e})"))?;
         let redis = Redis {
             port,
             ca,
-            server: Server {
-                child,
-                end: Signal::KILL,
-            },
+            server: Server::start(&mut command, MISSING)?,
             _folder: folder,
         };
         until("Redis answers", || {

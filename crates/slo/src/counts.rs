@@ -1,36 +1,20 @@
 //! Answers in slots of time: 10 s for three hours, 5 min for 35 days. A fixed size, about 90 KB for each objective.
 
+use base::grain::{COARSE_MS, FINE_MS, Grain};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Length of a fine slot, and how many are kept.
-pub const FINE_MS: u64 = 10_000;
+/// Slots that are kept.
 pub const FINE: usize = 3 * 360;
-/// The same for the coarse ones.
-pub const COARSE_MS: u64 = 300_000;
 pub const COARSE: usize = 35 * 288;
 /// Blocks that a window is cut into, to see how much the share of bad answers varies.
 const BLOCKS: usize = 72;
 
-/// Which of the two lengths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grain {
-    Fine,
-    Coarse,
-}
-
-impl Grain {
-    pub fn slot_ms(self) -> u64 {
-        match self {
-            Grain::Fine => FINE_MS,
-            Grain::Coarse => COARSE_MS,
-        }
-    }
-    pub fn slots(self) -> usize {
-        match self {
-            Grain::Fine => FINE,
-            Grain::Coarse => COARSE,
-        }
+/// How many slots are kept.
+pub fn slots(grain: Grain) -> usize {
+    match grain {
+        Grain::Fine => FINE,
+        Grain::Coarse => COARSE,
     }
 }
 

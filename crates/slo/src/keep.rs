@@ -1,6 +1,7 @@
 //! Slots as they are stored: one row for all objectives, in rings of keys, so that 35 days have a bound in bytes.
 
-use crate::counts::{Count, Grain};
+use crate::counts::{Count, slots};
+use base::Grain;
 
 /// Objectives that a store knows by name; counts of more are not stored.
 pub const MAX_NAMES: usize = 4096;
@@ -22,10 +23,11 @@ pub struct Row {
 impl Row {
     /// As many keys as slots: a new row takes the place of the one that is too old.
     pub fn key(&self) -> String {
-        let (prefix, place) = match self.grain {
-            Grain::Fine => (FINE_PREFIX, self.slot % Grain::Fine.slots() as u64),
-            Grain::Coarse => (COARSE_PREFIX, self.slot % Grain::Coarse.slots() as u64),
+        let prefix = match self.grain {
+            Grain::Fine => FINE_PREFIX,
+            Grain::Coarse => COARSE_PREFIX,
         };
+        let place = self.slot % slots(self.grain) as u64;
         format!("{prefix}{place:05}")
     }
 

@@ -1,12 +1,13 @@
 //! All objectives together: takes what was counted, says what changed, keeps the alerts.
 
 use crate::alert::Context;
-use crate::counts::{Count, Grain};
+use crate::counts::Count;
 use crate::keep::{MAX_NAMES, Row};
 use crate::machine::Turn;
 use crate::status::SloStatus;
 use crate::tracked::Tracked;
 use crate::{Alert, Objective, Severity, State};
+use base::Grain;
 use std::collections::BTreeSet;
 
 /// Alerts that have ended and are still remembered; the oldest go first.

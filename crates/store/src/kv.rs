@@ -26,6 +26,18 @@ pub struct Put {
     pub expires_ms: Option<u64>,
 }
 
+impl Put {
+    /// Whatever was there, and for ever.
+    pub fn new(key: impl Into<String>, value: Vec<u8>) -> Put {
+        Put {
+            key: key.into(),
+            value,
+            precondition: Precondition::Any,
+            expires_ms: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub key: String,
@@ -51,4 +63,27 @@ pub trait Kv: Send + Sync {
     ) -> Result<Vec<Entry>, Error>;
     /// Removes up to `limit` expired values; tells how many.
     fn sweep(&self, limit: usize, now_ms: u64) -> Ack<usize>;
+}
+
+/// Rows that [`entries`] reads at once.
+const PAGE: usize = 500;
+
+/// All entries of a prefix in the order of their keys, read a page at a time; an error ends them and is in `failed`.
+pub fn entries<'a>(
+    store: &'a impl Kv,
+    prefix: &'a str,
+    now_ms: u64,
+    failed: &'a mut Option<Error>,
+) -> impl Iterator<Item = Entry> + 'a {
+    let mut after: Option<String> = None;
+    std::iter::from_fn(move || {
+        let page = store.scan(prefix, after.as_deref(), PAGE, now_ms);
+        let page = page.unwrap_or_else(|e| {
+            *failed = Some(e);
+            Vec::new()
+        });
+        after = page.last().map(|e| e.key.clone());
+        (!page.is_empty()).then_some(page)
+    })
+    .flatten()
 }

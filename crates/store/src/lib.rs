@@ -11,7 +11,7 @@ pub mod queue;
 pub use ack::Ack;
 pub use embedded::Embedded;
 pub use error::Error;
-pub use kv::{Entry, Etag, Kv, Precondition, Put};
+pub use kv::{Entry, Etag, Kv, Precondition, Put, entries};
 pub use log::{Appended, Expect, Log, NewEvent, Record};
 pub use queue::{Bounds, Cancel, Finish, Job, JobId, Lane, Leased, NewJob, Payload, Queue, State};
 

@@ -1,5 +1,6 @@
 //! The embedded engine against the suites, and what only a file can get wrong.
 
+mod backup;
 mod suite;
 
 use std::cell::Cell;

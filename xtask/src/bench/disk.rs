@@ -37,22 +37,14 @@ cache: this is what the software costs, not the device. Latency: one request aft
 pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
     let mut out = METHOD.to_owned() + &machine::describe(plimsoll);
     let _first = First::now();
-    let dir = std::env::temp_dir().join(format!("plimsoll-disk-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-    let done = measure(plimsoll, &dir, pairs, &mut out);
-    let _ = std::fs::remove_dir_all(&dir);
-    done.map(|()| out)
+    measure(plimsoll, machine::folder()?.path(), pairs, &mut out)?;
+    Ok(out)
 }
 
 fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Result<(), String> {
     cores::pin(1)?;
     let mut drive = Drive::new().map_err(|e| e.to_string())?.cacheable();
-    let stage = Stage {
-        upstream: drive.upstream().map_err(|e| e.to_string())?,
-        dir,
-        threads: 1,
-        cores: "0",
-    };
+    let stage = Stage::one_core(drive.upstream().map_err(|e| e.to_string())?, dir);
     let cache = format!(
         "{{ size: 2MiB, max_body: 64KiB, disk: {{ path: \"{}\", size: 256MiB }} }}",
         dir.join("disk").display()

@@ -28,22 +28,14 @@ HAProxy's cache has no `Vary`; Varnish is told to look up requests with cookies,
 pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
     let mut out = METHOD.to_owned() + &machine::describe(plimsoll);
     let _first = First::now();
-    let dir = std::env::temp_dir().join(format!("plimsoll-hit-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-    let done = measure(plimsoll, &dir, pairs, &mut out);
-    let _ = std::fs::remove_dir_all(&dir);
-    done.map(|()| out)
+    measure(plimsoll, machine::folder()?.path(), pairs, &mut out)?;
+    Ok(out)
 }
 
 fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Result<(), String> {
     cores::pin(1)?;
     let mut drive = Drive::new().map_err(|e| e.to_string())?.cacheable();
-    let stage = Stage {
-        upstream: drive.upstream().map_err(|e| e.to_string())?,
-        dir,
-        threads: 1,
-        cores: "0",
-    };
+    let stage = Stage::one_core(drive.upstream().map_err(|e| e.to_string())?, dir);
     let ours = peers::plimsoll_cache(&stage, plimsoll, "{}")?;
     let theirs: [Proxy; 2] = [peers::haproxy_cache(&stage)?, peers::varnish(&stage)?];
     let _ = writeln!(

@@ -1,6 +1,9 @@
 //! The machine and the versions that a result belongs to, and what a run asks of the machine.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use tempfile::TempDir;
 
 /// Lines for a report: processor, kernel, and the programs that took part.
 pub fn describe(plimsoll: &std::path::Path) -> String {
@@ -27,6 +30,15 @@ pub fn describe(plimsoll: &std::path::Path) -> String {
         read("/proc/sys/net/ipv4/tcp_congestion_control").trim(),
         versions.join("; ")
     )
+}
+
+/// A folder for one run, gone with it. Servers that give up their rights may look into it.
+pub fn folder() -> Result<TempDir, String> {
+    tempfile::Builder::new()
+        .prefix("plimsoll-bench-")
+        .permissions(Permissions::from_mode(0o755))
+        .tempdir()
+        .map_err(|e| format!("no folder for temporary files: {e}"))
 }
 
 fn read(path: &str) -> String {

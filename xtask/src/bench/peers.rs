@@ -43,7 +43,17 @@ pub struct Stage<'a> {
     pub cores: &'static str,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// One thread on core 0.
+    pub fn one_core(upstream: SocketAddr, dir: &'a Path) -> Stage<'a> {
+        Stage {
+            upstream,
+            dir,
+            threads: 1,
+            cores: "0",
+        }
+    }
+
     pub fn on_cores(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("taskset");
         command.args(["-c", self.cores]).arg(program);

@@ -69,11 +69,10 @@ const WAYS: [Way; 3] = [
 pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
     let mut out = METHOD.to_owned() + &machine::describe(plimsoll);
     let _first = First::now();
-    let dir = std::env::temp_dir().join(format!("plimsoll-protocols-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-    let done = certificate(&dir).and_then(|()| measure(plimsoll, &dir, pairs, &mut out));
-    let _ = std::fs::remove_dir_all(&dir);
-    done.map(|()| out)
+    let dir = machine::folder()?;
+    certificate(dir.path())?;
+    measure(plimsoll, dir.path(), pairs, &mut out)?;
+    Ok(out)
 }
 
 /// What one turn gave: CPU µs per request, of everything and of the traffic threads; cores used.
@@ -86,12 +85,7 @@ struct Turn {
 
 fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Result<(), String> {
     let upstream = origin(dir)?;
-    let stage = Stage {
-        upstream: upstream.address,
-        dir,
-        threads: 1,
-        cores: "0",
-    };
+    let stage = Stage::one_core(upstream.address, dir);
     let _ = writeln!(
         out,
         "\n| requests | peer | CPU, peer = 1 | peer µs | Plimsoll µs | of it traffic thread | cores busy: peer, Plimsoll |\n|---|---|---|---|---|---|---|"

@@ -53,23 +53,16 @@ pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
     );
     machine::open_many_files();
     let _first = First::now();
-    let dir = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-    let done = on_one_core(plimsoll, &dir, pairs, &mut out)
-        .and_then(|()| on_two_cores(plimsoll, &dir, pairs, &mut out));
-    let _ = std::fs::remove_dir_all(&dir);
-    done.map(|()| out)
+    let dir = machine::folder()?;
+    on_one_core(plimsoll, dir.path(), pairs, &mut out)?;
+    on_two_cores(plimsoll, dir.path(), pairs, &mut out)?;
+    Ok(out)
 }
 
 fn on_one_core(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Result<(), String> {
     cores::pin(1)?;
     let mut drive = Drive::new().map_err(|e| e.to_string())?;
-    let stage = Stage {
-        upstream: drive.upstream().map_err(|e| e.to_string())?,
-        dir,
-        threads: 1,
-        cores: "0",
-    };
+    let stage = Stage::one_core(drive.upstream().map_err(|e| e.to_string())?, dir);
     let start = || -> Result<[Proxy; 3], String> {
         Ok([
             peers::haproxy(&stage, Entry::Http1)?,

@@ -61,17 +61,7 @@ impl Lane {
             place: key.clone(),
             why: e.to_string(),
         })?;
-        self.kv
-            .put(
-                Put {
-                    key,
-                    value,
-                    precondition: Precondition::Any,
-                    expires_ms: None,
-                },
-                0,
-            )
-            .wait()?;
+        self.kv.put(Put::new(key, value), 0).wait()?;
         Ok(())
     }
 

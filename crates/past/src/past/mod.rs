@@ -2,8 +2,9 @@
 
 use crate::metric::Keep;
 use crate::row::Row;
-use crate::tier::{COARSE_MS, FINE_MS, Grain, Tier};
+use crate::tier::{Tier, chunk};
 use crate::{MAX_SERIES, Series};
+use base::grain::{COARSE_MS, FINE_MS, Grain};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -117,7 +118,7 @@ impl Past {
         if self.whole.is_none_or(|w| w < slot) {
             self.coarse.add(slot, row.fine, &row.counts);
         }
-        if row.slot.is_multiple_of(Grain::Fine.chunk()) {
+        if row.slot.is_multiple_of(chunk(Grain::Fine)) {
             self.forget();
         }
     }
@@ -207,7 +208,7 @@ impl Past {
         self.fine.forget([fine; 2], keep);
         let mut oldest = Keep::ALL.map(|k| first(self.bounds.keep_ms(k), Grain::Coarse));
         self.coarse.forget(oldest, keep);
-        let chunk = Grain::Coarse.chunk();
+        let chunk = chunk(Grain::Coarse);
         let newest = self.coarse.newest.unwrap_or(0);
         // Buckets first: they are the bulk, and counts say more about a month.
         while self.bytes() > self.bounds.bytes && oldest[0] + chunk < newest {
@@ -231,7 +232,7 @@ impl Past {
         let mut oldest = None;
         self.coarse
             .recorded
-            .read(0, u64::MAX, Grain::Coarse.chunk(), |slot, _| {
+            .read(0, u64::MAX, chunk(Grain::Coarse), |slot, _| {
                 oldest = oldest.or(Some(slot * COARSE_MS));
             });
         Summary {

@@ -1,14 +1,16 @@
 //! Arguments of `plimsoll cost`.
 
 use super::AskArgs;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use cost::By;
 use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct CostArgs {
     /// Whose part of the bill
-    #[arg(long, value_enum, default_value_t)]
-    pub by: CostBy,
+    #[arg(long, default_value = By::default().word(), value_parser = by())]
+    pub by: By,
     /// How far back: 15m, 1h, 7d, today, yesterday, week, lastweek, or a begin and an end, such as
     /// 2026-11-01T00:00:00Z,2026-11-02T00:00:00Z; 1h when left out
     #[arg(long)]
@@ -30,24 +32,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((id.to_owned(), name.to_owned()))
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum CostBy {
-    #[default]
-    Route,
-    Service,
-    Resource,
-    Tenant,
-    User,
-}
-
-impl CostBy {
-    pub fn word(self) -> &'static str {
-        match self {
-            CostBy::Route => "route",
-            CostBy::Service => "service",
-            CostBy::Resource => "resource",
-            CostBy::Tenant => "tenant",
-            CostBy::User => "user",
-        }
-    }
+fn by() -> impl TypedValueParser<Value = By> {
+    let words = PossibleValuesParser::new(By::ALL.map(By::word));
+    words.try_map(|word| By::from_word(&word).ok_or("no such part"))
 }

@@ -281,15 +281,7 @@ impl console::Jobs for Jobs {
 fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
     let key = format!("{PAUSED}{route}");
     match paused {
-        true => {
-            let put = Put {
-                key,
-                value: Vec::new(),
-                precondition: Precondition::Any,
-                expires_ms: None,
-            };
-            store.put(put, now_ms()).wait().map(drop)
-        }
+        true => (store.put(Put::new(key, Vec::new()), now_ms()).wait()).map(drop),
         false => (store.delete(&key, Precondition::Any, now_ms()).wait()).map(drop),
     }
 }

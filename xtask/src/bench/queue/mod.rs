@@ -37,11 +37,10 @@ pub fn run() -> Result<String, String> {
     let mut out = METHOD.to_owned() + &machine::describe(Path::new("target/debug/plimsoll"));
     let _first = First::now();
     machine::open_many_files();
-    let dir = std::env::temp_dir().join(format!("plimsoll-queue-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-    let done = beside(&dir, &mut out).and_then(|()| backlog::measure(&dir, &mut out));
-    let _ = std::fs::remove_dir_all(&dir);
-    done.map(|()| out)
+    let dir = machine::folder()?;
+    beside(dir.path(), &mut out)?;
+    backlog::measure(dir.path(), &mut out)?;
+    Ok(out)
 }
 
 fn beside(dir: &Path, out: &mut String) -> Result<(), String> {

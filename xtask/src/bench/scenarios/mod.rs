@@ -59,24 +59,22 @@ pub fn run(plimsoll: &Path, names: &[String], full: bool) -> Result<String, Stri
     }
     super::machine::open_many_files();
     let _first = super::machine::First::now();
-    let dir = std::env::temp_dir().join(format!("plimsoll-scenarios-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let dir = super::machine::folder()?;
     let envoy = envoy::install().inspect_err(|why| eprintln!("Envoy is SKIPPED: {why}"));
     let stage = Stage {
         plimsoll,
         envoy: envoy.ok(),
-        dir: &dir,
+        dir: dir.path(),
         full,
     };
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
-    let done = SCENARIOS
+    SCENARIOS
         .iter()
         .filter(|(name, _)| wanted(name))
         .try_for_each(|(name, run)| {
             eprintln!("== {name}");
             let section = run(&stage)?;
             page::put(name, &known, &section.text(plimsoll))
-        });
-    let _ = std::fs::remove_dir_all(&dir);
-    done.map(|()| format!("{} is written", page::FILE))
+        })?;
+    Ok(format!("{} is written", page::FILE))
 }

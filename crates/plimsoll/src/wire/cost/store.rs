@@ -2,7 +2,7 @@
 
 use super::judge::Judged;
 use ::cost::{Grain, Slot};
-use ::store::{Embedded, Entry, Kv, MAX_ROWS, Precondition, Put};
+use ::store::{Embedded, Kv, Put, entries};
 use std::sync::Arc;
 
 const JUDGED_KEY: &str = "cost/judged";
@@ -25,23 +25,19 @@ impl Keeper {
 
     /// Every slot that is stored and not too old.
     pub fn slots(&self, grain: Grain, now_ms: u64) -> Vec<Slot> {
-        let mut all: Vec<Entry> = Vec::new();
-        while all.len() < grain.keep() {
-            let after = all.last().map(|e| e.key.as_str());
-            match self.store.scan(prefix(grain), after, MAX_ROWS, now_ms) {
-                Ok(page) if page.is_empty() => break,
-                Ok(page) => all.extend(page),
-                Err(e) => {
-                    tracing::error!("past costs cannot be read: {e}");
-                    break;
-                }
-            }
+        let mut failed = None;
+        let all = entries(&*self.store, prefix(grain), now_ms, &mut failed);
+        let slots: Vec<Slot> = all
+            .take(grain.keep())
+            .filter_map(|e| serde_json::from_slice(&e.value).ok())
+            .collect();
+        if let Some(e) = failed {
+            tracing::error!("past costs cannot be read: {e}");
         }
-        let slots = all
-            .iter()
-            .filter_map(|e| serde_json::from_slice(&e.value).ok());
         let oldest_s = (now_ms / 1000).saturating_sub(grain.keep() as u64 * grain.seconds());
-        slots.filter(|s: &Slot| s.start_s >= oldest_s).collect()
+        (slots.into_iter())
+            .filter(|s| s.start_s >= oldest_s)
+            .collect()
     }
 
     pub fn store(&self, grain: Grain, slot: &Slot, now_ms: u64) {
@@ -54,13 +50,7 @@ impl Keeper {
     }
 
     fn put(&self, key: String, value: Vec<u8>, now_ms: u64) {
-        let put = Put {
-            key,
-            value,
-            precondition: Precondition::Any,
-            expires_ms: None,
-        };
-        drop(self.store.put(put, now_ms));
+        drop(self.store.put(Put::new(key, value), now_ms));
     }
 
     pub fn judged(&self, now_ms: u64) -> Option<Judged> {
@@ -76,12 +66,7 @@ impl Keeper {
 
     /// Waits until all of it is on the disk.
     pub fn end(&self) {
-        let put = Put {
-            key: "cost/ended".into(),
-            value: Vec::new(),
-            precondition: Precondition::Any,
-            expires_ms: None,
-        };
+        let put = Put::new("cost/ended", Vec::new());
         if let Err(e) = self.store.put(put, 0).wait() {
             tracing::error!("the last costs were not stored: {e}");
         }

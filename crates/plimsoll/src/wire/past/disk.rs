@@ -6,7 +6,7 @@ use ::past::{Oldest, Past, Row, Series};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use store::{Embedded, Entry, Error, Kv, MAX_ROWS, Precondition, Put};
+use store::{Embedded, Error, Kv, Precondition, Put, entries};
 
 /// Rows that wait for the disk at most: an hour's; the oldest are not stored.
 const MAX_WAITING: usize = 400;
@@ -14,8 +14,6 @@ const MAX_WAITING: usize = 400;
 const AGAIN: Duration = Duration::from_secs(30);
 /// Old rows that are deleted for each new one: a clock that is wrong for a while cannot delete much.
 const PACE: usize = 4;
-/// Rows read at once.
-const BATCH: usize = 500;
 /// The file may become somewhat larger than the memory, bytes.
 const ROOM: u64 = 4;
 
@@ -104,7 +102,7 @@ impl Disk {
         let mut failed = None;
         let mut names = Vec::new();
         let mut whole = true;
-        for entry in entries(store, NAMES_PREFIX, &mut failed) {
+        for entry in entries(store, NAMES_PREFIX, 0, &mut failed) {
             match serde_json::from_slice::<Vec<Series>>(&entry.value) {
                 Ok(more) if whole => names.extend(more),
                 // Numbers of the rest mean nothing without these.
@@ -115,7 +113,7 @@ impl Disk {
         past.put_back_names(names);
         let mut damaged = 0;
         for (kind, (prefix, grain, keep)) in KINDS.into_iter().enumerate() {
-            for entry in entries(store, prefix, &mut failed) {
+            for entry in entries(store, prefix, 0, &mut failed) {
                 match Row::read(grain, keep, &entry.value) {
                     Some(row) if entry.key == key(prefix, row.slot) => {
                         self.slots[kind].push_back(row.slot);
@@ -199,13 +197,7 @@ impl Disk {
         let rows = self.waiting.len();
         let Some(store) = &self.store else { return };
         let put = |(key, value): &(String, Vec<u8>)| {
-            let put = Put {
-                key: key.clone(),
-                value: value.clone(),
-                precondition: Precondition::Any,
-                expires_ms: None,
-            };
-            store.put(put, now_ms)
+            store.put(Put::new(key.as_str(), value.clone()), now_ms)
         };
         let acks: Vec<_> = self.waiting.iter().map(put).collect();
         match acks.into_iter().try_for_each(|ack| ack.wait().map(drop)) {
@@ -233,25 +225,6 @@ impl Disk {
 /// Takes a moment for each ten megabytes.
 fn is_whole(store: &Embedded) -> bool {
     store.check().is_ok_and(|damage| damage.is_empty())
-}
-
-/// Entries in the order of their keys, a batch at a time; an error ends them.
-fn entries<'a>(
-    store: &'a Embedded,
-    prefix: &'a str,
-    failed: &'a mut Option<Error>,
-) -> impl Iterator<Item = Entry> + 'a {
-    let mut after: Option<String> = None;
-    std::iter::from_fn(move || {
-        let page = store.scan(prefix, after.as_deref(), BATCH.min(MAX_ROWS), 0);
-        let page = page.unwrap_or_else(|e| {
-            *failed = Some(e);
-            Vec::new()
-        });
-        after = page.last().map(|e| e.key.clone());
-        (!page.is_empty()).then_some(page)
-    })
-    .flatten()
 }
 
 /// A file that cannot be read is kept for whoever wants to look into it, the last one only.

@@ -1,9 +1,10 @@
 //! Counts and alerts in the store. Nothing here waits for the disk but reading at the start and writing at the end.
 
 use ::slo::Alert;
-use ::slo::counts::Grain;
+use ::slo::counts::slots;
 use ::slo::keep::{ALERT_PREFIX, COARSE_PREFIX, FINE_PREFIX, NAMES_KEY, Row};
-use ::store::{Embedded, Entry, Kv, MAX_ROWS, Precondition, Put};
+use ::store::{Embedded, Entry, Kv, Precondition, Put, entries};
+use base::Grain;
 use std::sync::Arc;
 
 /// Alerts read at the start.
@@ -40,7 +41,7 @@ impl Keeper {
     /// Every slot that is stored.
     pub fn rows(&self, now_ms: u64) -> Vec<Row> {
         let of = |prefix, grain: Grain| {
-            let entries = self.scan(prefix, grain.slots(), now_ms).into_iter();
+            let entries = self.scan(prefix, slots(grain), now_ms).into_iter();
             entries.filter_map(move |e| Row::read(grain, &e.value))
         };
         of(COARSE_PREFIX, Grain::Coarse)
@@ -49,20 +50,12 @@ impl Keeper {
     }
 
     fn scan(&self, prefix: &str, most: usize, now_ms: u64) -> Vec<Entry> {
-        let mut all: Vec<Entry> = Vec::new();
-        while all.len() < most {
-            let after = all.last().map(|e| e.key.as_str());
-            match self
-                .store
-                .scan(prefix, after, MAX_ROWS.min(most - all.len()), now_ms)
-            {
-                Ok(page) if page.is_empty() => break,
-                Ok(page) => all.extend(page),
-                Err(e) => {
-                    tracing::error!("the counts of objectives cannot be read: {e}");
-                    break;
-                }
-            }
+        let mut failed = None;
+        let all = entries(&*self.store, prefix, now_ms, &mut failed)
+            .take(most)
+            .collect();
+        if let Some(e) = failed {
+            tracing::error!("the counts of objectives cannot be read: {e}");
         }
         all
     }
@@ -95,23 +88,12 @@ impl Keeper {
     }
 
     fn put(&self, key: String, value: Vec<u8>, now_ms: u64) {
-        let put = Put {
-            key,
-            value,
-            precondition: Precondition::Any,
-            expires_ms: None,
-        };
-        drop(self.store.put(put, now_ms));
+        drop(self.store.put(Put::new(key, value), now_ms));
     }
 
     /// Waits until all of it is on the disk.
     pub fn end(&self) {
-        let put = Put {
-            key: "slo/ended".into(),
-            value: Vec::new(),
-            precondition: Precondition::Any,
-            expires_ms: None,
-        };
+        let put = Put::new("slo/ended", Vec::new());
         if let Err(e) = self.store.put(put, 0).wait() {
             tracing::error!("the last counts of objectives were not stored: {e}");
         }

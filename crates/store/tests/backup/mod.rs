@@ -1,23 +1,9 @@
 //! A backup is taken while the store is written to, and is a store like any other.
 
+use crate::suite::queue::new;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use store::{Bounds, Embedded, Error, NewJob, Queue, State, embedded};
-
-fn new(lane: &str, text: &str) -> NewJob {
-    NewJob {
-        secret: 0xfeed,
-        lane: lane.into(),
-        tenant: String::new(),
-        key: None,
-        enqueued_ms: 1,
-        due_ms: 0,
-        expires_ms: 1 << 40,
-        title: String::new(),
-        head: Vec::new(),
-        payload: text.as_bytes().to_vec(),
-    }
-}
+use store::{Bounds, Embedded, Error, Queue, State, embedded};
 
 #[test]
 fn what_was_acknowledged_before_it_is_in_it() {
