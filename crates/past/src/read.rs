@@ -160,12 +160,12 @@ impl Past {
             (&self.fine, times.ranges[1], fine_at, fine),
         ];
         for (tier, range, at, added) in tiers {
-            let (Some((first, last)), Some(column)) = (range, tier.columns.get(id)) else {
+            let Some((first, last)) = range else {
                 continue;
             };
             let ms = tier.grain.slot_ms();
             let mut place = 0;
-            let earlier = column.read(first, last, chunk(tier.grain), |slot, n| {
+            let each = |slot: u64, n: u64| {
                 let end = ((slot + 1) * ms) as i64;
                 while at.get(place).is_some_and(|t| *t < end) {
                     place += 1;
@@ -173,7 +173,10 @@ impl Past {
                 if at.get(place) == Some(&end) {
                     added[place] += n;
                 }
-            });
+            };
+            // After a restart there are fine columns only of what came in the last hours.
+            let column = tier.columns.get(id);
+            let earlier = column.map_or(0, |c| c.read(first, last, chunk(tier.grain), each));
             if tier.grain == Grain::Coarse {
                 before = earlier;
             } else if times.ranges[0].is_none() {

@@ -127,3 +127,30 @@ fn series_that_are_too_many_are_counted_as_lost() {
         (MAX_SERIES, 3)
     );
 }
+
+#[test]
+fn what_was_quiet_for_hours_is_still_there_after_a_restart() {
+    let mut past = Past::new(bounds());
+    let mut rows = count(&mut past, 0..=0);
+    // Its number is above all that come later.
+    let other = Series::new(&REQUESTS, &["b", "base", "2xx"]);
+    rows.extend(past.push(START + FINE_MS, vec![(other, 7)]));
+    rows.extend(count(&mut past, 2..=2000));
+    let at = START + 2000 * FINE_MS;
+    let kept = |r: &Row| r.grain == Grain::Coarse || r.slot * FINE_MS + FINE_KEEP_MS > at;
+    let again = put_back(&past, rows.into_iter().filter(kept).collect(), at);
+    let quiet = |p: &Past| {
+        let told = answer(
+            p,
+            "plimsoll_requests_total{route=\"b\"}",
+            Steps::at(at as i64),
+        );
+        told.unwrap().value
+    };
+    let told = quiet(&again);
+    assert!(
+        matches!(&told, Value::Vector(l) if l.len() == 1 && l[0].values == [7.0]),
+        "{told:?}"
+    );
+    assert_eq!(told, quiet(&past));
+}
