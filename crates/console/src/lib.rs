@@ -158,9 +158,8 @@ pub trait Slos: Send + Sync {
 pub trait Costs: Send + Sync {
     /// Seconds since the Unix epoch.
     fn now_s(&self) -> u64;
-    /// All prices together, micro-dollars; 0: nothing has a price.
-    fn per_hour_micro(&self) -> u64;
-    fn slot(&self, span: Span) -> Slot;
+    /// What was spent in each step of a time.
+    fn slots(&self, span: Span, step_s: u64) -> Vec<Slot>;
     /// To whom a route goes.
     fn service(&self, route: &str) -> Option<String>;
     /// Hours in which a request cost something unusual, newest first.

@@ -86,9 +86,24 @@ impl Book {
 
     /// What begins in `from_s..to_s`, summed: by minute as far back as they are kept, else by hour.
     pub fn span(&self, from_s: u64, to_s: u64, now_s: u64) -> Slot {
-        let fine = from_s + MINUTES as u64 * 60 >= now_s;
-        let grain = if fine { Grain::Minute } else { Grain::Hour };
-        let start_s = grain.floor(from_s);
+        let grain = reaching(from_s, now_s);
+        self.sum(grain, grain.floor(from_s), to_s)
+    }
+
+    /// The same in steps: each slot is in the step in which it begins, and in no other.
+    pub fn steps(&self, from_s: u64, to_s: u64, step_s: u64, now_s: u64) -> Vec<Slot> {
+        let (grain, step_s) = (reaching(from_s, now_s), step_s.max(1));
+        let edge = |i: u64| from_s.saturating_add(i.saturating_mul(step_s)).min(to_s);
+        let one = |i: u64| {
+            // Only the first takes the slot in the middle of which it begins.
+            let start_s = if i == 0 { grain.floor(from_s) } else { edge(i) };
+            self.sum(grain, start_s, edge(i + 1))
+        };
+        let count = to_s.saturating_sub(from_s).div_ceil(step_s);
+        (0..count).map(one).collect()
+    }
+
+    fn sum(&self, grain: Grain, start_s: u64, to_s: u64) -> Slot {
         let mut sum = Slot {
             start_s,
             ..Slot::default()
@@ -98,6 +113,14 @@ impl Book {
             inside.for_each(|(_, slot)| sum.add(slot));
         }
         sum
+    }
+}
+
+/// The finest slots that are kept as far back as this.
+fn reaching(from_s: u64, now_s: u64) -> Grain {
+    match from_s + MINUTES as u64 * 60 >= now_s {
+        true => Grain::Minute,
+        false => Grain::Hour,
     }
 }
 
@@ -146,5 +169,23 @@ mod tests {
             }
         );
         assert_eq!(book.span(now + 60, now, now).seconds, 0.0);
+    }
+
+    #[test]
+    fn steps_hold_each_slot_once() {
+        let (mut book, now) = (Book::default(), 1_000_000);
+        (0..now).step_by(20).for_each(|at| book.push(&second(at)));
+        for (back, step) in [
+            (86_400, 3600),
+            (86_400, 600),
+            (5000, 300),
+            (604_800, 86_400),
+        ] {
+            let steps = book.steps(now - back, now, step, now);
+            let sum: f64 = steps.iter().map(|s| s.seconds).sum();
+            let whole = book.span(now - back, now, now).seconds;
+            assert!(whole > 0.0);
+            assert_eq!(sum, whole, "{back} {step}");
+        }
     }
 }

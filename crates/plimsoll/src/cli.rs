@@ -50,7 +50,7 @@ pub enum Command {
     Try(TryArgs),
     /// What a change, or more traffic, would do to the line
     Whatif(learn::WhatifArgs),
-    /// What requests cost by route, service or resource, and what is idle: parts that sum to the bill
+    /// What requests cost by route, service, resource, tenant or user, and what is idle: parts that sum to the bill
     Cost(cost::CostArgs),
     /// When the trend of traffic meets the line
     Forecast(learn::ForecastArgs),

@@ -5,7 +5,7 @@ use crate::State;
 use axum::Json;
 use axum::extract::{Query, State as Extract};
 use base::Finding;
-use cost::{By, Span, opencost};
+use cost::{By, Slot, opencost};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -68,16 +68,19 @@ pub async fn allocation(Extract(s): Extract<State>, Query(ask): Query<Compute>) 
         let count = whole.div_ceil(step);
         if count > SETS {
             let what = format!("{count} steps are too many; {SETS} are answered at most");
-            return Err(vec![Finding::error("cost-step", what).help("ask for a longer `step`")]);
+            return Err(vec![
+                Finding::error("cost-step", what).help("ask for a longer `step`"),
+            ]);
         }
-        let set = |i: u64| {
-            let from_s = window.from_s + i * step;
-            let to_s = (from_s + step).min(window.to_s);
-            let slot = s.costs.slot(Span { from_s, to_s });
-            let service = |route: &str| s.costs.service(route);
-            opencost::set(&slot, by, to_s, is(&ask.include_idle), service)
+        let service = |route: &str| s.costs.service(route);
+        let set = |(slot, i): (&Slot, u64)| {
+            let to_s = window.from_s.saturating_add((i + 1).saturating_mul(step));
+            let to_s = to_s.min(window.to_s);
+            opencost::set(slot, by, to_s, is(&ask.include_idle), service)
         };
-        Ok(json!({ "code": 200, "status": "success", "data": (0..count).map(set).collect::<Vec<_>>() }))
+        let slots = s.costs.slots(window, step);
+        let sets: Vec<Value> = slots.iter().zip(0u64..).map(set).collect();
+        Ok(json!({ "code": 200, "status": "success", "data": sets }))
     })
     .await
 }

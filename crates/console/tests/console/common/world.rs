@@ -68,11 +68,8 @@ impl console::Costs for Costs {
     fn now_s(&self) -> u64 {
         NOW_S
     }
-    fn per_hour_micro(&self) -> u64 {
-        (self.slot.dollars() * cost::MICRO) as u64
-    }
-    fn slot(&self, _: Span) -> Slot {
-        self.slot.clone()
+    fn slots(&self, span: Span, step_s: u64) -> Vec<Slot> {
+        vec![self.slot.clone(); (span.to_s - span.from_s).div_ceil(step_s) as usize]
     }
     fn service(&self, _: &str) -> Option<String> {
         Some("front".into())

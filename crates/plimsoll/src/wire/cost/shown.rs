@@ -45,19 +45,21 @@ impl Shown {
         *self.anomalies.lock().unwrap_or_else(|e| e.into_inner()) = all;
     }
 
+    /// All prices together; 0: nothing has a price.
+    fn per_hour_micro(&self) -> u64 {
+        let all = prices(&self.config.load(), &BTreeMap::new());
+        (all.iter().map(|p| p.per_hour).sum::<f64>() * MICRO).round() as u64
+    }
+
     pub fn metrics(&self) -> String {
         metrics::page(&self.ever())
     }
 }
 
 impl console::Costs for Shown {
-    fn per_hour_micro(&self) -> u64 {
-        let all = prices(&self.config.load(), &BTreeMap::new());
-        (all.iter().map(|p| p.per_hour).sum::<f64>() * MICRO).round() as u64
-    }
-
-    fn slot(&self, span: Span) -> Slot {
-        self.book().span(span.from_s, span.to_s, self.now_s())
+    fn slots(&self, span: Span, step_s: u64) -> Vec<Slot> {
+        self.book()
+            .steps(span.from_s, span.to_s, step_s, self.now_s())
     }
 
     fn service(&self, route: &str) -> Option<String> {
@@ -74,7 +76,7 @@ impl console::Costs for Shown {
     }
 
     fn report(&self, by: By, span: Span) -> Result<Report, Vec<Finding>> {
-        let slot = self.slot(span);
+        let slot = self.book().span(span.from_s, span.to_s, self.now_s());
         if slot.items.is_empty() && self.per_hour_micro() == 0 {
             let none = Finding::error("cost-unpriced", "nothing has a price");
             return Err(vec![
