@@ -24,7 +24,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base::Finding;
 use control::Control;
@@ -327,11 +327,12 @@ fn say(what: &str, is: Result<(), String>) -> (StatusCode, String) {
 async fn metrics(
     axum::extract::State(s): axum::extract::State<State>,
     headers: HeaderMap,
-) -> impl IntoResponse {
+) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
     let format = Format::asked(accept.unwrap_or(""));
-    (
-        [(header::CONTENT_TYPE, format.content_type())],
-        (s.metrics)(format),
-    )
+    // Off the threads that serve everybody: it may wait until a question about the past is answered.
+    match tokio::task::spawn_blocking(move || (s.metrics)(format)).await {
+        Ok(page) => ([(header::CONTENT_TYPE, format.content_type())], page).into_response(),
+        Err(_) => api::Problem::internal().into_response(),
+    }
 }

@@ -74,8 +74,8 @@ pub async fn agents(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.agents)())
 }
 
-pub async fn past(Extract(s): Extract<State>) -> Json<Value> {
-    Json(s.past.standing())
+pub async fn past(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || Ok(s.past.standing())).await
 }
 
 pub async fn diagnosis(Extract(s): Extract<State>) -> Answer {

@@ -19,4 +19,5 @@ pub mod slo;
 pub mod spans;
 pub mod start;
 pub mod system;
+pub mod thread;
 pub mod watch;

@@ -12,6 +12,7 @@ use self::judge::Judged;
 pub use self::shown::Shown;
 use self::store::Keeper;
 use crate::wire::path::Path;
+use crate::wire::thread::Thread;
 use crate::wire::watch::Windows;
 use ::cost::{Grain, prices, seen, share};
 use ::store::Embedded;
@@ -24,9 +25,7 @@ use control::ports::{SystemWall, Wall, Windows as _};
 use gateway::request::identity::charges::Charge;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 const TURN: Duration = Duration::from_secs(5);
@@ -36,8 +35,7 @@ const MOST_S: u64 = 3600;
 /// The running thread; it stops when this is dropped, and what is known by then is stored.
 pub struct Costs {
     shown: Arc<Shown>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Thread,
 }
 
 /// Where it is known from what happened.
@@ -80,8 +78,7 @@ impl Costs {
         }
         let judged = keeper.judged(now_ms).unwrap_or_default();
         shown.unusual(judged.anomalies.clone());
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut work = Work {
+        let work = Work {
             judged,
             askers: Waiting::default(),
             next: from.windows.index(),
@@ -91,37 +88,19 @@ impl Costs {
             keeper,
             shown: shown.clone(),
         };
-        let ends = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("cost".into())
-            .spawn(move || {
-                while !ends.load(Ordering::Acquire) {
-                    std::thread::park_timeout(TURN);
-                    work.turn();
-                }
-                work.keeper.end();
-            })?;
-        Ok(Costs {
-            shown,
-            stop,
-            thread: Some(thread),
-        })
+        let _thread = Thread::start(
+            "cost",
+            Arc::default(),
+            work,
+            || TURN,
+            Work::turn,
+            |w| w.keeper.end(),
+        )?;
+        Ok(Costs { shown, _thread })
     }
 
     pub fn shown(&self) -> Arc<Shown> {
         self.shown.clone()
-    }
-}
-
-impl Drop for Costs {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::error!("the thread of the costs panicked");
-            }
-        }
     }
 }
 

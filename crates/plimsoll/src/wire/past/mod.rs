@@ -10,6 +10,7 @@ pub use self::kept::Kept;
 
 use self::disk::Disk;
 use crate::wire::slo::Shown;
+use crate::wire::thread::Thread;
 use ::past::{Bounds, FINE_MS, Past, Row, Series};
 use arc_swap::ArcSwap;
 use config::Config;
@@ -17,9 +18,7 @@ use config::sections::History;
 use control::ports::{SystemWall, Wall};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Slots are taken just after their end.
@@ -30,8 +29,7 @@ const JUMP_MS: u64 = 120_000;
 /// The running thread; it stops when this is dropped, and what is counted by then is stored.
 pub struct Remembered {
     kept: Arc<Kept>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Thread,
 }
 
 struct Work {
@@ -65,38 +63,19 @@ impl Remembered {
             last: (SystemWall.now_ms(), Instant::now()),
         };
         work.read(work.last.0);
-        let stop = Arc::new(AtomicBool::new(false));
-        let ends = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("history".into())
-            .spawn(move || {
-                while !ends.load(Ordering::Acquire) {
-                    std::thread::park_timeout(until_end(SystemWall.now_ms()));
-                    work.turn(SystemWall.now_ms());
-                }
-                work.close(SystemWall.now_ms());
-            })?;
-        Ok(Remembered {
-            kept,
-            stop,
-            thread: Some(thread),
-        })
+        let _thread = Thread::start(
+            "history",
+            Arc::default(),
+            work,
+            || until_end(SystemWall.now_ms()),
+            |w| w.turn(SystemWall.now_ms()),
+            |w| w.close(SystemWall.now_ms()),
+        )?;
+        Ok(Remembered { kept, _thread })
     }
 
     pub fn kept(&self) -> Arc<Kept> {
         self.kept.clone()
-    }
-}
-
-impl Drop for Remembered {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::error!("the thread of the history panicked");
-            }
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use self::notify::Notifiers;
 pub use self::shown::Shown;
 use self::store::Keeper;
 use crate::wire::path::Path;
+use crate::wire::thread::Thread;
 use crate::wire::watch::Answered;
 use ::slo::machine::Turn;
 use ::slo::{Change, Kind, Objective, Scope, Tick, Watch, objectives};
@@ -22,9 +23,8 @@ use control::Control;
 use control::ports::{SystemWall, Wall};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use telemetry::answers::{Answers, Limits, of};
 
@@ -35,8 +35,7 @@ const HANGS: Duration = Duration::from_secs(10);
 /// The running thread; it stops when this is dropped, and what is counted by then is stored.
 pub struct Slos {
     shown: Arc<Shown>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Thread,
 }
 
 /// What the thread works with.
@@ -81,37 +80,12 @@ impl Slos {
         };
         // Before traffic comes: from the first answer on it is known what is late.
         work.open();
-        let ends = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("slo".into())
-            .spawn(move || {
-                while !ends.load(Ordering::Acquire) {
-                    std::thread::park_timeout(SECOND);
-                    work.turn();
-                }
-                work.close();
-            })?;
-        Ok(Slos {
-            shown,
-            stop,
-            thread: Some(thread),
-        })
+        let _thread = Thread::start("slo", stop, work, || SECOND, Work::turn, Work::close)?;
+        Ok(Slos { shown, _thread })
     }
 
     pub fn shown(&self) -> Arc<Shown> {
         self.shown.clone()
-    }
-}
-
-impl Drop for Slos {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::error!("the thread of the objectives panicked");
-            }
-        }
     }
 }
 
