@@ -47,13 +47,19 @@ pub struct Anomaly {
     pub change: Option<String>,
 }
 
+/// Dollars per request.
 fn cost(of: Of, slot: &Slot) -> Option<f64> {
     let n = slot.all_requests();
     let dollars = match of {
         Of::Bill => slot.dollars(),
         Of::Used => slot.used(),
     };
-    (n >= REQUESTS && dollars > 0.0).then(|| dollars / n)
+    (n > 0.0).then(|| dollars / n)
+}
+
+/// The same, where it can be judged.
+fn judged(of: Of, slot: &Slot) -> Option<f64> {
+    cost(of, slot).filter(|c| *c > 0.0 && slot.all_requests() >= REQUESTS)
 }
 
 /// Judges an hour by those before it; `minutes` are those of the hour and the one before, as far as they are known.
@@ -74,11 +80,12 @@ fn one(
     past: &BTreeMap<u64, Slot>,
     minutes: &BTreeMap<u64, Slot>,
 ) -> Option<Anomaly> {
-    let now = cost(of, hour)?;
+    let now = judged(of, hour)?;
     let like = |every: u64| -> Vec<(f64, &Slot)> {
         let before = past.range(..hour.start_s);
         let same = before.filter(|(at, _)| (hour.start_s - **at).is_multiple_of(every));
-        same.filter_map(|(_, s)| Some((cost(of, s)?, s))).collect()
+        same.filter_map(|(_, s)| Some((judged(of, s)?, s)))
+            .collect()
     };
     // The first weeks have no other such hour: this hour of other days.
     let mut others = [like(WEEK), like(DAY)]
@@ -105,14 +112,7 @@ fn one(
 fn turn(of: Of, hour_s: u64, minutes: &BTreeMap<u64, Slot>) -> Option<u64> {
     let span = minutes.range(hour_s.saturating_sub(HOUR)..hour_s + HOUR);
     let all: Vec<(u64, f64)> = span
-        .filter_map(|(at, s)| {
-            let dollars = match of {
-                Of::Bill => s.dollars(),
-                Of::Used => s.used(),
-            };
-            let n = s.all_requests();
-            (n > 0.0).then(|| (*at, dollars / n))
-        })
+        .filter_map(|(at, s)| Some((*at, cost(of, s)?)))
         .collect();
     let mean = |part: &[(u64, f64)]| part.iter().map(|p| p.1).sum::<f64>() / part.len() as f64;
     let apart = |i: usize| {

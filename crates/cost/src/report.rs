@@ -85,6 +85,13 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
+impl Report {
+    /// Of the bill.
+    pub fn share(&self, micro: u64) -> f64 {
+        micro as f64 / self.bill_micro.max(1) as f64
+    }
+}
+
 /// Who uses what, in micro-dollars: by route within each item.
 struct Shared<'a> {
     row: ItemRow,

@@ -17,7 +17,7 @@ mod varint;
 pub use base::grain::{COARSE_MS, FINE_MS, Grain};
 pub use chart::Step;
 pub use metric::{Keep, Metric, Series};
-pub use past::{Bounds, Oldest, Past, Summary};
+pub use past::{Bounds, FINE_KEEP_MS, Oldest, Past, Summary};
 pub use read::{Found, Group, LOOKBACK_MS, Times};
 pub use row::Row;
 

@@ -5,19 +5,18 @@ use super::console::measure::fetch;
 use super::console::stage::write;
 use super::{machine, npm, peers, stats};
 use past::row::{NAMES, NAMES_PREFIX, key};
-use past::{Bounds, COARSE_MS, FINE_MS, Past, Series, metric};
+use past::{Bounds, COARSE_MS, FINE_KEEP_MS, FINE_MS, Past, Series, metric};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use store::{Embedded, Kv, Precondition, Put};
+use store::{Embedded, Kv, Put};
 
 const ROUTES: usize = 200;
 const DAY_MS: u64 = 86_400_000;
 const DAYS: u64 = 35;
-/// How long latencies are kept, and slots of ten seconds.
+/// How long latencies are kept.
 const BUCKETS_MS: u64 = 3 * DAY_MS;
-const FINE_KEEP_MS: u64 = 3 * 3_600_000;
 /// Buckets that the answers of one route lie in.
 const WIDE: usize = 14;
 const LOADS: usize = 20;
@@ -170,7 +169,7 @@ fn fill(file: &Path, now_ms: u64) -> Result<past::Summary, String> {
             at + FINE_MS,
             counts(step / FINE_MS, age < BUCKETS_MS, &mut chance),
         );
-        let put = |row: &past::Row| put(&store, row.key(), row.bytes());
+        let put = |row: &past::Row| store.put(Put::new(row.key(), row.bytes()), 0);
         let acks: Vec<_> = rows.iter().map(put).collect();
         for ack in acks {
             ack.wait().map_err(|e| e.to_string())?;
@@ -179,21 +178,10 @@ fn fill(file: &Path, now_ms: u64) -> Result<past::Summary, String> {
     }
     for (page, series) in past.series().chunks(NAMES).enumerate() {
         let names = serde_json::to_vec(series).map_err(|e| e.to_string())?;
-        put(&store, key(NAMES_PREFIX, page as u64), names)
-            .wait()
-            .map_err(|e| e.to_string())?;
+        let put = Put::new(key(NAMES_PREFIX, page as u64), names);
+        (store.put(put, 0).wait()).map_err(|e| e.to_string())?;
     }
     Ok(past.summary())
-}
-
-fn put(store: &Embedded, key: String, value: Vec<u8>) -> store::Ack<store::Etag> {
-    let put = Put {
-        key,
-        value,
-        precondition: Precondition::Any,
-        expires_ms: None,
-    };
-    store.put(put, 0)
 }
 
 /// Of a slot that is as long as so many fine ones.

@@ -126,7 +126,7 @@ pub const CALLS: &[Call] = &[
     ),
     read(
         "/api/v1/cost",
-        "What requests cost by route, service or resource, idle apart: parts that sum to the bill, in micro-dollars",
+        "What requests cost by route, service, resource, tenant or user, idle apart: parts that sum to the bill, in micro-dollars",
         &["by?", "window?"],
         || get(cost::report),
     ),

@@ -30,12 +30,16 @@ pub fn stretch(asked: Option<u64>) -> u64 {
 
 /// Links to the other stretches; `here` is the page's address, to which `last` is added.
 pub fn stretches(here: &str, last: u64) -> Markup {
+    let one = |&(s, name): &(u64, &'static str)| (format!("{here}?last={s}"), name, s == last);
+    choice(STRETCHES.iter().map(one))
+}
+
+/// Links, each with its name and whether it is where the page is.
+pub fn choice<'a>(all: impl IntoIterator<Item = (String, &'a str, bool)>) -> Markup {
     html! {
-        span.choice {
-            @for (s, name) in STRETCHES {
-                a href={ (here) "?last=" (s) } aria-current=[(*s == last).then_some("true")] { (name) }
-            }
-        }
+        span.choice { @for (to, name, here) in all {
+            a href=(to) aria-current=[here.then_some("true")] { (name) }
+        } }
     }
 }
 

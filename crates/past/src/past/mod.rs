@@ -147,7 +147,7 @@ impl Past {
         let (coarse, before) = (coarse_of(slot), self.coarse.newest);
         let mut rows = Vec::new();
         if let Some(closed) = before.filter(|b| *b < coarse) {
-            rows.extend(self.rows(Grain::Coarse, closed));
+            rows.extend(self.rows(closed));
         }
         let new = u64::from(self.fine.is_new(slot));
         self.fine.add(slot, new, &numbered);
@@ -165,11 +165,11 @@ impl Past {
         rows
     }
 
-    /// A closed slot as counts and as buckets, which are kept for a shorter time.
-    fn rows(&self, grain: Grain, slot: u64) -> Vec<Row> {
+    /// A closed coarse slot as counts and as buckets, which are kept for a shorter time.
+    fn rows(&self, slot: u64) -> Vec<Row> {
         let held = self.coarse.open(slot);
         let of = |keep: Keep| Row {
-            grain,
+            grain: Grain::Coarse,
             keep,
             slot,
             // Told once.

@@ -16,7 +16,7 @@ pub fn render(r: &Report, unusual: &[Anomaly], width: u16) -> String {
         "{} in {}; {} of it idle",
         money(r.bill_micro),
         Secs(r.covered_s),
-        percent(share(r.idle_micro, r))
+        percent(r.share(r.idle_micro))
     ));
     page.labelled(
         "1000 requests",
@@ -131,10 +131,6 @@ pub fn bill(c: &Compared, width: u16) -> String {
     page.done()
 }
 
-fn share(micro: u64, r: &Report) -> f64 {
-    micro as f64 / r.bill_micro.max(1) as f64
-}
-
 fn rows(r: &Report) -> Vec<Vec<String>> {
     let line = |name: &str, micro: u64, row: Option<&Row>| {
         let requests = row.and_then(|r| r.requests).map(|n| format!("{n:.0}"));
@@ -142,7 +138,7 @@ fn rows(r: &Report) -> Vec<Vec<String>> {
         vec![
             name.to_owned(),
             money(micro),
-            format!("{:.1} %", 100.0 * share(micro, r)),
+            format!("{:.1} %", 100.0 * r.share(micro)),
             requests.unwrap_or_default(),
             per_1000.unwrap_or_default(),
         ]

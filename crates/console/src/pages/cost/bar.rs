@@ -1,6 +1,5 @@
 //! The bill as one bar: the dearest rows, the others, what no request used, and what is idle.
 
-use super::share;
 use cost::Report;
 use maud::{Markup, html};
 
@@ -37,19 +36,19 @@ pub fn stacked(r: &Report) -> Markup {
     let mut at = 0.0;
     let pieces: Vec<(String, f64, f64)> = (rows.chain(rest))
         .map(|(class, micro)| {
-            let (from, width) = (at, WIDTH * share(micro, r));
+            let (from, width) = (at, WIDTH * r.share(micro));
             at += width;
             (class, from, width)
         })
         .collect();
     let says = r.rows.iter().take(COLOURS);
     let says: Vec<String> = says
-        .map(|row| format!("{} {:.0} %", row.name, 100.0 * share(row.micro, r)))
+        .map(|row| format!("{} {:.0} %", row.name, 100.0 * r.share(row.micro)))
         .collect();
     let label = format!(
         "{}; idle {:.0} %",
         says.join(", "),
-        100.0 * share(r.idle_micro, r)
+        100.0 * r.share(r.idle_micro)
     );
     html! {
         svg.stack viewBox="0 0 1000 26" preserveAspectRatio="none" role="img" aria-label=(label) {

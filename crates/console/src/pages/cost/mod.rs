@@ -1,4 +1,4 @@
-//! Cost: what requests used of the bill, by route, service or resource, and what was idle.
+//! Cost: what requests used of the bill, by route, service, resource, tenant or user, and what was idle.
 
 mod bar;
 mod unusual;
@@ -94,7 +94,7 @@ fn whole(r: &Report, window: &(&str, &str), anomalies: &[Anomaly]) -> Markup {
         header.hero {
             div.headline data-part="headline" {
                 p.eyebrow { "Cost of the last " (window.1) }
-                h1 { (money(r.bill_micro)) ", " (percent(share(r.idle_micro, r))) " of it idle" }
+                h1 { (money(r.bill_micro)) ", " (percent(r.share(r.idle_micro))) " of it idle" }
                 p.lead { (lead(r)) }
                 @for note in &r.notes { p.then { (parts::upper(note)) "." } }
             }
@@ -103,8 +103,8 @@ fn whole(r: &Report, window: &(&str, &str), anomalies: &[Anomaly]) -> Markup {
         section.panel data-part="shares" {
             div.panel-head {
                 h2 { "Who uses it" }
-                (choice(By::ALL.map(|b| (b.word(), b.word())).as_slice(), r.by.word(), |b| format!("?by={b}&window={}", window.0)))
-                (choice(&WINDOWS, window.0, |w| format!("?by={}&window={w}", r.by.word())))
+                (parts::choice(By::ALL.map(|b| (link(b.word(), window.0), b.word(), b == r.by))))
+                (parts::choice(WINDOWS.map(|(w, name)| (link(r.by.word(), w), name, w == window.0))))
             }
             (bar::stacked(r))
             (rows(r))
@@ -117,17 +117,9 @@ fn whole(r: &Report, window: &(&str, &str), anomalies: &[Anomaly]) -> Markup {
     }
 }
 
-/// Links of which one is where the page is.
-fn choice(all: &[(&str, &str)], here: &str, link: impl Fn(&str) -> String) -> Markup {
-    html! {
-        span.choice { @for (word, name) in all {
-            a href={ (PAGE.path) (link(word)) } aria-current=[(*word == here).then_some("true")] { (name) }
-        } }
-    }
-}
-
-fn share(micro: u64, r: &Report) -> f64 {
-    micro as f64 / r.bill_micro.max(1) as f64
+/// Where the same is told by another part, or over another time.
+fn link(by: &str, window: &str) -> String {
+    format!("{}?by={by}&window={window}", PAGE.path)
 }
 
 fn lead(r: &Report) -> String {
@@ -136,7 +128,7 @@ fn lead(r: &Report) -> String {
             "{} {} uses {} of the bill.",
             parts::upper(r.by.word()),
             row.name,
-            percent(share(row.micro, r))
+            percent(r.share(row.micro))
         ),
         None => "No request has used anything yet.".into(),
     }
@@ -144,10 +136,10 @@ fn lead(r: &Report) -> String {
 
 fn figures(r: &Report) -> Markup {
     let per_1000 = r.per_1000.map_or("—".to_owned(), dollars);
-    let idle = format!("{} of the bill", percent(share(r.idle_micro, r)));
+    let idle = format!("{} of the bill", percent(r.share(r.idle_micro)));
     let background = format!(
         "{}, used by no request",
-        percent(share(r.background_micro, r))
+        percent(r.share(r.background_micro))
     );
     html! {
         dl.figures {
@@ -178,7 +170,7 @@ fn rows(r: &Report) -> Markup {
             tr {
                 th scope="row" { (name) }
                 td.n { (money(micro)) }
-                td.n { (format!("{:.1} %", 100.0 * share(micro, r))) }
+                td.n { (format!("{:.1} %", 100.0 * r.share(micro))) }
                 td.n { (requests.unwrap_or_else(|| "—".into())) }
                 td.n { (per_1000.unwrap_or_else(|| "—".into())) }
             }
