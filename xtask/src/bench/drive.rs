@@ -189,6 +189,22 @@ impl Drive {
         }
     }
 
+    /// One request, and how long its answer took; `None`: it came to the upstream.
+    pub fn one(&mut self) -> std::io::Result<Option<Duration>> {
+        let (came, done, errors) = (self.answered, self.done, self.errors);
+        let mut events = Vec::with_capacity(16);
+        let i = self.ready.pop().ok_or(ErrorKind::NotConnected)?;
+        let began = Instant::now();
+        self.send(i);
+        while self.done == done {
+            if self.errors > errors || began.elapsed() > Duration::from_secs(2) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.turn(&mut events)?;
+        }
+        Ok((self.answered == came).then(|| began.elapsed()))
+    }
+
     /// Serves what is ready.
     fn turn(&mut self, events: &mut Vec<epoll::Event>) -> std::io::Result<()> {
         if let Some(delays) = &mut self.delays {
