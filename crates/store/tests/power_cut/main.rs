@@ -1,0 +1,196 @@
+//! A power cut at any moment: whatever was not yet synced is there, lost or torn. What was accepted is there, and what had ended has.
+//!
+//! A child works on a queue with `shim.c` preloaded, which writes down every write, sync and name. From that journal the disk is
+//! made as it may be found after a cut, hundreds of times over, and opened.
+
+mod image;
+mod journal;
+
+use image::Image;
+use journal::{Event, Op};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use store::{Bounds, Embedded, Finish, NewJob, Queue, State};
+
+const DIR: &str = "POWER_CUT_DIR";
+const JOURNAL: &str = "POWER_CUT_JOURNAL";
+const JOBS: u64 = 240;
+const CUTS: u64 = 300;
+const LATER: u64 = 1 << 40;
+
+/// Every eighth has a payload that is a file of its own, and some fill pages, so that the log is written back in between.
+fn job(n: u64) -> NewJob {
+    let size = match n % 8 {
+        0 => 80 << 10,
+        k => 1000 * k as usize * 4,
+    };
+    NewJob {
+        secret: n as u128,
+        lane: "l".into(),
+        tenant: String::new(),
+        key: None,
+        enqueued_ms: 0,
+        due_ms: 0,
+        expires_ms: LATER,
+        title: String::new(),
+        head: Vec::new(),
+        payload: n
+            .to_string()
+            .repeat(size / n.to_string().len())
+            .into_bytes(),
+    }
+}
+
+/// Not a test: the process whose disk loses power. `+n`: job n was accepted; `-n`: its end was.
+#[test]
+#[ignore = "run by the tests below, as a child"]
+fn child() {
+    let Ok(dir) = std::env::var(DIR) else { return };
+    let dir = Path::new(&dir);
+    let store = Embedded::open(dir.join("queue.db")).unwrap();
+    let mut told = std::fs::File::create(dir.join("told")).unwrap();
+    for n in 0..JOBS {
+        store.enqueue(vec![job(n)], Bounds::NONE).wait().unwrap();
+        writeln!(told, "+{n}").unwrap();
+        if n % 3 != 2 {
+            continue;
+        }
+        for job in store.lease("l", 2, LATER, 0).wait().unwrap() {
+            let done = Finish::Done { result: Vec::new() };
+            store.finish(job.id, job.attempt, done, 0).wait().unwrap();
+            writeln!(told, "-{}", job.id.secret).unwrap();
+        }
+    }
+    // As a cut finds it: nothing is closed.
+    std::process::exit(0);
+}
+
+/// What the child did, in order.
+fn events(dir: &Path) -> Vec<Event> {
+    let shim = dir.join("shim.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power_cut/shim.c");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .args([shim.as_path(), source.as_path()])
+        .arg("-ldl")
+        .status();
+    assert!(built.is_ok_and(|s| s.success()), "no C compiler");
+    let (folder, journal) = (dir.join("disk"), dir.join("journal"));
+    std::fs::create_dir(&folder).unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--ignored", "--quiet"])
+        .env("LD_PRELOAD", &shim)
+        .env(DIR, &folder)
+        .env(JOURNAL, &journal)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+    journal::read(&std::fs::read(&journal).unwrap(), &folder)
+}
+
+/// The numbers that were told after a sign before the cut.
+fn told(events: &[Event], sign: u8) -> BTreeSet<u64> {
+    let mut text = Vec::new();
+    for e in events.iter().filter(|e| e.path == Path::new("told")) {
+        if let Op::Write { data, .. } = &e.op {
+            text.extend_from_slice(data);
+        }
+    }
+    text.split(|b| *b == b'\n')
+        .filter(|l| l.first() == Some(&sign))
+        .filter_map(|l| std::str::from_utf8(&l[1..]).ok()?.parse().ok())
+        .collect()
+}
+
+/// What is wrong with the disk as it is found.
+fn wrong(disk: &Path, accepted: &BTreeSet<u64>, ended: &BTreeSet<u64>) -> Option<String> {
+    let store = match Embedded::open(disk.join("queue.db")) {
+        Ok(store) => store,
+        Err(e) => return Some(format!("does not open: {e}")),
+    };
+    match store.check() {
+        Ok(found) if found.is_empty() => {}
+        found => return Some(format!("damaged: {found:?}")),
+    }
+    let mut waiting = BTreeSet::new();
+    let mut done = BTreeSet::new();
+    for state in State::ALL {
+        let jobs = store.jobs("l", state, 0, 10_000).unwrap();
+        let to = if state.has_ended() {
+            &mut done
+        } else {
+            &mut waiting
+        };
+        to.extend(jobs.iter().map(|j| j.id.secret as u64));
+    }
+    let there = |n: &u64| waiting.contains(n) || done.contains(n);
+    if let Some(n) = accepted.iter().find(|n| !there(n)) {
+        return Some(format!("job {n} was accepted and is lost"));
+    }
+    if let Some(n) = ended.iter().find(|n| !done.contains(n)) {
+        return Some(format!("job {n} had ended and is there again"));
+    }
+    loop {
+        let leased = store.lease("l", 100, LATER, 0).wait().unwrap();
+        if leased.is_empty() {
+            break;
+        }
+        for j in leased {
+            let n = j.id.secret as u64;
+            match j.payload.read() {
+                Ok(p) if p == job(n).payload => {}
+                Ok(_) => return Some(format!("the payload of job {n} is another")),
+                Err(e) => return Some(format!("the payload of job {n}: {e}")),
+            }
+        }
+    }
+    None
+}
+
+/// Cuts the power so many times, at moments and with losses of the seed; what was found wrong.
+fn cut(events: &[Event], cuts: u64) -> Vec<String> {
+    let began = events.iter().position(|e| e.path == Path::new("told"));
+    let began = began.expect("something was accepted");
+    let mut found = Vec::new();
+    for seed in 0..cuts {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let at = rng.random_range(began..events.len());
+        let before = &events[..=at];
+        let disk = tempfile::tempdir().unwrap();
+        Image::of(before).write(disk.path(), &mut rng);
+        if let Some(why) = wrong(disk.path(), &told(before, b'+'), &told(before, b'-')) {
+            found.push(format!(
+                "seed {seed}, after {at} of {} events: {why}",
+                events.len()
+            ));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_was_accepted_survives_a_power_cut_at_any_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = events(dir.path());
+    let writes = |name: &str| {
+        let of = |e: &&Event| e.path == Path::new(name) && matches!(e.op, Op::Write { .. });
+        events.iter().filter(of).count()
+    };
+    assert!(writes("queue.db-wal") > 500, "the log is seen");
+    assert!(writes("queue.db") > 100, "and that it is written back");
+    assert_eq!(told(&events, b'+').len() as u64, JOBS);
+    assert_eq!(cut(&events, CUTS), Vec::<String>::new());
+
+    // A disk that lies about its syncs is found out: the test can fail.
+    let lying: Vec<Event> = events
+        .into_iter()
+        .filter(|e| !matches!(e.op, Op::Sync))
+        .collect();
+    let found = cut(&lying, 20);
+    assert!(found.len() >= 10, "{found:?}");
+}
