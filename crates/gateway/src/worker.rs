@@ -2,7 +2,7 @@
 //! Nothing here is shared, so nothing here locks.
 
 use crate::access::AccessTap;
-use crate::connection::Busy;
+use crate::connection::{Busy, Slots};
 use crate::open::Open;
 use crate::retry::hedge::Paces;
 use crate::runtime::Shared;
@@ -43,6 +43,7 @@ pub struct Worker {
     /// Boxed, because they are handed to connections and back.
     #[allow(clippy::vec_box)]
     spare: RefCell<Vec<Box<Busy>>>,
+    pub(crate) slots: Slots,
     snapshot: RefCell<Arc<Snapshot>>,
     version: Cell<u64>,
     seed: Cell<u64>,
@@ -69,6 +70,7 @@ impl Worker {
             access,
             tap: Tap::new(ring),
             spare: RefCell::default(),
+            slots: Slots::default(),
             version: Cell::new(shared.version.load(Relaxed)),
             snapshot: RefCell::new(shared.current.load_full()),
             seed: Cell::new(std::hash::RandomState::new().hash_one(index)),

@@ -1,7 +1,8 @@
 //! A client's connection: one task that owns both sockets.
 //!
 //! [`serve`] waits for requests and answers them in their order. What an exchange needs lives in a [`Busy`] room that
-//! is borrowed from the thread while one is under way, so that an idle connection costs next to nothing.
+//! is borrowed from the thread while one is under way, and so is the memory of its state machine, so that an idle connection costs
+//! next to nothing.
 //! [`exchange`] takes one request through the rings; `drive` moves bytes between the two sockets.
 
 mod attempt;
@@ -24,9 +25,11 @@ mod serve;
 mod socket;
 mod text;
 mod transform;
+mod turns;
 mod via;
 
 pub use busy::Busy;
 pub(crate) use serve::{Peer, serve, serve_one};
 pub(crate) use socket::Detached;
 pub use socket::Socket;
+pub(crate) use turns::Slots;

@@ -2,6 +2,7 @@
 
 use super::busy::Incoming;
 use super::client::{Client, READ};
+use super::turns::{self, Done, Lent, Next};
 use super::{Busy, Socket, close, exchange, respond};
 use crate::exchange::Reply;
 use crate::http2;
@@ -34,13 +35,13 @@ pub(crate) struct Peer {
 pub(crate) async fn serve(worker: Rc<Worker>, socket: Socket, peer: Peer, counted: Counted) {
     let mut client = client(&worker, socket, &peer).await;
     while idle(&worker, &mut client).await {
-        let mut room = worker.room();
-        let next = turn(&worker, &mut client, &mut room).await;
+        let (mut lent, next) = one_turn(&worker, client).await;
         let early = match next {
-            Next::Http2 => std::mem::take(&mut room.down.bytes),
+            Next::Http2 => std::mem::take(&mut lent.room.down.bytes),
             _ => Vec::new(),
         };
-        worker.give_back(room);
+        worker.give_back(lent.room);
+        client = lent.client;
         match next {
             Next::Wait => {}
             Next::Close => break,
@@ -57,10 +58,19 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: Socket, peer: Peer, counte
 
 /// The same for a stream, which carries one request.
 pub(crate) async fn serve_one(worker: Rc<Worker>, socket: Socket, peer: Peer) {
-    let mut client = client(&worker, socket, &peer).await;
-    let mut room = worker.room();
-    turn(&worker, &mut client, &mut room).await;
-    worker.give_back(room);
+    let client = client(&worker, socket, &peer).await;
+    let (lent, _) = one_turn(&worker, client).await;
+    worker.give_back(lent.room);
+}
+
+/// The client's turn in a room and with memory of the thread's.
+async fn one_turn(worker: &Rc<Worker>, client: Client) -> Done {
+    let mut slot = worker.slots.lend(|| turns::slot(turn));
+    let room = worker.room();
+    slot.begin(worker.clone(), Lent { client, room });
+    let done = poll_fn(|cx| slot.poll(cx)).await;
+    worker.slots.give_back(slot);
+    done
 }
 
 async fn client(worker: &Worker, socket: Socket, peer: &Peer) -> Client {
@@ -78,14 +88,6 @@ async fn client(worker: &Worker, socket: Socket, peer: &Peer) -> Client {
         shown: peer.shown.clone(),
         alarm,
     }
-}
-
-/// What comes after the requests that were there.
-enum Next {
-    Wait,
-    Close,
-    /// It was no request but the beginning of HTTP/2; the bytes are in the room.
-    Http2,
 }
 
 /// Waits for the next request; false: the time is over.
@@ -108,8 +110,13 @@ async fn idle(worker: &Worker, client: &mut Client) -> bool {
     .await
 }
 
+async fn turn(worker: Rc<Worker>, mut lent: Lent) -> Done {
+    let next = requests(&worker, &mut lent.client, &mut lent.room).await;
+    (lent, next)
+}
+
 /// Answers what has come, until nothing is left to read.
-async fn turn(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Next {
+async fn requests(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy) -> Next {
     let mut first = true;
     loop {
         match head(worker, client, room).await {
