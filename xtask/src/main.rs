@@ -26,7 +26,7 @@ enum Command {
     /// console, pages, scenarios
     Bench {
         what: String,
-        /// Which scenarios; all when left out
+        /// Which scenarios (of `scenarios` and `diagnosis`); all when left out
         names: Vec<String>,
         /// Pairs per proxy
         #[arg(long, default_value_t = 6)]
@@ -56,7 +56,8 @@ fn main() -> std::process::ExitCode {
             full,
         } => match what.as_str() {
             "scenarios" => scenarios(&names, full),
-            what => bench(what, pairs, seeds),
+            "diagnosis" => diagnosis(&names, seeds),
+            what => bench(what, pairs),
         },
         Command::Ci => lint().and_then(|()| test()),
     };
@@ -98,7 +99,7 @@ fn lint() -> Result<(), String> {
     ])
 }
 
-fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
+fn bench(what: &str, pairs: usize) -> Result<(), String> {
     let report = match what {
         "proxy" => {
             cargo(&["build", "--profile", "bench-fat", "--package", "plimsoll"])?;
@@ -126,10 +127,6 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
         "model" => bench::model::run()?,
         "simulated" => bench::simulated::run()?,
-        "diagnosis" => {
-            cargo(&["build", "--release", "--package", "plimsoll"])?;
-            bench::diagnosis::run(Path::new("target/release/plimsoll"), seeds)?
-        }
         "cache" => {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::cache::run(Path::new(DEBUG))?
@@ -166,6 +163,13 @@ fn bench(what: &str, pairs: usize, seeds: u64) -> Result<(), String> {
         }
     };
     println!("{report}");
+    Ok(())
+}
+
+fn diagnosis(names: &[String], seeds: u64) -> Result<(), String> {
+    cargo(&["build", "--release", "--package", "plimsoll"])?;
+    let done = bench::diagnosis::run(Path::new("target/release/plimsoll"), names, seeds)?;
+    println!("{done}");
     Ok(())
 }
 

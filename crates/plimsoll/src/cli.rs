@@ -112,7 +112,7 @@ pub enum Command {
 pub enum Example {
     /// One process of the shop: front, catalogue or pay
     Shop(ShopArgs),
-    /// Watch the shop with one bottleneck planted, and compare the answer with the truth
+    /// Watch an application with one bottleneck planted, and compare the answer with the truth
     Planted(PlantedArgs),
 }
 
@@ -131,6 +131,15 @@ pub struct PlantedArgs {
     pub truth: bool,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// The order service (examples/orders/orders.js), where node finds its packages
+    #[arg(long, requires_all = ["database", "store"])]
+    pub app: Option<PathBuf>,
+    /// URL of its PostgreSQL
+    #[arg(long, requires = "app")]
+    pub database: Option<String>,
+    /// URL of its Redis
+    #[arg(long, requires = "app")]
+    pub store: Option<String>,
 }
 
 #[derive(Args)]

@@ -1,22 +1,72 @@
-//! The shop with planted bottlenecks, live: is the answer right, and are the numbers? One row per scenario and seed.
+//! Applications with planted bottlenecks, live: is the answer right, and are the numbers? One row per scenario and seed.
 //! Rows are kept in `target/diagnosis`, so a run that was stopped goes on where it was; remove them to start afresh.
 
+use super::npm;
 use super::stats::spread;
+use peers::{Postgres, Redis};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs what is missing and writes the tables.
-pub fn run(plimsoll: &Path, seeds: u64) -> Result<String, String> {
+/// Its packages.
+const PACKAGES: [&str; 2] = ["pg@8.23.1", "ioredis@6.0.0"];
+
+/// What the order service works with: PostgreSQL on one core, and Redis.
+struct Servers {
+    app: PathBuf,
+    database: Postgres,
+    store: Redis,
+}
+
+impl Servers {
+    fn start() -> Result<Servers, String> {
+        let folder = npm::absolute(Path::new("target/orders"))?;
+        std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        npm::install(&folder, &PACKAGES)?;
+        // Beside its packages, where node looks for them.
+        let app = folder.join("orders.js");
+        std::fs::copy("examples/orders/orders.js", &app)
+            .map_err(|e| format!("examples/orders/orders.js: {e}"))?;
+        let database = Postgres::start(&[
+            "shared_preload_libraries=pg_stat_statements",
+            "max_parallel_workers_per_gather=0",
+        ])?;
+        database.one_core()?;
+        Ok(Servers {
+            app,
+            database,
+            store: Redis::start(&[])?,
+        })
+    }
+
+    fn args(&self) -> Vec<String> {
+        let app = self.app.display().to_string();
+        let (database, store) = (self.database.url(), self.store.url());
+        [("--app", app), ("--database", database), ("--store", store)]
+            .map(|(key, value)| [key.to_owned(), value])
+            .concat()
+    }
+}
+
+/// Runs what is missing, of those named or of all, and writes the tables.
+pub fn run(plimsoll: &Path, only: &[String], seeds: u64) -> Result<String, String> {
     let folder = PathBuf::from("target/diagnosis");
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let names = names(plimsoll)?;
     let mut rows = Vec::new();
     let mut missing = Vec::new();
+    let servers = match Servers::start() {
+        Ok(servers) => Some(servers),
+        Err(why) => {
+            missing.push(format!("everything on real databases: {why}"));
+            None
+        }
+    };
+    let servers = servers.as_ref().map_or(Vec::new(), Servers::args);
     for seed in 1..=seeds {
-        for name in &names {
-            match row(plimsoll, &folder, name, seed) {
+        for name in names.iter().filter(|n| only.is_empty() || only.contains(n)) {
+            match row(plimsoll, &folder, name, seed, &servers) {
                 Ok(r) => rows.push(r),
                 Err(why) => missing.push(format!("{name}, seed {seed}: {why}")),
             }
@@ -41,7 +91,13 @@ fn names(plimsoll: &Path) -> Result<Vec<String>, String> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-fn row(plimsoll: &Path, folder: &Path, name: &str, seed: u64) -> Result<Value, String> {
+fn row(
+    plimsoll: &Path,
+    folder: &Path,
+    name: &str,
+    seed: u64,
+    servers: &[String],
+) -> Result<Value, String> {
     let kept = folder.join(format!("{name}-{seed}.json"));
     let read = |text: &str| serde_json::from_str(text).map_err(|e| format!("not a row: {e}"));
     if let Ok(text) = std::fs::read_to_string(&kept) {
@@ -57,6 +113,7 @@ fn row(plimsoll: &Path, folder: &Path, name: &str, seed: u64) -> Result<Value, S
             "example", "planted", name, "--truth", "--seed", &seed, "--out",
         ])
         .arg(&recording)
+        .args(servers)
         .output()
         .map_err(|e| e.to_string())?;
     let text = String::from_utf8_lossy(&done.stdout).into_owned();

@@ -2,7 +2,7 @@
 
 use crate::cli::{Example, PlantedArgs, ShopArgs};
 use crate::exit::{Exit, Failure};
-use crate::planted::{self, scenarios};
+use crate::planted::{self, orders, scenarios};
 
 pub fn run(example: Example) -> Result<Exit, Failure> {
     match example {
@@ -44,11 +44,18 @@ fn planted(args: PlantedArgs) -> Result<Exit, Failure> {
             Failure::new("no such scenario").help(format!("there are {}", names.join(", ")))
         );
     };
+    let servers = args.app.zip(args.database).zip(args.store);
+    let servers = servers.map(|((app, database), store)| orders::Servers {
+        app,
+        database,
+        store,
+    });
     let row = planted::run(&planted::Run {
         scenario,
         out: &out,
         seed: args.seed,
         truth: args.truth,
+        servers: servers.as_ref(),
     })?;
     println!(
         "{}",

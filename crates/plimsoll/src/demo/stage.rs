@@ -102,67 +102,67 @@ loads:
 }
 
 /// The running processes; ended by id when dropped.
+#[derive(Default)]
 pub struct Stage {
     children: Vec<(String, Child)>,
 }
 
 impl Stage {
-    /// Starts the three roles and waits until each accepts connections (at most 20 s: the catalogue fills its file first).
+    /// Starts the shop's three roles and waits until each accepts connections.
     pub fn start(
         binary: &Path,
         ports: &Ports,
         plant: &Plant,
         data: &Path,
     ) -> Result<Stage, Failure> {
-        let mut stage = Stage {
-            children: Vec::new(),
-        };
+        let mut stage = Stage::default();
         for (role, listen, switches) in [
             ("catalogue", ports.catalogue, &plant.catalogue),
             ("pay", ports.pay, &plant.pay),
             ("front", ports.front, &plant.front),
         ] {
-            let log = std::fs::File::create(data.join(format!("{role}.log")))?;
-            let child = Command::new(binary)
-                .args([
-                    "example",
-                    "shop",
-                    role,
-                    "--listen",
-                    &listen.to_string(),
-                    "--via",
-                    &ports.listen.to_string(),
-                ])
+            let mut command = Command::new(binary);
+            command
+                .args(["example", "shop", role])
+                .args(["--listen", &listen.to_string()])
+                .args(["--via", &ports.listen.to_string()])
                 .args(["--switches", switches])
                 .arg("--data")
-                .arg(data)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(log)
-                .spawn()
-                .map_err(|e| Failure::new(format!("the shop's {role} does not start: {e}")))?;
-            stage.children.push((role.to_owned(), child));
+                .arg(data);
+            stage.run(role, &mut command, data)?;
         }
-        let deadline = Instant::now() + Duration::from_secs(20);
-        for at in [ports.catalogue, ports.pay, ports.front] {
-            stage.await_listening(at, deadline, data)?;
-        }
+        stage.await_listening(&[ports.catalogue, ports.pay, ports.front], data)?;
         Ok(stage)
     }
 
-    fn await_listening(
-        &mut self,
-        at: SocketAddr,
-        deadline: Instant,
-        data: &Path,
-    ) -> Result<(), Failure> {
+    /// Starts one more process, whose errors go to a file in the folder.
+    pub fn run(&mut self, role: &str, command: &mut Command, data: &Path) -> Result<(), Failure> {
+        let log = std::fs::File::create(data.join(format!("{role}.log")))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|e| Failure::new(format!("{role} does not start: {e}")))?;
+        self.children.push((role.to_owned(), child));
+        Ok(())
+    }
+
+    /// Waits until each accepts connections (at most 20 s: some fill a database first).
+    pub fn await_listening(&mut self, all: &[SocketAddr], data: &Path) -> Result<(), Failure> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        all.iter()
+            .try_for_each(|at| self.await_one(*at, deadline, data))
+    }
+
+    fn await_one(&mut self, at: SocketAddr, deadline: Instant, data: &Path) -> Result<(), Failure> {
         while TcpStream::connect_timeout(&at, Duration::from_millis(200)).is_err() {
             for (role, child) in &mut self.children {
                 if let Some(status) = child.try_wait()? {
                     let log = std::fs::read_to_string(data.join(format!("{role}.log")))
                         .unwrap_or_default();
                     return Err(Failure::new(format!(
-                        "the shop's {role} ended with {status}: {}",
+                        "{role} ended with {status}: {}",
                         log.trim()
                     )));
                 }

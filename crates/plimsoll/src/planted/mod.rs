@@ -1,27 +1,27 @@
-//! Planted bottlenecks: the shop with one thing wrong, watched live, and the answer beside the truth.
+//! Planted bottlenecks: an application with one thing wrong, watched live, and the answer beside the truth.
 //! `cargo xtask bench diagnosis` runs all of them; the tests answer from recordings of such runs.
 
 pub mod estimators;
 pub mod judge;
+mod live;
+pub mod orders;
 pub mod scenarios;
 #[cfg(test)]
 mod tests;
 
 use crate::commands::recorded;
-use crate::demo::stage::{self, Plant, Ports, Scratch, Stage};
 use crate::demo::traffic;
 use crate::exit::Failure;
 use crate::show::answer;
-use crate::wire::system::System;
 use base::History;
-use config::Config;
 use estimators::Estimates;
 use judge::Judged;
+use live::Live;
 use model::Answer;
 use model::diagnose::Verdict;
 use model::{Fit, advice};
-use prove::{FindLimit, Flow, Mode};
-use scenarios::{Ask, Right, Scenario};
+use orders::Servers;
+use scenarios::{Ask, Right, Scenario, World};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -80,6 +80,8 @@ pub struct Run<'a> {
     pub seed: u64,
     /// Measure the lines too, with and without what is planted.
     pub truth: bool,
+    /// What the order service works with.
+    pub servers: Option<&'a Servers>,
 }
 
 pub fn run(run: &Run<'_>) -> Result<Row, Failure> {
@@ -144,7 +146,7 @@ fn asked(fit: &Fit, ask: Ask) -> Result<Option<(String, f64)>, Failure> {
 /// Runs the scenario and records it.
 fn watch(run: &Run<'_>) -> Result<(), Failure> {
     let s = run.scenario;
-    let on = Shop::start(s, &s.plant, s.blind)?;
+    let on = Live::start(run, &s.plant, s.blind)?;
     let flow = traffic::Traffic::start(on.plan(s.rate, run.seed)?);
     std::thread::sleep(WARM);
     on.system
@@ -156,69 +158,12 @@ fn watch(run: &Run<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The load line of the shop with something planted, found by bisection around what is expected.
-fn line(run: &Run<'_>, plant: &Plant, expected: f64) -> Result<Option<f64>, Failure> {
-    let on = Shop::start(run.scenario, plant, false)?;
+/// The load line with something planted, found by bisection around what is expected.
+fn line(run: &Run<'_>, plant: &World, expected: f64) -> Result<Option<f64>, Failure> {
+    let on = Live::start(run, plant, false)?;
     let line = on.line(expected, run.seed);
     on.stop();
     line
-}
-
-/// The shop behind a running Plimsoll, with something planted.
-struct Shop {
-    system: System,
-    config: Config,
-    ports: Ports,
-    stage: Stage,
-    _scratch: Scratch,
-}
-
-impl Shop {
-    fn start(s: &Scenario, plant: &Plant, blind: bool) -> Result<Shop, Failure> {
-        let scratch = Scratch::new()?;
-        let ports = Ports::free()?;
-        let off: &[&str] = if blind { &["waiters"] } else { &[] };
-        let text = stage::config_text(&ports, &scratch.0.join("data"), s.mix, off);
-        let checked = config::check_text("the shop's config", &text);
-        let Some(config) = checked.config else {
-            return Err(recorded::refused(&checked.findings));
-        };
-        let system = System::start("planted", &text)?;
-        let stage = Stage::start(&std::env::current_exe()?, &ports, plant, &scratch.0)?;
-        Ok(Shop {
-            system,
-            config,
-            ports,
-            stage,
-            _scratch: scratch,
-        })
-    }
-
-    fn plan(&self, rate: f64, seed: u64) -> Result<prove::Plan, Failure> {
-        traffic::plan(&self.config, self.ports.listen, rate, seed)
-    }
-
-    /// Bisects the load line around what is expected.
-    fn line(&self, expected: f64, seed: u64) -> Result<Option<f64>, Failure> {
-        let find = FindLimit {
-            plan: self.plan(1.0, seed)?,
-            start: 0.75 * expected,
-            max: 3.0 * expected,
-            mode: Mode::Bisect {
-                hold: Duration::from_secs(12),
-                tolerance: 0.05,
-            },
-            at_most: Duration::from_secs(180),
-        };
-        let limit = prove::find_limit(&find, &mut |_| Flow::Continue)
-            .map_err(|e| Failure::new(e.to_string()))?;
-        Ok(limit.line_rps)
-    }
-
-    fn stop(self) {
-        self.system.stop();
-        drop(self.stage);
-    }
 }
 
 fn row(run: &Run<'_>, answer: &Answer, history: &History) -> Row {

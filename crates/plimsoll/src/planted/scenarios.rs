@@ -1,20 +1,29 @@
-//! The planted bottlenecks: what is planted in the shop, and which answers count as right.
+//! The planted bottlenecks of the shop, and which answers count as right. Those on real databases are in `orders.rs`.
 
+use super::orders;
 use crate::demo::stage::{Plant, SHOPPERS};
 use base::Class;
 use model::moves::Kind;
 
-/// One bottleneck of the shop, learned from at most 40 % of what it can carry.
+/// Which application, and what is wrong with it.
+#[derive(Clone, Debug)]
+pub enum World {
+    Shop(Plant),
+    /// The order service, with these settings (JSON).
+    Orders(&'static str),
+}
+
+/// One bottleneck, learned from at most 40 % of what it can carry.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub name: &'static str,
     /// For people, in one line.
     pub what: &'static str,
-    pub plant: Plant,
+    pub plant: World,
     /// `None`: nothing to lift.
     pub lift: Option<Lift>,
-    /// Weights of home, product, search, category, checkout, report.
-    pub mix: [u32; 6],
+    /// Weights of the requests in the application's mix: of the shop's home, product, search, category, checkout and report.
+    pub mix: &'static [u32],
     /// Requests per second while it is watched.
     pub rate: f64,
     /// Seconds watched.
@@ -24,11 +33,11 @@ pub struct Scenario {
     pub right: Right,
 }
 
-/// A change that lifts the planted limit: how the model is asked for its effect, and the shop once it is done.
+/// A change that lifts the planted limit: how the model is asked for its effect, and the application once it is done.
 #[derive(Clone, Debug)]
 pub struct Lift {
     pub ask: Ask,
-    pub plant: Plant,
+    pub plant: World,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,26 +64,30 @@ pub enum Right {
     TooLittle,
 }
 
-fn plant(front: &str, catalogue: &str, pay: &str) -> Plant {
-    Plant {
+fn plant(front: &str, catalogue: &str, pay: &str) -> World {
+    World::Shop(Plant {
         front: front.into(),
         catalogue: catalogue.into(),
         pay: pay.into(),
-    }
+    })
 }
 
-fn lift(ask: Ask, plant: Plant) -> Option<Lift> {
+pub fn lift(ask: Ask, plant: World) -> Option<Lift> {
     Some(Lift { ask, plant })
 }
 
 /// All of them; `plimsoll example planted` runs one live, and the tests answer from recordings of these runs.
 pub fn all() -> Vec<Scenario> {
+    [shop(), orders::scenarios()].concat()
+}
+
+fn shop() -> Vec<Scenario> {
     let watched = |name, what, plant, rate, right| Scenario {
         name,
         what,
         plant,
         lift: None,
-        mix: SHOPPERS,
+        mix: &SHOPPERS,
         rate,
         seconds: 120,
         blind: false,
@@ -99,7 +112,7 @@ pub fn all() -> Vec<Scenario> {
             )
         },
         Scenario {
-            mix: [30, 30, 10, 5, 10, 15],
+            mix: &[30, 30, 10, 5, 10, 15],
             lift: lift(
                 Ask::Proposal(Kind::Resize, "cpu.front"),
                 plant("one_core=true,cpu_ms=0.25,report_ms=30", "", ""),
@@ -151,7 +164,7 @@ pub fn all() -> Vec<Scenario> {
             )
         },
         Scenario {
-            mix: [20, 30, 40, 2, 7, 1],
+            mix: &[20, 30, 40, 2, 7, 1],
             lift: lift(
                 Ask::WhatIf("index find"),
                 plant("", "one_core=true,rows=200000", ""),
@@ -169,7 +182,7 @@ pub fn all() -> Vec<Scenario> {
             )
         },
         Scenario {
-            mix: [20, 30, 10, 30, 9, 1],
+            mix: &[20, 30, 10, 30, 9, 1],
             lift: lift(
                 Ask::WhatIf("batch category"),
                 plant("", "pool=4,db_ms=4", ""),
@@ -187,7 +200,7 @@ pub fn all() -> Vec<Scenario> {
             )
         },
         Scenario {
-            mix: [20, 40, 10, 5, 24, 1],
+            mix: &[20, 40, 10, 5, 24, 1],
             lift: lift(
                 Ask::WhatIf("pool slots.pay 2"),
                 plant("", "", "pay_ms=60,pay_slots=2"),

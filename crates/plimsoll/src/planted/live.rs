@@ -1,0 +1,95 @@
+//! An application with something planted, behind a Plimsoll that runs.
+
+use super::Run;
+use super::orders;
+use super::scenarios::{Scenario, World};
+use crate::commands::recorded;
+use crate::demo::stage::{self, Ports, Scratch, Stage};
+use crate::demo::traffic;
+use crate::exit::Failure;
+use crate::wire::system::System;
+use config::Config;
+use prove::{FindLimit, Flow, Mode};
+use std::time::Duration;
+
+pub struct Live {
+    pub system: System,
+    config: Config,
+    ports: Ports,
+    stage: Stage,
+    _scratch: Scratch,
+}
+
+impl Live {
+    pub fn start(run: &Run<'_>, plant: &World, blind: bool) -> Result<Live, Failure> {
+        let scratch = Scratch::new()?;
+        let ports = Ports::free()?;
+        let text = config_text(run, &ports, &scratch, blind)?;
+        let checked = config::check_text("the application's config", &text);
+        let Some(config) = checked.config else {
+            return Err(recorded::refused(&checked.findings));
+        };
+        let system = System::start("planted", &text)?;
+        let stage = match plant {
+            World::Shop(plant) => {
+                Stage::start(&std::env::current_exe()?, &ports, plant, &scratch.0)?
+            }
+            World::Orders(settings) => {
+                orders::start(orders::needed(run.servers)?, settings, &ports, &scratch.0)?
+            }
+        };
+        Ok(Live {
+            system,
+            config,
+            ports,
+            stage,
+            _scratch: scratch,
+        })
+    }
+
+    pub fn plan(&self, rate: f64, seed: u64) -> Result<prove::Plan, Failure> {
+        traffic::plan(&self.config, self.ports.listen, rate, seed)
+    }
+
+    /// Bisects the load line around what is expected.
+    pub fn line(&self, expected: f64, seed: u64) -> Result<Option<f64>, Failure> {
+        let find = FindLimit {
+            plan: self.plan(1.0, seed)?,
+            start: 0.75 * expected,
+            max: 3.0 * expected,
+            mode: Mode::Bisect {
+                hold: Duration::from_secs(12),
+                tolerance: 0.05,
+            },
+            at_most: Duration::from_secs(180),
+        };
+        let limit = prove::find_limit(&find, &mut |_| Flow::Continue)
+            .map_err(|e| Failure::new(e.to_string()))?;
+        Ok(limit.line_rps)
+    }
+
+    pub fn stop(self) {
+        self.system.stop();
+        drop(self.stage);
+    }
+}
+
+fn config_text(
+    run: &Run<'_>,
+    ports: &Ports,
+    scratch: &Scratch,
+    blind: bool,
+) -> Result<String, Failure> {
+    let Scenario { mix, plant, .. } = run.scenario;
+    let data = scratch.0.join("data");
+    Ok(match plant {
+        World::Shop(_) => {
+            let off: &[&str] = if blind { &["waiters"] } else { &[] };
+            stage::config_text(ports, &data, orders::weights(mix)?, off)
+        }
+        World::Orders(_) => {
+            let servers = orders::needed(run.servers)?;
+            orders::config_text(servers, ports, &scratch.0, orders::weights(mix)?)?
+        }
+    })
+}
