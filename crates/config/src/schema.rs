@@ -60,6 +60,7 @@ pub fn schema() -> Json {
     defs.insert("retry".into(), section_schema(RETRY));
     defs.insert("async".into(), section_schema(ASYNC));
     defs.insert("hedge".into(), section_schema(HEDGE));
+    defs.insert("business".into(), section_schema(MEASURE));
     defs.insert("coalesce".into(), section_schema(COALESCE));
     defs.insert("degrade".into(), section_schema(DEGRADE));
     defs.insert("static".into(), section_schema(STATIC));
@@ -129,6 +130,10 @@ fn kind_schema(kind: &Kind) -> Json {
         Kind::MapOfLists(name) => {
             let items = json!({ "type": "array", "items": { "$ref": format!("#/$defs/{name}") } });
             json!({ "type": "object", "additionalProperties": items })
+        }
+        Kind::Statuses => {
+            let one = json!({ "anyOf": [{ "type": "integer", "minimum": 200, "maximum": 599 }, { "enum": ["2xx", "3xx", "4xx", "5xx"] }] });
+            json!({ "anyOf": [one, { "type": "array", "items": one }] })
         }
         Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::FlagOr(name) => {
@@ -204,6 +209,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.degrade", DEGRADE);
     page(&mut out, "routes.NAME.degrade.static", STATIC);
     page(&mut out, "routes.NAME.fault", FAULT);
+    page(&mut out, "routes.NAME.business.NAME", MEASURE);
     page(&mut out, "resources.NAME", RESOURCE);
     page(&mut out, "resources.NAME.prometheus", SCRAPE);
     page(&mut out, "loads.NAME[]", REQUEST);
@@ -321,6 +327,7 @@ mod tests {
         honest(DEGRADE, Degrade::default);
         honest(STATIC, Fixed::default);
         honest(FAULT, || Fault::until(0));
+        honest(MEASURE, || Measure::named("orders"));
         honest(RESOURCE, || Resource::named("r"));
         honest(SCRAPE, Scrape::default);
         honest(REQUEST, || LoadRequest {

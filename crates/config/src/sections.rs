@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod asynchronous;
 mod balance;
+mod business;
 mod console;
 mod error_budget;
 mod gates;
@@ -26,6 +27,7 @@ pub use agents::*;
 pub use alerts::*;
 pub use asynchronous::*;
 pub use balance::*;
+pub use business::*;
 pub use console::*;
 pub use error_budget::*;
 pub use gates::*;
@@ -256,6 +258,9 @@ pub struct Route {
     pub fault: Option<Fault>,
     /// `None`: every client waits for its answer.
     pub asynchronous: Option<Async>,
+    /// Numbers of the business that its answers tell.
+    #[serde(default)]
+    pub business: Vec<Measure>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -373,6 +378,7 @@ impl Route {
             degrade: None,
             fault: None,
             asynchronous: None,
+            business: Vec::new(),
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Bills as FOCUS writes them (CSV, versions 1.0 to 1.2): what AWS, Azure, Google and others export. Read as a stream; sums are exact.
 
-mod amount;
 mod compare;
 #[cfg(test)]
 mod tests;
 
-pub use amount::Amount;
+pub use base::Amount;
 pub use compare::{Compared, Line, Unmatched, compare};
 
 use base::Finding;
