@@ -33,6 +33,7 @@ pub fn schema() -> Json {
     defs.insert("otlp".into(), section_schema(OTLP));
     defs.insert("agents".into(), section_schema(AGENTS));
     defs.insert("error_budget".into(), section_schema(ERROR_BUDGET));
+    defs.insert("incidents".into(), section_schema(INCIDENTS));
     defs.insert("alerts".into(), section_schema(ALERTS));
     defs.insert("history".into(), section_schema(HISTORY));
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
@@ -181,6 +182,7 @@ pub fn reference() -> String {
     page(&mut out, "alerts.alertmanager", ALERTMANAGER);
     page(&mut out, "alerts.pagerduty", PAGERDUTY);
     page(&mut out, "alerts.webhook", WEBHOOK);
+    page(&mut out, "incidents", INCIDENTS);
     page(&mut out, "history", HISTORY);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
@@ -310,6 +312,7 @@ mod tests {
         honest(MIRROR, Mirror::default);
         honest(SLO, Slo::default);
         honest(ALERTS, Alerts::default);
+        honest(INCIDENTS, Incidents::default);
         honest(HISTORY, History::default);
         honest(ALERTMANAGER, Alertmanager::default);
         honest(PAGERDUTY, PagerDuty::default);

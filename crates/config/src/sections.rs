@@ -13,6 +13,7 @@ mod hedge;
 mod history;
 mod http2;
 mod identity;
+mod incidents;
 mod listen;
 mod mirror;
 mod operate;
@@ -35,6 +36,7 @@ pub use hedge::*;
 pub use history::*;
 pub use http2::*;
 pub use identity::*;
+pub use incidents::*;
 pub use listen::*;
 pub use mirror::*;
 pub use operate::*;
@@ -89,6 +91,8 @@ pub struct Config {
     pub history: History,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
+    #[serde(default)]
+    pub incidents: Incidents,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
@@ -428,6 +432,7 @@ impl Config {
             alerts: Alerts::default(),
             history: History::default(),
             error_budget: None,
+            incidents: Incidents::default(),
             services: Vec::new(),
             routes: Vec::new(),
             resources: Vec::new(),

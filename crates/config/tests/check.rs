@@ -721,3 +721,24 @@ fn numbers_of_the_business_are_read_and_bounded() {
         "{all}"
     );
 }
+
+#[test]
+fn pages_open_incidents_where_there_is_a_catalog() {
+    use config::sections::OpenFrom;
+    let config = |extra: &str| check_text("p.yaml", &with(extra)).config.unwrap();
+    let opens = |extra: &str| {
+        let c = config(extra);
+        c.incidents.opens(c.catalog.is_some())
+    };
+    assert_eq!(opens(""), OpenFrom::None);
+    assert_eq!(opens("catalog: ./c\n"), OpenFrom::Page);
+    assert_eq!(
+        opens("catalog: ./c\nincidents: { from: none }\n"),
+        OpenFrom::None
+    );
+    assert_eq!(opens("incidents: { from: ticket }\n"), OpenFrom::Ticket);
+    let never = config("incidents: { resolve_after: none }\n").incidents;
+    assert_eq!(never.resolve_after, None);
+    let slip = only(&with("incidents: { from: pages }\n"));
+    assert!(slip.contains("did you mean `page`"), "{slip}");
+}

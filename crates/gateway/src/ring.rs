@@ -132,6 +132,10 @@ impl Ring {
         }
     }
 
+    pub fn sees_answers(&self, passage: &Passage) -> bool {
+        self.answers & passage.entered != 0
+    }
+
     /// The instance has answered: whether any gate wants to see the payload as it comes.
     pub fn answered(
         &self,

@@ -138,7 +138,9 @@ impl Drive<'_> {
         if let Some(answered) = self.answered {
             answered.set(true);
         }
-        if let Some(request) = self.room.down.head() {
+        if self.room.live.sees_answers()
+            && let Some(request) = self.room.down.head()
+        {
             let response = ResponseHead::Wire(head);
             self.down.watched = self.room.live.answered(request, response);
         }

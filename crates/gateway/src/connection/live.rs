@@ -190,6 +190,12 @@ impl Live {
         }
     }
 
+    /// Whether any gate wants to be told of the instance's answer as it came.
+    pub fn sees_answers(&self) -> bool {
+        let route = self.route.as_ref();
+        route.is_some_and(|r| r.once(self.is_job).sees_answers(&self.request))
+    }
+
     /// The instance has answered: whether a gate wants to see the payload as it comes.
     pub fn answered(&mut self, head: RequestHead<'_>, response: ResponseHead<'_>) -> bool {
         let Some(route) = &self.route else {

@@ -121,6 +121,7 @@ fn visits(stage: &Stage) {
     let counted = metrics.lines().find_map(|l| l.strip_prefix(name));
     let counted: u64 = counted.unwrap().parse().unwrap();
     assert!(counted > 100);
+    crate::alerts::rules::families(&metrics, "plimsoll_business_");
     let told = stage.wait("the visits in the history", |s| {
         let out = s.ask(&["business", "--json"]);
         let told: Value = serde_json::from_slice(&out.stdout).ok()?;
