@@ -1,6 +1,7 @@
 //! The shared vocabulary: units, names, time, what is measured, what is found.
 //! No async, no I/O, no dependency on any other crate of the workspace.
 
+pub mod amount;
 pub mod buckets;
 pub mod class;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod traced;
 pub mod units;
 pub mod window;
 
+pub use amount::Amount;
 pub use class::{Class, Discipline, Grade, Scope};
 pub use clock::Nanos;
 pub use finding::{Finding, Severity, Spot};

@@ -21,5 +21,5 @@ pub use catalog::{Catalog, FOLDER};
 pub use fields::Named;
 pub use files::{Text, one as read_file};
 pub use observed::Observed;
-pub use place::{Loaded, load};
+pub use place::{Loaded, folder, load};
 pub use who::Who;

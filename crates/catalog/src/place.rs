@@ -69,10 +69,9 @@ pub fn load(file: &Path, given: Option<&Path>) -> Result<Loaded, Finding> {
     let written = checked
         .as_ref()
         .and_then(|c| c.document.root.get("catalog")?.text());
-    let folder = match (given, written) {
-        (Some(given), _) => given.to_owned(),
-        (None, Some(written)) => beside.join(written),
-        (None, None) => beside.join(FOLDER),
+    let folder = match given {
+        Some(given) => given.to_owned(),
+        None => folder(file, written.map(Path::new)),
     };
     let named = given.is_some();
     if named && !folder.is_dir() {
@@ -97,6 +96,12 @@ pub fn load(file: &Path, given: Option<&Path>) -> Result<Loaded, Finding> {
         without,
         empty,
     })
+}
+
+/// Where the catalog of the config `file` is; `written`: as the config names it.
+pub fn folder(file: &Path, written: Option<&Path>) -> PathBuf {
+    let beside = file.parent().unwrap_or(Path::new(""));
+    beside.join(written.unwrap_or(Path::new(FOLDER)))
 }
 
 /// The nearest folder above that holds `.git`, CODEOWNERS or `catalog-info.yaml`; else where it began.

@@ -60,6 +60,8 @@ pub enum Kind {
     MapOf(&'static str),
     /// A map from names to lists of sections.
     MapOfLists(&'static str),
+    /// A status, a class of statuses, or a list of them.
+    Statuses,
     /// A map from names to texts.
     Texts,
     /// Text, or a section.

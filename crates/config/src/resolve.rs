@@ -23,6 +23,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.services(config);
     whole.routes(config);
     whole.bulkheads(config);
+    whole.business(config);
     whole.identity(config);
     whole.resources(config);
     whole.loads(config);

@@ -33,6 +33,7 @@ pub fn schema() -> Json {
     defs.insert("otlp".into(), section_schema(OTLP));
     defs.insert("agents".into(), section_schema(AGENTS));
     defs.insert("error_budget".into(), section_schema(ERROR_BUDGET));
+    defs.insert("incidents".into(), section_schema(INCIDENTS));
     defs.insert("alerts".into(), section_schema(ALERTS));
     defs.insert("history".into(), section_schema(HISTORY));
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
@@ -60,6 +61,7 @@ pub fn schema() -> Json {
     defs.insert("retry".into(), section_schema(RETRY));
     defs.insert("async".into(), section_schema(ASYNC));
     defs.insert("hedge".into(), section_schema(HEDGE));
+    defs.insert("business".into(), section_schema(MEASURE));
     defs.insert("coalesce".into(), section_schema(COALESCE));
     defs.insert("degrade".into(), section_schema(DEGRADE));
     defs.insert("static".into(), section_schema(STATIC));
@@ -130,6 +132,10 @@ fn kind_schema(kind: &Kind) -> Json {
             let items = json!({ "type": "array", "items": { "$ref": format!("#/$defs/{name}") } });
             json!({ "type": "object", "additionalProperties": items })
         }
+        Kind::Statuses => {
+            let one = json!({ "anyOf": [{ "type": "integer", "minimum": 200, "maximum": 599 }, { "enum": ["2xx", "3xx", "4xx", "5xx"] }] });
+            json!({ "anyOf": [one, { "type": "array", "items": one }] })
+        }
         Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::FlagOr(name) => {
             json!({ "anyOf": [{ "type": "boolean" }, { "$ref": format!("#/$defs/{name}") }] })
@@ -176,6 +182,7 @@ pub fn reference() -> String {
     page(&mut out, "alerts.alertmanager", ALERTMANAGER);
     page(&mut out, "alerts.pagerduty", PAGERDUTY);
     page(&mut out, "alerts.webhook", WEBHOOK);
+    page(&mut out, "incidents", INCIDENTS);
     page(&mut out, "history", HISTORY);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
@@ -204,6 +211,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.degrade", DEGRADE);
     page(&mut out, "routes.NAME.degrade.static", STATIC);
     page(&mut out, "routes.NAME.fault", FAULT);
+    page(&mut out, "routes.NAME.business.NAME", MEASURE);
     page(&mut out, "resources.NAME", RESOURCE);
     page(&mut out, "resources.NAME.prometheus", SCRAPE);
     page(&mut out, "loads.NAME[]", REQUEST);
@@ -304,6 +312,7 @@ mod tests {
         honest(MIRROR, Mirror::default);
         honest(SLO, Slo::default);
         honest(ALERTS, Alerts::default);
+        honest(INCIDENTS, Incidents::default);
         honest(HISTORY, History::default);
         honest(ALERTMANAGER, Alertmanager::default);
         honest(PAGERDUTY, PagerDuty::default);
@@ -321,6 +330,7 @@ mod tests {
         honest(DEGRADE, Degrade::default);
         honest(STATIC, Fixed::default);
         honest(FAULT, || Fault::until(0));
+        honest(MEASURE, || Measure::named("orders"));
         honest(RESOURCE, || Resource::named("r"));
         honest(SCRAPE, Scrape::default);
         honest(REQUEST, || LoadRequest {

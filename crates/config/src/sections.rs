@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod asynchronous;
 mod balance;
+mod business;
 mod console;
 mod error_budget;
 mod gates;
@@ -12,6 +13,7 @@ mod hedge;
 mod history;
 mod http2;
 mod identity;
+mod incidents;
 mod listen;
 mod mirror;
 mod operate;
@@ -26,6 +28,7 @@ pub use agents::*;
 pub use alerts::*;
 pub use asynchronous::*;
 pub use balance::*;
+pub use business::*;
 pub use console::*;
 pub use error_budget::*;
 pub use gates::*;
@@ -33,6 +36,7 @@ pub use hedge::*;
 pub use history::*;
 pub use http2::*;
 pub use identity::*;
+pub use incidents::*;
 pub use listen::*;
 pub use mirror::*;
 pub use operate::*;
@@ -87,6 +91,8 @@ pub struct Config {
     pub history: History,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
+    #[serde(default)]
+    pub incidents: Incidents,
     /// Sorted by name, as are `routes` before `priority` orders them.
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
@@ -256,6 +262,9 @@ pub struct Route {
     pub fault: Option<Fault>,
     /// `None`: every client waits for its answer.
     pub asynchronous: Option<Async>,
+    /// Numbers of the business that its answers tell.
+    #[serde(default)]
+    pub business: Vec<Measure>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -373,6 +382,7 @@ impl Route {
             degrade: None,
             fault: None,
             asynchronous: None,
+            business: Vec::new(),
         }
     }
 }
@@ -422,6 +432,7 @@ impl Config {
             alerts: Alerts::default(),
             history: History::default(),
             error_budget: None,
+            incidents: Incidents::default(),
             services: Vec::new(),
             routes: Vec::new(),
             resources: Vec::new(),

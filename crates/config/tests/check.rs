@@ -660,3 +660,85 @@ fn the_reference_page_is_current() {
         "run `plimsoll schema --markdown > docs/config.md`"
     );
 }
+
+#[test]
+fn numbers_of_the_business_are_read_and_bounded() {
+    use config::sections::{MOST_OF_ROUTE, Term};
+    let route = |business: &str| {
+        with(&format!(
+            "routes:\n  buy: {{ match: POST /buy, to: app, business: {business} }}\n"
+        ))
+    };
+    let text = route(
+        "{ orders: { status: 201 }, revenue: { header: X-Total, unit: usd }, items: { json: /items/0/qty, status: [2xx, 404], max_body: 8KiB } }",
+    );
+    let checked = check_text("p.yaml", &text);
+    assert_eq!(checked.findings, []);
+    let config = checked.config.unwrap();
+    let all = &config.routes[0].business;
+    let orders = all.iter().find(|m| m.name == "orders").unwrap();
+    assert!(orders.wants(201) && !orders.wants(200) && orders.term == Term::Answer);
+    let revenue = all.iter().find(|m| m.name == "revenue").unwrap();
+    assert_eq!(revenue.term, Term::Header("x-total".into()));
+    assert!(
+        revenue.wants(204) && !revenue.wants(302),
+        "2xx when left out"
+    );
+    let items = all.iter().find(|m| m.name == "items").unwrap();
+    assert!(items.wants(404) && items.max_body == 8192);
+    for (business, said) in [
+        ("{ a: { json: items } }", "JSON pointer"),
+        ("{ a: { json: /x, header: X } }", "two places"),
+        ("{ a: { status: 6xx } }", "no status"),
+        ("{ a: { status: 99 } }", "no status"),
+        ("{ a: { header: 'x y' } }", "not the name of a header"),
+        ("{ a: { unit: 'U$' } }", "cannot be a unit"),
+        ("{ a: { max_body: 1GiB } }", "must lie between"),
+        ("{ a: { jsn: /x } }", "did you mean `json`"),
+    ] {
+        let said_of = only(&route(business));
+        assert!(said_of.contains(said), "{business}: {said_of}");
+    }
+    let many = |n: usize| {
+        (0..n)
+            .map(|i| format!("m{i}: {{}}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let too_many = only(&route(&format!("{{ {} }}", many(MOST_OF_ROUTE + 1))));
+    assert!(too_many.contains("at most 8"), "{too_many}");
+    let routes: String = (0..13)
+        .map(|i| {
+            format!(
+                "  r{i}: {{ match: GET /r{i}, to: app, business: {{ {} }} }}\n",
+                many(8)
+            )
+        })
+        .collect();
+    let all = only(&with(&format!("routes:\n{routes}")));
+    assert!(
+        all.contains("104 numbers of the business are too many"),
+        "{all}"
+    );
+}
+
+#[test]
+fn pages_open_incidents_where_there_is_a_catalog() {
+    use config::sections::OpenFrom;
+    let config = |extra: &str| check_text("p.yaml", &with(extra)).config.unwrap();
+    let opens = |extra: &str| {
+        let c = config(extra);
+        c.incidents.opens(c.catalog.is_some())
+    };
+    assert_eq!(opens(""), OpenFrom::None);
+    assert_eq!(opens("catalog: ./c\n"), OpenFrom::Page);
+    assert_eq!(
+        opens("catalog: ./c\nincidents: { from: none }\n"),
+        OpenFrom::None
+    );
+    assert_eq!(opens("incidents: { from: ticket }\n"), OpenFrom::Ticket);
+    let never = config("incidents: { resolve_after: none }\n").incidents;
+    assert_eq!(never.resolve_after, None);
+    let slip = only(&with("incidents: { from: pages }\n"));
+    assert!(slip.contains("did you mean `page`"), "{slip}");
+}

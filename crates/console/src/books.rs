@@ -2,7 +2,7 @@
 
 use crate::{Format, State};
 use base::{Finding, Severity};
-use catalog::incident::{Incident, changed};
+use catalog::incident::{Incident, alerted, changed};
 use catalog::lint::Limits;
 use catalog::runbook::Runbook;
 use catalog::{Loaded, Observed, Who};
@@ -50,7 +50,7 @@ impl Books {
         runbook.ok_or_else(|| unknown("runbook", name))
     }
 
-    /// An incident, with what the ledger knows of its time.
+    /// An incident, with what the ledger and the alerts know of its time.
     pub fn incident(&self, s: &State, id: &str) -> Result<Incident, Vec<Finding>> {
         let written = self.loaded.catalog.incidents.get(id);
         let mut i = written.cloned().ok_or_else(|| unknown("incident", id))?;
@@ -59,7 +59,10 @@ impl Books {
             let at = i64::try_from(l.entry.at_ms).ok()?;
             changed(at, &l.text, &l.entry.who)
         });
-        let more = i.around(known.collect(), i.resolved.unwrap_or(self.now));
+        let service = i.service.as_ref().map(|s| s.name.as_str());
+        let alerts = slo::alert::moments(&s.slos.alerts(), service);
+        let told = alerts.iter().filter_map(|(at, text)| alerted(*at, text));
+        let more = i.around(known.chain(told).collect(), i.resolved.unwrap_or(self.now));
         i.learn(more);
         Ok(i)
     }

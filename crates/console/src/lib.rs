@@ -13,6 +13,8 @@ mod jobs;
 mod live;
 mod pages;
 mod serve;
+mod units;
+mod worth;
 
 pub use jobs::{Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
@@ -30,7 +32,7 @@ use base::Finding;
 use control::Control;
 use cost::anomaly::Anomaly;
 use cost::{By, Report, Slot, Span};
-use past::Past;
+use past::{Past, Worth};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slo::{Alert, SloStatus};
@@ -144,6 +146,8 @@ pub struct Decision {
 pub trait DataPath: Send + Sync {
     fn instances(&self) -> Vec<Instance>;
     fn decisions(&self) -> Vec<Decision>;
+    /// Numbers of the business since the start, as the config names them; by route and name.
+    fn business(&self) -> Vec<Worth>;
 }
 
 /// How objectives stand.

@@ -1,7 +1,8 @@
 //! What requests cost: prices shared by use, what is idle apart, and sums that are exactly the bill.
 //!
 //! `price` reads the config, `seen` sums up windows and the fitted demands, `share` makes a [`Slot`] of both, `book`
-//! keeps slots, and `report` says them in whole micro-dollars.
+//! keeps slots, `report` says them in whole micro-dollars, and `unit` says
+//! what one order costs, with its `trend`.
 
 pub mod anomaly;
 mod book;
@@ -14,6 +15,8 @@ mod seen;
 mod share;
 mod slot;
 mod span;
+pub mod trend;
+pub mod unit;
 
 pub use book::{Book, Grain, HOURS, MINUTES};
 pub use price::{Kind, Price, prices};

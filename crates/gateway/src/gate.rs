@@ -50,6 +50,8 @@ pub struct Needs {
     pub trailers: bool,
     /// Wants to be told when no answer of an instance goes out, or one of 500 and above.
     pub failures: bool,
+    /// Sees answers as instances give them, before anybody changes them.
+    pub answers: bool,
 }
 
 /// What goes on in place of a response, for every gate further out and for the client.
@@ -116,6 +118,23 @@ pub trait Gate: Send + Sync {
     fn resume(&self, exchange: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         let _ = (exchange, slot, now);
         Step::Go
+    }
+
+    /// The instance has answered, and its answer is not one to try again (only with `answers`). Whether the gate wants to
+    /// see its payload.
+    fn answered(
+        &self,
+        exchange: &mut Exchange<'_>,
+        slot: &mut Slot,
+        head: ResponseHead<'_>,
+    ) -> bool {
+        let _ = (exchange, slot, head);
+        false
+    }
+
+    /// Payload of that answer, as the instance sent it.
+    fn payload(&self, slot: &mut Slot, data: &[u8]) {
+        let _ = (slot, data);
     }
 
     /// The instance's response, before anybody else sees it (only with `response_body: Transform`).

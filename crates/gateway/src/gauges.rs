@@ -5,6 +5,7 @@ use crate::acme::Standing;
 use crate::attempt::limit;
 use crate::attempt::mirror;
 use crate::gate::Kept;
+use crate::request::business::{self, BusinessGauge};
 use crate::request::cache::{DiskGauge, Disks};
 use crate::request::identity::charges::{Charge, Charges};
 use crate::request::{compress, identity, rate};
@@ -83,6 +84,8 @@ pub struct Gauges {
     pub pools: Vec<PoolGauge>,
     pub limits: Vec<LimitGauge>,
     pub rates: Vec<RateGauge>,
+    /// Numbers of the business, by route.
+    pub business: Vec<BusinessGauge>,
     /// By route.
     pub compressed: Vec<CompressGauge>,
     /// Of caches, by route.
@@ -147,6 +150,7 @@ impl Gateway {
             .collect();
         tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         Gauges {
+            business: self.business(),
             compressed: compressed(&shared.kept),
             disks: Disks::of(&shared.kept).gauges(),
             tenants,
@@ -172,6 +176,11 @@ impl Gateway {
     /// A tally beside those of the gates, shown with them.
     pub fn tally(&self, gate: &'static str, names: &'static [&'static str]) -> Arc<Tally> {
         Tally::of(&self.shared.kept, gate, "all", names)
+    }
+
+    /// Numbers of the business, by route and name.
+    pub fn business(&self) -> Vec<BusinessGauge> {
+        business::gauges(&self.shared.kept)
     }
 
     /// What came of copies, by route.

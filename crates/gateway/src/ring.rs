@@ -22,10 +22,15 @@ pub const REQUEST: &[Make] = &[
     request::coalesce::make,
     request::shed::make,
     request::compress::make,
+    request::business::make,
 ];
 
 /// Once per delivery of a job, instead: who may ask for what was judged when it was accepted.
-pub const DELIVERY: &[Make] = &[request::trace::make, request::shed::make];
+pub const DELIVERY: &[Make] = &[
+    request::trace::make,
+    request::shed::make,
+    request::business::make,
+];
 
 /// Once per try.
 pub const ATTEMPT: &[Make] = &[
@@ -39,7 +44,7 @@ pub const ATTEMPT: &[Make] = &[
 ];
 
 /// Most gates of one ring.
-const MAX: usize = 10;
+const MAX: usize = 11;
 const _: () = assert!(REQUEST.len() <= MAX && ATTEMPT.len() <= MAX);
 
 /// The gates that one route has on one arm.
@@ -51,6 +56,8 @@ pub struct Ring {
     transforms: u32,
     /// Bits of those that want to know of failures.
     failures: u32,
+    /// Bits of those that see answers as they came.
+    answers: u32,
 }
 
 /// How far an exchange has come in a ring, and what the gates remember of it.
@@ -59,6 +66,8 @@ pub struct Passage {
     entered: u32,
     at: usize,
     waiting: bool,
+    /// Bits of the gates that see the payload as it comes.
+    watching: u32,
     slots: [Slot; MAX],
 }
 
@@ -78,6 +87,7 @@ impl Ring {
             taps: bits(|n| n.response_body == BodyNeed::Tap),
             transforms: bits(|n| n.response_body == BodyNeed::Transform),
             failures: bits(|n| n.failures),
+            answers: bits(|n| n.answers),
             gates: gates.into(),
         }
     }
@@ -119,6 +129,32 @@ impl Ring {
             if passage.entered >> i & 1 == 1 {
                 gate.reply(exchange, &mut passage.slots[i], out, now);
             }
+        }
+    }
+
+    pub fn sees_answers(&self, passage: &Passage) -> bool {
+        self.answers & passage.entered != 0
+    }
+
+    /// The instance has answered: whether any gate wants to see the payload as it comes.
+    pub fn answered(
+        &self,
+        passage: &mut Passage,
+        exchange: &mut Exchange<'_>,
+        head: ResponseHead<'_>,
+    ) -> bool {
+        let told = self.answers & passage.entered;
+        for i in (0..self.gates.len()).filter(|i| told >> i & 1 == 1) {
+            let watches = self.gates[i].answered(exchange, &mut passage.slots[i], head);
+            passage.watching |= u32::from(watches) << i;
+        }
+        passage.watching != 0
+    }
+
+    pub fn payload(&self, passage: &mut Passage, data: &[u8]) {
+        let told = passage.watching;
+        for i in (0..self.gates.len()).filter(|i| told >> i & 1 == 1) {
+            self.gates[i].payload(&mut passage.slots[i], data);
         }
     }
 
@@ -189,6 +225,7 @@ impl Ring {
             }
         }
         (passage.entered, passage.at, passage.waiting) = (0, 0, false);
+        passage.watching = 0;
     }
 }
 

@@ -295,3 +295,33 @@ fn a_slow_receiver_is_cut_off_and_counted() {
         dead.text()
     );
 }
+
+#[test]
+fn a_job_is_business_once_it_is_done_and_not_when_it_is_accepted() {
+    let upstream = Upstream::http(|_, _| {
+        b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"total\": 4}".to_vec()
+    });
+    let total = config::sections::Measure {
+        term: config::sections::Term::Json("/total".into()),
+        ..config::sections::Measure::named("total")
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut c = config(&[upstream.address]);
+    c.routes[0].asynchronous = Some(quick());
+    c.routes[0].business = vec![total];
+    let running = Running::looking(c, 2);
+    let store = Arc::new(Embedded::open(dir.path().join("queue.db")).unwrap());
+    running.gateway.jobs().set_queue(Some(store.clone()));
+    let stage = Stage {
+        running,
+        store,
+        _dir: dir,
+    };
+    let place = stage.accepted("x", "");
+    stage.ends(&place, State::Done);
+    let all = stage.running.gateway.business();
+    assert_eq!(
+        (all.len(), all[0].added_micro, all[0].counted),
+        (1, 4_000_000, 1)
+    );
+}

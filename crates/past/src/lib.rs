@@ -2,7 +2,7 @@
 //! step, and asked for in a part of PromQL. The time is passed in, milliseconds since the Unix epoch.
 //!
 //! `metric` is the list of what is kept, `column` one series in few bytes, `tier` all series at one length of slot,
-//! `past` both tiers together, `row` what a store keeps of them, `read` samples by time, `chart` steps, `promql` the questions.
+//! `past` both tiers together, `row` what a store keeps of them, `read` samples by time, `chart` steps, `worth` sums of the business, `promql` the questions.
 
 mod chart;
 mod column;
@@ -13,6 +13,7 @@ mod read;
 pub mod row;
 mod tier;
 mod varint;
+mod worth;
 
 pub use base::grain::{COARSE_MS, FINE_MS, Grain};
 pub use chart::Step;
@@ -20,6 +21,7 @@ pub use metric::{Keep, Metric, Series};
 pub use past::{Bounds, FINE_KEEP_MS, Oldest, Past, Summary};
 pub use read::{Found, Group, LOOKBACK_MS, Times};
 pub use row::Row;
+pub use worth::{Worth, decimal};
 
 /// Series at most, buckets of latency among them; more are not kept.
 pub const MAX_SERIES: usize = 65_536;

@@ -17,8 +17,8 @@ impl Keep {
 pub struct Metric {
     pub name: &'static str,
     pub labels: &'static [&'static str],
-    /// One step of the count, in the unit of the metric.
-    pub unit: f64,
+    /// Steps of the count that are one unit of the metric.
+    pub steps: f64,
 }
 
 pub const REQUESTS: Metric = of("plimsoll_requests_total", &["route", "arm", "status"]);
@@ -30,7 +30,7 @@ pub const DURATIONS: Metric = of(
 pub const DURATION_SUM: Metric = Metric {
     name: "plimsoll_request_duration_seconds_sum",
     labels: &["route", "arm"],
-    unit: 1e-6,
+    steps: 1e6,
 };
 pub const DURATION_COUNT: Metric = of("plimsoll_request_duration_seconds_count", &["route", "arm"]);
 pub const REFUSED: Metric = of("plimsoll_refused_total", &["route"]);
@@ -39,6 +39,22 @@ pub const CALLS: Metric = of("plimsoll_calls_total", &["parent", "route"]);
 pub const ATTEMPTS: Metric = of("plimsoll_attempts_total", &[]);
 pub const SLO_ANSWERS: Metric = of("plimsoll_slo_answers_total", &["objective", "service"]);
 pub const SLO_BAD: Metric = of("plimsoll_slo_bad_answers_total", &["objective", "service"]);
+/// Numbers of the business: what was above 0, and what was below it.
+pub const BUSINESS: Metric = Metric {
+    name: "plimsoll_business_value_total",
+    labels: &["route", "metric", "unit"],
+    steps: 1e6,
+};
+pub const BUSINESS_BACK: Metric = Metric {
+    name: "plimsoll_business_taken_back_total",
+    ..BUSINESS
+};
+/// Answers that told them (`number`), and those that did not, by [`TOLD`].
+pub const BUSINESS_ANSWERS: Metric = of(
+    "plimsoll_business_answers_total",
+    &["route", "metric", "unit", "told"],
+);
+pub const TOLD: [&str; 4] = ["number", "absent", "malformed", "unread"];
 
 /// Stored by name: the order may change.
 pub const METRICS: &[&Metric] = &[
@@ -52,13 +68,16 @@ pub const METRICS: &[&Metric] = &[
     &ATTEMPTS,
     &SLO_ANSWERS,
     &SLO_BAD,
+    &BUSINESS,
+    &BUSINESS_BACK,
+    &BUSINESS_ANSWERS,
 ];
 
 const fn of(name: &'static str, labels: &'static [&'static str]) -> Metric {
     Metric {
         name,
         labels,
-        unit: 1.0,
+        steps: 1.0,
     }
 }
 

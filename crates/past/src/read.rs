@@ -105,10 +105,10 @@ impl Past {
             let bucket = part.map_or(0, |p| (p as usize / SUB).min(buckets - 1));
             before[bucket] += self.add(id, times, &mut added[bucket]);
         }
-        let unit = crate::metric::METRICS
+        let steps = crate::metric::METRICS
             .iter()
             .find(|m| m.name == group.name)
-            .map_or(1.0, |m| m.unit);
+            .map_or(1.0, |m| m.steps);
         // Buckets count what is below them, too.
         for b in 1..buckets {
             let (low, high) = added.split_at_mut(b);
@@ -138,7 +138,7 @@ impl Past {
             let mut sum = before[b];
             let value = |n: &u64| {
                 sum += n;
-                sum as f64 * unit
+                sum as f64 / steps
             };
             found.push(Found {
                 name: group.name,

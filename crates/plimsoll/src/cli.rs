@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod backup;
+pub mod business;
 pub mod cache;
 pub mod catalog;
 pub mod cost;
@@ -52,6 +53,8 @@ pub enum Command {
     Whatif(learn::WhatifArgs),
     /// What requests cost by route, service, resource, tenant or user, and what is idle: parts that sum to the bill
     Cost(cost::CostArgs),
+    /// What routes are worth: the numbers of the business that their answers told
+    Business(business::BusinessArgs),
     /// When the trend of traffic meets the line
     Forecast(learn::ForecastArgs),
     /// Have the running Plimsoll write what happens to a folder, to be looked at later or elsewhere

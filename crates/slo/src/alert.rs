@@ -56,6 +56,12 @@ pub struct Alert {
     pub ended_ms: Option<u64>,
     /// One sentence, for a screen that shows no more.
     pub summary: String,
+    /// The same as it was when it fired.
+    #[serde(default)]
+    pub first: String,
+    /// When the answers turned bad, as far as counts tell, milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub began_ms: Option<u64>,
     /// The promise, in words.
     pub promise: String,
     /// Rules that were sure when it fired.
@@ -92,6 +98,7 @@ pub struct Seen<'a> {
     pub summary: String,
     pub burn: f64,
     pub budget_left: f64,
+    pub began_ms: Option<u64>,
     pub context: &'a Context,
 }
 
@@ -107,7 +114,9 @@ impl Alert {
             state: State::Firing,
             started_ms: now_ms,
             ended_ms: None,
+            first: seen.summary.clone(),
             summary: seen.summary,
+            began_ms: seen.began_ms.map(|b| b.min(now_ms)),
             promise: o.text(),
             rules: seen.rules,
             burn: seen.burn,
@@ -116,6 +125,42 @@ impl Alert {
             owner: o.owner.clone(),
             runbook: o.runbook.clone(),
             told: BTreeMap::new(),
+        }
+    }
+
+    /// What is worth remembering of it, with its times: that it fires, and that it is over. Never another text for the same.
+    pub fn moments(&self) -> Vec<(u64, String)> {
+        let first = if self.first.is_empty() {
+            &self.summary
+        } else {
+            &self.first
+        };
+        let more = [
+            ("held down by", &self.context.cause),
+            ("instances", &self.context.down),
+            ("last change", &self.context.change),
+        ];
+        let more = more
+            .iter()
+            .filter_map(|(k, v)| Some(format!("; {k}: {}", v.as_ref()?)));
+        let fires = format!(
+            "{}: {first}{}",
+            self.severity.word(),
+            more.collect::<String>()
+        );
+        let ends = self.ended_ms.map(|at| {
+            let of = format!("{} {}", self.scope.word(), self.name);
+            (at, format!("{} of {of} is over", self.severity.word()))
+        });
+        [(self.started_ms, fires)].into_iter().chain(ends).collect()
+    }
+
+    /// What users feel, in few words.
+    pub fn title(&self) -> String {
+        let of = format!("{} {}", self.scope.word(), self.name);
+        match self.rules.iter().any(|r| r.starts_with("outage")) {
+            true => format!("Outage of {of}"),
+            false => format!("{of} misses its objective"),
         }
     }
 
@@ -145,11 +190,57 @@ impl Alert {
     }
 }
 
+/// The moments of all alerts of a service, or of all services.
+pub fn moments(all: &[Alert], service: Option<&str>) -> Vec<(u64, String)> {
+    let mine = |a: &&Alert| service.is_none_or(|s| s == a.service);
+    all.iter().filter(mine).flat_map(Alert::moments).collect()
+}
+
 /// `61 % left`, or how far it is overdrawn.
 pub fn budget(left: f64) -> String {
     match left {
         l if l >= 0.0 => format!("{:.1} % left", l * 100.0),
         l if l > -10.0 => format!("overdrawn by {:.0} %", -l * 100.0),
         l => format!("overdrawn {:.0} times", -l),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective::tests_support::objective;
+
+    #[test]
+    fn a_moment_has_the_same_words_however_late_it_is_asked_for() {
+        let seen = Seen {
+            rules: vec!["outage: surely more than 5 %".into()],
+            summary: "OUTAGE of route product".into(),
+            burn: 23.0,
+            budget_left: 0.6,
+            began_ms: Some(9000),
+            context: &Context {
+                down: Some("1 of 2 are not up".into()),
+                ..Context::default()
+            },
+        };
+        let mut a = Alert::new(&objective(0.999, 28), Severity::Page, 8000, seen);
+        assert_eq!(
+            (a.began_ms, a.title().as_str()),
+            (Some(8000), "Outage of route product")
+        );
+        let first = a.moments();
+        assert_eq!(
+            first[0].1,
+            "page: OUTAGE of route product; instances: 1 of 2 are not up"
+        );
+        (a.ended_ms, a.summary) = (Some(9000), "over after 1 s".into());
+        let both = a.moments();
+        assert_eq!(
+            (&both[0], &both[1].1),
+            (&first[0], &"page of route product is over".to_owned())
+        );
+        let all = [a.clone()];
+        assert_eq!(moments(&all, Some(&a.service)).len(), 2);
+        assert_eq!(moments(&all, Some("another")).len(), 0);
     }
 }

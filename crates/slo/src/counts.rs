@@ -10,6 +10,9 @@ pub const COARSE: usize = 35 * 288;
 /// Blocks that a window is cut into, to see how much the share of bad answers varies.
 const BLOCKS: usize = 72;
 
+/// How long ago it is that still tells how bad it is now.
+const RECENT: Duration = Duration::from_secs(300);
+
 /// How many slots are kept.
 pub fn slots(grain: Grain) -> usize {
     match grain {
@@ -174,6 +177,28 @@ impl Counts {
         sum
     }
 
+    /// When the share of bad answers turned from the allowed one to that of the last minutes: the begin of the last excursion of
+    /// the likelihood of one against the other (CUSUM; Page 1954), in the slots of 10 s. `None`: it has not.
+    pub fn turned(&self, allowed: f64) -> Option<u64> {
+        let now = self.over(RECENT).share().max(2.0 * allowed).min(0.999);
+        if !(allowed > 0.0 && allowed < now) {
+            return None;
+        }
+        let (bad, good) = ((now / allowed).ln(), ((1.0 - now) / (1.0 - allowed)).ln());
+        let (mut sum, mut began) = (0.0, None);
+        let first = self.fine.newest.saturating_sub(FINE as u64 - 1);
+        for slot in first..=self.fine.newest {
+            let c = self.fine.get(slot);
+            let fine = c.total.saturating_sub(c.bad);
+            sum += f64::from(c.bad) * bad + f64::from(fine) * good;
+            match sum > 0.0 {
+                true => began = began.or(Some(slot * FINE_MS)),
+                false => (sum, began) = (0.0, None),
+            }
+        }
+        began
+    }
+
     /// The same in up to 72 blocks of equal length.
     pub fn blocks(&self, window: Duration) -> Vec<Sum> {
         let (ring, n) = self.slots(window);
@@ -227,6 +252,34 @@ mod tests {
             1,
             "35 days have passed"
         );
+    }
+
+    #[test]
+    fn when_it_turned_bad_is_found_to_the_slot() {
+        let start = 1_700_000_000_000u64;
+        for (rate, bad_share, every) in [(100, 1.0, 1), (10, 0.3, 1), (20, 0.05, 1), (1, 1.0, 3)] {
+            let mut c = Counts::default();
+            for second in 0..3600u64 {
+                let turned = second >= 3000 && second % every == 0;
+                // One of a thousand fails before, too.
+                let usual = u32::from(second % 100 == 0 && rate >= 10);
+                let bad = if turned {
+                    (f64::from(rate) * bad_share) as u32
+                } else {
+                    usual
+                };
+                let total = if second % every == 0 { rate } else { 0 };
+                c.add(start + second * 1000, count(total, bad.min(total)));
+            }
+            let turned = c.turned(0.001).unwrap();
+            let off = turned.abs_diff(start + 3_000_000);
+            assert!(off <= 10_000, "{rate}/s, {bad_share}: {off} ms off");
+        }
+        let mut good = Counts::default();
+        (0..3600).for_each(|s| good.add(start + s * 1000, count(10, 0)));
+        assert_eq!(good.turned(0.001), None);
+        assert_eq!(Counts::default().turned(0.001), None);
+        assert_eq!(good.turned(0.0), None);
     }
 
     #[test]

@@ -161,6 +161,7 @@ impl Tracked {
                 summary,
                 burn,
                 budget_left: left,
+                began_ms: self.counts.turned(o.allowed()),
                 context,
             },
         )

@@ -41,6 +41,7 @@ impl Incident {
             "title": self.title,
             "stage": self.stage().word(),
             "severity": self.severity,
+            "alert": self.alert,
             "service": self.service.as_ref().map(|s| &s.name),
             "detected": self.detected.map(|d| d.to_string()),
             "timeline": timeline,

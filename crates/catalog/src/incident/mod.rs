@@ -1,16 +1,20 @@
 //! An incident: Markdown with its times in the head and a timeline. `incidents/ID.md`.
 
+mod alarm;
 mod around;
 mod draft;
 mod edit;
+mod file;
 mod times;
 
 #[cfg(test)]
 mod tests;
 
+pub use alarm::{ALERT, Alarm, alerted, calmed, closed, is_over, joined, open_of, opened};
 pub use around::{LEDGER, changed};
 pub use draft::{draft, length};
 pub use edit::{add, new, set};
+pub use file::{change, create, path, read, read_all, slug};
 pub use times::{Times, typical};
 
 use crate::fields::{Fields, Named};
@@ -22,6 +26,7 @@ const KEYS: &[&str] = &[
     "title",
     "service",
     "severity",
+    "alert",
     "began",
     "detected",
     "acknowledged",
@@ -39,6 +44,8 @@ pub struct Incident {
     pub title: String,
     pub service: Option<Named>,
     pub severity: Option<String>,
+    /// Id of the alert that opened it; `None`: a person did.
+    pub alert: Option<String>,
     /// When users began to feel it; `None`: not known, and then detection counts.
     pub began: Option<Timestamp>,
     pub detected: Option<Timestamp>,
@@ -121,6 +128,7 @@ pub fn parse(id: &str, file: &str, text: &str) -> (Incident, Vec<Finding>) {
         title: f.text("title").unwrap_or_else(|| id.to_owned()),
         service: f.word("service"),
         severity: f.text("severity"),
+        alert: f.text("alert"),
         began: f.value("began", time),
         detected: f.value("detected", time),
         acknowledged: f.value("acknowledged", time),

@@ -1,10 +1,23 @@
 //! Combinations of gates that cannot work.
 
 use super::Whole;
-use crate::sections::{Config, Degrade, Route};
+use crate::sections::{Config, Degrade, MOST_MEASURES, Route};
 use base::Finding;
 
 impl Whole<'_> {
+    /// Each is a series that is kept for weeks, so there is an end to them.
+    pub(super) fn business(&mut self, c: &Config) {
+        let all: usize = c.routes.iter().map(|r| r.business.len()).sum();
+        if all > MOST_MEASURES {
+            let what = format!("{all} numbers of the business are too many");
+            self.add(
+                &["routes"],
+                Finding::error("config-too-many", what)
+                    .help(format!("keep at most {MOST_MEASURES} in all routes")),
+            );
+        }
+    }
+
     pub(super) fn gates(&mut self, c: &Config, r: &Route) {
         let path = ["routes", r.name.as_str()];
         let safe = r

@@ -2,6 +2,7 @@
 
 use super::{Answer, off_thread};
 use crate::State;
+use crate::units::{self, Each};
 use axum::Json;
 use axum::extract::{Query, State as Extract};
 use base::Finding;
@@ -34,6 +35,33 @@ fn by(word: &str) -> Result<By, Vec<Finding>> {
         let short: String = word.chars().take(80).collect();
         let what = format!("costs are not told by `{short}`");
         vec![Finding::error("cost-by", what).help(format!("by {}", known.join(", ")))]
+    })
+}
+
+/// All days that are kept.
+pub const UNITS_WINDOW: &str = "35d";
+
+#[derive(Deserialize)]
+pub struct Units {
+    of: Option<String>,
+    each: Option<String>,
+    window: Option<String>,
+}
+
+pub async fn units(Extract(s): Extract<State>, Query(ask): Query<Units>) -> Answer {
+    off_thread(move || {
+        let each = ask.each.as_deref().map_or(Ok(Each::default()), each)?;
+        let window = ask.window.as_deref().unwrap_or(UNITS_WINDOW);
+        units::all(&s, window, each, ask.of.as_deref())
+    })
+    .await
+}
+
+fn each(word: &str) -> Result<Each, Vec<Finding>> {
+    Each::from_word(word).ok_or_else(|| {
+        let short: String = word.chars().take(80).collect();
+        let what = format!("there are no steps of a `{short}`");
+        vec![Finding::error("cost-step", what).help("by hour or day")]
     })
 }
 

@@ -137,6 +137,12 @@ pub const CALLS: &[Call] = &[
         || get(cost::anomalies),
     ),
     read(
+        "/api/v1/cost/units",
+        "What one order (or another number of the business) costs by day or hour, its trend with an interval, and why it differs",
+        &["of?", "each?", "window?"],
+        || get(cost::units),
+    ),
+    read(
         "/allocation/compute",
         "The same costs in the shape of OpenCost",
         &[
@@ -147,6 +153,12 @@ pub const CALLS: &[Call] = &[
             "includeIdle?",
         ],
         || get(cost::allocation),
+    ),
+    read(
+        "/api/v1/business",
+        "Numbers of the business that answers told, by route: sums in millionths, and how many answers did not tell them",
+        &["window?"],
+        || get(business::numbers),
     ),
     read(
         "/api/v1/advice",

@@ -1,5 +1,6 @@
 //! The API: JSON in, JSON out; errors are problem+json with their findings.
 
+mod business;
 mod catalog;
 mod cost;
 mod jobs;
@@ -9,6 +10,7 @@ mod problem;
 pub mod prometheus;
 mod slos;
 
+pub use cost::UNITS_WINDOW;
 pub use list::{role, router};
 pub use problem::Problem;
 

@@ -164,3 +164,51 @@ fn opencosts_tools_get_the_same_sums() {
     ask("window=1h&step=0s").has("is no step");
     assert_eq!(ask("").status, 400);
 }
+
+/// 144 hours with ten orders in each, and an hour costs the same each time.
+#[test]
+fn an_order_has_a_cost_and_a_trend_that_is_told_honestly() {
+    let mut world = World {
+        costs: costs(),
+        ..World::of(2, 60)
+    };
+    world.business = vec![past::Worth {
+        route: "route-000".into(),
+        name: "orders".into(),
+        ..past::Worth::default()
+    }];
+    let (of, hour_ms) = (["route-000", "orders", ""], 3_600_000);
+    world
+        .past
+        .worth(of, 10_000_000, 1_750_000_000_000, 144, hour_ms);
+    let console = Console::start(world);
+    let target = "/api/v1/cost/units?of=route-000/orders&each=hour&window=6d";
+    let told: Value = serde_json::from_str(&console.get(target).body).unwrap();
+    let u = &told[0];
+    let close = |v: &Value, x: f64| assert!((v.as_f64().unwrap() - x).abs() < 1e-6, "{v} {x}");
+    close(&u["cost"], 0.043_333_3);
+    close(&u["used"], 0.011_111_1);
+    assert_eq!(u["trend"]["verdict"], "unclear", "{u}");
+    close(&u["trend"]["slope"], 0.0);
+    let steps = u["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 145);
+    assert_eq!(steps[144]["whole"], false, "the hour under way");
+    // By day there is too little, and it is said.
+    console
+        .get("/cost")
+        .has("What one of it costs")
+        .has("too little for a trend: 0 whole days")
+        .has("not whole");
+    console
+        .get("/api/v1/cost/units?of=nothing")
+        .has("business-unknown");
+    console
+        .get("/api/v1/cost/units?each=year")
+        .has("by hour or day");
+    console
+        .get("/api/v1/cost/units?each=hour&window=400d")
+        .has("too many steps");
+    Console::start(World::of(2, 60))
+        .get("/api/v1/cost/units")
+        .has("[]");
+}

@@ -223,3 +223,37 @@ fn drawn_once(console: &Console) -> usize {
         .count()
         / 2
 }
+
+#[test]
+fn a_route_shows_what_it_is_worth_beside_its_technical_numbers() {
+    let now_ms = 1_750_000_000_000;
+    let mut world = World::of(2, 60);
+    let declared = |name: &str, unit: &str| past::Worth {
+        route: "route-000".into(),
+        name: name.into(),
+        unit: unit.into(),
+        ..past::Worth::default()
+    };
+    world.business = vec![declared("orders", ""), declared("revenue", "usd")];
+    let of = ["route-000", "revenue", "usd"];
+    world.past.worth(of, 19_990_000, now_ms, 30, past::FINE_MS);
+    let console = Console::start(world);
+    console
+        .get("/routes/route-000")
+        .has("What it is worth")
+        .has("revenue (usd)")
+        .has("599.7")
+        .has("orders");
+    console.get("/routes").has("orders 0, revenue (usd) 599.7");
+    console.get("/routes/route-001").has_not("What it is worth");
+    let told = console.get("/api/v1/business?window=15m").body;
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["numbers"][1]["added_micro"], 599_700_000, "{told}");
+    assert_eq!(told["numbers"][1]["counted"], 30);
+    console
+        .get("/api/v1/business?window=soon")
+        .has("cost-window");
+    Console::start(World::of(1, 60))
+        .get("/routes")
+        .has_not("Worth");
+}

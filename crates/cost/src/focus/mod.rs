@@ -1,11 +1,10 @@
 //! Bills as FOCUS writes them (CSV, versions 1.0 to 1.2): what AWS, Azure, Google and others export. Read as a stream; sums are exact.
 
-mod amount;
 mod compare;
 #[cfg(test)]
 mod tests;
 
-pub use amount::Amount;
+pub use base::Amount;
 pub use compare::{Compared, Line, Unmatched, compare};
 
 use base::Finding;
@@ -64,6 +63,8 @@ struct Columns {
 pub fn read(file: &str, input: impl Read) -> Result<Bill, Vec<Finding>> {
     let mut input = csv::ReaderBuilder::new()
         .flexible(true)
+        // Only so it is known where a row ended, which tells its line; a `\r` before is trimmed from its last field.
+        .terminator(csv::Terminator::Any(b'\n'))
         .from_reader(input.take(MAX_BYTES));
     let failed = |e: &csv::Error| {
         let line = e.position().map_or(0, |p| p.line());
@@ -84,7 +85,10 @@ pub fn read(file: &str, input: impl Read) -> Result<Bill, Vec<Finding>> {
     };
     let (mut findings, mut record) = (Vec::new(), StringRecord::new());
     while input.read_record(&mut record).map_err(|e| failed(&e))? {
-        let line = record.position().map_or(0, |p| p.line());
+        if record.iter().all(|f| f.trim().is_empty()) {
+            continue;
+        }
+        let line = line(&record, input.position().line(), input.is_done());
         if let Err(what) = reading.row(&record) {
             findings.push(at(file, line, what));
         }
@@ -102,6 +106,17 @@ pub fn read(file: &str, input: impl Read) -> Result<Bill, Vec<Finding>> {
         true => Ok(reading.bill),
         false => Err(findings),
     }
+}
+
+/// Where a row begins. What the reader says of it is where the one before ended, and blank lines may lie between; so it is told from the
+/// line after its end, and from how many lines it has. At the end of the file there is no line after it.
+fn line(row: &StringRecord, after: u64, is_last: bool) -> u64 {
+    let within = row
+        .iter()
+        .flat_map(str::bytes)
+        .filter(|b| *b == b'\n')
+        .count() as u64;
+    after.saturating_sub(within + u64::from(!is_last)).max(1)
 }
 
 fn at(file: &str, line: u64, what: String) -> Finding {

@@ -158,3 +158,32 @@ proptest! {
         let _ = Amount::parse(&rows);
     }
 }
+
+#[test]
+fn a_bad_row_is_named_by_its_own_line_whatever_lies_before_it() {
+    let good = format!("0,USD,{HOUR},0.01,i,,Compute,\n");
+    let bad = format!("0,USD,{HOUR},dear,i,,Compute,");
+    let two_lines = format!("0,USD,{HOUR},0.01,\"i\nj\",,Compute,\n");
+    for (rows, line) in [
+        (format!("{bad}\n"), 2),
+        (format!("\n\n{bad}\n{good}"), 4),
+        (format!("{good}\n{bad}"), 4),
+        (format!("{good}  \n\n{bad}\n\n"), 5),
+        (format!("{two_lines}\n{bad}\n"), 5),
+        (format!("{good}{}\n", bad.replace(",i,", ",\"i\nj\",")), 3),
+    ] {
+        for text in [
+            format!("{HEAD}{rows}"),
+            format!("{HEAD}{rows}").replace('\n', "\r\n"),
+        ] {
+            let said = said(&text).unwrap_err();
+            let place = format!("bill.csv:{line}");
+            assert!(
+                said.len() == 1 && said[0].contains(&place),
+                "{place}: {said:?} of {text:?}"
+            );
+        }
+    }
+    let whole = format!("{HEAD}\r\n{good}\r\n{good}").replace('\n', "\r\n");
+    assert_eq!(said(&whole).unwrap().rows, 2);
+}

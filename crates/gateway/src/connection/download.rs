@@ -32,6 +32,8 @@ pub(super) struct Download {
     body: Option<Body>,
     manner: Manner,
     pub tap: bool,
+    /// A gate sees the payload as it comes.
+    watched: bool,
     /// A gate changes the body; what has come out of it waits in `ready`.
     pub through: Option<Box<dyn Transform>>,
     pub ready: Vec<u8>,
@@ -135,6 +137,12 @@ impl Drive<'_> {
         }
         if let Some(answered) = self.answered {
             answered.set(true);
+        }
+        if self.room.live.sees_answers()
+            && let Some(request) = self.room.down.head()
+        {
+            let response = ResponseHead::Wire(head);
+            self.down.watched = self.room.live.answered(request, response);
         }
         let changed = match upgrade {
             true => None,
@@ -353,7 +361,7 @@ impl Drive<'_> {
         let Some(body) = &mut down.body else {
             return Ok(0);
         };
-        if down.manner == Manner::AsItCame && !down.tap {
+        if down.manner == Manner::AsItCame && !down.tap && !down.watched {
             let pass = body.pass(data).map_err(|_| Driven::Broken)?;
             down.reusable &= pass.len == data.len();
             return Ok(pass.len);
@@ -366,6 +374,9 @@ impl Drive<'_> {
             match piece {
                 Piece::Data(range) => {
                     let payload = &data[start + range.start..start + range.end];
+                    if down.watched {
+                        self.room.live.payload(payload);
+                    }
                     if let Some(through) = &mut down.through {
                         through.take(payload, &mut down.ready);
                         continue;

@@ -190,6 +190,32 @@ impl Live {
         }
     }
 
+    /// Whether any gate wants to be told of the instance's answer as it came.
+    pub fn sees_answers(&self) -> bool {
+        let route = self.route.as_ref();
+        route.is_some_and(|r| r.once(self.is_job).sees_answers(&self.request))
+    }
+
+    /// The instance has answered: whether a gate wants to see the payload as it comes.
+    pub fn answered(&mut self, head: RequestHead<'_>, response: ResponseHead<'_>) -> bool {
+        let Some(route) = &self.route else {
+            return false;
+        };
+        let mut exchange = Exchange {
+            head: Head::Wire(head),
+            facts: &mut self.facts,
+        };
+        route
+            .once(self.is_job)
+            .answered(&mut self.request, &mut exchange, response)
+    }
+
+    pub fn payload(&mut self, data: &[u8]) {
+        if let Some(route) = &self.route {
+            route.once(self.is_job).payload(&mut self.request, data);
+        }
+    }
+
     /// What goes on in place of the instance's response.
     pub fn transform(
         &mut self,
@@ -245,9 +271,9 @@ impl Live {
     }
 
     pub fn taps(&self) -> bool {
-        self.route
-            .as_ref()
-            .is_some_and(|r| r.attempt.taps(&self.attempt) || r.request.taps(&self.request))
+        self.route.as_ref().is_some_and(|r| {
+            r.attempt.taps(&self.attempt) || r.once(self.is_job).taps(&self.request)
+        })
     }
 
     pub fn tap(&mut self, data: &[u8]) {

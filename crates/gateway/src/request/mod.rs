@@ -1,5 +1,6 @@
 //! The gates of the request ring: passed once for every request of a client.
 
+pub mod business;
 pub mod cache;
 pub mod coalesce;
 pub mod compress;

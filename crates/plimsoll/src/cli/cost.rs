@@ -21,6 +21,12 @@ pub struct CostArgs {
     /// The id by which the bill names one of our resources or services, such as i-0abc=shop; may be given again
     #[arg(long = "named", value_name = "ID=NAME", requires = "bill", value_parser = pair)]
     pub named: Vec<(String, String)>,
+    /// What one of it costs by day, and its trend: a number of the business, such as orders, or buy/orders
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["by", "bill"])]
+    pub per: Option<String>,
+    /// The steps of --per
+    #[arg(long, value_parser = ["day", "hour"], default_value = "day", requires = "per")]
+    pub each: String,
     #[command(flatten)]
     pub ask: AskArgs,
 }

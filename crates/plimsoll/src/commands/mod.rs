@@ -5,6 +5,7 @@ mod advise;
 mod agent;
 mod alerts;
 mod backup;
+mod business;
 mod cache;
 mod catalog;
 mod check;
@@ -50,6 +51,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Try(args) => try_proposal::run(args),
         Command::Whatif(args) => whatif::run(args),
         Command::Cost(args) => cost::run(args),
+        Command::Business(args) => business::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Record(args) => record::run(args),
         Command::Import(args) => import::run(args),

@@ -10,6 +10,7 @@ pub mod load;
 pub mod page;
 pub mod record;
 pub mod trial;
+pub mod unit;
 pub mod whatif;
 
 pub use base::number;

@@ -209,6 +209,7 @@ impl Body {
             kept.clone(),
             shown,
             Arc::downgrade(&control),
+            PathBuf::from(&self.file),
         )?;
         let costs = Costs::start(
             Sources {

@@ -4,7 +4,7 @@ use crate::wire::disks;
 use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
 use gateway::attempt::mirror::Counts as Mirror;
-use gateway::{CompressGauge, Decision, Gauges, LimitGauge, Standing, TenantGauge};
+use gateway::{BusinessGauge, CompressGauge, Decision, Gauges, LimitGauge, Standing, TenantGauge};
 use telemetry::prometheus::Page;
 
 pub fn page(gauges: &Gauges) -> String {
@@ -17,6 +17,7 @@ pub fn page(gauges: &Gauges) -> String {
     mirrors(&mut page, &gauges.mirrors);
     certificate(&mut page, gauges.certificate.as_ref());
     disks::page(&mut page, &gauges.disks);
+    business(&mut page, &gauges.business);
     page.finish()
 }
 
@@ -200,6 +201,50 @@ fn certificate(page: &mut Page, standing: Option<&Standing>) {
     page.row("", &[], f64::from(u8::from(standing.wrong.is_some())));
 }
 
+type Number = fn(&BusinessGauge) -> f64;
+
+/// Name, help and value of each family of the business. Labels are names in the config, and bounded by it.
+const BUSINESS: &[(&str, &str, Number)] = &[
+    (
+        "plimsoll_business_value_total",
+        "Sum of the numbers above 0 that answers told, in the unit that the config gives.",
+        |b| b.added_micro as f64 / 1e6,
+    ),
+    (
+        "plimsoll_business_taken_back_total",
+        "Sum of those below 0, such as refunds, without their sign.",
+        |b| b.taken_micro as f64 / 1e6,
+    ),
+];
+
+/// Numbers of the business; nothing where no route declares one.
+fn business(page: &mut Page, all: &[BusinessGauge]) {
+    for (name, help, value) in BUSINESS {
+        page.family(name, "counter", help);
+        for b in all {
+            let labels = [("route", &*b.route), ("metric", &b.name), ("unit", &b.unit)];
+            page.row("", &labels, value(b));
+        }
+    }
+    page.family(
+        "plimsoll_business_answers_total",
+        "counter",
+        "Answers that were to tell such a number: that did, without it, with something else, and those that could not be read.",
+    );
+    for b in all {
+        let told = [b.counted, b.absent, b.malformed, b.unread];
+        for (told, n) in past::metric::TOLD.into_iter().zip(told) {
+            let labels = [
+                ("route", &*b.route),
+                ("metric", &b.name),
+                ("unit", &b.unit),
+                ("told", told),
+            ];
+            page.row("", &labels, n as f64);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +296,16 @@ mod tests {
             ..Mirror::default()
         };
         mirrors(&mut page, &[mirror]);
+        let revenue = BusinessGauge {
+            route: "buy".into(),
+            name: "revenue".into(),
+            unit: "usd".into(),
+            added_micro: 19_990_000,
+            taken_micro: 500_000,
+            unread: 2,
+            ..BusinessGauge::default()
+        };
+        business(&mut page, &[revenue]);
         let text = page.finish();
         for row in [
             "plimsoll_gate_decisions_total{gate=\"breaker\",of=\"shop\",decision=\"refused\"} 3",
@@ -263,6 +318,9 @@ mod tests {
             "plimsoll_access_log_lines_total{fate=\"dropped\"} 2",
             "plimsoll_mirror_copies_total{route=\"product\",to=\"next\",fate=\"compared\"} 40",
             "plimsoll_mirror_differences_total{route=\"product\",to=\"next\",part=\"body\",between=\"noise\"} 8",
+            "plimsoll_business_value_total{route=\"buy\",metric=\"revenue\",unit=\"usd\"} 19.99",
+            "plimsoll_business_taken_back_total{route=\"buy\",metric=\"revenue\",unit=\"usd\"} 0.5",
+            "plimsoll_business_answers_total{route=\"buy\",metric=\"revenue\",unit=\"usd\",told=\"unread\"} 2",
         ] {
             assert!(text.lines().any(|l| l == row), "{row} is not in\n{text}");
         }
@@ -273,6 +331,7 @@ mod tests {
         compressed(&mut empty, &[]);
         lines(&mut empty, &Lines::default());
         mirrors(&mut empty, &[]);
+        business(&mut empty, &[]);
         assert_eq!(empty.finish(), "");
     }
 }

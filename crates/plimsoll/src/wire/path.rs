@@ -3,7 +3,8 @@
 use base::Names;
 use console::{DataPath, Decision, Instance};
 use gateway::upstream::health::{Check, Ejection, State};
-use gateway::{Gateway, Gauges, PoolGauge};
+use gateway::{BusinessGauge, Gateway, Gauges, PoolGauge};
+use past::Worth;
 use std::sync::{Arc, Mutex};
 
 pub struct Path {
@@ -57,6 +58,26 @@ impl DataPath for Path {
             all.extend(counts.map(|(what, n)| one("limit", &l.service, what, n)));
         }
         all
+    }
+
+    fn business(&self) -> Vec<Worth> {
+        let gateway = self.gateway.lock().unwrap_or_else(|e| e.into_inner());
+        let all = gateway.as_ref().map(Gateway::business);
+        all.into_iter().flatten().map(worth).collect()
+    }
+}
+
+fn worth(b: BusinessGauge) -> Worth {
+    Worth {
+        route: b.route,
+        name: b.name,
+        unit: b.unit,
+        added_micro: b.added_micro,
+        taken_micro: b.taken_micro,
+        counted: b.counted,
+        absent: b.absent,
+        malformed: b.malformed,
+        unread: b.unread,
     }
 }
 

@@ -114,7 +114,13 @@ impl Watch {
 
     /// Counts for the history.
     pub fn counted(&self) -> Counted {
-        Counted::new(self.telemetry.clone(), self.names.clone())
+        let gateway = self.gateway.clone();
+        let business = move || with(&gateway, Gateway::business);
+        Counted::new(
+            self.telemetry.clone(),
+            self.names.clone(),
+            Box::new(business),
+        )
     }
 
     /// Returns when what has happened is counted.

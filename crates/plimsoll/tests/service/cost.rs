@@ -3,7 +3,7 @@
 use crate::stage::{Clients, Stage};
 use serde_json::Value;
 
-const PRICED: &str = "identity: { tenant: host, costs: true }\nroutes:\n  page: { match: GET /p, to: app }\n  rest: { match: '/{path...}', to: app }\n\
+const PRICED: &str = "identity: { tenant: host, costs: true }\nroutes:\n  page: { match: GET /p, to: app, business: { visits: { status: 200 } } }\n  rest: { match: '/{path...}', to: app }\n\
                       resources: { cpu.host: { price: $3.60/h }, db.unseen: { price: $0.37/h } }";
 
 fn stage() -> Stage {
@@ -114,6 +114,38 @@ fn bill_and_opencost(stage: &Stage) {
     );
 }
 
+/// What answers told of the business is the same as a metric, in the history and over the API; and one costs something.
+fn visits(stage: &Stage) {
+    let metrics = stage.console_get("/metrics").unwrap();
+    let name = "plimsoll_business_value_total{route=\"page\",metric=\"visits\",unit=\"\"} ";
+    let counted = metrics.lines().find_map(|l| l.strip_prefix(name));
+    let counted: u64 = counted.unwrap().parse().unwrap();
+    assert!(counted > 100);
+    crate::alerts::rules::families(&metrics, "plimsoll_business_");
+    let told = stage.wait("the visits in the history", |s| {
+        let out = s.ask(&["business", "--json"]);
+        let told: Value = serde_json::from_slice(&out.stdout).ok()?;
+        let n = told["numbers"][0]["added_micro"].as_u64()?;
+        (n == counted * 1_000_000).then_some(told)
+    });
+    assert_eq!(told["numbers"][0]["counted"], counted, "{told}");
+    let query = "/api/v1/query?query=plimsoll_business_value_total";
+    let past = stage.console_get(query).unwrap();
+    assert!(past.contains(&format!("\"{counted}\"")), "{past}");
+    let text = stage.ask(&["business"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("visits"), "{text}");
+    let out = stage.ask(&["cost", "--per", "page/visits", "--each", "hour", "--json"]);
+    let units: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let steps = units[0]["steps"].as_array().unwrap();
+    let sum: u64 = steps.iter().map(|s| micro(&s["value_micro"])).sum();
+    assert_eq!(sum, counted * 1_000_000, "{units}");
+    assert_eq!(units[0]["trend"]["verdict"], "too-little");
+    let text = stage.ask(&["cost", "--per", "visits"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("too little for a trend"), "{text}");
+}
+
 #[test]
 fn the_parts_are_the_bill_and_a_restart_forgets_nothing() {
     let mut stage = stage();
@@ -162,6 +194,7 @@ fn the_parts_are_the_bill_and_a_restart_forgets_nothing() {
     assert!(stage.console_get("/cost").unwrap().contains("Who uses it"));
 
     bill_and_opencost(&stage);
+    visits(&stage);
     crate::stage::signal(pid, "TERM");
     stage.ended(pid);
     stage.start();

@@ -22,6 +22,8 @@ const LONGEST_MS: u64 = 300_000;
 pub enum Manner {
     /// Each state once, in order.
     Once,
+    /// The same, of each alert, though others of its service are told already.
+    Each,
     /// The present state, again and again.
     Repeat,
 }
@@ -39,9 +41,13 @@ pub fn due(
     if now_ms < told.next_ms {
         return None;
     }
-    if manner == Manner::Once {
+    if manner != Manner::Repeat {
+        let ended = alert.ended_ms.unwrap_or(now_ms);
+        let old = now_ms.saturating_sub(ended) >= RESOLVED_FOR_MS;
         return match (told.state, alert.state) {
-            (None, _) if covered(alert, all, now_ms) => None,
+            (None, _) if manner == Manner::Once && covered(alert, all, now_ms) => None,
+            // Who begins to listen is not told of what has long been over.
+            (None, _) if manner == Manner::Each && old && told.tries == 0 => None,
             (None, _) => Some(State::Firing),
             (Some(State::Firing), State::Resolved) => Some(State::Resolved),
             _ => None,
@@ -117,6 +123,7 @@ mod tests {
             summary: "route product: 2.3 % of the answers failed".into(),
             burn: 23.0,
             budget_left: 0.61,
+            began_ms: Some(1_699_999_980_000),
             context: &context,
         };
         Alert::new(
@@ -223,6 +230,33 @@ mod tests {
         all[1].state = State::Resolved;
         all[1].ended_ms = Some(start + 130_000);
         assert_eq!(called(&all, 9999), "whole slow pay");
+    }
+
+    #[test]
+    fn who_keeps_a_book_hears_of_each_alert_but_not_of_old_ones() {
+        let mut a = alert();
+        let earlier = Alert {
+            id: "a".into(),
+            started_ms: a.started_ms - 1,
+            ..alert()
+        };
+        let now = a.started_ms;
+        let all = [earlier, a.clone()];
+        assert_eq!(due(&a, &all, "i", Manner::Once, now), None, "covered");
+        let told = |a: &Alert, now| due(a, &all, "i", Manner::Each, now);
+        assert_eq!(told(&a, now), Some(State::Firing));
+        (a.state, a.ended_ms) = (State::Resolved, Some(now + 1000));
+        assert_eq!(
+            told(&a, now + 60_000),
+            Some(State::Firing),
+            "its begin comes first"
+        );
+        assert_eq!(told(&a, now + RESOLVED_FOR_MS + 1000), None, "long over");
+        went(&mut a, "i", State::Firing, Err("full".into()), now + 60_000);
+        let late = now + 10 * RESOLVED_FOR_MS;
+        assert_eq!(told(&a, late), Some(State::Firing), "it was tried");
+        went(&mut a, "i", State::Firing, Ok(()), late);
+        assert_eq!(told(&a, late), Some(State::Resolved));
     }
 
     #[test]

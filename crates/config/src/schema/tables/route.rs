@@ -166,6 +166,13 @@ pub const ROUTE: &[Field<Route>] = &[
         }
     ),
     key!(
+        "business",
+        Kind::MapOf("business"),
+        "{ orders: { status: 201 }, revenue: { header: X-Order-Total, unit: usd } }",
+        "numbers of the business that its answers tell, 8 at most",
+        |r, n, cx| r.business = business::read(n, cx)
+    ),
+    key!(
         "consistency",
         Kind::Text,
         "bounded 10s",

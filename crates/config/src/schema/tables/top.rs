@@ -193,6 +193,13 @@ pub const TOP: &[Field<Config>] = &[
         }
     ),
     key!(
+        "incidents",
+        Kind::Section("incidents"),
+        "{ from: page }",
+        "whether alerts open incidents",
+        |c, n, cx| cx.section("incidents", n, INCIDENTS, &mut c.incidents)
+    ),
+    key!(
         "alerts",
         Kind::Section("alerts"),
         "{ alertmanager: { urls: ['http://alertmanager.internal:9093'] } }",

@@ -1,6 +1,7 @@
 //! Cost: what requests used of the bill, by route, service, resource, tenant or user, and what was idle.
 
 mod bar;
+mod unit;
 mod unusual;
 
 use super::parts;
@@ -70,7 +71,7 @@ fn render(s: &State, choice: &Choice) -> Result<Shown, Problem> {
         .unwrap_or(&WINDOWS[1]);
     let span = cost::span(window.0, s.costs.now_s()).map_err(|f| vec![f])?;
     let body = match s.costs.report(by, span) {
-        Ok(report) => whole(&report, window, &s.costs.anomalies()),
+        Ok(report) => whole(&report, window, &s.costs.anomalies(), &unit::panel(s)),
         Err(findings) => html! {
             header.hero { div.headline data-part="headline" {
                 p.eyebrow { "Cost" }
@@ -89,7 +90,7 @@ fn render(s: &State, choice: &Choice) -> Result<Shown, Problem> {
     })
 }
 
-fn whole(r: &Report, window: &(&str, &str), anomalies: &[Anomaly]) -> Markup {
+fn whole(r: &Report, window: &(&str, &str), anomalies: &[Anomaly], units: &Markup) -> Markup {
     html! {
         header.hero {
             div.headline data-part="headline" {
@@ -109,6 +110,7 @@ fn whole(r: &Report, window: &(&str, &str), anomalies: &[Anomaly]) -> Markup {
             (bar::stacked(r))
             (rows(r))
         }
+        div data-part="units" { (units) }
         div data-part="unusual" { (unusual::hours(anomalies)) }
         section.panel data-part="bill" {
             div.panel-head { h2 { "The bill" } span.note { "price × time, to the micro-dollar" } }

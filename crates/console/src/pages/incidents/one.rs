@@ -72,8 +72,9 @@ fn called(who: Option<&Who<'_>>) -> Markup {
 
 fn entry(h: &Happened) -> Markup {
     let ledger = h.text.starts_with(catalog::incident::LEDGER);
+    let alert = h.text.starts_with(catalog::incident::ALERT);
     html! {
-        li class=[ledger.then_some("trial")] {
+        li class=[ledger.then_some("trial").or(alert.then_some("bad"))] {
             p { (h.text) }
             p.note { time datetime=(h.at) { (h.at.strftime("%Y-%m-%d %H:%M:%S")) } }
         }

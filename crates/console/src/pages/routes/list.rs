@@ -1,6 +1,6 @@
 //! All routes in one table; which and in which order is in the address.
 
-use super::{misses, said};
+use super::{business, misses, said};
 use crate::State;
 use crate::live::Frame;
 use crate::pages::Ask;
@@ -11,7 +11,7 @@ use control::lately::RouteLately;
 use maud::{Markup, html};
 use model::Answer;
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -31,6 +31,9 @@ struct Row<'a> {
     /// Dollars per 1000 requests.
     cost: Option<f64>,
 }
+
+/// What answers told of the business, by route.
+type Worths = BTreeMap<String, String>;
 
 type Key = fn(&Row<'_>) -> f64;
 
@@ -56,6 +59,7 @@ pub fn render(s: &State, view: &View) -> Shown {
     let lately = s.control.routes();
     let said = s.control.diagnose();
     let answer = parts::answer(&said);
+    let worth = business::lines(s);
     let mut rows = rows(&lately, answer.as_ref());
     let all = rows.len();
     let q = view.q.to_lowercase();
@@ -82,7 +86,7 @@ pub fn render(s: &State, view: &View) -> Shown {
             }
             @if all == 0 { (parts::empty("No route yet", "A route is shown when the config names it and requests have come for it.")) }
             @else if rows.is_empty() { (parts::empty("No route has that in its name", "")) }
-            @else { (table(&rows, view)) }
+            @else { (table(&rows, view, &worth)) }
         }
     };
     Shown {
@@ -206,7 +210,7 @@ fn heading(view: &View, name: &str, title: &str, number: bool) -> Markup {
     html! { th scope="col" class=[number.then_some("n")] aria-sort=[sorted] { a href=(address(&to)) { (title) } } }
 }
 
-fn table(rows: &[Row<'_>], view: &View) -> Markup {
+fn table(rows: &[Row<'_>], view: &View, worth: &Worths) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Routes" {
             table.routes {
@@ -215,14 +219,15 @@ fn table(rows: &[Row<'_>], view: &View) -> Markup {
                     th scope="col" { "Service" }
                     th scope="col" { "Objective" }
                     @for (name, title, _, _) in COLUMNS { (heading(view, name, title, *name != "use")) }
+                    @if !worth.is_empty() { th scope="col" { "Worth, last hour" } }
                 } }
-                tbody data-part="routes" { @for r in rows { (row(r)) } }
+                tbody data-part="routes" { @for r in rows { (row(r, worth)) } }
             }
         }
     }
 }
 
-fn row(r: &Row<'_>) -> Markup {
+fn row(r: &Row<'_>, worth: &Worths) -> Markup {
     let [(_, rate), (_, good), (_, p50), (_, p99), (_, cache)] = said(r.lately);
     let key = r.lately.index;
     html! {
@@ -240,6 +245,7 @@ fn row(r: &Row<'_>) -> Markup {
             td.n data-live={ (key) ".cache" } { (cache) }
             td { @match r.mostly { Some((name, share)) => { (name) " " small { (format!("{:.0} %", 100.0 * share)) } }, None => "—" } }
             td.n { @match r.cost { Some(c) => { "$" (format!("{c:.4}")) }, None => "—" } }
+            @if !worth.is_empty() { td { (worth.get(&r.lately.route).map_or("—", String::as_str)) } }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Routes: what comes, how it is answered, what it uses, and what gates do with it.
 
+mod business;
 mod gates;
 mod heat;
 mod list;

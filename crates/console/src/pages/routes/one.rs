@@ -1,7 +1,7 @@
 //! One route: its numbers now and over time, what one request uses, its place under the line, and what gates did.
 
 use super::heat::heatmap;
-use super::{gates, said};
+use super::{business, gates, said};
 use crate::State;
 use crate::api::Problem;
 use crate::live::Frame;
@@ -81,6 +81,7 @@ pub fn render(s: &State, name: &str, last: Option<u64>) -> Result<Shown, Problem
                 (heatmap(&s.control.route_heat(name, last.min(KEEP_S)), lately.objective.map(|o| o.latency_s)))
                 p.note { "The last hour at most. Slower is higher, more answers are stronger; the line is the objective." }
             }
+            (business::panel(s, name))
             section.panel.full data-part="gates" {
                 div.panel-head { h2 { "What gates did" } }
                 (gates::decisions(&s.path.decisions(), name, &lately.service))

@@ -81,7 +81,7 @@ impl Upgrades for Nothing {
     }
 }
 
-struct Path(Vec<Instance>, Vec<Decision>);
+struct Path(Vec<Instance>, Vec<Decision>, Vec<::past::Worth>);
 
 impl DataPath for Path {
     fn instances(&self) -> Vec<Instance> {
@@ -89,6 +89,9 @@ impl DataPath for Path {
     }
     fn decisions(&self) -> Vec<Decision> {
         self.1.clone()
+    }
+    fn business(&self) -> Vec<::past::Worth> {
+        self.2.clone()
     }
 }
 
@@ -140,7 +143,11 @@ impl Console {
             recordings: Arc::new(Nothing),
             caches: Arc::new(Nothing),
             jobs: Arc::new(Nothing),
-            path: Arc::new(Path(world.instances.clone(), world.decisions.clone())),
+            path: Arc::new(Path(
+                world.instances.clone(),
+                world.decisions.clone(),
+                world.business.clone(),
+            )),
             metrics: Arc::new(|_| "up 1\n".into()),
             probes: Arc::new(|| Value::Null),
             mirrors: Arc::new(|| Value::Null),

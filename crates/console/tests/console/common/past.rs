@@ -31,6 +31,20 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// Answers that each told `micro` of a number of the business, at so many times until then.
+    pub fn worth(&self, of: [&str; 3], micro: u64, until_ms: u64, times: u64, every_ms: u64) {
+        let mut past = self.0.write().unwrap();
+        let [route, name, unit] = of;
+        let value = Series::new(&metric::BUSINESS, &of);
+        let told = Series::new(&metric::BUSINESS_ANSWERS, &[route, name, unit, "number"]);
+        for back in (0..times).rev() {
+            let counts = vec![(value.clone(), micro), (told.clone(), 1)];
+            past.push(until_ms - back * every_ms, counts);
+        }
+    }
+}
+
 impl console::Remembers for Kept {
     fn read(&self) -> RwLockReadGuard<'_, Past> {
         self.0.read().unwrap()

@@ -33,6 +33,8 @@ pub struct World {
     pub proposals: Vec<Proposal>,
     pub instances: Vec<Instance>,
     pub decisions: Vec<Decision>,
+    /// Declared numbers of the business.
+    pub business: Vec<past::Worth>,
     /// Left of error budgets; with any there is a policy.
     pub budgets: Vec<Budget>,
     /// How objectives stand, and their alerts.
@@ -96,6 +98,7 @@ impl World {
             proposals: vec![cache("route-000")],
             instances: vec![instance("front", true)],
             decisions: vec![],
+            business: vec![],
             budgets: vec![],
             slos: Slos::default(),
             costs: Costs::default(),

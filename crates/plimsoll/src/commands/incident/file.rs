@@ -2,8 +2,7 @@
 
 use crate::exit::Failure;
 use catalog::Catalog;
-use catalog::incident::{Happened, Incident, add};
-use std::path::PathBuf;
+use catalog::incident::{self, Happened, Incident, add};
 
 /// By its id or the begin of it; else the newest that is not resolved.
 pub fn find<'a>(c: &'a Catalog, id: Option<&str>) -> Result<&'a Incident, Failure> {
@@ -26,21 +25,9 @@ pub fn find<'a>(c: &'a Catalog, id: Option<&str>) -> Result<&'a Incident, Failur
     }
 }
 
-pub fn path(c: &Catalog, id: &str) -> PathBuf {
-    c.folder.join("incidents").join(format!("{id}.md"))
-}
-
-/// Reads, changes and replaces its file; the old one stays whole until the new one is. Returns the new text.
+/// The file's text after a change.
 pub fn change(c: &Catalog, id: &str, edit: impl FnOnce(&str) -> String) -> Result<String, Failure> {
-    let path = path(c, id);
-    let text = catalog::read_file(&path)
-        .map_err(|f| Failure::new(f.to_string()))?
-        .text;
-    let (text, next) = (edit(&text), path.with_extension("md.next"));
-    std::fs::write(&next, &text)
-        .and_then(|()| std::fs::rename(&next, &path))
-        .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-    Ok(text)
+    incident::change(&c.folder, id, edit).map_err(|f| Failure::new(f.to_string()))
 }
 
 pub fn append(c: &Catalog, id: &str, entries: &[Happened]) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use ::past::{Metric, Series, metric};
 use ::slo::SloStatus;
 use base::{Arm, Names, RouteIx};
+use gateway::BusinessGauge;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use telemetry::{Telemetry, Totals};
@@ -14,15 +15,23 @@ pub struct Counted {
     before: Totals,
     /// Answers and bad ones, by objective.
     judged: BTreeMap<String, [u64; 2]>,
+    /// Numbers of the business since the start of the process.
+    business: Business,
+    /// Their counts as of the last time, by series.
+    valued: BTreeMap<Series, u64>,
 }
 
+pub type Business = Box<dyn Fn() -> Vec<BusinessGauge> + Send>;
+
 impl Counted {
-    pub fn new(telemetry: Arc<Telemetry>, names: Names) -> Counted {
+    pub fn new(telemetry: Arc<Telemetry>, names: Names, business: Business) -> Counted {
         Counted {
             telemetry,
             names,
             before: Totals::default(),
             judged: BTreeMap::new(),
+            business,
+            valued: BTreeMap::new(),
         }
     }
 
@@ -44,8 +53,39 @@ impl Counted {
                 push(&mut all, metric, &labels, more);
             }
         }
+        all.extend(grown(&mut self.valued, &(self.business)()));
         all
     }
+}
+
+/// What the numbers of the business have gained. Those that the config no longer names are forgotten, and begin at 0.
+fn grown(before: &mut BTreeMap<Series, u64>, now: &[BusinessGauge]) -> Vec<(Series, u64)> {
+    let now: BTreeMap<Series, u64> = now.iter().flat_map(valued).collect();
+    let more = |(s, n): (&Series, &u64)| {
+        let old = before.get(s).copied().unwrap_or(0);
+        // Counted anew since the config was without it for a while.
+        let more = if *n < old { *n } else { n - old };
+        (more > 0).then(|| (s.clone(), more))
+    };
+    let all = now.iter().filter_map(more).collect();
+    *before = now;
+    all
+}
+
+/// Its series, and what each has.
+fn valued(b: &BusinessGauge) -> Vec<(Series, u64)> {
+    let labels = [b.route.as_str(), &b.name, &b.unit];
+    let told = [b.counted, b.absent, b.malformed, b.unread];
+    let answers = metric::TOLD.into_iter().zip(told).map(|(told, n)| {
+        let labels = [labels[0], labels[1], labels[2], told];
+        (Series::new(&metric::BUSINESS_ANSWERS, &labels), n)
+    });
+    let sums = [
+        (&metric::BUSINESS, b.added_micro),
+        (&metric::BUSINESS_BACK, b.taken_micro),
+    ];
+    let sums = sums.map(|(metric, n)| (Series::new(metric, &labels), n));
+    sums.into_iter().chain(answers).collect()
 }
 
 fn push(all: &mut Vec<(Series, u64)>, metric: &Metric, labels: &[&str], more: u64) {
@@ -115,6 +155,33 @@ fn status(class: u8) -> String {
 mod tests {
     use super::*;
     use base::{Nanos, Sample, SampleKind};
+
+    #[test]
+    fn numbers_of_the_business_are_told_as_they_grow() {
+        let mut before = BTreeMap::new();
+        let mut now = BusinessGauge {
+            route: "buy".into(),
+            name: "revenue".into(),
+            unit: "usd".into(),
+            added_micro: 19_990_000,
+            counted: 1,
+            ..BusinessGauge::default()
+        };
+        let first = grown(&mut before, std::slice::from_ref(&now));
+        let names: Vec<&str> = first.iter().map(|s| s.0.metric.as_str()).collect();
+        assert_eq!(
+            names,
+            [metric::BUSINESS_ANSWERS.name, metric::BUSINESS.name]
+        );
+        assert_eq!(grown(&mut before, std::slice::from_ref(&now)), []);
+        (now.taken_micro, now.malformed) = (5_000_000, 2);
+        let more = grown(&mut before, std::slice::from_ref(&now));
+        assert_eq!(more.iter().map(|s| s.1).collect::<Vec<_>>(), [2, 5_000_000]);
+        // Away for a while, and counted anew.
+        assert_eq!(grown(&mut before, &[]), []);
+        now.counted = 1;
+        assert_eq!(grown(&mut before, &[now]).len(), 4);
+    }
 
     #[test]
     fn what_grew_is_told_once_under_the_names_of_the_metrics_page() {

@@ -1,11 +1,13 @@
 //! Objectives at work: a thread that counts and judges once a second, keeps it in the store, and tells the notifiers.
 
 mod context;
+mod incidents;
 mod metrics;
 mod notify;
 mod shown;
 mod store;
 
+use self::incidents::Incidents;
 use self::notify::Notifiers;
 pub use self::shown::Shown;
 use self::store::Keeper;
@@ -23,6 +25,7 @@ use control::Control;
 use control::ports::{SystemWall, Wall};
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -35,6 +38,8 @@ const HANGS: Duration = Duration::from_secs(10);
 /// The running thread; it stops when this is dropped, and what is counted by then is stored.
 pub struct Slos {
     shown: Arc<Shown>,
+    /// Ends first: the last that it wrote is stored by the other.
+    _incidents: Incidents,
     _thread: Thread,
 }
 
@@ -63,10 +68,12 @@ impl Slos {
         store: Arc<Embedded>,
         shown: Arc<Shown>,
         control: Weak<Control>,
+        file: PathBuf,
     ) -> io::Result<Slos> {
         let stop = Arc::new(AtomicBool::new(false));
         let keeper = Keeper::new(store);
         let notifiers = Notifiers::new(shown.clone(), stop.clone());
+        let incidents = (shown.clone(), config.clone(), file, control.clone());
         let mut work = Work {
             answered,
             path,
@@ -81,7 +88,13 @@ impl Slos {
         // Before traffic comes: from the first answer on it is known what is late.
         work.open();
         let _thread = Thread::start("slo", stop, work, || SECOND, Work::turn, Work::close)?;
-        Ok(Slos { shown, _thread })
+        let (theirs, config, file, control) = incidents;
+        let _incidents = Incidents::start(theirs, config, file, control)?;
+        Ok(Slos {
+            shown,
+            _incidents,
+            _thread,
+        })
     }
 
     pub fn shown(&self) -> Arc<Shown> {

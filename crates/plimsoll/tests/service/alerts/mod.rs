@@ -2,7 +2,7 @@
 
 mod alertmanager;
 mod receiver;
-mod rules;
+pub mod rules;
 
 use self::receiver::Receiver;
 use crate::stage::{Stage, signal};
@@ -34,6 +34,41 @@ fn json(told: &str) -> Value {
     serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap()
 }
 
+/// The page has opened one incident, before the kill or after it, and tells its times and its timeline.
+fn incident(stage: &Stage, alert: &str) {
+    let shown = stage.wait("the incident", |s| {
+        let out = s.ask(&["incident", "show", "--json"]);
+        serde_json::from_slice::<Value>(&out.stdout).ok()
+    });
+    assert_eq!(
+        (&shown["title"], &shown["service"], &shown["alert"]),
+        (&"Outage of route home".into(), &"app".into(), &alert.into())
+    );
+    assert!(
+        shown["detect_s"]
+            .as_i64()
+            .is_some_and(|s| (0..30).contains(&s)),
+        "{shown}"
+    );
+    let timeline = shown["timeline"].as_array().unwrap();
+    let told = |begin: &str| {
+        let all = timeline.iter().filter_map(|h| h["text"].as_str());
+        all.filter(|t| t.starts_with(begin)).count()
+    };
+    assert_eq!(told("alert: page: OUTAGE of route home"), 1, "{shown}");
+    assert!(told("ledger: generation") > 0, "{shown}");
+    let files = std::fs::read_dir(stage.path("catalog/incidents")).unwrap();
+    assert_eq!(
+        files.count(),
+        1,
+        "a kill and a second start opened no other"
+    );
+    let ack = stage.ask(&["incident", "ack"]);
+    assert_eq!(ack.status.code(), Some(0));
+    let page = stage.console_get("/incidents").unwrap();
+    assert!(page.contains("Outage of route home"), "{page}");
+}
+
 #[test]
 fn an_outage_is_told_once_the_receivers_listen_though_plimsoll_was_killed_meanwhile() {
     let receiver = Receiver::start(503);
@@ -41,7 +76,7 @@ fn an_outage_is_told_once_the_receivers_listen_though_plimsoll_was_killed_meanwh
     let mut stage = Stage::new(&format!(
         "routes:\n  home:\n    match: GET /{{rest...}}\n    to: app\n    slo: {{ latency: 1s, target: 99.9% }}\n    \
          fault: {{ until: 2099-01-01T00:00:00Z, abort: 503 }}\n\
-         alerts:\n  alertmanager: {{ urls: ['http://{at}'] }}\n  \
+         catalog: ./catalog\nalerts:\n  alertmanager: {{ urls: ['http://{at}'] }}\n  \
          pagerduty: {{ routing_key: {{ file: key }}, url: 'http://{at}/pd' }}\n  webhook: {{ url: 'http://{at}/hook' }}\n"
     ));
     std::fs::write(stage.path("key"), KEY).unwrap();
@@ -89,6 +124,8 @@ fn an_outage_is_told_once_the_receivers_listen_though_plimsoll_was_killed_meanwh
         receiver.last("/api/v2/alerts")
     });
     assert_eq!(told[0]["labels"]["severity"], "page");
+
+    incident(&stage, before[0]["id"].as_str().unwrap());
 
     let slos = json(&stage.console_get("/api/v1/slos").unwrap());
     assert!(

@@ -129,13 +129,18 @@ fn path(path: &Path) -> &str {
 
 /// `promtool check metrics` has nothing to say against a page.
 pub fn metrics(answer: &str) {
+    families(answer, "plimsoll_slo_");
+}
+
+/// Families of counters whose names begin so are there, and as they should be.
+pub fn families(answer: &str, begin: &str) {
     let page = answer.split_once("\r\n\r\n").unwrap().1;
     let ours: String = page
         .split_inclusive('\n')
-        .filter(|l| l.contains("plimsoll_slo_"))
+        .filter(|l| l.contains(begin))
         .collect();
     assert!(
-        ours.contains("# TYPE plimsoll_slo_answers_total counter"),
+        ours.contains(&format!("# TYPE {begin}answers_total counter")),
         "{page}"
     );
     content(&["check", "metrics"], &ours);

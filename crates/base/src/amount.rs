@@ -1,12 +1,12 @@
-//! Amounts of a bill, exact: whole trillionths of the currency.
+//! Amounts of money and of other things that are summed, exact: whole trillionths of the unit.
 
-/// 10⁻¹² of the currency.
+/// 10⁻¹² of the unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(pub i128);
 
 /// Digits behind the point.
 const DIGITS: i32 = 12;
-/// Of one amount, in its smallest parts: 10¹⁵ of the currency, so that no sum overflows.
+/// Of one amount, in its smallest parts: 10¹⁵ of the unit, so that no sum overflows.
 const MOST: i128 = 1_000_000_000_000_000_000_000_000_000;
 
 impl Amount {
