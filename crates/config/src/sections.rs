@@ -6,6 +6,7 @@ mod alerts;
 mod asynchronous;
 mod balance;
 mod console;
+mod engines;
 mod error_budget;
 mod gates;
 mod hedge;
@@ -27,6 +28,7 @@ pub use alerts::*;
 pub use asynchronous::*;
 pub use balance::*;
 pub use console::*;
+pub use engines::*;
 pub use error_budget::*;
 pub use gates::*;
 pub use hedge::*;
@@ -85,6 +87,9 @@ pub struct Config {
     /// What is remembered of counts and latencies.
     #[serde(default)]
     pub history: History,
+    /// What several nodes share.
+    #[serde(default)]
+    pub engines: Engines,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     /// Sorted by name, as are `routes` before `priority` orders them.
@@ -421,6 +426,7 @@ impl Config {
             agents: None,
             alerts: Alerts::default(),
             history: History::default(),
+            engines: Engines::default(),
             error_budget: None,
             services: Vec::new(),
             routes: Vec::new(),
