@@ -13,6 +13,7 @@ mod cost;
 mod demo;
 mod diagnose;
 mod diff;
+mod doctor;
 mod example;
 mod forecast;
 mod history;
@@ -67,6 +68,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Jobs(ask) => jobs::run(ask),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Catalog(ask) => catalog::run(ask),
         Command::Who(args) => who::run(args),
         Command::Runbook(ask) => runbook::run(ask),
