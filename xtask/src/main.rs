@@ -70,11 +70,14 @@ fn main() -> std::process::ExitCode {
     }
 }
 
+/// Every engine: what the default build leaves out is tested, too.
+const FULL: &str = "plimsoll/full";
+
 fn test() -> Result<(), String> {
     run::need_c_compiler()?;
     run::want_peers();
-    cargo(&["test", "--workspace"])?;
-    cargo(&["build", "--package", "plimsoll"])?;
+    cargo(&["test", "--workspace", "--features", FULL])?;
+    cargo(&["build", "--package", "plimsoll", "--features", "full"])?;
     // It learns while the others run.
     let console = bench::console::begin(Path::new(DEBUG))?;
     bench::cache::check(Path::new(DEBUG))?;
@@ -89,10 +92,14 @@ fn test() -> Result<(), String> {
 fn lint() -> Result<(), String> {
     directions::check()?;
     cargo(&["fmt", "--all", "--check"])?;
+    // The default build, which has no engine but the embedded one.
+    cargo(&["check", "--package", "plimsoll"])?;
     cargo(&[
         "clippy",
         "--workspace",
         "--all-targets",
+        "--features",
+        FULL,
         "--",
         "-D",
         "warnings",

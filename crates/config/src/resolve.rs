@@ -22,6 +22,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.tls(config);
     whole.services(config);
     whole.routes(config);
+    unshare(config);
     whole.bulkheads(config);
     whole.business(config);
     whole.identity(config);
@@ -29,6 +30,14 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));
     config.routes.sort_by(by_priority);
+}
+
+/// Without an engine each node counts alone.
+fn unshare(config: &mut Config) {
+    let is_shared = config.engines.shared.is_some();
+    for rate in config.routes.iter_mut().filter_map(|r| r.rate.as_mut()) {
+        rate.shared &= is_shared;
+    }
 }
 
 struct Whole<'a> {

@@ -36,6 +36,7 @@ pub fn schema() -> Json {
     defs.insert("incidents".into(), section_schema(INCIDENTS));
     defs.insert("alerts".into(), section_schema(ALERTS));
     defs.insert("history".into(), section_schema(HISTORY));
+    defs.insert("engines".into(), section_schema(ENGINES));
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
@@ -184,6 +185,7 @@ pub fn reference() -> String {
     page(&mut out, "alerts.webhook", WEBHOOK);
     page(&mut out, "incidents", INCIDENTS);
     page(&mut out, "history", HISTORY);
+    page(&mut out, "engines", ENGINES);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);

@@ -7,6 +7,7 @@ mod asynchronous;
 mod balance;
 mod business;
 mod console;
+mod engines;
 mod error_budget;
 mod gates;
 mod hedge;
@@ -30,6 +31,7 @@ pub use asynchronous::*;
 pub use balance::*;
 pub use business::*;
 pub use console::*;
+pub use engines::*;
 pub use error_budget::*;
 pub use gates::*;
 pub use hedge::*;
@@ -89,6 +91,9 @@ pub struct Config {
     /// What is remembered of counts and latencies.
     #[serde(default)]
     pub history: History,
+    /// What several nodes share.
+    #[serde(default)]
+    pub engines: Engines,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     #[serde(default)]
@@ -431,6 +436,7 @@ impl Config {
             agents: None,
             alerts: Alerts::default(),
             history: History::default(),
+            engines: Engines::default(),
             error_budget: None,
             incidents: Incidents::default(),
             services: Vec::new(),

@@ -15,7 +15,7 @@ use crate::generations::{By, Generations};
 use crate::lately::Seconds;
 use crate::ledger::{Entry, Lane, Ledger, Note, TrialRecord};
 use crate::loops::{LoopStatus, Loops, Shared, Stage, View, all};
-use crate::ports::{Budgets, Cancel, Compose, Counsel, Mind, Publish, Wall, Windows};
+use crate::ports::{Budgets, Cancel, Compose, Counsel, Lead, Mind, Publish, Wall, Windows};
 use crate::proposal::Proposal;
 use crate::trial::{Progress, Runner, TryOptions, interrupted};
 use arc_swap::ArcSwap;
@@ -39,6 +39,7 @@ pub struct Parts {
     pub windows: Arc<dyn Windows>,
     pub mind: Arc<dyn Mind>,
     pub budgets: Arc<dyn Budgets>,
+    pub lead: Arc<dyn Lead>,
     pub wall: Arc<dyn Wall>,
     /// Cores of the host.
     pub cores: usize,
@@ -155,6 +156,7 @@ impl Control {
                 publish: parts.publish,
                 mind: parts.mind,
                 budgets: parts.budgets,
+                lead: parts.lead,
                 ledger,
                 generations,
                 lane,
@@ -267,6 +269,13 @@ impl Control {
 
     /// Tries any change in the same way, such as one written by hand.
     pub fn try_this(&self, proposal: Proposal, options: &TryOptions) -> Answer<String> {
+        if let Err(other) = self.shared.lead.leads("trial") {
+            let what = format!("this node does not lead the trials: {other} does");
+            let refused = Finding::error("trial-elsewhere", what);
+            return Err(vec![
+                refused.help("ask that node; `plimsoll status` names it"),
+            ]);
+        }
         let overridden = self.within_budget(&proposal, options)?;
         let runner = &self.shared.runner;
         let id = runner.start(proposal, options, overridden, self.now_ms())?;

@@ -39,6 +39,22 @@ pub trait Budgets: Send + Sync {
     fn left(&self) -> Vec<Budget>;
 }
 
+/// Which of several nodes acts.
+pub trait Lead: Send + Sync {
+    /// Whether the loop of this name acts here; `Err`: who has it instead.
+    fn leads(&self, name: &str) -> Result<(), String>;
+}
+
+/// The only node there is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alone;
+
+impl Lead for Alone {
+    fn leads(&self, _name: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// Milliseconds since the Unix epoch. Only shells read it; decisions get it as an argument.
 pub trait Wall: Send + Sync {
     fn now_ms(&self) -> u64;

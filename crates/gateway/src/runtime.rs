@@ -8,6 +8,7 @@ use crate::gate::{Kept, Moment};
 use crate::jobs::{self, Jobs};
 use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
 use crate::request::cache::{Changes, Disks};
+use crate::request::rate;
 use crate::snapshot::Snapshot;
 use crate::timing::Sizes;
 use crate::tls;
@@ -78,6 +79,7 @@ pub struct Shared {
     pub(crate) kept: Kept,
     pub(crate) changes: Arc<Changes>,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) rates: Arc<rate::Shared>,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
@@ -231,6 +233,7 @@ impl Gateway {
             version: AtomicU64::new(1),
             changes: kept.get("cache", Changes::default),
             jobs: kept.get("jobs", Jobs::default),
+            rates: kept.get("rates", rate::Shared::default),
             copies: kept.get("mirror", mirror::Line::default),
             kept,
             names,
@@ -291,6 +294,7 @@ impl Gateway {
             check::start(control, &shared);
             mirror::start(control, &shared);
             jobs::start(control, &shared);
+            rate::shared::start(control, &shared);
             discover::start(control, &shared);
             control.spawn(tls::watch(Arc::downgrade(&shared)));
             control.spawn(acme::run(Arc::downgrade(&shared)));
@@ -385,6 +389,12 @@ impl Gateway {
     /// The queue of jobs: set, paused and looked at by whoever owns the gateway.
     pub fn jobs(&self) -> Arc<Jobs> {
         self.shared.jobs.clone()
+    }
+
+    /// Who counts for the limits that several nodes share; set by whoever owns the gateway. `None`: each limit does what its
+    /// `fail` says.
+    pub fn set_counter(&self, counter: Option<Arc<dyn store::Counter>>) {
+        self.shared.rates.set_engine(counter);
     }
 
     /// Delivers no more jobs of a route, or goes on with them. False: it takes none.

@@ -15,6 +15,7 @@ const MISSING: &str = "Redis is missing: install it (Debian: `apt-get install re
 pub struct Redis {
     port: u16,
     ca: PathBuf,
+    command: Command,
     server: Server,
     _folder: TempDir,
 }
@@ -53,12 +54,23 @@ impl Redis {
             port,
             ca,
             server: Server::start(&mut command, MISSING)?,
+            command,
             _folder: folder,
         };
-        until("Redis answers", || {
-            TcpStream::connect(redis.address()).is_ok()
-        })?;
+        redis.wait()?;
         Ok(redis)
+    }
+
+    fn wait(&self) -> Result<(), String> {
+        until("Redis answers", || {
+            TcpStream::connect(self.address()).is_ok()
+        })
+    }
+
+    /// Starts it again after `stop`, at the same place, with what it has on its disk.
+    pub fn start_again(&mut self) -> Result<(), String> {
+        self.server = Server::start(&mut self.command, MISSING)?;
+        self.wait()
     }
 
     pub fn address(&self) -> (&'static str, u16) {

@@ -6,6 +6,7 @@ pub mod business;
 pub mod cache;
 pub mod catalog;
 pub mod cost;
+pub mod doctor;
 mod instant;
 pub mod jobs;
 pub mod learn;
@@ -91,6 +92,8 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup where nothing is
     Restore(backup::RestoreArgs),
+    /// Whether what Plimsoll stands on is as it should be: engines, what they keep, disk, files, clock
+    Doctor(doctor::DoctorArgs),
     /// Teams, services, on-call, runbooks: what is declared against what is observed
     #[command(subcommand)]
     Catalog(catalog::CatalogAsk),

@@ -66,6 +66,12 @@ pub enum Error {
         place: String,
         why: String,
     },
+    /// Nothing is known of what was asked last: it may have been done.
+    #[error("{engine} is away: {why}")]
+    Away { engine: String, why: String },
+    /// Nothing was done.
+    #[error("{engine} refuses: {why}")]
+    Refused { engine: String, why: String },
     #[error("{path}: {why}")]
     Io { path: String, why: String },
 }

@@ -1,17 +1,24 @@
-//! Durable state behind three traits: `Log` (streams of events), `Kv` (values by key) and `Queue` (jobs that wait).
-//! Engines: `embedded` (SQLite in the data directory). Every engine passes the suites in `tests/suite`.
+//! State behind five traits: `Log` (streams of events), `Kv` (values by key), `Queue` (jobs that wait), `Counter` (how often
+//! something may happen) and `Lease` (who may do it). Engines: `embedded` (SQLite in the data directory) has all of them,
+//! `redis` (a feature) the last two and `Kv`, for several nodes. Every engine passes the suites in `tests/suite`.
 
 pub mod ack;
+pub mod counter;
 pub mod embedded;
 pub mod error;
 pub mod kv;
+pub mod lease;
 pub mod log;
 pub mod queue;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 pub use ack::Ack;
+pub use counter::{Counter, Quota, Take, Taken};
 pub use embedded::Embedded;
 pub use error::Error;
 pub use kv::{Entry, Etag, Kv, Precondition, Put, entries};
+pub use lease::{Holding, Lease};
 pub use log::{Appended, Expect, Log, NewEvent, Record};
 pub use queue::{Bounds, Cancel, Finish, Job, JobId, Lane, Leased, NewJob, Payload, Queue, State};
 

@@ -1,6 +1,8 @@
-//! The embedded engine against the suites, and what only a file can get wrong.
+//! The engines against the suites; and of the embedded one, what only a file can get wrong.
 
 mod backup;
+#[cfg(feature = "redis")]
+mod redis;
 mod suite;
 
 use std::cell::Cell;
@@ -49,6 +51,16 @@ fn embedded_is_a_kv() {
 #[test]
 fn embedded_is_a_queue() {
     suite::queue::all(&Files::new());
+}
+
+#[test]
+fn embedded_counts() {
+    suite::counter::all(&Files::new());
+}
+
+#[test]
+fn embedded_gives_leases() {
+    suite::lease::all(&Files::new());
 }
 
 fn with_events(path: &PathBuf, n: u32) -> Embedded {

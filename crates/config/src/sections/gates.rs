@@ -170,6 +170,21 @@ pub struct Rate {
     pub announce: bool,
     /// Count what would have been refused, refuse nothing.
     pub observe: bool,
+    /// All nodes together have it. Only where there is an engine for that.
+    #[serde(default)]
+    pub shared: bool,
+    #[serde(default)]
+    pub fail: RateFail,
+}
+
+/// What a shared limit does while its engine is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RateFail {
+    /// Goes on with this node's last known share.
+    #[default]
+    LocalShare,
+    Open,
+    Closed,
 }
 
 impl Rate {
@@ -183,6 +198,8 @@ impl Rate {
             cost: RateCost::Units(1),
             announce: false,
             observe: false,
+            shared: false,
+            fail: RateFail::LocalShare,
         }
     }
 }

@@ -95,6 +95,12 @@ pub const CALLS: &[Call] = &[
         || get(agents),
     ),
     read(
+        "/api/v1/engines",
+        "The engines that several nodes share: where, what is wrong, and which loops run where; null: none is",
+        &[],
+        || get(engines),
+    ),
+    read(
         "/api/v1/certificate",
         "How the certificate stands that is got from an authority; null: none is",
         &[],

@@ -76,6 +76,10 @@ pub async fn agents(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.agents)())
 }
 
+pub async fn engines(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.engines)())
+}
+
 pub async fn past(Extract(s): Extract<State>) -> Answer {
     off_thread(move || Ok(s.past.standing())).await
 }

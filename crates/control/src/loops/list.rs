@@ -7,7 +7,7 @@ use crate::drivers::Process;
 use crate::generations::{By, Generations};
 use crate::lately::{KEEP_S, Seconds};
 use crate::ledger::{Event, Lane, Ledger, LedgerError, Note};
-use crate::ports::{Budgets, Cancel, Mind, Publish, Wall, Windows};
+use crate::ports::{Budgets, Cancel, Lead, Mind, Publish, Wall, Windows};
 use crate::trial::Runner;
 use arc_swap::ArcSwap;
 use base::Finding;
@@ -19,6 +19,10 @@ const FIT_S: u64 = 300;
 const REFIT: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Loops that act on what all nodes have: of several nodes one does. The others learn from the traffic of their node, and keep
+/// to its clock.
+pub const LED: [&str; 2] = ["trial", "driver"];
+
 /// What the loops share.
 pub struct Shared {
     pub wall: Arc<dyn Wall>,
@@ -26,6 +30,7 @@ pub struct Shared {
     pub publish: Arc<dyn Publish>,
     pub mind: Arc<dyn Mind>,
     pub budgets: Arc<dyn Budgets>,
+    pub lead: Arc<dyn Lead>,
     pub ledger: Arc<Ledger>,
     pub generations: Arc<Generations>,
     pub lane: Lane,
@@ -161,10 +166,12 @@ pub fn trial(s: &Shared) -> Result<(), Vec<Finding>> {
 pub fn driver(s: &Shared) -> Result<(), Vec<Finding>> {
     let now_ms = s.wall.now_ms();
     let services = s.generations.current().base;
-    let stepped = s
-        .process
-        .reconcile(&services.services, now_ms)
-        .map_err(|f| vec![f]);
+    // What was started here is looked after here, also when another node has come to lead.
+    let acts = s.lead.leads("driver").is_ok() || !s.process.ready().is_empty();
+    let stepped = match acts {
+        true => (s.process.reconcile(&services.services, now_ms)).map_err(|f| vec![f]),
+        false => Ok(()),
+    };
     // Also after an error: an instance that is gone must leave the generation.
     let by = By::new("plimsoll", "instances of the process driver", now_ms);
     s.generations.set_instances(s.process.ready(), &by)?;

@@ -6,7 +6,7 @@ pub mod list;
 mod view;
 
 pub use budget::rest;
-pub use list::{Shared, all};
+pub use list::{LED, Shared, all};
 pub use view::{Stage, View};
 
 use base::Finding;

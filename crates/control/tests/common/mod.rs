@@ -366,6 +366,7 @@ fn with(
         windows: time.clone(),
         mind: told.clone(),
         budgets: told.clone(),
+        lead: Arc::new(control::ports::Alone),
         wall: time.clone(),
         cores: 2,
     })?;

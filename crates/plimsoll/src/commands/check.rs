@@ -3,6 +3,7 @@
 use crate::cli::CheckArgs;
 use crate::exit::{Exit, Failure};
 use crate::terminal;
+use crate::wire::engines;
 use base::Severity;
 use serde_json::json;
 
@@ -11,6 +12,7 @@ pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
     let mut checked = config::check(&file);
     if let Some(config) = &checked.config {
         checked.findings.extend(gateway::check(config));
+        checked.findings.extend(engines::check(config));
     }
     let errors = checked
         .findings

@@ -14,6 +14,7 @@ mod cost;
 mod demo;
 mod diagnose;
 mod diff;
+mod doctor;
 mod example;
 mod forecast;
 mod history;
@@ -69,6 +70,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Jobs(ask) => jobs::run(ask),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Catalog(ask) => catalog::run(ask),
         Command::Who(args) => who::run(args),
         Command::Runbook(ask) => runbook::run(ask),

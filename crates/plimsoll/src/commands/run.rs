@@ -295,7 +295,7 @@ fn raise_file_limit() -> Option<u64> {
 }
 
 /// A client takes one file and its request one more; the rest of Plimsoll takes a few.
-fn too_few(files: Option<u64>, connections: usize) -> Option<String> {
+pub fn too_few(files: Option<u64>, connections: usize) -> Option<String> {
     let needed = 2 * connections as u64 + 200;
     let files = files.filter(|f| *f < needed)?;
     Some(format!(

@@ -15,6 +15,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     status["agents"] = ask::get(at, "/api/v1/agents")?;
     status["past"] = ask::get(at, "/api/v1/past")?;
     status["certificate"] = ask::get(at, "/api/v1/certificate")?;
+    status["engines"] = ask::get(at, "/api/v1/engines")?;
     status["disks"] = ask::get(at, "/api/v1/cache/disks")?;
     if args.json {
         println!("{status}");
@@ -33,6 +34,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     }
     if !status["certificate"].is_null() {
         println!("certificate {}", certificate(&status["certificate"]));
+    }
+    if !status["engines"]["shared"].is_null() {
+        println!("engine      {}", engine(&status["engines"]["shared"]));
     }
     let empty = Vec::new();
     for p in status["protections"].as_array().unwrap_or(&empty) {
@@ -70,6 +74,24 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// Where it is, whether it can be used, and which loops run where.
+fn engine(e: &Value) -> String {
+    let state = match e["wrong"].as_str() {
+        None => "in use".to_owned(),
+        Some(why) => format!("AWAY or refusing: {why}; limits do what their `fail` says"),
+    };
+    let loops = e["loops"].as_object().into_iter().flatten();
+    let loops: Vec<String> = loops
+        .map(|(name, at)| format!("{name} {}", at.as_str().unwrap_or("?")))
+        .collect();
+    format!(
+        "shared: redis at {}: {state}; {} calls failed since the start; loops: {}",
+        e["place"].as_str().unwrap_or(""),
+        e["failed"],
+        loops.join(", ")
+    )
 }
 
 /// Names, its end, and what comes next.
@@ -197,6 +219,20 @@ mod tests {
         assert!(
             disk(&d).starts_with("product: memory only, because /c/product is broken: no space")
         );
+    }
+
+    #[test]
+    fn an_engine_says_what_is_wrong_and_who_leads() {
+        let mut e = serde_json::json!({
+            "place": "127.0.0.1:6379", "wrong": null, "failed": 3,
+            "loops": { "driver": "here", "trial": "b-7" },
+        });
+        assert_eq!(
+            engine(&e),
+            "shared: redis at 127.0.0.1:6379: in use; 3 calls failed since the start; loops: driver here, trial b-7"
+        );
+        e["wrong"] = "no answer".into();
+        assert!(engine(&e).contains("AWAY or refusing: no answer; limits"));
     }
 
     #[test]

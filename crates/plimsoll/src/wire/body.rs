@@ -5,6 +5,7 @@ use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
 use crate::wire::door::Door;
+use crate::wire::engines::{Engines, Lead};
 use crate::wire::jobs::{self, Jobs};
 use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
@@ -17,7 +18,7 @@ use base::{Incident, Learned};
 use config::{Config, Generation};
 use console::{Format, Upgrades};
 use control::Control;
-use control::ports::Publish;
+use control::ports::{Alone, Publish};
 use gateway::Gateway;
 use otlp::Receiver;
 use serde_json::{Value, json};
@@ -47,6 +48,7 @@ pub struct Body {
     pub counted: Arc<Mutex<Counted>>,
     pub current: Arc<ArcSwap<Config>>,
     pub outward: Outward,
+    pub engines: Engines,
     /// Takes spans, where the config says so at the start.
     pub spans: Option<Mutex<Receiver>>,
     /// Takes what agents of other hosts send, likewise.
@@ -70,6 +72,8 @@ pub struct Steering {
     /// Likewise.
     pub costs: Costs,
     pub remembered: Remembered,
+    /// Gives up what it leads when dropped; `None`: this node is alone.
+    pub lead: Option<Lead>,
     /// Gone when nobody has the ledger open any more.
     pub ledger: Weak<Embedded>,
     /// The same of the queue of jobs, where there is one.
@@ -194,7 +198,13 @@ impl Body {
         let windows = self.watch.windows();
         let kept = store.clone();
         let shown = Arc::new(Shown::default());
+        let lead = self.engines.lead()?;
+        let leading = lead.as_ref().map(|l| l.leading.clone());
         let around = Around {
+            lead: match &leading {
+                Some(leading) => leading.clone(),
+                None => Arc::new(Alone),
+            },
             service,
             windows,
             config: mind,
@@ -268,6 +278,10 @@ impl Body {
                 not.map_or(Ok(()), |why| Err(why.to_owned()))
             }),
             upgrades: self.upgrades.clone(),
+            engines: Arc::new({
+                let engines = self.engines.clone();
+                move || engines.shown(leading.as_deref())
+            }),
             certificate: Arc::new(move || certificate(&gateway)),
         };
         let (stop_console, console) = self.door.open(&self.runtime, state)?;
@@ -277,6 +291,7 @@ impl Body {
             slos,
             costs,
             remembered,
+            lead,
             ledger,
             queue: queue.unwrap_or_default(),
         };

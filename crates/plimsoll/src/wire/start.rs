@@ -3,11 +3,12 @@
 use crate::exit::Failure;
 use crate::wire::body::Service;
 use crate::wire::compose::Composer;
+use crate::wire::engines;
 use crate::wire::mind::ModelMind;
 use crate::wire::system::failure;
 use crate::wire::watch::Windows;
 use config::{Config, Document, Generation, Secret};
-use control::ports::{Budgets, SystemWall};
+use control::ports::{Budgets, Lead, SystemWall};
 use control::{Control, Parts};
 use socket2::Socket;
 use std::net::{SocketAddr, TcpListener};
@@ -22,7 +23,8 @@ pub fn first_generation(file: &str, text: &str) -> Result<(Config, Generation), 
         return Err(Failure::new(format!("the config is not good:\n{shown}"))
             .help("`plimsoll check` shows the same"));
     };
-    let wrong = gateway::check(&config);
+    let mut wrong = gateway::check(&config);
+    wrong.extend(engines::check(&config));
     if !wrong.is_empty() {
         return Err(failure(&wrong));
     }
@@ -37,6 +39,7 @@ pub struct Around {
     pub windows: Windows,
     pub config: Arc<RwLock<Option<Arc<Config>>>>,
     pub budgets: Arc<dyn Budgets>,
+    pub lead: Arc<dyn Lead>,
 }
 
 pub fn start_control(
@@ -62,6 +65,7 @@ pub fn start_control(
             canary_share: 0.5,
         }),
         budgets: around.budgets,
+        lead: around.lead,
         wall: Arc::new(SystemWall),
         cores: std::thread::available_parallelism().map_or(1, |n| n.get()),
     })

@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::body::{Body, Steering};
 use crate::wire::door::Door;
+use crate::wire::engines::{self, Engines};
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
 use crate::wire::watch::{self, Windows};
@@ -104,6 +105,8 @@ impl System {
         let address = gateway.listens().clone();
         let tls = gateway.tls_address();
         let current = Arc::new(ArcSwap::from_pointee(config));
+        let engines = Engines::open(&current.load())?;
+        gateway.set_counter(engines.counter());
         let outward = outward(&gateway, &current)?;
         let spans = match &current.load().otlp {
             Some(otlp) => Some(spans::start(
@@ -140,6 +143,7 @@ impl System {
             watch,
             current,
             outward,
+            engines,
             spans: spans.map(Mutex::new),
             agents: agents.map(Mutex::new),
             clock,
@@ -175,7 +179,9 @@ impl System {
     /// Takes another text of the config into service, and its certificate files as they are now.
     pub fn reload(&mut self, text: String) -> Result<(), Failure> {
         let config = config::check_text(&self.body.file, &text).config;
-        let wrong = config.map_or_else(Vec::new, |c| gateway::check(&c));
+        let wrong = config.map_or_else(Vec::new, |c| {
+            [gateway::check(&c), engines::check(&c)].concat()
+        });
         if !wrong.is_empty() {
             return Err(failure(&wrong));
         }
@@ -228,6 +234,7 @@ impl System {
         drop(steering.remembered);
         drop(steering.slos);
         drop(steering.costs);
+        drop(steering.lead);
         control.stop();
         drop(control);
         let _ = steering.stop_console.send(());
@@ -309,6 +316,7 @@ impl System {
         drop(self.steering.remembered);
         drop(self.steering.slos);
         drop(self.steering.costs);
+        drop(self.steering.lead);
         self.control.stop();
         drop(self.body.watch);
         // The console may be gone already.

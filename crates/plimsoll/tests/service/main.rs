@@ -6,6 +6,8 @@ mod catalog;
 mod console;
 mod cost;
 mod encrypted;
+#[cfg(feature = "redis")]
+mod engines;
 mod history;
 mod jobs;
 mod manager;

@@ -185,6 +185,13 @@ impl Stage {
             .unwrap()
     }
 
+    /// What a command says that asks the console.
+    #[cfg(feature = "redis")]
+    pub fn ask_console(&self, args: &[&str]) -> String {
+        let out = self.ask(args);
+        String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)
+    }
+
     /// The process that answers at the console.
     pub fn pid(&mut self) -> u32 {
         let told = self.wait("the console", |s| s.console_get("/api/v1/upgrade"));

@@ -2,6 +2,8 @@
 //! and readers with connections of their own.
 
 mod backup;
+mod counters;
+mod leases;
 mod queue;
 mod readers;
 mod schema;
@@ -9,9 +11,10 @@ mod writer;
 
 use crate::ack::{Ack, pair};
 use crate::{
-    Appended, Entry, Error, Etag, Expect, Kv, Log, MAX_EVENTS, MAX_NAME, MAX_VALUE, NewEvent,
-    Precondition, Put, Record,
+    Appended, Counter, Entry, Error, Etag, Expect, Kv, Log, MAX_EVENTS, MAX_NAME, MAX_VALUE,
+    NewEvent, Precondition, Put, Quota, Record, Take, Taken,
 };
+use counters::Counters;
 use readers::Readers;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,6 +25,8 @@ use std::thread::JoinHandle;
 use writer::Write;
 
 pub use backup::copy;
+#[cfg(feature = "redis")]
+pub(crate) use readers::successor;
 pub use schema::SCHEMA;
 
 /// Writes that may wait at once, and their bytes; beyond, `Error::Busy`.
@@ -33,6 +38,7 @@ const QUEUE_BYTES: usize = 64 << 20;
 pub struct Embedded {
     path: PathBuf,
     readers: Readers,
+    counters: Counters,
     writer: Option<Writer>,
 }
 
@@ -82,6 +88,7 @@ impl Embedded {
             .map_err(io)?;
         Ok(Embedded {
             readers: Readers::new(&path)?,
+            counters: Counters::default(),
             path,
             writer: Some(Writer {
                 writes: Mutex::new(Some(writes)),
@@ -97,6 +104,7 @@ impl Embedded {
         let path = path.as_ref().to_path_buf();
         Ok(Embedded {
             readers: Readers::new(&path)?,
+            counters: Counters::default(),
             path,
             writer: None,
         })
@@ -160,14 +168,14 @@ impl Drop for Embedded {
     }
 }
 
-fn name(what: &str, text: &str) -> Result<(), Error> {
+pub(crate) fn name(what: &str, text: &str) -> Result<(), Error> {
     if text.is_empty() {
         return Err(Error::Invalid(format!("the {what} is empty")));
     }
     limit(what, text.len(), MAX_NAME)
 }
 
-fn limit(what: &str, size: usize, limit: usize) -> Result<(), Error> {
+pub(crate) fn limit(what: &str, size: usize, limit: usize) -> Result<(), Error> {
     if size > limit {
         return Err(Error::TooLarge {
             what: what.into(),
@@ -258,5 +266,15 @@ impl Kv for Embedded {
             now_ms,
             reply,
         })
+    }
+}
+
+impl Counter for Embedded {
+    fn take(&self, take: Take, now_us: u64) -> Ack<Taken> {
+        Ack::ready(self.counters.take(&take, now_us))
+    }
+    fn give(&self, key: &str, quota: Quota, milli: u64, _now_us: u64) -> Ack<()> {
+        self.counters.give(key, &quota, milli);
+        Ack::ready(Ok(()))
     }
 }

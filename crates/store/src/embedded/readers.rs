@@ -207,7 +207,7 @@ fn entry(r: &Row<'_>) -> rusqlite::Result<Entry> {
 }
 
 /// The smallest text greater than every text that starts with `prefix`.
-fn successor(prefix: &str) -> Option<String> {
+pub(crate) fn successor(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
         // Skips the surrogates, which are no characters.

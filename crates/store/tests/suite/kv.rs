@@ -31,7 +31,7 @@ fn get(kv: &impl Kv, key: &str, now_ms: u64) -> Option<String> {
         .map(|e| String::from_utf8(e.value).unwrap())
 }
 
-pub fn all<F: Factory>(f: &F) {
+pub fn all<F: Factory<Store: Kv>>(f: &F) {
     compare_and_set(f);
     racing_counters_lose_nothing(f);
     expiry_follows_the_clock_passed_in(f);
@@ -41,7 +41,7 @@ pub fn all<F: Factory>(f: &F) {
     a_random_walk_agrees_with_a_map(f);
 }
 
-fn compare_and_set<F: Factory>(f: &F) {
+fn compare_and_set<F: Factory<Store: Kv>>(f: &F) {
     use Precondition::{Absent, Any, Is};
     let kv = f.fresh();
     assert_eq!(kv.get("a", 0).unwrap(), None);
@@ -63,7 +63,7 @@ fn compare_and_set<F: Factory>(f: &F) {
     assert!(put(&kv, "missing", "no", Is(two), None, 0).is_err());
 }
 
-fn racing_counters_lose_nothing<F: Factory>(f: &F) {
+fn racing_counters_lose_nothing<F: Factory<Store: Kv>>(f: &F) {
     let kv = Arc::new(f.fresh());
     put(&*kv, "n", "0", Precondition::Any, None, 0).unwrap();
     let threads: Vec<_> = (0..4)
@@ -88,7 +88,7 @@ fn racing_counters_lose_nothing<F: Factory>(f: &F) {
     assert_eq!(get(&*kv, "n", 0).as_deref(), Some("100"));
 }
 
-fn expiry_follows_the_clock_passed_in<F: Factory>(f: &F) {
+fn expiry_follows_the_clock_passed_in<F: Factory<Store: Kv>>(f: &F) {
     use Precondition::{Absent, Any, Is};
     let kv = f.fresh();
     let etag = put(&kv, "t", "v", Any, Some(100), 50).unwrap();
@@ -107,7 +107,7 @@ fn expiry_follows_the_clock_passed_in<F: Factory>(f: &F) {
     assert_eq!(get(&kv, "keep", 300).as_deref(), Some("v"));
 }
 
-fn scans_are_bounded_and_ordered<F: Factory>(f: &F) {
+fn scans_are_bounded_and_ordered<F: Factory<Store: Kv>>(f: &F) {
     let kv = f.fresh();
     for key in [
         "b/2",
@@ -134,7 +134,7 @@ fn scans_are_bounded_and_ordered<F: Factory>(f: &F) {
     assert!(keys("", None, 0).is_empty());
 }
 
-fn bounds_are_refused<F: Factory>(f: &F) {
+fn bounds_are_refused<F: Factory<Store: Kv>>(f: &F) {
     let kv = f.fresh();
     let try_put = |key: &str, size: usize| {
         kv.put(
@@ -161,7 +161,7 @@ fn bounds_are_refused<F: Factory>(f: &F) {
     assert_eq!(kv.get("k", 1).unwrap().unwrap().value.len(), MAX_VALUE);
 }
 
-fn it_survives_a_restart<F: Factory>(f: &F) {
+fn it_survives_a_restart<F: Factory<Store: Kv>>(f: &F) {
     let kv = f.fresh();
     let before = put(&kv, "a", "1", Precondition::Any, Some(9), 0).unwrap();
     kv.delete("a", Precondition::Any, 0).wait().unwrap();
@@ -172,7 +172,7 @@ fn it_survives_a_restart<F: Factory>(f: &F) {
 }
 
 /// A seeded walk of puts, deletes and expiries, compared with the simplest thing that could be right.
-fn a_random_walk_agrees_with_a_map<F: Factory>(f: &F) {
+fn a_random_walk_agrees_with_a_map<F: Factory<Store: Kv>>(f: &F) {
     let kv = f.fresh();
     let mut map: BTreeMap<String, (String, Option<u64>)> = BTreeMap::new();
     let mut seed: u64 = 0x9e37_79b9_7f4a_7c15;

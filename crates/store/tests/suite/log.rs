@@ -24,7 +24,7 @@ fn texts(records: &[Record]) -> Vec<String> {
         .collect()
 }
 
-pub fn all<F: Factory>(f: &F) {
+pub fn all<F: Factory<Store: Log>>(f: &F) {
     versions_count_from_one(f);
     a_wrong_expectation_changes_nothing(f);
     racing_writers_lose_nothing(f);
@@ -33,7 +33,7 @@ pub fn all<F: Factory>(f: &F) {
     it_survives_a_restart(f);
 }
 
-fn versions_count_from_one<F: Factory>(f: &F) {
+fn versions_count_from_one<F: Factory<Store: Log>>(f: &F) {
     let log = f.fresh();
     assert_eq!(log.version("a").unwrap(), 0);
     assert_eq!(add(&log, "a", Expect::Empty, &["1", "2"]).unwrap(), 2);
@@ -51,7 +51,7 @@ fn versions_count_from_one<F: Factory>(f: &F) {
     assert!(log.read("none", 1, 10).unwrap().is_empty());
 }
 
-fn a_wrong_expectation_changes_nothing<F: Factory>(f: &F) {
+fn a_wrong_expectation_changes_nothing<F: Factory<Store: Log>>(f: &F) {
     let log = f.fresh();
     add(&log, "a", Expect::Empty, &["1"]).unwrap();
     for wrong in [Expect::Empty, Expect::Version(0), Expect::Version(2)] {
@@ -66,7 +66,7 @@ fn a_wrong_expectation_changes_nothing<F: Factory>(f: &F) {
     assert_eq!(log.version("new").unwrap(), 0);
 }
 
-fn racing_writers_lose_nothing<F: Factory>(f: &F) {
+fn racing_writers_lose_nothing<F: Factory<Store: Log>>(f: &F) {
     let log = Arc::new(f.fresh());
     let writers: Vec<_> = (0..4)
         .map(|w| {
@@ -94,7 +94,7 @@ fn racing_writers_lose_nothing<F: Factory>(f: &F) {
     assert_eq!(log.version("race").unwrap(), 100);
 }
 
-fn the_global_order_has_no_gaps<F: Factory>(f: &F) {
+fn the_global_order_has_no_gaps<F: Factory<Store: Log>>(f: &F) {
     let log = f.fresh();
     let acks: Vec<_> = (0..200)
         .map(|i| {
@@ -121,7 +121,7 @@ fn the_global_order_has_no_gaps<F: Factory>(f: &F) {
     assert_eq!(positions, (1..=180).collect::<Vec<_>>());
 }
 
-fn bounds_are_refused<F: Factory>(f: &F) {
+fn bounds_are_refused<F: Factory<Store: Log>>(f: &F) {
     let log = f.fresh();
     let one = || vec![event("k", b"x")];
     assert!(matches!(
@@ -156,7 +156,7 @@ fn bounds_are_refused<F: Factory>(f: &F) {
     assert_eq!(log.read("it's \"ü\" 🚢", 1, 1).unwrap()[0].data, bytes);
 }
 
-fn it_survives_a_restart<F: Factory>(f: &F) {
+fn it_survives_a_restart<F: Factory<Store: Log>>(f: &F) {
     let log = f.fresh();
     add(&log, "a", Expect::Empty, &["1", "2"]).unwrap();
     // Not waited for: closing finishes what was accepted.

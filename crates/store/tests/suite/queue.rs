@@ -78,7 +78,7 @@ fn lane(q: &impl Queue) -> Lane {
     lanes.remove(0)
 }
 
-pub fn all<F: Factory>(f: &F) {
+pub fn all<F: Factory<Store: Queue>>(f: &F) {
     a_job_is_lent_once_and_ends_once(f);
     nothing_is_lent_before_it_is_due(f);
     what_was_no_attempt_does_not_count(f);
@@ -96,7 +96,7 @@ pub fn all<F: Factory>(f: &F) {
     a_random_walk_loses_nothing(f);
 }
 
-fn a_job_is_lent_once_and_ends_once<F: Factory>(f: &F) {
+fn a_job_is_lent_once_and_ends_once<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let id = add(&q, new("l", "a"));
     add(&q, new("other", "b"));
@@ -119,7 +119,7 @@ fn a_job_is_lent_once_and_ends_once<F: Factory>(f: &F) {
     assert_eq!(q.lanes().unwrap().len(), 2);
 }
 
-fn nothing_is_lent_before_it_is_due<F: Factory>(f: &F) {
+fn nothing_is_lent_before_it_is_due<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     for (text, due_ms) in [("c", 30), ("a", 10), ("b", 20), ("b2", 20)] {
         add(
@@ -135,7 +135,7 @@ fn nothing_is_lent_before_it_is_due<F: Factory>(f: &F) {
     assert_eq!(texts(&lease(&q, 10, 30)), ["c"]);
 }
 
-fn what_was_no_attempt_does_not_count<F: Factory>(f: &F) {
+fn what_was_no_attempt_does_not_count<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let id = add(&q, new("l", "a"));
     let first = lease(&q, 1, 0).remove(0);
@@ -154,7 +154,7 @@ fn what_was_no_attempt_does_not_count<F: Factory>(f: &F) {
     assert_eq!(lease(&q, 1, 20)[0].attempt, 2);
 }
 
-fn a_lease_runs_out<F: Factory>(f: &F) {
+fn a_lease_runs_out<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     add(&q, new("l", "a"));
     let slow = lease(&q, 1, 0).remove(0);
@@ -165,7 +165,7 @@ fn a_lease_runs_out<F: Factory>(f: &F) {
     assert!(finish(&q, &next, done()));
 }
 
-fn a_key_has_one_job_at_a_time_in_order<F: Factory>(f: &F) {
+fn a_key_has_one_job_at_a_time_in_order<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let ids: Vec<JobId> = ["1", "2", "3", "4"].map(|t| add(&q, keyed("k", t))).into();
     add(&q, keyed("other", "o"));
@@ -190,7 +190,7 @@ fn a_key_has_one_job_at_a_time_in_order<F: Factory>(f: &F) {
     assert_eq!(job(&q, ids[0]).state, State::Behind);
 }
 
-fn tenants_are_served_in_turns<F: Factory>(f: &F) {
+fn tenants_are_served_in_turns<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let of = |tenant: &str, n: u64| NewJob {
         tenant: tenant.into(),
@@ -214,7 +214,7 @@ fn tenants_are_served_in_turns<F: Factory>(f: &F) {
     assert_eq!(lease(&q, 100, 200).len(), 27, "all that is due comes");
 }
 
-fn a_lane_has_bounds<F: Factory>(f: &F) {
+fn a_lane_has_bounds<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let bounds = Bounds { jobs: 3, bytes: 8 };
     let put = |jobs: Vec<NewJob>| q.enqueue(jobs, bounds).wait();
@@ -233,7 +233,7 @@ fn a_lane_has_bounds<F: Factory>(f: &F) {
     put(vec![new("l", "d")]).unwrap();
 }
 
-fn cancelling_depends_on_the_state<F: Factory>(f: &F) {
+fn cancelling_depends_on_the_state<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let cancel = |id| q.cancel(id, 5).wait().unwrap();
     let waiting = add(&q, new("l", "a"));
@@ -265,7 +265,7 @@ fn cancelling_depends_on_the_state<F: Factory>(f: &F) {
     assert_eq!(lane(&q).waiting, 0);
 }
 
-fn what_expires_is_dead<F: Factory>(f: &F) {
+fn what_expires_is_dead<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let id = add(
         &q,
@@ -281,7 +281,7 @@ fn what_expires_is_dead<F: Factory>(f: &F) {
     assert_eq!((lane(&q).waiting, lane(&q).dead), (0, 1));
 }
 
-fn the_dead_are_driven_again<F: Factory>(f: &F) {
+fn the_dead_are_driven_again<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let id = add(&q, new("l", "a"));
     assert!(!q.redrive(id, 0, LATER).wait().unwrap());
@@ -297,7 +297,7 @@ fn the_dead_are_driven_again<F: Factory>(f: &F) {
     assert_eq!((texts(&got), got[0].attempt), (vec!["a".to_owned()], 1));
 }
 
-fn what_ended_is_forgotten_in_time<F: Factory>(f: &F) {
+fn what_ended_is_forgotten_in_time<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let [a, b, c] = ["a", "b", "c"].map(|t| add(&q, new("l", t)));
     let got = lease(&q, 2, 0);
@@ -313,7 +313,7 @@ fn what_ended_is_forgotten_in_time<F: Factory>(f: &F) {
     assert_eq!((lane(&q).waiting, lane(&q).dead), (1, 0));
 }
 
-fn large_payloads_are_kept_and_let_go<F: Factory>(f: &F) {
+fn large_payloads_are_kept_and_let_go<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let big = "x".repeat(200_000);
     // Two of the same content, one of which ends.
@@ -353,7 +353,7 @@ fn large_payloads_are_kept_and_let_go<F: Factory>(f: &F) {
     }
 }
 
-fn leases_end_with_the_process_and_attempts_do_not<F: Factory>(f: &F) {
+fn leases_end_with_the_process_and_attempts_do_not<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let id = add(&q, new("l", "a"));
     add(&q, new("l", "b"));
@@ -365,7 +365,7 @@ fn leases_end_with_the_process_and_attempts_do_not<F: Factory>(f: &F) {
     assert!(add(&q, new("l", "c")).seq > id.seq + 1);
 }
 
-fn odd_jobs_are_refused<F: Factory>(f: &F) {
+fn odd_jobs_are_refused<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let refused = |job: NewJob| q.enqueue(vec![job], Bounds::NONE).wait().unwrap_err();
     assert!(matches!(
@@ -392,7 +392,7 @@ fn odd_jobs_are_refused<F: Factory>(f: &F) {
 }
 
 /// Seeded: every job ends exactly once, per key in order, and the numbers of the lane agree with its jobs.
-fn a_random_walk_loses_nothing<F: Factory>(f: &F) {
+fn a_random_walk_loses_nothing<F: Factory<Store: Queue>>(f: &F) {
     let mut q = f.fresh();
     let mut seed: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut draw = move |n: u64| {

@@ -69,6 +69,30 @@ pub const RATE: &[Field<Rate>] = &[
         |r, n, cx| put!(r.announce, cx.flag(n))
     ),
     key!(
+        "shared" = "true",
+        Kind::Flag,
+        "false",
+        "with `engines.shared`, all nodes together have this limit; else each has it",
+        |r, n, cx| put!(r.shared, cx.flag(n))
+    ),
+    key!(
+        "fail" = "local-share",
+        Kind::OneOf(&["local-share", "open", "closed"]),
+        "open",
+        "while the shared engine is away: `local-share` (this node's last known share of the limit), `open` (no limit) or `closed` (503)",
+        |r, n, cx| put!(
+            r.fail,
+            cx.one_of(
+                n,
+                &[
+                    ("local-share", RateFail::LocalShare),
+                    ("open", RateFail::Open),
+                    ("closed", RateFail::Closed),
+                ]
+            )
+        )
+    ),
+    key!(
         "observe" = "false",
         Kind::Flag,
         "true",
@@ -80,6 +104,7 @@ pub const RATE: &[Field<Rate>] = &[
 pub(super) fn read(n: &Node, cx: &mut Cx) -> Rate {
     let mut rate = Rate {
         burst: 0,
+        shared: true,
         ..Rate::of(0.0)
     };
     cx.section("rate", n, RATE, &mut rate);

@@ -214,6 +214,13 @@ pub const TOP: &[Field<Config>] = &[
         |c, n, cx| cx.section("history", n, HISTORY, &mut c.history)
     ),
     key!(
+        "engines",
+        Kind::Section("engines"),
+        "{ shared: { env: PLIMSOLL_REDIS_URL } }",
+        "where several Plimsolls keep what they share; nothing is shared when left out",
+        |c, n, cx| cx.section("engines", n, ENGINES, &mut c.engines)
+    ),
+    key!(
         "agents",
         Kind::Section("agents"),
         "{ listen: 0.0.0.0:9701, token: { env: PLIMSOLL_AGENT_TOKEN } }",

@@ -127,6 +127,7 @@ impl Console {
             windows: world.clone(),
             mind: world.clone(),
             budgets: world.clone(),
+            lead: Arc::new(control::ports::Alone),
             wall: world.clone(),
             cores: 1,
         })
@@ -152,6 +153,7 @@ impl Console {
             probes: Arc::new(|| Value::Null),
             mirrors: Arc::new(|| Value::Null),
             agents: Arc::new(|| Value::Null),
+            engines: Arc::new(|| Value::Null),
             alive: Arc::new(|| Ok(())),
             ready: Arc::new(|| Ok(())),
             upgrades: Arc::new(Nothing),

@@ -44,17 +44,23 @@ impl Limit {
     /// One request of `cost`. What costs more than a burst is taken to cost a whole one, or it would never pass.
     #[inline]
     pub fn decide(&self, tat: Nanos, now: Nanos, cost: Cost) -> Decision {
-        let step = match cost {
+        let step = self.step(cost);
+        let next = tat.0.max(now.0).saturating_add(step);
+        match (next - now.0).checked_sub(self.tolerance) {
+            None | Some(0) => Decision::Allowed(Nanos(next)),
+            Some(early) => Decision::Refused(Duration::from_nanos(early)),
+        }
+    }
+
+    /// How far it moves the TAT, nanoseconds.
+    #[inline]
+    pub fn step(&self, cost: Cost) -> u64 {
+        match cost {
             UNIT => self.spacing,
             Cost(milli) => {
                 let step = self.spacing as u128 * milli as u128 / UNIT.0 as u128;
                 step.min(self.tolerance as u128) as u64
             }
-        };
-        let next = tat.0.max(now.0).saturating_add(step);
-        match (next - now.0).checked_sub(self.tolerance) {
-            None | Some(0) => Decision::Allowed(Nanos(next)),
-            Some(early) => Decision::Refused(Duration::from_nanos(early)),
         }
     }
 

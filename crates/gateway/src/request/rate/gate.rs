@@ -1,16 +1,22 @@
 //! The rate limit as a gate: one key per request, 429 with what the client needs to know, or only a count.
 
 use super::core::{Cost, Decision, Limit, UNIT};
+use super::shared::core::Verdict;
+use super::shared::{self, Group, Rule, Shared};
 use super::table::Table;
 use crate::attempt::limit;
-use crate::exchange::{Exchange, Outgoing, Reply};
+use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use base::Nanos;
-use config::sections::{RateCost, RateKey};
+use config::sections::{RateCost, RateFail, RateKey};
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use store::{Error, Quota, Take, Taken};
 
 /// Live keys of all limits together; 16 bytes each.
 const KEYS: usize = 1 << 16;
@@ -30,10 +36,21 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         RateCost::Units(n) => Price::Fixed(Cost(n as u64 * UNIT.0)),
         RateCost::Learned => Price::Learned(m.kept.get(&m.route.name, limit::Cost::default)),
     };
+    // A blank keeps shared names apart from those of routes.
+    let scope = (rate.name.as_ref()).map_or(m.route.name.clone(), |name| format!("shared {name}"));
+    let sharing = rate.shared.then(|| Sharing {
+        state: m.kept.get("rates", Shared::default),
+        rule: Arc::new(Rule {
+            quota: Quota::new(rate.per_second, rate.burst),
+            group: m.kept.get(&scope, || Group::of(&scope)),
+        }),
+        fail: rate.fail,
+        per_second: rate.per_second,
+    });
     Some(Arc::new(RateGate {
         limit: Limit::new(rate.per_second, rate.burst),
-        // A blank keeps shared names apart from those of routes.
-        scope: (rate.name.as_ref()).map_or(m.route.name.clone(), |name| format!("shared {name}")),
+        sharing,
+        scope,
         policy: rate.name.unwrap_or_else(|| m.route.name.clone()),
         key: rate.key,
         cost,
@@ -47,6 +64,8 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 
 struct RateGate {
     limit: Limit,
+    /// `None`: this node counts alone.
+    sharing: Option<Sharing>,
     key: RateKey,
     cost: Price,
     announce: bool,
@@ -58,6 +77,35 @@ struct RateGate {
     scope: String,
     table: Arc<Table>,
     counts: Arc<Counts>,
+}
+
+/// A limit that all nodes have together.
+struct Sharing {
+    state: Arc<Shared>,
+    rule: Arc<Rule>,
+    fail: RateFail,
+    per_second: f64,
+}
+
+/// What a request's question has brought, when it is over.
+type Later = Rc<RefCell<Option<Result<Taken, Error>>>>;
+
+/// Where a request stands that is not done with at once.
+enum Stage {
+    /// It waits for the engine.
+    Asked { key: u64, cost: Cost, said: Later },
+    /// It has passed, and what it cost is known at its end.
+    Passed(Passed),
+}
+
+#[derive(Clone, Copy)]
+struct Passed {
+    key: u64,
+    cost: Cost,
+    /// It was counted by all nodes together.
+    together: bool,
+    remaining: u64,
+    seconds: u64,
 }
 
 enum Price {
@@ -80,16 +128,174 @@ impl Price {
 
 impl RateGate {
     /// Who is not known by the key counts by address, not as one big anonymous client.
-    fn key(&self, x: &Exchange<'_>) -> u64 {
-        let hash = |kind: u8, key: &[u8]| self.table.hash(&self.scope, kind, key);
+    fn with_key<T>(&self, x: &Exchange<'_>, of: impl Fn(u8, &[u8]) -> T) -> T {
         let known = match &self.key {
-            RateKey::All => return hash(b'*', b""),
+            RateKey::All => return of(b'*', b""),
             RateKey::Client => None,
-            RateKey::User => x.user.map(|user| hash(b'u', &user.to_le_bytes())),
-            RateKey::Tenant => x.tenant.map(|t| hash(b't', &t.hash.to_le_bytes())),
-            RateKey::Header(name) => x.head.get(name).map(|value| hash(b'h', value)),
+            RateKey::User => x.user.map(|user| of(b'u', &user.to_le_bytes())),
+            RateKey::Tenant => x.tenant.map(|t| of(b't', &t.hash.to_le_bytes())),
+            RateKey::Header(name) => x.head.get(name).map(|value| of(b'h', value)),
         };
-        known.unwrap_or_else(|| hash(b'c', &address(&x.client)))
+        known.unwrap_or_else(|| of(b'c', &address(&x.client)))
+    }
+
+    fn key(&self, x: &Exchange<'_>) -> u64 {
+        self.with_key(x, |kind, key| self.table.hash(&self.scope, kind, key))
+    }
+
+    /// What every node and the engine know it by: no client can be read from it at a glance.
+    fn name(&self, x: &Exchange<'_>) -> Arc<str> {
+        self.with_key(x, |kind, key| {
+            let mut hash = Sha256::new();
+            hash.update(self.scope.as_bytes());
+            hash.update([0xff, kind]);
+            hash.update(key);
+            let hash = hash.finalize();
+            hash[..16]
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect::<String>()
+                .into()
+        })
+    }
+
+    /// By this node alone.
+    fn alone(&self, x: &mut Exchange<'_>, slot: &mut Slot, limit: &Limit, now: Nanos) -> Step {
+        let (key, cost) = (self.key(x), self.cost.now());
+        let (decision, remaining) = self.table.take(key, limit, cost, now);
+        match decision {
+            Decision::Allowed(tat) => {
+                let passed = Passed {
+                    key,
+                    cost,
+                    together: false,
+                    remaining,
+                    seconds: seconds_up(tat.since(now)),
+                };
+                self.pass(slot, passed)
+            }
+            Decision::Refused(wait) => self.refused(x, remaining, wait),
+        }
+    }
+
+    /// By all nodes: from what is leased, or by asking.
+    fn together(&self, s: &Sharing, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        let (key, cost) = (self.key(x), self.cost.now());
+        let most = s.rule.quota.burst as u64 * UNIT.0;
+        let milli = cost.0.min(most);
+        let Some(engine) = s.state.engine(now) else {
+            return self.without(s, x, slot, now);
+        };
+        let name = || self.name(x);
+        let (verdict, remaining, name) = s.state.keys.decide(key, &s.rule, name, milli, now);
+        match (verdict, name) {
+            (Verdict::Go, _) => self.passed_together(s, slot, key, cost, remaining),
+            (Verdict::Refuse(wait), _) => self.refused(x, remaining / UNIT.0, wait),
+            (Verdict::Ask, None) => self.without(s, x, slot, now),
+            (Verdict::Ask, Some(name)) => {
+                s.state.news.notify_one();
+                let take = Take {
+                    key: name.to_string(),
+                    group: s.rule.group.name().to_owned(),
+                    quota: s.rule.quota,
+                    want: milli,
+                    least: milli,
+                };
+                let ack = engine.take(take, s.state.unix_us(now));
+                let said = Later::default();
+                let told = said.clone();
+                *slot = Slot::boxed(Stage::Asked { key, cost, said });
+                Step::Wait(Box::pin(async move {
+                    // Too late is no answer.
+                    let answer = tokio::time::timeout(shared::WAIT, ack).await;
+                    *told.borrow_mut() = answer.ok();
+                }))
+            }
+        }
+    }
+
+    /// The engine has been asked for one request.
+    fn answered(
+        &self,
+        s: &Sharing,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        asked: (u64, Cost, Option<Result<Taken, Error>>),
+        now: Nanos,
+    ) -> Step {
+        let (key, cost, said) = asked;
+        let Some(Ok(taken)) = said else {
+            s.state.failed.fetch_add(1, Relaxed);
+            s.state.doubt(true, now);
+            return self.without(s, x, slot, now);
+        };
+        s.state.asked.fetch_add(1, Relaxed);
+        s.rule.group.learn(&taken, s.state.unix_us(now));
+        match s.state.keys.one(key, cost.0, &taken, now) {
+            Ok(()) => self.passed_together(s, slot, key, cost, taken.left),
+            Err(wait) => self.refused(x, taken.left / UNIT.0, wait),
+        }
+    }
+
+    /// As `fail` says, while the engine is away.
+    fn without(&self, s: &Sharing, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        match s.fail {
+            RateFail::Open => Step::Go,
+            RateFail::Closed if self.observe => Step::Go,
+            RateFail::Closed => {
+                x.note("rate", "unknown");
+                let detail = format!(
+                    "the limit of route {} is counted elsewhere, and cannot be asked for now",
+                    self.route
+                );
+                Step::Answer(Reply::problem(503, "rate-unknown", &detail).with("Retry-After", "1"))
+            }
+            RateFail::LocalShare => {
+                let share = s.rule.group.share();
+                let burst = (s.rule.quota.burst as f64 * share) as u32;
+                self.alone(x, slot, &Limit::new(s.per_second * share, burst), now)
+            }
+        }
+    }
+
+    fn passed_together(
+        &self,
+        s: &Sharing,
+        slot: &mut Slot,
+        key: u64,
+        cost: Cost,
+        left: u64,
+    ) -> Step {
+        let quota = &s.rule.quota;
+        let missing = (quota.burst as u64 * UNIT.0).saturating_sub(left);
+        let passed = Passed {
+            key,
+            cost,
+            together: true,
+            remaining: left / UNIT.0,
+            seconds: seconds_up(Duration::from_micros(quota.step_us(missing))),
+        };
+        self.pass(slot, passed)
+    }
+
+    /// What was predicted is looked at again at the end.
+    fn pass(&self, slot: &mut Slot, passed: Passed) -> Step {
+        *slot = match self.cost {
+            Price::Fixed(_) => Slot::Pair(passed.remaining, passed.seconds),
+            Price::Learned(_) => Slot::boxed(Stage::Passed(passed)),
+        };
+        Step::Go
+    }
+
+    fn refused(&self, x: &mut Exchange<'_>, remaining: u64, wait: Duration) -> Step {
+        if self.observe {
+            self.counts.would_refuse.fetch_add(1, Relaxed);
+            x.note("rate", "would_refuse");
+            return Step::Go;
+        }
+        self.counts.refused.fetch_add(1, Relaxed);
+        x.note("rate", "refused");
+        Step::Answer(self.refuse(remaining, wait))
     }
 
     /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
@@ -143,30 +349,54 @@ impl Gate for RateGate {
         if x.is_refresh {
             return Step::Go;
         }
-        let (decision, remaining) =
-            (self.table).take(self.key(x), &self.limit, self.cost.now(), now);
-        let wait = match decision {
-            Decision::Allowed(tat) => {
-                *slot = Slot::Pair(remaining, seconds_up(tat.since(now)));
-                return Step::Go;
-            }
-            Decision::Refused(wait) => wait,
-        };
-        if self.observe {
-            self.counts.would_refuse.fetch_add(1, Relaxed);
-            x.note("rate", "would_refuse");
-            return Step::Go;
+        match &self.sharing {
+            None => self.alone(x, slot, &self.limit, now),
+            Some(s) => self.together(s, x, slot, now),
         }
-        self.counts.refused.fetch_add(1, Relaxed);
-        x.note("rate", "refused");
-        Step::Answer(self.refuse(remaining, wait))
+    }
+
+    fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
+        let (Some(s), Slot::Boxed(stage)) = (&self.sharing, slot.take()) else {
+            return Step::Go;
+        };
+        match stage.downcast::<Stage>().map(|s| *s) {
+            Ok(Stage::Asked { key, cost, said }) => {
+                let said = said.borrow_mut().take();
+                self.answered(s, x, slot, (key, cost, said), now)
+            }
+            _ => Step::Go,
+        }
     }
 
     fn reply(&self, _x: &mut Exchange<'_>, slot: &mut Slot, out: &mut Outgoing<'_>, _now: Nanos) {
-        if let (true, Slot::Pair(remaining, seconds)) = (self.announce, slot) {
-            let (policy, limit) = self.fields(*remaining, *seconds);
-            out.edits.append("RateLimit-Policy", policy.as_bytes());
-            out.edits.append("RateLimit", limit.as_bytes());
+        let (remaining, seconds) = match (self.announce, slot) {
+            (true, Slot::Pair(remaining, seconds)) => (*remaining, *seconds),
+            (true, slot) => match slot.get::<Stage>() {
+                Some(Stage::Passed(p)) => (p.remaining, p.seconds),
+                _ => return,
+            },
+            _ => return,
+        };
+        let (policy, limit) = self.fields(remaining, seconds);
+        out.edits.append("RateLimit-Policy", policy.as_bytes());
+        out.edits.append("RateLimit", limit.as_bytes());
+    }
+
+    /// Each attempt has cost what one was thought to; what never came to an instance has cost next to nothing.
+    fn leave(&self, facts: &mut Facts, slot: &mut Slot, now: Nanos) {
+        let Some(Stage::Passed(p)) = slot.get::<Stage>() else {
+            return;
+        };
+        let used = p
+            .cost
+            .0
+            .saturating_mul(u64::from(facts.attempt))
+            .max(LEAST.0);
+        let more = used as i64 - p.cost.0 as i64;
+        match (more, p.together, &self.sharing) {
+            (0, ..) => {}
+            (_, true, Some(s)) => drop(s.state.keys.with(p.key, |k| k.settle(more, now))),
+            _ => self.table.settle(p.key, &self.limit, more),
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Limits how often a route may be asked: GCRA per key, over all traffic threads.
+//! Limits how often a route may be asked: GCRA per key, over all traffic threads, and over all nodes where an engine counts.
 
 pub mod core;
 mod gate;
+pub mod shared;
 pub mod table;
 
 pub use self::gate::{Counts, make};
+pub use self::shared::Shared;

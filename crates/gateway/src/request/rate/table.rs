@@ -69,6 +69,20 @@ impl Table {
         }
         (decision, limit.remaining(slot.tat, now))
     }
+
+    /// A request has cost so many thousandths more than were taken for it, or less.
+    pub fn settle(&self, key: u64, limit: &Limit, more: i64) {
+        let shard = &self.shards[key as usize % SHARDS];
+        let mut sets = shard.lock().unwrap_or_else(|e| e.into_inner());
+        let set = &mut sets[(key >> 32) as usize % self.sets];
+        if let Some(slot) = set.iter_mut().find(|s| s.key == key) {
+            let step = limit.step(Cost(more.unsigned_abs()));
+            slot.tat = match more > 0 {
+                true => Nanos(slot.tat.0.saturating_add(step)),
+                false => Nanos(slot.tat.0.saturating_sub(step)),
+            };
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,16 @@
+//! Arguments of `plimsoll doctor`.
+
+use super::ConfigArgs;
+use clap::Args;
+
+#[derive(Args)]
+pub struct DoctorArgs {
+    /// What the shared engine keeps must outlive a power cut: it is wrong when its settings do not give that
+    #[arg(long)]
+    pub durable: bool,
+    /// One line of JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}

@@ -1,0 +1,129 @@
+//! The engines beyond the embedded one: opened as the config says at start, lent to the gateway's limits, and asked who leads.
+
+mod lead;
+
+use crate::exit::Failure;
+use base::Finding;
+use config::Config;
+use lead::Leader;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use store::{Counter, Lease};
+
+/// What several nodes share; `None` inside: nothing.
+#[derive(Clone, Default)]
+pub struct Engines(Option<Arc<Shared>>);
+
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "this build has no engine")
+)]
+struct Shared {
+    counter: Arc<dyn Counter>,
+    lease: Arc<dyn Lease>,
+    standing: Box<dyn Fn() -> Value + Send + Sync>,
+}
+
+/// What is wrong with the section, seen from what this build has and what its files hold.
+pub fn check(config: &Config) -> Vec<Finding> {
+    match (&config.engines.shared, cfg!(feature = "redis")) {
+        (None, _) => Vec::new(),
+        (Some(_), false) => {
+            let what =
+                "`engines.shared` names a Redis, and this build of Plimsoll has no engine `redis`";
+            let help = "use a full build (`cargo build --release -p plimsoll --features full`), or leave `engines` out";
+            vec![Finding::error("engine-not-built", what).help(help)]
+        }
+        (Some(_), true) => opened(config).err().into_iter().collect(),
+    }
+}
+
+#[cfg(feature = "redis")]
+pub fn options(config: &Config) -> Result<store::redis::Options, Finding> {
+    let engines = &config.engines;
+    let Some(shared) = &engines.shared else {
+        return Err(Finding::error("engine", "`engines.shared` names nothing"));
+    };
+    Ok(store::redis::Options {
+        url: shared.fetch()?,
+        ca: engines.ca.clone(),
+        prefix: engines.prefix.clone(),
+    })
+}
+
+/// Connects to nothing: whether the URL and the files can be used.
+#[cfg(feature = "redis")]
+fn opened(config: &Config) -> Result<(), Finding> {
+    let checked = store::redis::Redis::check(&options(config)?);
+    checked.map_err(|e| Finding::error("engine", e.to_string()))
+}
+
+#[cfg(not(feature = "redis"))]
+fn opened(_config: &Config) -> Result<(), Finding> {
+    Ok(())
+}
+
+#[cfg(feature = "redis")]
+fn open(config: &Config) -> Result<Option<Shared>, Failure> {
+    if config.engines.shared.is_none() {
+        return Ok(None);
+    }
+    let options = options(config).map_err(|f| Failure::new(f.to_string()))?;
+    let redis = store::redis::Redis::open(&options).map_err(|e| Failure::new(e.to_string()))?;
+    let redis = Arc::new(redis);
+    Ok(Some(Shared {
+        counter: redis.clone(),
+        lease: redis.clone(),
+        standing: Box::new(move || serde_json::to_value(redis.standing()).unwrap_or_default()),
+    }))
+}
+
+#[cfg(not(feature = "redis"))]
+fn open(_config: &Config) -> Result<Option<Shared>, Failure> {
+    Ok(None)
+}
+
+impl Engines {
+    /// Opened or not, the engine may be away: it is connected to in the background.
+    pub fn open(config: &Config) -> Result<Engines, Failure> {
+        Ok(Engines(open(config)?.map(Arc::new)))
+    }
+
+    pub fn counter(&self) -> Option<Arc<dyn Counter>> {
+        self.0.as_ref().map(|s| s.counter.clone())
+    }
+
+    /// Keeps asking for the leases of the loops that act. `None`: this node is alone.
+    pub fn lead(&self) -> Result<Option<Leader>, Failure> {
+        match &self.0 {
+            Some(shared) => Ok(Some(Leader::start(shared.lease.clone())?)),
+            None => Ok(None),
+        }
+    }
+
+    /// As `GET /api/v1/engines` tells it.
+    pub fn shown(&self, leader: Option<&lead::Leading>) -> Value {
+        let Some(shared) = &self.0 else {
+            return json!({ "shared": null });
+        };
+        let mut standing = (shared.standing)();
+        standing["loops"] = leader.map_or(Value::Null, lead::Leading::shown);
+        json!({ "shared": standing })
+    }
+}
+
+pub use lead::Leader as Lead;
+
+#[cfg(all(test, not(feature = "redis")))]
+mod tests {
+    #[test]
+    fn a_build_without_the_engine_says_so() {
+        let text = "listen: 127.0.0.1:0\nengines: { shared: 'redis://h' }\nservices: { a: { instances: [127.0.0.1:1] } }\n";
+        let config = config::check_text("p.yaml", text).config.unwrap();
+        let wrong = super::check(&config);
+        assert!(
+            wrong[0].to_string().contains("no engine `redis`"),
+            "{wrong:?}"
+        );
+    }
+}
