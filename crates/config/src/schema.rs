@@ -59,6 +59,7 @@ pub fn schema() -> Json {
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
     defs.insert("async".into(), section_schema(ASYNC));
+    defs.insert("idempotency".into(), section_schema(IDEMPOTENCY));
     defs.insert("hedge".into(), section_schema(HEDGE));
     defs.insert("coalesce".into(), section_schema(COALESCE));
     defs.insert("degrade".into(), section_schema(DEGRADE));
@@ -200,6 +201,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.retry", RETRY);
     page(&mut out, "routes.NAME.hedge", HEDGE);
     page(&mut out, "routes.NAME.async", ASYNC);
+    page(&mut out, "routes.NAME.idempotency", IDEMPOTENCY);
     page(&mut out, "routes.NAME.coalesce", COALESCE);
     page(&mut out, "routes.NAME.degrade", DEGRADE);
     page(&mut out, "routes.NAME.degrade.static", STATIC);
@@ -317,6 +319,7 @@ mod tests {
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
         honest(ASYNC, Async::default);
+        honest(IDEMPOTENCY, Idempotency::default);
         honest(COALESCE, Coalesce::default);
         honest(DEGRADE, Degrade::default);
         honest(STATIC, Fixed::default);

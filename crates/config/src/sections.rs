@@ -11,6 +11,7 @@ mod gates;
 mod hedge;
 mod history;
 mod http2;
+mod idempotency;
 mod identity;
 mod listen;
 mod mirror;
@@ -32,6 +33,7 @@ pub use gates::*;
 pub use hedge::*;
 pub use history::*;
 pub use http2::*;
+pub use idempotency::*;
 pub use identity::*;
 pub use listen::*;
 pub use mirror::*;
@@ -256,6 +258,9 @@ pub struct Route {
     pub fault: Option<Fault>,
     /// `None`: every client waits for its answer.
     pub asynchronous: Option<Async>,
+    /// `None`: keys of clients mean nothing here.
+    #[serde(default)]
+    pub idempotency: Option<Idempotency>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -373,6 +378,7 @@ impl Route {
             degrade: None,
             fault: None,
             asynchronous: None,
+            idempotency: None,
         }
     }
 }

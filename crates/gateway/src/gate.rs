@@ -24,9 +24,18 @@ pub enum Step {
     Answer(Reply),
     /// The ring waits for the ticket and then calls `resume`.
     Wait(Ticket),
-    /// The ring calls `resume` when all of the request's body is in `held`, at most so many bytes. In the request ring
-    /// only.
-    Hold(u64),
+    /// The ring calls `resume` when all of the request's body is in `held`. In the request ring only.
+    Hold(Hold),
+}
+
+/// A wish for the whole body of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold {
+    /// Bytes; a larger one is refused with 413.
+    pub most: u64,
+    /// Of that refusal, and whose bodies are bounded so.
+    pub reason: &'static str,
+    pub what: &'static str,
 }
 
 /// Wakes its exchange. Owned: it borrows nothing from the exchange, and dropping it gives up the wait.

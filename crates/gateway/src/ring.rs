@@ -16,11 +16,13 @@ pub const REQUEST: &[Make] = &[
     request::trace::make,
     request::identity::make,
     request::rate::make,
+    request::idempotency::make_for_jobs,
     request::respond_async::make,
     request::degrade::make,
     request::cache::make,
     request::coalesce::make,
     request::shed::make,
+    request::idempotency::make,
     request::compress::make,
 ];
 
@@ -39,7 +41,7 @@ pub const ATTEMPT: &[Make] = &[
 ];
 
 /// Most gates of one ring.
-const MAX: usize = 10;
+const MAX: usize = 13;
 const _: () = assert!(REQUEST.len() <= MAX && ATTEMPT.len() <= MAX);
 
 /// The gates that one route has on one arm.
@@ -98,9 +100,9 @@ impl Ring {
                     passage.waiting = true;
                     return Step::Wait(ticket);
                 }
-                Step::Hold(most) => {
+                Step::Hold(wish) => {
                     passage.waiting = true;
-                    return Step::Hold(most);
+                    return Step::Hold(wish);
                 }
             }
         }

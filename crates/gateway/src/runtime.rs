@@ -9,6 +9,7 @@ use crate::jobs::{self, Jobs};
 use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
 use crate::request::cache::{Changes, Disks};
 use crate::snapshot::Snapshot;
+use crate::state::{self, State};
 use crate::timing::Sizes;
 use crate::tls;
 use crate::upstream::check;
@@ -78,6 +79,7 @@ pub struct Shared {
     pub(crate) kept: Kept,
     pub(crate) changes: Arc<Changes>,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) state: Arc<State>,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
@@ -231,6 +233,7 @@ impl Gateway {
             version: AtomicU64::new(1),
             changes: kept.get("cache", Changes::default),
             jobs: kept.get("jobs", Jobs::default),
+            state: kept.get("state", State::default),
             copies: kept.get("mirror", mirror::Line::default),
             kept,
             names,
@@ -291,6 +294,7 @@ impl Gateway {
             check::start(control, &shared);
             mirror::start(control, &shared);
             jobs::start(control, &shared);
+            state::start(control, &shared);
             discover::start(control, &shared);
             control.spawn(tls::watch(Arc::downgrade(&shared)));
             control.spawn(acme::run(Arc::downgrade(&shared)));
@@ -385,6 +389,11 @@ impl Gateway {
     /// The queue of jobs: set, paused and looked at by whoever owns the gateway.
     pub fn jobs(&self) -> Arc<Jobs> {
         self.shared.jobs.clone()
+    }
+
+    /// Where keys and sessions are: lent and taken back by whoever owns the gateway.
+    pub fn state(&self) -> Arc<State> {
+        self.shared.state.clone()
     }
 
     /// Delivers no more jobs of a route, or goes on with them. False: it takes none.

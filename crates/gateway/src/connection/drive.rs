@@ -109,10 +109,19 @@ impl<'a> Drive<'a> {
 
     /// Whether the client's connection can carry another request.
     pub fn keeps_client(&self) -> bool {
-        self.upload == Upload::Done && !self.down.closing
+        self.upload == Upload::Done && !self.down.closing && !self.client.socket.is_nobody()
     }
 
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
+        loop {
+            match ready!(self.poll_both(cx)) {
+                Driven::Gone if self.endures() => self.go_on_alone(),
+                end => return Poll::Ready(end),
+            }
+        }
+    }
+
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
         if self.client.alarm.rang() {
             return Poll::Ready(self.late());
         }
@@ -129,6 +138,17 @@ impl<'a> Drive<'a> {
             return gone.map(|()| Driven::Gone);
         }
         Poll::Pending
+    }
+
+    /// Whether what comes is of use without the client, who has sent all that there is.
+    fn endures(&self) -> bool {
+        let live = &self.room.live;
+        live.facts.endures && !live.facts.stream && !self.client.socket.is_nobody()
+    }
+
+    fn go_on_alone(&mut self) {
+        self.client.socket = Socket::Nobody;
+        self.room.out.clear();
     }
 
     fn late(&self) -> Driven {

@@ -245,9 +245,9 @@ impl Live {
     }
 
     pub fn taps(&self) -> bool {
-        self.route
-            .as_ref()
-            .is_some_and(|r| r.attempt.taps(&self.attempt) || r.request.taps(&self.request))
+        self.route.as_ref().is_some_and(|r| {
+            r.attempt.taps(&self.attempt) || r.once(self.is_job).taps(&self.request)
+        })
     }
 
     pub fn tap(&mut self, data: &[u8]) {

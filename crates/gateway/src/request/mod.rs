@@ -4,6 +4,7 @@ pub mod cache;
 pub mod coalesce;
 pub mod compress;
 pub mod degrade;
+pub mod idempotency;
 pub mod identity;
 pub mod policy;
 pub mod rate;

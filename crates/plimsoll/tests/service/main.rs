@@ -8,6 +8,7 @@ mod cost;
 mod encrypted;
 mod history;
 mod jobs;
+mod keys;
 mod manager;
 mod purge;
 mod reloads;
