@@ -38,6 +38,7 @@ pub fn schema() -> Json {
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
+    defs.insert("session".into(), section_schema(SESSION));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -178,6 +179,7 @@ pub fn reference() -> String {
     page(&mut out, "alerts.pagerduty", PAGERDUTY);
     page(&mut out, "alerts.webhook", WEBHOOK);
     page(&mut out, "history", HISTORY);
+    page(&mut out, "sessions.NAME", SESSION);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -318,6 +320,7 @@ mod tests {
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
+        honest(SESSION, || Session::named("s"));
         honest(ASYNC, Async::default);
         honest(IDEMPOTENCY, Idempotency::default);
         honest(COALESCE, Coalesce::default);

@@ -19,6 +19,7 @@ mod operate;
 mod otlp;
 mod purge_hook;
 mod scrape;
+mod session;
 mod slo;
 mod tls;
 
@@ -42,6 +43,7 @@ pub use otlp::*;
 pub use purge_hook::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
+pub use session::*;
 pub use slo::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -87,6 +89,8 @@ pub struct Config {
     /// What is remembered of counts and latencies.
     #[serde(default)]
     pub history: History,
+    #[serde(default)]
+    pub sessions: Vec<Session>,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     /// Sorted by name, as are `routes` before `priority` orders them.
@@ -261,6 +265,9 @@ pub struct Route {
     /// `None`: keys of clients mean nothing here.
     #[serde(default)]
     pub idempotency: Option<Idempotency>,
+    /// Name of its kind of session.
+    #[serde(default)]
+    pub session: Option<String>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -379,6 +386,7 @@ impl Route {
             fault: None,
             asynchronous: None,
             idempotency: None,
+            session: None,
         }
     }
 }
@@ -427,6 +435,7 @@ impl Config {
             agents: None,
             alerts: Alerts::default(),
             history: History::default(),
+            sessions: Vec::new(),
             error_budget: None,
             services: Vec::new(),
             routes: Vec::new(),

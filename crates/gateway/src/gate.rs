@@ -59,6 +59,17 @@ pub struct Needs {
     pub trailers: bool,
     /// Wants to be told when no answer of an instance goes out, or one of 500 and above.
     pub failures: bool,
+    /// May hold an instance's response head back.
+    pub settles: bool,
+}
+
+/// What becomes of an instance's response head.
+pub enum Settle {
+    Go,
+    /// Nothing of it goes on before the ticket wakes; then the gate is asked again.
+    Wait(Ticket),
+    /// This goes out in its stead.
+    Instead(Reply),
 }
 
 /// What goes on in place of a response, for every gate further out and for the client.
@@ -125,6 +136,19 @@ pub trait Gate: Send + Sync {
     fn resume(&self, exchange: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         let _ = (exchange, slot, now);
         Step::Go
+    }
+
+    /// The final response head of the instance (only with `settles`), before it is passed on in any way. After a wait it is
+    /// asked again, with the same head.
+    fn settle(
+        &self,
+        exchange: &mut Exchange<'_>,
+        slot: &mut Slot,
+        head: ResponseHead<'_>,
+        now: Nanos,
+    ) -> Settle {
+        let _ = (exchange, slot, head, now);
+        Settle::Go
     }
 
     /// The instance's response, before anybody else sees it (only with `response_body: Transform`).
@@ -199,6 +223,7 @@ pub struct Making<'a> {
     pub kept: &'a Kept,
     /// The headers that say who asks.
     pub identity: &'a Option<config::sections::Identity>,
+    pub sessions: &'a [config::sections::Session],
     /// Share of the traces begun here that services are asked to record.
     pub traced: f64,
     pub moment: Moment,

@@ -47,7 +47,8 @@ pub use acme::Standing;
 pub use exchange::{Edits, Exchange, Facts, Head, ListHead, Outgoing, Reply, ResponseHead};
 pub use files::check;
 pub use gate::{
-    BodyNeed, Gate, Hold, Kept, Make, Making, Needs, Slot, Step, Ticket, Transform, Transformed,
+    BodyNeed, Gate, Hold, Kept, Make, Making, Needs, Settle, Slot, Step, Ticket, Transform,
+    Transformed,
 };
 pub use gauges::{CompressGauge, Gauges, LimitGauge, PoolGauge, RateGauge, TenantGauge};
 pub use listen::SocketFile;

@@ -48,6 +48,8 @@ pub(super) enum Driven {
         reuse: bool,
     },
     BadRequest(Reject),
+    /// A gate holds the response's head back; never how it ends.
+    Waits,
     /// Part of the response has passed, and no more comes.
     Broken,
     Gone,
@@ -262,6 +264,10 @@ impl<'a> Drive<'a> {
             if ready!(self.client.socket.poll_sent(cx)).is_err() {
                 return Poll::Ready(Driven::Gone);
             }
+            if let Some(ticket) = &mut self.down.settling {
+                ready!(ticket.as_mut().poll(cx));
+                (self.down.settling, self.has_come) = (None, true);
+            }
             if self.down.tunnel {
                 return Poll::Ready(Driven::Tunnel);
             }
@@ -301,6 +307,13 @@ impl<'a> Drive<'a> {
             }
             let direct = match self.take(&scratch) {
                 Ok(direct) => direct,
+                Err(Driven::Waits) => {
+                    if let Some(trial) = &mut self.room.live.trial {
+                        let again = self.room.partial.len() as u64;
+                        trial.bytes_out = trial.bytes_out.saturating_sub(again);
+                    }
+                    continue;
+                }
                 Err(Driven::Instead { reply, reuse }) => {
                     let reuse = reuse && self.upload == Upload::Done;
                     return Poll::Ready(Driven::Instead { reply, reuse });

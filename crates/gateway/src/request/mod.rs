@@ -9,5 +9,6 @@ pub mod identity;
 pub mod policy;
 pub mod rate;
 pub mod respond_async;
+pub mod session;
 pub mod shed;
 pub mod trace;

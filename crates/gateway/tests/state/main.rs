@@ -4,3 +4,4 @@
 mod common;
 mod idempotency;
 mod jobs;
+mod sessions;

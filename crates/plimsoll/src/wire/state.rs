@@ -15,7 +15,7 @@ pub const FILE: &str = "state.db";
 const BYTES: u64 = 4 << 30;
 
 fn is_needed(config: &Config) -> bool {
-    config.routes.iter().any(|r| r.idempotency.is_some())
+    (config.routes.iter()).any(|r| r.idempotency.is_some() || r.session.is_some())
 }
 
 /// `None`: nothing in the config needs it.

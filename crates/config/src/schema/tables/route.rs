@@ -126,6 +126,13 @@ pub const ROUTE: &[Field<Route>] = &[
         |r, n, cx| r.idempotency = idempotency::read(n, cx)
     ),
     key!(
+        "session",
+        Kind::Text,
+        "shop",
+        "name of one of the `sessions`: the service is told it and may change it; none when left out",
+        |r, n, cx| r.session = cx.text(n)
+    ),
+    key!(
         "criticality" = "normal",
         Kind::OneOf(&["critical", "normal", "sheddable"]),
         "critical",

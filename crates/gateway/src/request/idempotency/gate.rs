@@ -7,6 +7,7 @@ use crate::exchange::{Exchange, Facts, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Hold, Making, Needs, Slot, Step};
 use crate::jobs::carry::Kept;
 use crate::request::respond_async::core::{Preference, is_job};
+use crate::request::session::core::WISHES;
 use crate::state::{Lent, State};
 use crate::tally::Tally;
 use base::Nanos;
@@ -375,6 +376,13 @@ impl IdempotencyGate {
 fn lines(head: &ResponseHead<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     head.each_kept(|name, value| {
+        // What services tell the gate of sessions, further out.
+        if WISHES
+            .iter()
+            .any(|w| name.eq_ignore_ascii_case(w.as_bytes()))
+        {
+            return;
+        }
         out.extend_from_slice(name);
         out.extend_from_slice(b": ");
         out.extend_from_slice(value);
