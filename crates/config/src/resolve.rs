@@ -5,6 +5,7 @@ mod gates;
 mod grpc;
 mod identity;
 mod listen;
+mod session;
 
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
@@ -26,6 +27,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.bulkheads(config);
     whole.business(config);
     whole.identity(config);
+    whole.cookies(config);
     whole.resources(config);
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));
@@ -229,6 +231,7 @@ impl Whole<'_> {
             self.mirror(r, &known);
             self.grpc_web(c, r);
             self.gates(c, r);
+            self.session(c, r);
         }
     }
 

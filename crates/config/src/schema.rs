@@ -40,6 +40,7 @@ pub fn schema() -> Json {
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
+    defs.insert("session".into(), section_schema(SESSION));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -61,6 +62,7 @@ pub fn schema() -> Json {
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
     defs.insert("async".into(), section_schema(ASYNC));
+    defs.insert("idempotency".into(), section_schema(IDEMPOTENCY));
     defs.insert("hedge".into(), section_schema(HEDGE));
     defs.insert("business".into(), section_schema(MEASURE));
     defs.insert("coalesce".into(), section_schema(COALESCE));
@@ -186,6 +188,7 @@ pub fn reference() -> String {
     page(&mut out, "incidents", INCIDENTS);
     page(&mut out, "history", HISTORY);
     page(&mut out, "engines", ENGINES);
+    page(&mut out, "sessions.NAME", SESSION);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -209,6 +212,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.retry", RETRY);
     page(&mut out, "routes.NAME.hedge", HEDGE);
     page(&mut out, "routes.NAME.async", ASYNC);
+    page(&mut out, "routes.NAME.idempotency", IDEMPOTENCY);
     page(&mut out, "routes.NAME.coalesce", COALESCE);
     page(&mut out, "routes.NAME.degrade", DEGRADE);
     page(&mut out, "routes.NAME.degrade.static", STATIC);
@@ -327,7 +331,9 @@ mod tests {
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
+        honest(SESSION, || Session::named("s"));
         honest(ASYNC, Async::default);
+        honest(IDEMPOTENCY, Idempotency::default);
         honest(COALESCE, Coalesce::default);
         honest(DEGRADE, Degrade::default);
         honest(STATIC, Fixed::default);

@@ -13,6 +13,7 @@ mod gates;
 mod hedge;
 mod history;
 mod http2;
+mod idempotency;
 mod identity;
 mod incidents;
 mod listen;
@@ -21,6 +22,7 @@ mod operate;
 mod otlp;
 mod purge_hook;
 mod scrape;
+mod session;
 mod slo;
 mod tls;
 
@@ -37,6 +39,7 @@ pub use gates::*;
 pub use hedge::*;
 pub use history::*;
 pub use http2::*;
+pub use idempotency::*;
 pub use identity::*;
 pub use incidents::*;
 pub use listen::*;
@@ -46,6 +49,7 @@ pub use otlp::*;
 pub use purge_hook::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
+pub use session::*;
 pub use slo::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -94,6 +98,8 @@ pub struct Config {
     /// What several nodes share.
     #[serde(default)]
     pub engines: Engines,
+    #[serde(default)]
+    pub sessions: Vec<Session>,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     #[serde(default)]
@@ -270,6 +276,12 @@ pub struct Route {
     /// Numbers of the business that its answers tell.
     #[serde(default)]
     pub business: Vec<Measure>,
+    /// `None`: keys of clients mean nothing here.
+    #[serde(default)]
+    pub idempotency: Option<Idempotency>,
+    /// Name of its kind of session.
+    #[serde(default)]
+    pub session: Option<String>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -388,6 +400,8 @@ impl Route {
             fault: None,
             asynchronous: None,
             business: Vec::new(),
+            idempotency: None,
+            session: None,
         }
     }
 }
@@ -437,6 +451,7 @@ impl Config {
             alerts: Alerts::default(),
             history: History::default(),
             engines: Engines::default(),
+            sessions: Vec::new(),
             error_budget: None,
             incidents: Incidents::default(),
             services: Vec::new(),

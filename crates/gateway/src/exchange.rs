@@ -7,6 +7,7 @@ use crate::hash::{mix, position};
 pub use crate::head::{Head, ListHead, ResponseHead};
 use crate::jobs::errand::Told;
 use crate::request::coalesce::Lead;
+use crate::request::idempotency::Claim;
 use crate::request::identity::Tenant;
 use crate::retry::Failure;
 use crate::tls::ClientCert;
@@ -156,6 +157,10 @@ pub struct Facts {
     pub refresh_wanted: bool,
     /// This exchange is such a fetch: nobody waits for it.
     pub is_refresh: bool,
+    /// It goes on when its client has gone: what comes of it is kept for who asks again.
+    pub endures: bool,
+    /// The key under which it becomes a job.
+    pub claim: Option<Claim>,
     /// This exchange is the delivery of a job, which owns its retries.
     pub job: Option<Arc<Told>>,
     /// The request's body, for the gate that asked for it.
@@ -200,6 +205,8 @@ impl Facts {
             stream: false,
             refresh_wanted: false,
             is_refresh: false,
+            endures: false,
+            claim: None,
             job: None,
             held: None,
             edits: Edits::default(),

@@ -24,9 +24,18 @@ pub enum Step {
     Answer(Reply),
     /// The ring waits for the ticket and then calls `resume`.
     Wait(Ticket),
-    /// The ring calls `resume` when all of the request's body is in `held`, at most so many bytes. In the request ring
-    /// only.
-    Hold(u64),
+    /// The ring calls `resume` when all of the request's body is in `held`. In the request ring only.
+    Hold(Hold),
+}
+
+/// A wish for the whole body of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold {
+    /// Bytes; a larger one is refused with 413.
+    pub most: u64,
+    /// Of that refusal, and whose bodies are bounded so.
+    pub reason: &'static str,
+    pub what: &'static str,
 }
 
 /// Wakes its exchange. Owned: it borrows nothing from the exchange, and dropping it gives up the wait.
@@ -52,6 +61,17 @@ pub struct Needs {
     pub failures: bool,
     /// Sees answers as instances give them, before anybody changes them.
     pub answers: bool,
+    /// May hold an instance's response head back.
+    pub settles: bool,
+}
+
+/// What becomes of an instance's response head.
+pub enum Settle {
+    Go,
+    /// Nothing of it goes on before the ticket wakes; then the gate is asked again.
+    Wait(Ticket),
+    /// This goes out in its stead.
+    Instead(Reply),
 }
 
 /// What goes on in place of a response, for every gate further out and for the client.
@@ -137,6 +157,19 @@ pub trait Gate: Send + Sync {
         let _ = (slot, data);
     }
 
+    /// The final response head of the instance (only with `settles`), before it is passed on in any way. After a wait it is
+    /// asked again, with the same head.
+    fn settle(
+        &self,
+        exchange: &mut Exchange<'_>,
+        slot: &mut Slot,
+        head: ResponseHead<'_>,
+        now: Nanos,
+    ) -> Settle {
+        let _ = (exchange, slot, head, now);
+        Settle::Go
+    }
+
     /// The instance's response, before anybody else sees it (only with `response_body: Transform`).
     fn transform(
         &self,
@@ -209,6 +242,7 @@ pub struct Making<'a> {
     pub kept: &'a Kept,
     /// The headers that say who asks.
     pub identity: &'a Option<config::sections::Identity>,
+    pub sessions: &'a [config::sections::Session],
     /// Share of the traces begun here that services are asked to record.
     pub traced: f64,
     pub moment: Moment,

@@ -182,6 +182,23 @@ impl<'a> ResponseHead<'a> {
                 .for_each(|(n, v)| see(n.as_bytes(), v.as_bytes())),
         }
     }
+    /// As `each`, without what is for this connection alone, or says how the body is framed.
+    pub fn each_kept(&self, mut see: impl FnMut(&'a [u8], &'a [u8])) {
+        let is_framing = |kind| matches!(kind, Kind::Connection | Kind::ContentLength);
+        match self {
+            ResponseHead::Wire(h) => {
+                let lines = h.fields.iter();
+                let kept = lines.filter(|(_, _, l)| !l.hop && !is_framing(l.kind));
+                kept.for_each(|(n, v, _)| see(n, v));
+            }
+            ResponseHead::List { .. } => self.each(|n, v| {
+                let kind = http1::classify(n);
+                if !kind.is_hop_by_hop() && !is_framing(kind) {
+                    see(n, v);
+                }
+            }),
+        }
+    }
     /// `Content-Length` of the body that follows, when it is told.
     pub fn length(&self) -> Option<u64> {
         match self {

@@ -8,6 +8,7 @@ pub mod access;
 mod acme;
 pub mod attempt;
 mod caches;
+mod calendar;
 pub mod connection;
 pub mod exchange;
 mod files;
@@ -30,6 +31,7 @@ pub mod route;
 mod runtime;
 mod share;
 pub mod snapshot;
+pub mod state;
 mod tally;
 mod tap;
 #[cfg(test)]
@@ -45,7 +47,8 @@ pub use acme::Standing;
 pub use exchange::{Edits, Exchange, Facts, Head, ListHead, Outgoing, Reply, ResponseHead};
 pub use files::check;
 pub use gate::{
-    BodyNeed, Gate, Kept, Make, Making, Needs, Slot, Step, Ticket, Transform, Transformed,
+    BodyNeed, Gate, Hold, Kept, Make, Making, Needs, Settle, Slot, Step, Ticket, Transform,
+    Transformed,
 };
 pub use gauges::{CompressGauge, Gauges, LimitGauge, PoolGauge, RateGauge, TenantGauge};
 pub use listen::SocketFile;

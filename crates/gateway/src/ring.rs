@@ -5,7 +5,7 @@
 //! ring. In the attempt ring the deadline comes first, so that no wait is longer than it.
 
 use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
-use crate::gate::{BodyNeed, Gate, Make, Making, Needs, Slot, Step, Transformed};
+use crate::gate::{BodyNeed, Gate, Make, Making, Needs, Settle, Slot, Step, Transformed};
 use crate::{attempt, request};
 use base::Nanos;
 use std::sync::Arc;
@@ -16,11 +16,14 @@ pub const REQUEST: &[Make] = &[
     request::trace::make,
     request::identity::make,
     request::rate::make,
+    request::idempotency::make_for_jobs,
     request::respond_async::make,
     request::degrade::make,
+    request::session::make,
     request::cache::make,
     request::coalesce::make,
     request::shed::make,
+    request::idempotency::make,
     request::compress::make,
     request::business::make,
 ];
@@ -44,7 +47,7 @@ pub const ATTEMPT: &[Make] = &[
 ];
 
 /// Most gates of one ring.
-const MAX: usize = 11;
+const MAX: usize = 15;
 const _: () = assert!(REQUEST.len() <= MAX && ATTEMPT.len() <= MAX);
 
 /// The gates that one route has on one arm.
@@ -58,6 +61,8 @@ pub struct Ring {
     failures: u32,
     /// Bits of those that see answers as they came.
     answers: u32,
+    /// Bits of those that may hold a response head back.
+    settles: u32,
 }
 
 /// How far an exchange has come in a ring, and what the gates remember of it.
@@ -88,6 +93,7 @@ impl Ring {
             transforms: bits(|n| n.response_body == BodyNeed::Transform),
             failures: bits(|n| n.failures),
             answers: bits(|n| n.answers),
+            settles: bits(|n| n.settles),
             gates: gates.into(),
         }
     }
@@ -108,9 +114,9 @@ impl Ring {
                     passage.waiting = true;
                     return Step::Wait(ticket);
                 }
-                Step::Hold(most) => {
+                Step::Hold(wish) => {
                     passage.waiting = true;
-                    return Step::Hold(most);
+                    return Step::Hold(wish);
                 }
             }
         }
@@ -156,6 +162,29 @@ impl Ring {
         for i in (0..self.gates.len()).filter(|i| told >> i & 1 == 1) {
             self.gates[i].payload(&mut passage.slots[i], data);
         }
+    }
+
+    /// Whether any gate may hold this response head back.
+    pub fn settles(&self, passage: &Passage) -> bool {
+        self.settles & passage.entered != 0
+    }
+
+    /// From the innermost outward, until all let the head go on. Called again after a wait.
+    pub fn settle(
+        &self,
+        passage: &mut Passage,
+        exchange: &mut Exchange<'_>,
+        head: ResponseHead<'_>,
+        now: Nanos,
+    ) -> Settle {
+        let asked = self.settles & passage.entered;
+        for i in (0..self.gates.len()).rev().filter(|i| asked >> i & 1 == 1) {
+            match self.gates[i].settle(exchange, &mut passage.slots[i], head, now) {
+                Settle::Go => {}
+                other => return other,
+            }
+        }
+        Settle::Go
     }
 
     /// What goes on in place of the instance's response, of the innermost gate that changes it.

@@ -10,6 +10,7 @@ use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
 use crate::request::cache::{Changes, Disks};
 use crate::request::rate;
 use crate::snapshot::Snapshot;
+use crate::state::{self, State};
 use crate::timing::Sizes;
 use crate::tls;
 use crate::upstream::check;
@@ -80,6 +81,7 @@ pub struct Shared {
     pub(crate) changes: Arc<Changes>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) rates: Arc<rate::Shared>,
+    pub(crate) state: Arc<State>,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
@@ -234,6 +236,7 @@ impl Gateway {
             changes: kept.get("cache", Changes::default),
             jobs: kept.get("jobs", Jobs::default),
             rates: kept.get("rates", rate::Shared::default),
+            state: kept.get("state", State::default),
             copies: kept.get("mirror", mirror::Line::default),
             kept,
             names,
@@ -295,6 +298,7 @@ impl Gateway {
             mirror::start(control, &shared);
             jobs::start(control, &shared);
             rate::shared::start(control, &shared);
+            state::start(control, &shared);
             discover::start(control, &shared);
             control.spawn(tls::watch(Arc::downgrade(&shared)));
             control.spawn(acme::run(Arc::downgrade(&shared)));
@@ -395,6 +399,11 @@ impl Gateway {
     /// `fail` says.
     pub fn set_counter(&self, counter: Option<Arc<dyn store::Counter>>) {
         self.shared.rates.set_engine(counter);
+    }
+
+    /// Where keys and sessions are: lent and taken back by whoever owns the gateway.
+    pub fn state(&self) -> Arc<State> {
+        self.shared.state.clone()
     }
 
     /// Delivers no more jobs of a route, or goes on with them. False: it takes none.

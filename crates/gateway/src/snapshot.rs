@@ -282,6 +282,7 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
             mirror: mirror.as_ref(),
             kept: made.kept,
             identity: &config.identity,
+            sessions: &config.sessions,
             traced: config.otlp.as_ref().map_or(0.0, |o| o.sample),
             moment: made.moment,
         };
@@ -343,6 +344,7 @@ fn resource(made: &Made<'_>) -> Arc<Route> {
         mirror: None,
         kept: made.kept,
         identity: &None,
+        sessions: &[],
         traced: 0.0,
         moment: made.moment,
     };

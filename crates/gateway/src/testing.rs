@@ -88,6 +88,7 @@ impl Bench {
             mirror: None,
             kept: &self.kept,
             identity: &self.identity,
+            sessions: &[],
             traced: self.traced,
             moment: self.moment,
         }

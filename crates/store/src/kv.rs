@@ -61,6 +61,18 @@ pub trait Kv: Send + Sync {
         limit: usize,
         now_ms: u64,
     ) -> Result<Vec<Entry>, Error>;
+    /// Values whose key starts with `prefix`. Engines that can count without reading do so.
+    fn count(&self, prefix: &str, now_ms: u64) -> Result<u64, Error> {
+        let (mut n, mut after) = (0, None::<String>);
+        loop {
+            let page = self.scan(prefix, after.as_deref(), PAGE, now_ms)?;
+            let Some(last) = page.last() else {
+                return Ok(n);
+            };
+            n += page.len() as u64;
+            after = Some(last.key.clone());
+        }
+    }
     /// Removes up to `limit` expired values; tells how many.
     fn sweep(&self, limit: usize, now_ms: u64) -> Ack<usize>;
 }

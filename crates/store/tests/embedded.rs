@@ -49,6 +49,30 @@ fn embedded_is_a_kv() {
 }
 
 #[test]
+fn relaxed_and_durable_writes_are_one_store() {
+    let files = Files::new();
+    let store = std::sync::Arc::new(suite::Factory::fresh(&files));
+    let relaxed = store::embedded::Relaxed(store.clone());
+    let one = relaxed.put(Put::new("k", b"1".to_vec()), 0).wait().unwrap();
+    let is = |etag, value: &[u8]| Put {
+        precondition: Precondition::Is(etag),
+        ..Put::new("k", value.to_vec())
+    };
+    let two = store.put(is(one, b"2"), 0).wait().unwrap();
+    assert!(relaxed.put(is(one, b"no"), 0).wait().is_err());
+    let three = relaxed.put(is(two, b"3"), 0).wait().unwrap();
+    assert!(one < two && two < three);
+    assert_eq!(store.get("k", 0).unwrap().unwrap().value, b"3");
+    assert!(
+        relaxed
+            .delete("k", Precondition::Is(three), 0)
+            .wait()
+            .unwrap()
+    );
+    assert_eq!(relaxed.count("", 0).unwrap(), 0);
+}
+
+#[test]
 fn embedded_is_a_queue() {
     suite::queue::all(&Files::new());
 }

@@ -140,7 +140,7 @@ pub(super) async fn drive(
         }
         Driven::Tunnel => Tried::End(Ending::Tunnel(Box::new((conn, place)))),
         Driven::Gone => Tried::End(Ending::Gone),
-        Driven::Broken => {
+        Driven::Broken | Driven::Waits => {
             room.live.end_attempt(502, Outcome::UpstreamFailed, now);
             Tried::End(Ending::Broken)
         }

@@ -5,7 +5,7 @@ use super::drive::{Drive, Driven};
 use super::grpc;
 use super::via;
 use crate::exchange::{Exchange, Failed, Head, MAX_EDITS, Outgoing, Reply, ResponseHead};
-use crate::gate::Transform;
+use crate::gate::{Settle, Ticket, Transform};
 use crate::retry::{Failure, Go, retry_after};
 use http1::{
     Body, Connection, Edit, Framing, Kind, Lines, Piece, Reject, Rewrite, Status, Version,
@@ -39,6 +39,10 @@ pub(super) struct Download {
     pub ready: Vec<u8>,
     /// How the call went stands in a header or a trailer.
     grpc: bool,
+    /// The head has been looked at, and a gate holds it back.
+    held_back: bool,
+    /// What that waits for.
+    pub settling: Option<Ticket>,
     /// An interim response has passed.
     pub interim: bool,
     /// The client's connection ends with this response.
@@ -85,9 +89,16 @@ impl Drive<'_> {
     pub(super) fn take(&mut self, input: &[u8]) -> Result<Range<usize>, Driven> {
         let mut at = 0;
         while !self.down.passed() {
-            match self.head(&input[at..])? {
-                Some(n) => at += n,
-                None => {
+            match self.head(&input[at..]) {
+                Ok(Some(n)) => at += n,
+                Err(Driven::Waits) => {
+                    // The same head is looked at again.
+                    self.room.partial.clear();
+                    self.room.partial.extend_from_slice(&input[at..]);
+                    return Err(Driven::Waits);
+                }
+                Err(end) => return Err(end),
+                Ok(None) => {
                     self.room.partial.extend_from_slice(&input[at..]);
                     return Ok(0..0);
                 }
@@ -131,12 +142,17 @@ impl Drive<'_> {
                 "101 without a request to change the protocol".into(),
             ));
         }
-        self.note(&head);
-        if let Some(wait) = self.again(&head) {
-            return Err(Driven::Again(wait));
+        if !self.down.held_back {
+            self.note(&head);
+            if let Some(wait) = self.again(&head) {
+                return Err(Driven::Again(wait));
+            }
+            if let Some(answered) = self.answered {
+                answered.set(true);
+            }
         }
-        if let Some(answered) = self.answered {
-            answered.set(true);
+        if self.room.live.settles() {
+            self.settle(&head)?;
         }
         if self.room.live.sees_answers()
             && let Some(request) = self.room.down.head()
@@ -167,6 +183,27 @@ impl Drive<'_> {
         match next {
             None => Ok(Some(head.meta.len)),
             Some(reply) => Err(Driven::Instead { reply, reuse }),
+        }
+    }
+
+    /// Whether a gate lets the head go on.
+    fn settle(&mut self, head: &http1::ResponseHead<'_>) -> Result<(), Driven> {
+        let now = self.worker.now();
+        let Busy { down, live, .. } = &mut *self.room;
+        let Some(request) = down.head() else {
+            return Err(Driven::Broken);
+        };
+        match live.settle(request, ResponseHead::Wire(*head), now) {
+            Settle::Go => Ok(()),
+            Settle::Wait(ticket) => {
+                (self.down.held_back, self.down.settling) = (true, Some(ticket));
+                Err(Driven::Waits)
+            }
+            // What is left of the response goes with its connection.
+            Settle::Instead(reply) => Err(Driven::Instead {
+                reply,
+                reuse: false,
+            }),
         }
     }
 

@@ -48,6 +48,8 @@ pub(super) enum Driven {
         reuse: bool,
     },
     BadRequest(Reject),
+    /// A gate holds the response's head back; never how it ends.
+    Waits,
     /// Part of the response has passed, and no more comes.
     Broken,
     Gone,
@@ -109,10 +111,19 @@ impl<'a> Drive<'a> {
 
     /// Whether the client's connection can carry another request.
     pub fn keeps_client(&self) -> bool {
-        self.upload == Upload::Done && !self.down.closing
+        self.upload == Upload::Done && !self.down.closing && !self.client.socket.is_nobody()
     }
 
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
+        loop {
+            match ready!(self.poll_both(cx)) {
+                Driven::Gone if self.endures() => self.go_on_alone(),
+                end => return Poll::Ready(end),
+            }
+        }
+    }
+
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
         if self.client.alarm.rang() {
             return Poll::Ready(self.late());
         }
@@ -129,6 +140,17 @@ impl<'a> Drive<'a> {
             return gone.map(|()| Driven::Gone);
         }
         Poll::Pending
+    }
+
+    /// Whether what comes is of use without the client, who has sent all that there is.
+    fn endures(&self) -> bool {
+        let live = &self.room.live;
+        live.facts.endures && !live.facts.stream && !self.client.socket.is_nobody()
+    }
+
+    fn go_on_alone(&mut self) {
+        self.client.socket = Socket::Nobody;
+        self.room.out.clear();
     }
 
     fn late(&self) -> Driven {
@@ -242,6 +264,10 @@ impl<'a> Drive<'a> {
             if ready!(self.client.socket.poll_sent(cx)).is_err() {
                 return Poll::Ready(Driven::Gone);
             }
+            if let Some(ticket) = &mut self.down.settling {
+                ready!(ticket.as_mut().poll(cx));
+                (self.down.settling, self.has_come) = (None, true);
+            }
             if self.down.tunnel {
                 return Poll::Ready(Driven::Tunnel);
             }
@@ -281,6 +307,13 @@ impl<'a> Drive<'a> {
             }
             let direct = match self.take(&scratch) {
                 Ok(direct) => direct,
+                Err(Driven::Waits) => {
+                    if let Some(trial) = &mut self.room.live.trial {
+                        let again = self.room.partial.len() as u64;
+                        trial.bytes_out = trial.bytes_out.saturating_sub(again);
+                    }
+                    continue;
+                }
                 Err(Driven::Instead { reply, reuse }) => {
                     let reuse = reuse && self.upload == Upload::Done;
                     return Poll::Ready(Driven::Instead { reply, reuse });

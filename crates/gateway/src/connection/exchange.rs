@@ -143,8 +143,8 @@ async fn pass(worker: &Rc<Worker>, client: &mut Client, room: &mut Busy, mut now
                 }
                 now = worker.now();
             }
-            Step::Hold(most) => {
-                match hold(worker, client, room, most).await {
+            Step::Hold(wish) => {
+                match hold(worker, client, room, wish).await {
                     Ok(body) => room.live.facts.held = Some(body),
                     Err(ending) => return ending,
                 }
@@ -211,6 +211,7 @@ async fn answer(
     outcome: Outcome,
 ) -> bool {
     let keep = room.down.meta.is_some_and(|m| m.keep_alive)
+        && !client.socket.is_nobody()
         && room.up.is_empty()
         && !room.live.is_last()
         && body_is_here(room);

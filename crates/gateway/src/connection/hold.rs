@@ -4,6 +4,7 @@ use super::Busy;
 use super::client::{Client, READ};
 use super::exchange::Ending;
 use crate::exchange::Reply;
+use crate::gate::Hold;
 use crate::worker::Worker;
 use base::Outcome;
 use http1::{Kind, Piece};
@@ -12,12 +13,12 @@ use std::task::{Poll, ready};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Its payload, at most `most` bytes; the bytes of it stay where they are, for an attempt.
+/// Its payload, within the bound; the bytes of it stay where they are, for an attempt.
 pub(super) async fn hold(
     worker: &Worker,
     client: &mut Client,
     room: &mut Busy,
-    most: u64,
+    wish: Hold,
 ) -> Result<Vec<u8>, Ending> {
     let refused = |status, reason, detail: &str| {
         let reply = Reply::problem(status, reason, detail);
@@ -66,9 +67,10 @@ pub(super) async fn hold(
             }
             Err(reject) => return refused(reject.status, reject.reason, reject.detail),
         }
+        let Hold { most, reason, what } = wish;
         if payload.len() as u64 > most {
-            let detail = format!("a request that becomes a job has a body of at most {most} bytes");
-            return refused(413, "job-size", &detail);
+            let detail = format!("{what} has a body of at most {most} bytes");
+            return refused(413, reason, &detail);
         }
     }
     client.alarm.clear();

@@ -3,7 +3,7 @@
 
 use crate::access::{self, End};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
-use crate::gate::{Step, Transformed};
+use crate::gate::{Settle, Step, Transformed};
 use crate::jobs::errand::Told;
 use crate::open::Place;
 use crate::retry::Failure;
@@ -214,6 +214,29 @@ impl Live {
         if let Some(route) = &self.route {
             route.once(self.is_job).payload(&mut self.request, data);
         }
+    }
+
+    /// Whether a gate may hold the response head back.
+    pub fn settles(&self) -> bool {
+        let route = self.route.as_ref();
+        route.is_some_and(|r| r.once(self.is_job).settles(&self.request))
+    }
+
+    /// Whether the response head may go on.
+    pub fn settle(
+        &mut self,
+        head: RequestHead<'_>,
+        response: ResponseHead<'_>,
+        now: Nanos,
+    ) -> Settle {
+        let Some(route) = &self.route else {
+            return Settle::Go;
+        };
+        let mut exchange = Exchange {
+            head: Head::Wire(head),
+            facts: &mut self.facts,
+        };
+        (route.once(self.is_job)).settle(&mut self.request, &mut exchange, response, now)
     }
 
     /// What goes on in place of the instance's response.

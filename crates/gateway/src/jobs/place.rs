@@ -1,10 +1,11 @@
 //! What the gates, the deliveries and the owner of the gateway share: the queue, and the pace of each lane.
 
 use super::pace::{Bound, Pace, Reason, eta};
+use crate::calendar::Calendar;
 use base::Nanos;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::time::Duration;
 use store::{JobId, Queue};
 use tokio::sync::Notify;
 
@@ -24,7 +25,7 @@ pub struct Jobs {
     /// Depths as they were last looked at, by lane.
     depths: Mutex<BTreeMap<String, u64>>,
     waiting: Mutex<HashMap<JobId, Arc<Notify>>>,
-    began: OnceLock<(Nanos, u64)>,
+    calendar: Calendar,
 }
 
 /// A lane as it is shown.
@@ -55,11 +56,7 @@ impl Jobs {
 
     /// Milliseconds since the Unix epoch, on a clock that does not jump while the process lives.
     pub fn now_ms(&self, now: Nanos) -> u64 {
-        let (began, unix_ms) = self.began.get_or_init(|| {
-            let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-            (now, unix.unwrap_or_default().as_millis() as u64)
-        });
-        unix_ms + now.since(*began).as_millis() as u64
+        self.calendar.now_ms(now)
     }
 
     pub fn pace(&self, lane: &Arc<str>) -> Shared<Pace> {

@@ -7,7 +7,7 @@ use crate::attempt::limit::Limiter;
 use crate::exchange::Exchange;
 use crate::gate::Making;
 use base::Nanos;
-use config::sections::Retry;
+use config::sections::{Replay, Retry};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub struct Hinge {
     budget: Arc<Budget>,
     limiter: Arc<Limiter>,
     limit: Option<u32>,
+    /// A key means that the service does it once. Not where it is the gateway that sees to that.
+    keys_allow: bool,
     /// `None`: nothing is hedged.
     pub hedging: Option<Hedging>,
 }
@@ -31,6 +33,7 @@ impl Hinge {
             budget,
             limiter: m.kept.get(&m.service.name, Limiter::default),
             limit: m.service.config.limit,
+            keys_allow: (m.route.idempotency.as_ref()).is_none_or(|i| i.replay == Replay::Safe),
         }
     }
 
@@ -56,7 +59,7 @@ impl Hinge {
         let random = x.random();
         let request = core::Request {
             method: std::str::from_utf8(x.head.method_name()).unwrap_or(""),
-            idempotency_key: x.head.kind(http1::Kind::IdempotencyKey).is_some(),
+            idempotency_key: self.keys_allow && x.head.kind(http1::Kind::IdempotencyKey).is_some(),
             replayable: replayable && !x.head.is_upgrade(),
             attempt: x.attempt,
             deadline: x.deadline,

@@ -1,12 +1,13 @@
-//! `plimsoll backup` and `plimsoll restore`: the ledger and the queue of jobs, while Plimsoll runs; back only where nothing is.
+//! `plimsoll backup` and `plimsoll restore`: the ledger, the queue of jobs, keys and sessions, while Plimsoll runs; back only where nothing is.
 
 use crate::cli::backup::{BackupArgs, RestoreArgs};
 use crate::exit::{Exit, Failure};
+use crate::wire::state;
 use std::path::{Path, PathBuf};
 use store::embedded::copy;
 
 /// What is copied, where it is there.
-const FILES: [&str; 2] = ["control.db", "queue.db"];
+const FILES: [&str; 3] = ["control.db", "queue.db", state::FILE];
 
 pub fn backup(args: BackupArgs) -> Result<Exit, Failure> {
     let BackupArgs { to, config } = args;
@@ -52,7 +53,7 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), Failure> {
         .collect();
     if there.is_empty() {
         let what = format!("{} holds nothing of Plimsoll", from.display());
-        return Err(Failure::new(what).help(format!("it would be {}", FILES.join(" or "))));
+        return Err(Failure::new(what).help(format!("it would be {}", FILES.join(", "))));
     }
     std::fs::create_dir_all(to).map_err(|e| Failure::new(format!("{}: {e}", to.display())))?;
     for name in there {

@@ -11,6 +11,7 @@ use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
 use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
+use crate::wire::state;
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -78,6 +79,8 @@ pub struct Steering {
     pub ledger: Weak<Embedded>,
     /// The same of the queue of jobs, where there is one.
     pub queue: Weak<Embedded>,
+    /// And of the store of keys and sessions.
+    pub state: Weak<Embedded>,
 }
 
 /// Why traffic is not served, for `/readyz`; `None`: it is.
@@ -193,6 +196,8 @@ impl Body {
         let store = open_store(&self.data_dir)?;
         let queue = self.with_gateway(|g| jobs::open(&self.data_dir, &config, g));
         let queue = queue.transpose()?.flatten();
+        let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g));
+        let kept_state = kept_state.transpose()?.flatten();
         let jobs = Jobs::new(self.gateway.clone(), queue.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
@@ -294,6 +299,7 @@ impl Body {
             lead,
             ledger,
             queue: queue.unwrap_or_default(),
+            state: kept_state.unwrap_or_default(),
         };
         Ok((control, steering))
     }

@@ -19,6 +19,7 @@ pub mod shell;
 pub mod slo;
 pub mod spans;
 pub mod start;
+pub mod state;
 pub mod system;
 pub mod thread;
 pub mod watch;

@@ -21,7 +21,7 @@ use serde_json::Value;
 use socket2::Socket;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use telemetry::recording::{Limits, Progress as Recorded, Stage};
 
@@ -228,7 +228,10 @@ impl System {
             body,
         } = self;
         body.pulse.forget();
-        body.with_gateway(|g| g.jobs().set_queue(None));
+        body.with_gateway(|g| {
+            g.jobs().set_queue(None);
+            g.state().lend(None);
+        });
         // The next process takes them: the sockets listen on.
         let _ = body.take_reports(false);
         drop(steering.remembered);
@@ -249,7 +252,10 @@ impl System {
             }
         });
         let until = Instant::now() + LEDGER_CLOSES;
-        let in_use = || steering.ledger.strong_count() + steering.queue.strong_count();
+        let in_use = || {
+            let stores = [&steering.ledger, &steering.queue, &steering.state];
+            stores.map(Weak::strong_count).iter().sum::<usize>()
+        };
         while in_use() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -263,7 +269,7 @@ impl System {
             0 => Ok(released),
             _ => Err((
                 released,
-                Failure::new("the ledger or the queue of jobs is still in use"),
+                Failure::new("the ledger, the queue of jobs or the store of keys is still in use"),
             )),
         }
     }

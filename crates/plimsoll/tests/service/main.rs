@@ -10,6 +10,7 @@ mod encrypted;
 mod engines;
 mod history;
 mod jobs;
+mod keys;
 mod manager;
 mod purge;
 mod reloads;

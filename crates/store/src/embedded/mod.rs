@@ -6,6 +6,7 @@ mod counters;
 mod leases;
 mod queue;
 mod readers;
+mod relaxed;
 mod schema;
 mod writer;
 
@@ -18,7 +19,7 @@ use counters::Counters;
 use readers::Readers;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -27,6 +28,7 @@ use writer::Write;
 pub use backup::copy;
 #[cfg(feature = "redis")]
 pub(crate) use readers::successor;
+pub use relaxed::Relaxed;
 pub use schema::SCHEMA;
 
 /// Writes that may wait at once, and their bytes; beyond, `Error::Busy`.
@@ -126,8 +128,8 @@ impl Embedded {
         let (reply, ack) = pair();
         let write = make(reply);
         let bytes = write.bytes();
-        if writer.waiting.fetch_add(bytes, Relaxed) > QUEUE_BYTES {
-            writer.waiting.fetch_sub(bytes, Relaxed);
+        if writer.waiting.fetch_add(bytes, Ordering::Relaxed) > QUEUE_BYTES {
+            writer.waiting.fetch_sub(bytes, Ordering::Relaxed);
             write.fail(Error::Busy);
             return ack;
         }
@@ -138,7 +140,7 @@ impl Embedded {
         match writes.as_ref().map(|j| j.try_send(write)) {
             Some(Ok(())) => ack,
             Some(Err(TrySendError::Full(write))) => {
-                writer.waiting.fetch_sub(bytes, Relaxed);
+                writer.waiting.fetch_sub(bytes, Ordering::Relaxed);
                 write.fail(Error::Busy);
                 ack
             }
@@ -231,25 +233,47 @@ impl Log for Embedded {
     }
 }
 
-impl Kv for Embedded {
-    fn get(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error> {
-        self.readers.get(key, now_ms)
-    }
-    fn put(&self, put: Put, now_ms: u64) -> Ack<Etag> {
+impl Embedded {
+    fn put_as(&self, relaxed: bool, put: Put, now_ms: u64) -> Ack<Etag> {
         if let Err(e) =
             name("key", &put.key).and_then(|()| limit("a value", put.value.len(), MAX_VALUE))
         {
             return Ack::ready(Err(e));
         }
-        self.submit(|reply| Write::Put { put, now_ms, reply })
+        self.submit(|reply| Write::Put {
+            put,
+            now_ms,
+            relaxed,
+            reply,
+        })
     }
-    fn delete(&self, key: &str, precondition: Precondition, now_ms: u64) -> Ack<bool> {
+
+    fn delete_as(
+        &self,
+        relaxed: bool,
+        key: &str,
+        precondition: Precondition,
+        now_ms: u64,
+    ) -> Ack<bool> {
         self.submit(|reply| Write::Delete {
             key: key.to_owned(),
             precondition,
             now_ms,
+            relaxed,
             reply,
         })
+    }
+}
+
+impl Kv for Embedded {
+    fn get(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error> {
+        self.readers.get(key, now_ms)
+    }
+    fn put(&self, put: Put, now_ms: u64) -> Ack<Etag> {
+        self.put_as(false, put, now_ms)
+    }
+    fn delete(&self, key: &str, precondition: Precondition, now_ms: u64) -> Ack<bool> {
+        self.delete_as(false, key, precondition, now_ms)
     }
     fn scan(
         &self,
@@ -259,6 +283,9 @@ impl Kv for Embedded {
         now_ms: u64,
     ) -> Result<Vec<Entry>, Error> {
         self.readers.scan(prefix, after, limit, now_ms)
+    }
+    fn count(&self, prefix: &str, now_ms: u64) -> Result<u64, Error> {
+        self.readers.count(prefix, now_ms)
     }
     fn sweep(&self, limit: usize, now_ms: u64) -> Ack<usize> {
         self.submit(|reply| Write::Sweep {

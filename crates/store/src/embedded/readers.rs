@@ -151,6 +151,21 @@ impl Readers {
         })
     }
 
+    pub fn count(&self, prefix: &str, now_ms: u64) -> Result<u64, Error> {
+        let end = successor(prefix);
+        self.with(|db| {
+            db.prepare_cached(
+                "SELECT count(*) FROM kv WHERE key >= ?1 AND (?2 IS NULL OR key < ?2)
+                   AND (expires_ms IS NULL OR expires_ms > ?3)",
+            )
+            .and_then(|mut s| {
+                s.query_row(params![prefix, end, signed(now_ms)], |r| r.get::<_, i64>(0))
+            })
+            .map(|n| n as u64)
+            .map_err(self.sql())
+        })
+    }
+
     pub fn check(&self) -> Result<Vec<String>, Error> {
         let mut found: Vec<String> = self.with(|db| {
             let mut check = db.prepare("PRAGMA quick_check(100)").map_err(self.sql())?;

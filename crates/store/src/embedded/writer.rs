@@ -28,12 +28,15 @@ pub enum Write {
     Put {
         put: Put,
         now_ms: u64,
+        /// A power cut may undo it.
+        relaxed: bool,
         reply: Reply<Etag>,
     },
     Delete {
         key: String,
         precondition: Precondition,
         now_ms: u64,
+        relaxed: bool,
         reply: Reply<bool>,
     },
     Sweep {
@@ -51,6 +54,15 @@ impl Write {
             Write::Put { put, .. } => put.value.len(),
             Write::Delete { .. } | Write::Sweep { .. } => 0,
             Write::Queue(ask) => ask.bytes(),
+        }
+    }
+
+    /// Whether its commit need not wait for the disk. What has expired may come back, and is swept again.
+    fn is_relaxed(&self) -> bool {
+        match self {
+            Write::Put { relaxed, .. } | Write::Delete { relaxed, .. } => *relaxed,
+            Write::Sweep { .. } => true,
+            Write::Append { .. } | Write::Queue(_) => false,
         }
     }
 
@@ -72,6 +84,8 @@ pub struct State {
     position: u64,
     etag: u64,
     jobs: Jobs,
+    /// Commits do not wait for the disk at present.
+    relaxed: bool,
     /// Bytes that wait in the queue of writes.
     waiting: Arc<AtomicUsize>,
 }
@@ -115,6 +129,7 @@ impl State {
             path: path.to_path_buf(),
             position,
             etag,
+            relaxed: false,
             waiting,
         })
     }
@@ -129,12 +144,15 @@ impl State {
                 events,
                 reply,
             } => answers.settle(reply, self.append(&stream, expect, &events)),
-            Write::Put { put, now_ms, reply } => answers.settle(reply, self.put(&put, now_ms)),
+            Write::Put {
+                put, now_ms, reply, ..
+            } => answers.settle(reply, self.put(&put, now_ms)),
             Write::Delete {
                 key,
                 precondition,
                 now_ms,
                 reply,
+                ..
             } => answers.settle(reply, self.delete(&key, precondition, now_ms)),
             Write::Sweep {
                 limit,
@@ -315,6 +333,18 @@ impl State {
         }
     }
 
+    /// Whether the next commit waits for the disk; one that does takes those before along.
+    fn relax(&mut self, relaxed: bool) -> rusqlite::Result<()> {
+        if relaxed == self.relaxed {
+            return Ok(());
+        }
+        let mode = if relaxed { "NORMAL" } else { "FULL" };
+        self.db
+            .execute_batch(&format!("PRAGMA synchronous={mode}"))?;
+        self.relaxed = relaxed;
+        Ok(())
+    }
+
     /// Takes from `writes` what it has begun; the rest stays there after a failure.
     fn commit(
         &mut self,
@@ -322,6 +352,7 @@ impl State {
         answers: &mut Vec<Answer>,
     ) -> rusqlite::Result<()> {
         let etag = self.etag;
+        self.relax(writes.iter().all(Write::is_relaxed))?;
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.jobs.measure(&self.db)?;
         while let Some(write) = writes.pop_front() {

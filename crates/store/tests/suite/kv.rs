@@ -132,6 +132,12 @@ fn scans_are_bounded_and_ordered<F: Factory<Store: Kv>>(f: &F) {
     assert_eq!(keys("%", None, 10), ["%"]);
     assert_eq!(keys("", None, 100).len(), 9);
     assert!(keys("", None, 0).is_empty());
+    put(&kv, "b/gone", "v", Precondition::Any, Some(5), 0).unwrap();
+    let count = |prefix: &str, now_ms| kv.count(prefix, now_ms).unwrap();
+    assert_eq!(
+        [count("b/", 4), count("b/", 5), count("", 5), count("x", 0)],
+        [5, 4, 9, 0]
+    );
 }
 
 fn bounds_are_refused<F: Factory<Store: Kv>>(f: &F) {

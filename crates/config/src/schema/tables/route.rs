@@ -119,6 +119,20 @@ pub const ROUTE: &[Field<Route>] = &[
         |r, n, cx| r.asynchronous = asynchronous::read(n, cx)
     ),
     key!(
+        "idempotency",
+        Kind::FlagOr("idempotency"),
+        "{ required: true }",
+        "a request with an `Idempotency-Key` is done once, and whoever sends it again gets the same answer; `true` for the defaults, off when left out",
+        |r, n, cx| r.idempotency = idempotency::read(n, cx)
+    ),
+    key!(
+        "session",
+        Kind::Text,
+        "shop",
+        "name of one of the `sessions`: the service is told it and may change it; none when left out",
+        |r, n, cx| r.session = cx.text(n)
+    ),
+    key!(
         "criticality" = "normal",
         Kind::OneOf(&["critical", "normal", "sheddable"]),
         "critical",

@@ -227,6 +227,19 @@ pub const TOP: &[Field<Config>] = &[
         "agents on other hosts send what their probes read; none when left out",
         |c, n, cx| c.agents = agents::agents(n, cx)
     ),
+    key!(
+        "sessions",
+        Kind::MapOf("session"),
+        "{ shop: { idle: 30m } }",
+        "what services remember of clients between requests, kept here; routes name it",
+        |c, n, cx| {
+            for (name, n) in cx.named("sessions", n) {
+                let mut s = Session::named(&name);
+                cx.section(&format!("sessions.{name}"), n, SESSION, &mut s);
+                c.sessions.push(s);
+            }
+        }
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);

@@ -1,5 +1,6 @@
 //! Whether a request becomes a job, and when it is due. Pure.
 
+use crate::exchange::Head;
 use config::sections::When;
 use std::time::Duration;
 
@@ -16,6 +17,17 @@ pub struct Preference {
 }
 
 impl Preference {
+    /// Of all lines of a head.
+    pub fn of(head: &Head<'_>) -> Preference {
+        let mut preference = Preference::default();
+        head.each(|name, value| {
+            if name.eq_ignore_ascii_case(b"prefer") {
+                preference.add(value);
+            }
+        });
+        preference
+    }
+
     /// Of one header line; the first of each kind counts.
     pub fn add(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);

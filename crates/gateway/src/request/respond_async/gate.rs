@@ -2,8 +2,10 @@
 
 use super::core::{Preference, due_ms, is_job};
 use crate::exchange::{Exchange, Reply};
-use crate::gate::{Gate, Making, Slot, Step};
-use crate::jobs::{Jobs, PREFIX, carry, resource};
+use crate::gate::{Gate, Hold, Making, Slot, Step};
+use crate::jobs::carry::{self, Kept};
+use crate::jobs::{Jobs, PREFIX, resource};
+use crate::request::idempotency::Claim;
 use base::Nanos;
 use config::sections::Async;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -11,7 +13,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Bounds, Error, JobId, NewJob, State};
+use store::{Ack, Bounds, Error, JobId, NewJob, State};
 
 /// On routes with `async`.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
@@ -98,8 +100,16 @@ impl AsyncGate {
         let ack = queue.enqueue(vec![job], bounds);
         let said = Rc::new(RefCell::new(None));
         *slot = Slot::boxed(Stage::Written(preference, said.clone()));
+        let Some(claim) = x.claim.take() else {
+            return Step::Wait(Box::pin(async move {
+                *said.borrow_mut() = Some(ack.await);
+            }));
+        };
+        // Goes on without its client: the key must name the job, if there is one.
+        let named = tokio::spawn(name(ack, claim));
         Step::Wait(Box::pin(async move {
-            *said.borrow_mut() = Some(ack.await);
+            let stopped = |_| Err(Error::Stopped("the process ends".into()));
+            *said.borrow_mut() = Some(named.await.unwrap_or_else(stopped));
         }))
     }
 
@@ -134,12 +144,8 @@ impl AsyncGate {
     }
 
     fn accepted(&self, id: JobId, now: Nanos) -> Reply {
-        let place = format!("{PREFIX}{id}");
-        let body = format!("{{\"id\":\"{id}\",\"state\":\"waiting\",\"href\":\"{place}\"}}\n");
-        Reply::new(202, body.into())
-            .with("Content-Type", "application/json")
-            .with("Location", place)
-            .with("Preference-Applied", "respond-async")
+        let kept = accepted(id);
+        Reply::stored(kept.status, kept.lines.into(), kept.body.into())
             .with("Retry-After", self.after(now))
     }
 
@@ -173,23 +179,50 @@ impl AsyncGate {
     }
 }
 
+/// The answer to whoever made the job.
+fn accepted(id: JobId) -> Kept {
+    let place = format!("{PREFIX}{id}");
+    let lines = format!(
+        "Content-Type: application/json\r\nLocation: {place}\r\nPreference-Applied: respond-async\r\n"
+    );
+    let body = format!("{{\"id\":\"{id}\",\"state\":\"waiting\",\"href\":\"{place}\"}}\n");
+    Kept {
+        status: 202,
+        lines: lines.into(),
+        body: body.into(),
+    }
+}
+
+/// The job is on disk before its key says so: a crash in between leaves a key of which nobody knows.
+async fn name(ack: Ack<Vec<JobId>>, claim: Claim) -> Result<Vec<JobId>, Error> {
+    let said = ack.await;
+    match said.as_deref() {
+        Ok([id]) => {
+            if let Err(e) = claim.answered(accepted(*id)).await {
+                tracing::error!(job = %id, "its Idempotency-Key does not name it: {e}");
+            }
+        }
+        _ => drop(claim.free().await),
+    }
+    said
+}
+
 impl Gate for AsyncGate {
     fn name(&self) -> &'static str {
         "async"
     }
 
     fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, _now: Nanos) -> Step {
-        let mut preference = Preference::default();
-        x.head.each(|name, value| {
-            if name.eq_ignore_ascii_case(b"prefer") {
-                preference.add(value);
-            }
-        });
+        let preference = Preference::of(&x.head);
         if !is_job(self.rules.when, preference) || x.head.is_upgrade() {
             return Step::Go;
         }
         *slot = Slot::boxed(Stage::Body(preference));
-        Step::Hold(self.rules.body)
+        Step::Hold(Hold {
+            most: self.rules.body,
+            reason: "job-size",
+            what: "a request that becomes a job",
+        })
     }
 
     fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {

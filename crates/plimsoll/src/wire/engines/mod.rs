@@ -16,7 +16,7 @@ pub struct Engines(Option<Arc<Shared>>);
 
 #[cfg_attr(
     not(feature = "redis"),
-    expect(dead_code, reason = "this build has no engine")
+    allow(dead_code, reason = "this build has no engine")
 )]
 struct Shared {
     counter: Arc<dyn Counter>,

@@ -1,8 +1,6 @@
 //! Requests that become jobs, through sockets: accepted only when on disk, delivered over the path, and what clients can ask.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use config::sections::{Async, When};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

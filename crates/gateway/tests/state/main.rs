@@ -1,0 +1,7 @@
+//! What the gateway remembers for its clients and services, through sockets: jobs, and keys of requests that are done once.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod idempotency;
+mod jobs;
+mod sessions;
