@@ -69,4 +69,12 @@ impl Price {
             None => self.learned.held(),
         }
     }
+
+    /// What it uses in all, beside the average request of the service: what is won by refusing it. 1 with a configured limit.
+    pub fn weight(&self) -> f64 {
+        match self.configured {
+            Some(_) => 1.0,
+            None => self.learned.used() as f64 / PERMIT as f64,
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! shed takes at most half of the places, what is normal at most three quarters, and what is critical is left to the
 //! limit. The second looks at the last second: it lets in as large a share of the users as the first rule had room for,
 //! and always the same ones, so that some get all of it instead of everybody getting pages with holes (WeChat's DAGOR,
-//! SoCC 2018).
+//! SoCC 2018). Of equal requests the dear ones go first: what one of them would have used serves several others.
 
 use crate::attempt::limit::TIERS;
 use config::sections::Criticality;
@@ -33,6 +33,15 @@ pub fn share(share: f64, all: u64, refused: u64) -> f64 {
         0 => (share + BACK).min(1.0),
         _ => (share * served * MORE).clamp(LEAST, 1.0),
     }
+}
+
+/// No request counts for more than this many average ones, so that even the dearest is not shut out by a small share.
+const DEAREST: f64 = 8.0;
+
+/// The share of users to let in for requests that cost `weight` average ones: `share` for the average one, all for what costs
+/// nothing, and who gets the dear ones gets the cheap ones, too.
+pub fn weighted(share: f64, weight: f64) -> f64 {
+    share.powf(weight.clamp(0.0, DEAREST))
 }
 
 #[cfg(test)]
@@ -79,5 +88,28 @@ mod tests {
             served >= 0.99 * room && s * offered < 1.3 * room,
             "{served} {s}"
         );
+    }
+
+    #[test]
+    fn what_is_dear_is_shed_before_what_is_cheap() {
+        let of = |weight| weighted(0.5, weight);
+        assert_eq!([of(0.0), of(1.0), of(2.0)], [1.0, 0.5, 0.25]);
+        assert!(of(1e9) > 0.003);
+        assert!(weighted(1.0, 5.0) == 1.0 && of(0.1) > 0.9);
+    }
+
+    #[test]
+    fn more_requests_are_served_by_weight_than_by_an_equal_share() {
+        // 100 light requests and 10 that cost ten times as much, with room for half of it all.
+        let (light, heavy, room) = ((100.0, 0.55), (10.0, 5.5), 55.0);
+        let used = |s: f64| {
+            light.0 * light.1 * weighted(s, light.1) + heavy.0 * heavy.1 * weighted(s, heavy.1)
+        };
+        let mut share = 1.0;
+        while used(share) > room {
+            share -= 0.001;
+        }
+        let served = light.0 * weighted(share, light.1) + heavy.0 * weighted(share, heavy.1);
+        assert!(served > 1.4 * 0.5 * 110.0, "{served}");
     }
 }

@@ -1,7 +1,7 @@
 //! Shedding as a gate, behind the cache: it reads the state of `limit` and only decides whom to refuse.
 
-use super::core::{room, share};
-use crate::attempt::limit::{Limiter, core as limit};
+use super::core::{room, share, weighted};
+use crate::attempt::limit::{Limiter, Price, core as limit};
 use crate::attempt::split::{Split, arm_of};
 use crate::exchange::{Exchange, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
@@ -28,7 +28,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     Some(Arc::new(ShedGate {
         observe: rules.observe,
         criticality: m.route.criticality,
-        configured: m.service.config.limit,
+        price: Price::of(m),
         limiter: m.kept.get(service, Limiter::default),
         shares: m.kept.get(service, Shares::default),
         tally: Tally::of(m.kept, "shed", service, NAMES),
@@ -40,7 +40,7 @@ struct ShedGate {
     observe: bool,
     /// Of the route.
     criticality: Criticality,
-    configured: Option<u32>,
+    price: Price,
     limiter: Arc<Limiter>,
     shares: Arc<Shares>,
     tally: Arc<Tally>,
@@ -62,20 +62,26 @@ fn let_in(share: f64, x: &Exchange<'_>, now: Nanos) -> bool {
 impl ShedGate {
     /// Which rule refuses; `None`: neither.
     fn refusal(&self, x: &Exchange<'_>, now: Nanos) -> Option<usize> {
-        let limit::Limit::Enforce(limit) = self.limiter.limit(self.configured) else {
+        let configured = self.price.configured;
+        let limit::Limit::Enforce(limit) = self.limiter.limit(configured) else {
             return None;
         };
+        let weight = self.price.weight();
+        // What uses nothing of what is short does not stand in its queue.
+        if weight == 0.0 {
+            return None;
+        }
         let criticality = x.criticality.unwrap_or(self.criticality);
         let users = match criticality {
             Criticality::Critical => return None,
             Criticality::Normal => &self.shares.normal,
             Criticality::Sheddable => &self.shares.sheddable,
         };
-        let part = users.now(now, share);
+        let part = weighted(users.now(now, share), weight);
         if part < 1.0 && !let_in(part, x, now) {
             return Some(0);
         }
-        let places = self.limiter.places(self.configured, limit).burst;
+        let places = self.limiter.places(configured, limit).burst;
         let room = room(criticality, self.limiter.waiting(), places);
         users.count(!room);
         (!room).then_some(1)
@@ -112,8 +118,9 @@ impl Gate for ShedGate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::limit::{Acquire, Ask};
+    use crate::attempt::limit::{Acquire, Ask, Cost};
     use crate::testing::Bench;
+    use base::learned::Use;
     use config::sections::Shed;
 
     fn bench(criticality: Criticality) -> Bench {
@@ -189,5 +196,36 @@ mod tests {
         free.service(|s| s.limit = None);
         let gate = make(&free.making()).unwrap();
         assert!(passes(&free, &*gate, "u", 1));
+    }
+
+    #[test]
+    fn with_a_learned_limit_dear_requests_are_shed_first_and_free_ones_never() {
+        let learned = |route: &str, seconds: f64| {
+            let mut b = bench(Criticality::Sheddable);
+            b.route.name = route.into();
+            b.service(|s| s.limit = None);
+            let limiter = b.kept.get("s", Limiter::default);
+            limiter.set_learned(10.0, 16.0, 1.0);
+            let cost = b.kept.get(route, Cost::default);
+            let of = |seconds| Use {
+                seconds,
+                share: seconds,
+            };
+            cost.learn(of(seconds), of(0.01));
+            // Room for 42 of 100: half of the users are let in.
+            let shares = b.kept.get("s", Shares::default);
+            (0..100).for_each(|n| shares.sheddable.count(n < 58));
+            b
+        };
+        let served = |b: &Bench| {
+            let gate = make(&b.making()).unwrap();
+            let users = (0..400).filter(|u| passes(b, &*gate, &format!("u{u}"), 1));
+            users.count()
+        };
+        let (cheap, dear) = (learned("a", 0.001), learned("b", 0.04));
+        let (cheap, dear) = (served(&cheap), served(&dear));
+        assert!(cheap > 350 && (5..60).contains(&dear), "{cheap} {dear}");
+        let free = learned("c", 0.0);
+        assert_eq!(served(&free), 400);
     }
 }
