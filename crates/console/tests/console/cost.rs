@@ -165,7 +165,7 @@ fn opencosts_tools_get_the_same_sums() {
     assert_eq!(ask("").status, 400);
 }
 
-/// 144 hours with ten orders in each, and an hour costs the same each time.
+/// 144 whole hours with ten orders in each, and the one under way; an hour costs the same each time.
 #[test]
 fn an_order_has_a_cost_and_a_trend_that_is_told_honestly() {
     let mut world = World {
@@ -180,7 +180,7 @@ fn an_order_has_a_cost_and_a_trend_that_is_told_honestly() {
     let (of, hour_ms) = (["route-000", "orders", ""], 3_600_000);
     world
         .past
-        .worth(of, 10_000_000, 1_750_000_000_000, 144, hour_ms);
+        .worth(of, 10_000_000, 1_750_000_000_000, 145, hour_ms);
     let console = Console::start(world);
     let target = "/api/v1/cost/units?of=route-000/orders&each=hour&window=6d";
     let told: Value = serde_json::from_str(&console.get(target).body).unwrap();

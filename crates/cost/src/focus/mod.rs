@@ -63,9 +63,9 @@ struct Columns {
 pub fn read(file: &str, input: impl Read) -> Result<Bill, Vec<Finding>> {
     let mut input = csv::ReaderBuilder::new()
         .flexible(true)
-        // Only so it is known where a row ended, which tells its line; a `\r` before is trimmed from its last field.
+        // So that each row ends at a line's end, which tells its line; a `\r` before is trimmed from its last field.
         .terminator(csv::Terminator::Any(b'\n'))
-        .from_reader(input.take(MAX_BYTES));
+        .from_reader(input.take(MAX_BYTES).chain(&b"\n"[..]));
     let failed = |e: &csv::Error| {
         let line = e.position().map_or(0, |p| p.line());
         vec![at(file, line, format!("it cannot be read as CSV: {e}"))]
@@ -88,7 +88,7 @@ pub fn read(file: &str, input: impl Read) -> Result<Bill, Vec<Finding>> {
         if record.iter().all(|f| f.trim().is_empty()) {
             continue;
         }
-        let line = line(&record, input.position().line(), input.is_done());
+        let line = line(&record, input.position().line());
         if let Err(what) = reading.row(&record) {
             findings.push(at(file, line, what));
         }
@@ -96,7 +96,7 @@ pub fn read(file: &str, input: impl Read) -> Result<Bill, Vec<Finding>> {
             break;
         }
     }
-    if input.into_inner().limit() == 0 {
+    if input.into_inner().into_inner().0.limit() == 0 {
         findings.push(at(file, 0, format!("it is larger than {MAX_BYTES} bytes")));
     }
     match findings.is_empty() {
@@ -109,14 +109,10 @@ pub fn read(file: &str, input: impl Read) -> Result<Bill, Vec<Finding>> {
 }
 
 /// Where a row begins. What the reader says of it is where the one before ended, and blank lines may lie between; so it is told from the
-/// line after its end, and from how many lines it has. At the end of the file there is no line after it.
-fn line(row: &StringRecord, after: u64, is_last: bool) -> u64 {
-    let within = row
-        .iter()
-        .flat_map(str::bytes)
-        .filter(|b| *b == b'\n')
-        .count() as u64;
-    after.saturating_sub(within + u64::from(!is_last)).max(1)
+/// line after its end, and from how many lines it has.
+fn line(row: &StringRecord, after: u64) -> u64 {
+    let within = row.iter().flat_map(str::bytes).filter(|b| *b == b'\n');
+    after.saturating_sub(within.count() as u64 + 1).max(1)
 }
 
 fn at(file: &str, line: u64, what: String) -> Finding {

@@ -70,9 +70,11 @@ fn one(u: &UnitCost) -> Markup {
         details {
             summary { (u.of.title()) " of " (u.of.route) ", by day" }
             @if let Some(why) = &u.why { p.note { (because(why)) } }
-            table {
-                (headings(&columns))
-                tbody { @for s in u.steps[last..].iter().rev() { (row(s)) } }
+            div.scroll tabindex="0" role="region" aria-label={ "Cost of " (u.of.title()) " of " (u.of.route) } {
+                table {
+                    (headings(&columns))
+                    tbody { @for s in u.steps[last..].iter().rev() { (row(s)) } }
+                }
             }
         }
     }
