@@ -256,12 +256,14 @@ impl Body {
                 let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
                 let jobs = jobs.clone();
                 let kept = remembered.kept();
+                let engines = self.engines.clone();
                 move |format| {
                     let all = page(format)
                         + &slos.metrics()
                         + &costs.metrics()
                         + &kept.metrics()
-                        + &jobs.metrics();
+                        + &jobs.metrics()
+                        + &engines.metrics();
                     match format {
                         Format::Text => all,
                         Format::OpenMetrics => openmetrics::from_text(&all),

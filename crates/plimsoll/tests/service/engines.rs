@@ -147,6 +147,11 @@ fn two_share_a_limit_and_each_does_what_fail_says_while_the_engine_is_away() {
             "{status} {why}"
         );
     }
+    let page = stages[0].console_get("/metrics").unwrap();
+    assert!(
+        page.contains("plimsoll_engine_up{engine=\"shared\"} 0"),
+        "{page}"
+    );
     let status = stages[0].ask_console(&["status"]);
     assert!(
         status.contains("AWAY") && status.contains("is it running"),

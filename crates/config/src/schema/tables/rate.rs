@@ -69,10 +69,10 @@ pub const RATE: &[Field<Rate>] = &[
         |r, n, cx| put!(r.announce, cx.flag(n))
     ),
     key!(
-        "shared" = "true",
+        "shared",
         Kind::Flag,
         "false",
-        "with `engines.shared`, all nodes together have this limit; else each has it",
+        "with `engines.shared`, all nodes together have this limit, unless this says `false`",
         |r, n, cx| put!(r.shared, cx.flag(n))
     ),
     key!(

@@ -180,9 +180,9 @@ impl RateGate {
 
     /// By all nodes: from what is leased, or by asking.
     fn together(&self, s: &Sharing, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
-        let (key, cost) = (self.key(x), self.cost.now());
         let most = s.rule.quota.burst as u64 * UNIT.0;
-        let milli = cost.0.min(most);
+        let (key, cost) = (self.key(x), self.cost.now().min(Cost(most)));
+        let milli = cost.0;
         let Some(engine) = s.state.engine(now) else {
             return self.without(s, x, slot, now);
         };
@@ -278,13 +278,27 @@ impl RateGate {
         self.pass(slot, passed)
     }
 
-    /// What was predicted is looked at again at the end.
-    fn pass(&self, slot: &mut Slot, passed: Passed) -> Step {
-        *slot = match self.cost {
-            Price::Fixed(_) => Slot::Pair(passed.remaining, passed.seconds),
-            Price::Learned(_) => Slot::boxed(Stage::Passed(passed)),
+    /// What was predicted is looked at again at the end. Nothing is allocated unless both are asked for.
+    fn pass(&self, slot: &mut Slot, p: Passed) -> Step {
+        *slot = match (&self.cost, self.announce) {
+            (Price::Fixed(_), _) => Slot::Pair(p.remaining, p.seconds),
+            (Price::Learned(_), false) => Slot::Pair(p.key, p.cost.0 << 1 | p.together as u64),
+            (Price::Learned(_), true) => Slot::boxed(Stage::Passed(p)),
         };
         Step::Go
+    }
+
+    /// Whose it is, what was taken for it, and whether all nodes counted it: of a request whose cost is settled.
+    fn unsettled(&self, slot: &mut Slot) -> Option<(u64, Cost, bool)> {
+        match (&self.cost, slot) {
+            (Price::Learned(_), Slot::Pair(key, cost)) => {
+                Some((*key, Cost(*cost >> 1), *cost & 1 == 1))
+            }
+            (_, slot) => match slot.get::<Stage>()? {
+                Stage::Passed(p) => Some((p.key, p.cost, p.together)),
+                Stage::Asked { .. } => None,
+            },
+        }
     }
 
     fn refused(&self, x: &mut Exchange<'_>, remaining: u64, wait: Duration) -> Step {
@@ -384,19 +398,16 @@ impl Gate for RateGate {
 
     /// Each attempt has cost what one was thought to; what never came to an instance has cost next to nothing.
     fn leave(&self, facts: &mut Facts, slot: &mut Slot, now: Nanos) {
-        let Some(Stage::Passed(p)) = slot.get::<Stage>() else {
+        let Some((key, cost, together)) = self.unsettled(slot) else {
             return;
         };
-        let used = p
-            .cost
-            .0
-            .saturating_mul(u64::from(facts.attempt))
-            .max(LEAST.0);
-        let more = used as i64 - p.cost.0 as i64;
-        match (more, p.together, &self.sharing) {
+        let attempts = u64::from(facts.attempt);
+        let used = cost.0.saturating_mul(attempts).max(LEAST.0);
+        let more = used as i64 - cost.0 as i64;
+        match (more, together, &self.sharing) {
             (0, ..) => {}
-            (_, true, Some(s)) => drop(s.state.keys.with(p.key, |k| k.settle(more, now))),
-            _ => self.table.settle(p.key, &self.limit, more),
+            (_, true, Some(s)) => drop(s.state.keys.with(key, |k| k.settle(more, now))),
+            _ => self.table.settle(key, &self.limit, more),
         }
     }
 }
@@ -485,6 +496,51 @@ mod tests {
             assert_eq!(all, [true, true, false, true]);
             assert_eq!([(); 3].map(|()| passes(None)), [true, true, false]);
         }
+    }
+
+    #[test]
+    fn a_learned_cost_is_settled_by_what_was_tried() {
+        for announce in [false, true] {
+            let mut b = Bench::default();
+            b.route.rate = Some(Rate {
+                burst: 4,
+                cost: RateCost::Learned,
+                announce,
+                ..Rate::of(0.001)
+            });
+            let gate = make(&b.making()).unwrap();
+            let go = |attempts| {
+                let mut run = b.run(&*gate, "GET", "/", &[]);
+                run.facts.attempt = attempts;
+                gate.leave(&mut run.facts, &mut run.slot, b.now);
+                matches!(run.step, Step::Go)
+            };
+            // Hits cost a hundredth; then one that was tried three times takes the rest.
+            assert!((0..20).all(|_| go(0)));
+            assert!(go(3));
+            assert!(!go(1));
+        }
+    }
+
+    #[test]
+    fn without_an_engine_a_shared_limit_does_what_fail_says() {
+        let passes = |fail| {
+            let mut b = bench(Rate {
+                shared: true,
+                fail,
+                ..Rate::of(0.5)
+            });
+            b.route.name = "r".into();
+            let gate = make(&b.making()).unwrap();
+            let status = |step| match step {
+                Step::Answer(reply) => reply.status,
+                _ => 200,
+            };
+            [(); 3].map(|()| status(b.run(&*gate, "GET", "/", &[]).step))
+        };
+        assert_eq!(passes(RateFail::Open), [200; 3]);
+        assert_eq!(passes(RateFail::Closed), [503; 3]);
+        assert_eq!(passes(RateFail::LocalShare), [200, 200, 429]);
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn whole(file: &Path) -> Check {
         ),
         Err(e) => (Grade::Wrong, e.to_string()),
     };
-    Check::new("files", grade, text)
+    Check::new("store", grade, text)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use store::Lease;
+use store::{Error, Lease};
 
 /// How long a lease is good for without being prolonged.
 const TTL: Duration = Duration::from_secs(5);
@@ -122,7 +122,7 @@ fn turn(work: &mut Work) {
                 // Until it expires.
                 until: before.as_ref().and_then(|b| b.until),
                 token: before.as_ref().map_or(0, |b| b.token),
-                other: format!("not known: {e}"),
+                other: unknown(&e),
             },
         };
         let (was, is) = (
@@ -136,6 +136,14 @@ fn turn(work: &mut Work) {
             }
         }
         seats.insert(name, seat);
+    }
+}
+
+/// The engine says itself what is wrong with it.
+fn unknown(e: &Error) -> String {
+    match e {
+        Error::Away { .. } => "not known while the engine is away".into(),
+        e => format!("not known: {e}"),
     }
 }
 

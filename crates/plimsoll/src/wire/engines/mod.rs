@@ -5,19 +5,18 @@ mod lead;
 use crate::exit::Failure;
 use base::Finding;
 use config::Config;
+#[cfg(feature = "redis")]
+use config::Secret;
 use lead::Leader;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{Counter, Lease};
+use telemetry::prometheus::Page;
 
 /// What several nodes share; `None` inside: nothing.
 #[derive(Clone, Default)]
 pub struct Engines(Option<Arc<Shared>>);
 
-#[cfg_attr(
-    not(feature = "redis"),
-    allow(dead_code, reason = "this build has no engine")
-)]
 struct Shared {
     counter: Arc<dyn Counter>,
     lease: Arc<dyn Lease>,
@@ -51,9 +50,12 @@ pub fn options(config: &Config) -> Result<store::redis::Options, Finding> {
     })
 }
 
-/// Connects to nothing: whether the URL and the files can be used.
+/// Connects to nothing: whether the URL and the files can be used. A secret that is elsewhere need not be there yet.
 #[cfg(feature = "redis")]
 fn opened(config: &Config) -> Result<(), Finding> {
+    if !matches!(config.engines.shared, Some(Secret::Text(_))) {
+        return Ok(());
+    }
     let checked = store::redis::Redis::check(&options(config)?);
     checked.map_err(|e| Finding::error("engine", e.to_string()))
 }
@@ -99,6 +101,24 @@ impl Engines {
             Some(shared) => Ok(Some(Leader::start(shared.lease.clone())?)),
             None => Ok(None),
         }
+    }
+
+    /// For Prometheus; nothing without an engine.
+    pub fn metrics(&self) -> String {
+        let Some(shared) = &self.0 else {
+            return String::new();
+        };
+        let standing = (shared.standing)();
+        let mut page = Page::default();
+        let help = "Whether the shared engine can be used and written to.";
+        page.family("plimsoll_engine_up", "gauge", help);
+        let up = f64::from(standing["wrong"].is_null());
+        page.row("", &[("engine", "shared")], up);
+        let help = "Calls to the shared engine that failed.";
+        page.family("plimsoll_engine_failed_total", "counter", help);
+        let failed = standing["failed"].as_f64().unwrap_or(0.0);
+        page.row("", &[("engine", "shared")], failed);
+        page.finish()
     }
 
     /// As `GET /api/v1/engines` tells it.
