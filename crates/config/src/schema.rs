@@ -35,6 +35,9 @@ pub fn schema() -> Json {
     defs.insert("error_budget".into(), section_schema(ERROR_BUDGET));
     defs.insert("alerts".into(), section_schema(ALERTS));
     defs.insert("history".into(), section_schema(HISTORY));
+    defs.insert("export".into(), section_schema(EXPORT));
+    defs.insert("export_otlp".into(), section_schema(EXPORT_OTLP));
+    defs.insert("traces".into(), section_schema(TRACES));
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
@@ -131,6 +134,9 @@ fn kind_schema(kind: &Kind) -> Json {
             json!({ "type": "object", "additionalProperties": items })
         }
         Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Secrets => {
+            json!({ "type": "object", "additionalProperties": kind_schema(&Kind::Secret) })
+        }
         Kind::FlagOr(name) => {
             json!({ "anyOf": [{ "type": "boolean" }, { "$ref": format!("#/$defs/{name}") }] })
         }
@@ -177,6 +183,9 @@ pub fn reference() -> String {
     page(&mut out, "alerts.pagerduty", PAGERDUTY);
     page(&mut out, "alerts.webhook", WEBHOOK);
     page(&mut out, "history", HISTORY);
+    page(&mut out, "export", EXPORT);
+    page(&mut out, "export.otlp", EXPORT_OTLP);
+    page(&mut out, "traces", TRACES);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -305,6 +314,9 @@ mod tests {
         honest(SLO, Slo::default);
         honest(ALERTS, Alerts::default);
         honest(HISTORY, History::default);
+        honest(EXPORT, Export::default);
+        honest(EXPORT_OTLP, ExportOtlp::default);
+        honest(TRACES, Traces::default);
         honest(ALERTMANAGER, Alertmanager::default);
         honest(PAGERDUTY, PagerDuty::default);
         honest(WEBHOOK, Webhook::default);

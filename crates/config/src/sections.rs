@@ -7,6 +7,7 @@ mod asynchronous;
 mod balance;
 mod console;
 mod error_budget;
+mod export;
 mod gates;
 mod hedge;
 mod history;
@@ -20,6 +21,7 @@ mod purge_hook;
 mod scrape;
 mod slo;
 mod tls;
+mod traces;
 
 use crate::Address;
 pub use agents::*;
@@ -28,6 +30,7 @@ pub use asynchronous::*;
 pub use balance::*;
 pub use console::*;
 pub use error_budget::*;
+pub use export::*;
 pub use gates::*;
 pub use hedge::*;
 pub use history::*;
@@ -45,6 +48,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 pub use tls::*;
+pub use traces::*;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -82,6 +86,12 @@ pub struct Config {
     /// `None`: there are no agents on other hosts.
     pub agents: Option<Agents>,
     pub alerts: Alerts,
+    /// Where metrics and traces are sent.
+    #[serde(default)]
+    pub export: Export,
+    /// Which requests are kept as traces.
+    #[serde(default)]
+    pub traces: Traces,
     /// What is remembered of counts and latencies.
     #[serde(default)]
     pub history: History,
@@ -420,6 +430,8 @@ impl Config {
             otlp: None,
             agents: None,
             alerts: Alerts::default(),
+            export: Export::default(),
+            traces: Traces::default(),
             history: History::default(),
             error_budget: None,
             services: Vec::new(),

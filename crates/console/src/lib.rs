@@ -223,6 +223,8 @@ pub struct State {
     pub mirrors: Arc<dyn Fn() -> Value + Send + Sync>,
     /// The agents of other hosts: a list.
     pub agents: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// How sending to a collector stands; null: nothing is sent.
+    pub export: Arc<dyn Fn() -> Value + Send + Sync>,
     /// Whether a restart is needed: `Err` says what hangs.
     pub alive: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Whether traffic is served: `Err` says why not.

@@ -74,6 +74,10 @@ pub async fn agents(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.agents)())
 }
 
+pub async fn export(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.export)())
+}
+
 pub async fn past(Extract(s): Extract<State>) -> Answer {
     off_thread(move || Ok(s.past.standing())).await
 }

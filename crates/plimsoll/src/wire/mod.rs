@@ -7,6 +7,7 @@ pub mod compose;
 pub mod cost;
 pub mod disks;
 pub mod door;
+pub mod export;
 pub mod gates;
 pub mod jobs;
 pub mod mind;

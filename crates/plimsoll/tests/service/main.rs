@@ -6,6 +6,7 @@ mod catalog;
 mod console;
 mod cost;
 mod encrypted;
+mod export;
 mod history;
 mod jobs;
 mod manager;
