@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, otlp, backstage,
+    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, otlp, export, backstage,
     /// console, pages, scenarios
     Bench {
         what: String,
@@ -158,6 +158,11 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
             bench::otlp::check(Path::new(DEBUG))?;
             String::new()
         }
+        "export" => {
+            cargo(&["build", "--package", "plimsoll"])?;
+            bench::otlp::export::check(Path::new(DEBUG))?;
+            String::new()
+        }
         "backstage" => {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::backstage::check(Path::new(DEBUG))?;
@@ -165,7 +170,7 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, otlp, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, otlp, export, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -67,6 +67,11 @@ pub struct Use {
 /// At most this many uses travel with a sample; more are dropped and counted by the caller.
 pub const USES: usize = 4;
 
+/// Names of methods by [`Sample::method`]; the last one is whatever is none of the others.
+pub const METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "_OTHER",
+];
+
 /// One exchange (kind `Request`) or one attempt (kind `Attempt`).
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
@@ -99,8 +104,18 @@ pub struct Sample {
     pub db_calls: u32,
     pub db_rows: u32,
     pub db_returned: u32,
-    /// Of a request whose trace is recorded; 0: it is not.
+    /// 0: none was given to it.
     pub trace: u128,
+    /// The span id that instances got, the same for a request and its attempts.
+    pub span: u64,
+    /// Of a request: the span that caused it; 0: its trace starts here.
+    pub caller: u64,
+    /// Somebody records the trace.
+    pub recorded: bool,
+    /// The client spoke TLS.
+    pub secure: bool,
+    /// Number of the method's name in [`METHODS`].
+    pub method: u8,
 }
 
 impl Sample {
@@ -127,6 +142,11 @@ impl Sample {
             db_rows: 0,
             db_returned: 0,
             trace: 0,
+            span: 0,
+            caller: 0,
+            recorded: false,
+            secure: false,
+            method: METHODS.len() as u8 - 1,
         }
     }
     pub fn seconds(&self) -> f64 {

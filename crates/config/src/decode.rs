@@ -54,6 +54,8 @@ pub enum Kind {
     Statuses,
     /// A map from names to texts.
     Texts,
+    /// A map from names to secrets.
+    Secrets,
     /// Text, or a section.
     TextOr(&'static str),
     /// A flag, or this section.

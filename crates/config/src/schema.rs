@@ -37,6 +37,9 @@ pub fn schema() -> Json {
     defs.insert("alerts".into(), section_schema(ALERTS));
     defs.insert("history".into(), section_schema(HISTORY));
     defs.insert("engines".into(), section_schema(ENGINES));
+    defs.insert("export".into(), section_schema(EXPORT));
+    defs.insert("export_otlp".into(), section_schema(EXPORT_OTLP));
+    defs.insert("traces".into(), section_schema(TRACES));
     defs.insert("alertmanager".into(), section_schema(ALERTMANAGER));
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
@@ -140,6 +143,9 @@ fn kind_schema(kind: &Kind) -> Json {
             json!({ "anyOf": [one, { "type": "array", "items": one }] })
         }
         Kind::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Secrets => {
+            json!({ "type": "object", "additionalProperties": kind_schema(&Kind::Secret) })
+        }
         Kind::FlagOr(name) => {
             json!({ "anyOf": [{ "type": "boolean" }, { "$ref": format!("#/$defs/{name}") }] })
         }
@@ -189,6 +195,9 @@ pub fn reference() -> String {
     page(&mut out, "history", HISTORY);
     page(&mut out, "engines", ENGINES);
     page(&mut out, "sessions.NAME", SESSION);
+    page(&mut out, "export", EXPORT);
+    page(&mut out, "export.otlp", EXPORT_OTLP);
+    page(&mut out, "traces", TRACES);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -320,6 +329,9 @@ mod tests {
         honest(ALERTS, Alerts::default);
         honest(INCIDENTS, Incidents::default);
         honest(HISTORY, History::default);
+        honest(EXPORT, Export::default);
+        honest(EXPORT_OTLP, ExportOtlp::default);
+        honest(TRACES, Traces::default);
         honest(ALERTMANAGER, Alertmanager::default);
         honest(PAGERDUTY, PagerDuty::default);
         honest(WEBHOOK, Webhook::default);

@@ -9,6 +9,7 @@ mod business;
 mod console;
 mod engines;
 mod error_budget;
+mod export;
 mod gates;
 mod hedge;
 mod history;
@@ -25,6 +26,7 @@ mod scrape;
 mod session;
 mod slo;
 mod tls;
+mod traces;
 
 use crate::Address;
 pub use agents::*;
@@ -35,6 +37,7 @@ pub use business::*;
 pub use console::*;
 pub use engines::*;
 pub use error_budget::*;
+pub use export::*;
 pub use gates::*;
 pub use hedge::*;
 pub use history::*;
@@ -55,6 +58,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 pub use tls::*;
+pub use traces::*;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -92,6 +96,12 @@ pub struct Config {
     /// `None`: there are no agents on other hosts.
     pub agents: Option<Agents>,
     pub alerts: Alerts,
+    /// Where metrics and traces are sent.
+    #[serde(default)]
+    pub export: Export,
+    /// Which requests are kept as traces.
+    #[serde(default)]
+    pub traces: Traces,
     /// What is remembered of counts and latencies.
     #[serde(default)]
     pub history: History,
@@ -449,6 +459,8 @@ impl Config {
             otlp: None,
             agents: None,
             alerts: Alerts::default(),
+            export: Export::default(),
+            traces: Traces::default(),
             history: History::default(),
             engines: Engines::default(),
             sessions: Vec::new(),

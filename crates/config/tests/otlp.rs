@@ -39,3 +39,43 @@ fn spans_are_taken_somewhere_and_from_strangers_only_with_a_token() {
         assert_eq!(check(good), "", "{good}");
     }
 }
+
+#[test]
+fn what_is_exported_goes_to_an_address_and_secrets_stand_elsewhere() {
+    let check = |otlp: &str| {
+        let text = format!(
+            "listen: 127.0.0.1:8080\nexport: {{ otlp: {otlp} }}\nservices: {{ app: {{ instances: [127.0.0.1:3000] }} }}\n"
+        );
+        let findings = check_text("p.yaml", &text).findings;
+        findings.iter().map(|f| f.to_string()).collect::<String>()
+    };
+    for (otlp, says) in [
+        ("{}", "endpoint"),
+        ("{ endpoint: '127.0.0.1:4318' }", "not an address to call"),
+        ("{ endpoint: 'http://a:b@c' }", "not an address to call"),
+        ("{ endpoint: 'http://c', protocol: http }", "http/protobuf"),
+        (
+            "{ endpoint: 'http://c', interval: 1ms }",
+            "from 1s to 10min",
+        ),
+        (
+            "{ endpoint: 'http://c', headers: { Authorization: Bearer x } }",
+            "stands in the config itself",
+        ),
+        (
+            "{ endpoint: 'http://c', headers: { 'a b': x } }",
+            "cannot be a name",
+        ),
+        ("{ endpoint: 'http://c', gzip: 2 }", "neither `true`"),
+    ] {
+        let all = check(otlp);
+        assert!(all.contains(says), "{otlp}: {all}");
+    }
+    for good in [
+        "{ endpoint: 'https://otlp.example/otlp/', protocol: grpc, gzip: false }",
+        "{ endpoint: 'http://c', headers: { x-scope-orgid: shop, api-key: { file: /run/key } } }",
+        "{ endpoint: 'http://c', interval: 1min, name: edge-eu }",
+    ] {
+        assert_eq!(check(good), "", "{good}");
+    }
+}

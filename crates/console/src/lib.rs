@@ -229,6 +229,8 @@ pub struct State {
     pub agents: Arc<dyn Fn() -> Value + Send + Sync>,
     /// The engines that several nodes share.
     pub engines: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// How sending to a collector stands; null: nothing is sent.
+    pub export: Arc<dyn Fn() -> Value + Send + Sync>,
     /// Whether a restart is needed: `Err` says what hangs.
     pub alive: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Whether traffic is served: `Err` says why not.

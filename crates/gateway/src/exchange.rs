@@ -145,6 +145,9 @@ pub struct Facts {
     pub waited_ns: u64,
     pub trace: u128,
     pub trace_flags: u8,
+    /// The span that instances get, and the one that caused this exchange (0: none).
+    pub span: u64,
+    pub caller: u64,
     /// Status sent or received so far; 0: none.
     pub status: u16,
     /// When the response head came from the instance; `None`: not yet.
@@ -199,6 +202,8 @@ impl Facts {
             waited_ns: 0,
             trace: 0,
             trace_flags: 0,
+            span: 0,
+            caller: 0,
             status: 0,
             first_byte: None,
             complete: false,
@@ -244,6 +249,7 @@ impl Facts {
         self.deadline = first.deadline;
         (self.cache, self.conditional) = (first.cache, first.conditional);
         (self.trace, self.trace_flags) = (first.trace, first.trace_flags);
+        (self.span, self.caller) = (first.span, first.caller);
     }
 
     /// A gate did something out of the ordinary: for the access log.

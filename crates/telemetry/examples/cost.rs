@@ -108,6 +108,7 @@ fn live(names: &Names, requests: &[(Sample, Sample)]) -> std::io::Result<Cost> {
         proc: None,
         probes_off: Vec::new(),
         more_probes: Vec::new(),
+        heard: None,
     })?;
     let (mut path, mut sent, mut lost) = (Duration::ZERO, 0u64, 0u64);
     let began = Instant::now();

@@ -15,7 +15,7 @@ pub mod recording;
 pub mod roll;
 pub mod totals;
 
-pub use collect::{Setup, Stats, Telemetry};
+pub use collect::{Heard, Setup, Stats, Telemetry};
 pub use history::{Recent, Shell};
 pub use probes::{InstanceTarget, PoolGauge, ProbeNote, Targets};
 pub use recording::{Recorder, Recording, shell_from_names};

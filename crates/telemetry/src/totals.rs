@@ -124,7 +124,7 @@ impl Totals {
         if s.outcome != Outcome::Stream {
             let took = s.seconds();
             entry(&mut self.latency, (s.route, s.arm), (none, s.arm)).record(took);
-            if s.trace != 0 {
+            if s.recorded {
                 let bucket = (part(took) / SUB) as u8;
                 let other = (none, s.arm, bucket);
                 *entry(&mut self.exemplars, (s.route, s.arm, bucket), other) = (s.trace, took);

@@ -101,6 +101,12 @@ pub const CALLS: &[Call] = &[
         || get(engines),
     ),
     read(
+        "/api/v1/export",
+        "How sending metrics and traces to a collector stands; null: nothing is sent",
+        &[],
+        || get(export),
+    ),
+    read(
         "/api/v1/certificate",
         "How the certificate stands that is got from an authority; null: none is",
         &[],

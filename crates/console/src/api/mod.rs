@@ -80,6 +80,10 @@ pub async fn engines(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.engines)())
 }
 
+pub async fn export(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.export)())
+}
+
 pub async fn past(Extract(s): Extract<State>) -> Answer {
     off_thread(move || Ok(s.past.standing())).await
 }

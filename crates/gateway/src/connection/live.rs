@@ -114,8 +114,10 @@ impl Live {
         micros(now.0.saturating_sub(self.facts.start.0))
     }
 
-    /// What a cache would key on.
+    /// What a cache would key on, and how it was asked.
     pub fn note_key(&mut self, head: &RequestHead<'_>) {
+        self.sample.method = head.meta.method as u8;
+        self.sample.secure = self.facts.secure;
         if head.meta.method.is_safe() {
             let mut h = foldhash::fast::FixedState::with_seed(7).build_hasher();
             h.write(head.method_name());
@@ -328,6 +330,8 @@ impl Live {
             }
             trial.end = now;
             trial.key_hash = self.sample.key_hash;
+            trial.method = self.sample.method;
+            (trial.trace, trial.span) = (self.facts.trace, self.facts.span);
             if let Some(mut notes) = self.facts.notes.take() {
                 notes.attempt(&trial, &self.facts);
                 self.facts.notes = Some(notes);
@@ -384,9 +388,8 @@ impl Live {
         self.worker.opened(self.facts.route, -1);
         self.forget();
         let (s, f) = (&mut self.sample, &self.facts);
-        if f.trace_flags & RECORDED != 0 {
-            s.trace = f.trace;
-        }
+        (s.trace, s.span, s.caller) = (f.trace, f.span, f.caller);
+        s.recorded = f.trace_flags & RECORDED != 0;
         s.parent = f.parent;
         s.attempt = f.attempt;
         s.cache = f.cache;
@@ -432,4 +435,17 @@ impl Drop for Live {
 /// Nanoseconds to microseconds, as samples hold them.
 pub(super) fn micros(ns: u64) -> u32 {
     u32::try_from(ns / 1000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use base::sample::METHODS;
+    use http1::Method;
+
+    #[test]
+    fn a_sample_has_the_number_of_its_methods_name() {
+        for (i, name) in METHODS.iter().enumerate() {
+            assert_eq!(Method::from_bytes(name.as_bytes()) as usize, i, "{name}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod wire;
 
 use crate::span::Span;
 use std::fmt;
+pub(crate) use wire::Fields;
 pub use wire::Writer;
 
 /// Spans taken of one request; the rest is rejected, and said to be.

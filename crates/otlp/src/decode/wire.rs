@@ -121,18 +121,31 @@ impl Writer {
         self
     }
 
+    /// Written even when it is 0: where a number is one of several kinds of value.
+    pub fn always(mut self, field: u64, value: u64) -> Writer {
+        self.varint(field << 3);
+        self.varint(value);
+        self
+    }
+
+    /// Written even when it is empty, likewise.
+    pub fn message(mut self, field: u64, value: &[u8]) -> Writer {
+        self.varint(field << 3 | 2);
+        self.varint(value.len() as u64);
+        self.out.extend_from_slice(value);
+        self
+    }
+
     pub fn fixed(mut self, field: u64, value: u64) -> Writer {
         self.varint(field << 3 | 1);
         self.out.extend_from_slice(&value.to_le_bytes());
         self
     }
 
-    pub fn bytes(mut self, field: u64, value: &[u8]) -> Writer {
-        if !value.is_empty() {
-            self.varint(field << 3 | 2);
-            self.varint(value.len() as u64);
-            self.out.extend_from_slice(value);
+    pub fn bytes(self, field: u64, value: &[u8]) -> Writer {
+        match value {
+            [] => self,
+            value => self.message(field, value),
         }
-        self
     }
 }

@@ -16,6 +16,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     status["past"] = ask::get(at, "/api/v1/past")?;
     status["certificate"] = ask::get(at, "/api/v1/certificate")?;
     status["engines"] = ask::get(at, "/api/v1/engines")?;
+    status["export"] = ask::get(at, "/api/v1/export")?;
     status["disks"] = ask::get(at, "/api/v1/cache/disks")?;
     if args.json {
         println!("{status}");
@@ -52,6 +53,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     }
     for a in status["agents"].as_array().unwrap_or(&empty) {
         println!("agent       {}", agent(a));
+    }
+    if !status["export"].is_null() {
+        println!("export      {}", export(&status["export"]));
     }
     for p in status["probes"].as_array().unwrap_or(&empty) {
         if p["blind"] == true {
@@ -110,6 +114,32 @@ fn certificate(c: &Value) -> String {
         None => format!("{names}: {has}, the next one is asked for at {next}"),
         Some(why) => format!("{names}: {has}; no new one: {why}; next try at {next}"),
     }
+}
+
+/// What a collector took, and why not all.
+fn export(e: &Value) -> String {
+    let number = |v: &Value| v.as_u64().unwrap_or(0);
+    let of = |signal: &str, what: &str| {
+        let counts = &e[signal]["counts"];
+        let lost = ["rejected", "refused", "given_up"].map(|key| number(&counts[key]));
+        let wrong = match e[signal]["wrong"].as_str() {
+            Some(why) => format!(", NOT TAKEN NOW: {why}"),
+            None => String::new(),
+        };
+        let lost: u64 = lost.iter().sum();
+        format!(
+            "{} {what} sent, {lost} lost{wrong}",
+            number(&counts["sent"])
+        )
+    };
+    format!(
+        "to {}: {}; {} requests wait, {} were dropped; {}",
+        e["to"].as_str().unwrap_or(""),
+        of("traces", "spans"),
+        number(&e["waiting"]),
+        number(&e["dropped"]),
+        of("metrics", "data points")
+    )
 }
 
 pub fn blind(p: &Value) -> String {
@@ -284,6 +314,22 @@ mod tests {
         a["silent"] = true.into();
         a["instances"] = serde_json::json!([]);
         assert!(agent(&a).contains("SILENT") && agent(&a).contains("instances none"));
+    }
+
+    #[test]
+    fn an_export_says_what_is_lost_and_why() {
+        let counts =
+            |sent| serde_json::json!({ "sent": sent, "rejected": 1, "refused": 2, "given_up": 0 });
+        let e = serde_json::json!({
+            "to": "http://c:4318", "waiting": 7, "dropped": 2,
+            "traces": { "counts": counts(5), "wrong": "it answered 503" },
+            "metrics": { "counts": counts(9), "wrong": null },
+        });
+        assert_eq!(
+            export(&e),
+            "to http://c:4318: 5 spans sent, 3 lost, NOT TAKEN NOW: it answered 503; 7 requests wait, 2 were dropped; \
+             9 data points sent, 3 lost"
+        );
     }
 
     #[test]

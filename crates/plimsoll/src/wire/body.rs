@@ -6,6 +6,7 @@ use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
 use crate::wire::door::Door;
 use crate::wire::engines::{Engines, Lead};
+use crate::wire::export::Export;
 use crate::wire::jobs::{self, Jobs};
 use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
@@ -54,6 +55,8 @@ pub struct Body {
     pub spans: Option<Mutex<Receiver>>,
     /// Takes what agents of other hosts send, likewise.
     pub agents: Option<Mutex<agent::gateway::Receiver>>,
+    /// Sends to a collector, likewise.
+    pub export: Option<Export>,
     pub clock: Clock,
     pub door: Door,
     /// The service manager opened the sockets.
@@ -82,6 +85,9 @@ pub struct Steering {
     /// And of the store of keys and sessions.
     pub state: Weak<Embedded>,
 }
+
+/// Makes the metrics page.
+type Metrics = Arc<dyn Fn(Format) -> String + Send + Sync>;
 
 /// Why traffic is not served, for `/readyz`; `None`: it is.
 pub type Readiness = Arc<Mutex<Option<&'static str>>>;
@@ -241,6 +247,30 @@ impl Body {
         self.pulse.listen_to(&control, self.runtime.handle());
         let (pulse, readiness) = (self.pulse.clone(), self.readiness.clone());
         let gateway = self.gateway.clone();
+        let exported = self.export.as_ref().map(Export::shown);
+        let metrics: Metrics = Arc::new({
+            let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
+            let (jobs, kept) = (jobs.clone(), remembered.kept());
+            let (exported, engines) = (exported.clone(), self.engines.clone());
+            move |format| {
+                let exported = exported.as_ref().map(|e| e.metrics());
+                let all = page(format)
+                    + &slos.metrics()
+                    + &costs.metrics()
+                    + &kept.metrics()
+                    + &jobs.metrics()
+                    + &engines.metrics()
+                    + &exported.unwrap_or_default();
+                match format {
+                    Format::Text => all,
+                    Format::OpenMetrics => openmetrics::from_text(&all),
+                }
+            }
+        });
+        if let Some(exported) = &exported {
+            let page = metrics.clone();
+            exported.set_source(Some(Arc::new(move || page(Format::Text))));
+        }
         let state = console::State {
             control: control.clone(),
             file: Path::new(&self.file).into(),
@@ -252,24 +282,7 @@ impl Body {
             }),
             jobs: Arc::new(jobs.clone()),
             path: Arc::new(self.watch.path()),
-            metrics: Arc::new({
-                let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
-                let jobs = jobs.clone();
-                let kept = remembered.kept();
-                let engines = self.engines.clone();
-                move |format| {
-                    let all = page(format)
-                        + &slos.metrics()
-                        + &costs.metrics()
-                        + &kept.metrics()
-                        + &jobs.metrics()
-                        + &engines.metrics();
-                    match format {
-                        Format::Text => all,
-                        Format::OpenMetrics => openmetrics::from_text(&all),
-                    }
-                }
-            }),
+            metrics,
             slos: slos.shown(),
             costs: costs.shown(),
             past: remembered.kept(),
@@ -279,6 +292,7 @@ impl Body {
                 Some(agents) => Arc::new(lock(agents).status()),
                 None => Arc::new(|| json!([])),
             },
+            export: Arc::new(move || exported.as_ref().map_or(Value::Null, |e| e.standing())),
             alive: Arc::new(move || pulse.check()),
             ready: Arc::new(move || {
                 let not = readiness.lock().unwrap_or_else(|e| e.into_inner());

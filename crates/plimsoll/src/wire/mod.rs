@@ -8,6 +8,7 @@ pub mod cost;
 pub mod disks;
 pub mod door;
 pub mod engines;
+pub mod export;
 pub mod gates;
 pub mod jobs;
 pub mod mind;

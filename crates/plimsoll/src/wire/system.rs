@@ -5,6 +5,7 @@ use crate::host::pulse::Pulse;
 use crate::wire::body::{Body, Steering};
 use crate::wire::door::Door;
 use crate::wire::engines::{self, Engines};
+use crate::wire::export::{self, Export};
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
 use crate::wire::watch::{self, Windows};
@@ -23,7 +24,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
+use telemetry::Heard;
 use telemetry::recording::{Limits, Progress as Recorded, Stage};
+use tokio::runtime::Handle;
 
 /// Windows close 10 s late; the rest is for a busy machine.
 const RECORDING_ENDS: Duration = Duration::from_secs(30);
@@ -66,6 +69,25 @@ fn outward(gateway: &Gateway, config: &Arc<ArcSwap<Config>>) -> Result<Outward, 
     let changed = outward.clone();
     gateway.tell_changes(Box::new(move |purge| changed.changed(purge)));
     Ok(outward)
+}
+
+/// Sends metrics and traces to a collector, where the config says so.
+fn export(
+    config: &Arc<ArcSwap<Config>>,
+    names: &Names,
+    clock: Clock,
+    runtime: &Handle,
+) -> std::io::Result<Option<(Export, Heard)>> {
+    let Some(otlp) = config.load().export.otlp.clone() else {
+        return Ok(None);
+    };
+    let parts = export::Parts {
+        names: names.clone(),
+        clock,
+        config: config.clone(),
+        runtime: runtime.clone(),
+    };
+    Export::start(&otlp, parts).map(Some)
 }
 
 impl System {
@@ -123,6 +145,7 @@ impl System {
             None => None,
         };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
+        let (export, heard) = export(&current, &names, clock, runtime.handle())?.unzip();
         let watch = watch::Watch::start(watch::Parts {
             rings,
             agents: agents.as_ref().map(|a| a.probe(names.clone())),
@@ -131,6 +154,7 @@ impl System {
             config: current.clone(),
             gateway: gateway.clone(),
             spans: spans.as_ref().map(Receiver::evidence),
+            heard,
         })?;
         let counted = Arc::new(Mutex::new(watch.counted()));
         let body = Body {
@@ -146,6 +170,7 @@ impl System {
             engines,
             spans: spans.map(Mutex::new),
             agents: agents.map(Mutex::new),
+            export,
             clock,
             door,
             managed: start.managed,
@@ -228,6 +253,10 @@ impl System {
             body,
         } = self;
         body.pulse.forget();
+        if let Some(export) = &body.export {
+            // It holds the parts that the metrics page is made of.
+            export.shown().set_source(None);
+        }
         body.with_gateway(|g| {
             g.jobs().set_queue(None);
             g.state().lend(None);
@@ -319,6 +348,7 @@ impl System {
         self.body.pulse.forget();
         // What came last is counted before telemetry ends.
         self.body.watch.catch_up();
+        drop(self.body.export);
         drop(self.steering.remembered);
         drop(self.steering.slos);
         drop(self.steering.costs);
@@ -358,6 +388,8 @@ impl Released {
         if let Some(g) = self.body.take_gateway() {
             told(g.hand_over(longest, hurry));
         }
+        self.body.watch.catch_up();
+        drop(self.body.export);
         drop(self.body.watch);
         self.body.runtime.shutdown_timeout(Duration::from_secs(2));
     }

@@ -24,7 +24,7 @@ use telemetry::probes::postgres::{Origins, PostgresTarget, shape};
 use telemetry::probes::redis::RedisTarget;
 use telemetry::probes::scrape::ScrapeTarget;
 use telemetry::probes::{Probe, Proc};
-use telemetry::{InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
+use telemetry::{Heard, InstanceTarget, PoolGauge, Recent, Setup, Targets, Telemetry};
 
 type Shared = Arc<Mutex<Option<Gateway>>>;
 
@@ -42,6 +42,8 @@ pub struct Parts {
     pub spans: Option<Arc<Mutex<Evidence>>>,
     /// What agents of other hosts tell; `None`: there are none.
     pub agents: Option<AgentProbe>,
+    /// Hears every sample; `None`: nobody does.
+    pub heard: Option<Heard>,
 }
 
 /// The running collector, and what readers need beside it.
@@ -64,6 +66,7 @@ impl Watch {
             gateway,
             spans,
             agents,
+            heard,
         } = parts;
         let [g1, g2, g3, g4] = [(); 4].map(|()| gateway.clone());
         let (config2, names2) = (config.clone(), names.clone());
@@ -81,6 +84,7 @@ impl Watch {
             proc: Some(Proc::host()),
             probes_off: config.load().probes_off.clone(),
             more_probes: more_probes.collect(),
+            heard,
         };
         let telemetry = Arc::new(Telemetry::start(setup)?);
         Ok(Watch {

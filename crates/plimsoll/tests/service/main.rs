@@ -8,6 +8,7 @@ mod cost;
 mod encrypted;
 #[cfg(feature = "redis")]
 mod engines;
+mod export;
 mod history;
 mod jobs;
 mod keys;

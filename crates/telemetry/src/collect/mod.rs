@@ -17,6 +17,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// Called from the collector's thread with samples; must not block.
+pub type Heard = Box<dyn FnMut(&[Sample]) + Send>;
+
 /// What the collector gets from its surroundings. The closures are called from its thread and must not block.
 pub struct Setup {
     pub clock: Clock,
@@ -37,6 +40,8 @@ pub struct Setup {
     pub probes_off: Vec<String>,
     /// Probes that others make; they read after all of ours.
     pub more_probes: Vec<Box<dyn Probe>>,
+    /// Hears every sample, in the order in which its thread made it; `None`: nobody does.
+    pub heard: Option<Heard>,
 }
 
 /// What the collector says of itself.

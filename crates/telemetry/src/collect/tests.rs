@@ -73,6 +73,7 @@ fn started(names: &Names, rx: rtrb::Consumer<Sample>) -> Telemetry {
         proc: Some(Proc::host()),
         probes_off: Vec::new(),
         more_probes: Vec::new(),
+        heard: None,
     })
     .unwrap()
 }

@@ -90,14 +90,20 @@ fn drain(setup: &mut Setup, core: &mut Core, shared: &Shared) -> bool {
             let Ok(chunk) = ring.read_chunk(n) else {
                 continue;
             };
-            for s in chunk {
-                core.push(&s, &mut totals);
-                book.push(&s);
+            let (first, rest) = chunk.as_slices();
+            if let Some(hear) = &mut setup.heard {
+                hear(first);
+                hear(rest);
+            }
+            for s in first.iter().chain(rest) {
+                core.push(s, &mut totals);
+                book.push(s);
                 if let Some(r) = recorder.as_mut() {
-                    r.sample(&s);
+                    r.sample(s);
                 }
                 taken += 1;
             }
+            chunk.commit_all();
         }
     }
     let mut stats = lock(&shared.stats);

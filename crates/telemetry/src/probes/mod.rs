@@ -17,7 +17,7 @@ pub mod procfs;
 mod reader;
 pub mod redis;
 pub mod scrape;
-mod tls;
+pub mod tls;
 pub mod told;
 pub mod waiters;
 

@@ -1,5 +1,7 @@
 //! Real OpenTelemetry SDKs (Python and Node, each of their OTLP exporters) in small services behind a real Plimsoll: what
-//! their spans tell must come out of `plimsoll diagnose`.
+//! their spans tell must come out of `plimsoll diagnose`. And what Plimsoll itself sends (`export`).
+
+pub mod export;
 
 use super::npm;
 use super::peers::{self, Proxy};
@@ -43,6 +45,7 @@ const LOAD: Duration = Duration::from_secs(100);
 pub fn check(plimsoll: &Path) -> Result<(), String> {
     let folder = npm::absolute(Path::new(FOLDER))?;
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    export::check(plimsoll)?;
     let mut programs = Vec::new();
     for (program, got) in [
         ("node", npm::install(&folder, NPM)),

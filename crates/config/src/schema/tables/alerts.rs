@@ -91,7 +91,7 @@ pub const WEBHOOK: &[Field<Webhook>] = &[
 ];
 
 /// An address of the web, without what would not be kept secret there.
-fn address(n: &Node, cx: &mut Cx) -> Option<String> {
+pub(super) fn address(n: &Node, cx: &mut Cx) -> Option<String> {
     let text = cx.text(n)?;
     let web = text.starts_with("http://") || text.starts_with("https://");
     if !web || text.contains(char::is_whitespace) || crate::secret::has_password(&text) {

@@ -207,6 +207,20 @@ pub const TOP: &[Field<Config>] = &[
         |c, n, cx| cx.section("alerts", n, ALERTS, &mut c.alerts)
     ),
     key!(
+        "export",
+        Kind::Section("export"),
+        "{ otlp: { endpoint: 'http://127.0.0.1:4318' } }",
+        "metrics and traces are sent to a collector; nowhere when left out",
+        |c, n, cx| cx.section("export", n, EXPORT, &mut c.export)
+    ),
+    key!(
+        "traces",
+        Kind::Section("traces"),
+        "{ share: 5%, slow: 500ms }",
+        "which requests are sent as traces (`export`), beside those that failed",
+        |c, n, cx| cx.section("traces", n, TRACES, &mut c.traces)
+    ),
+    key!(
         "history",
         Kind::Section("history"),
         "{ counts: 90d, size: 128MiB }",

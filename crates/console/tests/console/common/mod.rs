@@ -161,6 +161,7 @@ impl Console {
             costs: Arc::new(world.costs.clone()),
             past: Arc::new(world.past.clone()),
             certificate: Arc::new(|| Value::Null),
+            export: Arc::new(|| Value::Null),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

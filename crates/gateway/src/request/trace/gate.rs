@@ -50,6 +50,7 @@ impl Gate for Trace {
         x.parent = id.parent;
         x.trace = id.here.trace;
         x.trace_flags = id.here.flags;
+        (x.span, x.caller) = (id.here.span, id.parent_span);
         x.edits.set("traceparent", &id.here.write());
         if !id.keep_state && x.head.kind(Kind::TraceState).is_some() {
             x.edits.drop("tracestate");
@@ -115,6 +116,8 @@ mod tests {
         assert_eq!(sent.len(), 1);
         assert!(sent[0].starts_with("set traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
         assert_eq!(run.facts.trace, 0x4bf92f3577b34da6a3ce929d0e0e4736);
+        assert_eq!(run.facts.caller, 0x00f0_67aa_0ba9_02b7);
+        assert!(sent[0].contains(&format!("-{:016x}-", run.facts.span)));
 
         let b3 = "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1";
         let by_b3 = b.run(&*gate, "GET", "/", &[("b3", b3)]);

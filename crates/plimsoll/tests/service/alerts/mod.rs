@@ -1,7 +1,7 @@
 //! An outage pages, whoever is to be told hears of it across a kill -9, and what was counted is still known.
 
 mod alertmanager;
-mod receiver;
+pub mod receiver;
 pub mod rules;
 
 use self::receiver::Receiver;

@@ -1,0 +1,22 @@
+//! Which requests are kept as traces.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Beside those that failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Traces {
+    /// Of those that neither failed nor were slow, 0 to 1.
+    pub share: f64,
+    /// Longer is slow; `None`: than the route's objective allows, or a second.
+    pub slow: Option<Duration>,
+}
+
+impl Default for Traces {
+    fn default() -> Traces {
+        Traces {
+            share: 0.01,
+            slow: None,
+        }
+    }
+}
