@@ -334,3 +334,28 @@ fn what_an_earlier_life_left_running_is_ended_and_nothing_else() {
     other.kill().unwrap();
     other.wait().unwrap();
 }
+
+#[test]
+fn only_who_leads_begins_and_what_was_begun_here_is_ended_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let w = world(dir.path(), &listening(), 1000);
+    let leader = |name: Option<&str>| *w.told.leader.lock().unwrap() = name.map(Into::into);
+    leader(Some("node-b"));
+    let refused = w.control.try_this(replica(1), &quick()).unwrap_err();
+    assert_eq!(refused[0].code, "trial-elsewhere");
+    assert!(refused[0].what.contains("node-b"), "{refused:?}");
+    leader(None);
+    w.control.try_this(replica(1), &quick()).unwrap();
+    // Another node comes to lead before the instance is started.
+    leader(Some("node-b"));
+    list::driver(w.control.shared()).unwrap();
+    assert!(w.control.status().instances.is_empty());
+    leader(None);
+    until(&w, "an instance", |w| {
+        !w.control.status().instances.is_empty()
+    });
+    leader(Some("node-b"));
+    let trial = w.control.status().trial.unwrap().id;
+    w.control.rollback(&trial, "ann").unwrap();
+    until(&w, "its end", |w| w.control.status().instances.is_empty());
+}

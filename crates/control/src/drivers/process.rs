@@ -238,6 +238,11 @@ impl Process {
         Ok(noted?)
     }
 
+    /// Whether any was started and has not ended.
+    pub fn has_any(&self) -> bool {
+        !self.lock().running.is_empty()
+    }
+
     /// Instances that accept connections.
     pub fn ready(&self) -> Instances {
         let mut found = Instances::new();

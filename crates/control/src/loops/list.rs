@@ -167,7 +167,7 @@ pub fn driver(s: &Shared) -> Result<(), Vec<Finding>> {
     let now_ms = s.wall.now_ms();
     let services = s.generations.current().base;
     // What was started here is looked after here, also when another node has come to lead.
-    let acts = s.lead.leads("driver").is_ok() || !s.process.ready().is_empty();
+    let acts = s.lead.leads("driver").is_ok() || s.process.has_any();
     let stepped = match acts {
         true => (s.process.reconcile(&services.services, now_ms)).map_err(|f| vec![f]),
         false => Ok(()),

@@ -210,6 +210,8 @@ pub struct Told {
     pub priors: Mutex<BTreeMap<String, f64>>,
     pub learning: Mutex<Option<Learning>>,
     pub budgets: Mutex<Vec<Budget>>,
+    /// Another node that leads.
+    pub leader: Mutex<Option<String>>,
 }
 
 impl Default for Told {
@@ -220,6 +222,7 @@ impl Default for Told {
             priors: Mutex::default(),
             learning: Mutex::default(),
             budgets: Mutex::default(),
+            leader: Mutex::default(),
         }
     }
 }
@@ -227,6 +230,12 @@ impl Default for Told {
 impl Told {
     pub fn sees(&self, see: impl Fn(&Comparison<'_>) -> Reading + Send + 'static) {
         *self.see.lock().unwrap() = Box::new(see);
+    }
+}
+
+impl control::ports::Lead for Told {
+    fn leads(&self, _: &str) -> Result<(), String> {
+        self.leader.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 }
 
@@ -366,7 +375,7 @@ fn with(
         windows: time.clone(),
         mind: told.clone(),
         budgets: told.clone(),
-        lead: Arc::new(control::ports::Alone),
+        lead: told.clone(),
         wall: time.clone(),
         cores: 2,
     })?;
