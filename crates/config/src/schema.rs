@@ -39,6 +39,8 @@ pub fn schema() -> Json {
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
     defs.insert("session".into(), section_schema(SESSION));
+    defs.insert("state".into(), section_schema(STATE));
+    defs.insert("state_store".into(), section_schema(STATE_STORE));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -180,6 +182,8 @@ pub fn reference() -> String {
     page(&mut out, "alerts.webhook", WEBHOOK);
     page(&mut out, "history", HISTORY);
     page(&mut out, "sessions.NAME", SESSION);
+    page(&mut out, "state", STATE);
+    page(&mut out, "state.stores.NAME", STATE_STORE);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -320,6 +324,7 @@ mod tests {
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
+        honest(STATE_STORE, || StateStore::named("s"));
         honest(SESSION, || Session::named("s"));
         honest(ASYNC, Async::default);
         honest(IDEMPOTENCY, Idempotency::default);

@@ -21,6 +21,7 @@ mod purge_hook;
 mod scrape;
 mod session;
 mod slo;
+mod state;
 mod tls;
 
 use crate::Address;
@@ -45,6 +46,7 @@ pub use scrape::*;
 use serde::{Deserialize, Serialize};
 pub use session::*;
 pub use slo::*;
+pub use state::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -91,6 +93,9 @@ pub struct Config {
     pub history: History,
     #[serde(default)]
     pub sessions: Vec<Session>,
+    /// `None`: services keep no values here.
+    #[serde(default)]
+    pub state: Option<StateApi>,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     /// Sorted by name, as are `routes` before `priority` orders them.
@@ -436,6 +441,7 @@ impl Config {
             alerts: Alerts::default(),
             history: History::default(),
             sessions: Vec::new(),
+            state: None,
             error_budget: None,
             services: Vec::new(),
             routes: Vec::new(),

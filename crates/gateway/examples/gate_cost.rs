@@ -125,6 +125,7 @@ fn main() {
         mirror: None,
         kept: &kept,
         identity: &identity,
+        sessions: &[],
         traced: 0.0,
         moment: Moment::default(),
     };

@@ -98,6 +98,7 @@ mod scrape;
 mod service;
 mod session;
 mod slo;
+mod state;
 mod tls;
 mod top;
 
@@ -130,5 +131,6 @@ pub use scrape::SCRAPE;
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
 pub use session::SESSION;
 pub use slo::SLO;
+pub use state::{STATE, STATE_STORE};
 pub use tls::{CERTIFICATE, CLIENTS, SERVICE_TLS, TLS};
 pub use top::{LIMITS, PROBES, TOP};

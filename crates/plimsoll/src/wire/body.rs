@@ -52,6 +52,8 @@ pub struct Body {
     pub spans: Option<Mutex<Receiver>>,
     /// Takes what agents of other hosts send, likewise.
     pub agents: Option<Mutex<agent::gateway::Receiver>>,
+    /// Answers services that keep values here, likewise.
+    pub state: Option<Mutex<::state::Receiver>>,
     pub clock: Clock,
     pub door: Door,
     /// The service manager opened the sockets.
@@ -140,7 +142,7 @@ impl Body {
             .take()
     }
 
-    /// Where others report to: spans, and agents.
+    /// Where others report to: spans, agents, and services.
     pub fn report_sockets(&self) -> std::io::Result<Vec<TcpListener>> {
         let mut all = Vec::new();
         if let Some(spans) = &self.spans {
@@ -151,6 +153,9 @@ impl Body {
         }
         if let Some(agents) = &self.agents {
             all.push(lock(agents).listener().try_clone()?);
+        }
+        if let Some(state) = &self.state {
+            all.push(lock(state).listener().try_clone()?);
         }
         Ok(all)
     }
@@ -169,6 +174,13 @@ impl Body {
             agents.close();
             if on {
                 agents.open()?;
+            }
+        }
+        if let Some(state) = &self.state {
+            let mut state = lock(state);
+            state.close();
+            if on {
+                state.open()?;
             }
         }
         Ok(())

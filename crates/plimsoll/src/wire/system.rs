@@ -7,7 +7,7 @@ use crate::wire::door::Door;
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
 use crate::wire::watch::{self, Windows};
-use crate::wire::{agents, spans};
+use crate::wire::{agents, spans, state};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -119,6 +119,10 @@ impl System {
             Some(a) => Some(agents::start(a, &taken, clock, runtime.handle())?),
             None => None,
         };
+        let state = match &current.load().state {
+            Some(s) => Some(state::serve(s, &taken, gateway.state(), runtime.handle())?),
+            None => None,
+        };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let watch = watch::Watch::start(watch::Parts {
             rings,
@@ -142,6 +146,7 @@ impl System {
             outward,
             spans: spans.map(Mutex::new),
             agents: agents.map(Mutex::new),
+            state: state.map(Mutex::new),
             clock,
             door,
             managed: start.managed,
