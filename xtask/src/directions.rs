@@ -55,6 +55,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the data path serves with control dead and no model",
     ),
     (
+        "state",
+        &["gateway", "control", "telemetry", "model", "console"],
+        "the state API sees a store and nothing of traffic",
+    ),
+    (
         "control",
         &["gateway"],
         "control meets the gateway in a generation and a window only",

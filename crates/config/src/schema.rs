@@ -44,6 +44,8 @@ pub fn schema() -> Json {
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
     defs.insert("session".into(), section_schema(SESSION));
+    defs.insert("state".into(), section_schema(STATE));
+    defs.insert("state_store".into(), section_schema(STATE_STORE));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -198,6 +200,8 @@ pub fn reference() -> String {
     page(&mut out, "export", EXPORT);
     page(&mut out, "export.otlp", EXPORT_OTLP);
     page(&mut out, "traces", TRACES);
+    page(&mut out, "state", STATE);
+    page(&mut out, "state.stores.NAME", STATE_STORE);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -343,6 +347,7 @@ mod tests {
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
+        honest(STATE_STORE, || StateStore::named("s"));
         honest(SESSION, || Session::named("s"));
         honest(ASYNC, Async::default);
         honest(IDEMPOTENCY, Idempotency::default);

@@ -25,6 +25,7 @@ mod purge_hook;
 mod scrape;
 mod session;
 mod slo;
+mod state;
 mod tls;
 mod traces;
 
@@ -54,6 +55,7 @@ pub use scrape::*;
 use serde::{Deserialize, Serialize};
 pub use session::*;
 pub use slo::*;
+pub use state::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -110,6 +112,9 @@ pub struct Config {
     pub engines: Engines,
     #[serde(default)]
     pub sessions: Vec<Session>,
+    /// `None`: services keep no values here.
+    #[serde(default)]
+    pub state: Option<StateApi>,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     #[serde(default)]
@@ -464,6 +469,7 @@ impl Config {
             history: History::default(),
             engines: Engines::default(),
             sessions: Vec::new(),
+            state: None,
             error_budget: None,
             incidents: Incidents::default(),
             services: Vec::new(),

@@ -101,8 +101,26 @@ fn what_can_never_work_is_refused() {
             "has weight 0",
         ),
         (
-            "routes: { r: { match: /, to: app, session: 1 } }\n",
-            "`session` is not built yet",
+            "routes: { r: { match: /, to: app, offload: 1 } }\n",
+            "`offload` is not built yet",
+        ),
+        (
+            "routes: { r: { match: /, to: app, session: shop } }\n",
+            "no session of `sessions` is named `shop`",
+        ),
+        (
+            "sessions: { s: {} }\nroutes: { r: { match: /, to: app, session: s, async: true } }\n",
+            "`session` and `async` exclude each other",
+        ),
+        ("sessions: { s: {}, t: {} }\n", "have the same cookie"),
+        ("sessions: { s: { same_site: none } }\n", "over TLS only"),
+        (
+            "sessions: { s: { cookie: 'a b' } }\n",
+            "cannot be the name of a cookie",
+        ),
+        (
+            "state: { listen: 127.0.0.1:1, token: { env: T } }\n",
+            "needs `stores`",
         ),
         (
             "routes: { r: { match: { host: 'a.b:80' }, to: app } }\n",

@@ -57,6 +57,8 @@ pub struct Body {
     pub agents: Option<Mutex<agent::gateway::Receiver>>,
     /// Sends to a collector, likewise.
     pub export: Option<Export>,
+    /// Answers services that keep values here, likewise.
+    pub state: Option<Mutex<::state::Receiver>>,
     pub clock: Clock,
     pub door: Door,
     /// The service manager opened the sockets.
@@ -150,7 +152,7 @@ impl Body {
             .take()
     }
 
-    /// Where others report to: spans, and agents.
+    /// Where others report to: spans, agents, and services.
     pub fn report_sockets(&self) -> std::io::Result<Vec<TcpListener>> {
         let mut all = Vec::new();
         if let Some(spans) = &self.spans {
@@ -161,6 +163,9 @@ impl Body {
         }
         if let Some(agents) = &self.agents {
             all.push(lock(agents).listener().try_clone()?);
+        }
+        if let Some(state) = &self.state {
+            all.push(lock(state).listener().try_clone()?);
         }
         Ok(all)
     }
@@ -179,6 +184,13 @@ impl Body {
             agents.close();
             if on {
                 agents.open()?;
+            }
+        }
+        if let Some(state) = &self.state {
+            let mut state = lock(state);
+            state.close();
+            if on {
+                state.open()?;
             }
         }
         Ok(())

@@ -1,13 +1,19 @@
-//! The store of keys and sessions: opened where the config asks for any, and lent to the gateway.
+//! The store of keys, sessions and values of services: opened where the config asks for any, lent to the gateway, and served.
 
 use crate::exit::Failure;
+use crate::wire::start::{listener, secret};
+use crate::wire::system::failure;
+use ::state::{Options, Receiver};
 use config::Config;
+use config::sections::StateApi;
 use gateway::Gateway;
-use gateway::state::Lent;
+use gateway::state::{Lent, State};
+use socket2::Socket;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use store::Embedded;
 use store::embedded::Relaxed;
+use tokio::runtime::Handle;
 
 /// Its name in `data_dir`.
 pub const FILE: &str = "state.db";
@@ -15,7 +21,8 @@ pub const FILE: &str = "state.db";
 const BYTES: u64 = 4 << 30;
 
 fn is_needed(config: &Config) -> bool {
-    (config.routes.iter()).any(|r| r.idempotency.is_some() || r.session.is_some())
+    config.state.is_some()
+        || (config.routes.iter()).any(|r| r.idempotency.is_some() || r.session.is_some())
 }
 
 /// `None`: nothing in the config needs it.
@@ -43,4 +50,28 @@ pub fn open(
         alone: true,
     }));
     Ok(Some(weak))
+}
+
+/// Listens where `state` says; `inherited` are sockets of the process before.
+pub fn serve(
+    api: &StateApi,
+    inherited: &[Socket],
+    state: Arc<State>,
+    runtime: &Handle,
+) -> Result<Receiver, Failure> {
+    let listener = listener(
+        api.listen,
+        inherited,
+        "services cannot be answered at",
+        "set `state.listen` to a free address; `ss -ltnp` shows who has it",
+    )?;
+    let own = |tls| gateway::tls::of_agents(tls).map_err(|f| failure(&f));
+    let options = Options {
+        listener,
+        token: secret("state.token", &api.token)?,
+        tls: api.tls.as_ref().map(own).transpose()?,
+        stores: api.stores.clone(),
+        lent: Arc::new(move || state.lent().map(|l| (l.durable, l.relaxed))),
+    };
+    Ok(Receiver::start(runtime, options)?)
 }

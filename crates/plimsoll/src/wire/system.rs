@@ -9,7 +9,7 @@ use crate::wire::export::{self, Export};
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
 use crate::wire::watch::{self, Windows};
-use crate::wire::{agents, spans};
+use crate::wire::{agents, spans, state};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -144,6 +144,10 @@ impl System {
             Some(a) => Some(agents::start(a, &taken, clock, runtime.handle())?),
             None => None,
         };
+        let state = match &current.load().state {
+            Some(s) => Some(state::serve(s, &taken, gateway.state(), runtime.handle())?),
+            None => None,
+        };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let (export, heard) = export(&current, &names, clock, runtime.handle())?.unzip();
         let watch = watch::Watch::start(watch::Parts {
@@ -171,6 +175,7 @@ impl System {
             spans: spans.map(Mutex::new),
             agents: agents.map(Mutex::new),
             export,
+            state: state.map(Mutex::new),
             clock,
             door,
             managed: start.managed,

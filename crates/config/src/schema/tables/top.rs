@@ -254,6 +254,13 @@ pub const TOP: &[Field<Config>] = &[
             }
         }
     ),
+    key!(
+        "state",
+        Kind::Section("state"),
+        "{ listen: 127.0.0.1:9402, token: { env: PLIMSOLL_STATE_TOKEN }, stores: { carts: {} } }",
+        "values that services keep here, by HTTP on a listener of its own; none when left out",
+        |c, n, cx| c.state = state::read(n, cx)
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);

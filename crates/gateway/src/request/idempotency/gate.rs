@@ -3,7 +3,7 @@
 use super::claim::{Claim, Claims, Turn};
 use super::core::{Fingerprint, Left, Verdict, applies, judge, key, left, needs_key};
 use super::record::{Record, Stage as Stored};
-use crate::exchange::{Exchange, Facts, Outgoing, Reply, ResponseHead};
+use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Hold, Making, Needs, Slot, Step};
 use crate::jobs::carry::Kept;
 use crate::request::respond_async::core::{Preference, is_job};
@@ -20,11 +20,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use store::{Entry, Error, Etag, Precondition, Put};
 use tokio::sync::oneshot;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 /// What all keys begin with in the store.
 pub const PREFIX: &str = "idem/";
 /// How long an exchange may last beyond its deadline, as far as other gateways are told.
 const SPARE: Duration = Duration::from_secs(60);
+/// A store that takes longer is as good as away.
+const LONGEST: Duration = Duration::from_secs(5);
 /// How often a key is claimed that others claim and free meanwhile.
 const TRIES: u8 = 3;
 
@@ -252,7 +256,10 @@ impl IdempotencyGate {
         *slot = Slot::boxed(Stage::Claiming(begun, said.clone()));
         Step::Wait(Box::pin(async move {
             let stopped = |_| Err(Error::Stopped("the process ends".into()));
-            *said.borrow_mut() = Some(told.await.unwrap_or_else(stopped));
+            // A claim that comes later is given back.
+            let told = timeout(LONGEST, told).await;
+            let answer = told.map_or_else(late, |t| t.unwrap_or_else(stopped));
+            *said.borrow_mut() = Some(answer);
         }))
     }
 
@@ -308,7 +315,8 @@ impl IdempotencyGate {
         let said = Later::default();
         *slot = Slot::boxed(Stage::Looking(begun, said.clone()));
         Step::Wait(Box::pin(async move {
-            *said.borrow_mut() = Some(read.await);
+            let read = timeout(LONGEST, read).await;
+            *said.borrow_mut() = Some(read.unwrap_or_else(late));
         }))
     }
 
@@ -372,6 +380,10 @@ impl IdempotencyGate {
     }
 }
 
+fn late<T>(_: Elapsed) -> Result<T, Error> {
+    Err(Error::Stopped("it took too long".into()))
+}
+
 /// Lines that a later client gets too.
 fn lines(head: &ResponseHead<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
@@ -402,6 +414,7 @@ impl Gate for IdempotencyGate {
                 true => BodyNeed::None,
                 false => BodyNeed::Tap,
             },
+            failures: !self.for_jobs,
             ..Needs::default()
         }
     }
@@ -465,6 +478,23 @@ impl Gate for IdempotencyGate {
         }
     }
 
+    /// The key is what it will be before the client hears of the failure, and may try again.
+    fn failed(
+        &self,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        failed: Failed<'_>,
+        _now: Nanos,
+    ) -> Option<Reply> {
+        if let Some(Stage::Held(held)) = slot.get::<Stage>()
+            && let Some(claim) = held.claim.take()
+        {
+            let status = failed.reason.is_empty().then_some(failed.status);
+            self.left(x.facts, claim, status);
+        }
+        None
+    }
+
     fn tap(&self, slot: &mut Slot, data: &[u8]) {
         let Some(Stage::Held(held)) = slot.get::<Stage>() else {
             return;
@@ -490,18 +520,21 @@ impl Gate for IdempotencyGate {
                     drop(self.made(begun, etag).free());
                 }
             }
-            Ok(Stage::Held(held)) => self.left(facts, held),
+            Ok(Stage::Held(Held {
+                claim: Some(claim),
+                status,
+                ..
+            })) => self.left(facts, claim, status),
             _ => {}
         }
     }
 }
 
 impl IdempotencyGate {
-    /// The answer did not come whole, or was none to keep.
-    fn left(&self, facts: &Facts, held: Held) {
-        let Some(claim) = held.claim else { return };
+    /// The answer did not come whole, or was none to keep. `status` of the instance's answer, when its head came.
+    fn left(&self, facts: &Facts, claim: Claim, status: Option<u16>) {
         let tried = !facts.tried.is_empty();
-        match left(tried, facts.failure, held.status, self.rules.replay) {
+        match left(tried, facts.failure, status, self.rules.replay) {
             Left::Free => drop(claim.free()),
             Left::NotKept(status) => drop(claim.end(Stored::NotKept { status })),
             Left::Unknown => drop(claim.end(Stored::Unknown)),

@@ -88,10 +88,10 @@ impl AsyncGate {
         let payload = x.held.take().unwrap_or_default();
         let job = match self.job(x, payload, now) {
             Ok(job) => job,
-            Err(reply) => return Step::Answer(reply),
+            Err(reply) => return refused(x, reply),
         };
         let Some(queue) = self.jobs.queue() else {
-            return Step::Answer(resource::away());
+            return refused(x, resource::away());
         };
         let bounds = Bounds {
             jobs: self.rules.jobs,
@@ -177,6 +177,14 @@ impl AsyncGate {
             }
         })))
     }
+}
+
+/// No job comes of it: its key is free before the client hears that.
+fn refused(x: &mut Exchange<'_>, reply: Reply) -> Step {
+    if let Some(claim) = x.claim.take() {
+        drop(claim.free());
+    }
+    Step::Answer(reply)
 }
 
 /// The answer to whoever made the job.
