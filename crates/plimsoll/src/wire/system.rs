@@ -393,8 +393,10 @@ impl Released {
         if let Some(g) = self.body.take_gateway() {
             told(g.hand_over(longest, hurry));
         }
-        self.body.watch.catch_up();
-        drop(self.body.export);
+        if let Some(export) = self.body.export.take() {
+            self.body.watch.catch_up();
+            drop(export);
+        }
         drop(self.body.watch);
         self.body.runtime.shutdown_timeout(Duration::from_secs(2));
     }
