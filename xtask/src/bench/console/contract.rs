@@ -44,7 +44,8 @@ pub fn check(plimsoll: &Path) -> Result<(), String> {
         .arg(format!("http://{console}/api/v1/openapi.json"))
         .args(["--header", &format!("Authorization: Bearer {TOKEN}")])
         .args(["--checks", "all", "--max-examples", EXAMPLES])
-        .args(["--generation-deterministic", "--workers", "2"])
+        // CPython 3.11 counts the depth of its parser for all threads together, and says now and then that it is wrong (gh-106905).
+        .args(["--generation-deterministic", "--workers", "1"])
         .args(["--suppress-health-check", "all", "--no-color"])
         .args(["--max-time", &LONGEST.as_secs().to_string()]);
     let out = st
