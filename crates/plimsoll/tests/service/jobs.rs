@@ -1,9 +1,10 @@
 //! Jobs in the real binary: kill -9 under traffic loses none of them, and the commands say and do what they promise.
 
+use crate::messages::{message, service};
 use crate::stage::{Stage, signal};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -15,22 +16,6 @@ const KEYS: usize = 3;
 const IN_FLIGHT: usize = 4;
 
 /// Answers 422 to every tenth number, and writes down all that it gets.
-fn receiver() -> (SocketAddr, Arc<Mutex<Vec<u64>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (at, got) = (
-        listener.local_addr().unwrap(),
-        Arc::<Mutex<Vec<u64>>>::default(),
-    );
-    let all = got.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let all = all.clone();
-            std::thread::spawn(move || receive(stream, &all));
-        }
-    });
-    (at, got)
-}
-
 fn receive(stream: TcpStream, got: &Mutex<Vec<u64>>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
@@ -45,29 +30,6 @@ fn receive(stream: TcpStream, got: &Mutex<Vec<u64>>) -> Option<()> {
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
         stream.get_mut().write_all(answer.as_bytes()).ok()?;
     }
-}
-
-/// Head and body.
-fn message(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-        head += &line;
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    Some((head, String::from_utf8(body).ok()?))
 }
 
 fn ask(at: SocketAddr, request: &str) -> Option<(String, String)> {
@@ -118,7 +80,7 @@ fn client(
 }
 
 fn stage(rules: &str) -> (Stage, Arc<Mutex<Vec<u64>>>) {
-    let (at, got) = receiver();
+    let (at, got) = service(receive);
     let mut stage = Stage::new("");
     stage.instance = at;
     let route = format!("routes: {{ orders: {{ match: POST /orders, to: app, async: {rules} }} }}");

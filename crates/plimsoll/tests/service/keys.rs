@@ -1,26 +1,13 @@
 //! `state.db` in the real binary: kill -9 while the service is at work leaves a claim, and nothing is done twice; what services
 //! keep by the state API is theirs, changes by its conditions, and outlives kill -9.
 
+use crate::messages::{message, service};
 use crate::stage::{Stage, signal};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 /// Answers what asks for `/now`, and takes the rest without an answer; writes down all bodies that it gets.
-fn service() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = listener.local_addr().unwrap();
-    let got = Arc::<Mutex<Vec<String>>>::default();
-    let all = got.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let all = all.clone();
-            std::thread::spawn(move || serve(stream, &all));
-        }
-    });
-    (at, got)
-}
-
 fn serve(stream: TcpStream, got: &Mutex<Vec<String>>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
@@ -34,25 +21,6 @@ fn serve(stream: TcpStream, got: &Mutex<Vec<String>>) -> Option<()> {
             stream.get_mut().write_all(answer.as_bytes()).ok()?;
         }
     }
-}
-
-fn message(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
-    let (mut head, mut length) = (String::new(), 0);
-    while !head.ends_with("\r\n\r\n") {
-        let mut line = String::new();
-        if stream.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-        head += &line;
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    Some((head, String::from_utf8(body).ok()?))
 }
 
 fn send(at: SocketAddr, path: &str, key: &str) -> TcpStream {
@@ -71,7 +39,7 @@ fn ask(at: SocketAddr, path: &str, key: &str) -> (String, String) {
 
 #[test]
 fn kill_9_with_a_claim_outstanding_does_nothing_twice() {
-    let (at, got) = service();
+    let (at, got) = service(serve);
     let mut stage = Stage::new("");
     stage.instance = at;
     let routes = "routes:\n  now: { match: POST /now, to: app, idempotency: true }\n  never: { match: POST /never, to: app, \

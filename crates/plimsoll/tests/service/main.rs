@@ -13,6 +13,7 @@ mod history;
 mod jobs;
 mod keys;
 mod manager;
+mod messages;
 mod purge;
 mod reloads;
 mod sockets;
