@@ -55,6 +55,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the data path serves with control dead and no model",
     ),
     (
+        "intake",
+        &["config", "store", "telemetry", "gateway", "control", "model"],
+        "a listener knows nobody who listens",
+    ),
+    (
         "state",
         &["gateway", "control", "telemetry", "model", "console"],
         "the state API sees a store and nothing of traffic",

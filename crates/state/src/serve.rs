@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use intake::Intake;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
@@ -19,9 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::Kv;
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -33,8 +33,6 @@ const HEAD: usize = 16 << 10;
 const IDLE: Duration = Duration::from_secs(75);
 /// Longest time for all of a body, or a handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// When the system gives no file for a connection.
-const PAUSE: Duration = Duration::from_millis(100);
 /// How often values are counted anew.
 const COUNT: Duration = Duration::from_secs(10);
 
@@ -61,9 +59,7 @@ struct Shared {
 /// Answers services; it stops when dropped.
 pub struct Receiver {
     shared: Arc<Shared>,
-    runtime: Handle,
-    listener: TcpListener,
-    serving: Option<JoinHandle<()>>,
+    intake: Intake,
 }
 
 impl Receiver {
@@ -82,9 +78,7 @@ impl Receiver {
                 tables: options.stores.into_iter().map(table).collect(),
                 lent: options.lent,
             }),
-            runtime: runtime.clone(),
-            listener: options.listener,
-            serving: None,
+            intake: Intake::new(runtime, options.listener),
         };
         receiver.open()?;
         Ok(receiver)
@@ -95,32 +89,19 @@ impl Receiver {
     /// # Errors
     /// When the listener is not one.
     pub fn open(&mut self) -> io::Result<()> {
-        let _inside = self.runtime.enter();
-        let listener = self.listener.try_clone()?;
-        listener.set_nonblocking(true)?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
         let shared = self.shared.clone();
-        self.serving = Some(self.runtime.spawn(async move {
+        self.intake.open(|listener| async move {
             tokio::join!(serve(listener, shared.clone()), count(shared));
-        }));
-        Ok(())
+        })
     }
 
     /// Takes no more connections, and ends those that are open; the socket still listens, for whoever has it too.
     pub fn close(&mut self) {
-        if let Some(task) = self.serving.take() {
-            task.abort();
-        }
+        self.intake.close();
     }
 
     pub fn listener(&self) -> &TcpListener {
-        &self.listener
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.close();
+        self.intake.listener()
     }
 }
 
@@ -149,56 +130,42 @@ async fn count(shared: Arc<Shared>) {
 }
 
 async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
-    let open = Arc::new(Semaphore::new(CONNECTIONS));
     let mut builder = Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(HEAD);
-    // Connections end with their listener.
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok(permit) = open.clone().acquire_owned().await else {
-            return;
-        };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(e) => {
-                tracing::warn!("state: a connection was not taken: {e}");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let _ = stream.set_nodelay(true);
-        let (shared, builder) = (shared.clone(), builder.clone());
-        connections.spawn(async move {
-            let tls = shared.tls.clone();
-            let service = service_fn(move |r| {
-                let shared = shared.clone();
-                async move { Ok::<_, Infallible>(handle(r, &shared).await) }
-            });
-            // How a service ends its connection is its own affair.
-            match tls {
-                None => drop(
+    intake::connections(listener, CONNECTIONS, "state", |stream, _| {
+        connection(stream, builder.clone(), shared.clone())
+    })
+    .await;
+}
+
+/// How a service ends its connection is its own affair.
+async fn connection(stream: TcpStream, builder: Builder, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let tls = shared.tls.clone();
+    let service = service_fn(move |r| {
+        let shared = shared.clone();
+        async move { Ok::<_, Infallible>(handle(r, &shared).await) }
+    });
+    match tls {
+        None => drop(
+            builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await,
+        ),
+        Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                drop(
                     builder
                         .serve_connection(TokioIo::new(stream), service)
                         .await,
-                ),
-                Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        drop(
-                            builder
-                                .serve_connection(TokioIo::new(stream), service)
-                                .await,
-                        );
-                    }
-                    Ok(Err(e)) => tracing::debug!("state: no TLS with a service: {e}"),
-                    Err(_) => {}
-                },
+                );
             }
-            drop(permit);
-        });
+            Ok(Err(e)) => tracing::debug!("state: no TLS with a service: {e}"),
+            Err(_) => {}
+        },
     }
 }
 

@@ -9,6 +9,7 @@ mod table;
 
 use base::Names;
 use base::clock::Clock;
+use intake::Intake;
 pub use probe::AgentProbe;
 use serde_json::Value;
 use std::io;
@@ -16,7 +17,6 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
 use table::Table;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -48,9 +48,7 @@ impl Shared {
 /// Takes readings; it stops when dropped.
 pub struct Receiver {
     shared: Arc<Shared>,
-    runtime: Handle,
-    listener: TcpListener,
-    serving: Option<JoinHandle<()>>,
+    intake: Intake,
 }
 
 impl Receiver {
@@ -65,9 +63,7 @@ impl Receiver {
                 clock: options.clock,
                 run: options.run,
             }),
-            runtime: runtime.clone(),
-            listener: options.listener,
-            serving: None,
+            intake: Intake::new(runtime, options.listener),
         };
         receiver.open()?;
         Ok(receiver)
@@ -78,24 +74,17 @@ impl Receiver {
     /// # Errors
     /// When the listener is not one.
     pub fn open(&mut self) -> io::Result<()> {
-        let _inside = self.runtime.enter();
-        let listener = self.listener.try_clone()?;
-        listener.set_nonblocking(true)?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let serve = receive::serve(listener, self.shared.clone());
-        self.serving = Some(self.runtime.spawn(serve));
-        Ok(())
+        let shared = self.shared.clone();
+        (self.intake).open(|listener| receive::serve(listener, shared))
     }
 
     /// Takes no more connections, and ends those that are open; the socket still listens, for whoever has it too.
     pub fn close(&mut self) {
-        if let Some(task) = self.serving.take() {
-            task.abort();
-        }
+        self.intake.close();
     }
 
     pub fn listener(&self) -> &TcpListener {
-        &self.listener
+        self.intake.listener()
     }
 
     /// For telemetry.
@@ -110,11 +99,5 @@ impl Receiver {
     pub fn status(&self) -> impl Fn() -> Value + Send + Sync + 'static {
         let shared = self.shared.clone();
         move || shared.table().status(shared.clock.now())
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.close();
     }
 }

@@ -17,8 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Connections open at once; those beyond wait to be taken.
 const CONNECTIONS: usize = 128;
@@ -28,69 +27,53 @@ const HEAD: usize = 16 << 10;
 const IDLE: Duration = Duration::from_secs(15);
 /// Longest time for all of a body, or a handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// When the system gives no file for a connection.
-const PAUSE: Duration = Duration::from_millis(100);
 
 type Answer = Response<Full<Bytes>>;
 
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let open = Arc::new(Semaphore::new(CONNECTIONS));
     let mut builder = Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(HEAD);
-    // Connections end with their listener.
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok(permit) = open.clone().acquire_owned().await else {
-            return;
-        };
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(e) => {
-                tracing::warn!("agents: a connection was not taken: {e}");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        // A question for the time must not wait for the one before to be acknowledged.
-        let _ = stream.set_nodelay(true);
-        let (shared, builder, tls) = (shared.clone(), builder.clone(), shared.tls.clone());
-        let told = shared.clone();
-        connections.spawn(async move {
-            let service = service_fn(move |r| {
-                let shared = shared.clone();
-                async move { Ok::<_, Infallible>(handle(r, peer, &shared).await) }
-            });
-            // How an agent ends its connection is its own affair.
-            match &tls {
-                None => drop(
-                    builder
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await,
-                ),
-                Some(tls) => {
-                    let shake = tokio::time::timeout(PATIENCE, tls.accept(stream)).await;
-                    match shake.map_err(io::Error::from).flatten() {
-                        Ok(stream) => {
-                            drop(
-                                builder
-                                    .serve_connection(TokioIo::new(stream), service)
-                                    .await,
-                            );
-                        }
-                        Err(e) => {
-                            let from = peer.ip().to_canonical().to_string();
-                            let why = format!("no TLS with it: {e}");
-                            told.table().refuse(&from, &why, told.clock.now());
-                        }
-                    }
+    intake::connections(listener, CONNECTIONS, "agents", |stream, peer| {
+        connection(stream, peer, builder.clone(), shared.clone())
+    })
+    .await;
+}
+
+/// How an agent ends its connection is its own affair.
+async fn connection(stream: TcpStream, peer: SocketAddr, builder: Builder, shared: Arc<Shared>) {
+    // A question for the time must not wait for the one before to be acknowledged.
+    let _ = stream.set_nodelay(true);
+    let told = shared.clone();
+    let service = service_fn(move |r| {
+        let shared = shared.clone();
+        async move { Ok::<_, Infallible>(handle(r, peer, &shared).await) }
+    });
+    match &told.tls {
+        None => drop(
+            builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await,
+        ),
+        Some(tls) => {
+            let shake = tokio::time::timeout(PATIENCE, tls.accept(stream)).await;
+            match shake.map_err(io::Error::from).flatten() {
+                Ok(stream) => {
+                    drop(
+                        builder
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await,
+                    );
+                }
+                Err(e) => {
+                    let from = peer.ip().to_canonical().to_string();
+                    let why = format!("no TLS with it: {e}");
+                    told.table().refuse(&from, &why, told.clock.now());
                 }
             }
-            drop(permit);
-        });
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use hyper_util::server::conn::auto::Builder;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 /// Connections open at once; those beyond wait to be taken.
 const CONNECTIONS: usize = 512;
@@ -17,11 +16,8 @@ const STREAMS: u32 = 32;
 const HEAD: usize = 16 << 10;
 /// A connection without a request, or with half a head, is closed after this.
 const IDLE: Duration = Duration::from_secs(75);
-/// When the system gives no file for a connection.
-const PAUSE: Duration = Duration::from_millis(100);
 
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let open = Arc::new(Semaphore::new(CONNECTIONS));
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -35,24 +31,9 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         .max_header_list_size(HEAD as u32)
         .keep_alive_interval(IDLE)
         .keep_alive_timeout(IDLE);
-    // Connections end with their listener.
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok(permit) = open.clone().acquire_owned().await else {
-            return;
-        };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(e) => {
-                tracing::warn!("otlp: a connection was not taken: {e}");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let shared = shared.clone();
-        let builder = builder.clone();
-        connections.spawn(async move {
+    intake::connections(listener, CONNECTIONS, "otlp", |stream, _| {
+        let (shared, builder) = (shared.clone(), builder.clone());
+        async move {
             let service = service_fn(move |r| {
                 let shared = shared.clone();
                 async move { Ok::<_, std::convert::Infallible>(request::handle(r, &shared).await) }
@@ -61,7 +42,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let _ = builder
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
-            drop(permit);
-        });
-    }
+        }
+    })
+    .await;
 }

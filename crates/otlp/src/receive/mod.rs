@@ -11,6 +11,7 @@ use crate::evidence::{Counts, Evidence};
 use crate::traces::Traces;
 use base::clock::Clock;
 use base::trace::SpanIds;
+use intake::Intake;
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -36,10 +37,8 @@ pub struct Options {
 /// A running receiver; it stops when dropped.
 pub struct Receiver {
     shared: Arc<Shared>,
-    runtime: Handle,
-    listeners: Vec<TcpListener>,
+    intakes: Vec<Intake>,
     settling: JoinHandle<()>,
-    serving: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -67,9 +66,9 @@ impl Receiver {
         });
         let mut receiver = Receiver {
             settling: runtime.spawn(settle(shared.clone())),
-            runtime: runtime.clone(),
-            listeners: options.listeners,
-            serving: Vec::new(),
+            intakes: (options.listeners.into_iter())
+                .map(|listener| Intake::new(runtime, listener))
+                .collect(),
             shared,
         };
         receiver.open()?;
@@ -81,24 +80,20 @@ impl Receiver {
     /// # Errors
     /// When a listener is not one.
     pub fn open(&mut self) -> io::Result<()> {
-        let _inside = self.runtime.enter();
-        for listener in &self.listeners {
-            let listener = listener.try_clone()?;
-            listener.set_nonblocking(true)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            let serve = connection::serve(listener, self.shared.clone());
-            self.serving.push(self.runtime.spawn(serve));
+        for intake in &mut self.intakes {
+            let shared = self.shared.clone();
+            intake.open(|listener| connection::serve(listener, shared))?;
         }
         Ok(())
     }
 
     /// Takes no more connections, and ends those that are open; the sockets still listen, for whoever has them too.
     pub fn close(&mut self) {
-        self.serving.drain(..).for_each(|task| task.abort());
+        self.intakes.iter_mut().for_each(Intake::close);
     }
 
-    pub fn listeners(&self) -> &[TcpListener] {
-        &self.listeners
+    pub fn listeners(&self) -> impl Iterator<Item = &TcpListener> {
+        self.intakes.iter().map(Intake::listener)
     }
 
     /// What spans have told so far.
@@ -109,7 +104,6 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.close();
         self.settling.abort();
     }
 }
