@@ -56,7 +56,14 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "intake",
-        &["config", "store", "telemetry", "gateway", "control", "model"],
+        &[
+            "config",
+            "store",
+            "telemetry",
+            "gateway",
+            "control",
+            "model",
+        ],
         "a listener knows nobody who listens",
     ),
     (

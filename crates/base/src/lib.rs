@@ -20,6 +20,7 @@ pub mod trace;
 pub mod traced;
 pub mod units;
 pub mod window;
+pub mod worth;
 
 pub use amount::Amount;
 pub use class::{Class, Discipline, Grade, Scope};
@@ -34,3 +35,4 @@ pub use sample::{Arm, CacheState, Outcome, Sample, SampleKind, Use};
 pub use statement::{Scan, Statement};
 pub use traced::Traced;
 pub use window::{Cell, CellKey, ResourceCell, Window};
+pub use worth::Worth;

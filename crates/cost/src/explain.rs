@@ -8,7 +8,7 @@ use crate::slot::{Part, Slot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Dollars per request.
+/// Dollars per request (or for whatever takes so many).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Explained {
     pub before: f64,
@@ -26,6 +26,19 @@ pub struct Explained {
 }
 
 impl Explained {
+    /// Of so many requests.
+    pub fn times(self, n: f64) -> Explained {
+        Explained {
+            before: self.before * n,
+            after: self.after * n,
+            volume: self.volume * n,
+            mix: self.mix * n,
+            efficiency: self.efficiency * n,
+            price: self.price * n,
+            idle: self.idle * n,
+        }
+    }
+
     pub fn parts(&self) -> [(&'static str, f64); 5] {
         [
             ("volume", self.volume),

@@ -4,7 +4,7 @@
 //! With `c` the cost of a request and `q` requests for one unit, the cost of a unit is `c·q`. Between two times it differs by the parts
 //! of [`explain`] times `q₀`, and by `c₁·(q₁−q₀)`: more or fewer requests for one (*yield*).
 
-use crate::explain::explain;
+use crate::explain::{Explained, explain};
 use crate::trend::{Trend, trend};
 use crate::{MICRO, Slot, Span};
 use serde::{Deserialize, Serialize};
@@ -54,13 +54,8 @@ pub struct UnitCost {
 /// Parts that sum to the difference, dollars for one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Why {
-    pub before: f64,
-    pub after: f64,
-    pub volume: f64,
-    pub mix: f64,
-    pub efficiency: f64,
-    pub price: f64,
-    pub idle: f64,
+    #[serde(flatten)]
+    pub cost: Explained,
     /// More or fewer requests for one.
     #[serde(rename = "yield")]
     pub requests: f64,
@@ -68,14 +63,8 @@ pub struct Why {
 
 impl Why {
     pub fn parts(&self) -> [(&'static str, f64); 6] {
-        [
-            ("volume", self.volume),
-            ("mix", self.mix),
-            ("efficiency", self.efficiency),
-            ("price", self.price),
-            ("idle", self.idle),
-            ("yield", self.requests),
-        ]
+        let [a, b, c, d, e] = self.cost.parts();
+        [a, b, c, d, e, ("yield", self.requests)]
     }
 }
 
@@ -153,13 +142,10 @@ fn why(before: &(Slot, i64), after: &(Slot, i64)) -> Option<Why> {
     };
     let (q0, q1) = (requests(before)?, requests(after)?);
     Some(Why {
-        before: e.before * q0,
-        after: e.after * q1,
-        volume: e.volume * q0,
-        mix: e.mix * q0,
-        efficiency: e.efficiency * q0,
-        price: e.price * q0,
-        idle: e.idle * q0,
+        cost: Explained {
+            after: e.after * q1,
+            ..e.times(q0)
+        },
         requests: e.after * (q1 - q0),
     })
 }
@@ -223,11 +209,14 @@ mod tests {
         assert_eq!(u.trend.verdict, Verdict::Rises, "{}", u.trend.text());
         let why = u.why.unwrap();
         let sum: f64 = why.parts().iter().map(|p| p.1).sum();
-        assert!((sum - (why.after - why.before)).abs() < 1e-12, "{why:?}");
+        assert!(
+            (sum - (why.cost.after - why.cost.before)).abs() < 1e-12,
+            "{why:?}"
+        );
         assert!(why.requests > 0.04, "{why:?}");
         // The bill stays: what requests use more is idle less.
         assert!(
-            why.efficiency > 0.0 && (why.efficiency + why.idle).abs() < 1e-12,
+            why.cost.efficiency > 0.0 && (why.cost.efficiency + why.cost.idle).abs() < 1e-12,
             "{why:?}"
         );
     }

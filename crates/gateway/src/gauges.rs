@@ -5,14 +5,14 @@ use crate::acme::Standing;
 use crate::attempt::limit;
 use crate::attempt::mirror;
 use crate::gate::Kept;
-use crate::request::business::{self, BusinessGauge};
+use crate::request::business;
 use crate::request::cache::{DiskGauge, Disks};
 use crate::request::identity::charges::{Charge, Charges};
 use crate::request::{compress, identity, rate};
 use crate::runtime::Gateway;
 use crate::tally::{Decision, Tally};
 use crate::upstream::health::{Members, State};
-use base::{InstanceIx, RouteIx};
+use base::{InstanceIx, RouteIx, Worth};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -85,7 +85,7 @@ pub struct Gauges {
     pub limits: Vec<LimitGauge>,
     pub rates: Vec<RateGauge>,
     /// Numbers of the business, by route.
-    pub business: Vec<BusinessGauge>,
+    pub business: Vec<Worth>,
     /// By route.
     pub compressed: Vec<CompressGauge>,
     /// Of caches, by route.
@@ -179,7 +179,7 @@ impl Gateway {
     }
 
     /// Numbers of the business, by route and name.
-    pub fn business(&self) -> Vec<BusinessGauge> {
+    pub fn business(&self) -> Vec<Worth> {
         business::gauges(&self.shared.kept)
     }
 

@@ -52,7 +52,6 @@ pub use gate::{
 };
 pub use gauges::{CompressGauge, Gauges, LimitGauge, PoolGauge, RateGauge, TenantGauge};
 pub use listen::SocketFile;
-pub use request::business::BusinessGauge;
 pub use request::cache::DiskGauge;
 pub use runtime::{Drained, Gateway, Options};
 pub use tally::{Decision, Tally};

@@ -15,13 +15,14 @@ mod tier;
 mod varint;
 mod worth;
 
+pub use base::Worth;
 pub use base::grain::{COARSE_MS, FINE_MS, Grain};
 pub use chart::Step;
 pub use metric::{Keep, Metric, Series};
 pub use past::{Bounds, FINE_KEEP_MS, Oldest, Past, Summary};
 pub use read::{Found, Group, LOOKBACK_MS, Times};
 pub use row::Row;
-pub use worth::{Worth, decimal};
+pub use worth::decimal;
 
 /// Series at most, buckets of latency among them; more are not kept.
 pub const MAX_SERIES: usize = 65_536;

@@ -4,69 +4,22 @@ use crate::metric::{BUSINESS, BUSINESS_ANSWERS, BUSINESS_BACK, TOLD};
 use crate::past::FINE_KEEP_MS;
 use crate::tier::{Tier, chunk};
 use crate::{COARSE_MS, FINE_MS, Past, Series};
-use serde::{Deserialize, Serialize};
+use base::Worth;
 use std::collections::BTreeMap;
 
-/// One number of one route.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Worth {
-    pub route: String,
-    pub name: String,
-    /// Empty: plain numbers.
-    pub unit: String,
-    /// In millionths: what was above 0, and what was below it (refunds), as a number above 0.
-    pub added_micro: u64,
-    pub taken_micro: u64,
-    /// Answers that told it; in which it should have stood, and did not; in which no number stood; that were not read.
-    pub counted: u64,
-    pub absent: u64,
-    pub malformed: u64,
-    pub unread: u64,
-}
-
-impl Worth {
-    /// What is left of it, in millionths.
-    pub fn micro(&self) -> i64 {
-        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        whole(self.added_micro).saturating_sub(whole(self.taken_micro))
-    }
-
-    /// `orders`, or `revenue (usd)`.
-    pub fn title(&self) -> String {
-        match self.unit.is_empty() {
-            true => self.name.clone(),
-            false => format!("{} ({})", self.name, self.unit),
-        }
-    }
-
-    /// For people: how many answers did not tell it, and why; `None`: all did.
-    pub fn untold(&self) -> Option<String> {
-        let all = [
-            (self.absent, "without it"),
-            (self.malformed, "with no number there"),
-            (self.unread, "not read"),
-        ];
-        let said: Vec<String> = (all.iter().filter(|(n, _)| *n > 0))
-            .map(|(n, why)| format!("{n} {why}"))
-            .collect();
-        (!said.is_empty()).then(|| said.join(", "))
-    }
-
-    fn place(&mut self, s: &Series) -> Option<&mut u64> {
-        Some(match s.metric.as_str() {
-            m if m == BUSINESS.name => &mut self.added_micro,
-            m if m == BUSINESS_BACK.name => &mut self.taken_micro,
-            m if m == BUSINESS_ANSWERS.name => {
-                match TOLD.iter().position(|t| *t == s.labels[3])? {
-                    0 => &mut self.counted,
-                    1 => &mut self.absent,
-                    2 => &mut self.malformed,
-                    _ => &mut self.unread,
-                }
-            }
-            _ => return None,
-        })
-    }
+/// The place of a series in it.
+fn place<'a>(of: &'a mut Worth, s: &Series) -> Option<&'a mut u64> {
+    Some(match s.metric.as_str() {
+        m if m == BUSINESS.name => &mut of.added_micro,
+        m if m == BUSINESS_BACK.name => &mut of.taken_micro,
+        m if m == BUSINESS_ANSWERS.name => match TOLD.iter().position(|t| *t == s.labels[3])? {
+            0 => &mut of.counted,
+            1 => &mut of.absent,
+            2 => &mut of.malformed,
+            _ => &mut of.unread,
+        },
+        _ => return None,
+    })
 }
 
 /// Whole units and what is behind the point: `12`, `-0.5`, `340.25`.
@@ -92,8 +45,8 @@ impl Past {
                 continue;
             }
             let worth = all.entry(&s.labels[..3]).or_insert_with(|| named(s));
-            if let Some(place) = worth.place(s) {
-                *place = sum;
+            if let Some(count) = place(worth, s) {
+                *count = sum;
             }
         }
         all.into_values().collect()
@@ -108,8 +61,8 @@ impl Past {
         for (id, s) in self.numbers().filter(|(_, s)| is(s)) {
             between(&self.coarse, id, from_ms, to_s * 1000, |at_ms, n| {
                 let step = steps.get_mut((at_ms.saturating_sub(from_ms) / step_ms) as usize);
-                if let Some(place) = step.and_then(|w| w.place(s)) {
-                    *place = place.saturating_add(n);
+                if let Some(count) = step.and_then(|w| place(w, s)) {
+                    *count = count.saturating_add(n);
                 }
             });
         }

@@ -16,4 +16,4 @@ pub(crate) use handshake::handshake;
 pub(crate) use names::Shown;
 pub(crate) use place::{Place, Stamp, stamps, watch};
 pub(crate) use server::pair;
-pub use server::{check, of_agents, of_console};
+pub use server::{check, of_console, of_token_holders};

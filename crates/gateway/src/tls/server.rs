@@ -94,11 +94,11 @@ pub fn of_console(tls: &ConsoleTls) -> Result<Arc<ServerConfig>, Vec<Finding>> {
     build(&tls, None, Arc::default(), None).map(|(server, _)| Arc::new(server))
 }
 
-/// For the listener of agents, who show a token.
+/// For a listener to which a token is shown: of agents, and of services that keep values.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
-pub fn of_agents(own: &Certificate) -> Result<Arc<ServerConfig>, Vec<Finding>> {
+pub fn of_token_holders(own: &Certificate) -> Result<Arc<ServerConfig>, Vec<Finding>> {
     of_console(&ConsoleTls {
         own: own.clone(),
         clients: None,

@@ -85,11 +85,17 @@ fn config_text(
     Ok(match plant {
         World::Shop(_) => {
             let off: &[&str] = if blind { &["waiters"] } else { &[] };
-            stage::config_text(ports, &data, orders::weights(mix)?, off)
+            stage::config_text(ports, &data, weights(mix)?, off)
         }
         World::Orders(_) => {
             let servers = orders::needed(run.servers)?;
-            orders::config_text(servers, ports, &scratch.0, orders::weights(mix)?)?
+            orders::config_text(servers, ports, &scratch.0, weights(mix)?)?
         }
     })
+}
+
+/// As many weights as the application has requests in its mix.
+fn weights<const N: usize>(mix: &[u32]) -> Result<[u32; N], Failure> {
+    mix.try_into()
+        .map_err(|_| Failure::new(format!("the mix has {} weights instead of {N}", mix.len())))
 }

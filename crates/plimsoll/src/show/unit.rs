@@ -53,8 +53,8 @@ pub fn one(u: &UnitCost, width: u16) -> String {
                 .map(|(name, x)| format!("{name} {:+.6}", 1000.0 * x));
             format!(
                 "${:.6} in the later half after ${:.6} in the earlier: {}",
-                1000.0 * w.after,
-                1000.0 * w.before,
+                1000.0 * w.cost.after,
+                1000.0 * w.cost.before,
                 parts.join(", ")
             )
         }),

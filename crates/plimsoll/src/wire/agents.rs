@@ -35,5 +35,5 @@ pub fn start(
 }
 
 fn encrypted(own: &Certificate) -> Result<Arc<ServerConfig>, Failure> {
-    gateway::tls::of_agents(own).map_err(|f| failure(&f))
+    gateway::tls::of_token_holders(own).map_err(|f| failure(&f))
 }

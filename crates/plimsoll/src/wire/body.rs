@@ -172,28 +172,11 @@ impl Body {
 
     /// Takes reports no more, or again.
     pub fn take_reports(&self, on: bool) -> std::io::Result<()> {
-        if let Some(spans) = &self.spans {
-            let mut spans = lock(spans);
-            spans.close();
-            if on {
-                spans.open()?;
-            }
-        }
-        if let Some(agents) = &self.agents {
-            let mut agents = lock(agents);
-            agents.close();
-            if on {
-                agents.open()?;
-            }
-        }
-        if let Some(state) = &self.state {
-            let mut state = lock(state);
-            state.close();
-            if on {
-                state.open()?;
-            }
-        }
-        Ok(())
+        use ::state::Receiver as Services;
+        use agent::gateway::Receiver as Agents;
+        taken(&self.spans, on, Receiver::close, Receiver::open)?;
+        taken(&self.agents, on, Agents::close, Agents::open)?;
+        taken(&self.state, on, Services::close, Services::open)
     }
 
     pub fn say(&self, not_ready: Option<&'static str>) {
@@ -342,4 +325,19 @@ fn certificate(gateway: &Mutex<Option<Gateway>>) -> Value {
     let gateway = gateway.lock().unwrap_or_else(|e| e.into_inner());
     let standing = gateway.as_ref().and_then(|g| g.gauges().certificate);
     serde_json::to_value(standing).unwrap_or_default()
+}
+
+/// Closes a receiver, where there is one, and opens it again when it is `on`.
+fn taken<R>(
+    receiver: &Option<Mutex<R>>,
+    on: bool,
+    close: fn(&mut R),
+    open: fn(&mut R) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let Some(receiver) = receiver else {
+        return Ok(());
+    };
+    let mut receiver = lock(receiver);
+    close(&mut receiver);
+    if on { open(&mut receiver) } else { Ok(()) }
 }

@@ -1,10 +1,11 @@
 //! What the gates have decided, what the limits hold, and what became of the access log's lines, as metrics.
 
 use crate::wire::disks;
+use base::Worth;
 use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
 use gateway::attempt::mirror::Counts as Mirror;
-use gateway::{BusinessGauge, CompressGauge, Decision, Gauges, LimitGauge, Standing, TenantGauge};
+use gateway::{CompressGauge, Decision, Gauges, LimitGauge, Standing, TenantGauge};
 use telemetry::prometheus::Page;
 
 pub fn page(gauges: &Gauges) -> String {
@@ -201,7 +202,7 @@ fn certificate(page: &mut Page, standing: Option<&Standing>) {
     page.row("", &[], f64::from(u8::from(standing.wrong.is_some())));
 }
 
-type Number = fn(&BusinessGauge) -> f64;
+type Number = fn(&Worth) -> f64;
 
 /// Name, help and value of each family of the business. Labels are names in the config, and bounded by it.
 const BUSINESS: &[(&str, &str, Number)] = &[
@@ -218,7 +219,7 @@ const BUSINESS: &[(&str, &str, Number)] = &[
 ];
 
 /// Numbers of the business; nothing where no route declares one.
-fn business(page: &mut Page, all: &[BusinessGauge]) {
+fn business(page: &mut Page, all: &[Worth]) {
     for (name, help, value) in BUSINESS {
         page.family(name, "counter", help);
         for b in all {
@@ -232,8 +233,7 @@ fn business(page: &mut Page, all: &[BusinessGauge]) {
         "Answers that were to tell such a number: that did, without it, with something else, and those that could not be read.",
     );
     for b in all {
-        let told = [b.counted, b.absent, b.malformed, b.unread];
-        for (told, n) in past::metric::TOLD.into_iter().zip(told) {
+        for (told, n) in past::metric::TOLD.into_iter().zip(b.told()) {
             let labels = [
                 ("route", &*b.route),
                 ("metric", &b.name),
@@ -296,14 +296,14 @@ mod tests {
             ..Mirror::default()
         };
         mirrors(&mut page, &[mirror]);
-        let revenue = BusinessGauge {
+        let revenue = Worth {
             route: "buy".into(),
             name: "revenue".into(),
             unit: "usd".into(),
             added_micro: 19_990_000,
             taken_micro: 500_000,
             unread: 2,
-            ..BusinessGauge::default()
+            ..Worth::default()
         };
         business(&mut page, &[revenue]);
         let text = page.finish();

@@ -3,7 +3,7 @@
 use base::Names;
 use console::{DataPath, Decision, Instance};
 use gateway::upstream::health::{Check, Ejection, State};
-use gateway::{BusinessGauge, Gateway, Gauges, PoolGauge};
+use gateway::{Gateway, Gauges, PoolGauge};
 use past::Worth;
 use std::sync::{Arc, Mutex};
 
@@ -62,22 +62,7 @@ impl DataPath for Path {
 
     fn business(&self) -> Vec<Worth> {
         let gateway = self.gateway.lock().unwrap_or_else(|e| e.into_inner());
-        let all = gateway.as_ref().map(Gateway::business);
-        all.into_iter().flatten().map(worth).collect()
-    }
-}
-
-fn worth(b: BusinessGauge) -> Worth {
-    Worth {
-        route: b.route,
-        name: b.name,
-        unit: b.unit,
-        added_micro: b.added_micro,
-        taken_micro: b.taken_micro,
-        counted: b.counted,
-        absent: b.absent,
-        malformed: b.malformed,
-        unread: b.unread,
+        gateway.as_ref().map(Gateway::business).unwrap_or_default()
     }
 }
 

@@ -65,7 +65,7 @@ pub fn serve(
         "services cannot be answered at",
         "set `state.listen` to a free address; `ss -ltnp` shows who has it",
     )?;
-    let own = |tls| gateway::tls::of_agents(tls).map_err(|f| failure(&f));
+    let own = |tls| gateway::tls::of_token_holders(tls).map_err(|f| failure(&f));
     let options = Options {
         listener,
         token: secret("state.token", &api.token)?,

@@ -97,8 +97,8 @@ fn because(w: &Why) -> String {
         .map(|(name, x)| format!("{name} {:+.6}", 1000.0 * x));
     format!(
         "The later half of the days against the earlier one, dollars per 1000: {:.6} after {:.6} ({}).",
-        1000.0 * w.after,
-        1000.0 * w.before,
+        1000.0 * w.cost.after,
+        1000.0 * w.cost.before,
         parts.join(", ")
     )
 }

@@ -2,6 +2,7 @@
 
 use super::core::Told;
 use crate::gate::Kept;
+use base::Worth;
 use config::sections::Measure;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,23 +20,6 @@ pub struct Counts {
     absent: AtomicU64,
     malformed: AtomicU64,
     unread: AtomicU64,
-}
-
-/// One number of one route, as it stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BusinessGauge {
-    pub route: String,
-    pub name: String,
-    /// Empty: plain numbers.
-    pub unit: String,
-    /// In millionths: what was above 0, and what was below it (refunds), as a number above 0.
-    pub added_micro: u64,
-    pub taken_micro: u64,
-    pub counted: u64,
-    /// Answers in which it should have stood, and did not; what stood there was no number; what could not be read.
-    pub absent: u64,
-    pub malformed: u64,
-    pub unread: u64,
 }
 
 impl Counts {
@@ -62,8 +46,8 @@ impl Counts {
         count.fetch_add(1, Relaxed);
     }
 
-    fn gauge(&self) -> BusinessGauge {
-        BusinessGauge {
+    fn gauge(&self) -> Worth {
+        Worth {
             route: self.route.clone(),
             name: self.name.clone(),
             unit: self.unit.clone(),
@@ -78,8 +62,8 @@ impl Counts {
 }
 
 /// All of them, by route and name.
-pub fn gauges(kept: &Kept) -> Vec<BusinessGauge> {
-    let mut all: Vec<BusinessGauge> = kept.all::<Counts>().iter().map(|c| c.gauge()).collect();
+pub fn gauges(kept: &Kept) -> Vec<Worth> {
+    let mut all: Vec<Worth> = kept.all::<Counts>().iter().map(|c| c.gauge()).collect();
     all.sort_by(|a, b| (&a.route, &a.name, &a.unit).cmp(&(&b.route, &b.name, &b.unit)));
     all
 }

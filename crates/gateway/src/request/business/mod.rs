@@ -5,5 +5,5 @@ mod counts;
 mod gate;
 mod json;
 
-pub use counts::{BusinessGauge, gauges};
+pub use counts::gauges;
 pub use gate::make;

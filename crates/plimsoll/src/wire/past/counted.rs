@@ -2,8 +2,7 @@
 
 use ::past::{Metric, Series, metric};
 use ::slo::SloStatus;
-use base::{Arm, Names, RouteIx};
-use gateway::BusinessGauge;
+use base::{Arm, Names, RouteIx, Worth};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use telemetry::{Telemetry, Totals};
@@ -21,7 +20,7 @@ pub struct Counted {
     valued: BTreeMap<Series, u64>,
 }
 
-pub type Business = Box<dyn Fn() -> Vec<BusinessGauge> + Send>;
+pub type Business = Box<dyn Fn() -> Vec<Worth> + Send>;
 
 impl Counted {
     pub fn new(telemetry: Arc<Telemetry>, names: Names, business: Business) -> Counted {
@@ -59,7 +58,7 @@ impl Counted {
 }
 
 /// What the numbers of the business have gained. Those that the config no longer names are forgotten, and begin at 0.
-fn grown(before: &mut BTreeMap<Series, u64>, now: &[BusinessGauge]) -> Vec<(Series, u64)> {
+fn grown(before: &mut BTreeMap<Series, u64>, now: &[Worth]) -> Vec<(Series, u64)> {
     let now: BTreeMap<Series, u64> = now.iter().flat_map(valued).collect();
     let more = |(s, n): (&Series, &u64)| {
         let old = before.get(s).copied().unwrap_or(0);
@@ -73,10 +72,9 @@ fn grown(before: &mut BTreeMap<Series, u64>, now: &[BusinessGauge]) -> Vec<(Seri
 }
 
 /// Its series, and what each has.
-fn valued(b: &BusinessGauge) -> Vec<(Series, u64)> {
+fn valued(b: &Worth) -> Vec<(Series, u64)> {
     let labels = [b.route.as_str(), &b.name, &b.unit];
-    let told = [b.counted, b.absent, b.malformed, b.unread];
-    let answers = metric::TOLD.into_iter().zip(told).map(|(told, n)| {
+    let answers = metric::TOLD.into_iter().zip(b.told()).map(|(told, n)| {
         let labels = [labels[0], labels[1], labels[2], told];
         (Series::new(&metric::BUSINESS_ANSWERS, &labels), n)
     });
@@ -159,13 +157,13 @@ mod tests {
     #[test]
     fn numbers_of_the_business_are_told_as_they_grow() {
         let mut before = BTreeMap::new();
-        let mut now = BusinessGauge {
+        let mut now = Worth {
             route: "buy".into(),
             name: "revenue".into(),
             unit: "usd".into(),
             added_micro: 19_990_000,
             counted: 1,
-            ..BusinessGauge::default()
+            ..Worth::default()
         };
         let first = grown(&mut before, std::slice::from_ref(&now));
         let names: Vec<&str> = first.iter().map(|s| s.0.metric.as_str()).collect();
