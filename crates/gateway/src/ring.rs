@@ -47,8 +47,8 @@ pub const ATTEMPT: &[Make] = &[
 ];
 
 /// Most gates of one ring.
-const MAX: usize = 15;
-const _: () = assert!(REQUEST.len() <= MAX && ATTEMPT.len() <= MAX);
+const MAX: usize = REQUEST.len();
+const _: () = assert!(DELIVERY.len() <= MAX && ATTEMPT.len() <= MAX);
 
 /// The gates that one route has on one arm.
 pub struct Ring {
