@@ -128,12 +128,23 @@ async fn ask(proxy: SocketAddr, kept: Option<TcpStream>) -> std::io::Result<Opti
     let mut bytes = Vec::new();
     let head = http::head(&mut stream, &mut bytes).await?;
     let head = head.ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    http::skip(&mut stream, &mut bytes, head.length).await?;
     if head.word(1) != "200" {
-        return Err(std::io::Error::other(format!("status {}", head.word(1))));
+        return Err(refused(&mut stream, bytes, &head).await);
     }
+    http::skip(&mut stream, &mut bytes, head.length).await?;
     let closes = (head.get("connection")).is_some_and(|c| c.eq_ignore_ascii_case("close"));
     Ok((!closes).then_some(stream))
+}
+
+/// What an answer that was not hoped for says.
+async fn refused(
+    stream: &mut TcpStream,
+    mut bytes: Vec<u8>,
+    head: &http::Head,
+) -> std::io::Error {
+    while bytes.len() < head.length && stream.read_buf(&mut bytes).await.is_ok_and(|n| n > 0) {}
+    let body = String::from_utf8_lossy(&bytes);
+    std::io::Error::other(format!("status {}: {body}", head.word(1)))
 }
 
 /// One WebSocket after the other.
@@ -178,7 +189,7 @@ async fn open(proxy: SocketAddr) -> std::io::Result<TcpStream> {
     let mut bytes = Vec::new();
     match http::head(&mut stream, &mut bytes).await? {
         Some(head) if head.word(1) == "101" => Ok(stream),
-        Some(head) => Err(std::io::Error::other(format!("status {}", head.word(1)))),
+        Some(head) => Err(refused(&mut stream, bytes, &head).await),
         None => Err(std::io::ErrorKind::UnexpectedEof.into()),
     }
 }
