@@ -4,6 +4,7 @@
 //! see makes the answer less certain and is said with what to do; it never holds up the collector.
 
 mod blind;
+mod locks;
 mod plan;
 mod pools;
 mod second;
@@ -210,15 +211,15 @@ fn cells(base: &str, cores: Option<f64>, a: &Answer, s: &Second, r: &mut Reading
             c.waiting = Some(waiting);
         }
     }
-    for (lock, waiters) in &s.locks {
-        // Only its waiters are seen: their number tells how long it is held.
+    for (lock, w) in s.locks.iter().filter(|l| l.1.known) {
+        // Where only its waiters are seen, their number tells how long it is held.
         if let Some(c) = r.cell(
             &format!("lock.{base}.{}", word(lock)),
             InstanceIx::NONE,
-            0.0,
+            w.held.unwrap_or(0.0),
             None,
         ) {
-            c.waiting = Some(*waiters);
+            c.waiting = Some(w.waiting);
         }
     }
     let slots = format!("slots.{base}.connections");

@@ -2,11 +2,11 @@
 
 use super::blind::{BAD_URL, words};
 use super::plan::{indexable, scans};
-use super::sql::{self, Backend, Blocked, Counter, OLDEST, Server};
+use super::sql::{self, Backend, Blocked, Counter, Holder, OLDEST, Server};
 use super::tls::{self, Tls};
 use base::Scan;
 use config::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,11 +32,15 @@ const PLANS: usize = 8;
 /// Looks kept between two readings.
 const LOOKS: usize = 50;
 
-/// All connections at one moment, and who of them waits for whom.
+/// Tables for whose rows somebody has waited, at most.
+const CONTENDED: usize = 16;
+
+/// All connections at one moment, who of them waits for whom, and who holds tables for which somebody has waited.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Look {
     pub backends: Vec<Backend>,
     pub blocked: Vec<Blocked>,
+    pub holders: Vec<Holder>,
 }
 
 /// What statements use, or only what all of them use.
@@ -134,6 +138,7 @@ struct Link {
     read: Instant,
     looks: Vec<Look>,
     latest: Vec<Counter>,
+    contended: BTreeSet<String>,
 }
 
 async fn serve(
@@ -222,6 +227,7 @@ async fn connect(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
         read: Instant::now(),
         looks: Vec::new(),
         latest: Vec::new(),
+        contended: BTreeSet::new(),
     })
 }
 
@@ -231,8 +237,22 @@ async fn look(link: &mut Link) -> Result<(), String> {
         true => sql::blocked(&link.client).await.map_err(said)?,
         false => Vec::new(),
     };
+    for b in blocked.iter().filter(|b| !b.on.is_empty()) {
+        if link.contended.len() < CONTENDED {
+            link.contended.insert(b.on.clone());
+        }
+    }
+    let tables: Vec<&str> = link.contended.iter().map(String::as_str).collect();
+    let holders = match tables.is_empty() {
+        true => Vec::new(),
+        false => sql::holders(&link.client, &tables).await.map_err(said)?,
+    };
     if link.looks.len() < LOOKS {
-        link.looks.push(Look { backends, blocked });
+        link.looks.push(Look {
+            backends,
+            blocked,
+            holders,
+        });
     }
     let unknown = || {
         let texts = &link.facts.texts;

@@ -159,9 +159,12 @@ async fn sockets(proxy: SocketAddr, n: u64, stop: Arc<AtomicBool>, lost: Rc<RefC
         let until = Instant::now() + ECHO.mul_f64(echoes);
         lost.borrow_mut().opened += 1;
         if let Err(why) = socket(proxy, until, &stop).await {
-            let mut lost = lost.borrow_mut();
-            lost.sockets += 1;
-            lost.note("a WebSocket", &why);
+            {
+                let mut lost = lost.borrow_mut();
+                lost.sockets += 1;
+                lost.note("a WebSocket", &why);
+            }
+            tokio::time::sleep(ECHO).await;
         }
     }
 }
