@@ -220,7 +220,10 @@ fn services_append_read_and_subscribe() {
         "{}",
         String::from_utf8_lossy(&out.stderr)
     );
-    assert_eq!(ask(at, "GET /v1/streams/mail", "", "").ids(), ["m", "n"]);
+    stage.wait("the streams in it", |_| {
+        let said = tried(at, "GET /v1/streams/mail", "", "")?;
+        (said.ids() == ["m", "n"]).then_some(())
+    });
     assert_eq!(
         ask(at, "POST /v1/streams/mail", "", &event("o")).status,
         201
