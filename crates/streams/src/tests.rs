@@ -33,8 +33,8 @@ fn run(test: impl Future<Output = ()>) {
         .enable_all()
         .build()
         .unwrap();
-    let done = timeout(Duration::from_secs(30), test);
-    runtime.block_on(done).expect("within half a minute");
+    let done = runtime.block_on(async { timeout(Duration::from_secs(30), test).await });
+    done.expect("within half a minute");
 }
 
 impl Stage {
