@@ -72,6 +72,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the state API sees a store and nothing of traffic",
     ),
     (
+        "streams",
+        &["gateway", "control", "telemetry", "model", "console"],
+        "streams see a store, databases and services, and nothing of traffic",
+    ),
+    (
         "control",
         &["gateway"],
         "control meets the gateway in a generation and a window only",

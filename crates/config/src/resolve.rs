@@ -1,11 +1,13 @@
 //! What no single section can see: names that must exist, combinations that cannot work.
 
+mod cron;
 mod divert;
 mod gates;
 mod grpc;
 mod identity;
 mod listen;
 mod session;
+mod streams;
 
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
@@ -28,6 +30,8 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.business(config);
     whole.identity(config);
     whole.cookies(config);
+    whole.streams(config);
+    whole.crons(config);
     whole.resources(config);
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));
@@ -232,6 +236,7 @@ impl Whole<'_> {
             self.grpc_web(c, r);
             self.gates(c, r);
             self.session(c, r);
+            self.awaited(c, r);
         }
     }
 

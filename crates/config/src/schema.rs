@@ -46,6 +46,11 @@ pub fn schema() -> Json {
     defs.insert("session".into(), section_schema(SESSION));
     defs.insert("state".into(), section_schema(STATE));
     defs.insert("state_store".into(), section_schema(STATE_STORE));
+    defs.insert("streams".into(), section_schema(STREAMS));
+    defs.insert("outbox".into(), section_schema(OUTBOX));
+    defs.insert("projection".into(), section_schema(PROJECTION));
+    defs.insert("awaited".into(), section_schema(AWAITED));
+    defs.insert("cron".into(), section_schema(CRON));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -202,6 +207,10 @@ pub fn reference() -> String {
     page(&mut out, "traces", TRACES);
     page(&mut out, "state", STATE);
     page(&mut out, "state.stores.NAME", STATE_STORE);
+    page(&mut out, "streams", STREAMS);
+    page(&mut out, "outbox.NAME", OUTBOX);
+    page(&mut out, "projections.NAME", PROJECTION);
+    page(&mut out, "cron.NAME", CRON);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -226,6 +235,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.hedge", HEDGE);
     page(&mut out, "routes.NAME.async", ASYNC);
     page(&mut out, "routes.NAME.idempotency", IDEMPOTENCY);
+    page(&mut out, "routes.NAME.projection", AWAITED);
     page(&mut out, "routes.NAME.coalesce", COALESCE);
     page(&mut out, "routes.NAME.degrade", DEGRADE);
     page(&mut out, "routes.NAME.degrade.static", STATIC);
@@ -348,6 +358,11 @@ mod tests {
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
         honest(STATE_STORE, || StateStore::named("s"));
+        honest(STREAMS, Streams::default);
+        honest(OUTBOX, || Outbox::named("o"));
+        honest(PROJECTION, || Projection::named("p"));
+        honest(CRON, || Cron::named("c"));
+        honest(AWAITED, || Awaited::named("p"));
         honest(SESSION, || Session::named("s"));
         honest(ASYNC, Async::default);
         honest(IDEMPOTENCY, Idempotency::default);

@@ -7,6 +7,7 @@ mod asynchronous;
 mod balance;
 mod business;
 mod console;
+mod cron;
 mod engines;
 mod error_budget;
 mod export;
@@ -26,6 +27,7 @@ mod scrape;
 mod session;
 mod slo;
 mod state;
+mod streams;
 mod tls;
 mod traces;
 
@@ -36,6 +38,7 @@ pub use asynchronous::*;
 pub use balance::*;
 pub use business::*;
 pub use console::*;
+pub use cron::*;
 pub use engines::*;
 pub use error_budget::*;
 pub use export::*;
@@ -59,6 +62,7 @@ pub use state::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+pub use streams::*;
 pub use tls::*;
 pub use traces::*;
 
@@ -115,6 +119,15 @@ pub struct Config {
     /// `None`: services keep no values here.
     #[serde(default)]
     pub state: Option<StateApi>,
+    /// `None`: nothing asks for streams, unless something below does.
+    #[serde(default)]
+    pub streams: Option<Streams>,
+    #[serde(default)]
+    pub outboxes: Vec<Outbox>,
+    #[serde(default)]
+    pub projections: Vec<Projection>,
+    #[serde(default)]
+    pub crons: Vec<Cron>,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     #[serde(default)]
@@ -297,6 +310,9 @@ pub struct Route {
     /// Name of its kind of session.
     #[serde(default)]
     pub session: Option<String>,
+    /// What requests wait for that say what they must see.
+    #[serde(default)]
+    pub projection: Option<Awaited>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -417,6 +433,7 @@ impl Route {
             business: Vec::new(),
             idempotency: None,
             session: None,
+            projection: None,
         }
     }
 }
@@ -441,6 +458,11 @@ impl Resource {
 }
 
 impl Config {
+    /// Whether anything asks for streams of events.
+    pub fn has_streams(&self) -> bool {
+        self.streams.is_some() || !self.outboxes.is_empty() || !self.projections.is_empty()
+    }
+
     /// Nothing but where to listen.
     pub fn empty() -> Config {
         Config {
@@ -470,6 +492,10 @@ impl Config {
             engines: Engines::default(),
             sessions: Vec::new(),
             state: None,
+            streams: None,
+            outboxes: Vec::new(),
+            projections: Vec::new(),
+            crons: Vec::new(),
             error_budget: None,
             incidents: Incidents::default(),
             services: Vec::new(),

@@ -20,6 +20,7 @@ pub const REQUEST: &[Make] = &[
     request::respond_async::make,
     request::degrade::make,
     request::session::make,
+    request::projection::make,
     request::cache::make,
     request::coalesce::make,
     request::shed::make,

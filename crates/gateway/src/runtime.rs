@@ -8,6 +8,7 @@ use crate::gate::{Kept, Moment};
 use crate::jobs::{self, Jobs};
 use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
 use crate::request::cache::{Changes, Disks};
+use crate::request::projection::Positions;
 use crate::request::rate;
 use crate::snapshot::Snapshot;
 use crate::state::{self, State};
@@ -82,6 +83,7 @@ pub struct Shared {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) rates: Arc<rate::Shared>,
     pub(crate) state: Arc<State>,
+    pub(crate) projections: Arc<Positions>,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
@@ -237,6 +239,7 @@ impl Gateway {
             jobs: kept.get("jobs", Jobs::default),
             rates: kept.get("rates", rate::Shared::default),
             state: kept.get("state", State::default),
+            projections: kept.get("projections", Positions::default),
             copies: kept.get("mirror", mirror::Line::default),
             kept,
             names,
@@ -399,6 +402,11 @@ impl Gateway {
     /// `fail` says.
     pub fn set_counter(&self, counter: Option<Arc<dyn store::Counter>>) {
         self.shared.rates.set_engine(counter);
+    }
+
+    /// How far projections are: told by whoever pushes to them.
+    pub fn projections(&self) -> Arc<Positions> {
+        self.shared.projections.clone()
     }
 
     /// Where keys and sessions are: lent and taken back by whoever owns the gateway.

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod learn;
 pub mod load;
 pub mod slo;
+pub mod streams;
 
 use crate::ask::Place;
 use clap::{Args, Parser, Subcommand};
@@ -88,6 +89,9 @@ pub enum Command {
     /// Jobs: requests that were accepted and are delivered later
     #[command(subcommand)]
     Jobs(jobs::JobsAsk),
+    /// Streams of events: what was appended, and who has read how far
+    #[command(subcommand)]
+    Streams(streams::StreamsAsk),
     /// Copy the ledger and the queue of jobs, while Plimsoll runs
     Backup(backup::BackupArgs),
     /// Put a backup where nothing is

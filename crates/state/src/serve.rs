@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::Kv;
+use streams::Place;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
@@ -47,6 +48,8 @@ pub struct Options {
     pub tls: Option<Arc<ServerConfig>>,
     pub stores: Vec<StateStore>,
     pub lent: Lent,
+    /// Streams of events; `None`: nothing in the config asks for them.
+    pub streams: Option<Arc<Place>>,
 }
 
 struct Shared {
@@ -54,6 +57,7 @@ struct Shared {
     tls: Option<TlsAcceptor>,
     tables: BTreeMap<String, Arc<Table>>,
     lent: Lent,
+    streams: Option<Arc<Place>>,
 }
 
 /// Answers services; it stops when dropped.
@@ -77,6 +81,7 @@ impl Receiver {
                 tls: options.tls.map(TlsAcceptor::from),
                 tables: options.stores.into_iter().map(table).collect(),
                 lent: options.lent,
+                streams: options.streams,
             }),
             intake: Intake::new(runtime, options.listener),
         };
@@ -183,6 +188,10 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, A
         let what = "send `Authorization: Bearer TOKEN` with the token of `state.token`";
         return Err(say::problem(401, "state-token", what));
     }
+    if let (true, Some(place)) = (streams::api::is_ours(head.uri.path()), &shared.streams) {
+        let body = read(body, streams::api::MAX_BODY).await?;
+        return Ok(streams::api::answer(place, &head, body).await);
+    }
     let ask = Ask::of(&head.method, head.uri.path(), &head.headers)?;
     let Some(table) = shared.tables.get(&ask.store).cloned() else {
         let what = format!(
@@ -216,7 +225,7 @@ async fn read(body: Incoming, most: u64) -> Result<Vec<u8>, Answer> {
     match tokio::time::timeout(PATIENCE, all).await {
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
         Ok(Err(e)) if e.is::<LengthLimitError>() => {
-            let what = format!("a value of this store has at most {most} bytes");
+            let what = format!("a body has at most {most} bytes here");
             Err(say::problem(
                 StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
                 "state-size",

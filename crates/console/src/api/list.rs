@@ -302,6 +302,12 @@ pub const CALLS: &[Call] = &[
         &[],
         || get(jobs::lanes),
     ),
+    read(
+        "/api/v1/jobs/cron",
+        "Jobs by the calendar: when each was due last, and is due next",
+        &[],
+        || get(jobs::crons),
+    ),
     change(
         "/api/v1/jobs/pause",
         "Accept a route's jobs, and deliver none",
@@ -337,6 +343,36 @@ pub const CALLS: &[Call] = &[
         "One job, and what it was answered",
         &["id"],
         || get(jobs::show),
+    ),
+    read(
+        "/api/v1/streams",
+        "Streams of events: how far subscriptions, projections and outboxes are, and what holds them; null: there are none",
+        &[],
+        || get(streams::standing),
+    ),
+    read(
+        "/api/v1/streams/list",
+        "Streams and how many events they have had",
+        &["after?", "limit?"],
+        || get(streams::list),
+    ),
+    read(
+        "/api/v1/streams/read",
+        "Events of a stream from a version on, or of all after a position",
+        &["stream?", "from?", "back?", "limit?"],
+        || get(streams::read),
+    ),
+    change(
+        "/api/v1/streams/append",
+        "Append one event by hand",
+        Some(r#"{"stream":"orders","expected?":0,"event":{"type":"order.placed"}}"#),
+        || post(streams::append),
+    ),
+    change(
+        "/api/v1/streams/replay",
+        "Push everything after a position to a projection again",
+        Some(r#"{"projection":"orders-view","from?":0,"rate?":100}"#),
+        || post(streams::replay),
     ),
     read(
         "/api/v1/recording",

@@ -8,6 +8,7 @@ pub mod degrade;
 pub mod idempotency;
 pub mod identity;
 pub mod policy;
+pub mod projection;
 pub mod rate;
 pub mod respond_async;
 pub mod session;

@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
+use crate::wire::cron;
 use crate::wire::door::Door;
 use crate::wire::engines::{Engines, Lead};
 use crate::wire::export::Export;
@@ -13,6 +14,7 @@ use crate::wire::past::{Counted, Remembered};
 use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::state;
+use crate::wire::streams;
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -59,6 +61,8 @@ pub struct Body {
     pub export: Option<Export>,
     /// Answers services that keep values here, likewise.
     pub state: Option<Mutex<::state::Receiver>>,
+    /// Streams of events, where the config asks for them at the start.
+    pub streams: Option<Arc<::streams::Place>>,
     pub clock: Clock,
     pub door: Door,
     /// The service manager opened the sockets.
@@ -86,6 +90,10 @@ pub struct Steering {
     pub queue: Weak<Embedded>,
     /// And of the store of keys and sessions.
     pub state: Weak<Embedded>,
+    /// What works on streams; it stops when dropped.
+    pub streams: Option<streams::Work>,
+    /// Makes jobs by the calendar; likewise.
+    pub cron: Option<cron::Work>,
 }
 
 /// Makes the metrics page.
@@ -183,6 +191,17 @@ impl Body {
         *self.readiness.lock().unwrap_or_else(|e| e.into_inner()) = not_ready;
     }
 
+    fn stream_work(&self) -> Result<Option<streams::Work>, Failure> {
+        let Some(place) = &self.streams else {
+            return Ok(None);
+        };
+        let Some(positions) = self.with_gateway(Gateway::projections) else {
+            return Ok(None);
+        };
+        let runtime = self.runtime.handle();
+        streams::start(&self.data_dir, place, &self.current, positions, runtime).map(Some)
+    }
+
     /// Opens the ledger, and starts control and console.
     pub fn steer(&self) -> Result<(Arc<Control>, Steering), Failure> {
         let config = self.current.load_full();
@@ -199,7 +218,17 @@ impl Body {
         let queue = queue.transpose()?.flatten();
         let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g));
         let kept_state = kept_state.transpose()?.flatten();
-        let jobs = Jobs::new(self.gateway.clone(), queue.clone());
+        let work = self.stream_work()?;
+        let handle = self.runtime.handle();
+        let shown_streams = match &work {
+            Some(work) => work.shown(handle),
+            None => streams::Shown::nothing(handle),
+        };
+        let crons = self.with_gateway(|g| {
+            let (store, current) = (queue.clone()?, self.current.clone());
+            Some(cron::start(store, current, g.jobs(), self.clock, handle))
+        });
+        let jobs = Jobs::new(self.gateway.clone(), queue.clone(), self.current.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
         let kept = store.clone();
@@ -247,6 +276,7 @@ impl Body {
             let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
             let (jobs, kept) = (jobs.clone(), remembered.kept());
             let (exported, engines) = (exported.clone(), self.engines.clone());
+            let streams = shown_streams.clone();
             move |format| {
                 let exported = exported.as_ref().map(|e| e.metrics());
                 let all = page(format)
@@ -254,6 +284,7 @@ impl Body {
                     + &costs.metrics()
                     + &kept.metrics()
                     + &jobs.metrics()
+                    + &streams.metrics()
                     + &engines.metrics()
                     + &exported.unwrap_or_default();
                 match format {
@@ -276,6 +307,7 @@ impl Body {
                 outward: self.outward.clone(),
             }),
             jobs: Arc::new(jobs.clone()),
+            streams: Arc::new(shown_streams),
             path: Arc::new(self.watch.path()),
             metrics,
             slos: slos.shown(),
@@ -311,6 +343,8 @@ impl Body {
             ledger,
             queue: queue.unwrap_or_default(),
             state: kept_state.unwrap_or_default(),
+            streams: work,
+            cron: crons.flatten(),
         };
         Ok((control, steering))
     }

@@ -1,6 +1,8 @@
 //! The queue of jobs: opened where a route takes any, lent to the gateway, and what console and metrics ask of it.
 
 use crate::exit::Failure;
+use crate::wire::cron;
+use arc_swap::ArcSwap;
 use base::Finding;
 use config::Config;
 use console::{Deed, JobList};
@@ -25,6 +27,7 @@ const AGAIN_MS: u64 = 24 * 3600 * 1000;
 pub struct Jobs {
     gateway: Arc<Mutex<Option<Gateway>>>,
     store: Weak<Embedded>,
+    current: Arc<ArcSwap<Config>>,
 }
 
 /// Opens the queue where a route takes jobs, and lends it to the gateway. `None`: no route does.
@@ -54,9 +57,17 @@ pub fn open(
 }
 
 impl Jobs {
-    pub fn new(gateway: Arc<Mutex<Option<Gateway>>>, store: Option<Weak<Embedded>>) -> Jobs {
+    pub fn new(
+        gateway: Arc<Mutex<Option<Gateway>>>,
+        store: Option<Weak<Embedded>>,
+        current: Arc<ArcSwap<Config>>,
+    ) -> Jobs {
         let store = store.unwrap_or_default();
-        Jobs { gateway, store }
+        Jobs {
+            gateway,
+            store,
+            current,
+        }
     }
 
     fn store(&self) -> Result<Arc<Embedded>, Vec<Finding>> {
@@ -190,6 +201,10 @@ impl console::Jobs for Jobs {
             })
         });
         Ok(all.collect())
+    }
+
+    fn crons(&self) -> Result<Value, Vec<Finding>> {
+        Ok(cron::shown(&self.store, &self.current.load()))
     }
 
     fn list(&self, ask: &JobList) -> Result<Value, Vec<Finding>> {

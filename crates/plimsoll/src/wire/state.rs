@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use crate::wire::start::{listener, secret};
 use crate::wire::system::failure;
 use ::state::{Options, Receiver};
+use ::streams::Place;
 use config::Config;
 use config::sections::StateApi;
 use gateway::Gateway;
@@ -57,6 +58,7 @@ pub fn serve(
     api: &StateApi,
     inherited: &[Socket],
     state: Arc<State>,
+    streams: Option<Arc<Place>>,
     runtime: &Handle,
 ) -> Result<Receiver, Failure> {
     let listener = listener(
@@ -72,6 +74,7 @@ pub fn serve(
         tls: api.tls.as_ref().map(own).transpose()?,
         stores: api.stores.clone(),
         lent: Arc::new(move || state.lent().map(|l| (l.durable, l.relaxed))),
+        streams,
     };
     Ok(Receiver::start(runtime, options)?)
 }

@@ -9,7 +9,7 @@ use crate::wire::export::{self, Export};
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
 use crate::wire::watch::{self, Windows};
-use crate::wire::{agents, spans, state};
+use crate::wire::{agents, spans, state, streams};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -144,8 +144,15 @@ impl System {
             Some(a) => Some(agents::start(a, &taken, clock, runtime.handle())?),
             None => None,
         };
+        let streams = streams::place(&current.load());
         let state = match &current.load().state {
-            Some(s) => Some(state::serve(s, &taken, gateway.state(), runtime.handle())?),
+            Some(s) => Some(state::serve(
+                s,
+                &taken,
+                gateway.state(),
+                streams.clone(),
+                runtime.handle(),
+            )?),
             None => None,
         };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
@@ -176,6 +183,7 @@ impl System {
             agents: agents.map(Mutex::new),
             export,
             state: state.map(Mutex::new),
+            streams,
             clock,
             door,
             managed: start.managed,
@@ -266,6 +274,10 @@ impl System {
             g.jobs().set_queue(None);
             g.state().lend(None);
         });
+        let events = steering.streams.as_ref().map(|s| s.store.clone());
+        let events = events.unwrap_or_default();
+        drop(steering.streams);
+        drop(steering.cron);
         // The next process takes them: the sockets listen on.
         let _ = body.take_reports(false);
         drop(steering.remembered);
@@ -287,7 +299,7 @@ impl System {
         });
         let until = Instant::now() + LEDGER_CLOSES;
         let in_use = || {
-            let stores = [&steering.ledger, &steering.queue, &steering.state];
+            let stores = [&steering.ledger, &steering.queue, &steering.state, &events];
             stores.map(Weak::strong_count).iter().sum::<usize>()
         };
         while in_use() > 0 && Instant::now() < until {
@@ -303,7 +315,9 @@ impl System {
             0 => Ok(released),
             _ => Err((
                 released,
-                Failure::new("the ledger, the queue of jobs or the store of keys is still in use"),
+                Failure::new(
+                    "the ledger, the queue of jobs, or the store of keys or of streams is still in use",
+                ),
             )),
         }
     }
@@ -354,6 +368,8 @@ impl System {
         // What came last is counted before telemetry ends.
         self.body.watch.catch_up();
         drop(self.body.export);
+        drop(self.steering.streams);
+        drop(self.steering.cron);
         drop(self.steering.remembered);
         drop(self.steering.slos);
         drop(self.steering.costs);

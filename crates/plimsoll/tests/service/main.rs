@@ -5,6 +5,7 @@ mod alerts;
 mod catalog;
 mod console;
 mod cost;
+mod cron;
 mod encrypted;
 #[cfg(feature = "redis")]
 mod engines;
@@ -18,4 +19,5 @@ mod purge;
 mod reloads;
 mod sockets;
 mod stage;
+mod streams;
 mod upgrade;

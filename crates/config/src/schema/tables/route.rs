@@ -133,6 +133,13 @@ pub const ROUTE: &[Field<Route>] = &[
         |r, n, cx| r.session = cx.text(n)
     ),
     key!(
+        "projection",
+        Kind::TextOr("awaited"),
+        "orders-view",
+        "name of one of the `projections`, or a section: a request with `Plimsoll-Position` waits until it is that far; none when left out",
+        |r, n, cx| r.projection = streams::awaited(n, cx)
+    ),
+    key!(
         "criticality" = "normal",
         Kind::OneOf(&["critical", "normal", "sheddable"]),
         "critical",

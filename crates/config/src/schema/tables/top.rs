@@ -261,6 +261,56 @@ pub const TOP: &[Field<Config>] = &[
         "values that services keep here, by HTTP on a listener of its own; none when left out",
         |c, n, cx| c.state = state::read(n, cx)
     ),
+    key!(
+        "streams",
+        Kind::Section("streams"),
+        "{ retention: 30d }",
+        "streams of events, kept here; services reach them where `state` listens",
+        |c, n, cx| {
+            let mut s = Streams::default();
+            cx.section("streams", n, STREAMS, &mut s);
+            c.streams = Some(s);
+        }
+    ),
+    key!(
+        "outbox",
+        Kind::MapOf("outbox"),
+        "{ orders: { postgres: { env: SHOP_DB_URL }, to: stream orders } }",
+        "tables of PostgreSQL whose rows become events and are deleted then; read at start",
+        |c, n, cx| {
+            for (name, n) in cx.named("outbox", n) {
+                let mut o = Outbox::named(&name);
+                cx.section(&format!("outbox.{name}"), n, OUTBOX, &mut o);
+                c.outboxes.push(o);
+            }
+        }
+    ),
+    key!(
+        "projections",
+        Kind::MapOf("projection"),
+        "{ orders-view: { to: 'http://127.0.0.1:7001/events', stream: orders } }",
+        "services that events are pushed to in order, and that requests can wait for; read at start",
+        |c, n, cx| {
+            for (name, n) in cx.named("projections", n) {
+                let mut p = Projection::named(&name);
+                cx.section(&format!("projections.{name}"), n, PROJECTION, &mut p);
+                c.projections.push(p);
+            }
+        }
+    ),
+    key!(
+        "cron",
+        Kind::MapOf("cron"),
+        "{ report: { schedule: '0 6 * * *', route: orders, path: /orders/report } }",
+        "jobs by the calendar: each time is one job of a route with `async`",
+        |c, n, cx| {
+            for (name, n) in cx.named("cron", n) {
+                let mut cron = Cron::named(&name);
+                cx.section(&format!("cron.{name}"), n, CRON, &mut cron);
+                c.crons.push(cron);
+            }
+        }
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);

@@ -11,7 +11,7 @@ use base::Finding;
 use console::access::Access;
 use console::{
     AskPurge, AskWhy, Caches, DataPath, Decision, Deed, Instance, JobList, Jobs, Listener,
-    Recordings, StartRecording, State, Upgrades,
+    NewEvent, Recordings, StartRecording, State, StreamAsk, Streams, Upgrades,
 };
 use control::{Control, Parts};
 use serde_json::Value;
@@ -68,6 +68,24 @@ impl Jobs for Nothing {
         Ok(Value::Null)
     }
     fn act(&self, _: &Deed) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+}
+
+impl Streams for Nothing {
+    fn standing(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn list(&self, _: &str, _: u64) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn read(&self, _: &StreamAsk) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn append(&self, _: &NewEvent) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn replay(&self, _: &str, _: u64, _: Option<f64>) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
 }
@@ -144,6 +162,7 @@ impl Console {
             recordings: Arc::new(Nothing),
             caches: Arc::new(Nothing),
             jobs: Arc::new(Nothing),
+            streams: Arc::new(Nothing),
             path: Arc::new(Path(
                 world.instances.clone(),
                 world.decisions.clone(),

@@ -7,6 +7,7 @@ mod shown;
 mod tap;
 mod work;
 
+pub use self::http::fetched;
 pub use self::shown::Shown;
 
 use self::tap::Tap;

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 pub use tag::{Origins, shape};
+pub use worker::connect;
 use worker::{Answer, Used, Worker};
 
 /// So many databases are read.

@@ -162,7 +162,7 @@ async fn serve(
         };
         if link.is_err() && tried.is_none_or(|t| t.elapsed() >= RETRY) {
             tried = Some(Instant::now());
-            link = within(connect(url, ca)).await;
+            link = within(self::link(url, ca)).await;
         }
         let step = match &mut link {
             Ok(link) if ask => within(answer(link, began)).await.map(Some),
@@ -198,7 +198,8 @@ fn said(e: Error) -> String {
     words(&e)
 }
 
-async fn connect(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
+/// A connection, for the probe and for others who read or write there: `sslmode` and `ca` say what is looked at.
+pub async fn connect(url: &Secret, ca: Option<&Path>) -> Result<Client, String> {
     let text = url.fetch().map_err(|f| f.to_string())?;
     let (text, check) = tls::mode(&text, ca.is_some());
     let mut config: Config = text.parse().map_err(|_| BAD_URL.to_owned())?;
@@ -208,6 +209,11 @@ async fn connect(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
     let (client, connection) = config.connect(Tls::new(check, ca)?).await.map_err(said)?;
     // Ends with its client; what goes wrong comes out there.
     tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn link(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
+    let client = connect(url, ca).await?;
     client.batch_execute(sql::SESSION).await.map_err(said)?;
     let server = sql::server(&client).await.map_err(said)?;
     if server.version < OLDEST {
