@@ -5,6 +5,7 @@ mod gates;
 mod grpc;
 mod identity;
 mod listen;
+mod replication;
 mod session;
 
 use crate::check::MAX_FINDINGS;
@@ -28,6 +29,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.business(config);
     whole.identity(config);
     whole.cookies(config);
+    whole.replications(config);
     whole.resources(config);
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));
@@ -232,6 +234,7 @@ impl Whole<'_> {
             self.grpc_web(c, r);
             self.gates(c, r);
             self.session(c, r);
+            self.consistency(c, r);
         }
     }
 

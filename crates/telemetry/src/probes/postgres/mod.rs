@@ -4,6 +4,7 @@
 //! see makes the answer less certain and is said with what to do; it never holds up the collector.
 
 mod blind;
+mod open;
 mod plan;
 mod pools;
 mod second;
@@ -16,6 +17,7 @@ use super::{Probe, Reading};
 use base::window::UseCell;
 use base::{Arm, CellKey, InstanceIx, Statement};
 use config::Secret;
+pub use open::{open, said};
 use second::{Memory, Second};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
