@@ -88,6 +88,8 @@ pub enum Command {
     /// Jobs: requests that were accepted and are delivered later
     #[command(subcommand)]
     Jobs(jobs::JobsAsk),
+    /// Databases with replicas: how far each is, and which answer the reads of each route
+    Replicas(AskArgs),
     /// Copy the ledger and the queue of jobs, while Plimsoll runs
     Backup(backup::BackupArgs),
     /// Put a backup where nothing is
