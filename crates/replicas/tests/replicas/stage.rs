@@ -5,6 +5,7 @@ use config::sections::{Consistency, Database, Reads, Replication};
 use config::{Config, Secret};
 use peers::Postgres;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client as Sql, NoTls};
@@ -171,12 +172,14 @@ async fn answer(
     let mut words = head.split(' ');
     let (method, path) = (words.next().unwrap(), words.next().unwrap());
     let key = path.rsplit('/').next().unwrap();
-    if !open.contains_key(&which) {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-        tokio::spawn(connection);
-        open.insert(which, client);
-    }
-    let sql = &open[&which];
+    let sql = match open.entry(which) {
+        Entry::Occupied(there) => there.into_mut(),
+        Entry::Vacant(place) => {
+            let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+            tokio::spawn(connection);
+            place.insert(client)
+        }
+    };
     let mut lines = format!("X-Database: {}\r\nX-Bound: {bound}\r\n", NAMES[which]);
     let version: i64 = match method {
         "PUT" => {
