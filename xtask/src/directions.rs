@@ -55,6 +55,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the data path serves with control dead and no model",
     ),
     (
+        "replicas",
+        &["model", "control", "console", "store", "prove"],
+        "who asks databases tells the gateway, and nobody else",
+    ),
+    (
         "intake",
         &[
             "config",

@@ -6,6 +6,7 @@ mod gates;
 mod grpc;
 mod identity;
 mod listen;
+mod replication;
 mod session;
 mod streams;
 
@@ -32,6 +33,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.cookies(config);
     whole.streams(config);
     whole.crons(config);
+    whole.replications(config);
     whole.resources(config);
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));
@@ -237,6 +239,7 @@ impl Whole<'_> {
             self.gates(c, r);
             self.session(c, r);
             self.awaited(c, r);
+            self.consistency(c, r);
         }
     }
 

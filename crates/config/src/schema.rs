@@ -44,6 +44,9 @@ pub fn schema() -> Json {
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
     defs.insert("session".into(), section_schema(SESSION));
+    defs.insert("replication".into(), section_schema(REPLICATION));
+    defs.insert("database".into(), section_schema(DATABASE));
+    defs.insert("reads".into(), section_schema(READS));
     defs.insert("state".into(), section_schema(STATE));
     defs.insert("state_store".into(), section_schema(STATE_STORE));
     defs.insert("streams".into(), section_schema(STREAMS));
@@ -202,6 +205,12 @@ pub fn reference() -> String {
     page(&mut out, "history", HISTORY);
     page(&mut out, "engines", ENGINES);
     page(&mut out, "sessions.NAME", SESSION);
+    page(&mut out, "replication.NAME", REPLICATION);
+    page(
+        &mut out,
+        "replication.NAME.primary (and replicas.NAME)",
+        DATABASE,
+    );
     page(&mut out, "export", EXPORT);
     page(&mut out, "export.otlp", EXPORT_OTLP);
     page(&mut out, "traces", TRACES);
@@ -223,6 +232,7 @@ pub fn reference() -> String {
     page(&mut out, "services.NAME.tls", SERVICE_TLS);
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
+    page(&mut out, "routes.NAME.reads", READS);
     page(&mut out, "routes.NAME.mirror", MIRROR);
     page(&mut out, "routes.NAME.slo (and services.NAME.slo)", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
@@ -326,6 +336,9 @@ mod tests {
         honest(PURGE_HOOK, PurgeHook::default);
         honest(OTLP, Otlp::default);
         honest(ERROR_BUDGET, ErrorBudget::default);
+        honest(REPLICATION, || Replication::named("r"));
+        honest(DATABASE, || Database::named("d"));
+        honest(READS, Reads::default);
         honest(SERVICE, || Service::named("s"));
         honest(INSTANCE, Listed::default);
         honest(BALANCE, Balance::default);

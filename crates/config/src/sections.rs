@@ -23,6 +23,7 @@ mod mirror;
 mod operate;
 mod otlp;
 mod purge_hook;
+mod replication;
 mod scrape;
 mod session;
 mod slo;
@@ -54,6 +55,7 @@ pub use mirror::*;
 pub use operate::*;
 pub use otlp::*;
 pub use purge_hook::*;
+pub use replication::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
 pub use session::*;
@@ -116,6 +118,9 @@ pub struct Config {
     pub engines: Engines,
     #[serde(default)]
     pub sessions: Vec<Session>,
+    /// Databases with replicas, by name.
+    #[serde(default)]
+    pub replications: Vec<Replication>,
     /// `None`: services keep no values here.
     #[serde(default)]
     pub state: Option<StateApi>,
@@ -191,6 +196,13 @@ pub struct Service {
     pub names: Vec<HostName>,
     /// Zones of instances, by their address or name as it is written out.
     pub zones: Vec<(String, String)>,
+    /// The databases that it reads from, by name.
+    #[serde(default)]
+    pub replication: Option<String>,
+    /// Which of them an instance reads from, by its address or name as it is written out; empty: every instance is told by
+    /// request. Those left out read from the primary.
+    #[serde(default)]
+    pub reads_from: Vec<(String, String)>,
     /// `None`: the better of two at random.
     pub balance: Option<Balance>,
     /// Dollars per hour of one instance.
@@ -313,6 +325,15 @@ pub struct Route {
     /// What requests wait for that say what they must see.
     #[serde(default)]
     pub projection: Option<Awaited>,
+    /// `None`: `strong` where its service has a `replication`, else nothing is promised.
+    #[serde(default)]
+    pub consistency: Option<Consistency>,
+    /// Whether its requests change data; `None`: the method says so.
+    #[serde(default)]
+    pub writes: Option<bool>,
+    /// `None`: `to` answers all.
+    #[serde(default)]
+    pub reads: Option<Reads>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -391,6 +412,8 @@ impl Service {
             sockets: Vec::new(),
             names: Vec::new(),
             zones: Vec::new(),
+            replication: None,
+            reads_from: Vec::new(),
             balance: None,
             price_per_hour: None,
             depends_on: Vec::new(),
@@ -434,6 +457,9 @@ impl Route {
             idempotency: None,
             session: None,
             projection: None,
+            consistency: None,
+            writes: None,
+            reads: None,
         }
     }
 }
@@ -491,6 +517,7 @@ impl Config {
             history: History::default(),
             engines: Engines::default(),
             sessions: Vec::new(),
+            replications: Vec::new(),
             state: None,
             streams: None,
             outboxes: Vec::new(),

@@ -242,6 +242,8 @@ pub struct State {
     pub slos: Arc<dyn Slos>,
     pub costs: Arc<dyn Costs>,
     pub past: Arc<dyn Remembers>,
+    /// Databases with replicas, and who answers the reads of each route.
+    pub replicas: Arc<dyn Fn() -> Value + Send + Sync>,
     /// How the certificate stands that is got from an authority; null: none is.
     pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }

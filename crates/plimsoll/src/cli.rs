@@ -92,6 +92,8 @@ pub enum Command {
     /// Streams of events: what was appended, and who has read how far
     #[command(subcommand)]
     Streams(streams::StreamsAsk),
+    /// Databases with replicas: how far each is, and which answer the reads of each route
+    Replicas(AskArgs),
     /// Copy the ledger and the queue of jobs, while Plimsoll runs
     Backup(backup::BackupArgs),
     /// Put a backup where nothing is

@@ -60,15 +60,6 @@ fn secret_elsewhere(n: &Node, cx: &mut Cx) -> Option<Secret> {
     secret
 }
 
-fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
-    cx.warning(
-        node,
-        "config-not-built",
-        format!("{what} is not built yet: it has no effect"),
-    )
-    .help = "leave it if you like; it will be read when it is there".into();
-}
-
 mod acme;
 mod agents;
 mod alerts;
@@ -97,6 +88,7 @@ mod operate;
 mod otlp;
 mod purge_hook;
 mod rate;
+mod replication;
 mod resource;
 mod route;
 mod scrape;
@@ -137,6 +129,7 @@ pub use operate::{ACCESS_LOG, UPGRADE};
 pub use otlp::OTLP;
 pub use purge_hook::PURGE_HOOK;
 pub use rate::RATE;
+pub use replication::{DATABASE, READS, REPLICATION};
 pub use resource::{REQUEST, RESOURCE};
 pub use route::{DEADLINE, MATCH, RETRY, ROUTE};
 pub use scrape::SCRAPE;

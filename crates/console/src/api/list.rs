@@ -101,6 +101,12 @@ pub const CALLS: &[Call] = &[
         || get(engines),
     ),
     read(
+        "/api/v1/replicas",
+        "Databases with replicas: how far each is and how old what it shows may be, and who answers the reads of each route",
+        &[],
+        || get(replicas),
+    ),
+    read(
         "/api/v1/export",
         "How sending metrics and traces to a collector stands; null: nothing is sent",
         &[],

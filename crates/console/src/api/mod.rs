@@ -77,6 +77,10 @@ pub async fn agents(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.agents)())
 }
 
+pub async fn replicas(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.replicas)())
+}
+
 pub async fn engines(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.engines)())
 }

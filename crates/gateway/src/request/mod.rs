@@ -4,6 +4,7 @@ pub mod business;
 pub mod cache;
 pub mod coalesce;
 pub mod compress;
+pub mod consistency;
 pub mod degrade;
 pub mod idempotency;
 pub mod identity;

@@ -26,6 +26,7 @@ mod load;
 mod purge;
 mod record;
 pub mod recorded;
+mod replicas;
 mod rollback;
 mod run;
 mod runbook;
@@ -70,6 +71,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Cache(ask) => cache::run(ask),
         Command::Jobs(ask) => jobs::run(ask),
         Command::Streams(ask) => streams::run(ask),
+        Command::Replicas(args) => replicas::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
         Command::Doctor(args) => doctor::run(args),

@@ -11,6 +11,7 @@ use crate::wire::export::Export;
 use crate::wire::jobs::{self, Jobs};
 use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
+use crate::wire::replicas::Replicas;
 use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::state;
@@ -38,6 +39,8 @@ use tokio::task::JoinHandle;
 
 /// Longest wait for DNS at the start.
 const NAMES: Duration = Duration::from_secs(3);
+/// The same for the primaries of replications.
+const DATABASES: Duration = Duration::from_secs(1);
 
 /// What passes traffic and measures it.
 pub struct Body {
@@ -149,6 +152,12 @@ impl Body {
         let until = Instant::now() + NAMES;
         let asked = || self.with_gateway(Gateway::has_asked_names);
         while asked() == Some(false) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Else the first reads would be refused for want of a primary.
+        let until = Instant::now() + DATABASES;
+        let known = || self.with_gateway(Gateway::knows_primaries);
+        while known() == Some(false) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -277,6 +286,7 @@ impl Body {
             let (jobs, kept) = (jobs.clone(), remembered.kept());
             let (exported, engines) = (exported.clone(), self.engines.clone());
             let streams = shown_streams.clone();
+            let replicas = Replicas(self.gateway.clone());
             move |format| {
                 let exported = exported.as_ref().map(|e| e.metrics());
                 let all = page(format)
@@ -286,6 +296,7 @@ impl Body {
                     + &jobs.metrics()
                     + &streams.metrics()
                     + &engines.metrics()
+                    + &replicas.metrics()
                     + &exported.unwrap_or_default();
                 match format {
                     Format::Text => all,
@@ -329,6 +340,10 @@ impl Body {
             engines: Arc::new({
                 let engines = self.engines.clone();
                 move || engines.shown(leading.as_deref())
+            }),
+            replicas: Arc::new({
+                let replicas = Replicas(self.gateway.clone());
+                move || replicas.shown()
             }),
             certificate: Arc::new(move || certificate(&gateway)),
         };

@@ -17,6 +17,7 @@ pub mod outward;
 pub mod past;
 pub mod path;
 pub mod recordings;
+pub mod replicas;
 pub mod shell;
 pub mod slo;
 pub mod spans;

@@ -129,6 +129,7 @@ impl System {
         let current = Arc::new(ArcSwap::from_pointee(config));
         let engines = Engines::open(&current.load())?;
         gateway.set_counter(engines.counter());
+        replicas::start(runtime.handle(), gateway.replications());
         let outward = outward(&gateway, &current)?;
         let spans = match &current.load().otlp {
             Some(otlp) => Some(spans::start(

@@ -255,6 +255,19 @@ pub const TOP: &[Field<Config>] = &[
         }
     ),
     key!(
+        "replication",
+        Kind::MapOf("replication"),
+        "{ shop: { primary: { postgres: { env: SHOP_DB_URL } }, replicas: { r1: { postgres: { env: SHOP_R1_URL } } } } }",
+        "databases with read replicas, so that routes can say how old what they show may be",
+        |c, n, cx| {
+            for (name, n) in cx.named("replication", n) {
+                let mut r = Replication::named(&name);
+                cx.section(&format!("replication.{name}"), n, REPLICATION, &mut r);
+                c.replications.push(r);
+            }
+        }
+    ),
+    key!(
         "state",
         Kind::Section("state"),
         "{ listen: 127.0.0.1:9402, token: { env: PLIMSOLL_STATE_TOKEN }, stores: { carts: {} } }",

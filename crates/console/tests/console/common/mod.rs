@@ -173,6 +173,7 @@ impl Console {
             mirrors: Arc::new(|| Value::Null),
             agents: Arc::new(|| Value::Null),
             engines: Arc::new(|| Value::Null),
+            replicas: Arc::new(|| Value::Null),
             alive: Arc::new(|| Ok(())),
             ready: Arc::new(|| Ok(())),
             upgrades: Arc::new(Nothing),

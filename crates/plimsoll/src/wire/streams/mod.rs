@@ -74,7 +74,7 @@ pub fn start(
     };
     let connect: Connect = Arc::new(|o| {
         let (url, ca) = (o.postgres.clone(), o.ca.clone());
-        Box::pin(async move { postgres::connect(&url, ca.as_deref()).await })
+        Box::pin(async move { postgres::open(&url, ca.as_deref(), DATABASE).await })
     });
     for o in &config.outboxes {
         let standing = Arc::new(Mutex::new(outbox::Standing::of(o)));

@@ -5,6 +5,7 @@
 
 mod blind;
 mod locks;
+mod open;
 mod plan;
 mod pools;
 mod second;
@@ -17,12 +18,12 @@ use super::{Probe, Reading};
 use base::window::UseCell;
 use base::{Arm, CellKey, InstanceIx, Statement};
 use config::Secret;
+pub use open::{open, said};
 use second::{Memory, Second};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 pub use tag::{Origins, shape};
-pub use worker::connect;
 use worker::{Answer, Used, Worker};
 
 /// So many databases are read.

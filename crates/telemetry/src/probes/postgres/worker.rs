@@ -1,9 +1,9 @@
 //! One database on a thread of its own: whatever it does, the collector does not wait for it.
 
-use super::blind::{BAD_URL, words};
+use super::blind::words;
+use super::open::{open, said};
 use super::plan::{indexable, scans};
 use super::sql::{self, Backend, Blocked, Counter, Holder, OLDEST, Server};
-use super::tls::{self, Tls};
 use base::Scan;
 use config::Secret;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::{Client, Error};
 
 /// Connections are looked at this often.
 const LOOK: Duration = Duration::from_millis(100);
@@ -194,26 +194,8 @@ async fn within<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, S
     }
 }
 
-fn said(e: Error) -> String {
-    words(&e)
-}
-
-/// A connection, for the probe and for others who read or write there: `sslmode` and `ca` say what is looked at.
-pub async fn connect(url: &Secret, ca: Option<&Path>) -> Result<Client, String> {
-    let text = url.fetch().map_err(|f| f.to_string())?;
-    let (text, check) = tls::mode(&text, ca.is_some());
-    let mut config: Config = text.parse().map_err(|_| BAD_URL.to_owned())?;
-    config
-        .application_name("plimsoll")
-        .connect_timeout(DEADLINE);
-    let (client, connection) = config.connect(Tls::new(check, ca)?).await.map_err(said)?;
-    // Ends with its client; what goes wrong comes out there.
-    tokio::spawn(connection);
-    Ok(client)
-}
-
 async fn link(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
-    let client = connect(url, ca).await?;
+    let client = open(url, ca, DEADLINE).await?;
     client.batch_execute(sql::SESSION).await.map_err(said)?;
     let server = sql::server(&client).await.map_err(said)?;
     if server.version < OLDEST {
