@@ -32,6 +32,7 @@ mod runbook;
 mod schema;
 mod slo;
 mod status;
+mod traces;
 mod try_proposal;
 mod upgrade;
 mod whatif;
@@ -61,6 +62,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Slo(args) => slo::run(args),
         Command::Alerts(args) => alerts::run(args),
+        Command::Traces(args) => traces::run(&args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Adopt(args) => adopt::run(args),

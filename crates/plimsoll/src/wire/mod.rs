@@ -22,5 +22,7 @@ pub mod spans;
 pub mod start;
 pub mod state;
 pub mod system;
+pub mod tap;
 pub mod thread;
+pub mod traces;
 pub mod watch;
