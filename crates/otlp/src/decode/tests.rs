@@ -256,7 +256,7 @@ fn values_within_values_and_long_lines_end_somewhere() {
         (0, ""),
         "counted, not read"
     );
-    let many = vec![vec![]; LINES + 3];
+    let many = vec![b"\x10\x01".to_vec(); LINES + 3];
     let got = logs(&request(&many), Encoding::Protobuf).unwrap();
     assert_eq!((got.lines.len(), got.over), (LINES, 3));
 }
