@@ -50,6 +50,20 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the past is counts and questions: base only, and no I/O",
     ),
     (
+        "traces",
+        &[
+            "tokio",
+            "config",
+            "model",
+            "telemetry",
+            "gateway",
+            "control",
+            "store",
+            "otlp",
+        ],
+        "traces are what is kept and how it is read: base only, and no I/O",
+    ),
+    (
         "gateway",
         &["model", "control", "telemetry", "prove"],
         "the data path serves with control dead and no model",

@@ -181,6 +181,16 @@ pub trait Remembers: Send + Sync {
     fn standing(&self) -> Value;
 }
 
+/// Traces that are kept.
+pub trait Traces: Send + Sync {
+    /// The newest first; refuses what cannot be asked.
+    fn list(&self, ask: &traces::Ask) -> Result<traces::Found, Vec<Finding>>;
+    /// By its id in hexadecimal.
+    fn one(&self, id: &str) -> Result<traces::View, Vec<Finding>>;
+    /// How many there are, what is not kept, and why; null: none are kept here.
+    fn standing(&self) -> Value;
+}
+
 /// How the metrics page is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -244,6 +254,7 @@ pub struct State {
     pub past: Arc<dyn Remembers>,
     /// Databases with replicas, and who answers the reads of each route.
     pub replicas: Arc<dyn Fn() -> Value + Send + Sync>,
+    pub traces: Arc<dyn Traces>,
     /// How the certificate stands that is got from an authority; null: none is.
     pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }

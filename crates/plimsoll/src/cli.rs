@@ -13,6 +13,7 @@ pub mod learn;
 pub mod load;
 pub mod slo;
 pub mod streams;
+pub mod traces;
 
 use crate::ask::Place;
 use clap::{Args, Parser, Subcommand};
@@ -73,6 +74,8 @@ pub enum Command {
     Slo(slo::SloArgs),
     /// What fires, why, and what to do
     Alerts(slo::AlertsArgs),
+    /// Requests that failed or were slow, step by step: list them, or show one with its log lines
+    Traces(traces::TracesArgs),
     /// What was changed, by whom, why, and what came of it
     History(HistoryArgs),
     /// What the overlays change in the file

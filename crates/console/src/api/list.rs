@@ -214,6 +214,20 @@ pub const CALLS: &[Call] = &[
         &["name", "last_s?"],
         || get(route_heat),
     ),
+    read(
+        "/api/v1/traces",
+        "Traces that are kept, newest first: of a route, with a status (503, 5xx, error), that took so long, since so many seconds; and how keeping them stands",
+        &[
+            "route?", "status?", "min_ms?", "since_s?", "limit?", "before?",
+        ],
+        || get(traces::list),
+    ),
+    read(
+        "/api/v1/traces/{id}",
+        "One trace: its spans in the order of reading, with self time and critical path, its log lines, and what is odd about it",
+        &["id"],
+        || get(traces::one),
+    ),
     read("/api/v1/topology", "Who calls whom", &[], || get(topology)),
     read(
         "/api/v1/instances",

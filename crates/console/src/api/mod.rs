@@ -10,6 +10,7 @@ mod problem;
 pub mod prometheus;
 mod slos;
 mod streams;
+mod traces;
 
 pub use cost::UNITS_WINDOW;
 pub use list::{role, router};

@@ -34,6 +34,7 @@ mod schema;
 mod slo;
 mod status;
 mod streams;
+mod traces;
 mod try_proposal;
 mod upgrade;
 mod whatif;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Slo(args) => slo::run(args),
         Command::Alerts(args) => alerts::run(args),
+        Command::Traces(args) => traces::run(&args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Adopt(args) => adopt::run(args),

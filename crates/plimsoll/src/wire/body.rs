@@ -16,10 +16,11 @@ use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::state;
 use crate::wire::streams;
+use crate::wire::traces::{self, Kept, NoTraces};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Incident, Learned};
+use base::{Incident, Learned, Names};
 use config::{Config, Generation};
 use console::{Format, Upgrades};
 use control::Control;
@@ -62,6 +63,9 @@ pub struct Body {
     pub agents: Option<Mutex<agent::gateway::Receiver>>,
     /// Sends to a collector, likewise.
     pub export: Option<Export>,
+    /// Traces that are kept here, likewise.
+    pub traces: Option<Arc<Kept>>,
+    pub names: Names,
     /// Answers services that keep values here, likewise.
     pub state: Option<Mutex<::state::Receiver>>,
     /// Streams of events, where the config asks for them at the start.
@@ -85,6 +89,8 @@ pub struct Steering {
     /// Likewise.
     pub costs: Costs,
     pub remembered: Remembered,
+    /// `None`: no traces are kept.
+    pub traces: Option<traces::Writing>,
     /// Gives up what it leads when dropped; `None`: this node is alone.
     pub lead: Option<Lead>,
     /// Gone when nobody has the ledger open any more.
@@ -277,6 +283,11 @@ impl Body {
         )?;
         let remembered =
             Remembered::start(self.counted.clone(), slos.shown(), self.current.clone())?;
+        let start = |kept: &Arc<Kept>| {
+            let (names, config) = (self.names.clone(), self.current.clone());
+            traces::Writing::start(kept.clone(), names, self.clock, config)
+        };
+        let writing = self.traces.as_ref().map(start).transpose()?;
         self.pulse.listen_to(&control, self.runtime.handle());
         let (pulse, readiness) = (self.pulse.clone(), self.readiness.clone());
         let gateway = self.gateway.clone();
@@ -287,7 +298,9 @@ impl Body {
             let (exported, engines) = (exported.clone(), self.engines.clone());
             let streams = shown_streams.clone();
             let replicas = Replicas(self.gateway.clone());
+            let traces = self.traces.clone();
             move |format| {
+                let traces = traces.as_ref().map(|t| t.metrics());
                 let exported = exported.as_ref().map(|e| e.metrics());
                 let all = page(format)
                     + &slos.metrics()
@@ -297,6 +310,7 @@ impl Body {
                     + &streams.metrics()
                     + &engines.metrics()
                     + &replicas.metrics()
+                    + &traces.unwrap_or_default()
                     + &exported.unwrap_or_default();
                 match format {
                     Format::Text => all,
@@ -324,6 +338,10 @@ impl Body {
             slos: slos.shown(),
             costs: costs.shown(),
             past: remembered.kept(),
+            traces: match &self.traces {
+                Some(kept) => kept.clone(),
+                None => Arc::new(NoTraces),
+            },
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),
             agents: match &self.agents {
@@ -354,6 +372,7 @@ impl Body {
             slos,
             costs,
             remembered,
+            traces: writing,
             lead,
             ledger,
             queue: queue.unwrap_or_default(),

@@ -25,5 +25,7 @@ pub mod start;
 pub mod state;
 pub mod streams;
 pub mod system;
+pub mod tap;
 pub mod thread;
+pub mod traces;
 pub mod watch;

@@ -8,8 +8,9 @@ use crate::wire::engines::{self, Engines};
 use crate::wire::export::{self, Export};
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
+use crate::wire::tap::Tap;
 use crate::wire::watch::{self, Windows};
-use crate::wire::{agents, spans, state, streams};
+use crate::wire::{agents, spans, state, streams, traces};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -24,7 +25,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
-use telemetry::Heard;
 use telemetry::recording::{Limits, Progress as Recorded, Stage};
 use tokio::runtime::Handle;
 
@@ -77,7 +77,7 @@ fn export(
     names: &Names,
     clock: Clock,
     runtime: &Handle,
-) -> std::io::Result<Option<(Export, Heard)>> {
+) -> std::io::Result<Option<(Export, export::Sink)>> {
     let Some(otlp) = config.load().export.otlp.clone() else {
         return Ok(None);
     };
@@ -131,6 +131,9 @@ impl System {
         gateway.set_counter(engines.counter());
         replicas::start(runtime.handle(), gateway.replications());
         let outward = outward(&gateway, &current)?;
+        let kept = (current.load().traces.size > 0)
+            .then(|| traces::queue(clock, current.load().otlp.is_some()));
+        let (kept_sink, kept) = kept.unzip();
         let spans = match &current.load().otlp {
             Some(otlp) => Some(spans::start(
                 otlp,
@@ -138,6 +141,7 @@ impl System {
                 gateway.spans(),
                 clock,
                 runtime.handle(),
+                kept.clone(),
             )?),
             None => None,
         };
@@ -157,16 +161,23 @@ impl System {
             None => None,
         };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
-        let (export, heard) = export(&current, &names, clock, runtime.handle())?.unzip();
+        let (export, export_sink) = export(&current, &names, clock, runtime.handle())?.unzip();
+        let tap = Tap::new(
+            names.clone(),
+            clock,
+            current.clone(),
+            export_sink,
+            kept_sink,
+        );
         let watch = watch::Watch::start(watch::Parts {
             rings,
             agents: agents.as_ref().map(|a| a.probe(names.clone())),
-            names,
+            names: names.clone(),
             clock,
             config: current.clone(),
             gateway: gateway.clone(),
             spans: spans.as_ref().map(Receiver::evidence),
-            heard,
+            heard: tap.heard(),
         })?;
         let counted = Arc::new(Mutex::new(watch.counted()));
         let body = Body {
@@ -183,6 +194,8 @@ impl System {
             spans: spans.map(Mutex::new),
             agents: agents.map(Mutex::new),
             export,
+            traces: kept,
+            names,
             state: state.map(Mutex::new),
             streams,
             clock,
@@ -282,6 +295,7 @@ impl System {
         // The next process takes them: the sockets listen on.
         let _ = body.take_reports(false);
         drop(steering.remembered);
+        drop(steering.traces);
         drop(steering.slos);
         drop(steering.costs);
         drop(steering.lead);
@@ -372,6 +386,7 @@ impl System {
         drop(self.steering.streams);
         drop(self.steering.cron);
         drop(self.steering.remembered);
+        drop(self.steering.traces);
         drop(self.steering.slos);
         drop(self.steering.costs);
         drop(self.steering.lead);

@@ -20,4 +20,5 @@ mod reloads;
 mod sockets;
 mod stage;
 mod streams;
+mod traces;
 mod upgrade;

@@ -217,7 +217,7 @@ pub const TOP: &[Field<Config>] = &[
         "traces",
         Kind::Section("traces"),
         "{ share: 5%, slow: 500ms }",
-        "which requests are sent as traces (`export`), beside those that failed",
+        "which requests are kept as traces, and sent (`export`), beside those that failed",
         |c, n, cx| cx.section("traces", n, TRACES, &mut c.traces)
     ),
     key!(

@@ -2,6 +2,7 @@
 
 mod answer;
 mod past;
+mod traces;
 mod world;
 
 pub use world::{Costs, Slos, World};
@@ -180,6 +181,7 @@ impl Console {
             slos: Arc::new(world.slos.clone()),
             costs: Arc::new(world.costs.clone()),
             past: Arc::new(world.past.clone()),
+            traces: Arc::new(world.traces.clone()),
             certificate: Arc::new(|| Value::Null),
             export: Arc::new(|| Value::Null),
         };

@@ -12,6 +12,7 @@ use config::Config;
 use gateway::request::projection::Positions;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 use store::Embedded;
 use streams::outbox::{self, Connect};
 use streams::projection::{self, Parts};
@@ -22,6 +23,9 @@ use tokio::task::JoinHandle;
 
 /// Its name in `data_dir`.
 pub const FILE: &str = "events.db";
+
+/// Longest that a connection to the database of an outbox takes.
+const DATABASE: Duration = Duration::from_secs(2);
 
 type Standings<T> = Vec<Arc<Mutex<T>>>;
 
