@@ -8,7 +8,12 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
     eprintln!("+ cargo {}", args.join(" "));
     let mut command = Command::new(cargo);
     // What cargo tells its `run` of this crate; build scripts that look at it would build anew, and again without it.
-    let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
+    let told = [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_CRATE_",
+        "CARGO_BIN_",
+    ];
     for (name, _) in std::env::vars_os() {
         if told.iter().any(|t| name.to_string_lossy().starts_with(t)) {
             command.env_remove(name);

@@ -199,7 +199,7 @@ fn beside_what_endures(limit: Option<u32>, bulkhead: bool) -> u16 {
     for n in 0..5 {
         let mut one = running.client();
         let (target, status) = [("events", 200), ("tunnel", 101)][n % 2];
-        one.send(&format!(
+        one.send(format!(
             "GET /heavy/{target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
         ));
         match one.try_answer(false) {

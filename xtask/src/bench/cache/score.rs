@@ -113,7 +113,10 @@ mod tests {
             {"id":"c","kind":"check","verdict":"yes","detail":""},
             {"id":"d","kind":"optimal","verdict":"pass","detail":""}]"#;
         let score = Score::read(json.as_bytes()).unwrap();
-        assert_eq!(score.against("a b"), (vec!["b (fail: why)".into()], vec!["d"]));
+        assert_eq!(
+            score.against("a b"),
+            (vec!["b (fail: why)".into()], vec!["d"])
+        );
         assert!(score.page().contains("- `b` (fail): why"));
         assert_eq!(
             score.line(),

@@ -130,14 +130,19 @@ mod tests {
         let on = || "stock".to_owned();
         let mut look = Look::default();
         for &pid in holders {
-            look.backends.push(backend(pid, "idle in transaction", "Client"));
+            look.backends
+                .push(backend(pid, "idle in transaction", "Client"));
             look.holders.push(Holder { pid, on: on() });
         }
         if waits {
             look.backends.push(backend(9, "active", "Lock"));
             look.holders.push(Holder { pid: 9, on: on() });
             let by = holders.to_vec();
-            look.blocked.push(Blocked { pid: 9, on: on(), by });
+            look.blocked.push(Blocked {
+                pid: 9,
+                on: on(),
+                by,
+            });
         }
         look
     }
@@ -156,10 +161,18 @@ mod tests {
     #[test]
     fn one_row_is_held_by_one_at_a_time() {
         let mut second = vec![look(false, &[]); 6];
-        second.extend([look(false, &[1]), look(false, &[2]), look(true, &[1]), look(false, &[3])]);
+        second.extend([
+            look(false, &[1]),
+            look(false, &[2]),
+            look(true, &[1]),
+            look(false, &[3]),
+        ]);
         let w = last(&second);
         assert!((w.waiting - 0.1).abs() < 1e-9);
-        assert!((w.held.unwrap() - 0.4).abs() < 1e-9, "who waits does not hold it");
+        assert!(
+            (w.held.unwrap() - 0.4).abs() < 1e-9,
+            "who waits does not hold it"
+        );
     }
 
     #[test]

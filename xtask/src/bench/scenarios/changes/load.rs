@@ -137,11 +137,7 @@ async fn ask(proxy: SocketAddr, kept: Option<TcpStream>) -> std::io::Result<Opti
 }
 
 /// What an answer that was not hoped for says.
-async fn refused(
-    stream: &mut TcpStream,
-    mut bytes: Vec<u8>,
-    head: &http::Head,
-) -> std::io::Error {
+async fn refused(stream: &mut TcpStream, mut bytes: Vec<u8>, head: &http::Head) -> std::io::Error {
     while bytes.len() < head.length && stream.read_buf(&mut bytes).await.is_ok_and(|n| n > 0) {}
     let body = String::from_utf8_lossy(&bytes);
     std::io::Error::other(format!("status {}: {body}", head.word(1)))
