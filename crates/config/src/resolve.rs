@@ -6,6 +6,7 @@ mod grpc;
 mod identity;
 mod listen;
 mod session;
+mod topics;
 
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
@@ -28,6 +29,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.business(config);
     whole.identity(config);
     whole.cookies(config);
+    whole.topics(config);
     whole.resources(config);
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));

@@ -46,6 +46,10 @@ pub fn schema() -> Json {
     defs.insert("session".into(), section_schema(SESSION));
     defs.insert("state".into(), section_schema(STATE));
     defs.insert("state_store".into(), section_schema(STATE_STORE));
+    defs.insert("topic".into(), section_schema(TOPIC));
+    defs.insert("subscription".into(), section_schema(SUBSCRIPTION));
+    defs.insert("endpoint".into(), section_schema(ENDPOINT));
+    defs.insert("filter".into(), section_schema(FILTER));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -202,6 +206,10 @@ pub fn reference() -> String {
     page(&mut out, "traces", TRACES);
     page(&mut out, "state", STATE);
     page(&mut out, "state.stores.NAME", STATE_STORE);
+    page(&mut out, "topics.NAME", TOPIC);
+    page(&mut out, "topics.NAME.subscriptions.NAME", SUBSCRIPTION);
+    page(&mut out, "topics.NAME.subscriptions.NAME.webhook", ENDPOINT);
+    page(&mut out, "topics.NAME.subscriptions.NAME.filter", FILTER);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -348,6 +356,8 @@ mod tests {
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
         honest(STATE_STORE, || StateStore::named("s"));
+        honest(TOPIC, || Topic::named("t"));
+        honest(ENDPOINT, Endpoint::default);
         honest(SESSION, || Session::named("s"));
         honest(ASYNC, Async::default);
         honest(IDEMPOTENCY, Idempotency::default);

@@ -27,6 +27,7 @@ mod session;
 mod slo;
 mod state;
 mod tls;
+mod topics;
 mod traces;
 
 use crate::Address;
@@ -60,6 +61,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 pub use tls::*;
+pub use topics::*;
 pub use traces::*;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +117,8 @@ pub struct Config {
     /// `None`: services keep no values here.
     #[serde(default)]
     pub state: Option<StateApi>,
+    #[serde(default)]
+    pub topics: Vec<Topic>,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     #[serde(default)]
@@ -470,6 +474,7 @@ impl Config {
             engines: Engines::default(),
             sessions: Vec::new(),
             state: None,
+            topics: Vec::new(),
             error_budget: None,
             incidents: Incidents::default(),
             services: Vec::new(),

@@ -105,6 +105,7 @@ mod slo;
 mod state;
 mod tls;
 mod top;
+mod topics;
 mod traces;
 
 pub use acme::ACME;
@@ -143,4 +144,5 @@ pub use slo::SLO;
 pub use state::{STATE, STATE_STORE};
 pub use tls::{CERTIFICATE, CLIENTS, SERVICE_TLS, TLS};
 pub use top::{LIMITS, PROBES, TOP};
+pub use topics::{ENDPOINT, FILTER, SUBSCRIPTION, Subscribed, TOPIC};
 pub use traces::TRACES;

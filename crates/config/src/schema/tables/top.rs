@@ -261,6 +261,19 @@ pub const TOP: &[Field<Config>] = &[
         "values that services keep here, by HTTP on a listener of its own; none when left out",
         |c, n, cx| c.state = state::read(n, cx)
     ),
+    key!(
+        "topics",
+        Kind::MapOf("topic"),
+        "{ orders: { subscriptions: { billing: { to: shop, path: /hooks/orders } } } }",
+        "events that services publish once, for everybody who subscribes; the first one takes a restart",
+        |c, n, cx| {
+            for (name, n) in cx.named("topics", n) {
+                let mut t = Topic::named(&name);
+                cx.section(&format!("topics.{name}"), n, TOPIC, &mut t);
+                c.topics.push(t);
+            }
+        }
+    ),
     key!(required "services", Kind::MapOf("service"), "{ app: { instances: [127.0.0.1:3000] } }", "what answers requests", |c, n, cx| {
         for (name, n) in cx.named("services", n) {
             let mut s = Service::named(&name);
