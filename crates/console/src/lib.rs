@@ -13,11 +13,13 @@ mod jobs;
 mod live;
 mod pages;
 mod serve;
+mod topics;
 mod units;
 mod worth;
 
 pub use jobs::{Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
+pub use topics::{EventList, TopicDeed, Topics};
 
 use access::{Access, Who};
 use arc_swap::ArcSwap;
@@ -218,6 +220,7 @@ pub struct State {
     pub recordings: Arc<dyn Recordings>,
     pub caches: Arc<dyn Caches>,
     pub jobs: Arc<dyn Jobs>,
+    pub topics: Arc<dyn Topics>,
     pub path: Arc<dyn DataPath>,
     /// The metrics page.
     pub metrics: Arc<dyn Fn(Format) -> String + Send + Sync>,

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod learn;
 pub mod load;
 pub mod slo;
+pub mod topics;
 
 use crate::ask::Place;
 use clap::{Args, Parser, Subcommand};
@@ -88,6 +89,9 @@ pub enum Command {
     /// Jobs: requests that were accepted and are delivered later
     #[command(subcommand)]
     Jobs(jobs::JobsAsk),
+    /// Topics: events that are delivered to everybody who subscribes
+    #[command(subcommand)]
+    Topics(topics::TopicsAsk),
     /// Copy the ledger and the queue of jobs, while Plimsoll runs
     Backup(backup::BackupArgs),
     /// Put a backup where nothing is

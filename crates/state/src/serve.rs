@@ -5,7 +5,8 @@ use crate::say::{self, Answer};
 use crate::table::{Table, Turn};
 use base::secret::same;
 use config::sections::StateStore;
-use http::{Request, StatusCode, header};
+use http::request::Parts;
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -47,6 +48,8 @@ pub struct Options {
     pub tls: Option<Arc<ServerConfig>>,
     pub stores: Vec<StateStore>,
     pub lent: Lent,
+    /// What answers below `topics::PATH`.
+    pub topics: Arc<topics::Api>,
 }
 
 struct Shared {
@@ -54,6 +57,7 @@ struct Shared {
     tls: Option<TlsAcceptor>,
     tables: BTreeMap<String, Arc<Table>>,
     lent: Lent,
+    topics: Arc<topics::Api>,
 }
 
 /// Answers services; it stops when dropped.
@@ -77,6 +81,7 @@ impl Receiver {
                 tls: options.tls.map(TlsAcceptor::from),
                 tables: options.stores.into_iter().map(table).collect(),
                 lent: options.lent,
+                topics: options.topics,
             }),
             intake: Intake::new(runtime, options.listener),
         };
@@ -169,20 +174,31 @@ async fn connection(stream: TcpStream, builder: Builder, shared: Arc<Shared>) {
     }
 }
 
-async fn handle(request: Request<Incoming>, shared: &Shared) -> Answer {
-    match answer(request, shared).await {
-        Ok(answer) | Err(answer) => answer,
+async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<topics::Payload> {
+    let (head, body) = request.into_parts();
+    if let Err(refused) = allowed(&head, shared) {
+        return refused.map(BodyExt::boxed_unsync);
+    }
+    if head.uri.path().starts_with(topics::PATH) {
+        return shared.topics.answer(head, body).await;
+    }
+    let (Ok(answer) | Err(answer)) = answer(head, body, shared).await;
+    answer.map(BodyExt::boxed_unsync)
+}
+
+fn allowed(head: &Parts, shared: &Shared) -> Result<(), Answer> {
+    let shown = head.headers.get(header::AUTHORIZATION);
+    let shown = shown.and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
+    match same(shown.unwrap_or(b""), shared.token.as_bytes()) {
+        true => Ok(()),
+        false => {
+            let what = "send `Authorization: Bearer TOKEN` with the token of `state.token`";
+            Err(say::problem(401, "state-token", what))
+        }
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Answer> {
-    let (head, body) = request.into_parts();
-    let shown = head.headers.get(header::AUTHORIZATION);
-    let shown = shown.and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
-    if !same(shown.unwrap_or(b""), shared.token.as_bytes()) {
-        let what = "send `Authorization: Bearer TOKEN` with the token of `state.token`";
-        return Err(say::problem(401, "state-token", what));
-    }
+async fn answer(head: Parts, body: Incoming, shared: &Shared) -> Result<Answer, Answer> {
     let ask = Ask::of(&head.method, head.uri.path(), &head.headers)?;
     let Some(table) = shared.tables.get(&ask.store).cloned() else {
         let what = format!(

@@ -9,6 +9,7 @@ mod openapi;
 mod problem;
 pub mod prometheus;
 mod slos;
+mod topics;
 
 pub use cost::UNITS_WINDOW;
 pub use list::{role, router};

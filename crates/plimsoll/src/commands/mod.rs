@@ -32,6 +32,7 @@ mod runbook;
 mod schema;
 mod slo;
 mod status;
+mod topics;
 mod try_proposal;
 mod upgrade;
 mod whatif;
@@ -68,6 +69,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Purge(args) => purge::run(args),
         Command::Cache(ask) => cache::run(ask),
         Command::Jobs(ask) => jobs::run(ask),
+        Command::Topics(ask) => topics::run(ask),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
         Command::Doctor(args) => doctor::run(args),

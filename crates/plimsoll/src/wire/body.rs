@@ -13,6 +13,7 @@ use crate::wire::past::{Counted, Remembered};
 use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::state;
+use crate::wire::topics::Topics;
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -200,6 +201,7 @@ impl Body {
         let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g));
         let kept_state = kept_state.transpose()?.flatten();
         let jobs = Jobs::new(self.gateway.clone(), queue.clone());
+        let topics = Topics::new(jobs.clone(), self.current.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
         let kept = store.clone();
@@ -246,6 +248,7 @@ impl Body {
         let metrics: Metrics = Arc::new({
             let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
             let (jobs, kept) = (jobs.clone(), remembered.kept());
+            let topics = topics.clone();
             let (exported, engines) = (exported.clone(), self.engines.clone());
             move |format| {
                 let exported = exported.as_ref().map(|e| e.metrics());
@@ -254,6 +257,7 @@ impl Body {
                     + &costs.metrics()
                     + &kept.metrics()
                     + &jobs.metrics()
+                    + &topics.metrics()
                     + &engines.metrics()
                     + &exported.unwrap_or_default();
                 match format {
@@ -276,6 +280,7 @@ impl Body {
                 outward: self.outward.clone(),
             }),
             jobs: Arc::new(jobs.clone()),
+            topics: Arc::new(topics),
             path: Arc::new(self.watch.path()),
             metrics,
             slos: slos.shown(),

@@ -3,9 +3,11 @@
 use crate::exit::Failure;
 use base::Finding;
 use config::Config;
+use config::sections::of_lane;
 use console::{Deed, JobList};
 use gateway::Gateway;
 use gateway::jobs::Lane;
+use gateway::topics::health;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
@@ -24,7 +26,7 @@ const AGAIN_MS: u64 = 24 * 3600 * 1000;
 #[derive(Clone)]
 pub struct Jobs {
     gateway: Arc<Mutex<Option<Gateway>>>,
-    store: Weak<Embedded>,
+    pub(super) store: Weak<Embedded>,
 }
 
 /// Opens the queue where a route takes jobs, and lends it to the gateway. `None`: no route does.
@@ -33,7 +35,7 @@ pub fn open(
     config: &Config,
     gateway: &Gateway,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
-    if config.routes.iter().all(|r| r.asynchronous.is_none()) {
+    if config.topics.is_empty() && config.routes.iter().all(|r| r.asynchronous.is_none()) {
         return Ok(None);
     }
     let file = dir.join("queue.db");
@@ -46,8 +48,13 @@ pub fn open(
         .scan(PAUSED, None, 1000, now_ms())
         .map_err(|e| Failure::new(e.to_string()))?
     {
-        gateway.pause_jobs(&paused.key[PAUSED.len()..], true);
+        let lane = &paused.key[PAUSED.len()..];
+        match of_lane(lane) {
+            None => gateway.pause_jobs(lane, true),
+            Some(_) => gateway.pause_subscription(lane, true),
+        };
     }
+    health::recall(&gateway.jobs(), &*store, now_ms()).map_err(|e| Failure::new(e.to_string()))?;
     let weak = Arc::downgrade(&store);
     gateway.jobs().set_queue(Some(store));
     Ok(Some(weak))
@@ -66,21 +73,23 @@ impl Jobs {
         })
     }
 
-    fn with_gateway<T: Default>(&self, ask: impl FnOnce(&Gateway) -> T) -> T {
+    pub(super) fn with_gateway<T: Default>(&self, ask: impl FnOnce(&Gateway) -> T) -> T {
         let gateway = self.gateway.lock().unwrap_or_else(|e| e.into_inner());
         gateway.as_ref().map(ask).unwrap_or_default()
     }
 
-    fn paces(&self) -> Vec<Lane> {
+    pub(super) fn paces(&self) -> Vec<Lane> {
         self.with_gateway(Gateway::job_lanes)
     }
 
     /// Of every lane, for Prometheus; nothing without a queue.
     pub fn metrics(&self) -> String {
         let mut page = Page::default();
-        let Some(Ok(lanes)) = self.store.upgrade().map(|s| s.lanes()) else {
+        let Some(Ok(mut lanes)) = self.store.upgrade().map(|s| s.lanes()) else {
             return String::new();
         };
+        // Those of subscriptions have their own numbers.
+        lanes.retain(|l| of_lane(&l.name).is_none());
         let now = now_ms();
         let age = |l: &store::Lane| {
             l.oldest_ms
@@ -111,7 +120,8 @@ impl Jobs {
                 page.row("", &[("route", lane.name.as_str())], of(lane));
             }
         }
-        let paces = self.paces();
+        let mut paces = self.paces();
+        paces.retain(|p| of_lane(&p.name).is_none());
         page.family("plimsoll_jobs_rate", "gauge", "Deliveries per second.");
         for lane in &paces {
             page.row("", &[("route", lane.name.as_str())], lane.rate);
@@ -131,7 +141,7 @@ impl Jobs {
         page.finish()
     }
 
-    fn redrive(&self, route: &str, store: &Embedded) -> Result<usize, Error> {
+    pub(super) fn redrive(&self, route: &str, store: &Embedded) -> Result<usize, Error> {
         let (mut driven, mut after) = (0, 0);
         while driven < REDRIVEN {
             let dead = store.jobs(route, State::Dead, after, 256)?;
@@ -151,7 +161,7 @@ impl Jobs {
     }
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH);
     unix.unwrap_or_default().as_millis() as u64
 }
@@ -164,7 +174,7 @@ fn unknown(what: String) -> Vec<Finding> {
     vec![Finding::error("jobs-unknown", what)]
 }
 
-fn shown(job: &Job) -> Value {
+pub(super) fn shown(job: &Job) -> Value {
     json!({
         "id": job.id.to_string(), "route": job.lane, "state": job.state, "request": job.title, "key": job.key,
         "attempts": job.attempts, "enqueued_ms": job.enqueued_ms, "due_ms": job.due_ms, "expires_ms": job.expires_ms,
@@ -177,7 +187,8 @@ impl console::Jobs for Jobs {
         let Some(store) = self.store.upgrade() else {
             return Ok(json!([]));
         };
-        let lanes = store.lanes().map_err(failed)?;
+        let mut lanes = store.lanes().map_err(failed)?;
+        lanes.retain(|l| of_lane(&l.name).is_none());
         let (now, paces) = (now_ms(), self.paces());
         let all = lanes.iter().map(|l| {
             let pace = paces.iter().find(|p| p.name == l.name);
@@ -278,7 +289,7 @@ impl console::Jobs for Jobs {
 }
 
 /// A pause outlasts a restart.
-fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
+pub(super) fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
     let key = format!("{PAUSED}{route}");
     match paused {
         true => (store.put(Put::new(key, Vec::new()), now_ms()).wait()).map(drop),
@@ -286,6 +297,6 @@ fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
     }
 }
 
-fn known(id: &str) -> Result<JobId, Vec<Finding>> {
+pub(super) fn known(id: &str) -> Result<JobId, Vec<Finding>> {
     id.parse().map_err(|e: Error| unknown(e.to_string()))
 }

@@ -23,4 +23,5 @@ pub mod start;
 pub mod state;
 pub mod system;
 pub mod thread;
+pub mod topics;
 pub mod watch;

@@ -9,7 +9,7 @@ use crate::wire::export::{self, Export};
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
 use crate::wire::watch::{self, Windows};
-use crate::wire::{agents, spans, state};
+use crate::wire::{agents, spans, state, topics};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -145,7 +145,13 @@ impl System {
             None => None,
         };
         let state = match &current.load().state {
-            Some(s) => Some(state::serve(s, &taken, gateway.state(), runtime.handle())?),
+            Some(s) => Some(state::serve(
+                s,
+                &taken,
+                gateway.state(),
+                topics::api(&gateway, current.clone(), clock),
+                runtime.handle(),
+            )?),
             None => None,
         };
         let gateway = Arc::new(Mutex::new(Some(gateway)));

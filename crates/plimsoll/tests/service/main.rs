@@ -18,4 +18,5 @@ mod purge;
 mod reloads;
 mod sockets;
 mod stage;
+mod topics;
 mod upgrade;
