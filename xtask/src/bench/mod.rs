@@ -26,3 +26,4 @@ pub mod queue;
 pub mod scenarios;
 pub mod simulated;
 pub mod stats;
+pub mod topics;
