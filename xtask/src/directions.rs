@@ -50,9 +50,28 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the past is counts and questions: base only, and no I/O",
     ),
     (
+        "traces",
+        &[
+            "tokio",
+            "config",
+            "model",
+            "telemetry",
+            "gateway",
+            "control",
+            "store",
+            "otlp",
+        ],
+        "traces are what is kept and how it is read: base only, and no I/O",
+    ),
+    (
         "gateway",
         &["model", "control", "telemetry", "prove"],
         "the data path serves with control dead and no model",
+    ),
+    (
+        "replicas",
+        &["model", "control", "console", "store", "prove"],
+        "who asks databases tells the gateway, and nobody else",
     ),
     (
         "intake",
@@ -80,6 +99,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "topics",
         &["gateway", "control", "telemetry", "model", "console"],
         "the API of topics sees a store and nothing of traffic",
+    ),
+    (
+        "streams",
+        &["gateway", "control", "telemetry", "model", "console"],
+        "streams see a store, databases and services, and nothing of traffic",
     ),
     (
         "control",

@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, otlp, topics, export, backstage,
+    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, otlp, topics, export, backstage,
     /// console, pages, scenarios
     Bench {
         what: String,
@@ -154,6 +154,7 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
             String::new()
         }
         "queue" => bench::queue::run()?,
+        "replicas" => bench::replicas::run()?,
         "otlp" => {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::otlp::check(Path::new(DEBUG))?;
@@ -176,7 +177,7 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, otlp, topics, export, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, otlp, topics, export, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -6,7 +6,15 @@ use std::process::{Command, Stdio};
 pub fn cargo(args: &[&str]) -> Result<(), String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     eprintln!("+ cargo {}", args.join(" "));
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo tells its `run` of this crate; build scripts that look at it would build anew, and again without it.
+    let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
+    for (name, _) in std::env::vars_os() {
+        if told.iter().any(|t| name.to_string_lossy().starts_with(t)) {
+            command.env_remove(name);
+        }
+    }
+    let status = command
         .args(args)
         .status()
         .map_err(|e| format!("cargo does not start: {e}"))?;

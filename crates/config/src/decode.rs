@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
 const PLANNED: &[&str] = &[
-    "engines", "flag", "flags", "offload", "queues", "replica", "shard", "teams",
+    "flag", "flags", "offload", "queues", "shard", "teams",
 ];
 
 /// What kind of value a key takes: for the schema, and for the words of an error.

@@ -1,12 +1,15 @@
 //! What no single section can see: names that must exist, combinations that cannot work.
 
+mod cron;
 mod divert;
 mod gates;
 mod grpc;
 mod identity;
 mod listen;
+mod replication;
 mod session;
 mod topics;
+mod streams;
 
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};
@@ -30,6 +33,9 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.identity(config);
     whole.cookies(config);
     whole.topics(config);
+    whole.streams(config);
+    whole.crons(config);
+    whole.replications(config);
     whole.resources(config);
     whole.loads(config);
     config.services.sort_by(|a, b| a.name.cmp(&b.name));
@@ -234,6 +240,8 @@ impl Whole<'_> {
             self.grpc_web(c, r);
             self.gates(c, r);
             self.session(c, r);
+            self.awaited(c, r);
+            self.consistency(c, r);
         }
     }
 

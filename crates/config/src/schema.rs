@@ -44,12 +44,20 @@ pub fn schema() -> Json {
     defs.insert("pagerduty".into(), section_schema(PAGERDUTY));
     defs.insert("webhook".into(), section_schema(WEBHOOK));
     defs.insert("session".into(), section_schema(SESSION));
+    defs.insert("replication".into(), section_schema(REPLICATION));
+    defs.insert("database".into(), section_schema(DATABASE));
+    defs.insert("reads".into(), section_schema(READS));
     defs.insert("state".into(), section_schema(STATE));
     defs.insert("state_store".into(), section_schema(STATE_STORE));
     defs.insert("topic".into(), section_schema(TOPIC));
     defs.insert("subscription".into(), section_schema(SUBSCRIPTION));
     defs.insert("endpoint".into(), section_schema(ENDPOINT));
     defs.insert("filter".into(), section_schema(FILTER));
+    defs.insert("streams".into(), section_schema(STREAMS));
+    defs.insert("outbox".into(), section_schema(OUTBOX));
+    defs.insert("projection".into(), section_schema(PROJECTION));
+    defs.insert("awaited".into(), section_schema(AWAITED));
+    defs.insert("cron".into(), section_schema(CRON));
     defs.insert("service".into(), section_schema(SERVICE));
     defs.insert("instance".into(), section_schema(INSTANCE));
     defs.insert("balance".into(), section_schema(BALANCE));
@@ -201,6 +209,12 @@ pub fn reference() -> String {
     page(&mut out, "history", HISTORY);
     page(&mut out, "engines", ENGINES);
     page(&mut out, "sessions.NAME", SESSION);
+    page(&mut out, "replication.NAME", REPLICATION);
+    page(
+        &mut out,
+        "replication.NAME.primary (and replicas.NAME)",
+        DATABASE,
+    );
     page(&mut out, "export", EXPORT);
     page(&mut out, "export.otlp", EXPORT_OTLP);
     page(&mut out, "traces", TRACES);
@@ -210,6 +224,10 @@ pub fn reference() -> String {
     page(&mut out, "topics.NAME.subscriptions.NAME", SUBSCRIPTION);
     page(&mut out, "topics.NAME.subscriptions.NAME.webhook", ENDPOINT);
     page(&mut out, "topics.NAME.subscriptions.NAME.filter", FILTER);
+    page(&mut out, "streams", STREAMS);
+    page(&mut out, "outbox.NAME", OUTBOX);
+    page(&mut out, "projections.NAME", PROJECTION);
+    page(&mut out, "cron.NAME", CRON);
     page(&mut out, "services.NAME", SERVICE);
     page(&mut out, "services.NAME.instances[]", INSTANCE);
     page(&mut out, "services.NAME.balance", BALANCE);
@@ -222,6 +240,7 @@ pub fn reference() -> String {
     page(&mut out, "services.NAME.tls", SERVICE_TLS);
     page(&mut out, "routes.NAME", ROUTE);
     page(&mut out, "routes.NAME.match", MATCH);
+    page(&mut out, "routes.NAME.reads", READS);
     page(&mut out, "routes.NAME.mirror", MIRROR);
     page(&mut out, "routes.NAME.slo (and services.NAME.slo)", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
@@ -234,6 +253,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.hedge", HEDGE);
     page(&mut out, "routes.NAME.async", ASYNC);
     page(&mut out, "routes.NAME.idempotency", IDEMPOTENCY);
+    page(&mut out, "routes.NAME.projection", AWAITED);
     page(&mut out, "routes.NAME.coalesce", COALESCE);
     page(&mut out, "routes.NAME.degrade", DEGRADE);
     page(&mut out, "routes.NAME.degrade.static", STATIC);
@@ -324,6 +344,9 @@ mod tests {
         honest(PURGE_HOOK, PurgeHook::default);
         honest(OTLP, Otlp::default);
         honest(ERROR_BUDGET, ErrorBudget::default);
+        honest(REPLICATION, || Replication::named("r"));
+        honest(DATABASE, || Database::named("d"));
+        honest(READS, Reads::default);
         honest(SERVICE, || Service::named("s"));
         honest(INSTANCE, Listed::default);
         honest(BALANCE, Balance::default);
@@ -358,6 +381,11 @@ mod tests {
         honest(STATE_STORE, || StateStore::named("s"));
         honest(TOPIC, || Topic::named("t"));
         honest(ENDPOINT, Endpoint::default);
+        honest(STREAMS, Streams::default);
+        honest(OUTBOX, || Outbox::named("o"));
+        honest(PROJECTION, || Projection::named("p"));
+        honest(CRON, || Cron::named("c"));
+        honest(AWAITED, || Awaited::named("p"));
         honest(SESSION, || Session::named("s"));
         honest(ASYNC, Async::default);
         honest(IDEMPOTENCY, Idempotency::default);

@@ -7,6 +7,7 @@ mod asynchronous;
 mod balance;
 mod business;
 mod console;
+mod cron;
 mod engines;
 mod error_budget;
 mod export;
@@ -22,10 +23,12 @@ mod mirror;
 mod operate;
 mod otlp;
 mod purge_hook;
+mod replication;
 mod scrape;
 mod session;
 mod slo;
 mod state;
+mod streams;
 mod tls;
 mod topics;
 mod traces;
@@ -37,6 +40,7 @@ pub use asynchronous::*;
 pub use balance::*;
 pub use business::*;
 pub use console::*;
+pub use cron::*;
 pub use engines::*;
 pub use error_budget::*;
 pub use export::*;
@@ -52,6 +56,7 @@ pub use mirror::*;
 pub use operate::*;
 pub use otlp::*;
 pub use purge_hook::*;
+pub use replication::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
 pub use session::*;
@@ -60,6 +65,7 @@ pub use state::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+pub use streams::*;
 pub use tls::*;
 pub use topics::*;
 pub use traces::*;
@@ -114,11 +120,23 @@ pub struct Config {
     pub engines: Engines,
     #[serde(default)]
     pub sessions: Vec<Session>,
+    /// Databases with replicas, by name.
+    #[serde(default)]
+    pub replications: Vec<Replication>,
     /// `None`: services keep no values here.
     #[serde(default)]
     pub state: Option<StateApi>,
     #[serde(default)]
     pub topics: Vec<Topic>,
+    /// `None`: nothing asks for streams, unless something below does.
+    #[serde(default)]
+    pub streams: Option<Streams>,
+    #[serde(default)]
+    pub outboxes: Vec<Outbox>,
+    #[serde(default)]
+    pub projections: Vec<Projection>,
+    #[serde(default)]
+    pub crons: Vec<Cron>,
     /// `None`: changes are tried whatever is left.
     pub error_budget: Option<ErrorBudget>,
     #[serde(default)]
@@ -182,6 +200,13 @@ pub struct Service {
     pub names: Vec<HostName>,
     /// Zones of instances, by their address or name as it is written out.
     pub zones: Vec<(String, String)>,
+    /// The databases that it reads from, by name.
+    #[serde(default)]
+    pub replication: Option<String>,
+    /// Which of them an instance reads from, by its address or name as it is written out; empty: every instance is told by
+    /// request. Those left out read from the primary.
+    #[serde(default)]
+    pub reads_from: Vec<(String, String)>,
     /// `None`: the better of two at random.
     pub balance: Option<Balance>,
     /// Dollars per hour of one instance.
@@ -301,6 +326,18 @@ pub struct Route {
     /// Name of its kind of session.
     #[serde(default)]
     pub session: Option<String>,
+    /// What requests wait for that say what they must see.
+    #[serde(default)]
+    pub projection: Option<Awaited>,
+    /// `None`: `strong` where its service has a `replication`, else nothing is promised.
+    #[serde(default)]
+    pub consistency: Option<Consistency>,
+    /// Whether its requests change data; `None`: the method says so.
+    #[serde(default)]
+    pub writes: Option<bool>,
+    /// `None`: `to` answers all.
+    #[serde(default)]
+    pub reads: Option<Reads>,
 }
 
 /// All given parts must match. More specific routes win: method before none, longer literal prefix first,
@@ -379,6 +416,8 @@ impl Service {
             sockets: Vec::new(),
             names: Vec::new(),
             zones: Vec::new(),
+            replication: None,
+            reads_from: Vec::new(),
             balance: None,
             price_per_hour: None,
             depends_on: Vec::new(),
@@ -421,6 +460,10 @@ impl Route {
             business: Vec::new(),
             idempotency: None,
             session: None,
+            projection: None,
+            consistency: None,
+            writes: None,
+            reads: None,
         }
     }
 }
@@ -445,6 +488,11 @@ impl Resource {
 }
 
 impl Config {
+    /// Whether anything asks for streams of events.
+    pub fn has_streams(&self) -> bool {
+        self.streams.is_some() || !self.outboxes.is_empty() || !self.projections.is_empty()
+    }
+
     /// Nothing but where to listen.
     pub fn empty() -> Config {
         Config {
@@ -473,8 +521,13 @@ impl Config {
             history: History::default(),
             engines: Engines::default(),
             sessions: Vec::new(),
+            replications: Vec::new(),
             state: None,
             topics: Vec::new(),
+            streams: None,
+            outboxes: Vec::new(),
+            projections: Vec::new(),
+            crons: Vec::new(),
             error_budget: None,
             incidents: Incidents::default(),
             services: Vec::new(),

@@ -206,17 +206,10 @@ fn tls_needs_certificates_and_an_address_of_its_own() {
 }
 
 #[test]
-fn a_full_file_is_read_with_warnings_only_for_what_is_not_built() {
+fn a_full_file_is_read_without_a_word() {
     let text = include_str!("full.yaml");
     let checked = check_text("full.yaml", text);
-    let errors: Vec<_> = checked
-        .findings
-        .iter()
-        .filter(|f| f.severity == Severity::Error)
-        .collect();
-    assert_eq!(errors, Vec::<&base::Finding>::new());
-    let warned: Vec<_> = checked.findings.iter().map(|f| f.code.as_str()).collect();
-    assert_eq!(warned, ["config-not-built"]);
+    assert_eq!(checked.findings, []);
     let c = checked.config.unwrap();
     let product = c.route("product").unwrap();
     assert_eq!(product.matcher.to_string(), "GET /products/{id}");
@@ -791,4 +784,80 @@ fn topics_have_subscriptions_that_get_events_in_one_way() {
     said("{ webhook: { url: 'https://a.example/h' } }", "secrets");
     let nowhere = with("topics: { orders: { subscriptions: { s: { pull: true } } } }\n");
     assert!(only(&nowhere).contains("nowhere to publish"));
+}
+
+#[test]
+fn streams_and_calendars_name_what_is_there() {
+    let view = "projections: { view: { to: 'http://127.0.0.1:1/e', stream: s } }\n";
+    let route = |keys: &str| {
+        with(&format!(
+            "{view}routes:\n  a: {{ match: /, to: app, {keys} }}\n"
+        ))
+    };
+    let awaited = |keys: &str| {
+        let config = check_text("p.yaml", &route(keys)).config.unwrap();
+        config.routes[0].projection.clone().unwrap()
+    };
+    assert_eq!(awaited("projection: view").max_wait.as_secs(), 2);
+    assert!(awaited("projection: { of: view, stale: pass }").pass);
+    let cron = |keys: &str| {
+        with(&format!(
+            "routes:\n  a: {{ match: /, to: app, async: true }}\n  b: {{ match: /b, to: app }}\ncron: {{ c: {{ {keys} }} }}\n"
+        ))
+    };
+    let outbox = |keys: &str| {
+        with(&format!(
+            "outbox: {{ o: {{ postgres: {{ env: U }}, {keys} }} }}\n"
+        ))
+    };
+    for (text, says) in [
+        (route("projection: veiw"), "did you mean `view`"),
+        (
+            route("projection: view, cache: { ttl: 1s }"),
+            "`projection` and `cache`",
+        ),
+        (
+            route("projection: { of: view, max_wait: 2min }"),
+            "longer than 1min",
+        ),
+        (outbox("to: orders"), "write it like `stream orders`"),
+        (
+            outbox("to: stream s, table: a.b.c"),
+            "not the name of a table",
+        ),
+        (
+            cron("schedule: '* * *', route: a, path: /"),
+            "is no schedule",
+        ),
+        (
+            cron("schedule: '61 * * * *', route: a, path: /"),
+            "is no schedule",
+        ),
+        (
+            cron("schedule: '* * * * *', timezone: Nowhere/None, route: a, path: /"),
+            "is no schedule",
+        ),
+        (
+            cron("schedule: '* * * * *', route: b, path: /"),
+            "route with `async`",
+        ),
+        (
+            cron("schedule: '* * * * *', route: a, path: x"),
+            "is not a path",
+        ),
+        (
+            cron("schedule: '* * * * *', route: a, path: /, headers: { connection: close }"),
+            "not all of these are headers",
+        ),
+    ] {
+        let all = findings(&text).join("\n");
+        assert!(all.contains(says), "{text}: {all}");
+    }
+    let good =
+        cron("schedule: '*/5 * * * 1-5', timezone: Europe/Berlin, route: a, path: /x, body: '{}'");
+    assert_eq!(findings(&good), [""; 0]);
+    let config = check_text("p.yaml", &good).config.unwrap();
+    // A Saturday: the next is at midnight to Monday, by the clock of summer that has begun meanwhile.
+    let saturday = 1_774_656_000_000;
+    assert_eq!(config.crons[0].after(saturday), Ok(1_774_821_600_000));
 }

@@ -112,6 +112,39 @@ fn what_can_never_work_is_refused() {
             "sessions: { s: {} }\nroutes: { r: { match: /, to: app, session: s, async: true } }\n",
             "`session` and `async` exclude each other",
         ),
+        (
+            "routes: { r: { match: /, to: app, consistency: session } }\n",
+            "nothing says where `app` reads from",
+        ),
+        (
+            "routes: { r: { match: /, to: app, consistency: eventually } }\n",
+            "is no consistency",
+        ),
+        (
+            "routes: { r: { match: /, to: app, consistency: bounded } }\n",
+            "the bound is missing",
+        ),
+        (
+            "routes: { r: { match: /, to: app, writes: true } }\n",
+            "`writes` means nothing",
+        ),
+        ("    replication: shop\n", "no replication is named `shop`"),
+        (
+            "    replication: d\nreplication: { d: { primary: { postgres: 'postgres://h/d' }, replicas: { r1: { postgres: 'postgres://h/e' } } } }\nroutes: { r: { match: /, to: app, cache: { ttl: 1s } } }\n",
+            "may show nothing that is old",
+        ),
+        (
+            "    replication: d\nreplication: { d: { primary: { postgres: 'postgres://h/d' }, replicas: { r1: { postgres: 'postgres://h/e' } } } }\nroutes: { r: { match: /, to: app, consistency: session, async: true } }\n",
+            "`consistency: session` and `async` exclude each other",
+        ),
+        (
+            "    replication: d\nreplication: { d: { primary: { postgres: 'postgres://h/d' }, replicas: { r1: { postgres: 'postgres://h/e' } } } }\nroutes: { r: { match: /, to: app, consistency: bounded 1s, cache: { ttl: 1s } } }\n",
+            "the bound must be at least 2 s",
+        ),
+        (
+            "replication: { d: { primary: { postgres: 'postgres://h/d' }, replicas: {} } }\n",
+            "1 to 15 can be",
+        ),
         ("sessions: { s: {}, t: {} }\n", "have the same cookie"),
         ("sessions: { s: { same_site: none } }\n", "over TLS only"),
         (

@@ -7,6 +7,10 @@ use serde_json::Value;
 pub trait Jobs: Send + Sync {
     /// Each route's queue: how much waits, how fast it drains, and why not faster. A list.
     fn lanes(&self) -> Result<Value, Vec<Finding>>;
+    /// Jobs by the calendar: when each was due last, and is due next. A list.
+    fn crons(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Array(Vec::new()))
+    }
     fn list(&self, ask: &JobList) -> Result<Value, Vec<Finding>>;
     fn show(&self, id: &str) -> Result<Value, Vec<Finding>>;
     fn act(&self, deed: &Deed) -> Result<Value, Vec<Finding>>;

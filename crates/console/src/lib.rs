@@ -14,12 +14,14 @@ mod live;
 mod pages;
 mod serve;
 mod topics;
+mod streams;
 mod units;
 mod worth;
 
 pub use jobs::{Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
 pub use topics::{EventList, TopicDeed, Topics};
+pub use streams::{NewEvent, StreamAsk, Streams};
 
 use access::{Access, Who};
 use arc_swap::ArcSwap;
@@ -181,6 +183,16 @@ pub trait Remembers: Send + Sync {
     fn standing(&self) -> Value;
 }
 
+/// Traces that are kept.
+pub trait Traces: Send + Sync {
+    /// The newest first; refuses what cannot be asked.
+    fn list(&self, ask: &traces::Ask) -> Result<traces::Found, Vec<Finding>>;
+    /// By its id in hexadecimal.
+    fn one(&self, id: &str) -> Result<traces::View, Vec<Finding>>;
+    /// How many there are, what is not kept, and why; null: none are kept here.
+    fn standing(&self) -> Value;
+}
+
 /// How the metrics page is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -221,6 +233,7 @@ pub struct State {
     pub caches: Arc<dyn Caches>,
     pub jobs: Arc<dyn Jobs>,
     pub topics: Arc<dyn Topics>,
+    pub streams: Arc<dyn Streams>,
     pub path: Arc<dyn DataPath>,
     /// The metrics page.
     pub metrics: Arc<dyn Fn(Format) -> String + Send + Sync>,
@@ -242,6 +255,9 @@ pub struct State {
     pub slos: Arc<dyn Slos>,
     pub costs: Arc<dyn Costs>,
     pub past: Arc<dyn Remembers>,
+    /// Databases with replicas, and who answers the reads of each route.
+    pub replicas: Arc<dyn Fn() -> Value + Send + Sync>,
+    pub traces: Arc<dyn Traces>,
     /// How the certificate stands that is got from an authority; null: none is.
     pub certificate: Arc<dyn Fn() -> Value + Send + Sync>,
 }

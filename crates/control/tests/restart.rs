@@ -159,6 +159,7 @@ fn an_entry_that_cannot_be_read_is_an_error_that_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let w = world(dir.path(), FILE, 1000);
         let event = NewEvent {
+            id: String::new(),
             kind: kind.into(),
             at_ms: 0,
             data: data.to_vec(),

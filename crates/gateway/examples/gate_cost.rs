@@ -70,6 +70,7 @@ fn service() -> gateway::Service {
             ..Service::named("s")
         },
         near: Vec::new(),
+        reads_from: Vec::new(),
         link: None,
     }
 }
@@ -126,6 +127,7 @@ fn main() {
         kept: &kept,
         identity: &identity,
         sessions: &[],
+        replications: &[],
         traced: 0.0,
         moment: Moment::default(),
     };

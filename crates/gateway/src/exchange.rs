@@ -6,6 +6,7 @@ use crate::attempt::fault::What;
 use crate::hash::{mix, position};
 pub use crate::head::{Head, ListHead, ResponseHead};
 use crate::jobs::errand::Told;
+use crate::replicas::Seen;
 use crate::request::coalesce::Lead;
 use crate::request::idempotency::Claim;
 use crate::request::identity::Tenant;
@@ -128,6 +129,10 @@ pub struct Facts {
     pub attempt: u8,
     /// Instances that were tried already, oldest first.
     pub tried: Vec<InstanceIx>,
+    /// What its session has written and seen, where its route says how old what it shows may be.
+    pub seen: Seen,
+    /// The database that this attempt reads from, by its place, and whether that takes writes now.
+    pub source: Option<(u8, bool)>,
     /// Chosen by `balance` for this attempt.
     pub instance: Option<Arc<Instance>>,
     /// How this attempt failed; `None`: not, or not yet.
@@ -192,6 +197,8 @@ impl Facts {
             deadline: None,
             attempt: 0,
             tried: Vec::new(),
+            seen: Seen::default(),
+            source: None,
             instance: None,
             failure: None,
             lost: false,
@@ -247,6 +254,7 @@ impl Facts {
         (self.user, self.tenant) = (first.user, first.tenant);
         self.criticality = first.criticality;
         self.deadline = first.deadline;
+        self.seen = first.seen;
         (self.cache, self.conditional) = (first.cache, first.conditional);
         (self.trace, self.trace_flags) = (first.trace, first.trace_flags);
         (self.span, self.caller) = (first.span, first.caller);

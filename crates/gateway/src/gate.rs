@@ -243,6 +243,7 @@ pub struct Making<'a> {
     /// The headers that say who asks.
     pub identity: &'a Option<config::sections::Identity>,
     pub sessions: &'a [config::sections::Session],
+    pub replications: &'a [config::sections::Replication],
     /// Share of the traces begun here that services are asked to record.
     pub traced: f64,
     pub moment: Moment,

@@ -24,6 +24,7 @@ mod looks;
 mod open;
 pub mod proxy_protocol;
 mod recent;
+pub mod replicas;
 pub mod request;
 pub mod retry;
 pub mod ring;

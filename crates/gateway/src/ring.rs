@@ -20,6 +20,8 @@ pub const REQUEST: &[Make] = &[
     request::respond_async::make,
     request::degrade::make,
     request::session::make,
+    request::projection::make,
+    request::consistency::make,
     request::cache::make,
     request::coalesce::make,
     request::shed::make,
@@ -38,6 +40,7 @@ pub const DELIVERY: &[Make] = &[
 /// Once per try.
 pub const ATTEMPT: &[Make] = &[
     attempt::deadline::make,
+    attempt::replica::make,
     attempt::bulkhead::make,
     attempt::limit::make,
     attempt::balance::make,

@@ -7,7 +7,9 @@ use crate::files;
 use crate::gate::{Kept, Moment};
 use crate::jobs::{self, Jobs};
 use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
+use crate::replicas::Groups;
 use crate::request::cache::{Changes, Disks};
+use crate::request::projection::Positions;
 use crate::request::rate;
 use crate::snapshot::Snapshot;
 use crate::state::{self, State};
@@ -82,6 +84,8 @@ pub struct Shared {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) rates: Arc<rate::Shared>,
     pub(crate) state: Arc<State>,
+    pub(crate) projections: Arc<Positions>,
+    pub(crate) replications: Arc<Groups>,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) draining: AtomicBool,
@@ -237,6 +241,8 @@ impl Gateway {
             jobs: kept.get("jobs", Jobs::default),
             rates: kept.get("rates", rate::Shared::default),
             state: kept.get("state", State::default),
+            projections: kept.get("projections", Positions::default),
+            replications: kept.get("replication", Groups::default),
             copies: kept.get("mirror", mirror::Line::default),
             kept,
             names,
@@ -401,9 +407,25 @@ impl Gateway {
         self.shared.rates.set_engine(counter);
     }
 
+    /// How far projections are: told by whoever pushes to them.
+    pub fn projections(&self) -> Arc<Positions> {
+        self.shared.projections.clone()
+    }
+
     /// Where keys and sessions are: lent and taken back by whoever owns the gateway.
     pub fn state(&self) -> Arc<State> {
         self.shared.state.clone()
+    }
+
+    /// What is known of databases with replicas: told by whoever owns the gateway, on the gateway's clock.
+    pub fn replications(&self) -> (Arc<Groups>, Clock) {
+        (self.shared.replications.clone(), self.shared.clock)
+    }
+
+    /// Whether of every replication somebody takes writes.
+    pub fn knows_primaries(&self) -> bool {
+        let (groups, now) = (self.shared.replications.all(), self.shared.clock.now());
+        groups.iter().all(|g| g.primary(now).is_some())
     }
 
     /// Delivers no more jobs of a route, or goes on with them. False: it takes none.

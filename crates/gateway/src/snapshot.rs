@@ -7,6 +7,7 @@ use crate::gate::{Kept, Making, Moment};
 use crate::hash::{hash, mix};
 use crate::jobs::{self, Jobs};
 use crate::proxy_protocol;
+use crate::replicas::changes;
 use crate::request::cache::Changes;
 use crate::request::trace::{arm_of_caller, spans};
 use crate::retry::Hinge;
@@ -19,7 +20,7 @@ use crate::upstream::link::Link;
 use crate::upstream::{Instance, Service};
 use base::trace::SpanIds;
 use base::{Arm, Names, RouteIx};
-use config::sections::ServiceTls;
+use config::sections::{Database, ServiceTls};
 use config::{Address, Config, Generation};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -59,6 +60,8 @@ struct Side {
     routes: Vec<Arc<Route>>,
     /// By the place of the route: the services that share its users.
     splits: HashMap<usize, Shared>,
+    /// By the place of the route: where those of its requests go that change nothing.
+    reads: HashMap<usize, (Option<bool>, Arc<Route>)>,
     /// Header with the user's name.
     user: Option<String>,
 }
@@ -77,6 +80,12 @@ impl Side {
     /// The route at `ix`, to the service that answers this user.
     fn route(&self, ix: usize, head: &Head<'_>, client: IpAddr) -> Option<&Arc<Route>> {
         let main = self.routes.get(ix)?;
+        if !self.reads.is_empty()
+            && let Some((writes, reads)) = self.reads.get(&ix)
+            && !changes(*writes, head)
+        {
+            return Some(reads);
+        }
         if self.splits.is_empty() {
             return Some(main);
         }
@@ -296,7 +305,7 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
         let service = find(config, &r.to, services, made);
         compiled(r, ix, arm, &service, config, services, made)
     };
-    let (mut routes, mut splits) = (Vec::new(), HashMap::new());
+    let (mut routes, mut splits, mut reads) = (Vec::new(), HashMap::new(), HashMap::new());
     for r in &config.routes {
         let ix = made.names.routes.intern(&r.name);
         let main = route(r, ix);
@@ -315,9 +324,15 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
                 },
             );
         }
+        if let Some(to) = &r.reads {
+            let mut part = part_of(r, &to.to);
+            part.deadline = to.deadline.clone().unwrap_or(part.deadline);
+            reads.insert(routes.len(), (r.writes, route(&part, ix)));
+        }
         routes.push(main);
     }
     Side {
+        reads,
         matcher: Matcher::new(&config.routes),
         routes,
         splits,
@@ -355,6 +370,7 @@ fn compiled(
         kept: made.kept,
         identity: &config.identity,
         sessions: &config.sessions,
+        replications: &config.replications,
         traced: config.otlp.as_ref().map_or(0.0, |o| o.sample),
         moment: made.moment,
     };
@@ -390,6 +406,7 @@ fn resource(made: &Made<'_>) -> Arc<Route> {
         kept: made.kept,
         identity: &None,
         sessions: &[],
+        replications: &[],
         traced: 0.0,
         moment: made.moment,
     };
@@ -433,27 +450,39 @@ fn service(config: &config::Service, zone: Option<&str>, made: &Made<'_>) -> Ser
         let told = config.zones.iter().find(|(place, _)| *place == written);
         told.is_some_and(|(_, its)| Some(its.as_str()) == zone)
     };
+    let from = |written: &str| {
+        let told = config
+            .reads_from
+            .iter()
+            .find(|(place, _)| *place == written);
+        told.map_or(Database::PRIMARY, |(_, from)| from).to_owned()
+    };
+    let place = |a: Address, written: String| (a, is_near(written.clone()), from(&written));
     let mut addresses: Vec<_> = (config.instances.iter())
-        .map(|a| (Address::Ip(*a), is_near(a.to_string())))
+        .map(|a| place(Address::Ip(*a), a.to_string()))
         .collect();
     for name in &config.names {
-        let near = is_near(name.to_string());
         let found = made.found.get(name).into_iter().flatten();
-        addresses.extend(found.map(|a| (Address::Ip(*a), near)));
+        addresses.extend(found.map(|a| place(Address::Ip(*a), name.to_string())));
     }
     for path in &config.sockets {
         let socket = Address::Unix(path.clone());
-        let near = is_near(socket.to_string());
-        addresses.push((socket, near));
+        let written = socket.to_string();
+        addresses.push(place(socket, written));
     }
     let mut seen = HashSet::new();
-    addresses.retain(|(a, _)| seen.insert(a.clone()));
-    let mut near: Vec<bool> = addresses.iter().map(|(_, near)| *near).collect();
+    addresses.retain(|(a, ..)| seen.insert(a.clone()));
+    let mut near: Vec<bool> = addresses.iter().map(|(_, near, _)| *near).collect();
     if near.iter().all(|n| *n == near[0]) {
         near.clear();
     }
+    let mut reads_from = Vec::new();
+    if !config.reads_from.is_empty() {
+        reads_from.extend(addresses.iter().map(|(_, _, from)| from.clone()));
+    }
     Service {
-        instances: addresses.iter().map(|(a, _)| instance(a)).collect(),
+        reads_from,
+        instances: addresses.iter().map(|(a, ..)| instance(a)).collect(),
         near,
         name: name.clone(),
         config: config.clone(),

@@ -18,6 +18,7 @@ pub struct Bench {
     pub moment: Moment,
     pub identity: Option<config::sections::Identity>,
     pub traced: f64,
+    pub replications: Vec<config::sections::Replication>,
     seed: std::cell::Cell<u64>,
 }
 
@@ -47,6 +48,7 @@ impl Default for Bench {
                     ..config::Service::named("s")
                 },
                 near: Vec::new(),
+                reads_from: Vec::new(),
                 link: None,
             }),
             kept: Kept::default(),
@@ -55,6 +57,7 @@ impl Default for Bench {
             moment: Moment::default(),
             identity: None,
             traced: 0.0,
+            replications: Vec::new(),
             seed: Default::default(),
         }
     }
@@ -89,6 +92,7 @@ impl Bench {
             kept: &self.kept,
             identity: &self.identity,
             sessions: &[],
+            replications: &self.replications,
             traced: self.traced,
             moment: self.moment,
         }

@@ -5,7 +5,8 @@ mod common;
 use base::learned::Use;
 use base::{Learned, Protection};
 use common::*;
-use config::sections::{Criticality, Identity};
+use config::sections::{Bulkhead, Criticality, Identity};
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
@@ -162,4 +163,60 @@ fn who_matters_more_overtakes_those_who_wait() {
     assert_eq!(statuses, [200; 4]);
     let order = order.lock().unwrap();
     assert_eq!(*order, ["/first", "/critical", "/normal", "/sheddable"]);
+}
+
+/// Answers with an event stream on `/heavy/events`, with a tunnel on `/heavy/tunnel`, and with `x` on the rest. Both stay open.
+fn enduring() -> Upstream {
+    Upstream::start(|mut stream| {
+        let mut buffer = Vec::new();
+        while let Some((head, _)) = read_request(&mut stream, &mut buffer) {
+            let answer: &[u8] = match head.split(' ').nth(1) {
+                Some("/heavy/events") => {
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n6\r\ndata:\n\r\n"
+                }
+                Some("/heavy/tunnel") => {
+                    b"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
+                }
+                _ => &ok(b"x"),
+            };
+            stream.write_all(answer).unwrap_or(());
+        }
+    })
+}
+
+/// Opens five of them, and asks for something else; the last status.
+fn beside_what_endures(limit: Option<u32>, bulkhead: bool) -> u16 {
+    let upstream = enduring();
+    let mut c = config(&[upstream.address]);
+    c.routes.push(route("heavy", "s", &["heavy"]));
+    c.services[0].pool.wait = Duration::from_millis(20);
+    c.services[0].limit = limit;
+    c.services[0].bulkhead = bulkhead.then(Bulkhead::default);
+    let running = Running::with(c);
+    running.gateway.learn(&learned(0.95));
+    let mut open = Vec::new();
+    let mut client = running.client();
+    for n in 0..5 {
+        let mut one = running.client();
+        let (target, status) = [("events", 200), ("tunnel", 101)][n % 2];
+        one.send(&format!(
+            "GET /heavy/{target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
+        ));
+        match one.try_answer(false) {
+            Some(a) if a.status == status => open.push(one),
+            _ => return 503,
+        }
+    }
+    client.get("/heavy/other").status
+}
+
+#[test]
+fn what_stays_open_holds_nothing_of_what_is_learned() {
+    assert_eq!(beside_what_endures(None, false), 200);
+    assert_eq!(beside_what_endures(None, true), 200);
+    assert_eq!(
+        beside_what_endures(Some(3), false),
+        503,
+        "a configured limit is of all that is open"
+    );
 }

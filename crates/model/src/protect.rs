@@ -2,9 +2,10 @@
 //! that requests which do not use that resource are not held back by those which do.
 //!
 //! An attempt in flight holds, in the mean, its time on the resource over its whole time (Little's law). The resource is
-//! full when those shares add up to its servers, whatever the mix; one more attempt waits, so that there is a next one. More
-//! would only stand in the service's own queue, where nobody is served by what matters and where its wait is lost to a
-//! client that tries again. The time elsewhere counts several times over, as it grows with load, but never beyond what
+//! full when those shares add up to its servers, whatever the mix. Before a single server one more attempt waits, so that
+//! there is a next one; before several a part of one, as a server that idles for a moment is then that part of all of them.
+//! More would only stand in the service's own queue, where nobody is served by what matters and where its wait is lost to
+//! a client that tries again. The time elsewhere counts several times over, as it grows with load, but never beyond what
 //! keeps the objective: half of the latency, as the p99 of a full queue lies within twice its mean. A burst may wait
 //! outside for that long.
 
@@ -77,7 +78,7 @@ fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
         .map(|&r| fit.routes[r].objective.latency_s)
         .fold(f64::INFINITY, f64::min);
     let left = (fit.resources[k].capacity - fit.resources[k].background).max(0.0);
-    let servers = left + mean.share;
+    let servers = left + mean.share / left.max(1.0);
     (mean.share > 0.0 && servers.is_finite() && left > 0.0).then(|| Protection {
         service: service.to_owned(),
         resource: fit.resources[k].info.name.clone(),

@@ -79,6 +79,24 @@ pub fn serial(series: &Series, waiting: &[f64], routes: &[usize], servers: f64) 
     })
 }
 
+/// The same where it is seen how long it is held (`busy`, each second of `seen`), and waiters only tell by whom.
+pub fn held(
+    series: &Series,
+    busy: &[f64],
+    seen: &[usize],
+    waiting: &[f64],
+    routes: &[usize],
+) -> Serial {
+    let n = seen.len().max(2) as f64;
+    let mean = seen.iter().map(|&t| busy[t]).sum::<f64>() / n;
+    let squares = seen.iter().map(|&t| (busy[t] - mean).powi(2)).sum::<f64>();
+    Serial {
+        busy: mean,
+        spread: (squares / (n - 1.0) / n).sqrt() / mean.max(1e-12),
+        shares: shares(series, waiting, routes),
+    }
+}
+
 /// In flight of a route `= a * life + share * waiters`: the second coefficient, normalised.
 fn shares(series: &Series, waiting: &[f64], routes: &[usize]) -> Vec<f64> {
     let share = |r: usize| {

@@ -86,7 +86,7 @@ fn the_mix_does_not_change_what_fills_a_resource() {
         let p = learned(&f, 1).services.remove(0);
         (p.permits(), p.routes[0].1.share, p.routes[1].1.share)
     };
-    assert_eq!((fill(1.0), fill(10.0)), ((3.0, 1.0, 1.0), (3.0, 1.0, 1.0)));
+    assert_eq!((fill(1.0), fill(10.0)), ((2.5, 1.0, 1.0), (2.5, 1.0, 1.0)));
 }
 
 #[test]

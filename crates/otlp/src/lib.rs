@@ -14,5 +14,5 @@ mod span;
 mod traces;
 
 pub use evidence::{Counts, Evidence, Note, Probed};
-pub use receive::{Options, Receiver};
+pub use receive::{Keeper, Options, Receiver};
 pub use span::{Act, Span};

@@ -30,6 +30,7 @@ fn stage(token: Option<&str>) -> Stage {
         token: token.map(str::to_owned),
         ids: Arc::new(ids.clone()),
         clock: Clock::start(),
+        keeper: None,
     };
     Stage {
         receiver: Receiver::start(runtime.handle(), options).unwrap(),

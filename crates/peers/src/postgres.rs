@@ -84,6 +84,48 @@ impl Postgres {
         self.certificate.as_ref().map(|c| c.ca.as_path())
     }
 
+    /// A standby that follows it, on a port and in a folder of its own.
+    pub fn replica(&self, settings: &[&str]) -> Result<Postgres, String> {
+        let folder = tempfile::tempdir().map_err(text)?;
+        if let Some((uid, gid)) = self.user {
+            chown(folder.path(), Some(uid), Some(gid)).map_err(text)?;
+        }
+        let mut new = Postgres {
+            bin: self.bin.clone(),
+            folder,
+            port: free_port()?,
+            settings: settings.iter().map(|s| s.to_string()).collect(),
+            certificate: None,
+            user: self.user,
+            server: None,
+        };
+        let mut copy = new.program("pg_basebackup");
+        copy.args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-D"]);
+        done(copy.arg(new.data()).args(["-d", &self.url()]))?;
+        new.run()?;
+        Ok(new)
+    }
+
+    /// Has a standby become a primary, and waits until it is one.
+    pub fn promote(&self) -> Result<(), String> {
+        self.sql("SELECT pg_promote(true, 30)").map(drop)
+    }
+
+    /// As `kill -9` of all of its processes: nothing is written any more.
+    pub fn kill(&mut self) {
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
+        let below = children(server.child.id());
+        server.end = Signal::KILL;
+        server.signal(Signal::KILL);
+        for pid in below {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+
     /// Starts it again on the same port and data.
     pub fn run(&mut self) -> Result<(), String> {
         let mut command = self.program("postgres");

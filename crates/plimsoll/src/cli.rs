@@ -13,6 +13,8 @@ pub mod learn;
 pub mod load;
 pub mod slo;
 pub mod topics;
+pub mod streams;
+pub mod traces;
 
 use crate::ask::Place;
 use clap::{Args, Parser, Subcommand};
@@ -73,6 +75,8 @@ pub enum Command {
     Slo(slo::SloArgs),
     /// What fires, why, and what to do
     Alerts(slo::AlertsArgs),
+    /// Requests that failed or were slow, step by step: list them, or show one with its log lines
+    Traces(traces::TracesArgs),
     /// What was changed, by whom, why, and what came of it
     History(HistoryArgs),
     /// What the overlays change in the file
@@ -92,6 +96,11 @@ pub enum Command {
     /// Topics: events that are delivered to everybody who subscribes
     #[command(subcommand)]
     Topics(topics::TopicsAsk),
+    /// Streams of events: what was appended, and who has read how far
+    #[command(subcommand)]
+    Streams(streams::StreamsAsk),
+    /// Databases with replicas: how far each is, and which answer the reads of each route
+    Replicas(AskArgs),
     /// Copy the ledger and the queue of jobs, while Plimsoll runs
     Backup(backup::BackupArgs),
     /// Put a backup where nothing is

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::Kv;
+use streams::Place;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
@@ -50,6 +51,8 @@ pub struct Options {
     pub lent: Lent,
     /// What answers below `topics::PATH`.
     pub topics: Arc<topics::Api>,
+    /// Streams of events; `None`: nothing in the config asks for them.
+    pub streams: Option<Arc<Place>>,
 }
 
 struct Shared {
@@ -58,6 +61,7 @@ struct Shared {
     tables: BTreeMap<String, Arc<Table>>,
     lent: Lent,
     topics: Arc<topics::Api>,
+    streams: Option<Arc<Place>>,
 }
 
 /// Answers services; it stops when dropped.
@@ -82,6 +86,7 @@ impl Receiver {
                 tables: options.stores.into_iter().map(table).collect(),
                 lent: options.lent,
                 topics: options.topics,
+                streams: options.streams,
             }),
             intake: Intake::new(runtime, options.listener),
         };
@@ -199,6 +204,10 @@ fn allowed(head: &Parts, shared: &Shared) -> Result<(), Answer> {
 }
 
 async fn answer(head: Parts, body: Incoming, shared: &Shared) -> Result<Answer, Answer> {
+    if let (true, Some(place)) = (streams::api::is_ours(head.uri.path()), &shared.streams) {
+        let body = read(body, streams::api::MAX_BODY).await?;
+        return Ok(streams::api::answer(place, &head, body).await);
+    }
     let ask = Ask::of(&head.method, head.uri.path(), &head.headers)?;
     let Some(table) = shared.tables.get(&ask.store).cloned() else {
         let what = format!(
@@ -232,7 +241,7 @@ async fn read(body: Incoming, most: u64) -> Result<Vec<u8>, Answer> {
     match tokio::time::timeout(PATIENCE, all).await {
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
         Ok(Err(e)) if e.is::<LengthLimitError>() => {
-            let what = format!("a value of this store has at most {most} bytes");
+            let what = format!("a body has at most {most} bytes here");
             Err(say::problem(
                 StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
                 "state-size",

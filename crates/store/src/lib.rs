@@ -20,7 +20,7 @@ pub use embedded::Embedded;
 pub use error::Error;
 pub use kv::{Entry, Etag, Kv, Precondition, Put, entries};
 pub use lease::{Holding, Lease};
-pub use log::{Appended, Expect, Log, NewEvent, Record};
+pub use log::{Appended, Ends, Expect, Log, Names, NewEvent, Record};
 pub use queue::{Bounds, Cancel, Finish, Job, JobId, Lane, Leased, NewJob, Payload, Queue, State};
 pub use topics::{Broker, NewMessage, Published, Topic, TopicBounds, Topics};
 
@@ -30,5 +30,9 @@ pub const MAX_NAME: usize = 1024;
 pub const MAX_VALUE: usize = 1 << 20;
 /// Most rows that one read returns.
 pub const MAX_ROWS: usize = 10_000;
+/// Bytes of events from which on a read returns no more of them.
+pub const MAX_READ: usize = 8 << 20;
 /// Most events in one append.
 pub const MAX_EVENTS: usize = 512;
+/// Most streams of a store.
+pub const MAX_STREAMS: u64 = 1_000_000;

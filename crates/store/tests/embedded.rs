@@ -233,13 +233,50 @@ fn a_file_of_the_first_version_gets_the_tables_that_it_lacks() {
     let path = dir.path().join("c.db");
     drop(with_events(&path, 2));
     let db = rusqlite::Connection::open(&path).unwrap();
-    db.execute_batch("DROP TABLE job; DROP TABLE lane; DROP TABLE topic; DROP TABLE message; PRAGMA user_version = 1")
-        .unwrap();
+    db.execute_batch(
+        "DROP TABLE job; DROP TABLE lane; DROP TABLE topic; DROP TABLE message;
+          DROP INDEX event_id; ALTER TABLE event DROP COLUMN id;
+          DELETE FROM counter WHERE name = 'trimmed'; PRAGMA user_version = 1",
+    )
+    .unwrap();
     drop(db);
     let store = Embedded::open(&path).unwrap();
     assert_eq!(store.read_all(0, 10).unwrap().len(), 2);
     let jobs = vec![suite::queue::new("l", "a")];
     store.enqueue(jobs, Bounds::NONE).wait().unwrap();
+}
+
+#[test]
+fn jobs_and_a_mark_are_written_both_or_neither() {
+    let files = Files::new();
+    let store = suite::Factory::fresh(&files);
+    let write = |text: &str, precondition, bounds| {
+        let mark = Put {
+            precondition,
+            ..Put::new("mark", text.as_bytes().to_vec())
+        };
+        let jobs = vec![suite::queue::new("l", text)];
+        store.enqueue_marked(jobs, bounds, mark, 0).wait()
+    };
+    write("1", Precondition::Absent, Bounds::NONE).unwrap();
+    assert!(
+        write("2", Precondition::Absent, Bounds::NONE)
+            .unwrap_err()
+            .is_conflict()
+    );
+    let etag = store.get("mark", 0).unwrap().unwrap().etag;
+    let none = Bounds { jobs: 1, bytes: 1 };
+    let full = write("2", Precondition::Is(etag), none).unwrap_err();
+    assert!(matches!(full, Error::Full { .. }), "{full}");
+    assert_eq!(store.get("mark", 0).unwrap().unwrap().value, b"1");
+    assert_eq!(store.lanes().unwrap()[0].waiting, 1);
+    write("2", Precondition::Is(etag), Bounds::NONE).unwrap();
+    assert_eq!(store.lanes().unwrap()[0].waiting, 2);
+    let mark = Put::new("mark", b"3".to_vec());
+    let ids = store
+        .enqueue_marked(Vec::new(), Bounds::NONE, mark, 0)
+        .wait();
+    assert_eq!(ids.unwrap(), []);
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn child() {
                     let v = store.version(&stream).unwrap();
                     let events = (1..=GROUP)
                         .map(|i| NewEvent {
+                            id: format!("{}", v + i),
                             kind: "k".into(),
                             at_ms: v,
                             data: payload(&stream, v + i),

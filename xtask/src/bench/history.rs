@@ -29,7 +29,7 @@ cargo xtask bench history > bench/history.md   # about a minute, after a build
 
 A history of 35 days is made: 200 routes whose requests vary, answered with three classes of status each, their latencies in 14
 parts of buckets. Plimsoll (200 routes, no traffic) is started upon it. A page is a request on a fresh connection, to the last byte;
-its first one is among the loads.
+its first one is among the loads, and the very first one waits until the history is read.
 
 ";
 
@@ -111,7 +111,7 @@ pub fn run(plimsoll: &Path) -> Result<String, String> {
             format!("{:.1} MiB", mib(resident(running.pid())?)),
         ),
         (
-            "from its start until it is ready, the history read",
+            "from its start until the console answers, the history still being read",
             format!("{:.0} ms", 1e3 * started.as_secs_f64()),
         ),
     ] {

@@ -23,6 +23,7 @@ pub mod protocols;
 pub mod proxy;
 pub mod pypi;
 pub mod queue;
+pub mod replicas;
 pub mod scenarios;
 pub mod simulated;
 pub mod stats;

@@ -60,15 +60,6 @@ fn secret_elsewhere(n: &Node, cx: &mut Cx) -> Option<Secret> {
     secret
 }
 
-fn not_yet(node: &Node, cx: &mut Cx, what: &str) {
-    cx.warning(
-        node,
-        "config-not-built",
-        format!("{what} is not built yet: it has no effect"),
-    )
-    .help = "leave it if you like; it will be read when it is there".into();
-}
-
 mod acme;
 mod agents;
 mod alerts;
@@ -79,6 +70,7 @@ mod business;
 mod cache;
 mod compress;
 mod console;
+mod cron;
 mod degrade;
 mod engines;
 mod error_budget;
@@ -96,6 +88,7 @@ mod operate;
 mod otlp;
 mod purge_hook;
 mod rate;
+mod replication;
 mod resource;
 mod route;
 mod scrape;
@@ -103,6 +96,7 @@ mod service;
 mod session;
 mod slo;
 mod state;
+mod streams;
 mod tls;
 mod top;
 mod topics;
@@ -118,6 +112,7 @@ pub use business::MEASURE;
 pub use cache::{CACHE, CACHE_CONTROL, CACHE_DISK};
 pub use compress::COMPRESS;
 pub use console::{CONSOLE, CONSOLE_TLS, CONSOLE_USER};
+pub use cron::CRON;
 pub use degrade::{COALESCE, DEGRADE, STATIC};
 pub use engines::ENGINES;
 pub use error_budget::ERROR_BUDGET;
@@ -135,6 +130,7 @@ pub use operate::{ACCESS_LOG, UPGRADE};
 pub use otlp::OTLP;
 pub use purge_hook::PURGE_HOOK;
 pub use rate::RATE;
+pub use replication::{DATABASE, READS, REPLICATION};
 pub use resource::{REQUEST, RESOURCE};
 pub use route::{DEADLINE, MATCH, RETRY, ROUTE};
 pub use scrape::SCRAPE;
@@ -142,6 +138,7 @@ pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
 pub use session::SESSION;
 pub use slo::SLO;
 pub use state::{STATE, STATE_STORE};
+pub use streams::{AWAITED, OUTBOX, PROJECTION, STREAMS};
 pub use tls::{CERTIFICATE, CLIENTS, SERVICE_TLS, TLS};
 pub use top::{LIMITS, PROBES, TOP};
 pub use topics::{ENDPOINT, FILTER, SUBSCRIPTION, Subscribed, TOPIC};

@@ -10,6 +10,8 @@ pub struct Traces {
     pub share: f64,
     /// Longer is slow; `None`: than the route's objective allows, or a second.
     pub slow: Option<Duration>,
+    /// Bytes of the file that they are kept in; 0: none are.
+    pub size: u64,
 }
 
 impl Default for Traces {
@@ -17,6 +19,7 @@ impl Default for Traces {
         Traces {
             share: 0.01,
             slow: None,
+            size: 256 << 20,
         }
     }
 }

@@ -8,6 +8,10 @@ pub async fn lanes(Extract(s): Extract<State>) -> Answer {
     off_thread(move || s.jobs.lanes()).await
 }
 
+pub async fn crons(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || s.jobs.crons()).await
+}
+
 pub async fn list(Extract(s): Extract<State>, Query(ask): Query<JobList>) -> Answer {
     off_thread(move || s.jobs.list(&ask)).await
 }

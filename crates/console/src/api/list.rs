@@ -101,6 +101,12 @@ pub const CALLS: &[Call] = &[
         || get(engines),
     ),
     read(
+        "/api/v1/replicas",
+        "Databases with replicas: how far each is and how old what it shows may be, and who answers the reads of each route",
+        &[],
+        || get(replicas),
+    ),
+    read(
         "/api/v1/export",
         "How sending metrics and traces to a collector stands; null: nothing is sent",
         &[],
@@ -208,6 +214,20 @@ pub const CALLS: &[Call] = &[
         &["name", "last_s?"],
         || get(route_heat),
     ),
+    read(
+        "/api/v1/traces",
+        "Traces that are kept, newest first: of a route, with a status (503, 5xx, error), that took so long, since so many seconds; and how keeping them stands",
+        &[
+            "route?", "status?", "min_ms?", "since_s?", "limit?", "before?",
+        ],
+        || get(traces::list),
+    ),
+    read(
+        "/api/v1/traces/{id}",
+        "One trace: its spans in the order of reading, with self time and critical path, its log lines, and what is odd about it",
+        &["id"],
+        || get(traces::one),
+    ),
     read("/api/v1/topology", "Who calls whom", &[], || get(topology)),
     read(
         "/api/v1/instances",
@@ -302,6 +322,12 @@ pub const CALLS: &[Call] = &[
         &[],
         || get(jobs::lanes),
     ),
+    read(
+        "/api/v1/jobs/cron",
+        "Jobs by the calendar: when each was due last, and is due next",
+        &[],
+        || get(jobs::crons),
+    ),
     change(
         "/api/v1/jobs/pause",
         "Accept a route's jobs, and deliver none",
@@ -367,6 +393,36 @@ pub const CALLS: &[Call] = &[
         "Deliver the dead events of a subscription again",
         Some(r#"{"topic":"orders","subscription":"billing"}"#),
         || post(topics::redrive),
+    ),
+    read(
+        "/api/v1/streams",
+        "Streams of events: how far subscriptions, projections and outboxes are, and what holds them; null: there are none",
+        &[],
+        || get(streams::standing),
+    ),
+    read(
+        "/api/v1/streams/list",
+        "Streams and how many events they have had",
+        &["after?", "limit?"],
+        || get(streams::list),
+    ),
+    read(
+        "/api/v1/streams/read",
+        "Events of a stream from a version on, or of all after a position",
+        &["stream?", "from?", "back?", "limit?"],
+        || get(streams::read),
+    ),
+    change(
+        "/api/v1/streams/append",
+        "Append one event by hand",
+        Some(r#"{"stream":"orders","expected?":0,"event":{"type":"order.placed"}}"#),
+        || post(streams::append),
+    ),
+    change(
+        "/api/v1/streams/replay",
+        "Push everything after a position to a projection again",
+        Some(r#"{"projection":"orders-view","from?":0,"rate?":100}"#),
+        || post(streams::replay),
     ),
     read(
         "/api/v1/recording",

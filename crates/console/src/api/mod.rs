@@ -10,6 +10,8 @@ mod problem;
 pub mod prometheus;
 mod slos;
 mod topics;
+mod streams;
+mod traces;
 
 pub use cost::UNITS_WINDOW;
 pub use list::{role, router};
@@ -75,6 +77,10 @@ pub async fn mirrors(Extract(s): Extract<State>) -> Json<Value> {
 
 pub async fn agents(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.agents)())
+}
+
+pub async fn replicas(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.replicas)())
 }
 
 pub async fn engines(Extract(s): Extract<State>) -> Json<Value> {

@@ -102,7 +102,7 @@ fn parameter(call: &Call, name: &str) -> Value {
     let bare = self::name(name);
     let inside = call.path.contains(&format!("{{{bare}}}"));
     let kind = match bare {
-        "n" | "last_s" | "number" | "after" | "limit" => {
+        "n" | "last_s" | "since_s" | "min_ms" | "number" | "after" | "limit" => {
             json!({ "type": "integer", "minimum": 0, "maximum": MOST })
         }
         _ => json!({ "type": "string" }),

@@ -11,6 +11,7 @@ mod routes;
 mod shell;
 pub mod signin;
 mod slos;
+mod traces;
 
 pub use shell::not_found;
 
@@ -31,9 +32,10 @@ pub struct Page {
 }
 
 /// In the order of the navigation.
-pub static PAGES: [&Page; 8] = [
+pub static PAGES: [&Page; 9] = [
     &line::PAGE,
     &routes::PAGE,
+    &traces::PAGE,
     &slos::PAGE,
     &cost::PAGE,
     &advice::PAGE,

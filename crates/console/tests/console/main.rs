@@ -8,3 +8,4 @@ mod cost;
 mod objectives;
 mod pages;
 mod prometheus;
+mod traces;

@@ -15,6 +15,7 @@ const PAGES: &[&str] = &[
     "/catalog",
     "/incidents",
     "/history/1",
+    "/traces",
 ];
 
 #[test]

@@ -135,6 +135,7 @@ impl Ledger {
                     why: e.to_string(),
                 })?;
                 Ok(NewEvent {
+                    id: String::new(),
                     kind,
                     at_ms: now_ms,
                     data,

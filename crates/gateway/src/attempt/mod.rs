@@ -7,5 +7,6 @@ pub mod deadline;
 pub mod fault;
 pub mod limit;
 pub mod mirror;
+pub mod replica;
 pub mod split;
 mod turn;

@@ -46,6 +46,19 @@ pub fn keep(head: &Head<'_>, client: IpAddr, secure: bool) -> Vec<u8> {
     kept
 }
 
+/// A request that no client has sent, as `keep` has it. Names and values are those of headers.
+pub fn made<'l>(
+    method: &str,
+    target: &str,
+    lines: impl Iterator<Item = &'l (String, String)>,
+) -> Vec<u8> {
+    let mut kept = format!("P{method} {target} HTTP/1.1\r\n").into_bytes();
+    for (name, value) in lines {
+        line(&mut kept, name.as_bytes(), value.as_bytes());
+    }
+    kept
+}
+
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");

@@ -35,6 +35,8 @@ pub struct Service {
     pub instances: Vec<Arc<Instance>>,
     /// Which of them are in the gateway's own zone; empty when zones make no difference.
     pub near: Vec<bool>,
+    /// The database that each of them reads from; empty when they are told by request.
+    pub reads_from: Vec<String>,
     pub config: config::Service,
     /// How its instances are spoken to; `None`: plain HTTP/1.
     pub link: Option<Arc<Link>>,

@@ -6,7 +6,7 @@ use super::routes::Totals;
 use super::{Options, Series};
 use crate::fit::{Demand, ResourceFit};
 use crate::{capacity, waiters};
-use base::{Discipline, Grade, History};
+use base::{Class, Discipline, Grade, History};
 
 pub struct Known<'a> {
     pub history: &'a History,
@@ -65,6 +65,13 @@ pub fn column(known: &Known, k: usize) -> Column {
     let busy = mean(&series.busy);
     if info.discipline == Discipline::Level {
         c.busy = series.level.as_ref().map_or(busy, |l| mean(l));
+    } else if let Some(w) = series.waiting.as_ref().filter(|w| {
+        let lock = info.class == Class::PoolOrLock && info.discipline == Discipline::Fcfs;
+        lock && busy > 0.0 && reported == 0.0 && mean(w) > 0.0
+    }) {
+        let s = waiters::held(known.series, &series.busy, &seconds, w, &rows);
+        c.waits(known, &rows, &s);
+        notes.push("seen when it is held; by whom is known by its waiters".to_owned());
     } else if busy > 0.0 {
         c.busy = busy;
         c.background = measured.unwrap_or(0.0);
@@ -120,14 +127,7 @@ pub fn column(known: &Known, k: usize) -> Column {
         if let (Some(w), Discipline::Fcfs) = (queue, info.discipline)
             && let Some(s) = waiters::serial(known.series, w, &rows, servers)
         {
-            c.busy = s.busy;
-            for (&r, share) in rows.iter().zip(&s.shares) {
-                let rate = known.series.life[r].iter().sum::<f64>() / span;
-                let mean = s.busy * share / rate.max(1e-9);
-                // How the holds are shared out is known less well than their sum.
-                let sd = mean * (s.spread.powi(2) + waiters::SHARE_SPREAD.powi(2)).sqrt();
-                c.set(r, mean, sd, None, Grade::Waits);
-            }
+            c.waits(known, &rows, &s);
             notes.push("seen by its waiters only".to_owned());
         }
     }
@@ -227,6 +227,17 @@ impl Draft {
             busy: 0.0,
             background: 0.0,
             background_sd: 0.0,
+        }
+    }
+    /// Shares the holds out; how is known less well than their sum.
+    fn waits(&mut self, known: &Known, rows: &[usize], s: &waiters::Serial) {
+        let span = known.series.covered().max(1.0);
+        self.busy = s.busy;
+        for (&r, share) in rows.iter().zip(&s.shares) {
+            let rate = known.series.life[r].iter().sum::<f64>() / span;
+            let mean = s.busy * share / rate.max(1e-9);
+            let sd = mean * (s.spread.powi(2) + waiters::SHARE_SPREAD.powi(2)).sqrt();
+            self.set(r, mean, sd, None, Grade::Waits);
         }
     }
     pub fn set(&mut self, r: usize, mean: f64, sd: f64, scv: Option<f64>, grade: Grade) {

@@ -2,6 +2,7 @@
 //!
 //! Each list is read as pieces of the text, and its pieces one after another.
 
+use super::seen::{Beside, STATUS, seen};
 use super::{ATTRIBUTES, Decoded, Malformed, Signal};
 use crate::act::{self, Facts};
 use crate::span::Span;
@@ -40,15 +41,15 @@ pub fn spans(request: &[u8]) -> Result<Decoded, Malformed> {
     Ok(out)
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed("this is not JSON: it is not UTF-8".into()))
 }
 
-fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Malformed> {
+pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Malformed> {
     serde_json::from_str(text).map_err(malformed)
 }
 
-fn malformed(e: serde_json::Error) -> Malformed {
+pub(super) fn malformed(e: serde_json::Error) -> Malformed {
     Malformed(format!("this is not JSON of OTLP: {e}"))
 }
 
@@ -98,6 +99,17 @@ struct JsonSpan<'a> {
     end_time_unix_nano: Number<'a>,
     #[serde(borrow)]
     attributes: Pieces<'a>,
+    #[serde(borrow)]
+    status: Option<Status<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status<'a> {
+    #[serde(borrow)]
+    code: Number<'a>,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -122,7 +134,7 @@ struct AnyValue<'a> {
 /// A number, or one as text.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Number<'a> {
+pub(super) enum Number<'a> {
     Whole(u64),
     Other(f64),
     Text(#[serde(borrow)] Cow<'a, str>),
@@ -135,7 +147,7 @@ impl Default for Number<'_> {
 }
 
 impl Number<'_> {
-    fn whole(&self) -> u64 {
+    pub fn whole(&self) -> u64 {
         match self {
             Number::Whole(n) => *n,
             Number::Other(n) => *n as u64,
@@ -151,7 +163,7 @@ impl Number<'_> {
     }
 }
 
-fn span(piece: &RawValue, service: &str) -> Result<Option<Span>, Malformed> {
+fn span(piece: &RawValue, service: &str) -> Result<Option<(Span, traces::Span)>, Malformed> {
     let s: JsonSpan = read(piece.get())?;
     let parent = match s.parent_span_id.len() {
         0 => Some(0),
@@ -163,12 +175,21 @@ fn span(piece: &RawValue, service: &str) -> Result<Option<Span>, Malformed> {
     else {
         return Ok(None);
     };
+    const ERROR: u64 = 2;
+    let told = s.status.unwrap_or_default();
+    let mut status = None;
+    let name = s.name.clone();
     let mut facts = Facts::new(s.name, s.kind);
     for piece in s.attributes.pieces.into_iter().take(ATTRIBUTES) {
         let a: KeyValue = read(piece.get())?;
-        let Some(value) = a.value.filter(|_| act::wanted(&a.key)) else {
+        let is_status = STATUS.contains(&&*a.key);
+        let Some(value) = a.value.filter(|_| is_status || act::wanted(&a.key)) else {
             continue;
         };
+        if is_status {
+            status = value.int_value.map(|n| n.float()).or(status);
+            continue;
+        }
         if let Some(n) = value.int_value.or(value.double_value) {
             facts.number(&a.key, n.float());
         }
@@ -176,7 +197,7 @@ fn span(piece: &RawValue, service: &str) -> Result<Option<Span>, Malformed> {
             facts.text(&a.key, t);
         }
     }
-    Ok(Some(Span {
+    let span = Span {
         trace,
         id: id as u64,
         parent: parent as u64,
@@ -184,15 +205,24 @@ fn span(piece: &RawValue, service: &str) -> Result<Option<Span>, Malformed> {
         end: s.end_time_unix_nano.whole(),
         service: service.into(),
         act: facts.act(),
-    }))
+    };
+    let beside = Beside {
+        name: &name,
+        kind: s.kind,
+        failed: told.code.whole() == ERROR,
+        why: told.message.as_deref().unwrap_or(""),
+        status,
+    };
+    let seen = seen(&span, &beside);
+    Ok(Some((span, seen)))
 }
 
-fn hex(digits: &str, length: usize) -> Option<u128> {
+pub(super) fn hex(digits: &str, length: usize) -> Option<u128> {
     let good = digits.len() == length && digits.bytes().all(|b| b.is_ascii_hexdigit());
     u128::from_str_radix(digits, 16).ok().filter(|_| good)
 }
 
-fn service_of(resource: &RawValue) -> Result<Box<str>, Malformed> {
+pub(super) fn service_of(resource: &RawValue) -> Result<Box<str>, Malformed> {
     let resource: Option<Resource> = read(resource.get())?;
     let all = resource.into_iter().flat_map(|r| r.attributes.pieces);
     for piece in all.take(ATTRIBUTES) {
@@ -207,9 +237,9 @@ fn service_of(resource: &RawValue) -> Result<Box<str>, Malformed> {
 
 /// The members of a list as text; `null` is an empty one.
 #[derive(Default)]
-struct Pieces<'a> {
-    pieces: Vec<&'a RawValue>,
-    more: u64,
+pub(super) struct Pieces<'a> {
+    pub pieces: Vec<&'a RawValue>,
+    pub more: u64,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pieces<'a> {

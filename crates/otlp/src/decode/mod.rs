@@ -2,10 +2,13 @@
 //! 64 MiB, and not fifty times that.
 
 mod json;
+mod logs;
 mod proto;
+mod seen;
 mod wire;
 
 use crate::span::Span;
+pub use logs::{LINES, Logs, logs};
 use std::fmt;
 pub(crate) use wire::Fields;
 pub use wire::Writer;
@@ -34,6 +37,8 @@ pub enum Signal {
 #[derive(Debug, Default, PartialEq)]
 pub struct Decoded {
     pub spans: Vec<Span>,
+    /// The same as they are kept and shown; one for each, in the same order.
+    pub seen: Vec<traces::Span>,
     /// Not taken: over the limit, and with ids of a wrong length.
     pub over: u64,
     pub bad_ids: u64,
@@ -56,11 +61,14 @@ impl Decoded {
         told.join("; ")
     }
 
-    fn add(&mut self, span: Option<Span>) {
+    fn add(&mut self, span: Option<(Span, traces::Span)>) {
         match span {
             None => self.bad_ids += 1,
             Some(_) if self.spans.len() >= SPANS => self.over += 1,
-            Some(span) => self.spans.push(span),
+            Some((span, seen)) => {
+                self.spans.push(span);
+                self.seen.push(seen);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The messages of `opentelemetry/proto/collector/*/v1` in protobuf. Unknown fields are skipped.
 
+use super::seen::{Beside, STATUS, seen};
 use super::wire::{Fields, Value};
 use super::{ATTRIBUTES, Decoded, Malformed, Signal};
 use crate::act::{self, Facts};
@@ -29,7 +30,10 @@ pub fn spans(request: &[u8]) -> Result<Decoded, Malformed> {
 }
 
 /// The messages in the fields of this number.
-fn messages(message: &[u8], field: u64) -> impl Iterator<Item = Result<&[u8], Malformed>> {
+pub(super) fn messages(
+    message: &[u8],
+    field: u64,
+) -> impl Iterator<Item = Result<&[u8], Malformed>> {
     Fields::of(message).filter_map(move |f| match f {
         Err(e) => Some(Err(e)),
         Ok((n, value)) if n == field => Some(value.bytes()),
@@ -37,7 +41,7 @@ fn messages(message: &[u8], field: u64) -> impl Iterator<Item = Result<&[u8], Ma
     })
 }
 
-fn service_of(resource: &[u8]) -> Result<Box<str>, Malformed> {
+pub(super) fn service_of(resource: &[u8]) -> Result<Box<str>, Malformed> {
     for attribute in messages(resource, 1).take(ATTRIBUTES) {
         if let Some(("service.name", Attribute::Text(name))) = key_value(attribute?)? {
             return Ok(act::service(name));
@@ -47,28 +51,39 @@ fn service_of(resource: &[u8]) -> Result<Box<str>, Malformed> {
 }
 
 /// `None`: its ids cannot be ids.
-fn read(span: &[u8], service: &str) -> Result<Option<Span>, Malformed> {
+fn read(span: &[u8], service: &str) -> Result<Option<(Span, traces::Span)>, Malformed> {
     let (mut trace, mut id, mut parent) = (&[][..], &[][..], &[][..]);
     let (mut start, mut end) = (0, 0);
     let mut facts = Facts::default();
+    let mut beside = Beside::default();
     let mut attributes = 0;
     for field in Fields::of(span) {
         match field? {
             (1, v) => trace = v.bytes()?,
             (2, v) => id = v.bytes()?,
             (4, v) => parent = v.bytes()?,
-            (5, v) => facts.name = Cow::Borrowed(text(v.bytes()?)),
-            (6, v) => facts.kind = v.number()?,
+            (5, v) => {
+                beside.name = text(v.bytes()?);
+                facts.name = Cow::Borrowed(beside.name);
+            }
+            (6, v) => {
+                facts.kind = v.number()?;
+                beside.kind = facts.kind;
+            }
             (7, v) => start = v.number()?,
             (8, v) => end = v.number()?,
             (9, v) if attributes < ATTRIBUTES => {
                 attributes += 1;
                 match key_value(v.bytes()?)? {
                     Some((key, Attribute::Text(t))) => facts.text(key, t.into()),
+                    Some((key, Attribute::Number(n))) if STATUS.contains(&key) => {
+                        beside.status = Some(n);
+                    }
                     Some((key, Attribute::Number(n))) => facts.number(key, n),
                     None => {}
                 }
             }
+            (15, v) => (beside.failed, beside.why) = status(v.bytes()?)?,
             _ => {}
         }
     }
@@ -83,7 +98,7 @@ fn read(span: &[u8], service: &str) -> Result<Option<Span>, Malformed> {
     else {
         return Ok(None);
     };
-    Ok(Some(Span {
+    let span = Span {
         trace,
         id,
         parent,
@@ -91,7 +106,23 @@ fn read(span: &[u8], service: &str) -> Result<Option<Span>, Malformed> {
         end,
         service: service.into(),
         act: facts.act(),
-    }))
+    };
+    let seen = seen(&span, &beside);
+    Ok(Some((span, seen)))
+}
+
+/// Whether a span failed, and why.
+fn status(message: &[u8]) -> Result<(bool, &str), Malformed> {
+    const ERROR: u64 = 2;
+    let mut said = (false, "");
+    for field in Fields::of(message) {
+        match field? {
+            (2, v) => said.1 = text(v.bytes()?),
+            (3, v) => said.0 = v.number()? == ERROR,
+            _ => {}
+        }
+    }
+    Ok(said)
 }
 
 enum Attribute<'a> {
@@ -109,7 +140,7 @@ fn key_value(message: &[u8]) -> Result<Option<(&str, Attribute<'_>)>, Malformed>
             _ => {}
         }
     }
-    if key != "service.name" && !act::wanted(key) {
+    if key != "service.name" && !STATUS.contains(&key) && !act::wanted(key) {
         return Ok(None);
     }
     let mut read = None;
@@ -125,7 +156,7 @@ fn key_value(message: &[u8]) -> Result<Option<(&str, Attribute<'_>)>, Malformed>
 }
 
 /// Text as far as it is text.
-fn text(bytes: &[u8]) -> &str {
+pub(super) fn text(bytes: &[u8]) -> &str {
     match std::str::from_utf8(bytes) {
         Ok(t) => t,
         Err(e) => std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or(""),

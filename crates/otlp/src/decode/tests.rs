@@ -183,3 +183,95 @@ proptest! {
         let _ = spans(&json, Encoding::Json);
     }
 }
+
+fn record(trace: &[u8], body: &[u8]) -> Vec<u8> {
+    let w = Writer::default()
+        .fixed(1, 5_000)
+        .number(2, 17)
+        .bytes(5, body);
+    let w = w.bytes(6, &key_value("exception.type", "SoldOut"));
+    w.bytes(9, trace)
+        .bytes(10, &[2; 8])
+        .bytes(99, b"future")
+        .out
+}
+
+const LOG: &str = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"front"}}]},
+    "scopeLogs":[{"logRecords":[{"timeUnixNano":"5000","severityNumber":17,"body":{"stringValue":"sold out"},
+    "traceId":"01010101010101010101010101010101","spanId":"0202020202020202","attributes":[
+    {"key":"n","value":{"intValue":"5"}},{"key":"exception.type","value":{"stringValue":"SoldOut"}}]}]}]}]}"#;
+
+fn text(said: &str) -> Vec<u8> {
+    Writer::default().bytes(1, said.as_bytes()).out
+}
+
+#[test]
+fn log_lines_are_the_same_in_both_encodings() {
+    let proto = logs(
+        &request(&[record(&[1; 16], &text("sold out"))]),
+        Encoding::Protobuf,
+    )
+    .unwrap();
+    let json = logs(LOG.as_bytes(), Encoding::Json).unwrap();
+    assert_eq!(proto, json);
+    let (trace, line) = &proto.lines[0];
+    assert_eq!(*trace, u128::from_be_bytes([1; 16]));
+    assert_eq!(
+        (line.at, &*line.service, line.severity.word()),
+        (5000, "front", "error")
+    );
+    assert_eq!(&*line.text, "sold out\nSoldOut: ");
+}
+
+#[test]
+fn values_within_values_and_long_lines_end_somewhere() {
+    let value = |json: &str| {
+        let log = LOG
+            .replace(r#"{"stringValue":"sold out"}"#, json)
+            .replace("exception", "other");
+        logs(log.as_bytes(), Encoding::Json)
+            .unwrap()
+            .lines
+            .remove(0)
+            .1
+    };
+    let list = r#"{"kvlistValue":{"values":[{"key":"a","value":{"intValue":"1"}},{"key":"b","value":{"arrayValue":{"values":[{"boolValue":true},{"doubleValue":0.5}]}}}]}}"#;
+    assert_eq!(&*value(list).text, "a=1 b=true 0.5");
+    let deep =
+        r#"{"arrayValue":{"values":["#.repeat(30) + r#"{"stringValue":"x"}"# + &"]}}".repeat(30);
+    assert_eq!(&*value(&deep).text, "…");
+    let long = value(&format!(r#"{{"stringValue":"{}"}}"#, "ä".repeat(10_000)));
+    assert!(long.cut && long.text.len() <= traces::TEXT && long.text.starts_with("ää"));
+    // The same of protobuf.
+    let mut nested = text("x");
+    for _ in 0..30 {
+        let list = Writer::default().bytes(1, &nested);
+        nested = Writer::default().bytes(5, &list.out).out;
+    }
+    let got = logs(&request(&[record(&[1; 16], &nested)]), Encoding::Protobuf).unwrap();
+    assert_eq!(&*got.lines[0].1.text, "…\nSoldOut: ");
+    let alone = logs(&request(&[record(&[1; 3], &text("x"))]), Encoding::Protobuf).unwrap();
+    assert_eq!(
+        (alone.lines[0].0, &*alone.lines[0].1.text),
+        (0, ""),
+        "counted, not read"
+    );
+    let many = vec![b"\x10\x01".to_vec(); LINES + 3];
+    let got = logs(&request(&many), Encoding::Protobuf).unwrap();
+    assert_eq!((got.lines.len(), got.over), (LINES, 3));
+}
+
+#[test]
+fn what_is_shown_of_a_span_has_a_bound_and_says_how_it_failed() {
+    let status = Writer::default()
+        .bytes(2, "x".repeat(9000).as_bytes())
+        .number(3, 2);
+    let mut failed = span(&[1; 16], &[2; 8], &[("secret", "s3cret"), DB[0], DB[1]]);
+    failed.extend(Writer::default().bytes(15, &status.out).out);
+    let got = spans(&request(&[failed]), Encoding::Protobuf).unwrap();
+    let seen = &got.seen[0];
+    assert!(seen.error && &*seen.name == "SELECT" && seen.kind == 3);
+    assert!(seen.bytes() < 1000, "{seen:?}");
+    assert!(!format!("{seen:?}").contains("s3cret"));
+    assert_eq!(seen.attributes[1], ("statement".into(), "SELECT ?".into()));
+}

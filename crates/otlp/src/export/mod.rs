@@ -20,5 +20,5 @@ pub use lane::{Counts, Lane, Told};
 pub use message::{Attributes, Data, Exemplar, Metric, Point, Resource, Sent, Spread, Value};
 pub use meter::Meter;
 pub use page::from_text;
-pub use spans::{Words, spans};
+pub use spans::{Words, method, spans};
 pub use tail::{Exchange, Rules, Tail, Why};

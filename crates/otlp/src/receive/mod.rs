@@ -32,6 +32,14 @@ pub struct Options {
     pub token: Option<String>,
     pub ids: Arc<SpanIds>,
     pub clock: Clock,
+    /// Keeps what comes, to be shown; `None`: nobody does.
+    pub keeper: Option<Arc<dyn Keeper>>,
+}
+
+/// Takes spans and log lines as they come, with their trace; 0: a line without one. It must not wait for anything.
+pub trait Keeper: Send + Sync {
+    fn spans(&self, spans: Vec<(u128, ::traces::Span)>);
+    fn lines(&self, lines: Vec<(u128, ::traces::Line)>);
 }
 
 /// A running receiver; it stops when dropped.
@@ -44,6 +52,7 @@ pub struct Receiver {
 struct Shared {
     token: Option<String>,
     clock: Clock,
+    keeper: Option<Arc<dyn Keeper>>,
     requests: Semaphore,
     traces: Mutex<Traces>,
     evidence: Arc<Mutex<Evidence>>,
@@ -60,6 +69,7 @@ impl Receiver {
         let shared = Arc::new(Shared {
             token: options.token,
             clock: options.clock,
+            keeper: options.keeper,
             requests: Semaphore::new(REQUESTS),
             traces: Mutex::default(),
             evidence: Arc::new(Mutex::new(Evidence::new(options.ids))),

@@ -87,7 +87,7 @@ async fn taken(
     done.map_err(|_| Refusal::Malformed("it could not be read".into()))?
 }
 
-/// Spans are kept; the rest is counted, and its sender told that it is dropped.
+/// Spans are kept, and log lines where somebody keeps them; the rest is counted, and its sender told that it is dropped.
 fn store(
     message: &[u8],
     signal: Signal,
@@ -99,20 +99,35 @@ fn store(
         Signal::Traces => {
             let mut decoded = decode::spans(message, encoding).map_err(bad)?;
             let spans = std::mem::take(&mut decoded.spans);
+            if let Some(keeper) = &shared.keeper {
+                let traces = spans.iter().map(|s| s.trace);
+                keeper.spans(traces.zip(std::mem::take(&mut decoded.seen)).collect());
+            }
             shared.take(spans, decoded.rejected());
             (decoded.rejected(), decoded.complaint())
+        }
+        Signal::Logs if shared.keeper.is_some() => {
+            let mut decoded = decode::logs(message, encoding).map_err(bad)?;
+            if let Some(keeper) = &shared.keeper {
+                keeper.lines(std::mem::take(&mut decoded.lines));
+            }
+            (decoded.over, decoded.complaint())
         }
         Signal::Metrics | Signal::Logs => {
             let count = decode::count(message, signal, encoding).map_err(bad)?;
             let (what, setting) = match signal {
-                Signal::Metrics => ("metrics", "OTEL_METRICS_EXPORTER"),
-                _ => ("logs", "OTEL_LOGS_EXPORTER"),
+                Signal::Metrics => (
+                    "takes no metrics and has dropped these metrics",
+                    "OTEL_METRICS_EXPORTER",
+                ),
+                _ => (
+                    "keeps no traces here and has dropped these logs",
+                    "OTEL_LOGS_EXPORTER",
+                ),
             };
             let complaint = match count {
                 0 => String::new(),
-                _ => format!(
-                    "Plimsoll takes traces only and has dropped these {what}: send them to a collector, or set {setting}=none"
-                ),
+                _ => format!("Plimsoll {what}: send them to a collector, or set {setting}=none"),
             };
             (count, complaint)
         }

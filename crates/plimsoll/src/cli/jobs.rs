@@ -9,6 +9,8 @@ pub enum JobsAsk {
     Status(AskArgs),
     /// Jobs of a route: waiting, leased, behind, done, dead or cancelled
     List(ListArgs),
+    /// Jobs by the calendar: when each is due next
+    Cron(AskArgs),
     /// One job, and what it was answered
     Show(JobArgs),
     /// Cancel a job that has not ended

@@ -1,13 +1,13 @@
-//! `plimsoll backup` and `plimsoll restore`: the ledger, the queue of jobs, keys and sessions, while Plimsoll runs; back only where nothing is.
+//! `plimsoll backup` and `plimsoll restore`: the ledger, the queue of jobs, keys and sessions, streams of events, while Plimsoll runs; back only where nothing is.
 
 use crate::cli::backup::{BackupArgs, RestoreArgs};
 use crate::exit::{Exit, Failure};
-use crate::wire::state;
+use crate::wire::{state, streams};
 use std::path::{Path, PathBuf};
 use store::embedded::copy;
 
 /// What is copied, where it is there.
-const FILES: [&str; 3] = ["control.db", "queue.db", state::FILE];
+const FILES: [&str; 4] = ["control.db", "queue.db", state::FILE, streams::FILE];
 
 pub fn backup(args: BackupArgs) -> Result<Exit, Failure> {
     let BackupArgs { to, config } = args;

@@ -11,6 +11,7 @@ pub fn run(ask: JobsAsk) -> Result<Exit, Failure> {
     match ask {
         JobsAsk::Status(args) => look(&args, "/api/v1/jobs", lanes),
         JobsAsk::List(args) => list(&args),
+        JobsAsk::Cron(args) => look(&args, "/api/v1/jobs/cron", crons),
         JobsAsk::Show(JobArgs { id, ask }) => {
             look(&ask, &format!("/api/v1/jobs/{}", ask::encode(&id)), one)
         }
@@ -111,6 +112,25 @@ fn lanes(said: &Value) -> String {
         true => "no route has taken a job yet\n".into(),
         false => out,
     }
+}
+
+fn crons(said: &Value) -> String {
+    let at = |ms: &Value| {
+        let at = ms
+            .as_i64()
+            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        at.map_or("never".to_owned(), |at| at.to_string())
+    };
+    let one = |c: &Value| {
+        let (name, schedule, zone) = (text(&c["cron"]), text(&c["schedule"]), text(&c["timezone"]));
+        format!(
+            "{name}: {schedule} {zone}, jobs of {}; due next {}\n",
+            text(&c["route"]),
+            at(&c["next_ms"])
+        )
+    };
+    let out: String = said.as_array().into_iter().flatten().map(one).collect();
+    if out.is_empty() { "none\n".into() } else { out }
 }
 
 pub(super) fn line(job: &Value) -> String {

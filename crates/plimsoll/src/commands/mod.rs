@@ -26,6 +26,7 @@ mod load;
 mod purge;
 mod record;
 pub mod recorded;
+mod replicas;
 mod rollback;
 mod run;
 mod runbook;
@@ -33,6 +34,8 @@ mod schema;
 mod slo;
 mod status;
 mod topics;
+mod streams;
+mod traces;
 mod try_proposal;
 mod upgrade;
 mod whatif;
@@ -62,6 +65,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Slo(args) => slo::run(args),
         Command::Alerts(args) => alerts::run(args),
+        Command::Traces(args) => traces::run(&args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Adopt(args) => adopt::run(args),
@@ -70,6 +74,8 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Cache(ask) => cache::run(ask),
         Command::Jobs(ask) => jobs::run(ask),
         Command::Topics(ask) => topics::run(ask),
+        Command::Streams(ask) => streams::run(ask),
+        Command::Replicas(args) => replicas::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
         Command::Doctor(args) => doctor::run(args),

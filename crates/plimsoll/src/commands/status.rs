@@ -18,6 +18,10 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     status["engines"] = ask::get(at, "/api/v1/engines")?;
     status["export"] = ask::get(at, "/api/v1/export")?;
     status["disks"] = ask::get(at, "/api/v1/cache/disks")?;
+    // Refused where none are kept.
+    if let Ok(mut told) = ask::get::<Value>(at, "/api/v1/traces?limit=1") {
+        status["traces"] = told["standing"].take();
+    }
     if args.json {
         println!("{status}");
         return Ok(Exit::Ok);
@@ -56,6 +60,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     }
     if !status["export"].is_null() {
         println!("export      {}", export(&status["export"]));
+    }
+    if !status["traces"].is_null() {
+        println!("traces      {}", traces(&status["traces"]));
     }
     for p in status["probes"].as_array().unwrap_or(&empty) {
         if p["blind"] == true {
@@ -139,6 +146,23 @@ fn export(e: &Value) -> String {
         number(&e["waiting"]),
         number(&e["dropped"]),
         of("metrics", "data points")
+    )
+}
+
+/// How many are kept, and why not all.
+fn traces(t: &Value) -> String {
+    let number = |key: &str| t[key].as_u64().unwrap_or(0);
+    let mib = |key: &str| number(key) as f64 / f64::from(1 << 20);
+    let wrong = match t["wrong"].as_str() {
+        Some(why) => format!("; NOT KEPT NOW: {why}"),
+        None => String::new(),
+    };
+    format!(
+        "{} kept, {:.1} of {:.0} MiB; {} were lost{wrong}",
+        number("traces"),
+        mib("bytes"),
+        mib("size"),
+        number("lost")
     )
 }
 

@@ -4,20 +4,24 @@ use crate::exit::Failure;
 use crate::host::pulse::Pulse;
 use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
+use crate::wire::cron;
 use crate::wire::door::Door;
 use crate::wire::engines::{Engines, Lead};
 use crate::wire::export::Export;
 use crate::wire::jobs::{self, Jobs};
 use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
+use crate::wire::replicas::Replicas;
 use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::state;
+use crate::wire::streams;
+use crate::wire::traces::{self, Kept, NoTraces};
 use crate::wire::topics::Topics;
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Incident, Learned};
+use base::{Incident, Learned, Names};
 use config::{Config, Generation};
 use console::{Format, Upgrades};
 use control::Control;
@@ -37,6 +41,8 @@ use tokio::task::JoinHandle;
 
 /// Longest wait for DNS at the start.
 const NAMES: Duration = Duration::from_secs(3);
+/// The same for the primaries of replications.
+const DATABASES: Duration = Duration::from_secs(1);
 
 /// What passes traffic and measures it.
 pub struct Body {
@@ -58,8 +64,13 @@ pub struct Body {
     pub agents: Option<Mutex<agent::gateway::Receiver>>,
     /// Sends to a collector, likewise.
     pub export: Option<Export>,
+    /// Traces that are kept here, likewise.
+    pub traces: Option<Arc<Kept>>,
+    pub names: Names,
     /// Answers services that keep values here, likewise.
     pub state: Option<Mutex<::state::Receiver>>,
+    /// Streams of events, where the config asks for them at the start.
+    pub streams: Option<Arc<::streams::Place>>,
     pub clock: Clock,
     pub door: Door,
     /// The service manager opened the sockets.
@@ -79,6 +90,8 @@ pub struct Steering {
     /// Likewise.
     pub costs: Costs,
     pub remembered: Remembered,
+    /// `None`: no traces are kept.
+    pub traces: Option<traces::Writing>,
     /// Gives up what it leads when dropped; `None`: this node is alone.
     pub lead: Option<Lead>,
     /// Gone when nobody has the ledger open any more.
@@ -87,6 +100,10 @@ pub struct Steering {
     pub queue: Weak<Embedded>,
     /// And of the store of keys and sessions.
     pub state: Weak<Embedded>,
+    /// What works on streams; it stops when dropped.
+    pub streams: Option<streams::Work>,
+    /// Makes jobs by the calendar; likewise.
+    pub cron: Option<cron::Work>,
 }
 
 /// Makes the metrics page.
@@ -144,6 +161,12 @@ impl Body {
         while asked() == Some(false) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
+        // Else the first reads would be refused for want of a primary.
+        let until = Instant::now() + DATABASES;
+        let known = || self.with_gateway(Gateway::knows_primaries);
+        while known() == Some(false) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn take_gateway(&self) -> Option<Gateway> {
@@ -184,6 +207,17 @@ impl Body {
         *self.readiness.lock().unwrap_or_else(|e| e.into_inner()) = not_ready;
     }
 
+    fn stream_work(&self) -> Result<Option<streams::Work>, Failure> {
+        let Some(place) = &self.streams else {
+            return Ok(None);
+        };
+        let Some(positions) = self.with_gateway(Gateway::projections) else {
+            return Ok(None);
+        };
+        let runtime = self.runtime.handle();
+        streams::start(&self.data_dir, place, &self.current, positions, runtime).map(Some)
+    }
+
     /// Opens the ledger, and starts control and console.
     pub fn steer(&self) -> Result<(Arc<Control>, Steering), Failure> {
         let config = self.current.load_full();
@@ -200,7 +234,17 @@ impl Body {
         let queue = queue.transpose()?.flatten();
         let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g));
         let kept_state = kept_state.transpose()?.flatten();
-        let jobs = Jobs::new(self.gateway.clone(), queue.clone());
+        let work = self.stream_work()?;
+        let handle = self.runtime.handle();
+        let shown_streams = match &work {
+            Some(work) => work.shown(handle),
+            None => streams::Shown::nothing(handle),
+        };
+        let crons = self.with_gateway(|g| {
+            let (store, current) = (queue.clone()?, self.current.clone());
+            Some(cron::start(store, current, g.jobs(), self.clock, handle))
+        });
+        let jobs = Jobs::new(self.gateway.clone(), queue.clone(), self.current.clone());
         let topics = Topics::new(jobs.clone(), self.current.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
@@ -241,6 +285,11 @@ impl Body {
         )?;
         let remembered =
             Remembered::start(self.counted.clone(), slos.shown(), self.current.clone())?;
+        let start = |kept: &Arc<Kept>| {
+            let (names, config) = (self.names.clone(), self.current.clone());
+            traces::Writing::start(kept.clone(), names, self.clock, config)
+        };
+        let writing = self.traces.as_ref().map(start).transpose()?;
         self.pulse.listen_to(&control, self.runtime.handle());
         let (pulse, readiness) = (self.pulse.clone(), self.readiness.clone());
         let gateway = self.gateway.clone();
@@ -250,7 +299,11 @@ impl Body {
             let (jobs, kept) = (jobs.clone(), remembered.kept());
             let topics = topics.clone();
             let (exported, engines) = (exported.clone(), self.engines.clone());
+            let streams = shown_streams.clone();
+            let replicas = Replicas(self.gateway.clone());
+            let traces = self.traces.clone();
             move |format| {
+                let traces = traces.as_ref().map(|t| t.metrics());
                 let exported = exported.as_ref().map(|e| e.metrics());
                 let all = page(format)
                     + &slos.metrics()
@@ -258,7 +311,10 @@ impl Body {
                     + &kept.metrics()
                     + &jobs.metrics()
                     + &topics.metrics()
+                    + &streams.metrics()
                     + &engines.metrics()
+                    + &replicas.metrics()
+                    + &traces.unwrap_or_default()
                     + &exported.unwrap_or_default();
                 match format {
                     Format::Text => all,
@@ -281,11 +337,16 @@ impl Body {
             }),
             jobs: Arc::new(jobs.clone()),
             topics: Arc::new(topics),
+            streams: Arc::new(shown_streams),
             path: Arc::new(self.watch.path()),
             metrics,
             slos: slos.shown(),
             costs: costs.shown(),
             past: remembered.kept(),
+            traces: match &self.traces {
+                Some(kept) => kept.clone(),
+                None => Arc::new(NoTraces),
+            },
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),
             agents: match &self.agents {
@@ -303,6 +364,10 @@ impl Body {
                 let engines = self.engines.clone();
                 move || engines.shown(leading.as_deref())
             }),
+            replicas: Arc::new({
+                let replicas = Replicas(self.gateway.clone());
+                move || replicas.shown()
+            }),
             certificate: Arc::new(move || certificate(&gateway)),
         };
         let (stop_console, console) = self.door.open(&self.runtime, state)?;
@@ -312,10 +377,13 @@ impl Body {
             slos,
             costs,
             remembered,
+            traces: writing,
             lead,
             ledger,
             queue: queue.unwrap_or_default(),
             state: kept_state.unwrap_or_default(),
+            streams: work,
+            cron: crons.flatten(),
         };
         Ok((control, steering))
     }

@@ -1,6 +1,8 @@
 //! The queue of jobs: opened where a route takes any, lent to the gateway, and what console and metrics ask of it.
 
 use crate::exit::Failure;
+use crate::wire::cron;
+use arc_swap::ArcSwap;
 use base::Finding;
 use config::Config;
 use config::sections::of_lane;
@@ -27,6 +29,7 @@ const AGAIN_MS: u64 = 24 * 3600 * 1000;
 pub struct Jobs {
     gateway: Arc<Mutex<Option<Gateway>>>,
     pub(super) store: Weak<Embedded>,
+    current: Arc<ArcSwap<Config>>,
 }
 
 /// Opens the queue where a route takes jobs, and lends it to the gateway. `None`: no route does.
@@ -61,9 +64,17 @@ pub fn open(
 }
 
 impl Jobs {
-    pub fn new(gateway: Arc<Mutex<Option<Gateway>>>, store: Option<Weak<Embedded>>) -> Jobs {
+    pub fn new(
+        gateway: Arc<Mutex<Option<Gateway>>>,
+        store: Option<Weak<Embedded>>,
+        current: Arc<ArcSwap<Config>>,
+    ) -> Jobs {
         let store = store.unwrap_or_default();
-        Jobs { gateway, store }
+        Jobs {
+            gateway,
+            store,
+            current,
+        }
     }
 
     fn store(&self) -> Result<Arc<Embedded>, Vec<Finding>> {
@@ -201,6 +212,10 @@ impl console::Jobs for Jobs {
             })
         });
         Ok(all.collect())
+    }
+
+    fn crons(&self) -> Result<Value, Vec<Finding>> {
+        Ok(cron::shown(&self.store, &self.current.load()))
     }
 
     fn list(&self, ask: &JobList) -> Result<Value, Vec<Finding>> {

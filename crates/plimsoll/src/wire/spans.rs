@@ -2,13 +2,14 @@
 
 use crate::exit::Failure;
 use crate::wire::start::{listener, secret};
+use crate::wire::traces::Kept;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::trace::SpanIds;
 use base::{Names, RouteIx, Window};
 use config::Config;
 use config::sections::Otlp;
-use otlp::{Counts, Evidence, Options, Probed, Receiver};
+use otlp::{Counts, Evidence, Keeper, Options, Probed, Receiver};
 use socket2::Socket;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,6 +24,7 @@ pub fn start(
     ids: Arc<SpanIds>,
     clock: Clock,
     runtime: &Handle,
+    keeper: Option<Arc<Kept>>,
 ) -> Result<Receiver, Failure> {
     let addresses = otlp.http.into_iter().chain(otlp.grpc);
     let options = Options {
@@ -32,6 +34,7 @@ pub fn start(
         token: (otlp.token.as_ref().map(|t| secret("otlp.token", t))).transpose()?,
         ids,
         clock,
+        keeper: keeper.map(|k| k as Arc<dyn Keeper>),
     };
     Ok(Receiver::start(runtime, options)?)
 }

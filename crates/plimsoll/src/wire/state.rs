@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use crate::wire::start::{listener, secret};
 use crate::wire::system::failure;
 use ::state::{Options, Receiver};
+use ::streams::Place;
 use config::Config;
 use config::sections::StateApi;
 use gateway::Gateway;
@@ -58,6 +59,7 @@ pub fn serve(
     inherited: &[Socket],
     state: Arc<State>,
     topics: Arc<topics::Api>,
+    streams: Option<Arc<Place>>,
     runtime: &Handle,
 ) -> Result<Receiver, Failure> {
     let listener = listener(
@@ -74,6 +76,7 @@ pub fn serve(
         stores: api.stores.clone(),
         lent: Arc::new(move || state.lent().map(|l| (l.durable, l.relaxed))),
         topics,
+        streams,
     };
     Ok(Receiver::start(runtime, options)?)
 }

@@ -8,8 +8,9 @@ use crate::wire::engines::{self, Engines};
 use crate::wire::export::{self, Export};
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
+use crate::wire::tap::Tap;
 use crate::wire::watch::{self, Windows};
-use crate::wire::{agents, spans, state, topics};
+use crate::wire::{agents, spans, state, streams, topics, traces};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -24,7 +25,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
-use telemetry::Heard;
 use telemetry::recording::{Limits, Progress as Recorded, Stage};
 use tokio::runtime::Handle;
 
@@ -77,7 +77,7 @@ fn export(
     names: &Names,
     clock: Clock,
     runtime: &Handle,
-) -> std::io::Result<Option<(Export, Heard)>> {
+) -> std::io::Result<Option<(Export, export::Sink)>> {
     let Some(otlp) = config.load().export.otlp.clone() else {
         return Ok(None);
     };
@@ -129,7 +129,11 @@ impl System {
         let current = Arc::new(ArcSwap::from_pointee(config));
         let engines = Engines::open(&current.load())?;
         gateway.set_counter(engines.counter());
+        replicas::start(runtime.handle(), gateway.replications());
         let outward = outward(&gateway, &current)?;
+        let kept = (current.load().traces.size > 0)
+            .then(|| traces::queue(clock, current.load().otlp.is_some()));
+        let (kept_sink, kept) = kept.unzip();
         let spans = match &current.load().otlp {
             Some(otlp) => Some(spans::start(
                 otlp,
@@ -137,6 +141,7 @@ impl System {
                 gateway.spans(),
                 clock,
                 runtime.handle(),
+                kept.clone(),
             )?),
             None => None,
         };
@@ -144,27 +149,36 @@ impl System {
             Some(a) => Some(agents::start(a, &taken, clock, runtime.handle())?),
             None => None,
         };
+        let streams = streams::place(&current.load());
         let state = match &current.load().state {
             Some(s) => Some(state::serve(
                 s,
                 &taken,
                 gateway.state(),
                 topics::api(&gateway, current.clone(), clock),
+                streams.clone(),
                 runtime.handle(),
             )?),
             None => None,
         };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
-        let (export, heard) = export(&current, &names, clock, runtime.handle())?.unzip();
+        let (export, export_sink) = export(&current, &names, clock, runtime.handle())?.unzip();
+        let tap = Tap::new(
+            names.clone(),
+            clock,
+            current.clone(),
+            export_sink,
+            kept_sink,
+        );
         let watch = watch::Watch::start(watch::Parts {
             rings,
             agents: agents.as_ref().map(|a| a.probe(names.clone())),
-            names,
+            names: names.clone(),
             clock,
             config: current.clone(),
             gateway: gateway.clone(),
             spans: spans.as_ref().map(Receiver::evidence),
-            heard,
+            heard: tap.heard(),
         })?;
         let counted = Arc::new(Mutex::new(watch.counted()));
         let body = Body {
@@ -181,7 +195,10 @@ impl System {
             spans: spans.map(Mutex::new),
             agents: agents.map(Mutex::new),
             export,
+            traces: kept,
+            names,
             state: state.map(Mutex::new),
+            streams,
             clock,
             door,
             managed: start.managed,
@@ -272,9 +289,14 @@ impl System {
             g.jobs().set_queue(None);
             g.state().lend(None);
         });
+        let events = steering.streams.as_ref().map(|s| s.store.clone());
+        let events = events.unwrap_or_default();
+        drop(steering.streams);
+        drop(steering.cron);
         // The next process takes them: the sockets listen on.
         let _ = body.take_reports(false);
         drop(steering.remembered);
+        drop(steering.traces);
         drop(steering.slos);
         drop(steering.costs);
         drop(steering.lead);
@@ -293,7 +315,7 @@ impl System {
         });
         let until = Instant::now() + LEDGER_CLOSES;
         let in_use = || {
-            let stores = [&steering.ledger, &steering.queue, &steering.state];
+            let stores = [&steering.ledger, &steering.queue, &steering.state, &events];
             stores.map(Weak::strong_count).iter().sum::<usize>()
         };
         while in_use() > 0 && Instant::now() < until {
@@ -309,7 +331,9 @@ impl System {
             0 => Ok(released),
             _ => Err((
                 released,
-                Failure::new("the ledger, the queue of jobs or the store of keys is still in use"),
+                Failure::new(
+                    "the ledger, the queue of jobs, or the store of keys or of streams is still in use",
+                ),
             )),
         }
     }
@@ -360,7 +384,10 @@ impl System {
         // What came last is counted before telemetry ends.
         self.body.watch.catch_up();
         drop(self.body.export);
+        drop(self.steering.streams);
+        drop(self.steering.cron);
         drop(self.steering.remembered);
+        drop(self.steering.traces);
         drop(self.steering.slos);
         drop(self.steering.costs);
         drop(self.steering.lead);

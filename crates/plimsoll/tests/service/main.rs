@@ -5,6 +5,7 @@ mod alerts;
 mod catalog;
 mod console;
 mod cost;
+mod cron;
 mod encrypted;
 #[cfg(feature = "redis")]
 mod engines;
@@ -19,4 +20,6 @@ mod reloads;
 mod sockets;
 mod stage;
 mod topics;
+mod streams;
+mod traces;
 mod upgrade;

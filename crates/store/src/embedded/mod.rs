@@ -12,8 +12,8 @@ mod writer;
 
 use crate::ack::{Ack, pair};
 use crate::{
-    Appended, Counter, Entry, Error, Etag, Expect, Kv, Log, MAX_EVENTS, MAX_NAME, MAX_VALUE,
-    NewEvent, Precondition, Put, Quota, Record, Take, Taken,
+    Appended, Counter, Ends, Entry, Error, Etag, Expect, Kv, Log, MAX_EVENTS, MAX_NAME, MAX_VALUE,
+    Names, NewEvent, Precondition, Put, Quota, Record, Take, Taken,
 };
 use counters::Counters;
 use readers::Readers;
@@ -201,6 +201,7 @@ fn acceptable(stream: &str, events: &[NewEvent]) -> Result<(), Error> {
     }
     for e in events {
         name("kind of an event", &e.kind)?;
+        limit("the id of an event", e.id.len(), MAX_NAME)?;
         limit("an event", e.data.len(), MAX_VALUE)?;
     }
     limit(
@@ -228,8 +229,33 @@ impl Log for Embedded {
     fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Record>, Error> {
         self.readers.read_all(after, limit)
     }
+    fn read_back(&self, stream: &str, from: u64, limit: usize) -> Result<Vec<Record>, Error> {
+        self.readers.read_back(stream, from, limit)
+    }
+    fn read_some(
+        &self,
+        names: Names<'_>,
+        after: u64,
+        until: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        self.readers.read_some(names, after, until, limit)
+    }
     fn version(&self, stream: &str) -> Result<u64, Error> {
         self.readers.version(stream)
+    }
+    fn ends(&self) -> Result<Ends, Error> {
+        self.readers.ends()
+    }
+    fn streams(&self, after: &str, limit: usize) -> Result<Vec<(String, u64)>, Error> {
+        self.readers.streams(after, limit)
+    }
+    fn trim(&self, before_ms: u64, limit: usize) -> Ack<u64> {
+        self.submit(|reply| Write::Trim {
+            before_ms,
+            limit: limit.min(crate::MAX_ROWS),
+            reply,
+        })
     }
 }
 

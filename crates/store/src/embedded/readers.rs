@@ -1,7 +1,7 @@
 //! Reading: a few connections of its own, lent to one caller each; every read is one short transaction.
 
 use super::schema::{checksum, io, open_reader};
-use crate::{Entry, Error, Etag, MAX_ROWS, Record};
+use crate::{Ends, Entry, Error, Etag, MAX_READ, MAX_ROWS, Names, Record};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -56,16 +56,85 @@ impl Readers {
 
     pub fn read(&self, stream: &str, from: u64, limit: usize) -> Result<Vec<Record>, Error> {
         self.records(
-            "SELECT e.position, s.name, e.version, e.kind, e.at_ms, e.data, e.checksum
+            "SELECT e.position, s.name, e.version, e.kind, e.at_ms, e.data, e.checksum, e.id
              FROM stream s JOIN event e ON e.stream = s.id
              WHERE s.name = ?1 AND e.version >= ?2 ORDER BY e.version LIMIT ?3",
             params![stream, signed(from), limit.min(MAX_ROWS) as i64],
         )
     }
 
+    pub fn read_back(&self, stream: &str, from: u64, limit: usize) -> Result<Vec<Record>, Error> {
+        self.records(
+            "SELECT e.position, s.name, e.version, e.kind, e.at_ms, e.data, e.checksum, e.id
+             FROM stream s JOIN event e ON e.stream = s.id
+             WHERE s.name = ?1 AND e.version <= ?2 ORDER BY e.version DESC LIMIT ?3",
+            params![stream, signed(from), limit.min(MAX_ROWS) as i64],
+        )
+    }
+
+    /// Goes by positions, so that the work is bounded by how far apart they are.
+    pub fn read_some(
+        &self,
+        names: Names<'_>,
+        after: u64,
+        until: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        // The smallest name that fits, and the smallest above all that do.
+        let (least, end) = match names {
+            Names::All => ("", None),
+            Names::Begin(prefix) => (prefix, successor(prefix)),
+            Names::Is(name) => (name, Some(format!("{name}\0"))),
+        };
+        self.records(
+            "SELECT e.position, s.name, e.version, e.kind, e.at_ms, e.data, e.checksum, e.id
+             FROM event e CROSS JOIN stream s ON s.id = e.stream
+             WHERE e.position > ?1 AND e.position <= ?2 AND s.name >= ?3 AND (?4 IS NULL OR s.name < ?4)
+             ORDER BY e.position LIMIT ?5",
+            params![
+                signed(after),
+                signed(until),
+                least,
+                end,
+                limit.min(MAX_ROWS) as i64
+            ],
+        )
+    }
+
+    pub fn ends(&self) -> Result<Ends, Error> {
+        self.with(|db| {
+            let both = "SELECT (SELECT value FROM counter WHERE name = 'trimmed'),
+                               (SELECT coalesce(max(position), 0) FROM event)";
+            let (gone, last): (i64, i64) = db
+                .prepare_cached(both)
+                .and_then(|mut s| s.query_row([], |r| Ok((r.get(0)?, r.get(1)?))))
+                .map_err(self.sql())?;
+            Ok(Ends {
+                gone: gone as u64,
+                last: last.max(gone) as u64,
+            })
+        })
+    }
+
+    pub fn streams(&self, after: &str, limit: usize) -> Result<Vec<(String, u64)>, Error> {
+        self.with(|db| {
+            let mut select = db
+                .prepare_cached(
+                    "SELECT name, version FROM stream WHERE name > ?1 ORDER BY name LIMIT ?2",
+                )
+                .map_err(self.sql())?;
+            let rows = select
+                .query_map(params![after, limit.min(MAX_ROWS) as i64], |r| {
+                    Ok((r.get(0)?, r.get::<_, i64>(1)? as u64))
+                })
+                .map_err(self.sql())?;
+            rows.collect::<Result<_, _>>().map_err(self.sql())
+        })
+    }
+
     pub fn read_all(&self, after: u64, limit: usize) -> Result<Vec<Record>, Error> {
         self.records(
-            "SELECT e.position, s.name, e.version, e.kind, e.at_ms, e.data, e.checksum
+            "SELECT e.position, s.name, e.version, e.kind, e.at_ms, e.data, e.checksum, e.id
              FROM event e JOIN stream s ON s.id = e.stream
              WHERE e.position > ?1 ORDER BY e.position LIMIT ?2",
             params![signed(after), limit.min(MAX_ROWS) as i64],
@@ -76,11 +145,19 @@ impl Readers {
         self.with(|db| {
             let mut select = db.prepare_cached(sql).map_err(self.sql())?;
             let rows = select
-                .query_map(params, |r| Ok((record(r)?, r.get::<_, i64>(6)?)))
+                .query_map(params, |r| {
+                    Ok((
+                        record(r)?,
+                        r.get::<_, i64>(6)?,
+                        r.get::<_, Option<String>>(7)?,
+                    ))
+                })
                 .map_err(self.sql())?;
-            rows.map(|row| {
-                let (r, sum) = row.map_err(self.sql())?;
-                if checksum(&r.stream, r.version, &r.kind, r.at_ms, &r.data) != sum {
+            let (mut read, mut bytes) = (Vec::new(), 0);
+            for row in rows {
+                let (r, sum, id) = row.map_err(self.sql())?;
+                let id = id.as_deref().unwrap_or("");
+                if checksum(&r.stream, r.version, id, &r.kind, r.at_ms, &r.data) != sum {
                     return Err(Error::Corrupt {
                         path: self.path.display().to_string(),
                         place: format!(
@@ -90,9 +167,13 @@ impl Readers {
                         why: "its checksum does not match".into(),
                     });
                 }
-                Ok(r)
-            })
-            .collect()
+                bytes += r.data.len();
+                read.push(r);
+                if bytes >= MAX_READ {
+                    break;
+                }
+            }
+            Ok(read)
         })
     }
 
@@ -175,7 +256,7 @@ impl Readers {
             rows.collect::<Result<_, _>>().map_err(self.sql())
         })?;
         found.retain(|line| line != "ok");
-        let mut after = 0;
+        let mut after = self.ends()?.gone;
         while found.is_empty() {
             match self.read_all(after, 1000) {
                 Ok(page) => {

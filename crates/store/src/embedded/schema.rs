@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Version of the tables, in `user_version`.
-pub const SCHEMA: i64 = 3;
+pub const SCHEMA: i64 = 4;
 /// `PLIM` in `application_id`: the file is ours.
 const APPLICATION: i64 = 0x504c_494d;
 
@@ -17,7 +17,7 @@ const RESERVE: u64 = 256;
 const MAX_PAGES: u64 = 4_294_967_294;
 
 /// What each version added, oldest first.
-const STEPS: [&str; SCHEMA as usize] = [STREAMS_AND_KEYS, JOBS, TOPICS];
+const STEPS: [&str; SCHEMA as usize] = [STREAMS_AND_KEYS, JOBS, EVENT_IDS, TOPICS];
 
 const STREAMS_AND_KEYS: &str = "
 CREATE TABLE stream(
@@ -111,6 +111,13 @@ CREATE INDEX message_idle ON message(topic, position) WHERE open = 0;
 CREATE INDEX message_file ON message(file) WHERE file IS NOT NULL;
 ALTER TABLE job ADD COLUMN message INTEGER;
 CREATE INDEX job_message ON job(message) WHERE message IS NOT NULL;
+";
+
+/// `trimmed`: the last position that was let go.
+const EVENT_IDS: &str = "
+ALTER TABLE event ADD COLUMN id TEXT;
+CREATE UNIQUE INDEX event_id ON event(stream, id) WHERE id IS NOT NULL;
+INSERT INTO counter VALUES ('trimmed', 0);
 ";
 
 /// The one connection that writes. Creates the tables in an empty file.
@@ -231,7 +238,7 @@ pub fn io(path: &Path, e: rusqlite::Error) -> Error {
 }
 
 /// FNV-1a of everything an event says: finds damage that SQLite, which has no checksums, would not see.
-pub fn checksum(stream: &str, version: u64, kind: &str, at_ms: u64, data: &[u8]) -> i64 {
+pub fn checksum(stream: &str, version: u64, id: &str, kind: &str, at_ms: u64, data: &[u8]) -> i64 {
     let mut h: u64 = 0xcbf2_9ce4_8422_2325;
     let mut eat = |bytes: &[u8]| {
         for &b in bytes {
@@ -244,5 +251,9 @@ pub fn checksum(stream: &str, version: u64, kind: &str, at_ms: u64, data: &[u8])
     eat(kind.as_bytes());
     eat(&at_ms.to_le_bytes());
     eat(data);
+    // As those have it that were written before there were ids.
+    if !id.is_empty() {
+        eat(id.as_bytes());
+    }
     h as i64
 }

@@ -4,9 +4,11 @@
 use super::queue::{Ask, Jobs, Said, Settle};
 use super::schema::{checksum, io, open_writer};
 use crate::ack::Reply;
-use crate::{Appended, Error, Etag, Expect, NewEvent, Precondition, Put};
+use crate::{
+    Appended, Bounds, Error, Etag, Expect, JobId, MAX_STREAMS, NewEvent, NewJob, Precondition, Put,
+};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -44,16 +46,37 @@ pub enum Write {
         now_ms: u64,
         reply: Reply<usize>,
     },
+    /// Lets the oldest events go.
+    Trim {
+        before_ms: u64,
+        limit: usize,
+        reply: Reply<u64>,
+    },
     Queue(Ask),
+    /// Jobs and the value of a key, both or neither.
+    Marked {
+        jobs: Vec<NewJob>,
+        bounds: Bounds,
+        mark: Put,
+        now_ms: u64,
+        reply: Reply<Vec<JobId>>,
+    },
 }
+
+/// Version and position of an event.
+type Spot = (u64, u64);
+
+/// What an event takes in tables and indexes beside its own bytes, at most.
+const EVENT: u64 = 512;
 
 impl Write {
     pub fn bytes(&self) -> usize {
         match self {
             Write::Append { events, .. } => events.iter().map(|e| e.data.len()).sum(),
             Write::Put { put, .. } => put.value.len(),
-            Write::Delete { .. } | Write::Sweep { .. } => 0,
+            Write::Delete { .. } | Write::Sweep { .. } | Write::Trim { .. } => 0,
             Write::Queue(ask) => ask.bytes(),
+            Write::Marked { jobs, .. } => jobs.iter().map(|j| j.head.len() + j.payload.len()).sum(),
         }
     }
 
@@ -61,8 +84,8 @@ impl Write {
     fn is_relaxed(&self) -> bool {
         match self {
             Write::Put { relaxed, .. } | Write::Delete { relaxed, .. } => *relaxed,
-            Write::Sweep { .. } => true,
-            Write::Append { .. } | Write::Queue(_) => false,
+            Write::Sweep { .. } | Write::Trim { .. } => true,
+            Write::Append { .. } | Write::Queue(_) | Write::Marked { .. } => false,
         }
     }
 
@@ -72,7 +95,9 @@ impl Write {
             Write::Put { reply, .. } => reply.send(Err(e)),
             Write::Delete { reply, .. } => reply.send(Err(e)),
             Write::Sweep { reply, .. } => reply.send(Err(e)),
+            Write::Trim { reply, .. } => reply.send(Err(e)),
             Write::Queue(ask) => ask.fail(e),
+            Write::Marked { reply, .. } => reply.send(Err(e)),
         }
     }
 }
@@ -82,6 +107,8 @@ pub struct State {
     db: Connection,
     path: PathBuf,
     position: u64,
+    /// Streams there are.
+    streams: u64,
     etag: u64,
     jobs: Jobs,
     /// Commits do not wait for the disk at present.
@@ -121,13 +148,16 @@ impl State {
             db.query_row(sql, [], |r| r.get::<_, i64>(0))
                 .map_err(|e| io(path, e))
         };
-        let position = number("SELECT coalesce(max(position), 0) FROM event")? as u64;
+        let last = number("SELECT coalesce(max(position), 0) FROM event")?;
+        let position = last.max(number("SELECT value FROM counter WHERE name = 'trimmed'")?) as u64;
+        let streams = number("SELECT count(*) FROM stream")? as u64;
         let etag = number("SELECT value FROM counter WHERE name = 'etag'")? as u64;
         Ok(State {
             jobs: Jobs::open(&db, path, bytes)?,
             db,
             path: path.to_path_buf(),
             position,
+            streams,
             etag,
             relaxed: false,
             waiting,
@@ -159,8 +189,41 @@ impl State {
                 now_ms,
                 reply,
             } => answers.settle(reply, self.sweep(limit, now_ms).map(Ok)),
+            Write::Trim {
+                before_ms,
+                limit,
+                reply,
+            } => answers.settle(reply, self.trim(before_ms, limit).map(Ok)),
             Write::Queue(ask) => self.jobs.apply(&self.db, ask, answers),
+            Write::Marked {
+                jobs,
+                bounds,
+                mark,
+                now_ms,
+                reply,
+            } => answers.settle(reply, self.marked(&jobs, bounds, &mark, now_ms)),
         }
+    }
+
+    /// What refuses comes before anything is changed.
+    fn marked(
+        &mut self,
+        jobs: &[NewJob],
+        bounds: Bounds,
+        mark: &Put,
+        now_ms: u64,
+    ) -> rusqlite::Result<Result<Vec<JobId>, Error>> {
+        if let Err(e) = self.holds(&mark.key, mark.precondition, now_ms)? {
+            return Ok(Err(e));
+        }
+        let ids = match jobs.is_empty() {
+            true => Vec::new(),
+            false => match self.jobs.enqueue(&self.db, jobs, bounds)? {
+                Ok(ids) => ids,
+                Err(e) => return Ok(Err(e)),
+            },
+        };
+        Ok(self.put(mark, now_ms)?.map(|_| ids))
     }
 
     fn append(
@@ -175,38 +238,119 @@ impl State {
             .query_row([stream], |r| Ok((r.get(0)?, r.get(1)?)))
             .optional()?;
         let actual = known.map_or(0, |(_, v)| v as u64);
+        let (fresh, before) = match known {
+            Some((id, _)) => self.fresh(id, events)?,
+            None => (unnamed_or_first(events), None),
+        };
+        if let (true, Some((version, position))) = (fresh.is_empty(), before) {
+            return Ok(Ok(Appended {
+                version,
+                position,
+                added: 0,
+            }));
+        }
         let expected = match expect {
             Expect::Any => None,
             Expect::Empty => Some(0),
             Expect::Version(v) => Some(v),
         };
-        if let Some(expected) = expected.filter(|&e| e != actual) {
+        if let Some(expected) = expected.filter(|v| *v != actual) {
             return Ok(Err(Error::Conflict {
                 stream: stream.into(),
                 expected: expected.to_string(),
                 actual,
             }));
         }
-        let last = actual + events.len() as u64;
-        let id = match known {
-            Some((id, _)) => {
+        if let Err(full) = self.room(known.is_none(), &fresh) {
+            return Ok(Err(full));
+        }
+        let last = actual + fresh.len() as u64;
+        let id = self.touch(stream, known.map(|k| k.0), last)?;
+        self.insert(stream, id, actual, &fresh)?;
+        Ok(Ok(Appended {
+            version: last,
+            position: self.position,
+            added: fresh.len(),
+        }))
+    }
+
+    /// The events that the stream does not hold yet; and the place of the last one that it does.
+    fn fresh<'e>(
+        &self,
+        stream: i64,
+        events: &'e [NewEvent],
+    ) -> rusqlite::Result<(Vec<&'e NewEvent>, Option<Spot>)> {
+        let (mut fresh, mut before) = (Vec::with_capacity(events.len()), None);
+        let mut find = self
+            .db
+            .prepare_cached("SELECT version, position FROM event WHERE stream = ?1 AND id = ?2")?;
+        for e in unnamed_or_first(events) {
+            let at = match e.id.is_empty() {
+                true => None,
+                false => find
+                    .query_row(params![stream, e.id], |r| {
+                        Ok((r.get::<_, i64>(0)? as u64, r.get::<_, i64>(1)? as u64))
+                    })
+                    .optional()?,
+            };
+            match at {
+                None => fresh.push(e),
+                at => before = before.max(at),
+            }
+        }
+        Ok((fresh, before))
+    }
+
+    fn room(&mut self, new_stream: bool, fresh: &[&NewEvent]) -> Result<(), Error> {
+        if new_stream && self.streams >= MAX_STREAMS {
+            return Err(Error::Full {
+                what: "the store".into(),
+                holds: format!("{} streams", self.streams),
+                limit: MAX_STREAMS.to_string(),
+            });
+        }
+        let bytes = fresh.iter().map(|e| e.data.len() as u64 + EVENT).sum();
+        match self.jobs.fits(bytes) {
+            true => Ok(()),
+            false => Err(Error::Full {
+                what: "the file of events".into(),
+                holds: "events up to its bound".into(),
+                limit: format!("{} bytes", self.jobs.most()),
+            }),
+        }
+    }
+
+    /// Sets the version of a stream, which is made when it is not known; its number.
+    fn touch(&mut self, name: &str, known: Option<i64>, version: u64) -> rusqlite::Result<i64> {
+        match known {
+            Some(id) => {
                 self.db
                     .prepare_cached("UPDATE stream SET version = ?2 WHERE id = ?1")?
-                    .execute(params![id, last as i64])?;
-                id
+                    .execute(params![id, version as i64])?;
+                Ok(id)
             }
             None => {
                 self.db
                     .prepare_cached("INSERT INTO stream(name, version) VALUES (?1, ?2)")?
-                    .execute(params![stream, last as i64])?;
-                self.db.last_insert_rowid()
+                    .execute(params![name, version as i64])?;
+                self.streams += 1;
+                Ok(self.db.last_insert_rowid())
             }
-        };
+        }
+    }
+
+    fn insert(
+        &mut self,
+        stream: &str,
+        id: i64,
+        actual: u64,
+        fresh: &[&NewEvent],
+    ) -> rusqlite::Result<()> {
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO event(position, stream, version, kind, at_ms, data, checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO event(position, stream, version, kind, at_ms, data, checksum, id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
-        for (version, e) in (actual + 1..).zip(events) {
+        for (version, e) in (actual + 1..).zip(fresh) {
             self.position += 1;
             insert.execute(params![
                 self.position as i64,
@@ -215,13 +359,37 @@ impl State {
                 e.kind,
                 e.at_ms as i64,
                 e.data,
-                checksum(stream, version, &e.kind, e.at_ms, &e.data),
+                checksum(stream, version, &e.id, &e.kind, e.at_ms, &e.data),
+                (!e.id.is_empty()).then_some(&e.id),
             ])?;
         }
-        Ok(Ok(Appended {
-            version: last,
-            position: self.position,
-        }))
+        Ok(())
+    }
+
+    /// Goes by positions from the first on, so that what is left has no gaps.
+    fn trim(&mut self, before_ms: u64, limit: usize) -> rusqlite::Result<u64> {
+        let first: Option<i64> = self
+            .db
+            .query_row("SELECT min(position) FROM event", [], |r| r.get(0))?;
+        let Some(first) = first else { return Ok(0) };
+        let end = (first + limit as i64).min(self.position as i64 + 1);
+        let kept: Option<i64> = self
+            .db
+            .prepare_cached("SELECT min(position) FROM event WHERE position < ?1 AND at_ms >= ?2")?
+            .query_row(params![end, before_ms.min(i64::MAX as u64) as i64], |r| {
+                r.get(0)
+            })?;
+        let until = kept.unwrap_or(end);
+        let gone = self
+            .db
+            .prepare_cached("DELETE FROM event WHERE position < ?1")?
+            .execute([until])?;
+        if gone > 0 {
+            self.db
+                .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'trimmed'")?
+                .execute([until - 1])?;
+        }
+        Ok(gone as u64)
     }
 
     /// The live etag of a key, or why the precondition does not hold.
@@ -301,6 +469,7 @@ impl State {
     fn group(&mut self, writes: &mut VecDeque<Write>) -> Result<(), Error> {
         let mut answers = Vec::with_capacity(writes.len());
         let (position, etag, jobs) = (self.position, self.etag, self.jobs.before());
+        let streams = self.streams;
         let Err(e) = self.commit(writes, &mut answers) else {
             answers.into_iter().for_each(|answer| answer(None));
             // A file that stays is found at the next start.
@@ -310,7 +479,7 @@ impl State {
         let mut failed = io(&self.path, e);
         let is_full = matches!(failed, Error::DiskFull { .. }) && self.roll_back().is_ok();
         if is_full {
-            (self.position, self.etag) = (position, etag);
+            (self.position, self.streams, self.etag) = (position, streams, etag);
             self.jobs.take_back(jobs);
         } else {
             failed = Error::Stopped(failed.to_string());
@@ -367,6 +536,18 @@ impl State {
         self.db.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
+}
+
+/// Without those that have the id of one before them.
+fn unnamed_or_first(events: &[NewEvent]) -> Vec<&NewEvent> {
+    let mut seen = HashSet::new();
+    let mut all = Vec::with_capacity(events.len());
+    for e in events {
+        if e.id.is_empty() || seen.insert(e.id.as_str()) {
+            all.push(e);
+        }
+    }
+    all
 }
 
 /// Runs until every sender is gone, or until a write fails.

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
-use store::{Bounds, Embedded, Finish, NewJob, Queue, State};
+use store::{Bounds, Embedded, Expect, Finish, Log, NewEvent, NewJob, Queue, State};
 
 const DIR: &str = "POWER_CUT_DIR";
 const JOURNAL: &str = "POWER_CUT_JOURNAL";
@@ -45,15 +45,33 @@ fn job(n: u64) -> NewJob {
     }
 }
 
-/// Not a test: the process whose disk loses power. `+n`: job n was accepted; `-n`: its end was.
+/// Two events of a stream at once: both are found, or none is.
+fn pair(n: u64) -> Vec<NewEvent> {
+    let event = |half: &str| NewEvent {
+        id: format!("{n}{half}"),
+        kind: "k".into(),
+        at_ms: n,
+        data: format!("{n}{half}")
+            .repeat(50 + n as usize * 3)
+            .into_bytes(),
+    };
+    vec![event("a"), event("b")]
+}
+
+/// Not a test: the process whose disk loses power. `+n`: job n was accepted; `-n`: its end was; `*n`: pair n was.
 #[test]
 #[ignore = "run by the tests below, as a child"]
 fn child() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let dir = Path::new(&dir);
     let store = Embedded::open(dir.join("queue.db")).unwrap();
+    let log = Embedded::open(dir.join("events.db")).unwrap();
     let mut told = std::fs::File::create(dir.join("told")).unwrap();
     for n in 0..JOBS {
+        log.append(&format!("s{}", n % 3), Expect::Version(n / 3 * 2), pair(n))
+            .wait()
+            .unwrap();
+        writeln!(told, "*{n}").unwrap();
         store.enqueue(vec![job(n)], Bounds::NONE).wait().unwrap();
         writeln!(told, "+{n}").unwrap();
         if n % 3 != 2 {
@@ -105,6 +123,29 @@ fn told(events: &[Event], sign: u8) -> BTreeSet<u64> {
         .filter(|l| l.first() == Some(&sign))
         .filter_map(|l| std::str::from_utf8(&l[1..]).ok()?.parse().ok())
         .collect()
+}
+
+/// What is wrong with the log as it is found.
+fn wrong_log(disk: &Path, appended: &BTreeSet<u64>) -> Option<String> {
+    let log = match Embedded::open(disk.join("events.db")) {
+        Ok(log) => log,
+        Err(e) => return Some(format!("the log does not open: {e}")),
+    };
+    match log.check() {
+        Ok(found) if found.is_empty() => {}
+        found => return Some(format!("the log is damaged: {found:?}")),
+    }
+    let found = match log.read_all(0, 10_000) {
+        Ok(found) => found,
+        Err(e) => return Some(format!("the log cannot be read: {e}")),
+    };
+    let whole: Vec<_> = (0..JOBS).flat_map(pair).map(|e| e.data).collect();
+    if found.len() % 2 == 1 || found.iter().zip(&whole).any(|(r, data)| r.data != *data) {
+        return Some("half an append, or another, is in the log".into());
+    }
+    let there = found.len() as u64 / 2;
+    let lost = appended.iter().find(|n| **n >= there)?;
+    Some(format!("pair {lost} was appended and is lost"))
 }
 
 /// What is wrong with the disk as it is found.
@@ -163,7 +204,8 @@ fn cut(events: &[Event], cuts: u64) -> Vec<String> {
         let before = &events[..=at];
         let disk = tempfile::tempdir().unwrap();
         Image::of(before).write(disk.path(), &mut rng);
-        if let Some(why) = wrong(disk.path(), &told(before, b'+'), &told(before, b'-')) {
+        let of_queue = || wrong(disk.path(), &told(before, b'+'), &told(before, b'-'));
+        if let Some(why) = wrong_log(disk.path(), &told(before, b'*')).or_else(of_queue) {
             found.push(format!(
                 "seed {seed}, after {at} of {} events: {why}",
                 events.len()
@@ -183,6 +225,7 @@ fn what_was_accepted_survives_a_power_cut_at_any_moment() {
     };
     assert!(writes("queue.db-wal") > 500, "the log is seen");
     assert!(writes("queue.db") > 100, "and that it is written back");
+    assert!(writes("events.db-wal") > 500, "that of events too");
     assert_eq!(told(&events, b'+').len() as u64, JOBS);
     assert_eq!(cut(&events, CUTS), Vec::<String>::new());
 

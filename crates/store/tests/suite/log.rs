@@ -1,11 +1,15 @@
 //! What every `Log` must do.
 
 use super::Factory;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{Error, Expect, Log, MAX_EVENTS, MAX_VALUE, NewEvent, Record};
+use store::{Ends, Error, Expect, Log, MAX_EVENTS, MAX_VALUE, Names, NewEvent, Record};
 
 pub fn event(kind: &str, data: &[u8]) -> NewEvent {
     NewEvent {
+        id: String::new(),
         kind: kind.into(),
         at_ms: 7,
         data: data.to_vec(),
@@ -31,6 +35,186 @@ pub fn all<F: Factory<Store: Log>>(f: &F) {
     the_global_order_has_no_gaps(f);
     bounds_are_refused(f);
     it_survives_a_restart(f);
+    an_event_with_an_id_is_stored_once(f);
+    streams_are_read_backwards_and_by_name(f);
+    the_oldest_are_let_go(f);
+    it_does_as_a_model_does(f);
+}
+
+fn named(id: &str, data: &str) -> NewEvent {
+    NewEvent {
+        id: id.into(),
+        ..event("k", data.as_bytes())
+    }
+}
+
+fn an_event_with_an_id_is_stored_once<F: Factory<Store: Log>>(f: &F) {
+    let log = f.fresh();
+    let add = |expect, ids: &[&str]| {
+        let events = ids.iter().map(|id| named(id, id)).collect();
+        log.append("a", expect, events).wait()
+    };
+    let first = add(Expect::Empty, &["1", "2"]).unwrap();
+    assert_eq!((first.version, first.position, first.added), (2, 2, 2));
+    // Whoever asks again is answered as before, whatever has come since and whatever is expected.
+    assert_eq!(add(Expect::Any, &["3"]).unwrap().version, 3);
+    let again = add(Expect::Empty, &["1", "2"]).unwrap();
+    assert_eq!((again.version, again.position, again.added), (2, 2, 0));
+    let some = add(Expect::Any, &["3", "4", "1", "4"]).unwrap();
+    assert_eq!((some.version, some.position, some.added), (4, 4, 1));
+    let e = add(Expect::Version(3), &["4", "5"]).unwrap_err();
+    assert!(matches!(e, Error::Conflict { actual: 4, .. }), "{e}");
+    assert_eq!(texts(&log.read("a", 1, 10).unwrap()), ["1", "2", "3", "4"]);
+    // Ids are those of a stream, and events without one are all different.
+    let other = log.append(
+        "b",
+        Expect::Empty,
+        vec![named("1", "x"), named("", "y"), named("", "y")],
+    );
+    assert_eq!(other.wait().unwrap().added, 3);
+    let long = "i".repeat(store::MAX_NAME + 1);
+    assert!(add(Expect::Any, &[&long]).is_err());
+}
+
+fn streams_are_read_backwards_and_by_name<F: Factory<Store: Log>>(f: &F) {
+    let log = f.fresh();
+    for (stream, text) in [
+        ("o-1", "a"),
+        ("x", "b"),
+        ("o-2", "c"),
+        ("o-1", "d"),
+        ("o", "e"),
+    ] {
+        add(&log, stream, Expect::Any, &[text]).unwrap();
+    }
+    let back = |from, limit| texts(&log.read_back("o-1", from, limit).unwrap());
+    assert_eq!(back(u64::MAX, 10), ["d", "a"]);
+    assert_eq!(back(1, 10), ["a"]);
+    assert_eq!(back(u64::MAX, 1), ["d"]);
+    let some = |names, after, until| texts(&log.read_some(names, after, until, 10).unwrap());
+    assert_eq!(some(Names::All, 1, 4), ["b", "c", "d"]);
+    assert_eq!(some(Names::Is("o"), 0, 10), ["e"]);
+    assert_eq!(some(Names::Begin("o-"), 0, 10), ["a", "c", "d"]);
+    assert_eq!(some(Names::Begin("o-"), 0, 3), ["a", "c"]);
+    assert!(some(Names::Is("none"), 0, 10).is_empty());
+    let names = |after: &str, limit| log.streams(after, limit).unwrap();
+    assert_eq!(names("", 2), [("o".to_owned(), 1), ("o-1".to_owned(), 2)]);
+    assert_eq!(
+        names("o-1", 9),
+        [("o-2".to_owned(), 1), ("x".to_owned(), 1)]
+    );
+}
+
+fn the_oldest_are_let_go<F: Factory<Store: Log>>(f: &F) {
+    let log = f.fresh();
+    for at_ms in [10, 20, 30, 25, 40] {
+        let e = NewEvent {
+            at_ms,
+            ..named(&at_ms.to_string(), "x")
+        };
+        log.append("a", Expect::Any, vec![e]).wait().unwrap();
+    }
+    assert_eq!(log.trim(30, 1).wait().unwrap(), 1);
+    assert_eq!(log.trim(30, 10).wait().unwrap(), 1);
+    // One that is older, but behind one that is not, stays.
+    assert_eq!(log.trim(30, 10).wait().unwrap(), 0);
+    assert_eq!(log.ends().unwrap(), Ends { gone: 2, last: 5 });
+    let left: Vec<_> = log
+        .read("a", 1, 10)
+        .unwrap()
+        .iter()
+        .map(|r| r.version)
+        .collect();
+    assert_eq!(left, [3, 4, 5]);
+    assert_eq!(log.trim(100, 10).wait().unwrap(), 3);
+    let log = f.reopen(log);
+    assert_eq!(log.ends().unwrap(), Ends { gone: 5, last: 5 });
+    // The count goes on, and an id that is gone is free again.
+    let done = log
+        .append("a", Expect::Version(5), vec![named("10", "y")])
+        .wait()
+        .unwrap();
+    assert_eq!((done.version, done.position), (6, 6));
+}
+
+/// Every answer and the whole content, beside a log that is two vectors.
+fn it_does_as_a_model_does<F: Factory<Store: Log>>(f: &F) {
+    for seed in 0..12 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut log = f.fresh();
+        let mut all: Vec<Record> = Vec::new();
+        let mut ids: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
+        for step in 0..150 {
+            let stream = format!("s{}", rng.random_range(0..3));
+            let version = all.iter().filter(|r| r.stream == stream).count() as u64;
+            let expect = match rng.random_range(0..4) {
+                0 => Expect::Any,
+                1 => Expect::Version(version),
+                2 => Expect::Version(version + rng.random_range(0..2)),
+                _ => Expect::Empty,
+            };
+            let events: Vec<_> = (0..rng.random_range(1..4))
+                .map(|_| named(&rng.random_range(0..40).to_string(), &step.to_string()))
+                .collect();
+            let said = log.append(&stream, expect, events.clone()).wait();
+            let at = |id: &str| ids.get(&(stream.clone(), id.to_owned())).copied();
+            let known: Vec<_> = events.iter().filter_map(|e| at(&e.id)).collect();
+            let mut fresh: Vec<&NewEvent> = Vec::new();
+            for e in &events {
+                if at(&e.id).is_none() && !fresh.iter().any(|f| f.id == e.id) {
+                    fresh.push(e);
+                }
+            }
+            let holds = match expect {
+                Expect::Any => true,
+                Expect::Empty => version == 0,
+                Expect::Version(v) => v == version,
+            };
+            if fresh.is_empty() {
+                let (version, position) = known.into_iter().max().unwrap();
+                let said = said.unwrap();
+                assert_eq!(
+                    (said.version, said.position, said.added),
+                    (version, position, 0)
+                );
+            } else if !holds {
+                assert!(matches!(said, Err(Error::Conflict { actual, .. }) if actual == version));
+            } else {
+                let added = fresh.len();
+                let fresh: Vec<_> = fresh.into_iter().cloned().collect();
+                for (version, e) in (version + 1..).zip(fresh) {
+                    let position = all.len() as u64 + 1;
+                    ids.insert((stream.clone(), e.id), (version, position));
+                    all.push(Record {
+                        position,
+                        stream: stream.clone(),
+                        version,
+                        kind: e.kind,
+                        at_ms: e.at_ms,
+                        data: e.data,
+                    });
+                }
+                let said = said.unwrap();
+                assert_eq!(
+                    (said.position, said.added),
+                    (all.len() as u64, added),
+                    "seed {seed}"
+                );
+            }
+            if rng.random_range(0..40) == 0 {
+                log = f.reopen(log);
+            }
+        }
+        assert_eq!(log.read_all(0, 1000).unwrap(), all, "seed {seed}");
+        for s in 0..3 {
+            let stream = format!("s{s}");
+            let mine: Vec<_> = all.iter().filter(|r| r.stream == stream).cloned().collect();
+            let mut back = log.read_back(&stream, u64::MAX, 1000).unwrap();
+            back.reverse();
+            assert_eq!(back, mine);
+            assert_eq!(log.read(&stream, 1, 1000).unwrap(), mine);
+        }
+    }
 }
 
 fn versions_count_from_one<F: Factory<Store: Log>>(f: &F) {

@@ -43,16 +43,23 @@ impl Score {
         self.of(kind).filter(|t| t.passes()).count()
     }
 
-    /// Names that are in the list and failed, and names that passed and are not in it. Checks ask how a cache behaves,
-    /// and no answer is wrong: they are not compared.
-    pub fn against<'a>(&'a self, list: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
+    /// What is in the list and failed, and why, and names that passed and are not in it. Checks ask how a cache
+    /// behaves, and no answer is wrong: they are not compared.
+    pub fn against<'a>(&'a self, list: &'a str) -> (Vec<String>, Vec<&'a str>) {
         let counted = |t: &&Test| t.passes() && matches!(&*t.kind, "required" | "optimal");
         let passed = self.tests.iter().filter(counted);
         let passed: BTreeSet<&str> = passed.map(|t| t.id.as_str()).collect();
         let listed: BTreeSet<&str> = list.split_whitespace().collect();
-        let lost = listed.difference(&passed).copied().collect();
+        let lost = listed.difference(&passed).map(|id| self.why(id)).collect();
         let new = passed.difference(&listed).copied().collect();
         (lost, new)
+    }
+
+    fn why(&self, id: &str) -> String {
+        match self.tests.iter().find(|t| t.id == id) {
+            Some(t) => format!("{id} ({}: {})", t.verdict, t.detail),
+            None => format!("{id} (not among the tests of the suite)"),
+        }
     }
 
     pub fn line(&self) -> String {
@@ -106,7 +113,7 @@ mod tests {
             {"id":"c","kind":"check","verdict":"yes","detail":""},
             {"id":"d","kind":"optimal","verdict":"pass","detail":""}]"#;
         let score = Score::read(json.as_bytes()).unwrap();
-        assert_eq!(score.against("a b"), (vec!["b"], vec!["d"]));
+        assert_eq!(score.against("a b"), (vec!["b (fail: why)".into()], vec!["d"]));
         assert!(score.page().contains("- `b` (fail): why"));
         assert_eq!(
             score.line(),

@@ -136,12 +136,18 @@ fn listen(at: SocketAddr) -> Result<TcpStream, String> {
 
 /// Bytes of a page.
 pub fn fetch(at: SocketAddr, page: &str) -> Result<usize, String> {
+    text(at, page).map(|t| t.len())
+}
+
+/// A page, with its head.
+pub fn text(at: SocketAddr, page: &str) -> Result<String, String> {
     let mut answer = Vec::new();
     let mut stream = ask(at, page, "close")?;
     stream.read_to_end(&mut answer).map_err(|e| e.to_string())?;
-    match answer.starts_with(b"HTTP/1.1 200") {
-        true => Ok(answer.len()),
-        false => Err(format!("{page}: {}", String::from_utf8_lossy(&answer))),
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    match answer.starts_with("HTTP/1.1 200") {
+        true => Ok(answer),
+        false => Err(format!("{page}: {answer}")),
     }
 }
 

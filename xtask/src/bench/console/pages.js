@@ -8,7 +8,7 @@ const { chromium } = require('playwright-core');
 const axe = require('fs').readFileSync(require.resolve('axe-core'), 'utf8');
 
 const [part, address, executablePath, folder] = process.argv.slice(2);
-const PAGES = { line: '/', routes: '/routes', route: '/routes/product', advice: '/advice', slos: '/slos', incidents: '/incidents', catalog: '/catalog', history: '/history', generation: '/history/1', signin: '/signin' };
+const PAGES = { line: '/', routes: '/routes', route: '/routes/product', traces: '/traces', advice: '/advice', slos: '/slos', incidents: '/incidents', catalog: '/catalog', history: '/history', generation: '/history/1', signin: '/signin' };
 const LEARN_MS = 150_000;
 const LOOKS = [
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1200, height: 760 } },
@@ -67,6 +67,14 @@ async function looks(browser) {
       const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
       assert.ok(wide <= look.viewport.width, `${at}, ${look.name} is ${wide} px wide`);
       await shot(page, `${name}-${look.name}`);
+      if (name === 'traces') {
+        await page.locator('tbody a').first().click();
+        await page.getByRole('heading', { name: 'Step by step' }).waitFor();
+        await accessible(page, `a trace, ${look.name}`);
+        const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
+        assert.ok(wide <= look.viewport.width, `a trace, ${look.name} is ${wide} px wide`);
+        await shot(page, `trace-${look.name}`);
+      }
       if (name === 'route') await page.locator('[data-part=heat]').screenshot({ path: path.join(folder, `heat-${look.name}.png`) });
     }
     assert.deepStrictEqual(page.wrong, [], look.name);

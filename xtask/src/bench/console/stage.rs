@@ -82,6 +82,7 @@ console: {console}
 data_dir: "{}"
 # How busy this machine is with other work does not matter here.
 probes_off: [cgroup, cpu, host, disk, network, memory]
+traces: {{ share: 20% }}
 services:
   front: {{ instances: ["{front}"], price: $0.05/h }}
   catalogue: {{ instances: ["{catalogue}"], price: $0.03/h }}

@@ -1,5 +1,5 @@
 //! Real OpenTelemetry SDKs (Python and Node, each of their OTLP exporters) in small services behind a real Plimsoll: what
-//! their spans tell must come out of `plimsoll diagnose`. And what Plimsoll itself sends (`export`).
+//! their spans tell must come out of `plimsoll diagnose`, and what they log beside their spans in `plimsoll traces`. And what Plimsoll itself sends (`export`).
 
 pub mod export;
 
@@ -20,6 +20,11 @@ const NPM: &[&str] = &[
     "@opentelemetry/exporter-trace-otlp-http@0.203.0",
     "@opentelemetry/exporter-trace-otlp-proto@0.203.0",
     "@opentelemetry/exporter-trace-otlp-grpc@0.203.0",
+    "@opentelemetry/api-logs@0.203.0",
+    "@opentelemetry/sdk-logs@0.203.0",
+    "@opentelemetry/exporter-logs-otlp-http@0.203.0",
+    "@opentelemetry/exporter-logs-otlp-proto@0.203.0",
+    "@opentelemetry/exporter-logs-otlp-grpc@0.203.0",
 ];
 const PYPI: &[&str] = &[
     "opentelemetry-sdk==1.45.2",
@@ -66,10 +71,11 @@ pub fn check(plimsoll: &Path) -> Result<(), String> {
     let told = stage.watch()?;
     for (name, ..) in &services {
         judge(name, &told).map_err(|e| format!("spans of {name}: {e}"))?;
+        (stage.logged(name)).map_err(|e| format!("log lines of {name}: {e}"))?;
     }
     let names: Vec<&str> = services.iter().map(|s| s.0).collect();
     eprintln!(
-        "N+1 and database time are known by spans of {}",
+        "N+1 and database time are known by spans, and log lines are found by trace id, of {}",
         names.join(", ")
     );
     Ok(())
@@ -96,7 +102,7 @@ impl Stage {
         let data = folder.join(format!("data-{}", listen.port()));
         let mut text = format!(
             "listen: {listen}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: 1\n\
-             otlp: {{ http: {http}, grpc: {grpc}, sample: 50% }}\nservices:\n",
+             otlp: {{ http: {http}, grpc: {grpc}, sample: 50% }}\ntraces: {{ share: 20% }}\nservices:\n",
             data.display()
         );
         let (mut routes, mut loads) = (String::from("routes:\n"), String::from("loads:\n  all:\n"));
@@ -145,22 +151,52 @@ impl Stage {
         })
     }
 
+    /// What a command says as JSON, and on stderr.
+    fn ask(&self, args: &[&str]) -> Result<(Value, String), String> {
+        let mut ask = Command::new(&self.plimsoll);
+        let ask = ask.args(args).args(["--json", "--console"]);
+        let out = ask.arg(self.console.to_string()).output();
+        let out = out.map_err(|e| e.to_string())?;
+        let said = serde_json::from_slice(&out.stdout).unwrap_or_default();
+        Ok((said, String::from_utf8_lossy(&out.stderr).into_owned()))
+    }
+
+    /// A trace of the planted route has the service's spans, and its log line at the span that was open.
+    fn logged(&self, name: &str) -> Result<(), String> {
+        let (said, error) = self.ask(&["traces", "--route", &format!("{name}-list")])?;
+        let all = said["traces"].as_array().cloned().unwrap_or_default();
+        // The gateway's two spans, the service's, and its calls.
+        let whole = |t: &&Value| t["lines"] == 1 && t["spans"] == 3 + CALLS as u64;
+        let Some(found) = all.iter().find(whole) else {
+            return Err(format!(
+                "no trace has all of its spans and one: {said} {error}"
+            ));
+        };
+        let (trace, error) = self.ask(&["traces", found["id"].as_str().unwrap_or("")])?;
+        let line = &trace["said"][0];
+        let rows = trace["rows"].as_array().cloned().unwrap_or_default();
+        let open = |r: &&Value| r["id"] == line["span"] && r["service"] == *name;
+        let text = format!("asks {CALLS} times");
+        let good = line["text"] == *text && line["severity"] == "warn" && line["service"] == *name;
+        let own = rows.iter().filter(|r| r["service"] == *name).count();
+        match good && rows.iter().any(|r| open(&r)) && own == 1 + CALLS as usize {
+            true => Ok(()),
+            false => Err(format!("{trace} {error}")),
+        }
+    }
+
     /// Asks until the answer rests on enough seconds.
     fn watch(&self) -> Result<Value, String> {
         let until = Instant::now() + LOAD;
         loop {
             std::thread::sleep(Duration::from_secs(2));
-            let mut ask = Command::new(&self.plimsoll);
-            ask.args(["diagnose", "--json", "--console", &self.console.to_string()]);
-            let out = ask.output().map_err(|e| e.to_string())?;
-            let said: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+            let (said, error) = self.ask(&["diagnose"])?;
             let found = &said["diagnosis"]["diagnosis"];
             let known = found["span_s"].as_f64().unwrap_or(0.0);
             if known >= 60.0 {
                 return Ok(found.clone());
             }
             if Instant::now() > until {
-                let error = String::from_utf8_lossy(&out.stderr);
                 return Err(format!("no diagnosis: {said} {error}"));
             }
         }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench scenarios [NAME…]`: does Plimsoll protect, and do its peers? Each scenario hurts the services or
 //! floods the proxy, and says what was held against a target. Writes `bench/scenarios.md`.
 
+mod changes;
 mod clients;
 mod contenders;
 mod deadline;
@@ -45,6 +46,7 @@ const SCENARIOS: &[(&str, Run)] = &[
     ("spike", spike::run),
     ("stampede", stampede::run),
     ("outage", outage::run),
+    ("changes", changes::run),
     ("hangup", hangup::run),
     ("deadline", deadline::run),
     ("hostile", hostile::run),

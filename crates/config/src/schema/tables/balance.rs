@@ -32,6 +32,7 @@ pub const BALANCE: &[Field<Balance>] = &[
 pub struct Listed {
     pub at: Option<Place>,
     pub zone: Option<String>,
+    pub reads_from: Option<String>,
 }
 
 pub const INSTANCE: &[Field<Listed>] = &[
@@ -42,6 +43,13 @@ pub const INSTANCE: &[Field<Listed>] = &[
         "eu-1a",
         "where it runs; with a `zone` at top level, instances in the same one are preferred",
         |i, n, cx| i.zone = cx.text(n)
+    ),
+    key!(
+        "reads_from",
+        Kind::Text,
+        "r1",
+        "the database of the service's `replication` that it reads from; the primary when left out",
+        |i, n, cx| i.reads_from = cx.text(n)
     ),
 ];
 

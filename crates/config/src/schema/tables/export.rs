@@ -52,7 +52,7 @@ pub const EXPORT_OTLP: &[Field<ExportOtlp>] = &[
         Kind::Secrets,
         "{ authorization: { env: OTLP_AUTHORIZATION } }",
         "sent with each request; what lets somebody in by `{ env: NAME }` or `{ file: PATH }`, read anew each time",
-        |e, n, cx| e.headers = headers(n, cx)
+        |e, n, cx| e.headers = headers("export.otlp.headers", n, cx)
     ),
     key!(
         "gzip" = "true",
@@ -94,9 +94,9 @@ fn time(n: &Node, cx: &mut Cx) -> Option<Duration> {
     Some(time)
 }
 
-fn headers(n: &Node, cx: &mut Cx) -> Vec<(String, Secret)> {
+pub(super) fn headers(section: &str, n: &Node, cx: &mut Cx) -> Vec<(String, Secret)> {
     let mut all = Vec::new();
-    for (name, at) in cx.named("export.otlp.headers", n) {
+    for (name, at) in cx.named(section, n) {
         if !super::route::header_name(&name) {
             let what = format!("`{name}` is not the name of a header");
             cx.error(at, "config-value", what);

@@ -133,6 +133,13 @@ pub const ROUTE: &[Field<Route>] = &[
         |r, n, cx| r.session = cx.text(n)
     ),
     key!(
+        "projection",
+        Kind::TextOr("awaited"),
+        "orders-view",
+        "name of one of the `projections`, or a section: a request with `Plimsoll-Position` waits until it is that far; none when left out",
+        |r, n, cx| r.projection = streams::awaited(n, cx)
+    ),
+    key!(
         "criticality" = "normal",
         Kind::OneOf(&["critical", "normal", "sheddable"]),
         "critical",
@@ -190,8 +197,22 @@ pub const ROUTE: &[Field<Route>] = &[
         "consistency",
         Kind::Text,
         "bounded 10s",
-        "not built yet",
-        |_, n, cx| not_yet(n, cx, "`consistency`")
+        "how old what it shows may be: `strong`, `session` (what the same session wrote and saw, at least), `bounded 2s` or `eventual`; `strong` when left out and its service has a `replication`",
+        |r, n, cx| r.consistency = replication::consistency(n, cx)
+    ),
+    key!(
+        "writes",
+        Kind::Flag,
+        "true",
+        "whether its requests change data; all but GET, HEAD, OPTIONS and TRACE do when left out",
+        |r, n, cx| r.writes = cx.flag(n)
+    ),
+    key!(
+        "reads",
+        Kind::TextOr("reads"),
+        "{ to: shop-read, deadline: { first_byte: 2s } }",
+        "another service for those of its requests that change nothing; `to` answers all when left out",
+        |r, n, cx| r.reads = replication::reads(n, cx)
     ),
 ];
 

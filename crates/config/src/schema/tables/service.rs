@@ -24,6 +24,8 @@ pub const SERVICE: &[Field<Service>] = &[
                 }
                 None => continue,
             };
+            let from = listed.reads_from.map(|from| (written.clone(), from));
+            s.reads_from.extend(from);
             s.zones.extend(listed.zone.map(|zone| (written, zone)));
         }
     }),
@@ -79,6 +81,13 @@ pub const SERVICE: &[Field<Service>] = &[
             cx.section("balance", n, BALANCE, &mut balance);
             s.balance = Some(balance);
         }
+    ),
+    key!(
+        "replication",
+        Kind::Text,
+        "shop",
+        "the databases that it reads from: one of `replication`; instances say which with `reads_from`, or are told by `Plimsoll-Read-From` with each request",
+        |s, n, cx| s.replication = cx.text(n)
     ),
     key!(
         "pool",

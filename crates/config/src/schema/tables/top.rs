@@ -217,7 +217,7 @@ pub const TOP: &[Field<Config>] = &[
         "traces",
         Kind::Section("traces"),
         "{ share: 5%, slow: 500ms }",
-        "which requests are sent as traces (`export`), beside those that failed",
+        "which requests are kept as traces, and sent (`export`), beside those that failed",
         |c, n, cx| cx.section("traces", n, TRACES, &mut c.traces)
     ),
     key!(
@@ -255,6 +255,19 @@ pub const TOP: &[Field<Config>] = &[
         }
     ),
     key!(
+        "replication",
+        Kind::MapOf("replication"),
+        "{ shop: { primary: { postgres: { env: SHOP_DB_URL } }, replicas: { r1: { postgres: { env: SHOP_R1_URL } } } } }",
+        "databases with read replicas, so that routes can say how old what they show may be",
+        |c, n, cx| {
+            for (name, n) in cx.named("replication", n) {
+                let mut r = Replication::named(&name);
+                cx.section(&format!("replication.{name}"), n, REPLICATION, &mut r);
+                c.replications.push(r);
+            }
+        }
+    ),
+    key!(
         "state",
         Kind::Section("state"),
         "{ listen: 127.0.0.1:9402, token: { env: PLIMSOLL_STATE_TOKEN }, stores: { carts: {} } }",
@@ -271,6 +284,56 @@ pub const TOP: &[Field<Config>] = &[
                 let mut t = Topic::named(&name);
                 cx.section(&format!("topics.{name}"), n, TOPIC, &mut t);
                 c.topics.push(t);
+            }
+        }
+    ),
+    key!(
+        "streams",
+        Kind::Section("streams"),
+        "{ retention: 30d }",
+        "streams of events, kept here; services reach them where `state` listens",
+        |c, n, cx| {
+            let mut s = Streams::default();
+            cx.section("streams", n, STREAMS, &mut s);
+            c.streams = Some(s);
+        }
+    ),
+    key!(
+        "outbox",
+        Kind::MapOf("outbox"),
+        "{ orders: { postgres: { env: SHOP_DB_URL }, to: stream orders } }",
+        "tables of PostgreSQL whose rows become events and are deleted then; read at start",
+        |c, n, cx| {
+            for (name, n) in cx.named("outbox", n) {
+                let mut o = Outbox::named(&name);
+                cx.section(&format!("outbox.{name}"), n, OUTBOX, &mut o);
+                c.outboxes.push(o);
+            }
+        }
+    ),
+    key!(
+        "projections",
+        Kind::MapOf("projection"),
+        "{ orders-view: { to: 'http://127.0.0.1:7001/events', stream: orders } }",
+        "services that events are pushed to in order, and that requests can wait for; read at start",
+        |c, n, cx| {
+            for (name, n) in cx.named("projections", n) {
+                let mut p = Projection::named(&name);
+                cx.section(&format!("projections.{name}"), n, PROJECTION, &mut p);
+                c.projections.push(p);
+            }
+        }
+    ),
+    key!(
+        "cron",
+        Kind::MapOf("cron"),
+        "{ report: { schedule: '0 6 * * *', route: orders, path: /orders/report } }",
+        "jobs by the calendar: each time is one job of a route with `async`",
+        |c, n, cx| {
+            for (name, n) in cx.named("cron", n) {
+                let mut cron = Cron::named(&name);
+                cx.section(&format!("cron.{name}"), n, CRON, &mut cron);
+                c.crons.push(cron);
             }
         }
     ),

@@ -74,6 +74,7 @@ pub fn render(s: &State, view: &View) -> Shown {
                 p.eyebrow { "The last minute" }
                 h1 { (all) " routes" }
                 p.lead { (summary(&lately)) }
+                p { a href="/traces" { "Traces: what failed or was slow, step by step" } }
             }
         }
         section.panel {

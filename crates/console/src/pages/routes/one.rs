@@ -49,6 +49,7 @@ pub fn render(s: &State, name: &str, last: Option<u64>) -> Result<Shown, Problem
                 p.eyebrow { a href="/routes" { "Routes" } " · to " (lately.service) }
                 h1 { (name) }
                 p.lead { (objective_text(&lately)) }
+                p { a href={ "/traces?route=" (encode(name)) } { "Traces of it" } }
             }
             (figures(&lately, cost))
         }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod past;
+mod traces;
 mod world;
 
 pub use world::{Costs, Slos, World};
@@ -11,7 +12,7 @@ use base::Finding;
 use console::access::Access;
 use console::{
     AskPurge, AskWhy, Caches, DataPath, Decision, Deed, EventList, Instance, JobList, Jobs,
-    Listener, Recordings, StartRecording, State, Upgrades,
+    Listener, NewEvent, Recordings, StartRecording, State, StreamAsk, Streams, Upgrades,
 };
 use console::{TopicDeed, Topics};
 use control::{Control, Parts};
@@ -81,6 +82,24 @@ impl Topics for Nothing {
         Ok(Value::Null)
     }
     fn act(&self, _: &TopicDeed) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+}
+
+impl Streams for Nothing {
+    fn standing(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn list(&self, _: &str, _: u64) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn read(&self, _: &StreamAsk) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn append(&self, _: &NewEvent) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn replay(&self, _: &str, _: u64, _: Option<f64>) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
 }
@@ -158,6 +177,7 @@ impl Console {
             caches: Arc::new(Nothing),
             jobs: Arc::new(Nothing),
             topics: Arc::new(Nothing),
+            streams: Arc::new(Nothing),
             path: Arc::new(Path(
                 world.instances.clone(),
                 world.decisions.clone(),
@@ -168,12 +188,14 @@ impl Console {
             mirrors: Arc::new(|| Value::Null),
             agents: Arc::new(|| Value::Null),
             engines: Arc::new(|| Value::Null),
+            replicas: Arc::new(|| Value::Null),
             alive: Arc::new(|| Ok(())),
             ready: Arc::new(|| Ok(())),
             upgrades: Arc::new(Nothing),
             slos: Arc::new(world.slos.clone()),
             costs: Arc::new(world.costs.clone()),
             past: Arc::new(world.past.clone()),
+            traces: Arc::new(world.traces.clone()),
             certificate: Arc::new(|| Value::Null),
             export: Arc::new(|| Value::Null),
         };

@@ -2,6 +2,7 @@
 
 use super::answer::{answer, premature};
 use super::past::Kept;
+use super::traces::Traces;
 use base::{
     Arm, Cell, CellKey, Finding, History, InstanceIx, Learned, Objective, RouteInfo, RouteIx,
     Window,
@@ -42,6 +43,7 @@ pub struct World {
     pub costs: Costs,
     /// What is remembered.
     pub past: Kept,
+    pub traces: Traces,
 }
 
 #[derive(Clone, Default)]
@@ -103,6 +105,7 @@ impl World {
             slos: Slos::default(),
             costs: Costs::default(),
             past: Kept::default(),
+            traces: Traces::default(),
         }
     }
 

@@ -34,7 +34,27 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         hashed: m.service.config.balance.clone().and_then(|b| table(m, b)),
         limiter: m.kept.get(&m.service.name, Limiter::default),
         outliers: Watch::make(m),
+        by_source: bound(m),
     }))
+}
+
+/// The instances that read from each database; empty: they are told by request, and any will do.
+fn bound(m: &Making<'_>) -> Vec<Vec<usize>> {
+    let name = m.service.config.replication.as_deref();
+    let rules = m
+        .replications
+        .iter()
+        .find(|r| Some(r.name.as_str()) == name);
+    let (Some(rules), false) = (rules, m.service.reads_from.is_empty()) else {
+        return Vec::new();
+    };
+    let of = |database: &config::sections::Database| {
+        let from = m.service.reads_from.iter().enumerate();
+        from.filter(|(_, name)| **name == database.name)
+            .map(|(i, _)| i)
+            .collect()
+    };
+    rules.databases.iter().map(of).collect()
 }
 
 /// Made once for all routes to the same instances.
@@ -58,6 +78,7 @@ struct Balance {
     limiter: Arc<Limiter>,
     /// `None`: nobody asks for them.
     outliers: Option<Watch>,
+    by_source: Vec<Vec<usize>>,
 }
 
 /// The slot: index of the instance with the seconds of its `Retry-After` above it, and the start of the attempt.
@@ -70,6 +91,11 @@ impl Balance {
             let at = instances.iter().position(|i| i.ix == *ix);
             bits | at.filter(|i| *i < 64).map_or(0, |i| 1 << i)
         });
+        if let Some((database, _)) = x.source
+            && let Some(among) = self.by_source.get(usize::from(database))
+        {
+            return self.pick_among(among, tried, x.random(), now);
+        }
         if let Some(index) = self.owner(x, tried, now) {
             return Some(Pick {
                 index,
@@ -88,6 +114,23 @@ impl Balance {
         };
         let one_side = near.and_then(|_| field(near).pick_usable(random));
         one_side.or_else(|| field(None).pick(random))
+    }
+
+    /// One of those that read from the database that was chosen; no other will do.
+    fn pick_among(&self, among: &[usize], tried: u64, random: u64, now: Nanos) -> Option<Pick> {
+        let was_tried = |i: &usize| *i < 64 && tried >> i & 1 == 1;
+        let tried = among.iter().take(64).enumerate();
+        let field = Field {
+            count: among.len(),
+            usable: |k: usize| self.health.usable(among[k], now),
+            cost: |k: usize| self.loads[among[k]].cost(now),
+            tried: tried.fold(0, |bits, (k, i)| bits | u64::from(was_tried(i)) << k),
+        };
+        let pick = field.pick(random)?;
+        Some(Pick {
+            index: among[pick.index],
+            ..pick
+        })
     }
 
     /// What an answer tells of the load of an instance.

@@ -22,12 +22,17 @@ pub struct View {
 }
 
 /// Whether one more attempt fits. A part need not be whole permits: one attempt of the average cost may exceed it, what is
-/// dear may exceed it by no more.
+/// dear may exceed it by no more. What is borrowed exceeds nothing: an attempt that holds a bit of what is kept lets its
+/// owner wait until a long one ends.
 pub fn fits(v: &View) -> bool {
     let own = part(v.limit, v.weight, v.weights);
     let more = (v.cost - 1.0).max(0.0);
-    v.mine == 0.0 || v.mine + more < own || !v.others || v.all + more + v.kept < v.limit
+    let lent = v.all + v.cost + v.kept <= v.limit + EXACT;
+    v.mine == 0.0 || v.mine + more < own || !v.others || lent
 }
+
+/// Sums of thousandths are this exact.
+const EXACT: f64 = 1e-9;
 
 /// What belongs to a route: at least one permit.
 pub fn part(limit: f64, weight: f64, weights: f64) -> f64 {
@@ -48,6 +53,7 @@ mod tests {
     fn ones_own_part_is_sure_and_only_what_is_idle_is_lent() {
         let view = View {
             limit: 10.0,
+            cost: 1.0,
             weight: 1.0,
             weights: 2.0,
             others: true,
@@ -79,6 +85,18 @@ mod tests {
         assert!(dear(0.0, 9.0, 1.0) && dear(1.0, 9.0, 1.0), "its own");
         assert!(!dear(4.0, 4.0, 3.0), "it would take what is kept");
         assert!(dear(4.0, 4.0, 2.0));
+        let learned = |limit| {
+            fits(&View {
+                limit,
+                cost: 1.05,
+                mine: 8.4,
+                all: 8.4,
+                kept: 1.9,
+                ..view
+            })
+        };
+        assert!(!learned(11.3), "a bit of what is kept");
+        assert!(learned(11.35));
         let alone = View {
             others: false,
             weights: 1.0,

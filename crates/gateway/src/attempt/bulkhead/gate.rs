@@ -3,7 +3,7 @@
 
 use super::part::{Enter, Part, Turn};
 use crate::attempt::turn;
-use crate::exchange::{Exchange, Facts, Reply};
+use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use crate::tally::Tally;
 use base::Nanos;
@@ -95,6 +95,13 @@ impl Gate for BulkheadGate {
                 Step::Go
             }
             None => self.refuse(x),
+        }
+    }
+
+    /// As with the limit: what stays open holds no part of what is learned.
+    fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, _out: &mut Outgoing<'_>, now: Nanos) {
+        if x.stream && !self.part(x.facts).is_configured() {
+            self.leave(x.facts, slot, now);
         }
     }
 

@@ -61,6 +61,11 @@ impl Part {
         }
     }
 
+    /// The limit is a number of the configuration, and not learned.
+    pub fn is_configured(&self) -> bool {
+        self.price.configured.is_some()
+    }
+
     pub fn enter(self: &Arc<Self>, criticality: Criticality, now: Nanos) -> Enter {
         let cost = self.price.milli();
         let none_waits = self.line.waiting.load(SeqCst) == 0;

@@ -3,7 +3,7 @@
 use super::permit::{Acquire, Ask, Limiter, Permit};
 use super::price::Price;
 use crate::attempt::turn;
-use crate::exchange::{Exchange, Facts, Reply};
+use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use base::Nanos;
 use config::sections::Criticality;
@@ -79,6 +79,14 @@ impl Gate for LimitGate {
                 self.limiter.count_refusal();
                 self.refuse(x)
             }
+        }
+    }
+
+    /// What is learned is how long requests use the service; an upgrade or an event stream that stays open does not use
+    /// it. A configured limit is of all that is open.
+    fn reply(&self, x: &mut Exchange<'_>, slot: &mut Slot, _out: &mut Outgoing<'_>, _now: Nanos) {
+        if x.stream && self.price.configured.is_none() {
+            drop(slot.take());
         }
     }
 

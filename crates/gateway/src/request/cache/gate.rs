@@ -14,6 +14,7 @@ use super::{Disks, disk};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Making, Needs, Slot, Step};
 use base::{CacheState, Nanos};
+use config::sections::Consistency;
 use std::sync::Arc;
 
 /// On a route with a cache: the cache. On one without that may change things: what tells the caches of it.
@@ -36,9 +37,24 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
             set_cookie: config.set_cookie,
         },
         max_body: config.max_body,
+        oldest: oldest(m),
         invalidate: Invalidate::of(m.kept),
         shelf,
     }))
+}
+
+/// What `consistency: bounded` leaves for a stored answer, seconds: all of it, or half where the other half is a replica's.
+fn oldest(m: &Making<'_>) -> Option<u64> {
+    let Some(Consistency::Bounded(bound)) = m.route.consistency else {
+        return None;
+    };
+    let shares = if m.service.config.replication.is_some() {
+        2
+    } else {
+        1
+    };
+    // An age is told in whole seconds, and may be almost one more.
+    Some((bound.as_secs() / shares).saturating_sub(1))
 }
 
 pub(super) const SET_COOKIE: &str = "set-cookie";
@@ -46,6 +62,8 @@ pub(super) const SET_COOKIE: &str = "set-cookie";
 pub(super) struct CacheGate {
     pub(super) rules: Rules,
     pub(super) max_body: u64,
+    /// Seconds; `None`: as old as it may be by itself.
+    oldest: Option<u64>,
     invalidate: Invalidate,
     pub(super) shelf: Shelf,
 }
@@ -182,6 +200,9 @@ impl Gate for CacheGate {
             x.cache = CacheState::Bypass;
             return self.invalidate.before(x);
         };
+        if let Some(oldest) = self.oldest {
+            ask.max_age = Some(ask.max_age.map_or(oldest, |a| a.min(oldest)));
+        }
         if x.is_refresh {
             // It fetches the whole anew, whatever part its cause was about.
             ask = Ask {

@@ -8,7 +8,7 @@ use crate::share::Share;
 use crate::tally::Tally;
 use base::Nanos;
 use bytes::Bytes;
-use config::sections::Degrade as Rules;
+use config::sections::{Consistency, Degrade as Rules};
 use http1::Method;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,9 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         brownout: rules.brownout.map(brownout),
         body: rules.fixed.as_ref().map(|f| Bytes::from(f.body.clone())),
         rules,
-        shelf: Shelf::of(m),
+        // What is stored may be older than the route promises.
+        shelf: Shelf::of(m)
+            .filter(|_| !matches!(m.route.consistency, Some(Consistency::Bounded(_)))),
         declared: m.route.degrade.is_some(),
         route: m.route.name.as_str().into(),
         tally: Tally::of(m.kept, "degrade", &m.route.name, NAMES),

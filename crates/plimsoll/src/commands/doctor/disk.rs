@@ -25,7 +25,7 @@ pub fn checks(config: &Config) -> Vec<Check> {
             Check::new("disk", Grade::Wrong, text)
         }
     }];
-    for name in ["control.db", "queue.db"] {
+    for name in ["control.db", "queue.db", "events.db"] {
         let file = dir.join(name);
         if file.exists() {
             all.push(whole(&file));

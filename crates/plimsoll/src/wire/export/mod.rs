@@ -1,28 +1,28 @@
-//! Sends metrics and traces to a collector: a tap at telemetry's samples, a queue of bounded length, and a thread that tries.
+//! Sends metrics and traces to a collector: a queue of bounded length that telemetry's tap fills, and a thread that tries.
 //! Nothing on the data path waits for it, and what finds no room is dropped and counted.
 
 mod grpc;
 mod http;
 mod shown;
-mod tap;
 mod work;
 
+pub use self::http::fetched;
 pub use self::shown::Shown;
+pub use self::work::zero;
 
-use self::tap::Tap;
 use self::work::Work;
 use arc_swap::ArcSwap;
 use base::Names;
 use base::clock::Clock;
 use config::Config;
 use config::sections::ExportOtlp;
+use otlp::export::{Exchange, Meter};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, MutexGuard};
 use std::thread::Thread;
 use std::time::Duration;
-use telemetry::Heard;
 use tokio::runtime::Handle;
 
 /// Requests that wait to be sent; more are dropped, and counted.
@@ -48,15 +48,36 @@ pub struct Parts {
     pub runtime: Handle,
 }
 
+/// Where telemetry's thread puts what is to be sent.
+pub struct Sink {
+    queue: SyncSender<Exchange>,
+    shown: Arc<Shown>,
+}
+
+impl Sink {
+    /// Counts durations.
+    pub fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.shown.meter()
+    }
+
+    /// Whether there was room.
+    pub fn send(&self, x: Exchange) -> bool {
+        self.shown.added(self.queue.try_send(x).is_ok())
+    }
+}
+
 impl Export {
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(otlp: &ExportOtlp, parts: Parts) -> io::Result<(Export, Heard)> {
+    pub fn start(otlp: &ExportOtlp, parts: Parts) -> io::Result<(Export, Sink)> {
         let (queue, exchanges) = sync_channel(QUEUE);
         let shown = Arc::new(Shown::new(otlp));
         let stop = Arc::new(AtomicBool::new(false));
         let (end, ended) = sync_channel(0);
-        let mut tap = Tap::new(&parts, queue, shown.clone());
+        let sink = Sink {
+            queue,
+            shown: shown.clone(),
+        };
         let work = Work::new(otlp, parts, exchanges, shown.clone());
         let stops = stop.clone();
         let handle = std::thread::Builder::new()
@@ -71,7 +92,7 @@ impl Export {
             thread: handle.thread().clone(),
             ended,
         };
-        Ok((export, Box::new(move |samples| tap.take(samples))))
+        Ok((export, sink))
     }
 
     pub fn shown(&self) -> Arc<Shown> {

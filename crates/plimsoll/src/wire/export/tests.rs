@@ -1,6 +1,7 @@
 //! Collectors that take, hesitate, refuse, hang and talk rubbish, over sockets; and our own receiver as one of them.
 
 use super::*;
+use crate::wire::tap::Tap;
 use base::trace::SpanIds;
 use base::{Nanos, RouteIx, Sample, SampleKind};
 use config::Secret;
@@ -10,6 +11,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
 use std::time::Instant;
+use telemetry::Heard;
 use tokio::runtime::Runtime;
 
 /// Path and body.
@@ -56,16 +58,18 @@ fn stage(otlp: &ExportOtlp) -> Stage {
     let names = Names::default();
     let mut config = Config::empty();
     config.traces.share = 1.0;
+    let (clock, config) = (Clock::start(), Arc::new(ArcSwap::from_pointee(config)));
     let parts = Parts {
         names: names.clone(),
-        clock: Clock::start(),
-        config: Arc::new(ArcSwap::from_pointee(config)),
+        clock,
+        config: config.clone(),
         runtime: runtime.handle().clone(),
     };
-    let (export, heard) = Export::start(otlp, parts).unwrap();
+    let (export, sink) = Export::start(otlp, parts).unwrap();
+    let heard = Tap::new(names.clone(), clock, config, Some(sink), None).heard();
     Stage {
         export,
-        heard,
+        heard: heard.unwrap(),
         names,
         _runtime: runtime,
     }
@@ -203,6 +207,7 @@ fn our_own_receiver_takes_it_by_every_protocol() {
             token: Some("t0ken".into()),
             ids: Arc::new(SpanIds::new(1)),
             clock: Clock::start(),
+            keeper: None,
         };
         let receiver = otlp::Receiver::start(runtime.handle(), options).unwrap();
         let mut otlp = otlp(at, protocol);

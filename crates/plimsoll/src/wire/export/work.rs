@@ -224,7 +224,8 @@ fn random() -> f64 {
     RandomState::new().hash_one(0u8) as f64 / u64::MAX as f64
 }
 
-fn zero(clock: Clock) -> u64 {
+/// Of the clock's zero, nanoseconds since the Unix epoch.
+pub fn zero(clock: Clock) -> u64 {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH);
     let wall = wall.map_or(0, |d| d.as_nanos() as u64);
     wall.saturating_sub(clock.now().0)

@@ -75,7 +75,7 @@ impl Disk {
     /// With a new file; the old one is put aside.
     fn begin(&mut self, why: &str) {
         self.store = None;
-        aside(&self.file, why);
+        aside(&self.file, "the history", why);
         (self.names, self.slots, self.unread) = (0, Default::default(), false);
         match Embedded::open_within(&self.file, self.bytes) {
             Ok(store) => (self.store, self.wrong) = (Some(store), None),
@@ -223,15 +223,15 @@ impl Disk {
 }
 
 /// Takes a moment for each ten megabytes.
-fn is_whole(store: &Embedded) -> bool {
+pub fn is_whole(store: &Embedded) -> bool {
     store.check().is_ok_and(|damage| damage.is_empty())
 }
 
 /// A file that cannot be read is kept for whoever wants to look into it, the last one only.
-fn aside(file: &Path, why: &str) {
+pub fn aside(file: &Path, what: &str, why: &str) {
     let to = file.with_added_extension("damaged");
     tracing::error!(
-        "the history {} cannot be read: {why}; it goes to {}, and a new one begins",
+        "{what} {} cannot be read: {why}; it goes to {}, and a new one begins",
         file.display(),
         to.display()
     );

@@ -6,6 +6,7 @@ mod disk;
 mod kept;
 
 pub use self::counted::Counted;
+pub use self::disk::{aside, is_whole};
 pub use self::kept::Kept;
 
 use self::disk::Disk;

@@ -12,7 +12,7 @@ use super::{Embedded, Write, limit, name};
 use crate::ack::Reply;
 use crate::queue::{MAX_HEAD, MAX_JOBS, MAX_PAYLOAD};
 use crate::{
-    Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, MAX_NAME, MAX_VALUE, NewJob,
+    Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, MAX_NAME, MAX_VALUE, NewJob, Put,
     Queue, State,
 };
 
@@ -84,6 +84,34 @@ impl Ask {
             Ask::Forget { reply, .. } => reply.send(Err(e)),
             Ask::Topic(ask) => ask.fail(e),
         }
+    }
+}
+
+impl Embedded {
+    /// Accepts jobs and changes a key, both or neither; `Error::Stale` when the key is not as expected. Without jobs only the key.
+    pub fn enqueue_marked(
+        &self,
+        jobs: Vec<NewJob>,
+        bounds: Bounds,
+        mark: Put,
+        now_ms: u64,
+    ) -> Ack<Vec<JobId>> {
+        let fine = name("key", &mark.key)
+            .and_then(|()| limit("a value", mark.value.len(), MAX_VALUE))
+            .and_then(|()| match jobs.is_empty() {
+                true => Ok(()),
+                false => acceptable(&jobs),
+            });
+        if let Err(e) = fine {
+            return Ack::ready(Err(e));
+        }
+        self.submit(|reply| Write::Marked {
+            jobs,
+            bounds,
+            mark,
+            now_ms,
+            reply,
+        })
     }
 }
 

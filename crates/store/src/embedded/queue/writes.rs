@@ -70,7 +70,7 @@ impl Jobs {
     }
 
     /// Whether the file has room for so much more.
-    pub(super) fn fits(&mut self, bytes: u64) -> bool {
+    pub fn fits(&mut self, bytes: u64) -> bool {
         match self.left.checked_sub(bytes) {
             _ if self.most == u64::MAX => true,
             Some(left) => {
@@ -79,6 +79,11 @@ impl Jobs {
             }
             None => false,
         }
+    }
+
+    /// Bytes of the file at which no more is taken.
+    pub fn most(&self) -> u64 {
+        self.most
     }
 
     pub fn before(&self) -> Before {
@@ -111,7 +116,7 @@ impl Jobs {
         Ok(())
     }
 
-    pub(super) fn enqueue(
+    pub fn enqueue(
         &mut self,
         db: &Connection,
         jobs: &[NewJob],

@@ -4,6 +4,8 @@
 //! see makes the answer less certain and is said with what to do; it never holds up the collector.
 
 mod blind;
+mod locks;
+mod open;
 mod plan;
 mod pools;
 mod second;
@@ -16,6 +18,7 @@ use super::{Probe, Reading};
 use base::window::UseCell;
 use base::{Arm, CellKey, InstanceIx, Statement};
 use config::Secret;
+pub use open::{open, said};
 use second::{Memory, Second};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -210,15 +213,15 @@ fn cells(base: &str, cores: Option<f64>, a: &Answer, s: &Second, r: &mut Reading
             c.waiting = Some(waiting);
         }
     }
-    for (lock, waiters) in &s.locks {
-        // Only its waiters are seen: their number tells how long it is held.
+    for (lock, w) in s.locks.iter().filter(|l| l.1.known) {
+        // Where only its waiters are seen, their number tells how long it is held.
         if let Some(c) = r.cell(
             &format!("lock.{base}.{}", word(lock)),
             InstanceIx::NONE,
-            0.0,
+            w.held.unwrap_or(0.0),
             None,
         ) {
-            c.waiting = Some(*waiters);
+            c.waiting = Some(w.waiting);
         }
     }
     let slots = format!("slots.{base}.connections");

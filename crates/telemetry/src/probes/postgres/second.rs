@@ -1,5 +1,6 @@
 //! What one second of a database was, from looks at its connections and from its counters. Pure.
 
+use super::locks::{Locks, Waited};
 use super::pools::Pools;
 use super::sql::{Backend, Counter};
 use super::tag::Origins;
@@ -10,15 +11,12 @@ use std::collections::BTreeMap;
 
 /// Statements and locks remembered.
 const STATEMENTS: usize = 1000;
-const LOCKS: usize = 16;
 /// Statements told to the model, those that use most.
 const TOLD: usize = 20;
 /// What was seen counts for half after about this many seconds.
-const FADE: f64 = 0.98;
+pub(super) const FADE: f64 = 0.98;
 /// Fewer looks at a statement do not tell how it spends its time.
 const LOOKS: f64 = 20.0;
-/// A lock for which nobody has waited for this long is forgotten, seconds.
-const FORGET_S: f64 = 600.0;
 /// Counters of one second that are larger than this many seconds are those of a longer gap.
 const GAP_S: f64 = 5.0;
 
@@ -64,7 +62,7 @@ pub struct Memory {
     whole: Share,
     counters: Counters<(i64, u8)>,
     read: Option<f64>,
-    locks: BTreeMap<String, f64>,
+    locks: Locks,
     disks: (bool, bool),
     pub pools: Pools,
 }
@@ -114,8 +112,8 @@ pub struct Second {
     pub io: (f64, f64),
     /// Whether either was ever seen at work.
     pub disks: (bool, bool),
-    /// Waiters by what they wait for.
-    pub locks: BTreeMap<String, f64>,
+    /// By what is waited for.
+    pub locks: BTreeMap<String, Waited>,
     pub connections: f64,
     pub routes: BTreeMap<RouteIx, Use>,
     pub looked: bool,
@@ -137,18 +135,7 @@ impl Memory {
         self.disks.0 |= s.wal.0 > 0.0;
         self.disks.1 |= s.io.0 > 0.0;
         s.disks = self.disks;
-        for (lock, waiters) in &s.locks {
-            let room = self.locks.len() < LOCKS || self.locks.contains_key(lock);
-            if *waiters > 0.0 && room {
-                self.locks.insert(lock.clone(), a.at);
-            }
-        }
-        self.locks.retain(|_, last| a.at - *last < FORGET_S);
-        s.locks = self
-            .locks
-            .keys()
-            .map(|l| (l.clone(), s.locks.get(l).copied().unwrap_or(0.0)))
-            .collect();
+        s.locks = self.locks.second(&a.looks, a.at);
         let gap = self.read.replace(a.at).is_none_or(|t| a.at - t > GAP_S);
         match &a.used {
             Used::Statements(all) => self.used(all, a.at, &a.facts, gap, &mut s),
@@ -196,15 +183,7 @@ impl Memory {
         for b in &look.backends {
             s.connections += 1.0 / n;
             let doing = b.doing();
-            let blocked = look.blocked.iter().find(|l| l.pid == b.pid);
-            let on = match doing {
-                Some(Doing::Lock) => blocked.map_or("other", |l| &l.on),
-                Some(Doing::Latch) => "internal",
-                _ => "",
-            };
-            if !on.is_empty() {
-                *s.locks.entry(on.to_owned()).or_default() += 1.0 / n;
-            }
+            let on = look.awaited(b);
             wal += f64::from(doing == Some(Doing::Wal));
             io += f64::from(doing == Some(Doing::Io));
             cpu += f64::from(doing == Some(Doing::Cpu));

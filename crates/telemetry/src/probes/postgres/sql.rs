@@ -40,6 +40,13 @@ pub struct Blocked {
     pub by: Vec<i32>,
 }
 
+/// A transaction that has locked rows of a table, or may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    pub pid: i32,
+    pub on: String,
+}
+
 /// What a statement has used since the counters were reset.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counter {
@@ -139,6 +146,23 @@ pub async fn blocked(c: &Client) -> Result<Vec<Blocked>, Error> {
         by: r.get(2),
     };
     Ok(rows.iter().map(blocked).collect())
+}
+
+/// Who holds these tables: locks of rows are not listed, but who has one has a lock on its table, until the transaction ends.
+pub async fn holders(c: &Client, tables: &[&str]) -> Result<Vec<Holder>, Error> {
+    let rows = c
+        .query(
+            "SELECT /*plimsoll*/ DISTINCT l.pid, k.relname::text FROM pg_locks l JOIN pg_class k ON k.oid = l.relation
+               JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+             WHERE l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock' AND k.relname = ANY($1) LIMIT $2",
+            &[&tables, &BACKENDS],
+        )
+        .await?;
+    let holder = |r: &Row| Holder {
+        pid: r.get(0),
+        on: r.get(1),
+    };
+    Ok(rows.iter().map(holder).collect())
 }
 
 /// Counters of the statements that have used most; `schema` is quoted already.

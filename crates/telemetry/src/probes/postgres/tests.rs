@@ -83,6 +83,7 @@ fn time_of_statements_is_split_by_state_and_by_route() {
             }],
             _ => vec![],
         },
+        holders: vec![],
     };
     let looks = || vec![look("Lock"), look("Lock"), look("Lock"), look("")];
     let mut last = memory.second(&answer(0.0, looks(), used(1.0)), &origins, &names);
@@ -104,7 +105,7 @@ fn time_of_statements_is_split_by_state_and_by_route() {
         (s.calls.round(), s.rows.round(), s.returned.round()),
         (40.0, 4e6, 40.0)
     );
-    assert_eq!(last.locks["stock"], 0.75);
+    assert_eq!(last.locks["stock"].waiting, 0.75);
     assert_eq!(last.connections, 3.0);
     let told = memory.statements("shop", &facts(), &names);
     assert_eq!(told.len(), 2, "what has no text is not told");
@@ -126,7 +127,7 @@ fn without_statements_looks_and_active_time_tell_the_whole() {
     let looks = || {
         vec![Look {
             backends: vec![backend(1, 0, "", ""), backend(2, 0, "", "IO")],
-            blocked: vec![],
+            ..Look::default()
         }]
     };
     let whole = |s: f64| Used::Whole(s, "no extension".into());

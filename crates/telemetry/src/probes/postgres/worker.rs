@@ -1,12 +1,12 @@
 //! One database on a thread of its own: whatever it does, the collector does not wait for it.
 
-use super::blind::{BAD_URL, words};
+use super::blind::words;
+use super::open::{open, said};
 use super::plan::{indexable, scans};
-use super::sql::{self, Backend, Blocked, Counter, OLDEST, Server};
-use super::tls::{self, Tls};
+use super::sql::{self, Backend, Blocked, Counter, Holder, OLDEST, Server};
 use base::Scan;
 use config::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::{Client, Error};
 
 /// Connections are looked at this often.
 const LOOK: Duration = Duration::from_millis(100);
@@ -32,11 +32,15 @@ const PLANS: usize = 8;
 /// Looks kept between two readings.
 const LOOKS: usize = 50;
 
-/// All connections at one moment, and who of them waits for whom.
+/// Tables for whose rows somebody has waited, at most.
+const CONTENDED: usize = 16;
+
+/// All connections at one moment, who of them waits for whom, and who holds tables for which somebody has waited.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Look {
     pub backends: Vec<Backend>,
     pub blocked: Vec<Blocked>,
+    pub holders: Vec<Holder>,
 }
 
 /// What statements use, or only what all of them use.
@@ -134,6 +138,7 @@ struct Link {
     read: Instant,
     looks: Vec<Look>,
     latest: Vec<Counter>,
+    contended: BTreeSet<String>,
 }
 
 async fn serve(
@@ -157,7 +162,7 @@ async fn serve(
         };
         if link.is_err() && tried.is_none_or(|t| t.elapsed() >= RETRY) {
             tried = Some(Instant::now());
-            link = within(connect(url, ca)).await;
+            link = within(self::link(url, ca)).await;
         }
         let step = match &mut link {
             Ok(link) if ask => within(answer(link, began)).await.map(Some),
@@ -189,20 +194,8 @@ async fn within<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, S
     }
 }
 
-fn said(e: Error) -> String {
-    words(&e)
-}
-
-async fn connect(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
-    let text = url.fetch().map_err(|f| f.to_string())?;
-    let (text, check) = tls::mode(&text, ca.is_some());
-    let mut config: Config = text.parse().map_err(|_| BAD_URL.to_owned())?;
-    config
-        .application_name("plimsoll")
-        .connect_timeout(DEADLINE);
-    let (client, connection) = config.connect(Tls::new(check, ca)?).await.map_err(said)?;
-    // Ends with its client; what goes wrong comes out there.
-    tokio::spawn(connection);
+async fn link(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
+    let client = open(url, ca, DEADLINE).await?;
     client.batch_execute(sql::SESSION).await.map_err(said)?;
     let server = sql::server(&client).await.map_err(said)?;
     if server.version < OLDEST {
@@ -222,6 +215,7 @@ async fn connect(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
         read: Instant::now(),
         looks: Vec::new(),
         latest: Vec::new(),
+        contended: BTreeSet::new(),
     })
 }
 
@@ -231,8 +225,22 @@ async fn look(link: &mut Link) -> Result<(), String> {
         true => sql::blocked(&link.client).await.map_err(said)?,
         false => Vec::new(),
     };
+    for b in blocked.iter().filter(|b| !b.on.is_empty()) {
+        if link.contended.len() < CONTENDED {
+            link.contended.insert(b.on.clone());
+        }
+    }
+    let tables: Vec<&str> = link.contended.iter().map(String::as_str).collect();
+    let holders = match tables.is_empty() {
+        true => Vec::new(),
+        false => sql::holders(&link.client, &tables).await.map_err(said)?,
+    };
     if link.looks.len() < LOOKS {
-        link.looks.push(Look { backends, blocked });
+        link.looks.push(Look {
+            backends,
+            blocked,
+            holders,
+        });
     }
     let unknown = || {
         let texts = &link.facts.texts;

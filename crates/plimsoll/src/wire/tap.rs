@@ -1,14 +1,14 @@
-//! What is done with each sample, on telemetry's thread: counted, and kept if its request is one to send.
+//! What is done with each sample, on telemetry's thread: counted, and passed on if its request is one to send or to keep.
 
-use super::{Parts, Shown};
+use crate::wire::{export, traces};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Names, Nanos, Sample};
 use config::Config;
-use otlp::export::{Exchange, Rules, Tail};
+use otlp::export::{Rules, Tail};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
+use telemetry::Heard;
 
 /// Routes and their objectives are looked up this often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -19,8 +19,8 @@ pub struct Tap {
     names: Names,
     clock: Clock,
     config: Arc<ArcSwap<Config>>,
-    queue: SyncSender<Exchange>,
-    shown: Arc<Shown>,
+    export: Option<export::Sink>,
+    traces: Option<traces::Sink>,
     tail: Tail,
     rules: Rules,
     /// When `rules` are made anew.
@@ -28,30 +28,49 @@ pub struct Tap {
 }
 
 impl Tap {
-    pub fn new(parts: &Parts, queue: SyncSender<Exchange>, shown: Arc<Shown>) -> Tap {
+    pub fn new(
+        names: Names,
+        clock: Clock,
+        config: Arc<ArcSwap<Config>>,
+        export: Option<export::Sink>,
+        traces: Option<traces::Sink>,
+    ) -> Tap {
         Tap {
-            names: parts.names.clone(),
-            clock: parts.clock,
-            config: parts.config.clone(),
-            queue,
-            shown,
+            names,
+            clock,
+            config,
+            export,
+            traces,
             tail: Tail::default(),
             rules: Rules::default(),
             due: Nanos::ZERO,
         }
     }
 
-    pub fn take(&mut self, samples: &[Sample]) {
+    /// `None`: nobody wants to hear.
+    pub fn heard(mut self) -> Option<Heard> {
+        if self.export.is_none() && self.traces.is_none() {
+            return None;
+        }
+        Some(Box::new(move |samples| self.take(samples)))
+    }
+
+    fn take(&mut self, samples: &[Sample]) {
         let now = self.clock.now();
         if now >= self.due {
             self.due = Nanos(now.0.saturating_add(LOOK.as_nanos() as u64));
             self.rules = rules(&self.config.load(), &self.names);
         }
-        let mut meter = self.shown.meter();
+        let mut counting = self.export.as_ref().map(|e| (e, e.meter()));
         for s in samples {
             let kept = self.tail.push(s, &self.rules);
-            let is_kept = kept.is_some_and(|x| self.shown.added(self.queue.try_send(x).is_ok()));
-            meter.push(s, is_kept);
+            if let Some(traces) = &self.traces {
+                traces.hear(s, kept.as_ref());
+            }
+            if let Some((export, meter)) = &mut counting {
+                let is_sent = kept.is_some_and(|x| export.send(x));
+                meter.push(s, is_sent);
+            }
         }
     }
 }

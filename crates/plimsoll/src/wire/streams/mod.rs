@@ -1,0 +1,120 @@
+//! Streams of events: the store opened where the config asks for any, what relays and pushes beside it, and what console and
+//! metrics ask of them.
+
+mod push;
+mod shown;
+
+pub use shown::Shown;
+
+use crate::exit::Failure;
+use arc_swap::ArcSwap;
+use config::Config;
+use gateway::request::projection::Positions;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use store::Embedded;
+use streams::outbox::{self, Connect};
+use streams::projection::{self, Parts};
+use streams::{Place, retain};
+use telemetry::probes::postgres;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// Its name in `data_dir`.
+pub const FILE: &str = "events.db";
+
+/// Longest that a connection to the database of an outbox takes.
+const DATABASE: Duration = Duration::from_secs(2);
+
+type Standings<T> = Vec<Arc<Mutex<T>>>;
+
+/// What goes on beside the store; it ends when dropped.
+pub struct Work {
+    place: Arc<Place>,
+    tasks: Vec<JoinHandle<()>>,
+    outboxes: Standings<outbox::Standing>,
+    projections: Standings<projection::Standing>,
+    pub store: Weak<Embedded>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        // Another process may want it now.
+        let _ = self.place.lend(None);
+    }
+}
+
+/// Where streams are, if the config asks for any.
+pub fn place(config: &Config) -> Option<Arc<Place>> {
+    config.has_streams().then(Arc::default)
+}
+
+/// Opens the store, lends it, and starts what works on it.
+pub fn start(
+    dir: &Path,
+    place: &Arc<Place>,
+    current: &Arc<ArcSwap<Config>>,
+    positions: Arc<Positions>,
+    runtime: &Handle,
+) -> Result<Work, Failure> {
+    let config = current.load_full();
+    let file = dir.join(FILE);
+    let wrong = |e: store::Error| {
+        Failure::new(format!("the store of streams {}: {e}", file.display()))
+            .help("is another Plimsoll using this data_dir?")
+    };
+    let size = config.streams.clone().unwrap_or_default().size;
+    let store = Arc::new(Embedded::open_within(&file, size).map_err(wrong)?);
+    let weak = Arc::downgrade(&store);
+    place.lend(Some(store)).map_err(wrong)?;
+    let mut work = Work {
+        place: place.clone(),
+        tasks: Vec::new(),
+        outboxes: Vec::new(),
+        projections: Vec::new(),
+        store: weak,
+    };
+    let connect: Connect = Arc::new(|o| {
+        let (url, ca) = (o.postgres.clone(), o.ca.clone());
+        Box::pin(async move { postgres::open(&url, ca.as_deref(), DATABASE).await })
+    });
+    for o in &config.outboxes {
+        let standing = Arc::new(Mutex::new(outbox::Standing::of(o)));
+        work.outboxes.push(standing.clone());
+        let relay = outbox::relay(o.clone(), place.clone(), connect.clone(), standing);
+        work.tasks.push(runtime.spawn(relay));
+    }
+    let parts = Parts {
+        place: place.clone(),
+        push: push::push(),
+        tell: Arc::new(move |name, position| positions.tell(name, position)),
+    };
+    for p in &config.projections {
+        let standing = projection::Standing {
+            name: p.name.clone(),
+            to: p.to.clone(),
+            ..projection::Standing::default()
+        };
+        let standing = Arc::new(Mutex::new(standing));
+        work.projections.push(standing.clone());
+        let project = projection::project(p.clone(), parts.clone(), standing);
+        work.tasks.push(runtime.spawn(project));
+    }
+    let current = current.clone();
+    let keep = move || current.load().streams.as_ref().and_then(|s| s.retention);
+    work.tasks.push(runtime.spawn(retain(place.clone(), keep)));
+    Ok(work)
+}
+
+impl Work {
+    pub fn shown(&self, runtime: &Handle) -> Shown {
+        Shown {
+            place: Some(self.place.clone()),
+            runtime: runtime.clone(),
+            outboxes: self.outboxes.clone(),
+            projections: self.projections.clone(),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Traces in a store of their own, two rows for each: what a list tells, and all of it. While the file fails they are lost, and
+//! counted; it is tried again.
+
+use super::Kept;
+use crate::wire::past::{aside, is_whole};
+use ::traces::{Trace, pack, unpack};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use store::{Embedded, Error, Kv, MAX_VALUE, Precondition, Put, entries};
+
+/// A failing file is tried again after this.
+const AGAIN: Duration = Duration::from_secs(30);
+/// Of traces that are known to be stored; the oldest go first.
+const TRACES: usize = 200_000;
+/// Deleted in one turn at most, beside as many as were written: a smaller `traces.size` is reached in steps.
+const PACE: usize = 2000;
+/// Writes that wait for the disk at once: fewer than the store's queue holds.
+const AT_ONCE: usize = 1000;
+/// What a row takes beside its bytes; a large one takes whole pages.
+const ROW: u64 = 128;
+const LARGE: u64 = 900;
+const PAGE: u64 = 4096;
+/// The file has room for what is written before the oldest is deleted.
+const ROOM: u64 = 2;
+
+/// Rows of the list, in the order of the newest first; then their traces.
+pub const LIST: &str = "i/";
+const ALL: &str = "d/";
+
+/// Nanoseconds since the Unix epoch, turned round so that the newest comes first; and which trace.
+type Place = (u64, u128);
+
+pub fn key_of(id: u128) -> String {
+    format!("{ALL}{id:032x}")
+}
+
+fn place(trace: &Trace) -> Place {
+    (u64::MAX - trace.head.start, trace.id)
+}
+
+fn key(place: Place) -> String {
+    format!("{LIST}{:016x}-{:032x}", place.0, place.1)
+}
+
+fn place_of(key: &str) -> Option<Place> {
+    let (at, id) = key.strip_prefix(LIST)?.split_once('-')?;
+    Some((
+        u64::from_str_radix(at, 16).ok()?,
+        u128::from_str_radix(id, 16).ok()?,
+    ))
+}
+
+/// What two rows take on the disk, bytes.
+fn takes(summary: usize, all: usize) -> u64 {
+    let row = |n: usize| match n as u64 {
+        n if n > LARGE => ROW + LARGE + (n - LARGE).div_ceil(PAGE) * PAGE,
+        n => ROW + n,
+    };
+    row(summary) + row(all)
+}
+
+pub struct Disk {
+    file: PathBuf,
+    size: u64,
+    kept: Arc<Kept>,
+    failed: Option<Instant>,
+    /// What is stored, and how much each takes; known once the file has been read.
+    index: BTreeMap<Place, u32>,
+    bytes: u64,
+    is_read: bool,
+}
+
+impl Disk {
+    /// The file is opened now, so that it can be asked, and looked through at the first turn.
+    pub fn new(file: PathBuf, size: u64, kept: Arc<Kept>) -> Disk {
+        let mut disk = Disk {
+            file,
+            size,
+            kept,
+            failed: None,
+            index: BTreeMap::new(),
+            bytes: 0,
+            is_read: false,
+        };
+        disk.open();
+        disk
+    }
+
+    pub fn bound(&mut self, size: u64) {
+        let is_larger = size > self.size;
+        // At 0 nothing more is written, and what is there goes.
+        self.size = size;
+        if is_larger {
+            // The file has a bound of its own.
+            *self.kept.store() = None;
+            self.open();
+        }
+    }
+
+    fn open(&mut self) {
+        match Embedded::open_within(&self.file, self.size.saturating_mul(ROOM)) {
+            Ok(store) if self.failed.is_some() && !is_whole(&store) => {
+                drop(store);
+                self.begin("it is damaged");
+            }
+            Ok(store) => self.opened(store),
+            Err(e @ (Error::Corrupt { .. } | Error::Foreign { .. })) => self.begin(&e.to_string()),
+            Err(e) => self.fail(&e),
+        }
+    }
+
+    fn opened(&mut self, store: Embedded) {
+        *self.kept.store() = Some(store);
+        self.kept.say(None);
+    }
+
+    /// With a new file; the old one is put aside.
+    fn begin(&mut self, why: &str) {
+        *self.kept.store() = None;
+        aside(&self.file, "the file of traces", why);
+        (self.bytes, self.is_read) = (0, true);
+        self.index.clear();
+        match Embedded::open_within(&self.file, self.size.saturating_mul(ROOM)) {
+            Ok(store) => self.opened(store),
+            Err(e) => self.fail(&e),
+        }
+    }
+
+    fn fail(&mut self, e: &Error) {
+        *self.kept.store() = None;
+        self.failed = Some(Instant::now());
+        self.kept.say(Some(format!(
+            "no traces are kept: {} cannot be written: {e}; make room there, or set `traces: {{ size: 0 }}`; it is tried again every {} s",
+            self.file.display(),
+            AGAIN.as_secs()
+        )));
+    }
+
+    /// Nobody has the file open after this.
+    pub fn close(&mut self) {
+        *self.kept.store() = None;
+    }
+
+    /// What the file holds.
+    fn read(&mut self, now_ms: u64) -> Result<(), Error> {
+        let store = self.kept.reading();
+        let Some(store) = &*store else { return Ok(()) };
+        let mut failed = None;
+        self.index.clear();
+        self.bytes = 0;
+        for entry in entries(store, LIST, now_ms, &mut failed) {
+            let sizes = entry.value.get(..4).and_then(|b| b.try_into().ok());
+            if let (Some(place), Some(size)) = (place_of(&entry.key), sizes) {
+                let size = u32::from_le_bytes(size);
+                self.index.insert(place, size);
+                self.bytes += u64::from(size);
+            }
+        }
+        self.is_read = true;
+        failed.map_or(Ok(()), Err)
+    }
+
+    pub fn write(&mut self, due: Vec<::traces::Due>, now_ms: u64) {
+        if self.kept.reading().is_none() && self.failed.is_none_or(|at| at.elapsed() >= AGAIN) {
+            self.open();
+        }
+        let done = self.written(due, now_ms);
+        match done {
+            Ok(()) => self.failed = None,
+            Err(e @ Error::Corrupt { .. }) => self.begin(&e.to_string()),
+            Err(e) => self.fail(&e),
+        }
+        self.kept.stand(self.index.len(), self.bytes, self.size);
+    }
+
+    fn written(&mut self, due: Vec<::traces::Due>, now_ms: u64) -> Result<(), Error> {
+        if self.kept.reading().is_none() {
+            self.kept.lose(due.len() as u64);
+            return Ok(());
+        }
+        if !self.is_read {
+            self.read(now_ms)?;
+        }
+        let number = due.len();
+        let kept = self.kept.clone();
+        let store = kept.reading();
+        let Some(store) = &*store else { return Ok(()) };
+        let mut acks: Vec<Ack> = Vec::new();
+        let due = if self.size > 0 { due } else { Vec::new() };
+        for mut d in due {
+            settle(&mut acks, AT_ONCE)?;
+            let mut before = None;
+            if d.first
+                && let Some(old) = store.get(&key_of(d.trace.id), now_ms)?
+                && let Some(old) = unpack(&old.value)
+            {
+                before = Some(place(&old));
+                // What comes later is written with it as well.
+                kept.hold().join(d.trace.id, &old);
+                d.trace.join(old);
+            }
+            let Some((summary, all)) = rows(&d.trace) else {
+                kept.lose(1);
+                continue;
+            };
+            let (place, size) = (place(&d.trace), takes(summary.len(), all.len()));
+            if let Some(before) = before.filter(|b| *b != place) {
+                self.forget(before);
+                acks.push(delete(store, &key(before), now_ms));
+            }
+            self.forget(place);
+            self.index.insert(place, size as u32);
+            self.bytes += size;
+            // The list first: a row of it without its trace is only unknown, and never the other way round.
+            for (key, value) in [(key(place), summary), (key_of(place.1), all)] {
+                let put = store.put(Put::new(key, value), now_ms);
+                acks.push(Box::new(move || put.wait().map(drop)));
+            }
+        }
+        self.delete_oldest(store, number + PACE, now_ms, &mut acks)?;
+        settle(&mut acks, 0)
+    }
+
+    fn forget(&mut self, place: Place) {
+        if let Some(size) = self.index.remove(&place) {
+            self.bytes -= u64::from(size);
+        }
+    }
+
+    fn delete_oldest(
+        &mut self,
+        store: &Embedded,
+        most: usize,
+        now_ms: u64,
+        acks: &mut Vec<Ack>,
+    ) -> Result<(), Error> {
+        for _ in 0..most {
+            if self.bytes <= self.size && self.index.len() <= TRACES {
+                break;
+            }
+            let Some((place, size)) = self.index.pop_last() else {
+                break;
+            };
+            self.bytes -= u64::from(size);
+            acks.push(delete(store, &key_of(place.1), now_ms));
+            acks.push(delete(store, &key(place), now_ms));
+            settle(acks, AT_ONCE)?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until they are done, when they are more than `most`.
+fn settle(acks: &mut Vec<Ack>, most: usize) -> Result<(), Error> {
+    match acks.len() > most {
+        true => acks.drain(..).try_for_each(|ack| ack()),
+        false => Ok(()),
+    }
+}
+
+type Ack = Box<dyn FnOnce() -> Result<(), Error>>;
+
+fn delete(store: &Embedded, key: &str, now_ms: u64) -> Ack {
+    let deleted = store.delete(key, Precondition::Any, now_ms);
+    Box::new(move || deleted.wait().map(drop))
+}
+
+/// Of the list, which begins with what both take, and the trace; `None`: too large for the store.
+fn rows(trace: &Trace) -> Option<(Vec<u8>, Vec<u8>)> {
+    let json = serde_json::to_vec(&trace.summary()).ok()?;
+    let all = pack(trace).filter(|all| all.len() <= MAX_VALUE)?;
+    let size = takes(json.len() + 4, all.len()) as u32;
+    Some(([&size.to_le_bytes()[..], &json].concat(), all))
+}
