@@ -91,6 +91,16 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the state API sees a store and nothing of traffic",
     ),
     (
+        "cloudevents",
+        &["tokio", "store", "telemetry", "gateway", "control", "model"],
+        "events are text and bytes: config only, and no I/O",
+    ),
+    (
+        "topics",
+        &["gateway", "control", "telemetry", "model", "console"],
+        "the API of topics sees a store and nothing of traffic",
+    ),
+    (
         "streams",
         &["gateway", "control", "telemetry", "model", "console"],
         "streams see a store, databases and services, and nothing of traffic",

@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, otlp, export, backstage,
+    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, otlp, topics, export, backstage,
     /// console, pages, scenarios
     Bench {
         what: String,
@@ -86,6 +86,7 @@ fn test() -> Result<(), String> {
     bench::console::check(console)?;
     bench::console::contract::check(Path::new(DEBUG))?;
     bench::otlp::check(Path::new(DEBUG))?;
+    bench::topics::check(Path::new(DEBUG))?;
     bench::backstage::check(Path::new(DEBUG))
 }
 
@@ -159,6 +160,11 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
             bench::otlp::check(Path::new(DEBUG))?;
             String::new()
         }
+        "topics" => {
+            cargo(&["build", "--package", "plimsoll"])?;
+            bench::topics::check(Path::new(DEBUG))?;
+            String::new()
+        }
         "export" => {
             cargo(&["build", "--package", "plimsoll"])?;
             bench::otlp::export::check(Path::new(DEBUG))?;
@@ -171,7 +177,7 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, otlp, export, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, otlp, topics, export, backstage, console, pages, scenarios"
             ));
         }
     };

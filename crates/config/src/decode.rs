@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
 const PLANNED: &[&str] = &[
-    "engines", "flag", "flags", "offload", "queues", "shard", "teams", "topics",
+    "flag", "flags", "offload", "queues", "shard", "teams",
 ];
 
 /// What kind of value a key takes: for the schema, and for the words of an error.
@@ -390,6 +390,14 @@ impl Cx {
                 Vec::new()
             }
         }
+    }
+    /// Each item is a section, read by `read`.
+    pub fn list_of_sections<V>(
+        &mut self,
+        node: &Node,
+        read: impl Fn(&Node, &mut Cx) -> V,
+    ) -> Vec<V> {
+        self.list(node, |cx, n| Some(read(n, cx)))
     }
     /// Names and texts.
     pub fn texts(&mut self, node: &Node) -> Vec<(String, String)> {

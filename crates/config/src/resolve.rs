@@ -8,6 +8,7 @@ mod identity;
 mod listen;
 mod replication;
 mod session;
+mod topics;
 mod streams;
 
 use crate::check::MAX_FINDINGS;
@@ -31,6 +32,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.business(config);
     whole.identity(config);
     whole.cookies(config);
+    whole.topics(config);
     whole.streams(config);
     whole.crons(config);
     whole.replications(config);

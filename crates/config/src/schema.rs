@@ -49,6 +49,10 @@ pub fn schema() -> Json {
     defs.insert("reads".into(), section_schema(READS));
     defs.insert("state".into(), section_schema(STATE));
     defs.insert("state_store".into(), section_schema(STATE_STORE));
+    defs.insert("topic".into(), section_schema(TOPIC));
+    defs.insert("subscription".into(), section_schema(SUBSCRIPTION));
+    defs.insert("endpoint".into(), section_schema(ENDPOINT));
+    defs.insert("filter".into(), section_schema(FILTER));
     defs.insert("streams".into(), section_schema(STREAMS));
     defs.insert("outbox".into(), section_schema(OUTBOX));
     defs.insert("projection".into(), section_schema(PROJECTION));
@@ -216,6 +220,10 @@ pub fn reference() -> String {
     page(&mut out, "traces", TRACES);
     page(&mut out, "state", STATE);
     page(&mut out, "state.stores.NAME", STATE_STORE);
+    page(&mut out, "topics.NAME", TOPIC);
+    page(&mut out, "topics.NAME.subscriptions.NAME", SUBSCRIPTION);
+    page(&mut out, "topics.NAME.subscriptions.NAME.webhook", ENDPOINT);
+    page(&mut out, "topics.NAME.subscriptions.NAME.filter", FILTER);
     page(&mut out, "streams", STREAMS);
     page(&mut out, "outbox.NAME", OUTBOX);
     page(&mut out, "projections.NAME", PROJECTION);
@@ -371,6 +379,8 @@ mod tests {
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);
         honest(STATE_STORE, || StateStore::named("s"));
+        honest(TOPIC, || Topic::named("t"));
+        honest(ENDPOINT, Endpoint::default);
         honest(STREAMS, Streams::default);
         honest(OUTBOX, || Outbox::named("o"));
         honest(PROJECTION, || Projection::named("p"));

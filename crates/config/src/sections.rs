@@ -30,6 +30,7 @@ mod slo;
 mod state;
 mod streams;
 mod tls;
+mod topics;
 mod traces;
 
 use crate::Address;
@@ -66,6 +67,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 pub use streams::*;
 pub use tls::*;
+pub use topics::*;
 pub use traces::*;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,6 +126,8 @@ pub struct Config {
     /// `None`: services keep no values here.
     #[serde(default)]
     pub state: Option<StateApi>,
+    #[serde(default)]
+    pub topics: Vec<Topic>,
     /// `None`: nothing asks for streams, unless something below does.
     #[serde(default)]
     pub streams: Option<Streams>,
@@ -519,6 +523,7 @@ impl Config {
             sessions: Vec::new(),
             replications: Vec::new(),
             state: None,
+            topics: Vec::new(),
             streams: None,
             outboxes: Vec::new(),
             projections: Vec::new(),

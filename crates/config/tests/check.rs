@@ -737,6 +737,56 @@ fn pages_open_incidents_where_there_is_a_catalog() {
 }
 
 #[test]
+fn topics_have_subscriptions_that_get_events_in_one_way() {
+    use config::sections::{Filter, Receiver};
+    let state = "state: { listen: 127.0.0.1:9402, token: { env: T } }\n";
+    let of = |subscription: &str| {
+        with(&format!(
+            "{state}topics: {{ orders: {{ subscriptions: {{ s: {subscription} }} }} }}\n"
+        ))
+    };
+    let good = |subscription: &str| {
+        let checked = check_text("p.yaml", &of(subscription));
+        assert_eq!(checked.findings, [], "{subscription}");
+        checked.config.unwrap().topics[0].subscriptions[0].clone()
+    };
+    let pushed = good(
+        "{ to: app, path: /hooks, filter: { exact: { type: a }, not: { suffix: { id: x } } } }",
+    );
+    assert!(matches!(&pushed.to, Receiver::Service { path, .. } if path == "/hooks"));
+    assert!(matches!(&pushed.filter, Some(Filter::All(all)) if all.len() == 2));
+    assert_eq!(pushed.lane("orders"), "topics/orders/s");
+    let hook = good("{ webhook: { url: 'https://a.example/h', secrets: [{ env: S }] } }");
+    let Receiver::Webhook(endpoint) = &hook.to else {
+        panic!("no webhook")
+    };
+    assert_eq!((hook.attempts, endpoint.retry[2].as_secs()), (8, 300));
+    assert!(
+        !format!("{hook:?}").contains("a.example"),
+        "an address may be a secret"
+    );
+    let said = |subscription: &str, part: &str| {
+        let all = findings(&of(subscription)).join("\n");
+        assert!(all.contains(part), "{subscription}: {all}");
+    };
+    said("{}", "in one way");
+    said("{ pull: true, sse: true }", "in one way");
+    said("{ to: nobody }", "no service is named `nobody`");
+    said("{ to: app, path: hooks }", "no path of a request");
+    said(
+        "{ pull: true, filter: { exact: { Type: a } } }",
+        "no attribute of a CloudEvent",
+    );
+    said("{ pull: true, filter: { some: [] } }", "unknown");
+    let secret = "{ webhook: { url: 'https://a.example/h', secrets: ['whsec_MfKQ9r8G'] } }";
+    said(secret, "stands in the config itself");
+    assert!(!findings(&of(secret)).join("\n").contains("MfKQ"));
+    said("{ webhook: { url: 'https://a.example/h' } }", "secrets");
+    let nowhere = with("topics: { orders: { subscriptions: { s: { pull: true } } } }\n");
+    assert!(only(&nowhere).contains("nowhere to publish"));
+}
+
+#[test]
 fn streams_and_calendars_name_what_is_there() {
     let view = "projections: { view: { to: 'http://127.0.0.1:1/e', stream: s } }\n";
     let route = |keys: &str| {

@@ -13,12 +13,14 @@ mod jobs;
 mod live;
 mod pages;
 mod serve;
+mod topics;
 mod streams;
 mod units;
 mod worth;
 
 pub use jobs::{Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
+pub use topics::{EventList, TopicDeed, Topics};
 pub use streams::{NewEvent, StreamAsk, Streams};
 
 use access::{Access, Who};
@@ -230,6 +232,7 @@ pub struct State {
     pub recordings: Arc<dyn Recordings>,
     pub caches: Arc<dyn Caches>,
     pub jobs: Arc<dyn Jobs>,
+    pub topics: Arc<dyn Topics>,
     pub streams: Arc<dyn Streams>,
     pub path: Arc<dyn DataPath>,
     /// The metrics page.

@@ -39,6 +39,7 @@ mod tap;
 mod testing;
 mod timing;
 pub mod tls;
+pub mod topics;
 mod tunnel;
 pub mod upstream;
 mod wheel;

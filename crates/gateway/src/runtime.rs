@@ -440,13 +440,20 @@ impl Gateway {
         true
     }
 
-    /// How fast the jobs of each route are delivered, and why.
+    /// Delivers no more events to a subscription, or goes on with them. False: there is none to which they are pushed.
+    pub fn pause_subscription(&self, lane: &str, paused: bool) -> bool {
+        let snapshot = self.shared.current.load();
+        let Some(found) = snapshot.subscriber(lane) else {
+            return false;
+        };
+        self.shared.jobs.pause(&found.lane, paused);
+        true
+    }
+
+    /// How fast the jobs of each route and the events of each subscription are delivered, and why.
     pub fn job_lanes(&self) -> Vec<jobs::Lane> {
         let snapshot = self.shared.current.load();
-        let bound = |name: &str| {
-            let route = snapshot.routes().find(|r| *r.name == *name);
-            route.map_or(jobs::Bound::NOTHING, |r| jobs::bound(r, &self.shared.kept))
-        };
+        let bound = |name: &str| jobs::bound_of(&snapshot, name, &self.shared.kept);
         self.shared.jobs.lanes(bound, self.shared.clock.now())
     }
 

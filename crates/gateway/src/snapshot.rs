@@ -14,6 +14,7 @@ use crate::retry::Hinge;
 use crate::ring::{ATTEMPT, DELIVERY, REQUEST, Ring};
 use crate::route::{BadPath, Matcher, Question};
 use crate::tls::stamps;
+use crate::topics::Subscriber;
 use crate::upstream::discover::Found;
 use crate::upstream::link::Link;
 use crate::upstream::{Instance, Service};
@@ -120,6 +121,8 @@ pub struct Snapshot {
     canary: Option<Canary>,
     /// Of the jobs, where any route takes some.
     resource: Option<Arc<Route>>,
+    /// To whom events are pushed.
+    subscribers: Vec<Arc<Subscriber>>,
 }
 
 struct Canary {
@@ -162,6 +165,19 @@ impl Snapshot {
         });
         let hook = generation.base.purge_hook.as_ref();
         (kept.get("cache", Changes::default)).set(hook.is_some_and(|h| h.on_change));
+        let subscribers = Subscriber::all(&generation.base.topics, |r| {
+            let service = find(&generation.base, &r.to, &services, &made);
+            let ix = names.routes.intern(&r.name);
+            compiled(
+                r,
+                ix,
+                Arm::BASE,
+                &service,
+                &generation.base,
+                &services,
+                &made,
+            )
+        });
         let limits = generation.base.limits.clone();
         let access = generation.base.access_log.clone().map(|config| {
             let hasher = kept.get("access log", std::hash::RandomState::new);
@@ -186,6 +202,7 @@ impl Snapshot {
             instances: instances(&services),
             services,
             resource: base.takes_jobs().then(|| resource(&made)),
+            subscribers,
             base,
             canary,
         }
@@ -217,6 +234,20 @@ impl Snapshot {
         });
         let route = found.map(|ix| ix.and_then(|ix| side.route(ix, head, client)));
         (arm, route)
+    }
+
+    /// To whom events are pushed.
+    pub fn subscribers(&self) -> &[Arc<Subscriber>] {
+        &self.subscribers
+    }
+
+    pub fn subscriber(&self, lane: &str) -> Option<&Arc<Subscriber>> {
+        self.subscribers.iter().find(|s| *s.lane == *lane)
+    }
+
+    /// Over which the events of a lane go to a service. No client's request finds it.
+    pub(crate) fn way(&self, lane: &str) -> Option<&Arc<Route>> {
+        self.subscriber(lane)?.route.as_ref()
     }
 
     /// Whether a connection begins with who is behind it.
@@ -270,48 +301,9 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
             services.push(Arc::new(service(config, zone, made)));
         }
     }
-    let find = |name: &str| {
-        let wanted = config.service(name)?;
-        services.iter().find(|s| s.config == *wanted).cloned()
-    };
-    let find = |name: &str| {
-        // A checked configuration has no route to nowhere; were there one, it would answer 503.
-        find(name).unwrap_or_else(|| {
-            let nowhere = config::Service::named(name);
-            Arc::new(service(&nowhere, zone, made))
-        })
-    };
     let route = |r: &config::Route, ix| {
-        let mirror = r.mirror.as_ref().map(|m| find(&m.to));
-        let making = Making {
-            route: r,
-            ix,
-            arm,
-            service: &find(&r.to),
-            mirror: mirror.as_ref(),
-            kept: made.kept,
-            identity: &config.identity,
-            sessions: &config.sessions,
-            replications: &config.replications,
-            traced: config.otlp.as_ref().map_or(0.0, |o| o.sample),
-            moment: made.moment,
-        };
-        Arc::new(Route {
-            ix: making.ix,
-            name: r.name.as_str().into(),
-            template: r.matcher.path.to_string().into(),
-            arm,
-            request: Ring::new(REQUEST, &making),
-            delivery: match r.asynchronous {
-                Some(_) => Ring::new(DELIVERY, &making),
-                None => Ring::of(Vec::new()),
-            },
-            asynchronous: r.asynchronous.clone().map(Arc::new),
-            attempt: Ring::new(ATTEMPT, &making),
-            hinge: Hinge::make(&making),
-            service: making.service.clone(),
-            grpc_web: r.grpc_web,
-        })
+        let service = find(config, &r.to, services, made);
+        compiled(r, ix, arm, &service, config, services, made)
     };
     let (mut routes, mut splits, mut reads) = (Vec::new(), HashMap::new(), HashMap::new());
     for r in &config.routes {
@@ -346,6 +338,59 @@ fn side(config: &Config, arm: Arm, services: &mut Vec<Arc<Service>>, made: &Made
         splits,
         user: config.identity.as_ref().and_then(|i| i.user.clone()),
     }
+}
+
+/// The service of this name.
+fn find(config: &Config, name: &str, services: &[Arc<Service>], made: &Made<'_>) -> Arc<Service> {
+    let wanted = config.service(name);
+    let found = wanted.and_then(|w| services.iter().find(|s| s.config == *w).cloned());
+    // A checked configuration has no route to nowhere; were there one, it would answer 503.
+    found.unwrap_or_else(|| {
+        let nowhere = config::Service::named(name);
+        Arc::new(service(&nowhere, config.zone.as_deref(), made))
+    })
+}
+
+fn compiled(
+    r: &config::Route,
+    ix: RouteIx,
+    arm: Arm,
+    service: &Arc<Service>,
+    config: &Config,
+    services: &[Arc<Service>],
+    made: &Made<'_>,
+) -> Arc<Route> {
+    let mirror = (r.mirror.as_ref()).map(|m| find(config, &m.to, services, made));
+    let making = Making {
+        route: r,
+        ix,
+        arm,
+        service,
+        mirror: mirror.as_ref(),
+        kept: made.kept,
+        identity: &config.identity,
+        sessions: &config.sessions,
+        replications: &config.replications,
+        traced: config.otlp.as_ref().map_or(0.0, |o| o.sample),
+        moment: made.moment,
+    };
+    let takes_jobs = r.asynchronous.is_some() || config::sections::of_lane(&r.name).is_some();
+    Arc::new(Route {
+        ix: making.ix,
+        name: r.name.as_str().into(),
+        template: r.matcher.path.to_string().into(),
+        arm,
+        request: Ring::new(REQUEST, &making),
+        delivery: match takes_jobs {
+            true => Ring::new(DELIVERY, &making),
+            false => Ring::of(Vec::new()),
+        },
+        asynchronous: r.asynchronous.clone().map(Arc::new),
+        attempt: Ring::new(ATTEMPT, &making),
+        hinge: Hinge::make(&making),
+        service: making.service.clone(),
+        grpc_web: r.grpc_web,
+    })
 }
 
 /// The route of the job resource: one gate, which answers.

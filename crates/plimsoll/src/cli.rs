@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod learn;
 pub mod load;
 pub mod slo;
+pub mod topics;
 pub mod streams;
 pub mod traces;
 
@@ -92,6 +93,9 @@ pub enum Command {
     /// Jobs: requests that were accepted and are delivered later
     #[command(subcommand)]
     Jobs(jobs::JobsAsk),
+    /// Topics: events that are delivered to everybody who subscribes
+    #[command(subcommand)]
+    Topics(topics::TopicsAsk),
     /// Streams of events: what was appended, and who has read how far
     #[command(subcommand)]
     Streams(streams::StreamsAsk),

@@ -1,4 +1,4 @@
-//! The state API: `GET`, `PUT` and `DELETE /v1/state/{store}/{key}` for services, on a listener of its own.
+//! The listener for services: `GET`, `PUT` and `DELETE /v1/state/{store}/{key}`, and the API of topics (`topics`) beside it.
 //!
 //! `ask` reads a request (pure), `table` does it with a [`store::Kv`], `say` writes the answer (pure), `serve` is the listener.
 

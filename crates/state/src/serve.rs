@@ -5,7 +5,8 @@ use crate::say::{self, Answer};
 use crate::table::{Table, Turn};
 use base::secret::same;
 use config::sections::StateStore;
-use http::{Request, StatusCode, header};
+use http::request::Parts;
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -48,6 +49,8 @@ pub struct Options {
     pub tls: Option<Arc<ServerConfig>>,
     pub stores: Vec<StateStore>,
     pub lent: Lent,
+    /// What answers below `topics::PATH`.
+    pub topics: Arc<topics::Api>,
     /// Streams of events; `None`: nothing in the config asks for them.
     pub streams: Option<Arc<Place>>,
 }
@@ -57,6 +60,7 @@ struct Shared {
     tls: Option<TlsAcceptor>,
     tables: BTreeMap<String, Arc<Table>>,
     lent: Lent,
+    topics: Arc<topics::Api>,
     streams: Option<Arc<Place>>,
 }
 
@@ -81,6 +85,7 @@ impl Receiver {
                 tls: options.tls.map(TlsAcceptor::from),
                 tables: options.stores.into_iter().map(table).collect(),
                 lent: options.lent,
+                topics: options.topics,
                 streams: options.streams,
             }),
             intake: Intake::new(runtime, options.listener),
@@ -174,20 +179,31 @@ async fn connection(stream: TcpStream, builder: Builder, shared: Arc<Shared>) {
     }
 }
 
-async fn handle(request: Request<Incoming>, shared: &Shared) -> Answer {
-    match answer(request, shared).await {
-        Ok(answer) | Err(answer) => answer,
+async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<topics::Payload> {
+    let (head, body) = request.into_parts();
+    if let Err(refused) = allowed(&head, shared) {
+        return refused.map(BodyExt::boxed_unsync);
+    }
+    if head.uri.path().starts_with(topics::PATH) {
+        return shared.topics.answer(head, body).await;
+    }
+    let (Ok(answer) | Err(answer)) = answer(head, body, shared).await;
+    answer.map(BodyExt::boxed_unsync)
+}
+
+fn allowed(head: &Parts, shared: &Shared) -> Result<(), Answer> {
+    let shown = head.headers.get(header::AUTHORIZATION);
+    let shown = shown.and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
+    match same(shown.unwrap_or(b""), shared.token.as_bytes()) {
+        true => Ok(()),
+        false => {
+            let what = "send `Authorization: Bearer TOKEN` with the token of `state.token`";
+            Err(say::problem(401, "state-token", what))
+        }
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Answer> {
-    let (head, body) = request.into_parts();
-    let shown = head.headers.get(header::AUTHORIZATION);
-    let shown = shown.and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
-    if !same(shown.unwrap_or(b""), shared.token.as_bytes()) {
-        let what = "send `Authorization: Bearer TOKEN` with the token of `state.token`";
-        return Err(say::problem(401, "state-token", what));
-    }
+async fn answer(head: Parts, body: Incoming, shared: &Shared) -> Result<Answer, Answer> {
     if let (true, Some(place)) = (streams::api::is_ours(head.uri.path()), &shared.streams) {
         let body = read(body, streams::api::MAX_BODY).await?;
         return Ok(streams::api::answer(place, &head, body).await);

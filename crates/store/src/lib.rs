@@ -1,5 +1,5 @@
-//! State behind five traits: `Log` (streams of events), `Kv` (values by key), `Queue` (jobs that wait), `Counter` (how often
-//! something may happen) and `Lease` (who may do it). Engines: `embedded` (SQLite in the data directory) has all of them,
+//! State behind six traits: `Log` (streams of events), `Kv` (values by key), `Queue` (jobs that wait), `Topics` (events for
+//! many), `Counter` (how often something may happen) and `Lease` (who may do it). Engines: `embedded` (SQLite in the data directory) has all of them,
 //! `redis` (a feature) the last two and `Kv`, for several nodes. Every engine passes the suites in `tests/suite`.
 
 pub mod ack;
@@ -12,6 +12,7 @@ pub mod log;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod topics;
 
 pub use ack::Ack;
 pub use counter::{Counter, Quota, Take, Taken};
@@ -21,6 +22,7 @@ pub use kv::{Entry, Etag, Kv, Precondition, Put, entries};
 pub use lease::{Holding, Lease};
 pub use log::{Appended, Ends, Expect, Log, Names, NewEvent, Record};
 pub use queue::{Bounds, Cancel, Finish, Job, JobId, Lane, Leased, NewJob, Payload, Queue, State};
+pub use topics::{Broker, NewMessage, Published, Topic, TopicBounds, Topics};
 
 /// Longest name of a stream, kind of an event, or key, bytes.
 pub const MAX_NAME: usize = 1024;

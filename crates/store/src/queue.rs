@@ -151,6 +151,8 @@ pub struct Leased {
     pub attempt: u32,
     pub enqueued_ms: u64,
     pub expires_ms: u64,
+    /// Of the event of a topic that it carries; 0: it carries none.
+    pub position: u64,
     pub head: Vec<u8>,
     pub payload: Payload,
 }

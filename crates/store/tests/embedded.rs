@@ -49,6 +49,11 @@ fn embedded_is_a_kv() {
 }
 
 #[test]
+fn embedded_has_topics() {
+    suite::topics::all(&Files::new());
+}
+
+#[test]
 fn relaxed_and_durable_writes_are_one_store() {
     let files = Files::new();
     let store = std::sync::Arc::new(suite::Factory::fresh(&files));
@@ -229,8 +234,9 @@ fn a_file_of_the_first_version_gets_the_tables_that_it_lacks() {
     drop(with_events(&path, 2));
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute_batch(
-        "DROP TABLE job; DROP TABLE lane; DROP INDEX event_id; ALTER TABLE event DROP COLUMN id;
-         DELETE FROM counter WHERE name = 'trimmed'; PRAGMA user_version = 1",
+        "DROP TABLE job; DROP TABLE lane; DROP TABLE topic; DROP TABLE message;
+          DROP INDEX event_id; ALTER TABLE event DROP COLUMN id;
+          DELETE FROM counter WHERE name = 'trimmed'; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(db);

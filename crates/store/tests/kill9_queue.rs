@@ -8,7 +8,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use store::{Bounds, Embedded, Finish, JobId, Leased, NewJob, Queue, State};
+use store::{
+    Bounds, Embedded, Finish, JobId, Leased, NewJob, NewMessage, Queue, State, TopicBounds, Topics,
+};
 
 const DIR: &str = "PLIMSOLL_QUEUE_TEST_DIR";
 const POINT: &str = "PLIMSOLL_QUEUE_TEST_POINT";
@@ -226,4 +228,96 @@ fn acknowledged_and_not_on_disk() {
 #[test]
 fn on_its_way_to_the_dead() {
     killed_at("dead-letter");
+}
+
+/// Subscriptions of each event.
+const LANES: [&str; 3] = ["a", "b", "c"];
+
+fn event(n: u64) -> NewMessage {
+    let of_lane = |lane: &&str| NewJob {
+        lane: (*lane).into(),
+        payload: Vec::new(),
+        key: None,
+        ..job(n)
+    };
+    NewMessage {
+        digest: (n as u128).to_be_bytes(),
+        at_ms: 0,
+        head: n.to_string().into_bytes(),
+        payload: job(n).payload,
+        jobs: LANES.iter().map(of_lane).collect(),
+    }
+}
+
+/// Not a test: publishes, delivers from one lane in between, and is killed.
+#[test]
+#[ignore = "run by the test below, as a child"]
+fn publisher() {
+    let var = |name| std::env::var(name).ok();
+    let (Some(dir), Some(round)) = (var(DIR), var(ROUND)) else {
+        return;
+    };
+    let (dir, round): (&Path, u64) = (dir.as_ref(), round.parse().unwrap());
+    let store = Embedded::open(dir.join("queue.db")).unwrap();
+    let (mut told, mut got) = (journal(dir, "told"), journal(dir, "got"));
+    let wide = TopicBounds {
+        events: u64::MAX,
+        bytes: u64::MAX,
+        since_ms: 0,
+    };
+    for turn in 0..4 {
+        let first = 1000 * round + 2 * turn;
+        let both = vec![event(first), event(first + 1)];
+        let ack = store.publish("t", both, wide);
+        if turn == 3 {
+            die(round * 37 % 400);
+        }
+        ack.wait().unwrap();
+        writeln!(told, "{first}\n{}", first + 1).unwrap();
+        for job in store.lease("a", 2, LATER, 0).wait().unwrap() {
+            writeln!(got, "{}", String::from_utf8(job.head).unwrap()).unwrap();
+            let done = Finish::Done { result: Vec::new() };
+            store.finish(job.id, job.attempt, done, 0).wait().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_fan_out_is_whole_or_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 1..=ROUNDS / 2 {
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "publisher", "--ignored", "--quiet"])
+            .env(DIR, dir.path())
+            .env(ROUND, round.to_string())
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.code().is_none(), "round {round} ended with {status}");
+    }
+    let store = Embedded::open(dir.path().join("queue.db")).unwrap();
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+    let kept = store.events("t", 0, 10_000).unwrap();
+    let number = |head: &[u8]| String::from_utf8(head.to_vec()).unwrap().parse().unwrap();
+    let there: BTreeSet<u64> = kept.iter().map(|e| number(&e.head)).collect();
+    assert_eq!(there.len(), kept.len(), "no event is there twice");
+    // Whether it is there without anybody having been told, one of two is not there without the other.
+    assert!(there.iter().all(|n| there.contains(&(n ^ 1))));
+    let told = numbers(dir.path(), "told");
+    assert!(told.len() as u64 >= 3 * ROUNDS);
+    assert!(told.iter().all(|n| there.contains(n)), "an event is lost");
+    let mut got: BTreeSet<u64> = numbers(dir.path(), "got").into_iter().collect();
+    for lane in LANES {
+        let mut seen = BTreeSet::new();
+        while let leased @ [_, ..] = &store.lease(lane, 100, LATER, 0).wait().unwrap()[..] {
+            for job in leased {
+                assert!(seen.insert(number(&job.head)));
+                let done = Finish::Done { result: Vec::new() };
+                assert!(store.finish(job.id, job.attempt, done, 0).wait().unwrap());
+            }
+        }
+        seen.append(&mut got);
+        assert_eq!(seen, there, "lane {lane}");
+    }
+    assert_eq!(store.trim("t", 1, 10_000).wait().unwrap(), there.len());
 }

@@ -27,3 +27,4 @@ pub mod replicas;
 pub mod scenarios;
 pub mod simulated;
 pub mod stats;
+pub mod topics;

@@ -99,6 +99,7 @@ mod state;
 mod streams;
 mod tls;
 mod top;
+mod topics;
 mod traces;
 
 pub use acme::ACME;
@@ -140,4 +141,5 @@ pub use state::{STATE, STATE_STORE};
 pub use streams::{AWAITED, OUTBOX, PROJECTION, STREAMS};
 pub use tls::{CERTIFICATE, CLIENTS, SERVICE_TLS, TLS};
 pub use top::{LIMITS, PROBES, TOP};
+pub use topics::{ENDPOINT, FILTER, SUBSCRIPTION, Subscribed, TOPIC};
 pub use traces::TRACES;

@@ -365,6 +365,36 @@ pub const CALLS: &[Call] = &[
         || get(jobs::show),
     ),
     read(
+        "/api/v1/topics",
+        "Each topic: what it holds, and how each of its subscriptions stands",
+        &[],
+        || get(topics::status),
+    ),
+    read(
+        "/api/v1/topics/list",
+        "Events of a subscription in one state: dead when none is named",
+        &["topic", "subscription", "state?", "after?", "limit?"],
+        || get(topics::list),
+    ),
+    change(
+        "/api/v1/topics/pause",
+        "Push no more events to a subscription; they are still taken",
+        Some(r#"{"topic":"orders","subscription":"billing"}"#),
+        || post(topics::pause),
+    ),
+    change(
+        "/api/v1/topics/resume",
+        "Push events to a subscription again, one that was disabled, too",
+        Some(r#"{"topic":"orders","subscription":"billing"}"#),
+        || post(topics::resume),
+    ),
+    change(
+        "/api/v1/topics/redrive",
+        "Deliver the dead events of a subscription again",
+        Some(r#"{"topic":"orders","subscription":"billing"}"#),
+        || post(topics::redrive),
+    ),
+    read(
         "/api/v1/streams",
         "Streams of events: how far subscriptions, projections and outboxes are, and what holds them; null: there are none",
         &[],

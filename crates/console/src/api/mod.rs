@@ -9,6 +9,7 @@ mod openapi;
 mod problem;
 pub mod prometheus;
 mod slos;
+mod topics;
 mod streams;
 mod traces;
 

@@ -9,7 +9,7 @@ use crate::gate::Step;
 use crate::tunnel;
 use crate::upstream::pool::{Conn, Place};
 use crate::worker::Worker;
-use base::{Nanos, Outcome};
+use base::{Arm, Nanos, Outcome};
 use http1::Method;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -74,7 +74,14 @@ fn begin(worker: &Worker, client: &Client, room: &mut Busy, now: Nanos) -> Resul
     let Some(head) = down.head() else {
         return Err(Reply::problem(400, "head-syntax", "no request"));
     };
-    let (arm, found) = live.snapshot.find(&Head::Wire(head), client.address());
+    let lane = match &client.socket {
+        Socket::Errand(errand) => errand.lane.as_deref(),
+        _ => None,
+    };
+    let (arm, found) = match lane {
+        None => live.snapshot.find(&Head::Wire(head), client.address()),
+        Some(lane) => (Arm::BASE, Ok(live.snapshot.way(lane))),
+    };
     let found = found.map(|route| route.cloned());
     let none = matches!(found, Ok(None));
     let (route, bad) = match found {

@@ -10,13 +10,14 @@ use crate::gate::Kept;
 use crate::hash::mix;
 use crate::listen::Fresh;
 use crate::runtime::Shared;
-use crate::snapshot::Route;
-use config::sections::Async;
+use crate::snapshot::{Route, Snapshot};
+use crate::topics::{self, Subscriber, health, push};
+use config::sections::{Async, Receiver};
 use http1::Method;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use store::{Finish, Leased, Queue};
+use store::{Broker, Finish, Leased, Payload};
 use tokio::time::{Instant, interval, timeout_at};
 
 /// How often lanes are looked at when there is no news.
@@ -30,6 +31,10 @@ const DEAD_MS: u64 = 14 * 24 * 3600 * 1000;
 const SPARE: Duration = Duration::from_secs(30);
 /// Most jobs of a lane that are leased in one look.
 const LEASED: u32 = 64;
+/// Before a webhook is looked at again that was not called: its secret is missing, or it does not agree.
+const KEPT_BACK: Duration = Duration::from_secs(10);
+/// How often the queue must be found taken away before calls of webhooks are given up.
+const TAKEN: u32 = 50;
 /// First bytes of a dead job's last answer.
 const LAST_ANSWER: usize = 4096;
 
@@ -40,37 +45,70 @@ pub fn start(control: &tokio::runtime::Handle, shared: &Arc<Shared>) {
     control.spawn(forget(jobs, shared));
 }
 
-/// A route that takes jobs.
+/// A route that takes jobs, or a subscription that events are pushed to.
 struct Lane {
     name: Arc<str>,
     rules: Arc<Async>,
     bound: Bound,
+    subscriber: Option<Arc<Subscriber>>,
 }
 
-/// What bounds the deliveries of a route from outside.
-pub fn bound(route: &Route, kept: &Kept) -> Bound {
+/// What the service of a route can hold below its load line; `None`: nobody knows.
+fn free(route: &Route, kept: &Kept) -> Option<u32> {
     let limiter = kept.get(&route.service.name, Limiter::default);
-    let free = match limiter.limit(route.service.config.limit) {
+    match limiter.limit(route.service.config.limit) {
         Limit::None => None,
         Limit::Observe(limit) | Limit::Enforce(limit) => {
             Some(pace::free(limit, limiter.in_flight()))
         }
-    };
-    let most = route.asynchronous.as_ref().map_or(0, |r| r.concurrency);
-    Bound { most, free }
+    }
+}
+
+fn bound(route: &Route, kept: &Kept) -> Bound {
+    Bound {
+        most: route.asynchronous.as_ref().map_or(0, |r| r.concurrency),
+        free: free(route, kept),
+        rate: None,
+    }
+}
+
+fn bound_of_subscriber(s: &Subscriber, kept: &Kept) -> Bound {
+    Bound {
+        most: s.rules.concurrency,
+        free: s.route.as_ref().and_then(|r| free(r, kept)),
+        rate: s.rate(),
+    }
+}
+
+/// What bounds the deliveries of a lane from outside.
+pub fn bound_of(snapshot: &Snapshot, lane: &str, kept: &Kept) -> Bound {
+    if let Some(s) = snapshot.subscriber(lane) {
+        return bound_of_subscriber(s, kept);
+    }
+    let route = snapshot.routes().find(|r| *r.name == *lane);
+    route.map_or(Bound::NOTHING, |r| bound(r, kept))
 }
 
 fn lanes(shared: &Shared) -> Vec<Lane> {
     let snapshot = shared.current.load();
-    let routes = snapshot.routes();
-    let lane = |r: &Arc<Route>| {
+    let of_route = |r: &Arc<Route>| {
         Some(Lane {
             name: r.name.clone(),
             rules: r.asynchronous.clone()?,
             bound: bound(r, &shared.kept),
+            subscriber: None,
         })
     };
-    routes.filter_map(lane).collect()
+    let of_subscriber = |s: &Arc<Subscriber>| Lane {
+        name: s.lane.clone(),
+        rules: s.rules.clone(),
+        bound: bound_of_subscriber(s, &shared.kept),
+        subscriber: Some(s.clone()),
+    };
+    let subscribers = snapshot.subscribers().iter().map(of_subscriber);
+    (snapshot.routes().filter_map(of_route))
+        .chain(subscribers)
+        .collect()
 }
 
 async fn look(jobs: Arc<Jobs>, shared: Weak<Shared>) {
@@ -95,10 +133,14 @@ async fn look(jobs: Arc<Jobs>, shared: Weak<Shared>) {
 }
 
 /// Begins as many deliveries of the lane as there is room for.
-async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, lane: Lane) {
+async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Broker>, lane: Lane) {
     let pace = jobs.pace(&lane.name);
     let now = shared.clock.now();
-    let room = lock(&pace).room(lane.bound, now).min(LEASED);
+    let mut room = lock(&pace).room(lane.bound, now).min(LEASED);
+    // Each call outside holds a thread.
+    if lane.subscriber.as_ref().is_some_and(|s| s.route.is_none()) {
+        room = room.min(jobs.calls.0.available_permits() as u32);
+    }
     if room == 0 {
         return;
     }
@@ -115,7 +157,11 @@ async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, la
             return;
         }
     };
-    lock(&pace).begin(leased.len() as u32);
+    {
+        let (mut pace, n) = (lock(&pace), leased.len() as u32);
+        pace.begin(n);
+        pace.spend(n, lane.bound.rate, now);
+    }
     for job in leased {
         let run = Run {
             jobs: jobs.clone(),
@@ -123,6 +169,7 @@ async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, la
             queue: queue.clone(),
             pace: pace.clone(),
             rules: lane.rules.clone(),
+            subscriber: lane.subscriber.clone(),
         };
         tokio::spawn(run.deliver(job));
     }
@@ -136,9 +183,10 @@ fn lock(pace: &Mutex<Pace>) -> std::sync::MutexGuard<'_, Pace> {
 struct Run {
     jobs: Arc<Jobs>,
     shared: Weak<Shared>,
-    queue: Arc<dyn Queue>,
+    queue: Arc<dyn Broker>,
     pace: Arc<Mutex<Pace>>,
     rules: Arc<Async>,
+    subscriber: Option<Arc<Subscriber>>,
 }
 
 impl Run {
@@ -164,16 +212,13 @@ impl Run {
     }
 
     async fn attempt(&self, job: Leased) -> (Finish, Option<Answered>) {
-        let payload = match job.payload {
-            store::Payload::Inline(bytes) => Ok(bytes),
-            file => tokio::task::spawn_blocking(|| file.read())
-                .await
-                .unwrap_or_else(|e| Err(store::Error::Invalid(e.to_string()))),
-        };
-        let payload = match payload {
+        let payload = match read(job.payload.clone()).await {
             Ok(payload) => payload,
             Err(e) => return (dead(format!("its payload cannot be read: {e}")), None),
         };
+        if let Some(subscriber) = self.subscriber.clone() {
+            return self.push(&subscriber, &job, payload).await;
+        }
         let text = job.id.to_string();
         let delivery = Delivery {
             id: &text,
@@ -184,14 +229,87 @@ impl Run {
         let Some((request, secure)) = carry::send(&job.head, &payload, &delivery) else {
             return (dead("its head is damaged".into()), None);
         };
+        let (answered, kept) = self.send(request, secure, None).await;
+        let how = decide(&answered, job.attempt, &self.rules, random(&job));
+        (self.finish(how, kept), Some(answered))
+    }
+
+    /// To a service over the path, or to a webhook.
+    async fn push(
+        &self,
+        s: &Arc<Subscriber>,
+        job: &Leased,
+        payload: Vec<u8>,
+    ) -> (Finish, Option<Answered>) {
+        let Some(event) = cloudevents::Event::kept(&job.head, payload) else {
+            return (dead("the event is damaged".into()), None);
+        };
+        let Receiver::Webhook(endpoint) = &s.config.to else {
+            let request = push::request(s, event, job);
+            let (answered, mut kept) = self.send(request, false, Some(s.lane.clone())).await;
+            // Nobody asks what a subscriber answered, unless it is why an event is dead.
+            let how = match push::never_passes(&answered) {
+                Some(why) => Outcome::Dead(why),
+                None => decide(&answered, job.attempt, &self.rules, random(job)),
+            };
+            if how == Outcome::Done {
+                kept = carry::Kept::default();
+            }
+            return (self.finish(how, kept), Some(answered));
+        };
+        let Some(now_ms) = self.now_ms() else {
+            return (released(0, "the process ends"), None);
+        };
+        let said = tokio::select! {
+            said = push::call(&self.jobs, s, endpoint, event, job, now_ms) => said,
+            // It may have got the event, and gets it once more.
+            () = self.taken() => return (released(now_ms, "another process takes over"), None),
+        };
+        let (answered, body) = match said {
+            Ok(said) => said,
+            // It was not called: what stands in the way is our own.
+            Err(why) => {
+                let kept_back = Answered {
+                    reason: why,
+                    retry_after: Some(KEPT_BACK),
+                    ..Answered::default()
+                };
+                let how = decide(&kept_back, job.attempt, &self.rules, 0);
+                return (self.finish(how, carry::Kept::default()), Some(kept_back));
+            }
+        };
+        let now_ms = self.now_ms().unwrap_or(now_ms);
+        match health::learn(&self.jobs, &self.queue, s, &answered, now_ms).await {
+            // It waits until somebody resumes the subscription.
+            Ok(true) => return (released(now_ms, "the webhook is disabled"), Some(answered)),
+            Ok(false) => {}
+            Err(e) => tracing::error!(lane = %s.lane, "how the webhook does cannot be kept: {e}"),
+        }
+        let how = push::decide(&answered, job.attempt, &endpoint.retry, random(job));
+        let kept = carry::Kept {
+            status: answered.status,
+            lines: Vec::new(),
+            body,
+        };
+        (self.finish(how, kept), Some(answered))
+    }
+
+    /// Over the path. `lane`: of a subscription.
+    async fn send(
+        &self,
+        request: Vec<u8>,
+        secure: bool,
+        lane: Option<Arc<str>>,
+    ) -> (Answered, carry::Kept) {
         let end = request.iter().position(|&b| b == b' ').unwrap_or(0);
         let method = Method::from_bytes(&request[..end]);
-        let (errand, waiting) = Errand::new(request, secure);
+        let (mut errand, waiting) = Errand::new(request, secure);
+        errand.lane = lane;
         let until = Instant::now() + self.rules.timeout;
         // One that no thread takes is dropped, and so comes back at once.
         self.hand(errand);
         let back = timeout_at(until, waiting.back).await;
-        let (answered, kept) = match back {
+        match back {
             Ok(Ok(back)) => {
                 let (answered, mut kept) = carry::answered(&back.answer, method, back.tried);
                 if back.cut {
@@ -209,10 +327,24 @@ impl Run {
                 };
                 (late, carry::Kept::default())
             }
-        };
-        let random = mix(job.id.secret as u64 ^ u64::from(job.attempt));
-        let how = self.finish(decide(&answered, job.attempt, &self.rules, random), kept);
-        (how, Some(answered))
+        }
+    }
+
+    /// Another process has waited for the queue for some seconds: endpoints may be slower than its patience.
+    async fn taken(&self) {
+        let mut looks = 0;
+        while looks < TAKEN {
+            tokio::time::sleep(LOOK).await;
+            looks = match self.jobs.queue() {
+                None => looks + 1,
+                Some(_) => 0,
+            };
+        }
+    }
+
+    fn now_ms(&self) -> Option<u64> {
+        let shared = self.shared.upgrade()?;
+        Some(self.jobs.now_ms(shared.clock.now()))
     }
 
     fn finish(&self, outcome: Outcome, mut kept: carry::Kept) -> Finish {
@@ -260,13 +392,27 @@ impl Run {
         let mut pace = lock(&self.pace);
         let most = self.rules.concurrency;
         match (answered, how) {
-            (Some(_), Finish::Release { reason, .. }) => pace.away(AGAIN, reason, now),
+            (Some(a), Finish::Release { reason, .. }) => {
+                let asked = a.retry_after.filter(|_| self.is_webhook());
+                pace.away(asked.unwrap_or(AGAIN), reason, now);
+            }
+            // A webhook that fails is asked more slowly, whatever it says.
+            (Some(a), Finish::Retry { reason, .. } | Finish::Dead { reason, .. })
+                if self.is_webhook() =>
+            {
+                let wait = a.retry_after.unwrap_or(AGAIN).min(Duration::from_secs(60));
+                pace.overloaded(wait, reason, now);
+            }
             (Some(a), _) if matches!(a.status, 429 | 503) => {
                 let wait = a.retry_after.unwrap_or(AGAIN).min(Duration::from_secs(60));
                 pace.overloaded(wait, &format!("the service says {}", a.status), now);
             }
             _ => pace.through(most, now),
         }
+    }
+
+    fn is_webhook(&self) -> bool {
+        self.subscriber.as_ref().is_some_and(|s| s.route.is_none())
     }
 
     /// Until it is on disk: what is not written down is delivered once more.
@@ -287,6 +433,26 @@ impl Run {
     }
 }
 
+async fn read(payload: Payload) -> Result<Vec<u8>, store::Error> {
+    match payload {
+        Payload::Inline(bytes) => Ok(bytes),
+        file => tokio::task::spawn_blocking(|| file.read())
+            .await
+            .unwrap_or_else(|e| Err(store::Error::Invalid(e.to_string()))),
+    }
+}
+
+fn random(job: &Leased) -> u64 {
+    mix(job.id.secret as u64 ^ u64::from(job.attempt))
+}
+
+fn released(at_ms: u64, reason: &str) -> Finish {
+    Finish::Release {
+        at_ms,
+        reason: reason.into(),
+    }
+}
+
 fn dead(reason: String) -> Finish {
     Finish::Dead {
         reason,
@@ -303,9 +469,14 @@ async fn forget(jobs: Arc<Jobs>, shared: Weak<Shared>) {
             return;
         };
         let Some(queue) = jobs.queue() else { continue };
-        let keep = lanes(&shared).iter().map(|l| l.rules.keep).max();
-        let Some(keep) = keep else { continue };
         let now_ms = jobs.now_ms(shared.clock.now());
+        let topics = shared.generation().base.topics.clone();
+        if let Err(e) = topics::forget(&queue, &topics, now_ms).await {
+            tracing::error!("events of long ago cannot be forgotten: {e}");
+        }
+        let keep = lanes(&shared).iter().map(|l| l.rules.keep).max();
+        let keep = keep.or((!topics.is_empty()).then_some(Duration::ZERO));
+        let Some(keep) = keep else { continue };
         let before = |ms: u64| now_ms.saturating_sub(ms);
         let forgotten = queue.forget(before(keep.as_millis() as u64), before(DEAD_MS), FORGOTTEN);
         if let Err(e) = forgotten.await {

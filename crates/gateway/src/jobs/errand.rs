@@ -40,6 +40,8 @@ pub struct Errand {
     cut: bool,
     /// The client spoke TLS.
     pub secure: bool,
+    /// The lane of the subscription that it is for; `None`: its request says which route takes it.
+    pub lane: Option<Arc<str>>,
     pub told: Arc<Told>,
     /// Gone, or told: nobody waits for it any more.
     stop: oneshot::Receiver<()>,
@@ -63,6 +65,7 @@ impl Errand {
             answer: Vec::new(),
             cut: false,
             secure,
+            lane: None,
             told: Arc::default(),
             stop,
             stopped: false,

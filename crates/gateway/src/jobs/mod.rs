@@ -1,6 +1,6 @@
 //! Requests that became jobs: where they wait, how they are delivered, and what their clients can ask.
 //!
-//! The gate `respond_async` accepts them. A lane is a route; `deliver` leases what is due and sends each job as an [`Errand`],
+//! The gate `respond_async` accepts them. A lane is a route, or a subscription of a topic (`crate::topics`); `deliver` leases what is due and sends each job as an [`Errand`],
 //! a connection in memory on a traffic thread, so that limits, breakers and balancing hold for it as for anybody.
 //! Pure: `outcome` (what an answer means), `pace` (how many at once, and why), `carry` (how a request is kept).
 
@@ -12,7 +12,7 @@ pub mod pace;
 mod place;
 pub mod resource;
 
-pub use deliver::{bound, start};
+pub use deliver::{bound_of, start};
 pub use errand::Errand;
 pub use pace::Bound;
 pub use place::{Jobs, Lane};

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Backoff stops doubling here.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(600);
 /// Longest `Retry-After` that is obeyed.
-const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+pub const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 /// Before a job is offered again that no instance was asked for.
 pub const AGAIN: Duration = Duration::from_secs(1);
 
@@ -80,10 +80,12 @@ pub fn decide(a: &Answered, attempt: u32, rules: &Async, random: u64) -> Outcome
     Outcome::Retry(backoff(attempt, rules.backoff, random).max(asked), said(a))
 }
 
-fn said(a: &Answered) -> String {
+/// For people.
+pub fn said(a: &Answered) -> String {
     match (a.status, a.reason.is_empty()) {
-        (0, _) if !a.tried => "no traffic thread took it".into(),
-        (0, _) => "no answer in time".into(),
+        (0, true) if !a.tried => "no traffic thread took it".into(),
+        (0, true) => "no answer in time".into(),
+        (0, false) => a.reason.clone(),
         (status, true) => format!("status {status}"),
         (status, false) => format!("{} (status {status})", a.reason),
     }

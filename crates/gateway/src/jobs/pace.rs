@@ -17,7 +17,11 @@ pub enum Reason {
     LoadLine,
     /// The target is away or has no room: what it said, and until when nothing is sent.
     Held(String),
+    /// As many per second as its config allows.
+    Rate,
     Paused,
+    /// It was given up: why.
+    Disabled(String),
 }
 
 impl Reason {
@@ -27,7 +31,9 @@ impl Reason {
             Reason::SlowStart => "slow_start",
             Reason::LoadLine => "load_line",
             Reason::Held(_) => "held",
+            Reason::Rate => "rate",
             Reason::Paused => "paused",
+            Reason::Disabled(_) => "disabled",
         }
     }
 }
@@ -39,6 +45,8 @@ pub struct Bound {
     pub most: u32,
     /// How many more the service can hold below its load line; `None`: nobody knows.
     pub free: Option<u32>,
+    /// Deliveries per second; `None`: nobody asks for fewer.
+    pub rate: Option<f64>,
 }
 
 impl Bound {
@@ -46,6 +54,7 @@ impl Bound {
     pub const NOTHING: Bound = Bound {
         most: 0,
         free: None,
+        rate: None,
     };
 }
 
@@ -69,6 +78,11 @@ pub struct Pace {
     held_until: Nanos,
     held_by: String,
     pub paused: bool,
+    /// Why nothing is sent until somebody resumes it.
+    pub disabled: Option<String>,
+    /// What was left of its rate, and when.
+    left: f64,
+    spent: Nanos,
     /// Ends per second, averaged.
     rate: f64,
     counted: Nanos,
@@ -82,6 +96,9 @@ impl Default for Pace {
             held_until: Nanos::ZERO,
             held_by: String::new(),
             paused: false,
+            disabled: None,
+            left: 0.0,
+            spent: Nanos::ZERO,
             rate: 0.0,
             counted: Nanos::ZERO,
         }
@@ -92,7 +109,8 @@ impl Pace {
     /// How many more may begin.
     pub fn room(&self, bound: Bound, now: Nanos) -> u32 {
         match self.reason(bound, now) {
-            Reason::Paused | Reason::Held(_) => 0,
+            Reason::Paused | Reason::Held(_) | Reason::Disabled(_) => 0,
+            Reason::Rate => self.allowed(bound.rate, now),
             Reason::LoadLine => bound.free.unwrap_or(0),
             _ => self.own(bound.most),
         }
@@ -108,8 +126,12 @@ impl Pace {
     pub fn reason(&self, bound: Bound, now: Nanos) -> Reason {
         match () {
             () if self.paused => Reason::Paused,
+            () if self.disabled.is_some() => {
+                Reason::Disabled(self.disabled.clone().unwrap_or_default())
+            }
             () if now < self.held_until => Reason::Held(self.held_by.clone()),
             () if bound.free.is_some_and(|free| free < self.own(bound.most)) => Reason::LoadLine,
+            () if self.allowed(bound.rate, now) < self.own(bound.most) => Reason::Rate,
             () if self.window < f64::from(bound.most) => Reason::SlowStart,
             () => Reason::Concurrency,
         }
@@ -117,6 +139,24 @@ impl Pace {
 
     pub fn begin(&mut self, n: u32) {
         self.in_flight += n;
+    }
+
+    /// The same, of a lane with a rate.
+    pub fn spend(&mut self, n: u32, rate: Option<f64>, now: Nanos) {
+        if let Some(rate) = rate {
+            self.left = self.filled(rate, now) - f64::from(n);
+            self.spent = now;
+        }
+    }
+
+    /// What a second's worth holds now, and at least one.
+    fn filled(&self, rate: f64, now: Nanos) -> f64 {
+        let more = rate * now.since(self.spent).as_secs_f64();
+        (self.left + more).min(rate.max(1.0))
+    }
+
+    fn allowed(&self, rate: Option<f64>, now: Nanos) -> u32 {
+        rate.map_or(u32::MAX, |rate| self.filled(rate, now).max(0.0) as u32)
     }
 
     /// A delivery got through, whatever it was answered.
@@ -176,7 +216,37 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn of(most: u32) -> Bound {
-        Bound { most, free: None }
+        Bound {
+            most,
+            ..Bound::NOTHING
+        }
+    }
+
+    #[test]
+    fn a_rate_is_kept_and_a_disabled_lane_is_still() {
+        let mut pace = Pace {
+            window: 8.0,
+            ..Pace::default()
+        };
+        let bound = Bound {
+            rate: Some(2.0),
+            ..of(8)
+        };
+        let mut begun = 0;
+        for tick in 10..110 {
+            let now = Nanos(tick * 100_000_000);
+            let n = pace.room(bound, now);
+            pace.begin(n);
+            pace.spend(n, bound.rate, now);
+            (0..n).for_each(|_| pace.through(8, now));
+            begun += n;
+        }
+        assert!((20..=22).contains(&begun), "{begun} in 10 s");
+        assert_eq!(pace.reason(bound, Nanos(10_900_000_000)), Reason::Rate);
+        pace.disabled = Some("gone".into());
+        let later = Nanos(100_000_000_000);
+        assert_eq!(pace.room(bound, later), 0);
+        assert_eq!(pace.reason(bound, later).label(), "disabled");
     }
 
     #[test]
@@ -191,8 +261,8 @@ mod tests {
             pace.through(8, Nanos(0));
         }
         let below = |free| Bound {
-            most: 8,
             free: Some(free),
+            ..of(8)
         };
         assert_eq!(pace.room(below(3), Nanos(0)), 3);
         assert_eq!(pace.reason(below(3), Nanos(0)), Reason::LoadLine);

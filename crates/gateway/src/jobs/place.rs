@@ -6,8 +6,8 @@ use base::Nanos;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
-use store::{JobId, Queue};
-use tokio::sync::Notify;
+use store::{Broker, JobId};
+use tokio::sync::{Notify, Semaphore};
 
 /// Clients that wait for their job at once (`Prefer: wait`); more get their 202 at once.
 const WAITING: usize = 1024;
@@ -18,14 +18,32 @@ type Shared<T> = Arc<Mutex<T>>;
 #[derive(Default)]
 pub struct Jobs {
     /// `None`: there is none yet, or another process has it.
-    queue: RwLock<Option<Arc<dyn Queue>>>,
+    queue: RwLock<Option<Arc<dyn Broker>>>,
     /// Something was accepted, or a delivery has ended.
     pub news: Notify,
     lanes: Mutex<BTreeMap<Arc<str>, Shared<Pace>>>,
     /// Depths as they were last looked at, by lane.
     depths: Mutex<BTreeMap<String, u64>>,
     waiting: Mutex<HashMap<JobId, Arc<Notify>>>,
+    /// Since when lanes of webhooks fail, milliseconds since the Unix epoch; those that were not looked up are not here.
+    failing: Mutex<BTreeMap<Arc<str>, Option<u64>>>,
+    /// Webhooks that agreed to our events, by lane: what exactly.
+    agreed: Mutex<BTreeMap<Arc<str>, u64>>,
+    /// Calls of webhooks.
+    pub calls: Calls,
     calendar: Calendar,
+}
+
+/// Calls of webhooks that are under way, all together: each holds a thread.
+pub struct Calls(pub Arc<Semaphore>);
+
+/// Most of them.
+const CALLS: usize = 128;
+
+impl Default for Calls {
+    fn default() -> Self {
+        Calls(Arc::new(Semaphore::new(CALLS)))
+    }
 }
 
 /// A lane as it is shown.
@@ -44,12 +62,12 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Jobs {
-    pub fn queue(&self) -> Option<Arc<dyn Queue>> {
+    pub fn queue(&self) -> Option<Arc<dyn Broker>> {
         self.queue.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     /// `None` gives the queue up: no job is accepted or begun from then on.
-    pub fn set_queue(&self, queue: Option<Arc<dyn Queue>>) {
+    pub fn set_queue(&self, queue: Option<Arc<dyn Broker>>) {
         *self.queue.write().unwrap_or_else(|e| e.into_inner()) = queue;
         self.news.notify_one();
     }
@@ -68,6 +86,30 @@ impl Jobs {
         self.news.notify_one();
     }
 
+    /// `None` takes it back.
+    pub fn disable(&self, lane: &Arc<str>, why: Option<String>) {
+        lock(&self.pace(lane)).disabled = why;
+        self.news.notify_one();
+    }
+
+    /// Since when it fails, if at all; the outer `None`: nobody has looked yet.
+    pub fn failing(&self, lane: &str) -> Option<Option<u64>> {
+        lock(&self.failing).get(lane).copied()
+    }
+
+    pub fn set_failing(&self, lane: &Arc<str>, since_ms: Option<u64>) {
+        lock(&self.failing).insert(lane.clone(), since_ms);
+    }
+
+    /// `what`: a hash of the address and the origin.
+    pub fn has_agreed(&self, lane: &str, what: u64) -> bool {
+        lock(&self.agreed).get(lane) == Some(&what)
+    }
+
+    pub fn set_agreed(&self, lane: &Arc<str>, what: u64) {
+        lock(&self.agreed).insert(lane.clone(), what);
+    }
+
     /// How fast each lane is, and why.
     pub fn lanes(&self, bound: impl Fn(&str) -> Bound, now: Nanos) -> Vec<Lane> {
         let lanes = lock(&self.lanes);
@@ -79,7 +121,7 @@ impl Jobs {
                 in_flight: pace.in_flight(),
                 rate: pace.rate(now),
                 detail: match &reason {
-                    Reason::Held(why) => why.clone(),
+                    Reason::Held(why) | Reason::Disabled(why) => why.clone(),
                     _ => String::new(),
                 },
                 reason: reason.label(),

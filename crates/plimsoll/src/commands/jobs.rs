@@ -72,7 +72,7 @@ fn act(args: &AskArgs, deed: &str, which: Value) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or(value.to_string(), str::to_owned)
 }
 
@@ -133,7 +133,7 @@ fn crons(said: &Value) -> String {
     if out.is_empty() { "none\n".into() } else { out }
 }
 
-fn line(job: &Value) -> String {
+pub(super) fn line(job: &Value) -> String {
     let reason = job["reason"].as_str().filter(|r| !r.is_empty());
     let reason = reason.map_or(String::new(), |r| format!("  {r}"));
     let (id, request) = (text(&job["id"]), text(&job["request"]));

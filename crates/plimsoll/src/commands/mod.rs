@@ -33,6 +33,7 @@ mod runbook;
 mod schema;
 mod slo;
 mod status;
+mod topics;
 mod streams;
 mod traces;
 mod try_proposal;
@@ -72,6 +73,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Purge(args) => purge::run(args),
         Command::Cache(ask) => cache::run(ask),
         Command::Jobs(ask) => jobs::run(ask),
+        Command::Topics(ask) => topics::run(ask),
         Command::Streams(ask) => streams::run(ask),
         Command::Replicas(args) => replicas::run(args),
         Command::Backup(args) => backup::backup(args),

@@ -17,6 +17,7 @@ use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::state;
 use crate::wire::streams;
 use crate::wire::traces::{self, Kept, NoTraces};
+use crate::wire::topics::Topics;
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -244,6 +245,7 @@ impl Body {
             Some(cron::start(store, current, g.jobs(), self.clock, handle))
         });
         let jobs = Jobs::new(self.gateway.clone(), queue.clone(), self.current.clone());
+        let topics = Topics::new(jobs.clone(), self.current.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
         let kept = store.clone();
@@ -295,6 +297,7 @@ impl Body {
         let metrics: Metrics = Arc::new({
             let (page, slos, costs) = (self.watch.metrics(), slos.shown(), costs.shown());
             let (jobs, kept) = (jobs.clone(), remembered.kept());
+            let topics = topics.clone();
             let (exported, engines) = (exported.clone(), self.engines.clone());
             let streams = shown_streams.clone();
             let replicas = Replicas(self.gateway.clone());
@@ -307,6 +310,7 @@ impl Body {
                     + &costs.metrics()
                     + &kept.metrics()
                     + &jobs.metrics()
+                    + &topics.metrics()
                     + &streams.metrics()
                     + &engines.metrics()
                     + &replicas.metrics()
@@ -332,6 +336,7 @@ impl Body {
                 outward: self.outward.clone(),
             }),
             jobs: Arc::new(jobs.clone()),
+            topics: Arc::new(topics),
             streams: Arc::new(shown_streams),
             path: Arc::new(self.watch.path()),
             metrics,

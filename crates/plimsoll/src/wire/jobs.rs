@@ -5,9 +5,11 @@ use crate::wire::cron;
 use arc_swap::ArcSwap;
 use base::Finding;
 use config::Config;
+use config::sections::of_lane;
 use console::{Deed, JobList};
 use gateway::Gateway;
 use gateway::jobs::Lane;
+use gateway::topics::health;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
@@ -26,7 +28,7 @@ const AGAIN_MS: u64 = 24 * 3600 * 1000;
 #[derive(Clone)]
 pub struct Jobs {
     gateway: Arc<Mutex<Option<Gateway>>>,
-    store: Weak<Embedded>,
+    pub(super) store: Weak<Embedded>,
     current: Arc<ArcSwap<Config>>,
 }
 
@@ -36,7 +38,7 @@ pub fn open(
     config: &Config,
     gateway: &Gateway,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
-    if config.routes.iter().all(|r| r.asynchronous.is_none()) {
+    if config.topics.is_empty() && config.routes.iter().all(|r| r.asynchronous.is_none()) {
         return Ok(None);
     }
     let file = dir.join("queue.db");
@@ -49,8 +51,13 @@ pub fn open(
         .scan(PAUSED, None, 1000, now_ms())
         .map_err(|e| Failure::new(e.to_string()))?
     {
-        gateway.pause_jobs(&paused.key[PAUSED.len()..], true);
+        let lane = &paused.key[PAUSED.len()..];
+        match of_lane(lane) {
+            None => gateway.pause_jobs(lane, true),
+            Some(_) => gateway.pause_subscription(lane, true),
+        };
     }
+    health::recall(&gateway.jobs(), &*store, now_ms()).map_err(|e| Failure::new(e.to_string()))?;
     let weak = Arc::downgrade(&store);
     gateway.jobs().set_queue(Some(store));
     Ok(Some(weak))
@@ -77,21 +84,23 @@ impl Jobs {
         })
     }
 
-    fn with_gateway<T: Default>(&self, ask: impl FnOnce(&Gateway) -> T) -> T {
+    pub(super) fn with_gateway<T: Default>(&self, ask: impl FnOnce(&Gateway) -> T) -> T {
         let gateway = self.gateway.lock().unwrap_or_else(|e| e.into_inner());
         gateway.as_ref().map(ask).unwrap_or_default()
     }
 
-    fn paces(&self) -> Vec<Lane> {
+    pub(super) fn paces(&self) -> Vec<Lane> {
         self.with_gateway(Gateway::job_lanes)
     }
 
     /// Of every lane, for Prometheus; nothing without a queue.
     pub fn metrics(&self) -> String {
         let mut page = Page::default();
-        let Some(Ok(lanes)) = self.store.upgrade().map(|s| s.lanes()) else {
+        let Some(Ok(mut lanes)) = self.store.upgrade().map(|s| s.lanes()) else {
             return String::new();
         };
+        // Those of subscriptions have their own numbers.
+        lanes.retain(|l| of_lane(&l.name).is_none());
         let now = now_ms();
         let age = |l: &store::Lane| {
             l.oldest_ms
@@ -122,7 +131,8 @@ impl Jobs {
                 page.row("", &[("route", lane.name.as_str())], of(lane));
             }
         }
-        let paces = self.paces();
+        let mut paces = self.paces();
+        paces.retain(|p| of_lane(&p.name).is_none());
         page.family("plimsoll_jobs_rate", "gauge", "Deliveries per second.");
         for lane in &paces {
             page.row("", &[("route", lane.name.as_str())], lane.rate);
@@ -142,7 +152,7 @@ impl Jobs {
         page.finish()
     }
 
-    fn redrive(&self, route: &str, store: &Embedded) -> Result<usize, Error> {
+    pub(super) fn redrive(&self, route: &str, store: &Embedded) -> Result<usize, Error> {
         let (mut driven, mut after) = (0, 0);
         while driven < REDRIVEN {
             let dead = store.jobs(route, State::Dead, after, 256)?;
@@ -162,7 +172,7 @@ impl Jobs {
     }
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH);
     unix.unwrap_or_default().as_millis() as u64
 }
@@ -175,7 +185,7 @@ fn unknown(what: String) -> Vec<Finding> {
     vec![Finding::error("jobs-unknown", what)]
 }
 
-fn shown(job: &Job) -> Value {
+pub(super) fn shown(job: &Job) -> Value {
     json!({
         "id": job.id.to_string(), "route": job.lane, "state": job.state, "request": job.title, "key": job.key,
         "attempts": job.attempts, "enqueued_ms": job.enqueued_ms, "due_ms": job.due_ms, "expires_ms": job.expires_ms,
@@ -188,7 +198,8 @@ impl console::Jobs for Jobs {
         let Some(store) = self.store.upgrade() else {
             return Ok(json!([]));
         };
-        let lanes = store.lanes().map_err(failed)?;
+        let mut lanes = store.lanes().map_err(failed)?;
+        lanes.retain(|l| of_lane(&l.name).is_none());
         let (now, paces) = (now_ms(), self.paces());
         let all = lanes.iter().map(|l| {
             let pace = paces.iter().find(|p| p.name == l.name);
@@ -293,7 +304,7 @@ impl console::Jobs for Jobs {
 }
 
 /// A pause outlasts a restart.
-fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
+pub(super) fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
     let key = format!("{PAUSED}{route}");
     match paused {
         true => (store.put(Put::new(key, Vec::new()), now_ms()).wait()).map(drop),
@@ -301,6 +312,6 @@ fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
     }
 }
 
-fn known(id: &str) -> Result<JobId, Vec<Finding>> {
+pub(super) fn known(id: &str) -> Result<JobId, Vec<Finding>> {
     id.parse().map_err(|e: Error| unknown(e.to_string()))
 }

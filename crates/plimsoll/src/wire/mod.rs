@@ -27,5 +27,6 @@ pub mod streams;
 pub mod system;
 pub mod tap;
 pub mod thread;
+pub mod topics;
 pub mod traces;
 pub mod watch;

@@ -22,7 +22,7 @@ pub const FILE: &str = "state.db";
 const BYTES: u64 = 4 << 30;
 
 fn is_needed(config: &Config) -> bool {
-    config.state.is_some()
+    config.state.as_ref().is_some_and(|s| !s.stores.is_empty())
         || (config.routes.iter()).any(|r| r.idempotency.is_some() || r.session.is_some())
 }
 
@@ -58,6 +58,7 @@ pub fn serve(
     api: &StateApi,
     inherited: &[Socket],
     state: Arc<State>,
+    topics: Arc<topics::Api>,
     streams: Option<Arc<Place>>,
     runtime: &Handle,
 ) -> Result<Receiver, Failure> {
@@ -74,6 +75,7 @@ pub fn serve(
         tls: api.tls.as_ref().map(own).transpose()?,
         stores: api.stores.clone(),
         lent: Arc::new(move || state.lent().map(|l| (l.durable, l.relaxed))),
+        topics,
         streams,
     };
     Ok(Receiver::start(runtime, options)?)

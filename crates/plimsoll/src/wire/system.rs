@@ -10,7 +10,7 @@ use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
 use crate::wire::tap::Tap;
 use crate::wire::watch::{self, Windows};
-use crate::wire::{agents, spans, state, streams, traces};
+use crate::wire::{agents, spans, state, streams, topics, traces};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Names};
@@ -155,6 +155,7 @@ impl System {
                 s,
                 &taken,
                 gateway.state(),
+                topics::api(&gateway, current.clone(), clock),
                 streams.clone(),
                 runtime.handle(),
             )?),

@@ -19,6 +19,7 @@ mod purge;
 mod reloads;
 mod sockets;
 mod stage;
+mod topics;
 mod streams;
 mod traces;
 mod upgrade;

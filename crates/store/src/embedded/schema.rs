@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Version of the tables, in `user_version`.
-pub const SCHEMA: i64 = 3;
+pub const SCHEMA: i64 = 4;
 /// `PLIM` in `application_id`: the file is ours.
 const APPLICATION: i64 = 0x504c_494d;
 
@@ -17,7 +17,7 @@ const RESERVE: u64 = 256;
 const MAX_PAGES: u64 = 4_294_967_294;
 
 /// What each version added, oldest first.
-const STEPS: [&str; SCHEMA as usize] = [STREAMS_AND_KEYS, JOBS, EVENT_IDS];
+const STEPS: [&str; SCHEMA as usize] = [STREAMS_AND_KEYS, JOBS, EVENT_IDS, TOPICS];
 
 const STREAMS_AND_KEYS: &str = "
 CREATE TABLE stream(
@@ -81,6 +81,36 @@ CREATE INDEX job_due ON job(lane, tenant, due_ms, seq) WHERE state <= 1;
 CREATE INDEX job_key ON job(lane, key, seq) WHERE key IS NOT NULL AND state <= 2;
 CREATE INDEX job_ended ON job(state, ended_ms) WHERE ended_ms IS NOT NULL;
 CREATE INDEX job_file ON job(file) WHERE file IS NOT NULL;
+";
+
+/// `open`: jobs that carry the message and have not ended. Positions are never given twice, hence AUTOINCREMENT.
+const TOPICS: &str = "
+CREATE TABLE topic(
+    id      INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE,
+    events  INTEGER NOT NULL DEFAULT 0,
+    bytes   INTEGER NOT NULL DEFAULT 0,
+    last    INTEGER NOT NULL DEFAULT 0,
+    gone    INTEGER NOT NULL DEFAULT 0,
+    dropped INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE message(
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic    INTEGER NOT NULL,
+    digest   BLOB NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    open     INTEGER NOT NULL,
+    bytes    INTEGER NOT NULL,
+    head     BLOB NOT NULL,
+    payload  BLOB NOT NULL,
+    file     TEXT
+) STRICT;
+CREATE INDEX message_topic ON message(topic, position);
+CREATE INDEX message_digest ON message(topic, digest);
+CREATE INDEX message_idle ON message(topic, position) WHERE open = 0;
+CREATE INDEX message_file ON message(file) WHERE file IS NOT NULL;
+ALTER TABLE job ADD COLUMN message INTEGER;
+CREATE INDEX job_message ON job(message) WHERE message IS NOT NULL;
 ";
 
 /// `trimmed`: the last position that was let go.

@@ -5,6 +5,7 @@ pub mod kv;
 pub mod lease;
 pub mod log;
 pub mod queue;
+pub mod topics;
 
 /// Makes an empty store, and opens the same one again.
 pub trait Factory {

@@ -42,7 +42,7 @@ pub const STATE: &[Field<StateWritten>] = &[
             s.tls = Some(certificate);
         }
     ),
-    key!(required
+    key!(
         "stores",
         Kind::MapOf("state_store"),
         "{ carts: { ttl: 24h } }",

@@ -275,6 +275,19 @@ pub const TOP: &[Field<Config>] = &[
         |c, n, cx| c.state = state::read(n, cx)
     ),
     key!(
+        "topics",
+        Kind::MapOf("topic"),
+        "{ orders: { subscriptions: { billing: { to: shop, path: /hooks/orders } } } }",
+        "events that services publish once, for everybody who subscribes; the first one takes a restart",
+        |c, n, cx| {
+            for (name, n) in cx.named("topics", n) {
+                let mut t = Topic::named(&name);
+                cx.section(&format!("topics.{name}"), n, TOPIC, &mut t);
+                c.topics.push(t);
+            }
+        }
+    ),
+    key!(
         "streams",
         Kind::Section("streams"),
         "{ retention: 30d }",

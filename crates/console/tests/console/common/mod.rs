@@ -11,9 +11,10 @@ use arc_swap::ArcSwap;
 use base::Finding;
 use console::access::Access;
 use console::{
-    AskPurge, AskWhy, Caches, DataPath, Decision, Deed, Instance, JobList, Jobs, Listener,
-    NewEvent, Recordings, StartRecording, State, StreamAsk, Streams, Upgrades,
+    AskPurge, AskWhy, Caches, DataPath, Decision, Deed, EventList, Instance, JobList, Jobs,
+    Listener, NewEvent, Recordings, StartRecording, State, StreamAsk, Streams, Upgrades,
 };
+use console::{TopicDeed, Topics};
 use control::{Control, Parts};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -69,6 +70,18 @@ impl Jobs for Nothing {
         Ok(Value::Null)
     }
     fn act(&self, _: &Deed) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+}
+
+impl Topics for Nothing {
+    fn status(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn list(&self, _: &EventList) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn act(&self, _: &TopicDeed) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
 }
@@ -163,6 +176,7 @@ impl Console {
             recordings: Arc::new(Nothing),
             caches: Arc::new(Nothing),
             jobs: Arc::new(Nothing),
+            topics: Arc::new(Nothing),
             streams: Arc::new(Nothing),
             path: Arc::new(Path(
                 world.instances.clone(),

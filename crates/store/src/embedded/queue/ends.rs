@@ -14,11 +14,13 @@ struct Row {
     expires_ms: i64,
     bytes: u64,
     file: Option<String>,
+    /// Of a topic, that it carries.
+    message: Option<i64>,
 }
 
 fn row(db: &Connection, id: JobId) -> rusqlite::Result<Option<Row>> {
     db.prepare_cached(
-        "SELECT lane, key, state, attempts, expires_ms, bytes, file FROM job WHERE seq = ?1 AND secret = ?2",
+        "SELECT lane, key, state, attempts, expires_ms, bytes, file, message FROM job WHERE seq = ?1 AND secret = ?2",
     )?
     .query_row(params![signed(id.seq), id.secret.to_be_bytes()], |r| {
         Ok(Row {
@@ -29,6 +31,7 @@ fn row(db: &Connection, id: JobId) -> rusqlite::Result<Option<Row>> {
             expires_ms: r.get(4)?,
             bytes: r.get::<_, i64>(5)?.max(0) as u64,
             file: r.get(6)?,
+            message: r.get(7)?,
         })
     })
     .optional()
@@ -77,6 +80,63 @@ impl Jobs {
             Finish::Release { at_ms, reason } => wait(db, id, attempt - 1, *at_ms, reason)?,
         }
         Ok(true)
+    }
+
+    pub(super) fn extend(
+        &mut self,
+        db: &Connection,
+        id: JobId,
+        attempt: u32,
+        until_ms: u64,
+    ) -> rusqlite::Result<bool> {
+        let changed = db
+            .prepare_cached(
+                "UPDATE job SET due_ms = ?4 WHERE seq = ?1 AND secret = ?2 AND attempts = ?3 AND state = 1",
+            )?
+            .execute(params![
+                signed(id.seq),
+                id.secret.to_be_bytes(),
+                attempt,
+                signed(until_ms)
+            ])?;
+        Ok(changed > 0)
+    }
+
+    /// The oldest come first in each state, and those that were accepted together end together.
+    pub(super) fn expire_lane(
+        &mut self,
+        db: &Connection,
+        lane: &str,
+        now_ms: u64,
+        most: usize,
+    ) -> rusqlite::Result<usize> {
+        let Some(lane) = self.lanes.get(lane).map(|l| l.id) else {
+            return Ok(0);
+        };
+        let mut over = Vec::new();
+        for state in [State::Waiting, State::Leased, State::Behind] {
+            let mut select = db.prepare_cached(
+                "SELECT seq, secret FROM (SELECT seq, secret, expires_ms, due_ms FROM job
+                 WHERE lane = ?1 AND state = ?2 ORDER BY seq LIMIT ?3)
+                 WHERE expires_ms <= ?4 AND (?2 <> 1 OR due_ms <= ?4)",
+            )?;
+            let rows = select.query_map(
+                params![lane, code(state), most as i64, signed(now_ms)],
+                |r| {
+                    Ok(JobId {
+                        seq: r.get::<_, i64>(0)? as u64,
+                        secret: u128::from_be_bytes(r.get(1)?),
+                    })
+                },
+            )?;
+            for id in rows {
+                over.push(id?);
+            }
+        }
+        for id in &over {
+            self.expire(db, *id, now_ms)?;
+        }
+        Ok(over.len())
     }
 
     /// Its time has come, or it was cancelled while a worker had it that never said what came of it.
@@ -131,23 +191,30 @@ impl Jobs {
         }
     }
 
-    /// Only a dead job keeps what it carries.
+    /// Only a dead job keeps what it carries. One that carried an event to a subscription is gone with its end: nobody asks
+    /// for it any more.
     fn end(&mut self, db: &Connection, id: JobId, row: &Row, end: End<'_>) -> rusqlite::Result<()> {
         let dead = end.state == State::Dead;
         let keep = match dead {
             true => "",
             false => ", head = x'', payload = x'', file = NULL",
         };
-        db.prepare_cached(&format!(
-            "UPDATE job SET state = ?2, ended_ms = ?3, reason = ?4, result = ?5{keep} WHERE seq = ?1"
-        ))?
-        .execute(params![
-            signed(id.seq),
-            code(end.state),
-            signed(end.now_ms),
-            end.reason,
-            end.result
-        ])?;
+        if let (Some(_), false) = (row.message, dead) {
+            db.prepare_cached("DELETE FROM job WHERE seq = ?1")?
+                .execute([signed(id.seq)])?;
+        } else {
+            db.prepare_cached(&format!(
+                "UPDATE job SET state = ?2, ended_ms = ?3, reason = ?4, result = ?5{keep} WHERE seq = ?1"
+            ))?
+            .execute(params![
+                signed(id.seq),
+                code(end.state),
+                signed(end.now_ms),
+                end.reason,
+                end.result
+            ])?;
+        }
+        opened(db, row.message, -1)?;
         if let Some(lane) = self.lanes.by_id(row.lane) {
             lane.take(row.bytes);
             lane.dead(i64::from(dead));
@@ -185,6 +252,7 @@ impl Jobs {
             signed(due_ms),
             signed(expires_ms),
         ])?;
+        opened(db, row.message, 1)?;
         if let Some(lane) = self.lanes.by_id(row.lane) {
             lane.add(1, row.bytes);
             lane.dead(-1);
@@ -231,6 +299,16 @@ impl Jobs {
         }
         Ok(forgotten)
     }
+}
+
+/// So many more (or fewer) jobs that have not ended carry the message.
+fn opened(db: &Connection, message: Option<i64>, by: i64) -> rusqlite::Result<()> {
+    let Some(message) = message else {
+        return Ok(());
+    };
+    db.prepare_cached("UPDATE message SET open = open + ?2 WHERE position = ?1")?
+        .execute([message, by])
+        .map(drop)
 }
 
 /// Back to those who wait.

@@ -5,6 +5,7 @@ mod ends;
 mod files;
 mod lanes;
 mod reads;
+mod topics;
 mod writes;
 
 use super::{Embedded, Write, limit, name};
@@ -57,6 +58,7 @@ pub enum Ask {
         most: usize,
         reply: Reply<usize>,
     },
+    Topic(topics::Ask),
 }
 
 impl Ask {
@@ -67,6 +69,7 @@ impl Ask {
                 Finish::Done { result } | Finish::Dead { result, .. } => result.len(),
                 Finish::Retry { .. } | Finish::Release { .. } => 0,
             },
+            Ask::Topic(ask) => ask.bytes(),
             _ => 0,
         }
     }
@@ -79,6 +82,7 @@ impl Ask {
             Ask::Cancel { reply, .. } => reply.send(Err(e)),
             Ask::Redrive { reply, .. } => reply.send(Err(e)),
             Ask::Forget { reply, .. } => reply.send(Err(e)),
+            Ask::Topic(ask) => ask.fail(e),
         }
     }
 }

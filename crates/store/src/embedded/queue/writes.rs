@@ -106,7 +106,9 @@ impl Jobs {
     /// After a commit: removes files that no job has any more.
     pub fn drop_loose(&mut self, db: &Connection) -> rusqlite::Result<()> {
         for name in std::mem::take(&mut self.loose) {
-            let mut used = db.prepare_cached("SELECT 1 FROM job WHERE file = ?1 LIMIT 1")?;
+            let mut used = db.prepare_cached(
+                "SELECT 1 FROM job WHERE file = ?1 UNION ALL SELECT 1 FROM message WHERE file = ?1 LIMIT 1",
+            )?;
             if !used.exists([&name])? {
                 self.files.drop(&name);
             }
@@ -125,11 +127,7 @@ impl Jobs {
         }
         let in_rows = jobs.iter().map(|j| size(j).min(INLINE as u64) + ROW);
         if !self.fits(in_rows.sum()) {
-            return Ok(Err(Error::Full {
-                what: "the file of the queue".into(),
-                holds: "jobs up to its bound".into(),
-                limit: format!("{} bytes", self.most),
-            }));
+            return Ok(Err(self.file_is_full()));
         }
         let mut files = Vec::new();
         for job in jobs {
@@ -142,11 +140,26 @@ impl Jobs {
             });
         }
         let ids = jobs.iter().zip(&files);
-        let ids = ids.map(|(job, file)| self.insert(db, job, file.as_deref()));
+        let ids = ids.map(|(job, file)| {
+            let carried = Carried {
+                file: file.as_deref(),
+                bytes: size(job),
+                message: None,
+            };
+            self.insert(db, job, &carried)
+        });
         ids.collect::<rusqlite::Result<Vec<_>>>().map(Ok)
     }
 
-    fn unkept(&self, e: &std::io::Error) -> Error {
+    pub(super) fn file_is_full(&self) -> Error {
+        Error::Full {
+            what: "the file of the queue".into(),
+            holds: "jobs up to its bound".into(),
+            limit: format!("{} bytes", self.most),
+        }
+    }
+
+    pub(super) fn unkept(&self, e: &std::io::Error) -> Error {
         let path = self.files.path("").display().to_string();
         match e.kind() {
             std::io::ErrorKind::StorageFull => Error::DiskFull { path },
@@ -157,11 +170,11 @@ impl Jobs {
         }
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         db: &Connection,
         job: &NewJob,
-        file: Option<&str>,
+        carried: &Carried<'_>,
     ) -> rusqlite::Result<JobId> {
         let lane = self.lanes.make(db, &job.lane)?;
         let behind = match &job.key {
@@ -173,10 +186,14 @@ impl Jobs {
                 .exists(params![lane.id, key])?,
         };
         self.seq += 1;
-        let payload: &[u8] = if file.is_some() { b"" } else { &job.payload };
+        let payload: &[u8] = if carried.file.is_some() {
+            b""
+        } else {
+            &job.payload
+        };
         db.prepare_cached(
-            "INSERT INTO job(seq, secret, lane, tenant, key, state, enqueued_ms, due_ms, expires_ms, bytes, title, head, payload, file)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            "INSERT INTO job(seq, secret, lane, tenant, key, state, enqueued_ms, due_ms, expires_ms, bytes, title, head, payload,
+             file, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             self.seq as i64,
@@ -188,13 +205,14 @@ impl Jobs {
             signed(job.enqueued_ms),
             signed(job.due_ms),
             signed(job.expires_ms),
-            size(job) as i64,
+            signed(carried.bytes),
             job.title,
             job.head,
             payload,
-            file,
+            carried.file,
+            carried.message,
         ])?;
-        lane.add(1, size(job));
+        lane.add(1, carried.bytes);
         Ok(JobId {
             seq: self.seq,
             secret: job.secret,
@@ -246,8 +264,10 @@ impl Jobs {
         taken: &mut Vec<Leased>,
     ) -> rusqlite::Result<bool> {
         let mut select = db.prepare_cached(
-            "SELECT seq, secret, attempts, enqueued_ms, expires_ms, head, payload, file FROM job
-             WHERE lane = ?1 AND tenant = ?2 AND due_ms <= ?3 AND state <= 1 ORDER BY due_ms, seq LIMIT ?4",
+            "SELECT j.seq, j.secret, j.attempts, j.enqueued_ms, j.expires_ms, coalesce(m.head, j.head),
+             coalesce(m.payload, j.payload), coalesce(m.file, j.file), coalesce(m.position, 0)
+             FROM job j LEFT JOIN message m ON m.position = j.message
+             WHERE j.lane = ?1 AND j.tenant = ?2 AND j.due_ms <= ?3 AND j.state <= 1 ORDER BY j.due_ms, j.seq LIMIT ?4",
         )?;
         let due = select.query_map(
             params![lane, tenant, signed(ask.now_ms), most as i64],
@@ -263,6 +283,7 @@ impl Jobs {
                     enqueued_ms: r.get::<_, i64>(3)? as u64,
                     expires_ms: r.get::<_, i64>(4)? as u64,
                     head: r.get(5)?,
+                    position: r.get::<_, i64>(8)? as u64,
                     payload: match file {
                         Some(name) => Payload::File(self.files.path(&name)),
                         None => Payload::Inline(r.get(6)?),
@@ -289,6 +310,15 @@ impl Jobs {
         }
         Ok(any)
     }
+}
+
+/// What a job brings beside its row.
+pub(super) struct Carried<'a> {
+    pub file: Option<&'a str>,
+    /// As they count in its lane.
+    pub bytes: u64,
+    /// The message of a topic; `None`: head and payload are its own.
+    pub message: Option<i64>,
 }
 
 /// What is asked of `lease`.
@@ -373,6 +403,7 @@ impl Jobs {
                 most,
                 reply,
             } => settle.settle(reply, self.forget(db, ended_ms, dead_ms, most).map(Ok)),
+            Ask::Topic(ask) => self.apply_topic(db, ask, settle),
         }
     }
 }

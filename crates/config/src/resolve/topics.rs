@@ -1,0 +1,49 @@
+//! Topics: names that must exist, and what cannot work without something else.
+
+use super::Whole;
+use crate::sections::{Config, Receiver};
+use base::Finding;
+
+/// Most topics, and most subscriptions of one.
+const TOPICS: usize = 100;
+const SUBSCRIPTIONS: usize = 64;
+
+impl Whole<'_> {
+    pub(super) fn topics(&mut self, c: &Config) {
+        let services: Vec<&str> = c.services.iter().map(|s| s.name.as_str()).collect();
+        if c.topics.len() > TOPICS {
+            let what = format!("there are more than {TOPICS} topics");
+            self.add(&["topics"], Finding::error("config-too-many", what));
+        }
+        if !c.topics.is_empty() && c.state.is_none() {
+            let what = "there are topics, and nowhere to publish to them";
+            let finding = Finding::error("config-topics", what)
+                .why("events come in on the listener of services, `state.listen`");
+            self.add(
+                &["topics"],
+                finding.help(
+                    "add `state: { listen: 127.0.0.1:9402, token: { env: PLIMSOLL_STATE_TOKEN } }`",
+                ),
+            );
+        }
+        for t in &c.topics {
+            let path = ["topics", t.name.as_str(), "subscriptions"];
+            if t.subscriptions.len() > SUBSCRIPTIONS {
+                let what = format!("`{}` has more than {SUBSCRIPTIONS} subscriptions", t.name);
+                self.add(&path, Finding::error("config-too-many", what));
+            }
+            if t.dedup > t.keep {
+                let what = "`dedup` is longer than `keep`: an event that is gone is not known";
+                self.add(&path[..2], Finding::warning("config-topics", what));
+            }
+            for s in &t.subscriptions {
+                if let Receiver::Service { service, .. } = &s.to
+                    && !services.contains(&service.as_str())
+                {
+                    let at = [path[0], path[1], path[2], s.name.as_str(), "to"];
+                    self.unknown(&at, "service", service, &services);
+                }
+            }
+        }
+    }
+}
