@@ -8,8 +8,8 @@ mod identity;
 mod listen;
 mod replication;
 mod session;
-mod topics;
 mod streams;
+mod topics;
 
 use crate::check::MAX_FINDINGS;
 use crate::document::{Node, Value};

@@ -13,15 +13,15 @@ mod jobs;
 mod live;
 mod pages;
 mod serve;
-mod topics;
 mod streams;
+mod topics;
 mod units;
 mod worth;
 
 pub use jobs::{Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
-pub use topics::{EventList, TopicDeed, Topics};
 pub use streams::{NewEvent, StreamAsk, Streams};
+pub use topics::{EventList, TopicDeed, Topics};
 
 use access::{Access, Who};
 use arc_swap::ArcSwap;

@@ -12,8 +12,8 @@ pub mod jobs;
 pub mod learn;
 pub mod load;
 pub mod slo;
-pub mod topics;
 pub mod streams;
+pub mod topics;
 pub mod traces;
 
 use crate::ask::Place;

@@ -9,8 +9,8 @@ mod openapi;
 mod problem;
 pub mod prometheus;
 mod slos;
-mod topics;
 mod streams;
+mod topics;
 mod traces;
 
 pub use cost::UNITS_WINDOW;

@@ -19,7 +19,7 @@ mod purge;
 mod reloads;
 mod sockets;
 mod stage;
-mod topics;
 mod streams;
+mod topics;
 mod traces;
 mod upgrade;
