@@ -26,6 +26,15 @@ impl Whole<'_> {
                 ),
             );
         }
+        let is_used = !c.topics.is_empty() || c.has_streams();
+        if c.state.as_ref().is_some_and(|s| s.stores.is_empty()) && !is_used {
+            let what = "`state` needs `stores`: nobody can ask for anything there";
+            let finding = Finding::error("config-state", what);
+            self.add(
+                &["state"],
+                finding.help("add `stores: { carts: { ttl: 24h } }`, or `topics`"),
+            );
+        }
         for t in &c.topics {
             let path = ["topics", t.name.as_str(), "subscriptions"];
             if t.subscriptions.len() > SUBSCRIPTIONS {
