@@ -99,7 +99,12 @@ fn a_request_its_spans_and_its_log_lines_are_one_trace_over_a_kill() {
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    assert!(said(&["status"]).contains("traces      1 kept"));
+    // The file is looked through at the first turn.
+    stage.wait("the number of traces", |_| {
+        said(&["status"])
+            .contains("traces      1 kept")
+            .then_some(())
+    });
     // The same id once more, as clients do that have only one: what is there stays.
     request(stage.listen);
     stage.wait("both requests", |s| {
