@@ -28,11 +28,26 @@ pub struct StreamAsk {
     pub limit: Option<u64>,
 }
 
+/// A whole number from 0 to 2⁵³, however JSON writes it.
+pub fn whole<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let told = serde_json::Number::deserialize(from)?;
+    let float = told
+        .as_f64()
+        .filter(|n| n.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(n));
+    let whole = told.as_u64().or(float.map(|n| n as u64));
+    whole.ok_or_else(|| serde::de::Error::custom(format!("{told} is no whole number from 0 on")))
+}
+
+fn maybe_whole<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    whole(from).map(Some)
+}
+
 /// An event by hand.
 #[derive(Clone, Debug, Deserialize)]
 pub struct NewEvent {
     pub stream: String,
     /// How many events the stream has; any number when left out.
+    #[serde(default, deserialize_with = "maybe_whole")]
     pub expected: Option<u64>,
     /// A CloudEvent; its `type` is needed.
     pub event: Value,

@@ -102,9 +102,10 @@ fn parameter(call: &Call, name: &str) -> Value {
     let bare = self::name(name);
     let inside = call.path.contains(&format!("{{{bare}}}"));
     let kind = match bare {
-        "n" | "last_s" | "since_s" | "min_ms" | "number" | "after" | "limit" => {
+        "n" | "last_s" | "since_s" | "min_ms" | "number" | "after" | "from" | "limit" => {
             json!({ "type": "integer", "minimum": 0, "maximum": MOST })
         }
+        "back" => json!({ "type": "boolean" }),
         _ => json!({ "type": "string" }),
     };
     json!({

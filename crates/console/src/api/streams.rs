@@ -37,7 +37,8 @@ pub async fn append(
 #[derive(Deserialize)]
 pub struct Replay {
     projection: String,
-    #[serde(default)]
+    /// JSON has one kind of number: `7.0` is whole, too.
+    #[serde(default, deserialize_with = "crate::streams::whole")]
     from: u64,
     rate: Option<f64>,
 }
