@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_pb2
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc as logs_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb2
@@ -65,6 +67,8 @@ def to_base64(of):
 
 KINDS = {
     "/v1/traces": (trace_pb2.ExportTraceServiceRequest, trace_pb2.ExportTraceServiceResponse, take_traces),
+    # Services send theirs as well; nothing is asked of them here.
+    "/v1/logs": (logs_pb2.ExportLogsServiceRequest, logs_pb2.ExportLogsServiceResponse, lambda request: None),
     "/v1/metrics": (metrics_pb2.ExportMetricsServiceRequest, metrics_pb2.ExportMetricsServiceResponse, take_metrics),
 }
 
@@ -112,6 +116,11 @@ class Metrics(metrics_grpc.MetricsServiceServicer):
     def Export(self, request, context):
         take_metrics(request)
         return metrics_pb2.ExportMetricsServiceResponse()
+
+
+class Logs(logs_grpc.LogsServiceServicer):
+    def Export(self, request, context):
+        return logs_pb2.ExportLogsServiceResponse()
 
 
 def points(name):
@@ -167,6 +176,7 @@ http_port, grpc_port = sys.argv[1:]
 server = grpc.server(futures.ThreadPoolExecutor(4))
 trace_grpc.add_TraceServiceServicer_to_server(Traces(), server)
 metrics_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)
+logs_grpc.add_LogsServiceServicer_to_server(Logs(), server)
 server.add_insecure_port(f"127.0.0.1:{grpc_port}")
 server.start()
 http = ThreadingHTTPServer(("127.0.0.1", int(http_port)), Http)
