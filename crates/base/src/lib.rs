@@ -5,6 +5,7 @@ pub mod amount;
 pub mod buckets;
 pub mod class;
 pub mod clock;
+pub mod escape;
 pub mod finding;
 pub mod grain;
 pub mod histogram;

@@ -30,16 +30,24 @@ pub struct StreamAsk {
 
 /// A whole number from 0 to 2⁵³, however JSON writes it.
 pub fn whole<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let told = serde_json::Number::deserialize(from)?;
+    maybe_whole(from)?.ok_or_else(|| serde::de::Error::custom("null is no number"))
+}
+
+/// The same, or null.
+fn maybe_whole<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let Some(told) = Option::<serde_json::Number>::deserialize(from)? else {
+        return Ok(None);
+    };
     let float = told
         .as_f64()
         .filter(|n| n.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(n));
     let whole = told.as_u64().or(float.map(|n| n as u64));
-    whole.ok_or_else(|| serde::de::Error::custom(format!("{told} is no whole number from 0 on")))
-}
-
-fn maybe_whole<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    whole(from).map(Some)
+    match whole {
+        Some(n) => Ok(Some(n)),
+        None => Err(serde::de::Error::custom(format!(
+            "{told} is no whole number from 0 on"
+        ))),
+    }
 }
 
 /// An event by hand.
@@ -51,4 +59,26 @@ pub struct NewEvent {
     pub expected: Option<u64>,
     /// A CloudEvent; its `type` is needed.
     pub event: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written_and_null_is_none() {
+        let of = |expected: &str| {
+            let text = format!(r#"{{"stream":"s","event":{{}}{expected}}}"#);
+            serde_json::from_str::<NewEvent>(&text)
+                .map(|new| new.expected)
+                .ok()
+        };
+        assert_eq!(of(""), Some(None));
+        assert_eq!(of(r#","expected":null"#), Some(None));
+        assert_eq!(of(r#","expected":7"#), Some(Some(7)));
+        assert_eq!(of(r#","expected":4294967294.0"#), Some(Some(4_294_967_294)));
+        for bad in ["7.5", "-1", "1e300", "\"7\""] {
+            assert_eq!(of(&format!(r#","expected":{bad}"#)), None, "{bad}");
+        }
+    }
 }

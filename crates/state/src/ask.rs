@@ -1,5 +1,6 @@
 //! What a request asks for. Pure.
 
+use base::escape::{self, Wrong};
 use http::{HeaderMap, Method, header};
 use std::time::Duration;
 use store::Etag;
@@ -81,27 +82,10 @@ impl Ask {
 
 /// Without its percent signs, which may stand for any text.
 fn decoded(text: &str) -> Result<String, Bad> {
-    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((&first, tail)) = rest.split_first() {
-        rest = tail;
-        if first != b'%' {
-            out.push(first);
-            continue;
-        }
-        let hex = rest.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        let byte = hex
-            .filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|h| u8::from_str_radix(h, 16).ok());
-        let Some(byte) = byte else {
-            return bad("a % in a key is followed by two hexadecimal digits");
-        };
-        out.push(byte);
-        rest = &rest[2..];
-    }
-    match String::from_utf8(out) {
-        Ok(text) if !text.contains('\0') => Ok(text),
-        _ => bad("a key is text in UTF-8"),
-    }
+    escape::decoded(text).or_else(|wrong| match wrong {
+        Wrong::Digits => bad("a % in a key is followed by two hexadecimal digits"),
+        Wrong::Text => bad("a key is text in UTF-8"),
+    })
 }
 
 fn ttl(headers: &HeaderMap) -> Result<Option<Duration>, Bad> {

@@ -6,7 +6,7 @@ mod stream;
 pub use place::{Console, Place};
 
 use crate::cli::AskArgs;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::terminal;
 use http1::{Body, Limits, Lines, Method, Piece, Status, client, parse_response};
 use serde::de::DeserializeOwned;
@@ -40,6 +40,38 @@ pub fn text(at: &Console, target: &str) -> Result<String, Failure> {
 
 pub fn post<T: DeserializeOwned>(at: &Console, target: &str, body: &Value) -> Result<T, Failure> {
     decode(exchange(at, "POST", target, Some(body.to_string()))?)
+}
+
+/// Shows what it answers: as a page for people, or as it is for machines.
+pub fn show(
+    args: &AskArgs,
+    target: &str,
+    page: impl FnOnce(&Value) -> String,
+) -> Result<Exit, Failure> {
+    let said: Value = get(&console(args)?, target)?;
+    match args.json {
+        true => println!("{said}"),
+        false => print!("{}", page(&said)),
+    }
+    Ok(Exit::Ok)
+}
+
+/// Has something done and tells what came of it, a line for each field.
+pub fn act(args: &AskArgs, target: &str, what: &Value) -> Result<Exit, Failure> {
+    let done: Value = post(&console(args)?, target, what)?;
+    if args.json {
+        println!("{done}");
+        return Ok(Exit::Ok);
+    }
+    for (name, value) in done.as_object().into_iter().flatten() {
+        println!("{name}: {}", plain(value));
+    }
+    Ok(Exit::Ok)
+}
+
+/// A text without its quotes, anything else as JSON has it.
+pub fn plain(value: &Value) -> String {
+    value.as_str().map_or(value.to_string(), str::to_owned)
 }
 
 /// Percent-encodes a query value.

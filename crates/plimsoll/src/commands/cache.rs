@@ -13,17 +13,9 @@ pub fn run(ask: CacheAsk) -> Result<Exit, Failure> {
 }
 
 fn why(args: WhyArgs) -> Result<Exit, Failure> {
-    let at = &ask::console(&args.ask)?;
     let (url, headers) = (ask::encode(&args.url), ask::encode(&args.header.join("\n")));
-    let said: Value = ask::get(
-        at,
-        &format!("/api/v1/cache/why?url={url}&headers={headers}"),
-    )?;
-    match args.ask.json {
-        true => println!("{said}"),
-        false => print!("{}", page(&said)),
-    }
-    Ok(Exit::Ok)
+    let target = format!("/api/v1/cache/why?url={url}&headers={headers}");
+    ask::show(&args.ask, &target, page)
 }
 
 fn page(said: &Value) -> String {

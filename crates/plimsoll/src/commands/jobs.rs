@@ -1,6 +1,6 @@
 //! `plimsoll jobs`: what waits, what became of it, and what shall.
 
-use crate::ask;
+use crate::ask::{self, plain as text};
 use crate::cli::AskArgs;
 use crate::cli::jobs::{JobArgs, JobsAsk, ListArgs};
 use crate::exit::{Exit, Failure};
@@ -9,11 +9,11 @@ use std::fmt::Write;
 
 pub fn run(ask: JobsAsk) -> Result<Exit, Failure> {
     match ask {
-        JobsAsk::Status(args) => look(&args, "/api/v1/jobs", lanes),
+        JobsAsk::Status(args) => ask::show(&args, "/api/v1/jobs", lanes),
         JobsAsk::List(args) => list(&args),
-        JobsAsk::Cron(args) => look(&args, "/api/v1/jobs/cron", crons),
+        JobsAsk::Cron(args) => ask::show(&args, "/api/v1/jobs/cron", crons),
         JobsAsk::Show(JobArgs { id, ask }) => {
-            look(&ask, &format!("/api/v1/jobs/{}", ask::encode(&id)), one)
+            ask::show(&ask, &format!("/api/v1/jobs/{}", ask::encode(&id)), one)
         }
         JobsAsk::Cancel(args) => act(&args.ask, "cancel", json!({ "job": args.id })),
         JobsAsk::Redrive(args) => {
@@ -23,15 +23,6 @@ pub fn run(ask: JobsAsk) -> Result<Exit, Failure> {
         JobsAsk::Pause(args) => act(&args.ask, "pause", json!({ "route": args.route })),
         JobsAsk::Resume(args) => act(&args.ask, "resume", json!({ "route": args.route })),
     }
-}
-
-fn look(args: &AskArgs, target: &str, page: fn(&Value) -> String) -> Result<Exit, Failure> {
-    let said: Value = ask::get(&ask::console(args)?, target)?;
-    match args.json {
-        true => println!("{said}"),
-        false => print!("{}", page(&said)),
-    }
-    Ok(Exit::Ok)
 }
 
 fn list(args: &ListArgs) -> Result<Exit, Failure> {
@@ -46,7 +37,7 @@ fn list(args: &ListArgs) -> Result<Exit, Failure> {
         let place = place.map_err(|_| Failure::new(format!("`{after}` is no place of a job")))?;
         let _ = write!(target, "&after={place}");
     }
-    look(&args.ask, &target, |said| {
+    ask::show(&args.ask, &target, |said| {
         let jobs = said.as_array().map_or(&[][..], Vec::as_slice);
         match jobs.is_empty() {
             true => "none\n".into(),
@@ -56,24 +47,7 @@ fn list(args: &ListArgs) -> Result<Exit, Failure> {
 }
 
 fn act(args: &AskArgs, deed: &str, which: Value) -> Result<Exit, Failure> {
-    let done: Value = ask::post(
-        &ask::console(args)?,
-        &format!("/api/v1/jobs/{deed}"),
-        &which,
-    )?;
-    if args.json {
-        println!("{done}");
-        return Ok(Exit::Ok);
-    }
-    let fields = done.as_object().into_iter().flatten();
-    for (name, value) in fields {
-        println!("{name}: {}", text(value));
-    }
-    Ok(Exit::Ok)
-}
-
-pub(super) fn text(value: &Value) -> String {
-    value.as_str().map_or(value.to_string(), str::to_owned)
+    ask::act(args, &format!("/api/v1/jobs/{deed}"), &which)
 }
 
 fn lanes(said: &Value) -> String {

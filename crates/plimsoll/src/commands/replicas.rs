@@ -7,12 +7,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 pub fn run(args: AskArgs) -> Result<Exit, Failure> {
-    let said: Value = ask::get(&ask::console(&args)?, "/api/v1/replicas")?;
-    match args.json {
-        true => println!("{said}"),
-        false => print!("{}", page(&said)),
-    }
-    Ok(Exit::Ok)
+    ask::show(&args, "/api/v1/replicas", page)
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -1,6 +1,6 @@
 //! `plimsoll streams`: what was appended, who reads it and how far, and building a projection again.
 
-use crate::ask;
+use crate::ask::{self, plain as text};
 use crate::cli::AskArgs;
 use crate::cli::streams::{AppendArgs, ReadArgs, StreamsAsk};
 use crate::exit::{Exit, Failure};
@@ -9,11 +9,11 @@ use std::fmt::Write;
 
 pub fn run(ask: StreamsAsk) -> Result<Exit, Failure> {
     match ask {
-        StreamsAsk::Status(args) => look(&args, "/api/v1/streams", status),
+        StreamsAsk::Status(args) => ask::show(&args, "/api/v1/streams", status),
         StreamsAsk::List(args) => {
             let (after, limit) = (ask::encode(&args.after), args.limit);
             let target = format!("/api/v1/streams/list?after={after}&limit={limit}");
-            look(&args.ask, &target, list)
+            ask::show(&args.ask, &target, list)
         }
         StreamsAsk::Read(args) => read(&args),
         StreamsAsk::Append(args) => append(&args),
@@ -23,15 +23,6 @@ pub fn run(ask: StreamsAsk) -> Result<Exit, Failure> {
             act(&args.ask, "replay", &what)
         }
     }
-}
-
-fn look(args: &AskArgs, target: &str, page: fn(&Value) -> String) -> Result<Exit, Failure> {
-    let said: Value = ask::get(&ask::console(args)?, target)?;
-    match args.json {
-        true => println!("{said}"),
-        false => print!("{}", page(&said)),
-    }
-    Ok(Exit::Ok)
 }
 
 fn read(args: &ReadArgs) -> Result<Exit, Failure> {
@@ -45,7 +36,7 @@ fn read(args: &ReadArgs) -> Result<Exit, Failure> {
     if let Some(from) = args.from {
         let _ = write!(target, "&from={from}");
     }
-    look(&args.ask, &target, events)
+    ask::show(&args.ask, &target, events)
 }
 
 fn append(args: &AppendArgs) -> Result<Exit, Failure> {
@@ -64,20 +55,7 @@ fn append(args: &AppendArgs) -> Result<Exit, Failure> {
 }
 
 fn act(args: &AskArgs, deed: &str, what: &Value) -> Result<Exit, Failure> {
-    let target = format!("/api/v1/streams/{deed}");
-    let done: Value = ask::post(&ask::console(args)?, &target, what)?;
-    if args.json {
-        println!("{done}");
-        return Ok(Exit::Ok);
-    }
-    for (name, value) in done.as_object().into_iter().flatten() {
-        println!("{name}: {}", text(value));
-    }
-    Ok(Exit::Ok)
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or(value.to_string(), str::to_owned)
+    ask::act(args, &format!("/api/v1/streams/{deed}"), what)
 }
 
 fn list(said: &Value) -> String {

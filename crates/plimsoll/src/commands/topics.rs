@@ -1,30 +1,20 @@
 //! `plimsoll topics`: how each subscription stands, what is dead, and what shall become of it.
 
-use crate::ask;
-use crate::cli::AskArgs;
+use crate::ask::{self, plain as text};
 use crate::cli::topics::{EventsArgs, OfArgs, TopicsAsk};
-use crate::commands::jobs::{line, text};
+use crate::commands::jobs::line;
 use crate::exit::{Exit, Failure};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
 pub fn run(ask: TopicsAsk) -> Result<Exit, Failure> {
     match ask {
-        TopicsAsk::Status(args) => look(&args, "/api/v1/topics", topics),
+        TopicsAsk::Status(args) => ask::show(&args, "/api/v1/topics", topics),
         TopicsAsk::List(args) => list(&args),
         TopicsAsk::Redrive(args) => act(&args, "redrive"),
         TopicsAsk::Pause(args) => act(&args, "pause"),
         TopicsAsk::Resume(args) => act(&args, "resume"),
     }
-}
-
-fn look(args: &AskArgs, target: &str, page: fn(&Value) -> String) -> Result<Exit, Failure> {
-    let said: Value = ask::get(&ask::console(args)?, target)?;
-    match args.json {
-        true => println!("{said}"),
-        false => print!("{}", page(&said)),
-    }
-    Ok(Exit::Ok)
 }
 
 fn list(args: &EventsArgs) -> Result<Exit, Failure> {
@@ -41,7 +31,7 @@ fn list(args: &EventsArgs) -> Result<Exit, Failure> {
             place.map_err(|_| Failure::new(format!("`{after}` is no place of an event")))?;
         let _ = write!(target, "&after={place}");
     }
-    look(&args.ask, &target, |said| {
+    ask::show(&args.ask, &target, |said| {
         let all: String = said.as_array().into_iter().flatten().map(line).collect();
         match all.is_empty() {
             true => "none\n".into(),
@@ -52,16 +42,7 @@ fn list(args: &EventsArgs) -> Result<Exit, Failure> {
 
 fn act(args: &OfArgs, deed: &str) -> Result<Exit, Failure> {
     let which = json!({ "topic": args.topic, "subscription": args.subscription });
-    let target = format!("/api/v1/topics/{deed}");
-    let done: Value = ask::post(&ask::console(&args.ask)?, &target, &which)?;
-    if args.ask.json {
-        println!("{done}");
-        return Ok(Exit::Ok);
-    }
-    for (name, value) in done.as_object().into_iter().flatten() {
-        println!("{name}: {}", text(value));
-    }
-    Ok(Exit::Ok)
+    ask::act(&args.ask, &format!("/api/v1/topics/{deed}"), &which)
 }
 
 fn topics(said: &Value) -> String {

@@ -19,21 +19,25 @@ pub struct Http {
     gzip: bool,
 }
 
+/// For collectors and services that the config names: every status is an answer, no redirect is followed.
+pub fn agent() -> ureq::Agent {
+    let roots = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        // Within a company they have certificates that only the system knows.
+        .tls_config(roots)
+        .user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .new_agent()
+}
+
 impl Http {
     pub fn new(otlp: &ExportOtlp) -> Http {
-        let roots = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            // Collectors within a company have certificates that only the system knows.
-            .tls_config(roots)
-            .user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
         Http {
-            agent,
+            agent: agent(),
             traces: format!("{}/v1/traces", otlp.endpoint),
             metrics: format!("{}/v1/metrics", otlp.endpoint),
             headers: otlp.headers.clone(),

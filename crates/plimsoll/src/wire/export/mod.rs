@@ -6,7 +6,7 @@ mod http;
 mod shown;
 mod work;
 
-pub use self::http::fetched;
+pub use self::http::{agent, fetched};
 pub use self::shown::Shown;
 pub use self::work::zero;
 

@@ -1,25 +1,15 @@
 //! A batch of events, posted to a service.
 
-use crate::wire::export::fetched;
+use crate::wire::export::{agent, fetched};
 use std::sync::Arc;
 use streams::BATCH;
 use streams::projection::Push;
-use ureq::tls::{RootCerts, TlsConfig};
 
 /// What is read of an answer, bytes: so much that the connection can be used again.
 const ANSWER: u64 = 64 << 10;
 
 pub fn push() -> Push {
-    let roots = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
-        .build();
-    let agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .tls_config(roots)
-        .user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent();
+    let agent = agent();
     Arc::new(move |p, position, body| {
         let mut request = agent
             .post(&p.to)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Locks remembered.
 const LOCKS: usize = 16;
 /// One for which nobody has waited for this long is forgotten, seconds.
-const FORGET_S: f64 = 600.0;
+pub const FORGET_S: f64 = 600.0;
 /// Fewer looks do not tell whether it is held by one at a time.
 const LOOKS: f64 = 20.0;
 /// Of the looks that find a table held, those that find more than one holder: beyond this share they hold different rows,

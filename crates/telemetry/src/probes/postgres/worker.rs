@@ -1,12 +1,13 @@
 //! One database on a thread of its own: whatever it does, the collector does not wait for it.
 
 use super::blind::words;
+use super::locks::FORGET_S;
 use super::open::{open, said};
 use super::plan::{indexable, scans};
 use super::sql::{self, Backend, Blocked, Counter, Holder, OLDEST, Server};
 use base::Scan;
 use config::Secret;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -138,7 +139,8 @@ struct Link {
     read: Instant,
     looks: Vec<Look>,
     latest: Vec<Counter>,
-    contended: BTreeSet<String>,
+    /// And when somebody was last seen to.
+    contended: BTreeMap<String, Instant>,
 }
 
 async fn serve(
@@ -215,7 +217,7 @@ async fn link(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
         read: Instant::now(),
         looks: Vec::new(),
         latest: Vec::new(),
-        contended: BTreeSet::new(),
+        contended: BTreeMap::new(),
     })
 }
 
@@ -225,12 +227,15 @@ async fn look(link: &mut Link) -> Result<(), String> {
         true => sql::blocked(&link.client).await.map_err(said)?,
         false => Vec::new(),
     };
+    let now = Instant::now();
     for b in blocked.iter().filter(|b| !b.on.is_empty()) {
-        if link.contended.len() < CONTENDED {
-            link.contended.insert(b.on.clone());
+        if link.contended.len() < CONTENDED || link.contended.contains_key(&b.on) {
+            link.contended.insert(b.on.clone(), now);
         }
     }
-    let tables: Vec<&str> = link.contended.iter().map(String::as_str).collect();
+    let lately = |last: &Instant| (now - *last).as_secs_f64() < FORGET_S;
+    link.contended.retain(|_, last| lately(last));
+    let tables: Vec<&str> = link.contended.keys().map(String::as_str).collect();
     let holders = match tables.is_empty() {
         true => Vec::new(),
         false => sql::holders(&link.client, &tables).await.map_err(said)?,
