@@ -101,7 +101,7 @@ pub enum Command {
     Streams(streams::StreamsAsk),
     /// Databases with replicas: how far each is, and which answer the reads of each route
     Replicas(AskArgs),
-    /// Copy the ledger and the queue of jobs, while Plimsoll runs
+    /// Copy the ledger, jobs, state and events, while Plimsoll runs
     Backup(backup::BackupArgs),
     /// Put a backup where nothing is
     Restore(backup::RestoreArgs),
