@@ -16,6 +16,9 @@ connection at each, and the gateway in front, all on this machine. Eight session
 to a register of the session's own and one of all. A read is stale to its session when it shows less than the session wrote; back in time
 when it shows less than the session has seen. Shares are of reads; times are those of the client, of reads. Built as tests are.
 
+These sessions write every few milliseconds and replicas are 40 ms late, so without a wait no replica has ever come so far, and
+`eventual` is nearly always stale to who wrote. `bounded` (1 s here) promises an age, and not that a session does not go back.
+
 ";
 
 pub fn run() -> Result<String, String> {
