@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Etag(pub u64);
 
+impl Etag {
+    /// No state has it: a write under it is refused, in its turn behind the writes before it.
+    pub const NONE: Etag = Etag(0);
+}
+
 /// What must hold for a write to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {

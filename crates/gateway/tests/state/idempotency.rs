@@ -321,6 +321,36 @@ fn bounds_hold() {
     assert_eq!(asked.load(SeqCst), 2);
 }
 
+/// Asked again while the answer is on its way to disk, the key is not taken for one of which nobody knows.
+#[test]
+fn a_full_route_waits_for_the_answer_that_is_being_written() {
+    let (upstream, comes, go) = waiting();
+    let rules = Idempotency {
+        keys: 1,
+        ..Idempotency::default()
+    };
+    let s = stage(upstream.address, rules);
+    let mut first = s.running.client();
+    first.send(request("POST", "/pay", "\"a\"", "x"));
+    comes.recv().unwrap();
+    let disk = rusqlite::Connection::open(s.dir.path().join("state.db")).unwrap();
+    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+    go.send(()).unwrap();
+    assert_eq!(first.answer().status, 200);
+    let mut again = s.running.client();
+    again.send(request("POST", "/pay", "\"a\"", "x"));
+    // Time enough for a wrong answer; a right one cannot come before the disk is free.
+    std::thread::sleep(Duration::from_millis(200));
+    disk.execute_batch("ROLLBACK").unwrap();
+    let answer = again.answer();
+    assert_eq!(
+        answer.header("idempotency-replayed"),
+        Some("true"),
+        "{}",
+        answer.text()
+    );
+}
+
 #[test]
 fn without_a_store_the_route_says_what_happens() {
     for (store_down, status, times) in [(StoreDown::Refuse, 503, 0), (StoreDown::Pass, 201, 1)] {

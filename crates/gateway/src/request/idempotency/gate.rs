@@ -219,10 +219,12 @@ impl IdempotencyGate {
             tries: 0,
             full: self.count.load(Relaxed) >= self.rules.keys,
         };
-        match begun.full {
-            true => self.look(slot, begun),
-            false => self.claim(slot, begun, Precondition::Absent),
-        }
+        // Who only looked could overtake an answer that is on its way to disk.
+        let precondition = match begun.full {
+            true => Precondition::Is(Etag::NONE),
+            false => Precondition::Absent,
+        };
+        self.claim(slot, begun, precondition)
     }
 
     fn expires_ms(&self, begun: &Begun) -> u64 {
