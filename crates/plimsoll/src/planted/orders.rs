@@ -125,7 +125,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 "pg-index",
                 "PostgreSQL on one core scans 600 000 orders for a customer's largest ten",
                 r#"{"index":false}"#,
-                40.0,
+                14.0,
                 constraint(Class::DataDesign, &["db.orders"], &["orders"]),
             )
         },

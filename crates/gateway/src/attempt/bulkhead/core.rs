@@ -21,14 +21,12 @@ pub struct View {
     pub others: bool,
 }
 
-/// Whether one more attempt fits. A part need not be whole permits: one attempt of the average cost may exceed it, what is
-/// dear may exceed it by no more. What is borrowed exceeds nothing: an attempt that holds a bit of what is kept lets its
-/// owner wait until a long one ends.
+/// Whether one more attempt fits. A part need not be whole attempts: it is rounded to the nearest, because one that exceeds
+/// it by nearly a permit takes that from another route, which then waits for its own. What is borrowed exceeds nothing.
 pub fn fits(v: &View) -> bool {
     let own = part(v.limit, v.weight, v.weights);
-    let more = (v.cost - 1.0).max(0.0);
     let lent = v.all + v.cost + v.kept <= v.limit + EXACT;
-    v.mine == 0.0 || v.mine + more < own || !v.others || lent
+    v.mine == 0.0 || v.mine + v.cost / 2.0 <= own + EXACT || !v.others || lent
 }
 
 /// Sums of thousandths are this exact.
@@ -97,6 +95,16 @@ mod tests {
         };
         assert!(!learned(11.3), "a bit of what is kept");
         assert!(learned(11.35));
+        let whole = |mine| {
+            fits(&View {
+                limit: 16.2,
+                cost: 1.03,
+                mine,
+                all: 16.0,
+                ..view
+            })
+        };
+        assert!(whole(7.0 * 1.03) && !whole(8.0 * 1.03), "8.1 are 8");
         let alone = View {
             others: false,
             weights: 1.0,
