@@ -17,17 +17,21 @@ const STILL_THERE_S: u64 = 15;
 /// Relative standard deviation of a measured capacity (clock speed, neighbours).
 pub const SPREAD: f64 = 0.03;
 
-/// Capacity of resource `k`: the mean over time per instance, summed over the instances that are still there.
+/// Readings of an instance that count: what it offered before a change it does not offer now.
+const READINGS: f64 = 60.0;
+
+/// Capacity of resource `k`: the mean of the last readings per instance, summed over the instances that are still there.
 pub fn capacity(history: &History, from: u64, k: usize) -> Capacity {
     let info = &history.resources[k];
     let mut by_instance: BTreeMap<InstanceIx, (f64, f64, u64)> = BTreeMap::new();
-    let mut last = 0;
-    for w in history.windows.iter().filter(|w| w.index >= from) {
-        last = w.index;
+    let windows = history.windows.iter().rev().filter(|w| w.index >= from);
+    let last = windows.clone().next().map_or(0, |w| w.index);
+    for w in windows {
         for c in w.resources.iter().filter(|c| c.resource.get() == Some(k)) {
             let e = by_instance.entry(c.instance).or_default();
-            e.2 = w.index;
-            if let Some(v) = c.capacity.filter(|v| *v < 1e15 && *v > 0.0) {
+            e.2 = e.2.max(w.index);
+            let told = c.capacity.filter(|v| *v < 1e15 && *v > 0.0);
+            if let Some(v) = told.filter(|_| e.1 < READINGS) {
                 e.0 += v;
                 e.1 += 1.0;
             }

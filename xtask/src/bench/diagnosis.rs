@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Its packages.
 const PACKAGES: [&str; 2] = ["pg@8.23.1", "ioredis@6.0.0"];
@@ -64,9 +65,20 @@ pub fn run(plimsoll: &Path, only: &[String], seeds: u64) -> Result<String, Strin
         }
     };
     let servers = servers.as_ref().map_or(Vec::new(), Servers::args);
+    let bench = Bench {
+        plimsoll,
+        folder: &folder,
+        servers: &servers,
+    };
+    let names = names
+        .iter()
+        .filter(|n| only.is_empty() || only.contains(n))
+        .map(String::as_str)
+        .collect::<Vec<_>>();
+    bench.watch_shops(&names, seeds);
     for seed in 1..=seeds {
-        for name in names.iter().filter(|n| only.is_empty() || only.contains(n)) {
-            match row(plimsoll, &folder, name, seed, &servers) {
+        for name in &names {
+            match bench.row(name, seed) {
                 Ok(r) => rows.push(r),
                 Err(why) => missing.push(format!("{name}, seed {seed}: {why}")),
             }
@@ -91,37 +103,67 @@ fn names(plimsoll: &Path) -> Result<Vec<String>, String> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-fn row(
-    plimsoll: &Path,
-    folder: &Path,
-    name: &str,
-    seed: u64,
-    servers: &[String],
-) -> Result<Value, String> {
-    let kept = folder.join(format!("{name}-{seed}.json"));
-    let read = |text: &str| serde_json::from_str(text).map_err(|e| format!("not a row: {e}"));
-    if let Ok(text) = std::fs::read_to_string(&kept) {
-        return read(&text);
+/// What all rows are made with.
+struct Bench<'a> {
+    plimsoll: &'a Path,
+    folder: &'a Path,
+    servers: &'a [String],
+}
+
+/// Scenarios that are only watched run so many at a time: each has a shop of its own, and leaves most of the machine idle.
+const AT_ONCE: usize = 4;
+/// How scenarios are named that share the databases, and run one by one.
+const ON_DATABASES: [&str; 3] = ["pg-", "redis-", "node-"];
+
+impl Bench<'_> {
+    /// The truth is measured once, with the first seed; the others are watched, here those of the shop. A row that fails is
+    /// missed, and named, when it is asked for.
+    fn watch_shops(&self, names: &[&str], seeds: u64) {
+        let shops = names
+            .iter()
+            .filter(|n| !ON_DATABASES.iter().any(|p| n.starts_with(p)));
+        let all: Vec<(&str, u64)> = shops
+            .flat_map(|n| (2..=seeds).map(|seed| (*n, seed)))
+            .collect();
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE.min(all.len()) {
+                scope.spawn(|| {
+                    while let Some((name, seed)) = all.get(next.fetch_add(1, Relaxed)) {
+                        let _ = self.row(name, *seed);
+                    }
+                });
+            }
+        });
     }
-    eprintln!("{name}, seed {seed}");
-    let recording = folder.join(format!("{name}-{seed}"));
-    // Left over from a run that was stopped.
-    let _ = std::fs::remove_dir_all(&recording);
-    let seed = seed.to_string();
-    let done = Command::new(plimsoll)
-        .args([
-            "example", "planted", name, "--truth", "--seed", &seed, "--out",
-        ])
-        .arg(&recording)
-        .args(servers)
-        .output()
-        .map_err(|e| e.to_string())?;
-    let text = String::from_utf8_lossy(&done.stdout).into_owned();
-    if text.trim().is_empty() {
-        return Err(String::from_utf8_lossy(&done.stderr).trim().to_owned());
+
+    fn row(&self, name: &str, seed: u64) -> Result<Value, String> {
+        let kept = self.folder.join(format!("{name}-{seed}.json"));
+        let read = |text: &str| serde_json::from_str(text).map_err(|e| format!("not a row: {e}"));
+        if let Ok(text) = std::fs::read_to_string(&kept) {
+            return read(&text);
+        }
+        eprintln!("{name}, seed {seed}");
+        let recording = self.folder.join(format!("{name}-{seed}"));
+        // Left over from a run that was stopped.
+        let _ = std::fs::remove_dir_all(&recording);
+        let mut command = Command::new(self.plimsoll);
+        command
+            .args(["example", "planted", name, "--seed", &seed.to_string()])
+            .arg("--out")
+            .arg(&recording)
+            .args(self.servers);
+        if seed == 1 {
+            command.arg("--truth");
+        }
+        let done = command.output().map_err(|e| e.to_string())?;
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        if text.trim().is_empty() {
+            return Err(String::from_utf8_lossy(&done.stderr).trim().to_owned());
+        }
+        std::fs::write(&kept, &text).map_err(|e| format!("{}: {e}", kept.display()))?;
+        read(&text)
     }
-    std::fs::write(&kept, &text).map_err(|e| format!("{}: {e}", kept.display()))?;
-    read(&text)
 }
 
 fn text(v: &Value) -> &str {
@@ -200,7 +242,7 @@ fn lines(out: &mut String, rows: &[Value]) {
          |---|---|---|---|---|---|---|---|---|---|---|"
     );
     let (mut ours, mut seventy, mut usl, mut gains) = (vec![], vec![], vec![], vec![]);
-    for r in rows.iter().filter(|r| r["line"].is_object()) {
+    for r in rows.iter().filter(|r| r["line"]["measured"].is_number()) {
         let (l, g) = (&r["line"], &r["gain"]);
         let errors = [
             error(&l["predicted"], &l["measured"]),

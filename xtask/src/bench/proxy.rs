@@ -22,9 +22,9 @@ const AT_ONCE: usize = 8;
 const PATH: [&str; 2] = ["traffic", "haproxy"];
 
 /// Most CPU per request, saturated, as a share of HAProxy's.
-const MOST_CPU: f64 = 0.90;
+const MOST_CPU: f64 = 0.85;
 /// Most KiB per idle connection.
-const MOST_IDLE: f64 = 4.0;
+const MOST_IDLE: f64 = 2.0;
 
 const METHOD: &str = "# What a proxied request costs, beside HAProxy and nginx
 

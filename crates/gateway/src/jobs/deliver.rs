@@ -11,7 +11,7 @@ use crate::hash::mix;
 use crate::listen::Fresh;
 use crate::runtime::Shared;
 use crate::snapshot::{Route, Snapshot};
-use crate::topics::{self, Subscriber, health, push};
+use crate::topics::{Subscriber, health, push};
 use config::sections::{Async, Receiver};
 use http1::Method;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,18 +22,13 @@ use tokio::time::{Instant, interval, timeout_at};
 
 /// How often lanes are looked at when there is no news.
 const LOOK: Duration = Duration::from_millis(100);
-/// How often what has ended long ago is forgotten, and how much at once.
-const FORGET: Duration = Duration::from_secs(10);
-const FORGOTTEN: usize = 512;
-/// How long dead jobs stay, milliseconds.
-const DEAD_MS: u64 = 14 * 24 * 3600 * 1000;
 /// A lease is longer than the attempt by this much, for what comes after it.
 const SPARE: Duration = Duration::from_secs(30);
 /// Most jobs of a lane that are leased in one look.
 const LEASED: u32 = 64;
 /// Before a webhook is looked at again that was not called: its secret is missing, or it does not agree.
 const KEPT_BACK: Duration = Duration::from_secs(10);
-/// How often the queue must be found taken away before calls of webhooks are given up.
+/// How often the queue must be found taken away before attempts that are under way are given up.
 const TAKEN: u32 = 50;
 /// First bytes of a dead job's last answer.
 const LAST_ANSWER: usize = 4096;
@@ -42,7 +37,7 @@ const LAST_ANSWER: usize = 4096;
 pub fn start(control: &tokio::runtime::Handle, shared: &Arc<Shared>) {
     let (jobs, shared) = (shared.jobs.clone(), Arc::downgrade(shared));
     control.spawn(look(jobs.clone(), shared.clone()));
-    control.spawn(forget(jobs, shared));
+    control.spawn(super::forget::forget(jobs, shared));
 }
 
 /// A route that takes jobs, or a subscription that events are pushed to.
@@ -109,6 +104,12 @@ fn lanes(shared: &Shared) -> Vec<Lane> {
     (snapshot.routes().filter_map(of_route))
         .chain(subscribers)
         .collect()
+}
+
+/// How long jobs are kept that have ended: as long as the lane that wants it longest.
+pub fn keep(shared: &Shared) -> Duration {
+    let longest = lanes(shared).iter().map(|l| l.rules.keep).max();
+    longest.unwrap_or_else(|| Async::default().keep)
 }
 
 async fn look(jobs: Arc<Jobs>, shared: Weak<Shared>) {
@@ -199,7 +200,11 @@ impl Run {
                 let result = Vec::new();
                 (Finish::Dead { reason, result }, None)
             }
-            false => self.attempt(job).await,
+            false => tokio::select! {
+                came = self.attempt(job) => came,
+                // Whoever is asked may have got it, and gets it once more.
+                () = self.taken() => (released(self.now_ms().unwrap_or(0), "another process takes over"), None),
+            },
         };
         let Some(shared) = self.shared.upgrade() else {
             return;
@@ -260,11 +265,7 @@ impl Run {
         let Some(now_ms) = self.now_ms() else {
             return (released(0, "the process ends"), None);
         };
-        let said = tokio::select! {
-            said = push::call(&self.jobs, s, endpoint, event, job, now_ms) => said,
-            // It may have got the event, and gets it once more.
-            () = self.taken() => return (released(now_ms, "another process takes over"), None),
-        };
+        let said = push::call(&self.jobs, s, endpoint, event, job, now_ms).await;
         let (answered, body) = match said {
             Ok(said) => said,
             // It was not called: what stands in the way is our own.
@@ -330,7 +331,7 @@ impl Run {
         }
     }
 
-    /// Another process has waited for the queue for some seconds: endpoints may be slower than its patience.
+    /// Another process has waited for the queue for some seconds: an attempt may take longer than its patience.
     async fn taken(&self) {
         let mut looks = 0;
         while looks < TAKEN {
@@ -457,34 +458,5 @@ fn dead(reason: String) -> Finish {
     Finish::Dead {
         reason,
         result: Vec::new(),
-    }
-}
-
-/// Forgets what ended long ago, and looks at how much waits.
-async fn forget(jobs: Arc<Jobs>, shared: Weak<Shared>) {
-    let mut tick = interval(FORGET);
-    loop {
-        tick.tick().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        let Some(queue) = jobs.queue() else { continue };
-        let now_ms = jobs.now_ms(shared.clock.now());
-        let topics = shared.generation().base.topics.clone();
-        if let Err(e) = topics::forget(&queue, &topics, now_ms).await {
-            tracing::error!("events of long ago cannot be forgotten: {e}");
-        }
-        let keep = lanes(&shared).iter().map(|l| l.rules.keep).max();
-        let keep = keep.or((!topics.is_empty()).then_some(Duration::ZERO));
-        let Some(keep) = keep else { continue };
-        let before = |ms: u64| now_ms.saturating_sub(ms);
-        let forgotten = queue.forget(before(keep.as_millis() as u64), before(DEAD_MS), FORGOTTEN);
-        if let Err(e) = forgotten.await {
-            tracing::error!("what ended long ago cannot be forgotten: {e}");
-        }
-        let looked = tokio::task::spawn_blocking(move || queue.lanes()).await;
-        if let Ok(Ok(lanes)) = looked {
-            jobs.set_depths(&lanes);
-        }
     }
 }

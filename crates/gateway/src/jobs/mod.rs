@@ -7,6 +7,7 @@
 pub mod carry;
 mod deliver;
 pub mod errand;
+mod forget;
 pub mod outcome;
 pub mod pace;
 mod place;

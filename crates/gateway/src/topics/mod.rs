@@ -68,9 +68,10 @@ impl Subscriber {
     }
 }
 
-/// How much of one topic or lane is forgotten in one commit, and in how many.
+/// How much of one topic or lane is forgotten in one commit, and in how many: faster than events come, and not for so long
+/// that whoever wants the store back waits for it.
 const AT_ONCE: usize = 512;
-const TURNS: usize = 16;
+const TURNS: usize = 400;
 
 /// Ends events whose time has come, whether somebody takes them or not, and forgets what nobody waits for. A lane whose
 /// subscription is gone from the config keeps its events for their time: it may come back.
@@ -88,7 +89,11 @@ pub async fn forget(
     let (lanes, known) = known.unwrap_or_else(|e| Err(store::Error::Stopped(e.to_string())))?;
     for lane in lanes.iter().filter(|l| of_lane(&l.name).is_some()) {
         if lane.waiting > 0 {
-            store.expire(&lane.name, now_ms, AT_ONCE).await?;
+            for _ in 0..TURNS {
+                if store.expire(&lane.name, now_ms, AT_ONCE).await? < AT_ONCE {
+                    break;
+                }
+            }
         }
     }
     for topic in known.iter().filter(|t| t.events > 0) {

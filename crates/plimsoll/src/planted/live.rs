@@ -56,7 +56,7 @@ impl Live {
         let find = FindLimit {
             plan: self.plan(1.0, seed)?,
             start: 0.75 * expected,
-            max: 3.0 * expected,
+            max: 12.0 * expected,
             mode: Mode::Bisect {
                 hold: Duration::from_secs(12),
                 tolerance: 0.05,

@@ -125,7 +125,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 "pg-index",
                 "PostgreSQL on one core scans 600 000 orders for a customer's largest ten",
                 r#"{"index":false}"#,
-                14.0,
+                50.0,
                 constraint(Class::DataDesign, &["db.orders"], &["orders"]),
             )
         },
@@ -164,7 +164,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 "pg-n-plus-one",
                 "a basket asks PostgreSQL for its 20 orders one by one",
                 r#"{"batch":false}"#,
-                40.0,
+                150.0,
                 constraint(
                     Class::DataDesign,
                     &["cpu.orders", "db.orders", "pool.app.orders"],
@@ -178,7 +178,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 "redis-keys",
                 "a feed looks at all 60 000 keys of Redis, on its only thread",
                 r#"{"keys":true}"#,
-                30.0,
+                200.0,
                 constraint(Class::Compute, &["db.feed"], &["feed"]),
             )
         },

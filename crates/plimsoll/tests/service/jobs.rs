@@ -3,7 +3,7 @@
 use crate::messages::{message, service};
 use crate::stage::{Stage, signal};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -80,12 +80,57 @@ fn client(
 }
 
 fn stage(rules: &str) -> (Stage, Arc<Mutex<Vec<u64>>>) {
+    stage_of(receive, rules)
+}
+
+fn stage_of(
+    receive: fn(TcpStream, &Mutex<Vec<u64>>) -> Option<()>,
+    rules: &str,
+) -> (Stage, Arc<Mutex<Vec<u64>>>) {
     let (at, got) = service(receive);
     let mut stage = Stage::new("");
     stage.instance = at;
     let route = format!("routes: {{ orders: {{ match: POST /orders, to: app, async: {rules} }} }}");
     stage.write(&stage.config(&route));
     (stage, got)
+}
+
+/// Never answers what comes first.
+fn receive_late(stream: TcpStream, got: &Mutex<Vec<u64>>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    let (_, body) = message(&mut stream)?;
+    let first = {
+        let mut got = got.lock().unwrap();
+        got.push(body.parse().ok()?);
+        got.len() == 1
+    };
+    if first {
+        // Until it is given up.
+        return stream.read(&mut [0]).ok().map(drop);
+    }
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    stream.get_mut().write_all(answer).ok()
+}
+
+#[test]
+fn an_upgrade_does_not_wait_for_a_delivery_that_takes_long() {
+    let (mut stage, got) = stage_of(receive_late, "{ timeout: 60s }");
+    let first = stage.start();
+    let place = post(stage.listen, 1).expect("it is accepted");
+    stage.wait("the first delivery", |_| {
+        (got.lock().unwrap().len() == 1).then_some(())
+    });
+    let (done, second) = stage.upgrade();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && second != first, "{said}");
+    let request = format!("GET {place} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    stage.wait("the second one", |s| {
+        let (_, body) = ask(s.listen, &request)?;
+        body.contains("\"done\"").then_some(())
+    });
+    assert_eq!(*got.lock().unwrap(), [1, 1]);
+    signal(second, "TERM");
+    stage.ended(second);
 }
 
 #[test]

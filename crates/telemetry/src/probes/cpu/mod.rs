@@ -1,10 +1,12 @@
 //! CPU of each instance: the run time of its threads from `schedstat`, exact to the nanosecond, its children
 //! included. Resource `cpu.<service>`; waiting is the time that runnable threads waited for a core.
 
+mod serial;
 mod usage;
 
 use super::{Probe, Proc, Reading, procfs};
 use base::InstanceIx;
+use serial::{Serial, ThreadOf};
 use std::collections::BTreeMap;
 pub use usage::{Spent, Usage, parse_schedstat};
 
@@ -16,6 +18,7 @@ const HOT: f64 = 0.9;
 pub struct Cpu {
     proc: Proc,
     usage: BTreeMap<(InstanceIx, u32), Usage>,
+    serial: BTreeMap<InstanceIx, Serial>,
 }
 
 impl Cpu {
@@ -23,6 +26,7 @@ impl Cpu {
         Cpu {
             proc,
             usage: BTreeMap::new(),
+            serial: BTreeMap::new(),
         }
     }
 }
@@ -71,6 +75,7 @@ impl Probe for Cpu {
             };
             let mut sum: Option<Spent> = None;
             let mut readable = false;
+            let mut ran: Vec<(ThreadOf, f64)> = Vec::new();
             for &pid in &found.pids {
                 let Some((total, threads)) = read_process(&self.proc, pid) else {
                     continue;
@@ -84,6 +89,7 @@ impl Probe for Cpu {
                     all.waiting += s.waiting;
                     all.hottest = all.hottest.max(s.hottest);
                     all.threads += s.threads;
+                    ran.extend(s.ran.iter().map(|(tid, s)| ((pid, *tid), *s)));
                 }
             }
             let root = found.pids.first().copied().unwrap_or(0);
@@ -97,7 +103,19 @@ impl Probe for Cpu {
             }
             let Some(s) = sum else { continue };
             let status = self.proc.read(&format!("{root}/status"));
-            let capacity = capacity(self.proc.cores, status.as_deref(), found.quota);
+            let mut capacity = capacity(self.proc.cores, status.as_deref(), found.quota);
+            let serial = self.serial.entry(t.instance).or_default();
+            serial.see(now, s.busy, &ran);
+            if let Some(cores) = serial.cores().filter(|c| *c < 0.9 * capacity) {
+                r.note(
+                    "cpu",
+                    t.address.to_string(),
+                    format!(
+                        "all that it does runs on one thread, so that it can use {cores:.2} of {capacity:.1} cores"
+                    ),
+                );
+                capacity = cores;
+            }
             if s.hottest > HOT && s.busy < 0.9 * capacity {
                 r.note(
                     "cpu",
@@ -120,6 +138,8 @@ impl Probe for Cpu {
             }
         }
         self.usage.retain(|k, _| seen.contains(k));
+        self.serial
+            .retain(|i, _| seen.iter().any(|(instance, _)| instance == i));
     }
 }
 

@@ -23,7 +23,7 @@ pub fn parse_total(stat: &str) -> Option<f64> {
 }
 
 /// What a process spent per second.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spent {
     pub busy: f64,
     /// Runnable threads without a core, on average.
@@ -31,6 +31,8 @@ pub struct Spent {
     /// Share of the second that the busiest thread ran.
     pub hottest: f64,
     pub threads: usize,
+    /// Seconds of it that each thread ran, since the last reading.
+    pub ran: Vec<(u32, f64)>,
 }
 
 /// Remembers what a process's counters said.
@@ -48,6 +50,7 @@ impl Usage {
     pub fn read(&mut self, now: Nanos, total: f64, threads: &[(u32, f64, f64)]) -> Option<Spent> {
         let last = self.at.replace(now);
         let mut new = BTreeMap::new();
+        let mut ran = Vec::with_capacity(threads.len());
         let (mut run, mut wait, mut hottest) = (0.0, 0.0, 0.0f64);
         for &(tid, r, w) in threads {
             // A new thread began at zero since the last reading.
@@ -56,6 +59,7 @@ impl Usage {
             run += dr;
             wait += (w - w0).max(0.0);
             hottest = hottest.max(dr);
+            ran.push((tid, dr));
             new.insert(tid, (r, w));
         }
         let grown = total - std::mem::replace(&mut self.total, total);
@@ -77,6 +81,7 @@ impl Usage {
             waiting: wait / elapsed,
             hottest: hottest / elapsed,
             threads: threads.len(),
+            ran,
         })
     }
 }
