@@ -26,6 +26,8 @@ const CALM: f64 = 0.7;
 const FACTOR: f64 = 10.0;
 /// A visible resource this busy has been put to the test: a delay that stayed constant meanwhile is a delay.
 const TESTED: f64 = 0.6;
+/// What takes longer does not come by waiting, seconds.
+const NEVER_S: f64 = 30.0 * 24.0 * 3600.0;
 
 pub fn verdict(
     fit: &Fit,
@@ -60,7 +62,7 @@ pub fn verdict(
     let needed = watch::total_needed_s(fit, top.resource, watch::PRECISION);
     if needed > fit.span_s {
         return Verdict::NotEnoughEvidence {
-            more_s: (needed - fit.span_s).ceil().max(10.0),
+            more_s: (needed - fit.span_s).ceil().clamp(10.0, NEVER_S),
         };
     }
     if let Some(u) = unseen {
@@ -92,6 +94,11 @@ pub fn confidence(verdict: &Verdict, best: Option<&Constraint>, fit: &Fit) -> f6
 }
 
 pub fn wait(more_s: f64) -> String {
+    if more_s >= NEVER_S {
+        return "Not enough evidence, and watching for longer does not bring it: what is full first is kept busy by other work \
+                than these requests."
+            .into();
+    }
     format!("Not enough evidence yet: watch for {}.", watch::say(more_s))
 }
 
@@ -183,5 +190,20 @@ pub fn test(fit: &Fit, a: &Constraint, b: &Constraint) -> String {
              than that; plan for both.",
             100.0 * gap
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_learn_by_waiting_is_not_told_to_wait() {
+        assert_eq!(
+            wait(48.0),
+            "Not enough evidence yet: watch for 48 more seconds."
+        );
+        let never = f64::INFINITY.clamp(10.0, NEVER_S);
+        assert!(wait(never).contains("does not bring it"), "{}", wait(never));
     }
 }
