@@ -129,7 +129,7 @@ fn what_one_was_told_the_other_knows_and_without_the_engine_only_that_is_refused
     let (head, _) = request(a.stage.listen, "POST /login", "");
     let cookie = head
         .lines()
-        .find_map(|l| l.to_lowercase().starts_with("set-cookie:").then_some(l))
+        .find(|l| l.to_lowercase().starts_with("set-cookie:"))
         .and_then(|l| l.split_once(": ")?.1.split(';').next());
     let cookie = format!("Cookie: {}\r\n", cookie.expect("a cookie"));
     let seen = |n: &Node| request(n.stage.listen, "GET /me", &cookie);
