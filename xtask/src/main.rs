@@ -17,7 +17,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every test of the workspace (needs Rust, a C compiler, PostgreSQL and Redis: installed where apt can), and those against
+    /// Run every test of the workspace (needs Rust, a C compiler, PostgreSQL, Redis and nats-server: installed where apt and pip can), and those against
     /// what npm and PyPI have where node and python3 are installed
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
@@ -76,6 +76,7 @@ const FULL: &str = "plimsoll/full";
 fn test() -> Result<(), String> {
     run::need_c_compiler()?;
     run::want_peers();
+    bench::pypi::want_nats();
     cargo(&["test", "--workspace", "--features", FULL])?;
     cargo(&["build", "--package", "plimsoll", "--features", "full"])?;
     // It learns while the others run.

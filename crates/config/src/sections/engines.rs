@@ -9,20 +9,31 @@ pub const ENGINE_PREFIX: &str = "plimsoll";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Engines {
-    /// The URL of a Redis; `None`: this node shares nothing.
+    /// The URL of a Redis; `None`: this node shares no limits.
     pub shared: Option<Secret>,
-    /// A PEM file of those who may sign its certificate.
+    /// The URL of a NATS with JetStream; `None`: what must not be lost is in `data_dir`.
+    pub durable: Option<Secret>,
+    /// A PEM file of those who may sign their certificates.
     pub ca: Option<PathBuf>,
-    /// What all keys begin with.
+    /// What all keys begin with, and the names of buckets.
     pub prefix: String,
+    /// On how many servers of its cluster `durable` keeps things, and at most how many bytes of values: when it begins.
+    pub replicas: u32,
+    pub size: u64,
+    /// Where the servers of `durable` tell their settings.
+    pub monitors: Vec<String>,
 }
 
 impl Default for Engines {
     fn default() -> Engines {
         Engines {
             shared: None,
+            durable: None,
             ca: None,
             prefix: ENGINE_PREFIX.into(),
+            replicas: 1,
+            size: 1 << 30,
+            monitors: Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 
 #[derive(Args)]
 pub struct DoctorArgs {
-    /// What the shared engine keeps must outlive a power cut: it is wrong when its settings do not give that
+    /// What the engines keep must outlive a power cut: it is wrong when its settings do not give that
     #[arg(long)]
     pub durable: bool,
     /// One line of JSON

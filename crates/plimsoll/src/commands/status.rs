@@ -40,8 +40,11 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     if !status["certificate"].is_null() {
         println!("certificate {}", certificate(&status["certificate"]));
     }
-    if !status["engines"]["shared"].is_null() {
-        println!("engine      {}", engine(&status["engines"]["shared"]));
+    for (name, kind) in [("shared", "redis"), ("durable", "nats")] {
+        let standing = &status["engines"][name];
+        if !standing.is_null() {
+            println!("engine      {name}: {kind} at {}", engine(name, standing));
+        }
     }
     let empty = Vec::new();
     for p in status["protections"].as_array().unwrap_or(&empty) {
@@ -88,21 +91,28 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
 }
 
 /// Where it is, whether it can be used, and which loops run where.
-fn engine(e: &Value) -> String {
+fn engine(name: &str, e: &Value) -> String {
+    let without = match name {
+        "shared" => "limits do what their `fail` says",
+        _ => "what needs a key or a value is refused, and nobody is logged out",
+    };
     let state = match e["wrong"].as_str() {
         None => "in use".to_owned(),
-        Some(why) => format!("AWAY or refusing: {why}; limits do what their `fail` says"),
+        Some(why) => format!("AWAY or refusing: {why}; {without}"),
     };
-    let loops = e["loops"].as_object().into_iter().flatten();
-    let loops: Vec<String> = loops
-        .map(|(name, at)| format!("{name} {}", at.as_str().unwrap_or("?")))
-        .collect();
-    format!(
-        "shared: redis at {}: {state}; {} calls failed since the start; loops: {}",
+    let mut text = format!(
+        "{}: {state}; {} calls failed since the start",
         e["place"].as_str().unwrap_or(""),
         e["failed"],
-        loops.join(", ")
-    )
+    );
+    if let Some(loops) = e["loops"].as_object() {
+        let loops: Vec<String> = loops
+            .iter()
+            .map(|(name, at)| format!("{name} {}", at.as_str().unwrap_or("?")))
+            .collect();
+        text += &format!("; loops: {}", loops.join(", "));
+    }
+    text
 }
 
 /// Names, its end, and what comes next.
@@ -282,11 +292,17 @@ mod tests {
             "loops": { "driver": "here", "trial": "b-7" },
         });
         assert_eq!(
-            engine(&e),
-            "shared: redis at 127.0.0.1:6379: in use; 3 calls failed since the start; loops: driver here, trial b-7"
+            engine("shared", &e),
+            "127.0.0.1:6379: in use; 3 calls failed since the start; loops: driver here, trial b-7"
         );
         e["wrong"] = "no answer".into();
-        assert!(engine(&e).contains("AWAY or refusing: no answer; limits"));
+        assert!(engine("shared", &e).contains("AWAY or refusing: no answer; limits"));
+        e["loops"] = serde_json::Value::Null;
+        let durable = engine("durable", &e);
+        assert!(
+            durable.contains("nobody is logged out") && !durable.contains("loops"),
+            "{durable}"
+        );
     }
 
     #[test]

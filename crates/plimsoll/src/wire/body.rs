@@ -232,7 +232,8 @@ impl Body {
         let store = open_store(&self.data_dir)?;
         let queue = self.with_gateway(|g| jobs::open(&self.data_dir, &config, g));
         let queue = queue.transpose()?.flatten();
-        let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g));
+        let engine = self.engines.kv();
+        let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g, engine));
         let kept_state = kept_state.transpose()?.flatten();
         let work = self.stream_work()?;
         let handle = self.runtime.handle();

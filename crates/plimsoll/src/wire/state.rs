@@ -12,8 +12,8 @@ use gateway::state::{Lent, State};
 use socket2::Socket;
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use store::Embedded;
 use store::embedded::Relaxed;
+use store::{Embedded, Kv};
 use tokio::runtime::Handle;
 
 /// Its name in `data_dir`.
@@ -26,13 +26,22 @@ fn is_needed(config: &Config) -> bool {
         || (config.routes.iter()).any(|r| r.idempotency.is_some() || r.session.is_some())
 }
 
-/// `None`: nothing in the config needs it.
+/// In a file of this node, or in the `engine` of several. `None`: there is no file, or nothing in the config needs any.
 pub fn open(
     dir: &Path,
     config: &Config,
     gateway: &Gateway,
+    engine: Option<Arc<dyn Kv>>,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
     if !is_needed(config) {
+        return Ok(None);
+    }
+    if let Some(engine) = engine {
+        gateway.state().lend(Some(Lent {
+            durable: engine.clone(),
+            relaxed: engine,
+            alone: false,
+        }));
         return Ok(None);
     }
     let file = dir.join(FILE);

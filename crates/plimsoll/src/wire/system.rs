@@ -287,7 +287,10 @@ impl System {
         }
         body.with_gateway(|g| {
             g.jobs().set_queue(None);
-            g.state().lend(None);
+            // What is under way goes on with an engine that several use.
+            if body.engines.kv().is_none() {
+                g.state().lend(None);
+            }
         });
         let events = steering.streams.as_ref().map(|s| s.store.clone());
         let events = events.unwrap_or_default();

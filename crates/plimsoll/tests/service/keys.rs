@@ -23,7 +23,7 @@ fn serve(stream: TcpStream, got: &Mutex<Vec<String>>) -> Option<()> {
     }
 }
 
-fn send(at: SocketAddr, path: &str, key: &str) -> TcpStream {
+pub fn send(at: SocketAddr, path: &str, key: &str) -> TcpStream {
     let mut stream = TcpStream::connect(at).unwrap();
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: t\r\nIdempotency-Key: \"{key}\"\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{key}",
@@ -33,7 +33,7 @@ fn send(at: SocketAddr, path: &str, key: &str) -> TcpStream {
     stream
 }
 
-fn ask(at: SocketAddr, path: &str, key: &str) -> (String, String) {
+pub fn ask(at: SocketAddr, path: &str, key: &str) -> (String, String) {
     message(&mut BufReader::new(send(at, path, key))).expect("an answer")
 }
 
@@ -80,7 +80,7 @@ fn kill_9_with_a_claim_outstanding_does_nothing_twice() {
 }
 
 /// One request to the state API: status, ETag, head and body.
-fn state(at: SocketAddr, request: &str, lines: &str, body: &str) -> (u16, String, String, String) {
+pub fn state(at: SocketAddr, request: &str, lines: &str, body: &str) -> (u16, String, String, String) {
     let mut stream = TcpStream::connect(at).unwrap();
     let text = format!(
         "{request} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer secret\r\nConnection: close\r\nContent-Length: {}\r\n{lines}\r\n{body}",

@@ -6,6 +6,8 @@ mod catalog;
 mod console;
 mod cost;
 mod cron;
+#[cfg(feature = "nats")]
+mod durable;
 mod encrypted;
 #[cfg(feature = "redis")]
 mod engines;

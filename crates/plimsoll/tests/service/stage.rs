@@ -186,7 +186,7 @@ impl Stage {
     }
 
     /// What a command says that asks the console.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "nats", feature = "redis"))]
     pub fn ask_console(&self, args: &[&str]) -> String {
         let out = self.ask(args);
         String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)

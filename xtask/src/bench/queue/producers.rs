@@ -1,5 +1,6 @@
 //! Who is compared, and producers that each wait for their own acknowledgement.
 
+use super::jetstream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,15 @@ pub enum Contender {
     /// A connection for each producer.
     Redis(Vec<TcpStream>),
     Postgres(Vec<Arc<Statement>>),
+    JetStream(Vec<jetstream::Producer>),
+}
+
+/// Times of one producer, and its connection for the next turn.
+type Produced = Result<(Vec<Duration>, Option<Kept>), String>;
+
+enum Kept {
+    Redis(TcpStream),
+    JetStream(jetstream::Producer),
 }
 
 pub struct Statement {
@@ -71,7 +81,7 @@ impl Contender {
     pub async fn turn(&mut self, producers: usize, lasts: Duration) -> Result<Turn, String> {
         let began = Instant::now();
         let until = began + lasts;
-        let mut tasks = JoinSet::new();
+        let mut tasks: JoinSet<Produced> = JoinSet::new();
         match self {
             Contender::Store(store) => {
                 for p in 0..producers {
@@ -103,7 +113,7 @@ impl Contender {
                             }
                             times.push(began.elapsed());
                         }
-                        Ok((times, Some(stream)))
+                        Ok((times, Some(Kept::Redis(stream))))
                     });
                 }
             }
@@ -122,13 +132,28 @@ impl Contender {
                     });
                 }
             }
+            Contender::JetStream(all) => {
+                for mut producer in std::mem::take(all) {
+                    tasks.spawn(async move {
+                        let mut times = Vec::new();
+                        while Instant::now() < until {
+                            let began = Instant::now();
+                            producer.put().await?;
+                            times.push(began.elapsed());
+                        }
+                        Ok((times, Some(Kept::JetStream(producer))))
+                    });
+                }
+            }
         }
         let mut all = Vec::new();
         while let Some(done) = tasks.join_next().await {
-            let (times, stream) = done.map_err(|e| e.to_string())??;
+            let (times, kept) = done.map_err(|e| e.to_string())??;
             all.extend(times);
-            if let (Contender::Redis(streams), Some(stream)) = (&mut *self, stream) {
-                streams.push(stream);
+            match (&mut *self, kept) {
+                (Contender::Redis(all), Some(Kept::Redis(stream))) => all.push(stream),
+                (Contender::JetStream(all), Some(Kept::JetStream(p))) => all.push(p),
+                _ => {}
             }
         }
         let took = began.elapsed().as_secs_f64();

@@ -1,8 +1,10 @@
 //! `plimsoll doctor`: whether what Plimsoll stands on is as it should be: engines, disk, files, clock. Changes nothing.
 
 mod disk;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "redis")]
-mod engine;
+mod redis;
 
 use crate::cli::doctor::DoctorArgs;
 use crate::commands::run::too_few;
@@ -45,7 +47,7 @@ pub fn run(args: DoctorArgs) -> Result<Exit, Failure> {
     };
     let mut all = vec![files(&config)];
     all.extend(disk::checks(&config));
-    all.extend(shared(&config, args.durable));
+    all.extend(of_engines(&config, args.durable));
     let worst = all.iter().map(|c| c.grade).max().unwrap_or(Grade::Good);
     if args.json {
         println!(
@@ -82,8 +84,9 @@ fn files(config: &Config) -> Check {
     }
 }
 
-fn shared(config: &Config, durable: bool) -> Vec<Check> {
-    if config.engines.shared.is_none() {
+fn of_engines(config: &Config, durable: bool) -> Vec<Check> {
+    let engines = &config.engines;
+    if engines.shared.is_none() && engines.durable.is_none() {
         let text = "none is configured: this node shares nothing";
         return match durable {
             true => vec![Check::new("engine", Grade::Wrong, text)],
@@ -97,15 +100,59 @@ fn shared(config: &Config, durable: bool) -> Vec<Check> {
             .map(|f| Check::new("engine", Grade::Wrong, f.to_string()));
         return wrong.collect();
     }
-    asked(config, durable)
+    let mut all = Vec::new();
+    if engines.shared.is_some() {
+        // Where another engine keeps what must not be lost, this one has limits and leases only.
+        all.extend(shared(config, durable && engines.durable.is_none()));
+    }
+    if engines.durable.is_some() {
+        all.extend(kept(config, durable));
+    }
+    all
 }
 
 #[cfg(feature = "redis")]
-fn asked(config: &Config, durable: bool) -> Vec<Check> {
-    engine::checks(config, durable)
+fn shared(config: &Config, durable: bool) -> Vec<Check> {
+    redis::checks(config, durable)
 }
 
 #[cfg(not(feature = "redis"))]
-fn asked(_config: &Config, _durable: bool) -> Vec<Check> {
+fn shared(_config: &Config, _durable: bool) -> Vec<Check> {
     Vec::new()
+}
+
+#[cfg(feature = "nats")]
+fn kept(config: &Config, durable: bool) -> Vec<Check> {
+    nats::checks(config, durable)
+}
+
+#[cfg(not(feature = "nats"))]
+fn kept(_config: &Config, _durable: bool) -> Vec<Check> {
+    Vec::new()
+}
+
+/// Clocks further apart than this are told, and than that are wrong, seconds.
+#[cfg(any(feature = "nats", feature = "redis"))]
+const APART_S: f64 = 0.25;
+#[cfg(any(feature = "nats", feature = "redis"))]
+const TOO_FAR_S: f64 = 5.0;
+
+/// An engine's clock beside this host's; the difference is known to half of what the answer took.
+#[cfg(any(feature = "nats", feature = "redis"))]
+fn clock(ahead_s: f64, took: std::time::Duration) -> Check {
+    let known_s = took.as_secs_f64() / 2.0;
+    let text = format!(
+        "the engine's clock is {ahead_s:+.3} s from this host's (known to {:.1} ms)",
+        1e3 * known_s
+    );
+    let (grade, advice) = match ahead_s.abs() - known_s {
+        a if a > TOO_FAR_S => (Grade::Wrong, true),
+        a if a > APART_S => (Grade::Note, true),
+        _ => (Grade::Good, false),
+    };
+    let advice = match advice {
+        true => ": have both follow NTP; what expires does so by either",
+        false => "",
+    };
+    Check::new("clock", grade, text + advice)
 }

@@ -1,149 +1,167 @@
-//! The engines beyond the embedded one: opened as the config says at start, lent to the gateway's limits, and asked who leads.
+//! The engines beyond the embedded one: opened as the config says at start, lent to the gateway, and asked who leads.
 
+pub mod durable;
 mod lead;
+pub mod shared;
 
 use crate::exit::Failure;
 use base::Finding;
 use config::Config;
-#[cfg(feature = "redis")]
-use config::Secret;
+use durable::Durable;
 use lead::Leader;
 use serde_json::{Value, json};
+use shared::Shared;
 use std::sync::Arc;
-use store::{Counter, Lease};
+use store::{Counter, Kv, Lease};
 use telemetry::prometheus::Page;
 
-/// What several nodes share; `None` inside: nothing.
+/// What several nodes have together; `None`: nothing of that kind.
 #[derive(Clone, Default)]
-pub struct Engines(Option<Arc<Shared>>);
-
-struct Shared {
-    counter: Arc<dyn Counter>,
-    lease: Arc<dyn Lease>,
-    standing: Box<dyn Fn() -> Value + Send + Sync>,
+pub struct Engines {
+    shared: Option<Arc<Shared>>,
+    durable: Option<Arc<Durable>>,
 }
 
 /// What is wrong with the section, seen from what this build has and what its files hold.
 pub fn check(config: &Config) -> Vec<Finding> {
-    match (&config.engines.shared, cfg!(feature = "redis")) {
-        (None, _) => Vec::new(),
-        (Some(_), false) => {
-            let what =
-                "`engines.shared` names a Redis, and this build of Plimsoll has no engine `redis`";
-            let help = "use a full build (`cargo build --release -p plimsoll --features full`), or leave `engines` out";
-            vec![Finding::error("engine-not-built", what).help(help)]
-        }
-        (Some(_), true) => opened(config).err().into_iter().collect(),
-    }
+    [shared::check(config), durable::check(config)].concat()
 }
 
-#[cfg(feature = "redis")]
-pub fn options(config: &Config) -> Result<store::redis::Options, Finding> {
-    let engines = &config.engines;
-    let Some(shared) = &engines.shared else {
-        return Err(Finding::error("engine", "`engines.shared` names nothing"));
-    };
-    Ok(store::redis::Options {
-        url: shared.fetch()?,
-        ca: engines.ca.clone(),
-        prefix: engines.prefix.clone(),
-    })
-}
-
-/// Connects to nothing: whether the URL and the files can be used. A secret that is elsewhere need not be there yet.
-#[cfg(feature = "redis")]
-fn opened(config: &Config) -> Result<(), Finding> {
-    if !matches!(config.engines.shared, Some(Secret::Text(_))) {
-        return Ok(());
-    }
-    let checked = store::redis::Redis::check(&options(config)?);
-    checked.map_err(|e| Finding::error("engine", e.to_string()))
-}
-
-#[cfg(not(feature = "redis"))]
-fn opened(_config: &Config) -> Result<(), Finding> {
-    Ok(())
-}
-
-#[cfg(feature = "redis")]
-fn open(config: &Config) -> Result<Option<Shared>, Failure> {
-    if config.engines.shared.is_none() {
-        return Ok(None);
-    }
-    let options = options(config).map_err(|f| Failure::new(f.to_string()))?;
-    let redis = store::redis::Redis::open(&options).map_err(|e| Failure::new(e.to_string()))?;
-    let redis = Arc::new(redis);
-    Ok(Some(Shared {
-        counter: redis.clone(),
-        lease: redis.clone(),
-        standing: Box::new(move || serde_json::to_value(redis.standing()).unwrap_or_default()),
-    }))
-}
-
-#[cfg(not(feature = "redis"))]
-fn open(_config: &Config) -> Result<Option<Shared>, Failure> {
-    Ok(None)
+fn not_built(key: &str, what: &str, feature: &str) -> Finding {
+    let what = format!(
+        "`engines.{key}` names a {what}, and this build of Plimsoll has no engine `{feature}`"
+    );
+    let help = "use a full build (`cargo build --release -p plimsoll --features full`), or leave `engines` out";
+    Finding::error("engine-not-built", what).help(help)
 }
 
 impl Engines {
-    /// Opened or not, the engine may be away: it is connected to in the background.
+    /// Opened or not, an engine may be away: it is connected to in the background.
     pub fn open(config: &Config) -> Result<Engines, Failure> {
-        Ok(Engines(open(config)?.map(Arc::new)))
+        Ok(Engines {
+            shared: shared::open(config)?.map(Arc::new),
+            durable: durable::open(config)?.map(Arc::new),
+        })
     }
 
     pub fn counter(&self) -> Option<Arc<dyn Counter>> {
-        self.0.as_ref().map(|s| s.counter.clone())
+        self.shared.as_ref().map(|s| s.counter.clone())
+    }
+
+    /// Where keys, sessions and values of services are; `None`: in a file of this node.
+    pub fn kv(&self) -> Option<Arc<dyn Kv>> {
+        self.durable.as_ref().map(|d| d.kv.clone())
+    }
+
+    fn lease(&self) -> Option<Arc<dyn Lease>> {
+        let shared = self.shared.as_ref().map(|s| s.lease.clone());
+        shared.or_else(|| self.durable.as_ref().map(|d| d.lease.clone()))
     }
 
     /// Keeps asking for the leases of the loops that act. `None`: this node is alone.
     pub fn lead(&self) -> Result<Option<Leader>, Failure> {
-        match &self.0 {
-            Some(shared) => Ok(Some(Leader::start(shared.lease.clone())?)),
-            None => Ok(None),
-        }
+        self.lease().map(Leader::start).transpose()
+    }
+
+    /// How each is that is configured.
+    fn standings(&self) -> Vec<(&'static str, Value)> {
+        let shared = self.shared.as_ref().map(|s| ("shared", (s.standing)()));
+        let durable = self.durable.as_ref().map(|d| ("durable", (d.standing)()));
+        shared.into_iter().chain(durable).collect()
     }
 
     /// For Prometheus; nothing without an engine.
     pub fn metrics(&self) -> String {
-        let Some(shared) = &self.0 else {
+        let standings = self.standings();
+        if standings.is_empty() {
             return String::new();
-        };
-        let standing = (shared.standing)();
+        }
         let mut page = Page::default();
-        let help = "Whether the shared engine can be used and written to.";
+        let help = "Whether an engine can be used and written to.";
         page.family("plimsoll_engine_up", "gauge", help);
-        let up = f64::from(standing["wrong"].is_null());
-        page.row("", &[("engine", "shared")], up);
-        let help = "Calls to the shared engine that failed.";
+        for (name, standing) in &standings {
+            let up = f64::from(standing["wrong"].is_null());
+            page.row("", &[("engine", *name)], up);
+        }
+        let help = "Calls to an engine that failed.";
         page.family("plimsoll_engine_failed_total", "counter", help);
-        let failed = standing["failed"].as_f64().unwrap_or(0.0);
-        page.row("", &[("engine", "shared")], failed);
+        for (name, standing) in &standings {
+            let failed = standing["failed"].as_f64().unwrap_or(0.0);
+            page.row("", &[("engine", *name)], failed);
+        }
         page.finish()
     }
 
-    /// As `GET /api/v1/engines` tells it.
+    /// As `GET /api/v1/engines` tells it: the loops are with the engine that has their leases.
     pub fn shown(&self, leader: Option<&lead::Leading>) -> Value {
-        let Some(shared) = &self.0 else {
-            return json!({ "shared": null });
-        };
-        let mut standing = (shared.standing)();
-        standing["loops"] = leader.map_or(Value::Null, lead::Leading::shown);
-        json!({ "shared": standing })
+        let mut shown = json!({ "shared": null, "durable": null });
+        let loops = leader.map_or(Value::Null, lead::Leading::shown);
+        for (i, (name, mut standing)) in self.standings().into_iter().enumerate() {
+            if i == 0 {
+                standing["loops"] = loops.clone();
+            }
+            shown[name] = standing;
+        }
+        shown
     }
 }
 
 pub use lead::Leader as Lead;
 
-#[cfg(all(test, not(feature = "redis")))]
+#[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn a_build_without_the_engine_says_so() {
-        let text = "listen: 127.0.0.1:0\nengines: { shared: 'redis://h' }\nservices: { a: { instances: [127.0.0.1:1] } }\n";
+    fn a_build_without_an_engine_says_so() {
+        let text = "listen: 127.0.0.1:0\nengines: { shared: 'redis://h', durable: 'nats://h' }\nservices: { a: { instances: [127.0.0.1:1] } }\n";
         let config = config::check_text("p.yaml", text).config.unwrap();
-        let wrong = super::check(&config);
-        assert!(
-            wrong[0].to_string().contains("no engine `redis`"),
-            "{wrong:?}"
-        );
+        let wrong: Vec<String> = check(&config).iter().map(ToString::to_string).collect();
+        let missing = [
+            (cfg!(feature = "redis"), "no engine `redis`"),
+            (cfg!(feature = "nats"), "no engine `nats`"),
+        ];
+        for (built, what) in missing {
+            let said = wrong.iter().any(|w| w.contains(what));
+            assert_eq!(said, !built, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_shown_and_who_has_the_leases_has_the_loops() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(store::Embedded::open(dir.path().join("e.db")).unwrap());
+        let standing = |wrong: Option<&str>| {
+            let standing = json!({ "place": "h:1", "wrong": wrong, "failed": 2 });
+            move || standing.clone()
+        };
+        let durable = Durable {
+            kv: store.clone(),
+            lease: store.clone(),
+            standing: Box::new(standing(Some("gone"))),
+        };
+        let mut engines = Engines {
+            shared: None,
+            durable: Some(Arc::new(durable)),
+        };
+        let leader = engines.lead().unwrap().unwrap();
+        let shown = engines.shown(Some(&leader.leading));
+        assert!(shown["shared"].is_null() && shown["durable"]["loops"]["trial"] == "here");
+        engines.shared = Some(Arc::new(Shared {
+            counter: store.clone(),
+            lease: store,
+            standing: Box::new(standing(None)),
+        }));
+        let shown = engines.shown(Some(&leader.leading));
+        assert!(shown["durable"]["loops"].is_null() && shown["shared"]["loops"]["trial"] == "here");
+        let page = engines.metrics();
+        for row in [
+            "plimsoll_engine_up{engine=\"shared\"} 1",
+            "plimsoll_engine_up{engine=\"durable\"} 0",
+            "plimsoll_engine_failed_total{engine=\"durable\"} 2",
+        ] {
+            assert!(page.contains(row), "{page}");
+        }
+        assert_eq!(Engines::default().metrics(), "");
     }
 }

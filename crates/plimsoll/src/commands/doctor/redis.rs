@@ -1,19 +1,16 @@
 //! The shared engine: reachable, fit for what it is used for, and how much of it outlives a crash.
 
-use super::{Check, Grade};
+use super::{Check, Grade, clock};
 use crate::wire::engines;
 use config::Config;
 use store::redis::{Redis, Settings};
 
-/// Clocks further apart than this are told, and than that are wrong, seconds.
-const APART_S: f64 = 0.25;
-const TOO_FAR_S: f64 = 5.0;
 /// The oldest version whose commands are used.
 const OLDEST: [u32; 2] = [6, 2];
 
 pub fn checks(config: &Config, durable: bool) -> Vec<Check> {
     let wrong = |text: String| vec![Check::new("engine", Grade::Wrong, text)];
-    let options = match engines::options(config) {
+    let options = match engines::shared::options(config) {
         Ok(options) => options,
         Err(f) => return wrong(f.to_string()),
     };
@@ -35,22 +32,7 @@ pub fn judge(s: &Settings, durable: bool) -> Vec<Check> {
     }];
     all.push(keeps(s, durable));
     all.push(memory(s));
-    let apart = s.ahead_s.abs() - s.took.as_secs_f64() / 2.0;
-    let text = format!(
-        "the engine's clock is {:+.3} s from this host's (known to {:.1} ms)",
-        s.ahead_s,
-        ms / 2.0
-    );
-    let grade = match apart {
-        a if a > TOO_FAR_S => Grade::Wrong,
-        a if a > APART_S => Grade::Note,
-        _ => Grade::Good,
-    };
-    let advice = match grade {
-        Grade::Good => "",
-        _ => ": have both follow NTP; what expires does so by either",
-    };
-    all.push(Check::new("clock", grade, text + advice));
+    all.push(clock(s.ahead_s, s.took));
     all
 }
 

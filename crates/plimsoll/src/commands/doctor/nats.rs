@@ -1,0 +1,321 @@
+//! The durable engine: reachable, fit for what it is used for, and whether what it acknowledges outlives a power cut.
+
+use super::{Check, Grade, clock};
+use crate::wire::engines;
+use config::Config;
+use serde_json::Value;
+use std::time::Duration;
+use store::MAX_VALUE;
+use store::nats::{Nats, Settings, Stored};
+
+/// Longest wait for a monitoring port.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What a monitoring port may answer, bytes.
+const PAGE: u64 = 4 << 20;
+
+/// What one server says on its monitoring port of when it syncs; `Err`: why that is not known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Monitored {
+    pub at: String,
+    pub told: Result<Synced, String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synced {
+    pub server: String,
+    pub always: bool,
+    pub interval: Duration,
+}
+
+pub fn checks(config: &Config, durable: bool) -> Vec<Check> {
+    let wrong = |text: String| vec![Check::new("engine", Grade::Wrong, text)];
+    let options = match engines::durable::options(config) {
+        Ok(options) => options,
+        Err(f) => return wrong(f.to_string()),
+    };
+    let monitored: Vec<Monitored> = config.engines.monitors.iter().map(|at| ask(at)).collect();
+    match Nats::open_to_look(&options).and_then(|nats| nats.settings()) {
+        Ok(settings) => judge(&settings, &monitored, config.engines.replicas, durable),
+        Err(e) => wrong(e.to_string()),
+    }
+}
+
+fn ask(at: &str) -> Monitored {
+    let fetched = || -> Result<Value, ureq::Error> {
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .new_agent();
+        let mut answer = agent.get(format!("{at}/varz")).call()?;
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(PAGE)
+            .read_to_string()?;
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    };
+    Monitored {
+        at: at.to_owned(),
+        told: match fetched() {
+            Ok(page) => synced(&page).ok_or_else(|| "it is no nats-server with JetStream".into()),
+            Err(e) => Err(e.to_string()),
+        },
+    }
+}
+
+/// As `/varz` tells it.
+fn synced(page: &Value) -> Option<Synced> {
+    let config = page["jetstream"]["config"].as_object()?;
+    let interval = config.get("sync_interval").and_then(Value::as_u64);
+    Some(Synced {
+        server: page["server_name"].as_str()?.to_owned(),
+        always: config.get("sync_always").and_then(Value::as_bool) == Some(true),
+        interval: Duration::from_nanos(interval.unwrap_or(0)),
+    })
+}
+
+/// What its own settings mean for us.
+pub fn judge(s: &Settings, monitored: &[Monitored], replicas: u32, durable: bool) -> Vec<Check> {
+    let ms = 1e3 * s.took.as_secs_f64();
+    let text = format!(
+        "nats-server {} ({}), JetStream answers in {ms:.1} ms",
+        s.version, s.server
+    );
+    let mut all = vec![Check::new("engine", Grade::Good, text)];
+    all.push(keeps(s, monitored, durable));
+    all.extend(s.buckets.iter().map(|b| bucket(b, replicas)));
+    all.push(room(s));
+    all.extend(s.ahead_s.map(|ahead_s| clock(ahead_s, s.took)));
+    all
+}
+
+/// Whether what was acknowledged is still there after a power cut. Never called durable on a guess.
+fn keeps(s: &Settings, monitored: &[Monitored], durable: bool) -> Check {
+    let about = "durability";
+    if let Some(b) = s.buckets.iter().find(|b| b.in_memory) {
+        let text = format!(
+            "not durable: {} is stored in memory; remove it, and Plimsoll makes it on disk",
+            b.stream
+        );
+        return Check::new(about, Grade::Wrong, text);
+    }
+    let told = || monitored.iter().filter_map(|m| m.told.as_ref().ok());
+    if let Some(lazy) = told().find(|t| !t.always) {
+        let text = format!(
+            "not durable: {} syncs its disk every {} s, and a power cut takes what came since, on several servers at once too; set \
+             `sync_interval: always` in `jetstream`",
+            lazy.server,
+            lazy.interval.as_secs()
+        );
+        return Check::new(about, Grade::Wrong, text);
+    }
+    let needed = s.buckets.iter().flat_map(|b| &b.servers);
+    let unknown = needed.clone().find(|n| !told().any(|t| t.server == **n));
+    let failed = (monitored.iter()).find_map(|m| Some((&m.at, m.told.as_ref().err()?)));
+    let why = match (unknown, failed) {
+        (None, _) if needed.clone().count() > 0 => {
+            let many = s.buckets.iter().map(|b| b.servers.len()).max().unwrap_or(0);
+            let text =
+                format!("durable: stored on {many} server(s), each with `sync_interval: always`");
+            return Check::new(about, Grade::Good, text);
+        }
+        (_, Some((at, why))) => format!("{at} does not answer ({why})"),
+        (Some(server), None) => {
+            format!("no monitoring port of `{server}` is named in `engines.monitors`")
+        }
+        (None, None) => "its buckets are not made yet: Plimsoll does that when it starts".into(),
+    };
+    let grade = if durable { Grade::Wrong } else { Grade::Note };
+    let text = format!(
+        "unknown, so it is not called durable: {why}; without `sync_interval: always` minutes are lost"
+    );
+    Check::new(about, grade, text)
+}
+
+fn bucket(b: &Stored, replicas: u32) -> Check {
+    let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
+    let of = &b.stream;
+    let wrong = |text: String| Check::new("bucket", Grade::Wrong, text);
+    if b.drops_old || b.max_age {
+        let how = match b.drops_old {
+            true => "throws the oldest values away when it is full: set discard to `new`",
+            false => "has a max_age, and forgets values whatever they say: set it to 0",
+        };
+        return wrong(format!("{of} {how} (`nats stream edit`)"));
+    }
+    if !b.behind.is_empty() {
+        let behind = b.behind.join(", ");
+        return wrong(format!("{of}: {behind} does not follow; look at its log"));
+    }
+    let Some(most) = b.max_bytes else {
+        let text = format!("{of} has no max_bytes: it grows until the disk is full; set one");
+        return Check::new("bucket", Grade::Note, text);
+    };
+    let text = format!(
+        "{of}: {:.1} of {:.0} MiB, {} replica(s)",
+        mib(b.bytes),
+        mib(most),
+        b.replicas
+    );
+    if b.bytes * 10 > most * 9 {
+        return wrong(format!("{text}: raise max_bytes before writes are refused"));
+    }
+    if b.replicas != u64::from(replicas) {
+        let text = format!(
+            "{text}, and `engines.replicas` says {replicas}: that only holds when a bucket is made (`nats stream edit`)"
+        );
+        return Check::new("bucket", Grade::Note, text);
+    }
+    Check::new("bucket", Grade::Good, text)
+}
+
+/// What the account and the messages have room for.
+fn room(s: &Settings) -> Check {
+    let need = MAX_VALUE + 1024;
+    if s.max_payload < need {
+        let text = format!(
+            "max_payload is {} bytes: larger values are refused, though up to {MAX_VALUE} are taken elsewhere; set `max_payload: 2MB`",
+            s.max_payload
+        );
+        return Check::new("limits", Grade::Note, text);
+    }
+    let Some(limit) = s.limit else {
+        return Check::new("limits", Grade::Good, "the account has no limit of storage");
+    };
+    let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
+    let text = format!(
+        "the account uses {:.0} of {:.0} MiB",
+        mib(s.used),
+        mib(limit)
+    );
+    match s.used * 10 > limit * 9 {
+        true => Check::new("limits", Grade::Wrong, text + ": raise its max_storage"),
+        false => Check::new("limits", Grade::Good, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn stored(name: &str) -> Stored {
+        Stored {
+            stream: format!("KV_p_{name}"),
+            in_memory: false,
+            replicas: 1,
+            drops_old: false,
+            max_age: false,
+            max_bytes: Some(100 << 20),
+            bytes: 1 << 20,
+            servers: vec!["a".into()],
+            behind: Vec::new(),
+        }
+    }
+
+    fn good() -> Settings {
+        Settings {
+            version: "2.14.0".into(),
+            server: "a".into(),
+            max_payload: 2 << 20,
+            buckets: vec![stored("values"), stored("leases")],
+            used: 1 << 20,
+            limit: Some(1 << 30),
+            ahead_s: Some(0.001),
+            took: Duration::from_millis(1),
+        }
+    }
+
+    fn says(server: &str, always: bool) -> Monitored {
+        Monitored {
+            at: format!("http://{server}:8222"),
+            told: Ok(Synced {
+                server: server.into(),
+                always,
+                interval: Duration::from_secs(120),
+            }),
+        }
+    }
+
+    fn worst(s: &Settings, monitored: &[Monitored], durable: bool) -> Grade {
+        let all = judge(s, monitored, 1, durable);
+        all.iter().map(|c| c.grade).max().unwrap()
+    }
+
+    #[test]
+    fn what_is_good_is_good_and_each_fault_is_seen() {
+        let always = [says("a", true)];
+        assert_eq!(worst(&good(), &always, true), Grade::Good);
+        type Change = fn(&mut Settings);
+        let faults: [(Change, Grade); 10] = [
+            (|s| s.buckets[1].drops_old = true, Grade::Wrong),
+            (|s| s.buckets[0].max_age = true, Grade::Wrong),
+            (|s| s.buckets[0].max_bytes = None, Grade::Note),
+            (|s| s.buckets[0].bytes = 99 << 20, Grade::Wrong),
+            (|s| s.buckets[0].behind = vec!["b".into()], Grade::Wrong),
+            (|s| s.buckets[0].replicas = 3, Grade::Note),
+            (|s| s.max_payload = 1 << 20, Grade::Note),
+            (|s| s.used = 1 << 30, Grade::Wrong),
+            (|s| s.ahead_s = Some(-1.0), Grade::Note),
+            (|s| s.ahead_s = Some(3600.0), Grade::Wrong),
+        ];
+        for (change, grade) in faults {
+            let mut s = good();
+            change(&mut s);
+            assert_eq!(worst(&s, &always, false), grade, "{s:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_every_server_syncs_each_time_is_called_durable() {
+        let unknown = Monitored {
+            told: Err("refused".into()),
+            ..says("a", true)
+        };
+        // Not known: a note, unless durability is asked for.
+        for monitored in [&[][..], &[says("b", true)], &[unknown]] {
+            assert_eq!(worst(&good(), monitored, false), Grade::Note);
+            assert_eq!(worst(&good(), monitored, true), Grade::Wrong);
+        }
+        // Known not to be: wrong either way.
+        assert_eq!(worst(&good(), &[says("a", false)], false), Grade::Wrong);
+        let mut memory = good();
+        memory.buckets[0].in_memory = true;
+        assert_eq!(worst(&memory, &[says("a", true)], false), Grade::Wrong);
+        // Of three each must.
+        let mut three = good();
+        for b in &mut three.buckets {
+            b.servers = vec!["a".into(), "b".into(), "c".into()];
+        }
+        let two = [says("a", true), says("b", true)];
+        assert_eq!(worst(&three, &two, true), Grade::Wrong);
+        let all = [two.as_slice(), &[says("c", true)]].concat();
+        assert_eq!(worst(&three, &all, true), Grade::Good);
+        let one_lazy = [two.as_slice(), &[says("c", false)]].concat();
+        assert_eq!(worst(&three, &one_lazy, false), Grade::Wrong);
+    }
+
+    #[test]
+    fn before_its_first_start_nothing_is_known() {
+        let none = Settings {
+            buckets: Vec::new(),
+            ahead_s: None,
+            ..good()
+        };
+        assert_eq!(worst(&none, &[says("a", true)], false), Grade::Note);
+        assert_eq!(worst(&none, &[says("a", true)], true), Grade::Wrong);
+    }
+
+    #[test]
+    fn a_monitoring_page_is_read() {
+        let page = json!({ "server_name": "a", "jetstream": { "config": { "sync_interval": 120_000_000_000u64 } } });
+        let lazy = synced(&page).unwrap();
+        assert!(!lazy.always && lazy.interval == Duration::from_secs(120));
+        let page =
+            json!({ "server_name": "a", "jetstream": { "config": { "sync_always": true } } });
+        assert!(synced(&page).unwrap().always);
+        for odd in [json!(null), json!({ "server_name": "a", "jetstream": {} })] {
+            assert_eq!(synced(&odd), None);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `engines.durable`: a NATS with JetStream, for keys, sessions and values of services, and for leases where no Redis has them.
+
+use crate::exit::Failure;
+use base::Finding;
+use config::Config;
+#[cfg(feature = "nats")]
+use config::Secret;
+use serde_json::Value;
+use std::sync::Arc;
+use store::{Kv, Lease};
+
+pub struct Durable {
+    pub kv: Arc<dyn Kv>,
+    pub lease: Arc<dyn Lease>,
+    pub standing: Box<dyn Fn() -> Value + Send + Sync>,
+}
+
+pub fn check(config: &Config) -> Vec<Finding> {
+    match (&config.engines.durable, cfg!(feature = "nats")) {
+        (None, _) => Vec::new(),
+        (Some(_), false) => vec![super::not_built("durable", "NATS", "nats")],
+        (Some(_), true) => opened(config).err().into_iter().collect(),
+    }
+}
+
+#[cfg(feature = "nats")]
+pub fn options(config: &Config) -> Result<store::nats::Options, Finding> {
+    let engines = &config.engines;
+    let Some(durable) = &engines.durable else {
+        return Err(Finding::error("engine", "`engines.durable` names nothing"));
+    };
+    Ok(store::nats::Options {
+        url: durable.fetch()?,
+        ca: engines.ca.clone(),
+        prefix: engines.prefix.clone(),
+        replicas: engines.replicas,
+        size: engines.size,
+    })
+}
+
+/// Connects to nothing: whether the URL and the files can be used. A secret that is elsewhere need not be there yet.
+#[cfg(feature = "nats")]
+fn opened(config: &Config) -> Result<(), Finding> {
+    if !matches!(config.engines.durable, Some(Secret::Text(_))) {
+        return Ok(());
+    }
+    let checked = store::nats::Nats::check(&options(config)?);
+    checked.map_err(|e| Finding::error("engine", e.to_string()))
+}
+
+#[cfg(not(feature = "nats"))]
+fn opened(_config: &Config) -> Result<(), Finding> {
+    Ok(())
+}
+
+#[cfg(feature = "nats")]
+pub fn open(config: &Config) -> Result<Option<Durable>, Failure> {
+    if config.engines.durable.is_none() {
+        return Ok(None);
+    }
+    let options = options(config).map_err(|f| Failure::new(f.to_string()))?;
+    let nats = store::nats::Nats::open(&options).map_err(|e| Failure::new(e.to_string()))?;
+    let nats = Arc::new(nats);
+    Ok(Some(Durable {
+        kv: nats.clone(),
+        lease: nats.clone(),
+        standing: Box::new(move || serde_json::to_value(nats.standing()).unwrap_or_default()),
+    }))
+}
+
+#[cfg(not(feature = "nats"))]
+pub fn open(_config: &Config) -> Result<Option<Durable>, Failure> {
+    Ok(None)
+}

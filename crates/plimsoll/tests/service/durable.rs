@@ -1,0 +1,271 @@
+//! Two Plimsolls and one NATS: keys, sessions and values are the same at both, one of them leads, without it what is durable is
+//! refused and the rest goes on, and the doctor calls nothing durable that is not.
+
+use crate::keys::{ask, send, state};
+use crate::messages::{message, service};
+use crate::stage::{Stage, signal};
+use peers::{Nats, NatsOptions, there};
+use serde_json::Value;
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::time::Duration;
+
+const SYNCED: &str = "sync_interval: always";
+
+/// Tells what it is told of the session, sets it when asked to log in, and writes down the bodies that it gets. What is `held` is
+/// answered when `go` is written there.
+fn serve(stream: TcpStream, got: &Mutex<Vec<String>>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let (head, body) = message(&mut stream)?;
+        let lower = head.to_lowercase();
+        let of = |name: &str| {
+            let line = lower.lines().find_map(|l| l.strip_prefix(name));
+            line.unwrap_or("none").trim().to_owned()
+        };
+        let set = match head.starts_with("POST /login") {
+            true => "Plimsoll-Session-Set: ann\r\n",
+            false => "",
+        };
+        let told = format!(
+            "{} {}",
+            of("plimsoll-session-state:"),
+            of("plimsoll-session:")
+        );
+        let is_held = body == "held";
+        got.lock().unwrap().push(body);
+        while is_held && !got.lock().unwrap().iter().any(|b| b == "go") {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\n{set}Content-Length: {}\r\n\r\n{told}",
+            told.len()
+        );
+        stream.get_mut().write_all(answer.as_bytes()).ok()?;
+    }
+}
+
+/// Head and body.
+fn request(at: SocketAddr, line: &str, cookie: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(at).unwrap();
+    let text = format!(
+        "{line} HTTP/1.1\r\nHost: t\r\n{cookie}Content-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(text.as_bytes()).unwrap();
+    message(&mut BufReader::new(stream)).expect("an answer")
+}
+
+struct Node {
+    stage: Stage,
+    /// Where services keep values.
+    values: SocketAddr,
+    pid: u32,
+}
+
+fn node(nats: &Nats, service: SocketAddr) -> Node {
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let values = held.local_addr().unwrap();
+    drop(held);
+    let mut stage = Stage::new("");
+    stage.instance = service;
+    std::fs::write(stage.path("token"), "secret").unwrap();
+    std::fs::write(stage.path("nats"), nats.url()).unwrap();
+    let config = format!(
+        "limits: {{ connections: 100 }}\n\
+         engines: {{ durable: {{ file: nats }}, size: 64MiB, monitors: ['{}'] }}\n\
+         sessions: {{ shop: {{ idle: 30m }} }}\n\
+         state: {{ listen: {values}, token: {{ file: token }}, stores: {{ carts: {{ ttl: 1h }} }} }}\n\
+         routes:\n  now: {{ match: POST /now, to: app, idempotency: true }}\n\
+         \x20 shop: {{ match: '/{{rest...}}', to: app, session: shop }}",
+        nats.monitor()
+    );
+    stage.write(&stage.config(&config));
+    let pid = stage.start();
+    Node { stage, values, pid }
+}
+
+fn engine(stage: &Stage) -> Option<Value> {
+    let told = stage.console_get("/api/v1/engines")?;
+    let body: Value = serde_json::from_str(told.split("\r\n\r\n").nth(1)?).ok()?;
+    Some(body["durable"].clone())
+}
+
+fn is_up(stage: &Stage) {
+    stage.wait("the engine", |s| engine(s).filter(|e| e["wrong"].is_null()));
+}
+
+fn start(jetstream: &str) -> Option<Nats> {
+    there(Nats::start(NatsOptions {
+        jetstream,
+        ..NatsOptions::default()
+    }))
+}
+
+#[test]
+fn what_one_was_told_the_other_knows_and_without_the_engine_only_that_is_refused() {
+    let Some(mut nats) = start(SYNCED) else {
+        return;
+    };
+    let (at, got) = service(serve);
+    let mut nodes = [node(&nats, at), node(&nats, at)];
+    for n in &nodes {
+        is_up(&n.stage);
+    }
+    let [a, b] = &nodes;
+    let count = |what: &str| got.lock().unwrap().iter().filter(|b| *b == what).count();
+
+    // A request with a key is done once, whoever is asked again.
+    assert!(
+        ask(a.stage.listen, "/now", "one")
+            .0
+            .starts_with("HTTP/1.1 200")
+    );
+    let (head, _) = ask(b.stage.listen, "/now", "one");
+    let replayed = head.to_lowercase().contains("idempotency-replayed: true");
+    assert!(replayed && count("one") == 1, "{head}");
+
+    // A session that began here goes on there.
+    let (head, _) = request(a.stage.listen, "POST /login", "");
+    let cookie = head
+        .lines()
+        .find(|l| l.to_lowercase().starts_with("set-cookie:"))
+        .and_then(|l| l.split_once(": ")?.1.split(';').next());
+    let cookie = format!("Cookie: {}\r\n", cookie.expect("a cookie"));
+    let seen = |n: &Node| request(n.stage.listen, "GET /me", &cookie);
+    assert_eq!([&seen(a).1, &seen(b).1], ["live ann", "live ann"]);
+
+    // A value is changed by what was read at the other.
+    let (put, etag, ..) = state(a.values, "PUT /v1/state/carts/x", "", "1");
+    assert_eq!(put, 204);
+    let is = format!("If-Match: {etag}\r\n");
+    assert_eq!(state(b.values, "PUT /v1/state/carts/x", &is, "2").0, 204);
+    assert_eq!(state(a.values, "PUT /v1/state/carts/x", &is, "3").0, 412);
+    assert_eq!(state(a.values, "GET /v1/state/carts/x", "", "").3, "2");
+    assert!(!a.stage.path("data/state.db").exists());
+
+    nats.stop();
+    for n in &nodes {
+        n.stage.wait("what is wrong", |s| {
+            let wrong = engine(s)?["wrong"].as_str()?.to_owned();
+            wrong.contains("is it running").then_some(())
+        });
+        let (head, body) = ask(n.stage.listen, "/now", "two");
+        assert!(
+            head.starts_with("HTTP/1.1 503") && body.contains("idempotency-store"),
+            "{head}{body}"
+        );
+        let (status, _, _, body) = state(n.values, "PUT /v1/state/carts/x", "", "4");
+        assert!(status == 503 && body.contains("is it running"), "{body}");
+        // Nobody is logged out.
+        let (head, body) = seen(n);
+        let cleared = head.to_lowercase().contains("set-cookie");
+        assert!(head.starts_with("HTTP/1.1 200") && !cleared, "{head}");
+        assert!(body.starts_with("unknown"), "{body}");
+    }
+    assert_eq!(count("two"), 0);
+    let page = a.stage.console_get("/metrics").unwrap();
+    assert!(
+        page.contains("plimsoll_engine_up{engine=\"durable\"} 0"),
+        "{page}"
+    );
+    let status = a.stage.ask_console(&["status"]);
+    assert!(
+        status.contains("durable: nats at") && status.contains("is it running"),
+        "{status}"
+    );
+
+    nats.start_again().unwrap();
+    for n in &nodes {
+        is_up(&n.stage);
+    }
+    // Everything that was acknowledged is there.
+    assert!(
+        ask(a.stage.listen, "/now", "two")
+            .0
+            .starts_with("HTTP/1.1 200")
+    );
+    let (head, _) = ask(b.stage.listen, "/now", "one");
+    assert!(head.to_lowercase().contains("idempotency-replayed: true"));
+    assert_eq!([count("one"), count("two")], [1, 1]);
+    assert_eq!(seen(b).1, "live ann");
+    assert_eq!(state(b.values, "GET /v1/state/carts/x", "", "").3, "2");
+
+    // A request that is under way during an upgrade ends in the old process, and its key knows.
+    let held = send(a.stage.listen, "/now", "held");
+    a.stage
+        .wait("it at the service", |_| (count("held") == 1).then_some(()));
+    let (said, _) = nodes[0].stage.upgrade();
+    assert!(said.status.success(), "{said:?}");
+    got.lock().unwrap().push("go".into());
+    let (head, _) = message(&mut BufReader::new(held)).expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    for n in &nodes {
+        let (head, _) = ask(n.stage.listen, "/now", "held");
+        assert!(
+            head.to_lowercase().contains("idempotency-replayed: true"),
+            "{head}"
+        );
+    }
+    assert_eq!(count("held"), 1);
+}
+
+#[test]
+fn one_leads_by_the_durable_engine_until_it_dies() {
+    let Some(nats) = start("") else {
+        return;
+    };
+    let (at, _got) = service(serve);
+    let nodes = [node(&nats, at), node(&nats, at)];
+    let leads = |n: &Node| engine(&n.stage).is_some_and(|e| e["loops"]["trial"] == "here");
+    let leader = nodes[0]
+        .stage
+        .wait("a leader", |_| (0..2).find(|i| leads(&nodes[*i])));
+    let other = &nodes[1 - leader];
+    assert!(!leads(other));
+    signal(nodes[leader].pid, "KILL");
+    other
+        .stage
+        .wait("the other one", |_| leads(other).then_some(()));
+}
+
+#[test]
+fn the_doctor_calls_no_lazy_jetstream_durable() {
+    let graded = |stage: &Stage, more: &[&str], about: &str| {
+        let out = stage.ask(&[&["doctor", "--json"], more].concat());
+        let said: Value = serde_json::from_slice(&out.stdout).unwrap();
+        let code = if said["ok"] == true { 0 } else { 3 };
+        assert_eq!(out.status.code(), Some(code), "{said}");
+        let all = said["checks"].as_array().unwrap();
+        let found = all.iter().find(|c| c["about"] == about);
+        let found = found.unwrap_or_else(|| panic!("{about}: {said}"));
+        let text = |key: &str| found[key].as_str().unwrap().to_owned();
+        (text("grade"), text("text"))
+    };
+    let (at, _got) = service(serve);
+    for (jetstream, grade, says) in [
+        ("", "wrong", "`sync_interval: always`"),
+        (SYNCED, "good", "durable: stored on 1 server"),
+    ] {
+        let Some(mut nats) = start(jetstream) else {
+            return;
+        };
+        let node = node(&nats, at);
+        is_up(&node.stage);
+        let (is, text) = graded(&node.stage, &["--durable"], "durability");
+        assert!(is == grade && text.contains(says), "{is} {text}");
+        for about in ["engine", "bucket", "clock"] {
+            let (is, text) = graded(&node.stage, &[], about);
+            assert_eq!(is, "good", "{about}: {text}");
+        }
+        // What cannot be asked for is not called durable.
+        let config = std::fs::read_to_string(node.stage.path("plimsoll.yaml")).unwrap();
+        node.stage
+            .write(&config.replace(&nats.monitor(), "http://127.0.0.1:9"));
+        let (is, text) = graded(&node.stage, &["--durable"], "durability");
+        assert!(is == "wrong" && text.contains("unknown"), "{is} {text}");
+        nats.stop();
+        let (is, text) = graded(&node.stage, &[], "engine");
+        assert!(is == "wrong" && text.contains("is it running"), "{text}");
+    }
+}

@@ -1,0 +1,125 @@
+//! What the server says of itself and of the buckets. Whether it syncs each write it tells only on its monitoring port or to its
+//! system account: not here.
+
+use super::conn::{self, Conn, Fault, NO_STREAM};
+use serde_json::Value;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a server says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub version: String,
+    /// The name of the server that was asked.
+    pub server: String,
+    /// Largest message, bytes.
+    pub max_payload: usize,
+    /// Those that are there.
+    pub buckets: Vec<Stored>,
+    /// Bytes on disk of all streams of the account, and how many it may have; `None`: it has no limit.
+    pub used: u64,
+    pub limit: Option<u64>,
+    /// By how many seconds its clock is ahead of ours, exact to half of `took`; it says so with a bucket only.
+    pub ahead_s: Option<f64>,
+    pub took: Duration,
+}
+
+/// How one bucket is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub stream: String,
+    pub in_memory: bool,
+    pub replicas: u64,
+    /// Instead of refusing what is new when it is full, it throws away what is old.
+    pub drops_old: bool,
+    /// Values end at an age, whatever they say themselves.
+    pub max_age: bool,
+    /// `None`: it has no bound.
+    pub max_bytes: Option<u64>,
+    pub bytes: u64,
+    /// Names of the servers that have it: the leader first.
+    pub servers: Vec<String>,
+    /// Those of them that do not follow.
+    pub behind: Vec<String>,
+}
+
+pub async fn ask(conn: &Conn, streams: &[String]) -> Result<Settings, Fault> {
+    let asked = SystemTime::now();
+    let account = conn.account().await?;
+    let mut took = asked.elapsed().unwrap_or_default();
+    let (mut buckets, mut ahead_s) = (Vec::new(), None);
+    for stream in streams {
+        let asked = SystemTime::now();
+        let info = match conn.stream(stream).await {
+            Err(Fault::Said {
+                code: NO_STREAM, ..
+            }) => continue,
+            info => info?,
+        };
+        took = asked.elapsed().unwrap_or_default();
+        let ours = (asked + took / 2)
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        ahead_s = conn::now_ms(&info).map(|theirs| theirs as f64 / 1e3 - ours.as_secs_f64());
+        buckets.push(stored(stream, &info));
+    }
+    let limit = account["limits"]["max_storage"].as_i64().unwrap_or(-1);
+    Ok(Settings {
+        version: conn.version.clone(),
+        server: conn.server.clone(),
+        max_payload: conn.max_payload,
+        buckets,
+        used: account["storage"].as_u64().unwrap_or(0),
+        limit: u64::try_from(limit).ok(),
+        ahead_s,
+        took,
+    })
+}
+
+fn stored(stream: &str, info: &Value) -> Stored {
+    let (config, cluster) = (&info["config"], &info["cluster"]);
+    let text = |v: &Value| v.as_str().unwrap_or("?").to_owned();
+    let replicas = cluster["replicas"].as_array();
+    let replicas: Vec<&Value> = replicas.into_iter().flatten().collect();
+    let lags = |r: &&&Value| r["current"] != true || r["offline"] == true;
+    let leader = cluster["leader"].as_str().map(str::to_owned);
+    Stored {
+        stream: stream.to_owned(),
+        in_memory: config["storage"] != "file",
+        replicas: config["num_replicas"].as_u64().unwrap_or(1),
+        drops_old: config["discard"] != "new",
+        max_age: config["max_age"].as_u64().unwrap_or(0) > 0,
+        max_bytes: config["max_bytes"]
+            .as_i64()
+            .and_then(|n| u64::try_from(n).ok()),
+        bytes: info["state"]["bytes"].as_u64().unwrap_or(0),
+        servers: leader
+            .into_iter()
+            .chain(replicas.iter().map(|r| text(&r["name"])))
+            .collect(),
+        behind: (replicas.iter().filter(lags))
+            .map(|r| text(&r["name"]))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_cluster_is_told_by_its_servers() {
+        let info = json!({
+            "config": { "storage": "file", "num_replicas": 3, "discard": "new", "max_bytes": 100, "max_age": 0 },
+            "state": { "bytes": 7 },
+            "cluster": { "leader": "a", "replicas": [
+                { "name": "b", "current": true }, { "name": "c", "current": false, "lag": 9 },
+            ] },
+        });
+        let s = stored("KV_p", &info);
+        assert_eq!((s.servers.len(), s.behind), (3, vec!["c".to_owned()]));
+        assert_eq!((s.max_bytes, s.bytes, s.drops_old), (Some(100), 7, false));
+        let odd = stored("KV_p", &json!({}));
+        assert!(odd.in_memory && odd.drops_old && odd.servers.is_empty());
+    }
+}
