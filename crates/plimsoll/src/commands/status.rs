@@ -12,6 +12,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     let mut status: Value = ask::get(at, "/api/v1/status")?;
     status["probes"] = ask::get(at, "/api/v1/probes")?;
     status["mirrors"] = ask::get(at, "/api/v1/mirrors")?;
+    status["stateful"] = ask::get(at, "/api/v1/stateful")?;
     status["agents"] = ask::get(at, "/api/v1/agents")?;
     status["past"] = ask::get(at, "/api/v1/past")?;
     status["certificate"] = ask::get(at, "/api/v1/certificate")?;
@@ -51,6 +52,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     }
     for m in status["mirrors"].as_array().unwrap_or(&empty) {
         println!("mirror      {}", mirror(m));
+    }
+    for s in status["stateful"].as_array().unwrap_or(&empty) {
+        println!("stateful    {}", stateful(s));
     }
     for d in status["disks"].as_array().unwrap_or(&empty) {
         println!("disk        {}", disk(d));
@@ -216,6 +220,19 @@ fn mirror(m: &Value) -> String {
         parts.map(part).collect::<Vec<_>>().join(", "),
         number(&m["left_out"])
     )
+}
+
+/// What is known of one route's instances, on how much, and what to do.
+fn stateful(s: &Value) -> String {
+    format!(
+        "{} of {}: {}",
+        s["route"].as_str().unwrap_or(""),
+        s["service"].as_str().unwrap_or(""),
+        s["says"].as_str().unwrap_or("")
+    ) + &match s["advice"].as_str() {
+        Some(advice) => format!("; {advice}"),
+        None => String::new(),
+    }
 }
 
 /// Of one route's cache.

@@ -349,6 +349,7 @@ impl Body {
             },
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),
+            stateful: Arc::new(self.watch.stateful()),
             agents: match &self.agents {
                 Some(agents) => Arc::new(lock(agents).status()),
                 None => Arc::new(|| json!([])),
