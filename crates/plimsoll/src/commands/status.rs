@@ -382,6 +382,7 @@ mod tests {
             mean: Use {
                 seconds: 0.006,
                 share: 0.4,
+                ..Use::default()
             },
             confidence: 0.95,
             ..Protection::default()

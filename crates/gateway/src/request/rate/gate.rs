@@ -571,6 +571,7 @@ mod tests {
         let used = |seconds| Use {
             seconds,
             share: 1.0,
+            ..Use::default()
         };
         b.kept
             .get("cheap", limit::Cost::default)
