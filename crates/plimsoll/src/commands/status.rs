@@ -45,6 +45,10 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         println!("engine      {}", engine(&status["engines"]["shared"]));
     }
     let empty = Vec::new();
+    let nodes = &status["engines"]["shared"]["nodes"];
+    for n in nodes.as_array().unwrap_or(&empty) {
+        println!("node        {}", node(n));
+    }
     for p in status["protections"].as_array().unwrap_or(&empty) {
         if let Ok(p) = serde_json::from_value(p.clone()) {
             println!("limit       {}", limit(&p));
@@ -106,6 +110,21 @@ fn engine(e: &Value) -> String {
         e["place"].as_str().unwrap_or(""),
         e["failed"],
         loops.join(", ")
+    )
+}
+
+/// Whether another node runs what this one runs.
+fn node(n: &Value) -> String {
+    let name = n["node"].as_str().unwrap_or("");
+    if n["differs"].as_array().is_none_or(Vec::is_empty) {
+        return format!("{name}: runs the same config");
+    }
+    let since = n["since_ms"].as_i64();
+    let since = since.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    format!(
+        "{name}: RUNS ANOTHER CONFIG since {}: different are {}; give it the same file and send it SIGHUP",
+        since.map_or("an unknown time".to_owned(), |at| at.to_string()),
+        terminal::list(&n["differs"])
     )
 }
 

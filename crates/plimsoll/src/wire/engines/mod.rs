@@ -1,16 +1,20 @@
 //! The engines beyond the embedded one: opened as the config says at start, lent to the gateway's limits, and asked who leads.
 
 mod lead;
+mod nodes;
+mod shares;
 
 use crate::exit::Failure;
+use arc_swap::ArcSwap;
 use base::Finding;
 use config::Config;
 #[cfg(feature = "redis")]
 use config::Secret;
+use gateway::Gateway;
 use lead::Leader;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use store::{Counter, Lease};
+use std::sync::{Arc, Mutex};
+use store::{Counter, Embedded, Kv, Lease};
 use telemetry::prometheus::Page;
 
 /// What several nodes share; `None` inside: nothing.
@@ -20,6 +24,7 @@ pub struct Engines(Option<Arc<Shared>>);
 struct Shared {
     counter: Arc<dyn Counter>,
     lease: Arc<dyn Lease>,
+    values: Arc<dyn Kv>,
     standing: Box<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -76,6 +81,7 @@ fn open(config: &Config) -> Result<Option<Shared>, Failure> {
     Ok(Some(Shared {
         counter: redis.clone(),
         lease: redis.clone(),
+        values: redis.clone(),
         standing: Box::new(move || serde_json::to_value(redis.standing()).unwrap_or_default()),
     }))
 }
@@ -103,8 +109,31 @@ impl Engines {
         }
     }
 
+    /// Says what this node runs, and hears what the others do. `None`: this node is alone.
+    pub fn say(&self, current: Arc<ArcSwap<Config>>) -> Result<Option<Saying>, Failure> {
+        match &self.0 {
+            Some(shared) => {
+                let values = shared.values.clone();
+                Ok(Some(Saying::start(values, lead::owner(), current)?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps this node's shares of limits over a restart. `None`: this node is alone.
+    pub fn keep_shares(
+        &self,
+        store: Arc<Embedded>,
+        gateway: Arc<Mutex<Option<Gateway>>>,
+    ) -> Result<Option<Shares>, Failure> {
+        match &self.0 {
+            Some(_) => Ok(Some(Shares::start(store, gateway)?)),
+            None => Ok(None),
+        }
+    }
+
     /// For Prometheus; nothing without an engine.
-    pub fn metrics(&self) -> String {
+    pub fn metrics(&self, nodes: Option<&Nodes>) -> String {
         let Some(shared) = &self.0 else {
             return String::new();
         };
@@ -118,21 +147,32 @@ impl Engines {
         page.family("plimsoll_engine_failed_total", "counter", help);
         let failed = standing["failed"].as_f64().unwrap_or(0.0);
         page.row("", &[("engine", "shared")], failed);
+        if let Some(nodes) = nodes {
+            let help = "Other nodes that live: with the config of this one, and with another.";
+            page.family("plimsoll_nodes", "gauge", help);
+            for (config, n) in ["same", "other"].into_iter().zip(nodes.counts()) {
+                page.row("", &[("config", config)], n as f64);
+            }
+        }
         page.finish()
     }
 
     /// As `GET /api/v1/engines` tells it.
-    pub fn shown(&self, leader: Option<&lead::Leading>) -> Value {
+    pub fn shown(&self, leader: Option<&lead::Leading>, nodes: Option<&Nodes>) -> Value {
         let Some(shared) = &self.0 else {
             return json!({ "shared": null });
         };
         let mut standing = (shared.standing)();
         standing["loops"] = leader.map_or(Value::Null, lead::Leading::shown);
+        standing["nodes"] = nodes.map_or(Value::Null, Nodes::shown);
+        standing["nodes_wrong"] = json!(nodes.and_then(Nodes::wrong));
         json!({ "shared": standing })
     }
 }
 
 pub use lead::Leader as Lead;
+pub use nodes::{Nodes, Saying};
+pub use shares::Keeper as Shares;
 
 #[cfg(all(test, not(feature = "redis")))]
 mod tests {
