@@ -36,6 +36,12 @@ pub struct Use {
     pub seconds: f64,
     /// Servers that it holds while it is in flight: those seconds over its whole time.
     pub share: f64,
+    /// Mean time in flight at low load, seconds; 0: not known.
+    #[serde(default)]
+    pub life: f64,
+    /// Standard error of `seconds`, as a share of it.
+    #[serde(default)]
+    pub error: f64,
 }
 
 impl Protection {

@@ -237,6 +237,7 @@ impl Whole<'_> {
             }
             self.split(r, &known);
             self.mirror(r, &known);
+            self.stateful(r);
             self.grpc_web(c, r);
             self.gates(c, r);
             self.session(c, r);

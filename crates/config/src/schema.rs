@@ -70,6 +70,7 @@ pub fn schema() -> Json {
     defs.insert("route".into(), section_schema(ROUTE));
     defs.insert("match".into(), section_schema(MATCH));
     defs.insert("mirror".into(), section_schema(MIRROR));
+    defs.insert("stateful".into(), section_schema(STATEFUL));
     defs.insert("slo".into(), section_schema(SLO));
     defs.insert("cache".into(), section_schema(CACHE));
     defs.insert("cache_disk".into(), section_schema(CACHE_DISK));
@@ -242,6 +243,11 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.match", MATCH);
     page(&mut out, "routes.NAME.reads", READS);
     page(&mut out, "routes.NAME.mirror", MIRROR);
+    page(
+        &mut out,
+        "routes.NAME.stateful (and services.NAME.stateful)",
+        STATEFUL,
+    );
     page(&mut out, "routes.NAME.slo (and services.NAME.slo)", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
     page(&mut out, "routes.NAME.cache.disk", CACHE_DISK);
@@ -360,6 +366,7 @@ mod tests {
         honest(ROUTE, || Route::named("r"));
         honest(MATCH, Match::default);
         honest(MIRROR, Mirror::default);
+        honest(STATEFUL, Stateful::default);
         honest(SLO, Slo::default);
         honest(ALERTS, Alerts::default);
         honest(INCIDENTS, Incidents::default);

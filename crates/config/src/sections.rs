@@ -28,6 +28,7 @@ mod scrape;
 mod session;
 mod slo;
 mod state;
+mod stateful;
 mod streams;
 mod tls;
 mod topics;
@@ -62,6 +63,7 @@ use serde::{Deserialize, Serialize};
 pub use session::*;
 pub use slo::*;
 pub use state::*;
+pub use stateful::*;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -221,6 +223,9 @@ pub struct Service {
     pub breaker: Option<Breaker>,
     pub shed: Option<Shed>,
     pub bulkhead: Option<Bulkhead>,
+    /// `None`: nobody looks whether its instances keep state.
+    #[serde(default)]
+    pub stateful: Option<Stateful>,
     /// `None`: plain.
     pub tls: Option<ServiceTls>,
     pub protocol: Speaks,
@@ -300,6 +305,9 @@ pub struct Route {
     /// Services that share the route's users, `to` among them, with their shares (0 to 1); empty: `to` has all.
     pub split: Vec<(String, f64)>,
     pub mirror: Option<Mirror>,
+    /// `None`: as its service has it.
+    #[serde(default)]
+    pub stateful: Option<Stateful>,
     /// Clients may speak gRPC-Web; it is translated.
     pub grpc_web: bool,
     pub slo: Option<Slo>,
@@ -428,6 +436,7 @@ impl Service {
             breaker: None,
             shed: None,
             bulkhead: None,
+            stateful: None,
             tls: None,
             protocol: Speaks::Auto,
             proxy_protocol: false,
@@ -443,6 +452,7 @@ impl Route {
             to: String::new(),
             split: Vec::new(),
             mirror: None,
+            stateful: None,
             grpc_web: false,
             slo: None,
             cache: None,

@@ -129,6 +129,37 @@ fn an_instance_may_have_a_zone_and_a_key_its_instance() {
 }
 
 #[test]
+fn a_service_or_a_route_may_be_looked_at_for_sessions_in_memory() {
+    let of = |service: &str, route: &str| {
+        format!(
+            "listen: 127.0.0.1:0\nservices: {{ a: {{ instances: ['127.0.0.1:1', '127.0.0.1:2']{service} }} }}\n\
+             routes: {{ r: {{ match: /x, to: a{route} }} }}\n"
+        )
+    };
+    let config = |text: String| check_text("p.yaml", &text).config.unwrap();
+    let c = config(of(
+        ", stateful: true",
+        ", stateful: { share: 1%, headers: [X-Session] }",
+    ));
+    assert_eq!(c.services[0].stateful.as_ref().unwrap().share, 0.001);
+    let own = c.routes[0].stateful.as_ref().unwrap();
+    assert_eq!(
+        (own.share, &own.headers[..]),
+        (0.01, &["x-session".to_owned()][..])
+    );
+    let off = config(of(", stateful: true", ", stateful: false"));
+    assert_eq!(off.routes[0].stateful.as_ref().unwrap().share, 0.0);
+    for (route, says) in [
+        (", stateful: { headers: [] }", "no header carries a session"),
+        (", stateful: { probe: 1% }", "config-unknown-key"),
+        (", stateful: true, writes: true", "may be asked again"),
+    ] {
+        let said = findings(&of("", route)).join("\n");
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
 fn a_route_may_be_split_and_mirrored_between_services() {
     let two = "listen: 127.0.0.1:8080\nservices:\n  a: { instances: [127.0.0.1:1] }\n  b: { instances: [127.0.0.1:2] }\nroutes:\n";
     let route = |keys: &str| format!("{two}  r: {{ match: /x, to: a, {keys} }}\n");

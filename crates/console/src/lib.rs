@@ -241,6 +241,8 @@ pub struct State {
     pub probes: Arc<dyn Fn() -> Value + Send + Sync>,
     /// What came of comparing services by copies of requests: a list.
     pub mirrors: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// Whether instances keep sessions in their memory, by route where that is looked at: a list.
+    pub stateful: Arc<dyn Fn() -> Value + Send + Sync>,
     /// The agents of other hosts: a list.
     pub agents: Arc<dyn Fn() -> Value + Send + Sync>,
     /// The engines that several nodes share.

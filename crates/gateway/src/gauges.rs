@@ -4,6 +4,7 @@ use crate::access::Lines;
 use crate::acme::Standing;
 use crate::attempt::limit;
 use crate::attempt::mirror;
+use crate::attempt::stateful;
 use crate::gate::Kept;
 use crate::request::business;
 use crate::request::cache::{DiskGauge, Disks};
@@ -96,6 +97,8 @@ pub struct Gauges {
     pub lines: Lines,
     /// What came of copies, by route.
     pub mirrors: Vec<mirror::Counts>,
+    /// Whether instances keep sessions in their memory, by route.
+    pub stateful: Vec<stateful::Finding>,
     /// Of the certificate that is got from an authority.
     pub certificate: Option<Standing>,
     /// What gates have decided, by name.
@@ -164,6 +167,7 @@ impl Gateway {
             rates: rates.collect(),
             lines: shared.access.lines(),
             mirrors: self.mirrors(),
+            stateful: self.stateful(),
             certificate: shared
                 .acme
                 .lock()
@@ -188,6 +192,14 @@ impl Gateway {
         let all = self.shared.kept.all::<mirror::Mirrored>();
         let mut all: Vec<_> = all.iter().map(|m| m.counts()).collect();
         all.sort_by(|a, b| (&a.route, &a.to).cmp(&(&b.route, &b.to)));
+        all
+    }
+
+    /// Whether instances keep sessions in their memory, by route where that is looked at.
+    pub fn stateful(&self) -> Vec<stateful::Finding> {
+        let all = self.shared.kept.all::<stateful::Watched>();
+        let mut all: Vec<_> = all.iter().map(|w| w.finding()).collect();
+        all.sort_by(|a, b| a.route.cmp(&b.route));
         all
     }
 

@@ -1,9 +1,12 @@
 //! What the model has learned, handed to the gates that use it.
 
 use crate::attempt::limit::{Cost, Limiter};
+use crate::jobs::eta::Demand;
+use crate::jobs::known::Known;
 use crate::request::compress::Link;
 use crate::runtime::Gateway;
 use base::Learned;
+use base::learned::CONFIDENT;
 
 impl Gateway {
     /// Replaces all that was learned before: what `learned` does not name is forgotten.
@@ -23,10 +26,20 @@ impl Gateway {
             let cost = self.shared.kept.get(&route.name, Cost::default);
             let known = of(&route.service.name).and_then(|p| {
                 let (_, used) = p.routes.iter().find(|(r, _)| **r == *route.name)?;
-                Some((*used, p.mean))
+                Some((*used, p.mean, p.confidence))
             });
+            if route.asynchronous.is_some() {
+                let sure = known.filter(|(.., confidence)| *confidence >= CONFIDENT);
+                let demand = sure.map(|(used, mean, _)| Demand {
+                    seconds: used.seconds,
+                    life: used.life,
+                    error: used.error,
+                    permit: mean.share,
+                });
+                (self.shared.kept.get(&route.name, Known::default)).learn(demand);
+            }
             match known {
-                Some((used, mean)) => cost.learn(used, mean),
+                Some((used, mean, _)) => cost.learn(used, mean),
                 None => cost.forget(),
             }
         }

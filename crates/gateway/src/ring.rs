@@ -47,6 +47,7 @@ pub const ATTEMPT: &[Make] = &[
     attempt::breaker::make,
     attempt::fault::make,
     attempt::mirror::make,
+    attempt::stateful::make,
 ];
 
 /// Most gates of one ring.

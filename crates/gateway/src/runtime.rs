@@ -24,6 +24,7 @@ use base::window::CLOSE_AFTER_S;
 use base::{Finding, InstanceIx, Names, ResourceIx, RouteIx, Sample};
 use config::{Address, Generation};
 use socket2::Socket;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -405,6 +406,19 @@ impl Gateway {
     /// `fail` says.
     pub fn set_counter(&self, counter: Option<Arc<dyn store::Counter>>) {
         self.shared.rates.set_engine(counter);
+    }
+
+    /// This node's shares of those limits by group, as far as they are known.
+    pub fn shares(&self) -> BTreeMap<String, f64> {
+        let groups = self.shared.kept.all::<rate::shared::Group>();
+        let known =
+            |g: &Arc<rate::shared::Group>| Some((g.name().to_owned(), self.shared.rates.known(g)?));
+        groups.iter().filter_map(known).collect()
+    }
+
+    /// What `shares` said in an earlier process: it holds until the engine has answered.
+    pub fn remember_shares(&self, shares: BTreeMap<String, f64>) {
+        self.shared.rates.remember(shares);
     }
 
     /// How far projections are: told by whoever pushes to them.

@@ -1,11 +1,12 @@
-//! Routes that more than one service sees, over sockets: users who are divided, and copies that are compared.
+//! Routes that more than one service or instance sees, over sockets: users who are divided, and copies that are compared.
 
 mod common;
 
 use common::*;
 use config::Config;
-use config::sections::Mirror;
-use std::collections::BTreeMap;
+use config::sections::{Mirror, Stateful};
+use gateway::attempt::stateful::{Finding, Verdict};
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -164,4 +165,139 @@ fn a_service_that_hangs_costs_nobody_time_and_only_so_many_copies() {
         counts().unanswered[0] == 3
     });
     assert_eq!((counts().in_flight, asked.load(SeqCst)), (0, 3));
+}
+
+fn watched(share: f64) -> Option<Stateful> {
+    Some(Stateful {
+        share,
+        rate: 1e6,
+        in_flight: 100,
+        ..Stateful::default()
+    })
+}
+
+/// An instance that knows the sessions which began at it, and nobody else's.
+fn forgetful(heads: &Arc<Mutex<Vec<String>>>) -> Upstream {
+    let (sessions, heads) = (Mutex::new(HashSet::new()), heads.clone());
+    Upstream::http(move |head, _| {
+        heads.lock().unwrap().push(head.to_lowercase());
+        let id = header(head, "cookie").unwrap_or("").to_owned();
+        let mut sessions = sessions.lock().unwrap();
+        match () {
+            () if head.starts_with("POST") => {
+                sessions.insert(id);
+                ok(b"welcome")
+            }
+            () if sessions.contains(&id) => ok(b"your cart"),
+            () => b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        }
+    })
+}
+
+/// Two instances of a service, and a route to it of the same name.
+fn pair(c: &mut Config, name: &str, instances: [&Upstream; 2], stateful: Option<Stateful>) {
+    let mut made = service(name, &instances.map(|i| i.address));
+    made.stateful = stateful;
+    c.services.push(made);
+    c.routes.push(route(name, name, &[name]));
+}
+
+#[test]
+fn routes_that_keep_sessions_in_the_memory_of_their_instances_are_named_and_no_others() {
+    let heads = Arc::default();
+    let memory = [forgetful(&heads), forgetful(&heads)];
+    let plain = [named("same"), named("same")];
+    let turn = Arc::new(AtomicUsize::new(0));
+    let noisy = [0, 1].map(|_| {
+        let turn = turn.clone();
+        Upstream::http(move |_, _| ok(turn.fetch_add(1, SeqCst).to_string().as_bytes()))
+    });
+    let told = [named("this is one"), named("this is two")];
+    let mut c = two_services(plain[0].address, plain[1].address);
+    for (name, pairs) in [
+        ("memory", &memory),
+        ("plain", &plain),
+        ("noisy", &noisy),
+        ("named", &told),
+    ] {
+        pair(&mut c, name, [&pairs[0], &pairs[1]], watched(1.0));
+    }
+    let m = start(c);
+    let mut client = m.running.client();
+    let login = "POST /memory HTTP/1.1\r\nHost: t\r\nCookie: id=7\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(client.send(login).answer().status, 200);
+    let findings = || -> BTreeMap<String, Finding> {
+        let all = m.running.gateway.stateful().into_iter();
+        all.map(|f| (f.route.clone(), f)).collect()
+    };
+    // Without a session nothing is asked again.
+    let before = heads.lock().unwrap().len();
+    (0..5).for_each(|_| drop(client.get("/memory")));
+    assert_eq!(heads.lock().unwrap().len(), before + 5);
+    until("four verdicts", || {
+        for name in ["memory", "plain", "noisy", "named"] {
+            let head = format!(
+                "GET /{name} HTTP/1.1\r\nHost: t\r\nCookie: id=7\r\nTraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n"
+            );
+            client.send(head).answer();
+        }
+        findings().values().all(|f| f.verdict != Verdict::Unknown)
+    });
+    let found = findings();
+    assert_eq!(found["memory"].verdict, Verdict::KeepsState, "{found:?}");
+    assert_eq!(found["memory"].example, Some((200, 401)));
+    assert!(found["memory"].confidence >= 0.999);
+    assert_eq!(found["plain"].verdict, Verdict::NothingSeen, "{found:?}");
+    assert!(found["plain"].at_most < 0.1);
+    assert_eq!(found["noisy"].verdict, Verdict::NothingSeen, "{found:?}");
+    let anyway = found["named"].verdict;
+    assert_eq!(anyway, Verdict::InstancesDiffer, "{found:?}");
+    let heads = heads.lock().unwrap();
+    let copies: Vec<_> = heads
+        .iter()
+        .filter(|h| h.contains("plimsoll-mirror: 1"))
+        .collect();
+    assert!(
+        copies
+            .iter()
+            .all(|h| h.starts_with("get ") && !h.contains("traceparent"))
+    );
+    assert!(copies.iter().any(|h| h.contains("cookie: id=7")));
+    let posts = heads.iter().filter(|h| h.starts_with("post"));
+    assert_eq!(
+        posts.count(),
+        1,
+        "what changes something is never sent twice"
+    );
+}
+
+#[test]
+fn nothing_is_asked_again_above_the_load_line_or_with_one_instance() {
+    let heads = Arc::default();
+    let two = [forgetful(&heads), forgetful(&heads)];
+    let mut c = two_services(two[0].address, two[1].address);
+    pair(&mut c, "full", [&two[0], &two[1]], watched(1.0));
+    c.services[2].limit = Some(1);
+    pair(&mut c, "off", [&two[0], &two[1]], watched(1.0));
+    c.routes[2].stateful = Some(Stateful::off());
+    c.services[0].stateful = watched(1.0);
+    let m = start(c);
+    let mut client = m.running.client();
+    for path in ["full", "off", ""] {
+        for _ in 0..4 {
+            let head = format!(
+                "POST /{path} HTTP/1.1\r\nHost: t\r\nCookie: id=7\r\nContent-Length: 0\r\n\r\n"
+            );
+            client.send(head).answer();
+        }
+        for _ in 0..10 {
+            let head = format!("GET /{path} HTTP/1.1\r\nHost: t\r\nCookie: id=7\r\n\r\n");
+            client.send(head).answer();
+        }
+    }
+    let found = m.running.gateway.stateful();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].route.as_str(), found[0].left_out), ("full", 10));
+    let copied = |h: &String| h.contains("plimsoll-mirror");
+    assert!(!heads.lock().unwrap().iter().any(copied));
 }

@@ -30,6 +30,7 @@ fn used(share: f64) -> Use {
     Use {
         seconds: 0.1 * share,
         share,
+        ..Use::default()
     }
 }
 

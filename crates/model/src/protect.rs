@@ -57,9 +57,15 @@ fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
     let of = |r: usize| {
         let route = &fit.routes[r];
         let seconds = fit.demand[r][k].mean / route.amplification.max(0.01);
+        let demand = fit.demand[r][k];
         Use {
             seconds,
             share: share(seconds, route.low_mean, route.objective.latency_s),
+            life: route.low_mean / route.amplification.max(0.01),
+            error: match demand.mean > 0.0 {
+                true => demand.sd / demand.mean,
+                false => 0.0,
+            },
         }
     };
     let attempts = |r: usize| fit.routes[r].rate * fit.routes[r].amplification;
@@ -71,6 +77,7 @@ fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
     let mean = Use {
         seconds: mean(&|u| u.seconds),
         share: mean(&|u| u.share),
+        ..Use::default()
     };
     let strictest = routes
         .iter()

@@ -243,6 +243,8 @@ pub trait Queue: Send + Sync {
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error>;
     /// Jobs of a lane in one state with `seq` above `after`, in order.
     fn jobs(&self, lane: &str, state: State, after: u64, limit: usize) -> Result<Vec<Job>, Error>;
+    /// How many jobs of its lane that have not ended were accepted before this one; `most` when there are more.
+    fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error>;
     /// Every lane that ever was, by name.
     fn lanes(&self) -> Result<Vec<Lane>, Error>;
 }

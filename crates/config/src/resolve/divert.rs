@@ -62,4 +62,28 @@ impl Whole<'_> {
             );
         }
     }
+
+    pub(super) fn stateful(&mut self, r: &Route) {
+        let path = ["routes", r.name.as_str(), "stateful"];
+        let Some(stateful) = r.stateful.as_ref().filter(|s| s.share > 0.0) else {
+            return;
+        };
+        let safe = |m: &str| m == "GET" || m == "HEAD";
+        if r.matcher.method.as_deref().is_some_and(|m| !safe(m)) || r.writes == Some(true) {
+            let what = format!("`{}` takes no request that may be asked again", r.name);
+            self.add(
+                &path,
+                Finding::error("config-stateful", what).why(
+                    "only what changes nothing is sent twice: GET and HEAD, without `writes: true`",
+                ),
+            );
+        }
+        if stateful.headers.is_empty() {
+            let what = "no header carries a session, so nothing would ever be asked again";
+            self.add(
+                &path,
+                Finding::error("config-stateful", what).help("write `headers: [cookie]`"),
+            );
+        }
+    }
 }

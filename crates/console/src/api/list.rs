@@ -89,6 +89,12 @@ pub const CALLS: &[Call] = &[
         || get(mirrors),
     ),
     read(
+        "/api/v1/stateful",
+        "Which routes keep sessions in the memory of their instances: verdict, evidence, confidence, and what to do",
+        &[],
+        || get(stateful),
+    ),
+    read(
         "/api/v1/agents",
         "The agents of other hosts: their age, their clock, and what they see",
         &[],

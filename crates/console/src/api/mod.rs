@@ -75,6 +75,10 @@ pub async fn mirrors(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.mirrors)())
 }
 
+pub async fn stateful(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.stateful)())
+}
+
 pub async fn agents(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.agents)())
 }

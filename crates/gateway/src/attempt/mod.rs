@@ -9,4 +9,5 @@ pub mod limit;
 pub mod mirror;
 pub mod replica;
 pub mod split;
+pub mod stateful;
 mod turn;

@@ -1,11 +1,12 @@
 //! Leases what is due, sends it over the path, and says what came of it.
 
 use super::carry::{self, Delivery};
+use super::known::Known;
 use super::outcome::{AGAIN, Answered, Outcome, decide};
 use super::pace::{self, Bound, Pace};
 use super::{Errand, Jobs};
-use crate::attempt::limit::Limiter;
-use crate::attempt::limit::core::Limit;
+use crate::attempt::limit::core::{Limit, PERMIT};
+use crate::attempt::limit::{Cost, Limiter};
 use crate::gate::Kept;
 use crate::hash::mix;
 use crate::listen::Fresh;
@@ -48,30 +49,43 @@ struct Lane {
     subscriber: Option<Arc<Subscriber>>,
 }
 
-/// What the service of a route can hold below its load line; `None`: nobody knows.
-fn free(route: &Route, kept: &Kept) -> Option<u32> {
+/// The limit of a route's service, and what of it is in flight, in thousandths of a permit; `None`: there is none.
+fn limit(route: &Route, kept: &Kept) -> Option<(u64, u64)> {
     let limiter = kept.get(&route.service.name, Limiter::default);
     match limiter.limit(route.service.config.limit) {
         Limit::None => None,
-        Limit::Observe(limit) | Limit::Enforce(limit) => {
-            Some(pace::free(limit, limiter.in_flight()))
-        }
+        Limit::Observe(limit) | Limit::Enforce(limit) => Some((limit, limiter.in_flight())),
     }
 }
 
 fn bound(route: &Route, kept: &Kept) -> Bound {
+    let cost = kept.get(&route.name, Cost::default);
+    let limit = limit(route, kept);
+    let is_configured = route.service.config.limit.is_some();
     Bound {
         most: route.asynchronous.as_ref().map_or(0, |r| r.concurrency),
-        free: free(route, kept),
+        free: limit.map(|(limit, used)| pace::free(limit, used)),
+        spare: limit.map(|(limit, used)| pace::spare(limit, used)),
         rate: None,
+        demand: kept.get(&route.name, Known::default).get(),
+        is_configured,
+        cost: match is_configured {
+            true => 1.0,
+            false => cost.held() as f64 / PERMIT as f64,
+        },
     }
 }
 
 fn bound_of_subscriber(s: &Subscriber, kept: &Kept) -> Bound {
     Bound {
         most: s.rules.concurrency,
-        free: s.route.as_ref().and_then(|r| free(r, kept)),
+        free: s
+            .route
+            .as_ref()
+            .and_then(|r| limit(r, kept))
+            .map(|(limit, used)| pace::free(limit, used)),
         rate: s.rate(),
+        ..Bound::NOTHING
     }
 }
 
@@ -137,6 +151,7 @@ async fn look(jobs: Arc<Jobs>, shared: Weak<Shared>) {
 async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Broker>, lane: Lane) {
     let pace = jobs.pace(&lane.name);
     let now = shared.clock.now();
+    jobs.set_bound(&lane.name, lane.bound);
     let mut room = lock(&pace).room(lane.bound, now).min(LEASED);
     // Each call outside holds a thread.
     if lane.subscriber.as_ref().is_some_and(|s| s.route.is_none()) {

@@ -2,12 +2,14 @@
 //!
 //! The gate `respond_async` accepts them. A lane is a route, or a subscription of a topic (`crate::topics`); `deliver` leases what is due and sends each job as an [`Errand`],
 //! a connection in memory on a traffic thread, so that limits, breakers and balancing hold for it as for anybody.
-//! Pure: `outcome` (what an answer means), `pace` (how many at once, and why), `carry` (how a request is kept).
+//! Pure: `outcome` (what an answer means), `pace` (how many at once, and why), `eta` (when), `carry` (how a request is kept).
 
 pub mod carry;
 mod deliver;
 pub mod errand;
+pub mod eta;
 mod forget;
+pub(crate) mod known;
 pub mod outcome;
 pub mod pace;
 mod place;

@@ -1,10 +1,11 @@
 //! How many deliveries of a lane may be under way, and why not more. Pure.
 
+use super::eta::{Demand, Room, Speed};
 use base::Nanos;
 use std::time::Duration;
 
 /// Time over which the rate is averaged.
-const AVERAGED: Duration = Duration::from_secs(10);
+pub(super) const AVERAGED: Duration = Duration::from_secs(10);
 
 /// Why a lane is as fast as it is; shown to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +46,16 @@ pub struct Bound {
     pub most: u32,
     /// How many more the service can hold below its load line; `None`: nobody knows.
     pub free: Option<u32>,
+    /// The same in permits, with what is short of the line below zero.
+    pub spare: Option<f64>,
     /// Deliveries per second; `None`: nobody asks for fewer.
     pub rate: Option<f64>,
+    /// What the model knows of one delivery; `None`: nothing, or not surely enough.
+    pub demand: Option<Demand>,
+    /// A request is a permit, whatever it uses: the limit is configured.
+    pub is_configured: bool,
+    /// Permits of the limit that one delivery takes.
+    pub cost: f64,
 }
 
 impl Bound {
@@ -54,7 +63,11 @@ impl Bound {
     pub const NOTHING: Bound = Bound {
         most: 0,
         free: None,
+        spare: None,
         rate: None,
+        demand: None,
+        is_configured: false,
+        cost: 1.0,
     };
 }
 
@@ -68,6 +81,11 @@ pub fn free(limit: u64, in_flight: u64) -> u32 {
         return (limit as f64 * LINE / 1000.0).max(1.0) as u32;
     }
     ((limit as f64 * LINE - in_flight as f64) / 1000.0).max(0.0) as u32
+}
+
+/// `Bound::spare`, from the same.
+pub fn spare(limit: u64, in_flight: u64) -> f64 {
+    (limit as f64 * LINE - in_flight as f64) / 1000.0
 }
 
 /// A window that opens from one, doubles with each round of successes, and closes to one when nothing gets through.
@@ -195,18 +213,24 @@ impl Pace {
         self.rate * (-since / AVERAGED.as_secs_f64()).exp()
     }
 
+    /// How fast its jobs will end.
+    pub fn speed(&self, bound: &Bound, now: Nanos) -> Speed {
+        let own = f64::from(self.in_flight) * bound.cost;
+        let room = Room {
+            most: f64::from(bound.most),
+            permits: bound.spare.map(|spare| (spare + own).max(0.0)),
+            is_configured: bound.is_configured,
+        };
+        // Nothing ends while nothing is sent, whatever it needs.
+        match self.paused || self.disabled.is_some() {
+            true => Speed::of(None, None, 0.0),
+            false => Speed::of(bound.demand.as_ref(), Some(&room), self.rate(now)),
+        }
+    }
+
     pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
-}
-
-/// When a job behind `waiting` others will be done, at this rate; within a second and an hour.
-pub fn eta(waiting: u64, rate: f64) -> Duration {
-    let seconds = match rate > 0.0 {
-        true => (waiting as f64 + 1.0) / rate,
-        false => 1.0,
-    };
-    Duration::from_secs_f64(seconds.clamp(1.0, 3600.0).ceil())
 }
 
 #[cfg(test)]
@@ -320,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_follows_the_rate() {
+    fn the_rate_is_that_of_the_last_seconds() {
         let mut pace = Pace::default();
         for ms in 0..30_000 {
             pace.begin(1);
@@ -328,8 +352,5 @@ mod tests {
         }
         let rate = pace.rate(Nanos(30_000_000_000));
         assert!((900.0..1000.0).contains(&rate), "{rate}");
-        assert_eq!(eta(99, 10.0), Duration::from_secs(10));
-        assert_eq!(eta(5, 0.0), S);
-        assert_eq!(eta(u64::MAX, 1.0), Duration::from_secs(3600));
     }
 }

@@ -1,11 +1,11 @@
 //! What the gates, the deliveries and the owner of the gateway share: the queue, and the pace of each lane.
 
-use super::pace::{Bound, Pace, Reason, eta};
+use super::eta::{Eta, Speed};
+use super::pace::{Bound, Pace, Reason};
 use crate::calendar::Calendar;
 use base::Nanos;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
-use std::time::Duration;
 use store::{Broker, JobId};
 use tokio::sync::{Notify, Semaphore};
 
@@ -22,6 +22,8 @@ pub struct Jobs {
     /// Something was accepted, or a delivery has ended.
     pub news: Notify,
     lanes: Mutex<BTreeMap<Arc<str>, Shared<Pace>>>,
+    /// What bounds them, as it was last looked at.
+    bounds: Mutex<BTreeMap<Arc<str>, Bound>>,
     /// Depths as they were last looked at, by lane.
     depths: Mutex<BTreeMap<String, u64>>,
     waiting: Mutex<HashMap<JobId, Arc<Notify>>>,
@@ -53,6 +55,9 @@ pub struct Lane {
     pub in_flight: u32,
     /// Ends per second.
     pub rate: f64,
+    /// How fast its jobs will end.
+    #[serde(skip)]
+    pub speed: Speed,
     pub reason: &'static str,
     pub detail: String,
 }
@@ -115,11 +120,13 @@ impl Jobs {
         let lanes = lock(&self.lanes);
         let shown = lanes.iter().map(|(name, pace)| {
             let pace = lock(pace);
-            let reason = pace.reason(bound(name), now);
+            let bound = bound(name);
+            let reason = pace.reason(bound, now);
             Lane {
                 name: name.to_string(),
                 in_flight: pace.in_flight(),
                 rate: pace.rate(now),
+                speed: pace.speed(&bound, now),
                 detail: match &reason {
                     Reason::Held(why) | Reason::Disabled(why) => why.clone(),
                     _ => String::new(),
@@ -131,10 +138,24 @@ impl Jobs {
     }
 
     /// When a job that is accepted now will be done, as far as anybody knows.
-    pub fn eta(&self, lane: &Arc<str>, now: Nanos) -> Duration {
-        let depth = lock(&self.depths).get(&**lane).copied().unwrap_or(0);
-        let rate = lock(&self.pace(lane)).rate(now);
-        eta(depth, rate)
+    pub fn eta(&self, lane: &str, now: Nanos) -> Option<Eta> {
+        self.speed(lane, now)?.eta(self.depth(lane), 0.0)
+    }
+
+    /// Jobs of a lane that had not ended when it was last looked.
+    pub fn depth(&self, lane: &str) -> u64 {
+        lock(&self.depths).get(lane).copied().unwrap_or(0)
+    }
+
+    /// How fast the jobs of a lane will end; `None`: it is none.
+    pub fn speed(&self, lane: &str, now: Nanos) -> Option<Speed> {
+        let pace = lock(&self.lanes).get(lane).cloned()?;
+        let bound = lock(&self.bounds).get(lane).copied();
+        Some(lock(&pace).speed(&bound.unwrap_or(Bound::NOTHING), now))
+    }
+
+    pub fn set_bound(&self, lane: &Arc<str>, bound: Bound) {
+        lock(&self.bounds).insert(lane.clone(), bound);
     }
 
     pub fn set_depths(&self, lanes: &[store::Lane]) {

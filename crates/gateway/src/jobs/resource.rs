@@ -2,6 +2,7 @@
 
 use super::Jobs;
 use super::carry::Kept;
+use super::eta::{Basis, Eta, Speed, retry_after};
 use crate::exchange::{Exchange, Reply};
 use crate::gate::{Gate, Slot, Step};
 use base::Nanos;
@@ -11,11 +12,13 @@ use serde_json::json;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use store::{Cancel, Error, JobId, Queue, State};
+use store::{Broker, Cancel, Error, Job, JobId, State};
 
 /// Where jobs are.
 pub const PREFIX: &str = "/.plimsoll/jobs/";
 const RESULT: &str = "/result";
+/// Jobs before one that are counted one by one.
+const COUNTED: u64 = 10_000;
 
 /// The only gate of the route of the job resource.
 pub fn gate(jobs: Arc<Jobs>) -> Arc<dyn Gate> {
@@ -86,7 +89,7 @@ impl Gate for Resource {
         Step::Wait(Box::pin(async move {
             let reply = match ask {
                 Ask::Cancel => cancelled(queue.cancel(id, now_ms).await),
-                _ => look(queue, ask, id, now_ms).await,
+                _ => look(queue, jobs.clone(), ask, id, now).await,
             };
             if ask == Ask::Cancel {
                 jobs.ended(id);
@@ -108,13 +111,13 @@ pub fn away() -> Reply {
 }
 
 /// The disk is not for a traffic thread.
-async fn look(queue: Arc<dyn Queue>, ask: Ask, id: JobId, now_ms: u64) -> Reply {
-    let looked = tokio::task::spawn_blocking(move || read(&*queue, ask, id, now_ms)).await;
+async fn look(queue: Arc<dyn Broker>, jobs: Arc<Jobs>, ask: Ask, id: JobId, now: Nanos) -> Reply {
+    let looked = tokio::task::spawn_blocking(move || read(&*queue, &jobs, ask, id, now)).await;
     looked.unwrap_or_else(|_| away())
 }
 
-fn read(queue: &dyn Queue, ask: Ask, id: JobId, now_ms: u64) -> Reply {
-    match told(queue, ask, id, now_ms) {
+fn read(queue: &dyn Broker, jobs: &Jobs, ask: Ask, id: JobId, now: Nanos) -> Reply {
+    match told(queue, jobs, ask, id, now) {
         Ok(reply) => reply,
         Err(e) => failed(&e),
     }
@@ -124,7 +127,41 @@ fn failed(e: &Error) -> Reply {
     Reply::problem(503, "no-queue", &e.to_string()).with("Retry-After", "1")
 }
 
-fn told(queue: &dyn Queue, ask: Ask, id: JobId, now_ms: u64) -> Result<Reply, Error> {
+/// When a job that waits will be done, as far as anybody knows.
+pub fn eta(
+    queue: &dyn Broker,
+    job: &Job,
+    speed: Option<Speed>,
+    depth: u64,
+    now_ms: u64,
+) -> Result<Option<Eta>, Error> {
+    let Some(speed) = speed.filter(|_| !job.state.has_ended()) else {
+        return Ok(None);
+    };
+    // The lease of one that is under way is no date.
+    let (ahead, due_ms) = match job.state {
+        State::Leased => (0, 0),
+        _ => (queue.ahead(job, COUNTED)?, job.due_ms),
+    };
+    let ahead = match ahead {
+        COUNTED => depth.max(COUNTED),
+        counted => counted,
+    };
+    let due_in = due_ms.saturating_sub(now_ms) as f64 / 1e3;
+    Ok(speed.eta(ahead, due_in))
+}
+
+/// As the job resource and the console tell it.
+pub fn told_eta(text: &mut serde_json::Value, eta: Option<Eta>) {
+    let ms = |s: f64| (s * 1e3).round() / 1e3;
+    text["eta_s"] = json!(eta.map(|e| ms(e.likely)));
+    text["eta_low_s"] = json!(eta.map(|e| ms(e.low)));
+    text["eta_high_s"] = json!(eta.map(|e| ms(e.high)));
+    text["eta_basis"] = json!(eta.map_or(Basis::Nothing, |e| e.basis));
+}
+
+fn told(queue: &dyn Broker, jobs: &Jobs, ask: Ask, id: JobId, now: Nanos) -> Result<Reply, Error> {
+    let now_ms = jobs.now_ms(now);
     let Some(job) = queue.job(id)? else {
         let detail = "there is no such job, or it has been forgotten";
         return Ok(Reply::problem(404, "no-job", detail));
@@ -139,12 +176,20 @@ fn told(queue: &dyn Queue, ask: Ask, id: JobId, now_ms: u64) -> Result<Reply, Er
         });
     }
     let waits = !job.state.has_ended();
-    let wait_s = job.due_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
-    let text = json!({
+    let depth = jobs.depth(&job.lane);
+    let eta = eta(queue, &job, jobs.speed(&job.lane, now), depth, now_ms)?;
+    let wait_s = match eta {
+        Some(_) => retry_after(eta).as_secs(),
+        None => job.due_ms.saturating_sub(now_ms).div_ceil(1000).max(1),
+    };
+    let mut text = json!({
         "id": id.to_string(), "state": job.state, "request": job.title, "attempts": job.attempts,
         "enqueued_ms": job.enqueued_ms, "ended_ms": job.ended_ms, "reason": job.reason,
         "expires_ms": waits.then_some(job.expires_ms), "next_attempt_ms": waits.then_some(job.due_ms),
     });
+    if waits {
+        told_eta(&mut text, eta);
+    }
     let reply = |status| {
         let reply = Reply::new(status, Bytes::from(format!("{text}\n")));
         (reply.with("Content-Type", "application/json")).with("Cache-Control", "no-store")

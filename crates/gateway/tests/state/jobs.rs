@@ -1,10 +1,13 @@
 //! Requests that become jobs, through sockets: accepted only when on disk, delivered over the path, and what clients can ask.
 
 use crate::common::*;
+use base::learned::Use;
+use base::{Learned, Protection};
 use config::sections::{Async, When};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use store::{Embedded, Queue, State};
 
@@ -115,6 +118,86 @@ fn a_request_is_answered_before_it_is_done_and_its_result_is_kept() {
             .status,
         409
     );
+}
+
+/// What one job uses and holds, as a model would have learned it.
+fn learned(seconds: f64) -> Learned {
+    let of = |share| Use {
+        seconds,
+        share,
+        life: 0.2,
+        error: 0.1,
+    };
+    let protection = Protection {
+        service: "s".into(),
+        servers: 4.0,
+        mean: of(0.5),
+        routes: vec![("all".into(), of(0.25))],
+        confidence: 1.0,
+        ..Protection::default()
+    };
+    Learned {
+        services: vec![protection],
+    }
+}
+
+#[test]
+fn an_estimate_is_of_the_demand_where_one_is_known() {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let open = gate.clone();
+    let upstream = Upstream::http(move |_, _| {
+        let held = open.0.lock().unwrap();
+        drop(open.1.wait_while(held, |open| !*open).unwrap());
+        ok(b"done")
+    });
+    let rules = Async {
+        concurrency: 2,
+        ..quick()
+    };
+    let s = stage(upstream.address, rules);
+    let job = |place: &str| -> Value { serde_json::from_slice(&s.get(place).body).unwrap() };
+    let by = |place: &str, basis: &str| {
+        until(basis, || job(place)["eta_basis"] == basis);
+        job(place)
+    };
+    let set = |open: bool| {
+        *gate.0.lock().unwrap() = open;
+        gate.1.notify_all();
+    };
+    let first = s.accepted("0", "");
+    let told = by(&first, "nothing");
+    assert!(told["eta_s"].is_null(), "{told}");
+    set(true);
+    s.ends(&first, State::Done);
+    set(false);
+    s.running.gateway.learn(&learned(0.05));
+    let all: Vec<String> = (0..20).map(|n| s.accepted(&n.to_string(), "")).collect();
+    until("two under way", || {
+        all[..2].iter().all(|p| job(p)["state"] == "leased")
+    });
+    let last = &all[19];
+    // Two at once for 0.2 s each: 10/s. Below the line is room for 56/s.
+    let told = by(last, "demand");
+    assert_eq!(told["eta_s"], 2.0, "{told}");
+    let (low, high) = (&told["eta_low_s"], &told["eta_high_s"]);
+    let spread = 1.0 + 2.0 * (0.01f64 + 1.0 / 20.0).sqrt();
+    let near = |told: &Value, s: f64| (told.as_f64().unwrap() - s).abs() < 0.002;
+    assert!(
+        near(low, 2.0 / spread) && near(high, 2.0 * spread),
+        "{told}"
+    );
+    assert_eq!(s.get(last).header("retry-after"), Some("2"));
+    // Dearer: 5.6 permits of half a server are free, and each takes a second of one.
+    s.running.gateway.learn(&learned(1.0));
+    until("the dearer demand", || {
+        near(&job(last)["eta_s"], 20.0 / 2.8)
+    });
+    s.running.gateway.learn(&Learned::default());
+    by(last, "rate");
+    set(true);
+    for place in &all {
+        s.ends(place, State::Done);
+    }
 }
 
 #[test]

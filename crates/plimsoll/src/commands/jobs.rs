@@ -77,7 +77,7 @@ fn lanes(said: &Value) -> String {
         let _ = write!(out, "  {rate:.1}/s, {flight} under way; {reason}");
         match lane["drained_in_s"].as_f64() {
             Some(s) if lane["waiting"] != 0 => {
-                let _ = writeln!(out, "; empty in about {s:.0} s");
+                let _ = writeln!(out, "; empty in about {s:.0} s{}", around(lane));
             }
             _ => out.push('\n'),
         }
@@ -86,6 +86,18 @@ fn lanes(said: &Value) -> String {
         true => "no route has taken a job yet\n".into(),
         false => out,
     }
+}
+
+/// How sure an estimate is, and what it rests on.
+fn around(said: &Value) -> String {
+    let (Some(low), Some(high)) = (said["eta_low_s"].as_f64(), said["eta_high_s"].as_f64()) else {
+        return String::new();
+    };
+    let by = match said["eta_basis"].as_str() {
+        Some("demand") => "by the route's demand and what is free below the load line",
+        _ => "by the rate of the last seconds",
+    };
+    format!(" ({low:.0} to {high:.0}), {by}")
 }
 
 fn crons(said: &Value) -> String {
@@ -120,6 +132,9 @@ fn one(job: &Value) -> String {
     if let Some(key) = job["key"].as_str() {
         let _ = writeln!(out, "  ordered by {key}");
     }
+    if let Some(s) = job["eta_s"].as_f64() {
+        let _ = writeln!(out, "  done in about {s:.0} s{}", around(job));
+    }
     if let Some(answer) = job["answer"].as_str() {
         let _ = writeln!(out, "  answered:");
         for line in answer.lines() {
@@ -141,6 +156,13 @@ mod tests {
             lanes(&said),
             "orders: 12 waiting (99 bytes), oldest 4 s, 1 dead\n  \
              3.0/s, 2 under way; nothing is sent now: breaker-open; empty in about 4 s\n"
+        );
+        let waiting = json!({ "id": "1-a", "state": "waiting", "attempts": 0, "request": "POST /x", "eta_s": 9.4,
+            "eta_low_s": 7.0, "eta_high_s": 12.0, "eta_basis": "demand" });
+        let shown = one(&waiting);
+        assert!(
+            shown.contains("done in about 9 s (7 to 12), by the route's demand"),
+            "{shown}"
         );
         assert_eq!(lanes(&json!([])), "no route has taken a job yet\n");
         let dead = json!({ "id": "1-a", "state": "dead", "attempts": 3, "request": "POST /x", "reason": "status 400" });

@@ -12,6 +12,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     let mut status: Value = ask::get(at, "/api/v1/status")?;
     status["probes"] = ask::get(at, "/api/v1/probes")?;
     status["mirrors"] = ask::get(at, "/api/v1/mirrors")?;
+    status["stateful"] = ask::get(at, "/api/v1/stateful")?;
     status["agents"] = ask::get(at, "/api/v1/agents")?;
     status["past"] = ask::get(at, "/api/v1/past")?;
     status["certificate"] = ask::get(at, "/api/v1/certificate")?;
@@ -47,6 +48,10 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         }
     }
     let empty = Vec::new();
+    let nodes = &status["engines"]["shared"]["nodes"];
+    for n in nodes.as_array().unwrap_or(&empty) {
+        println!("node        {}", node(n));
+    }
     for p in status["protections"].as_array().unwrap_or(&empty) {
         if let Ok(p) = serde_json::from_value(p.clone()) {
             println!("limit       {}", limit(&p));
@@ -54,6 +59,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     }
     for m in status["mirrors"].as_array().unwrap_or(&empty) {
         println!("mirror      {}", mirror(m));
+    }
+    for s in status["stateful"].as_array().unwrap_or(&empty) {
+        println!("stateful    {}", stateful(s));
     }
     for d in status["disks"].as_array().unwrap_or(&empty) {
         println!("disk        {}", disk(d));
@@ -113,6 +121,21 @@ fn engine(name: &str, e: &Value) -> String {
         text += &format!("; loops: {}", loops.join(", "));
     }
     text
+}
+
+/// Whether another node runs what this one runs.
+fn node(n: &Value) -> String {
+    let name = n["node"].as_str().unwrap_or("");
+    if n["differs"].as_array().is_none_or(Vec::is_empty) {
+        return format!("{name}: runs the same config");
+    }
+    let since = n["since_ms"].as_i64();
+    let since = since.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    format!(
+        "{name}: RUNS ANOTHER CONFIG since {}: different are {}; give it the same file and send it SIGHUP",
+        since.map_or("an unknown time".to_owned(), |at| at.to_string()),
+        terminal::list(&n["differs"])
+    )
 }
 
 /// Names, its end, and what comes next.
@@ -226,6 +249,19 @@ fn mirror(m: &Value) -> String {
         parts.map(part).collect::<Vec<_>>().join(", "),
         number(&m["left_out"])
     )
+}
+
+/// What is known of one route's instances, on how much, and what to do.
+fn stateful(s: &Value) -> String {
+    format!(
+        "{} of {}: {}",
+        s["route"].as_str().unwrap_or(""),
+        s["service"].as_str().unwrap_or(""),
+        s["says"].as_str().unwrap_or("")
+    ) + &match s["advice"].as_str() {
+        Some(advice) => format!("; {advice}"),
+        None => String::new(),
+    }
 }
 
 /// Of one route's cache.
@@ -381,6 +417,7 @@ mod tests {
             mean: Use {
                 seconds: 0.006,
                 share: 0.4,
+                ..Use::default()
             },
             confidence: 0.95,
             ..Protection::default()

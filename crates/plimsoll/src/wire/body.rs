@@ -6,7 +6,7 @@ use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
 use crate::wire::cron;
 use crate::wire::door::Door;
-use crate::wire::engines::{Engines, Lead};
+use crate::wire::engines::{Engines, Lead, Saying, Shares};
 use crate::wire::export::Export;
 use crate::wire::jobs::{self, Jobs};
 use crate::wire::outward::Outward;
@@ -94,6 +94,10 @@ pub struct Steering {
     pub traces: Option<traces::Writing>,
     /// Gives up what it leads when dropped; `None`: this node is alone.
     pub lead: Option<Lead>,
+    /// Says what this node runs; `None`: it is alone.
+    pub saying: Option<Saying>,
+    /// Keeps this node's shares of limits; `None`: this node is alone.
+    pub shares: Option<Shares>,
     /// Gone when nobody has the ledger open any more.
     pub ledger: Weak<Embedded>,
     /// The same of the queue of jobs, where there is one.
@@ -252,6 +256,9 @@ impl Body {
         let kept = store.clone();
         let shown = Arc::new(Shown::default());
         let lead = self.engines.lead()?;
+        let saying = self.engines.say(self.current.clone())?;
+        let nodes = saying.as_ref().map(|s| s.nodes.clone());
+        let shares = (self.engines).keep_shares(store.clone(), self.gateway.clone())?;
         let leading = lead.as_ref().map(|l| l.leading.clone());
         let around = Around {
             lead: match &leading {
@@ -300,6 +307,7 @@ impl Body {
             let (jobs, kept) = (jobs.clone(), remembered.kept());
             let topics = topics.clone();
             let (exported, engines) = (exported.clone(), self.engines.clone());
+            let nodes = nodes.clone();
             let streams = shown_streams.clone();
             let replicas = Replicas(self.gateway.clone());
             let traces = self.traces.clone();
@@ -313,7 +321,7 @@ impl Body {
                     + &jobs.metrics()
                     + &topics.metrics()
                     + &streams.metrics()
-                    + &engines.metrics()
+                    + &engines.metrics(nodes.as_deref())
                     + &replicas.metrics()
                     + &traces.unwrap_or_default()
                     + &exported.unwrap_or_default();
@@ -350,6 +358,7 @@ impl Body {
             },
             probes: Arc::new(self.watch.probes()),
             mirrors: Arc::new(self.watch.mirrors()),
+            stateful: Arc::new(self.watch.stateful()),
             agents: match &self.agents {
                 Some(agents) => Arc::new(lock(agents).status()),
                 None => Arc::new(|| json!([])),
@@ -363,7 +372,7 @@ impl Body {
             upgrades: self.upgrades.clone(),
             engines: Arc::new({
                 let engines = self.engines.clone();
-                move || engines.shown(leading.as_deref())
+                move || engines.shown(leading.as_deref(), nodes.as_deref())
             }),
             replicas: Arc::new({
                 let replicas = Replicas(self.gateway.clone());
@@ -380,6 +389,8 @@ impl Body {
             remembered,
             traces: writing,
             lead,
+            saying,
+            shares,
             ledger,
             queue: queue.unwrap_or_default(),
             state: kept_state.unwrap_or_default(),

@@ -5,6 +5,7 @@ use base::Worth;
 use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
 use gateway::attempt::mirror::Counts as Mirror;
+use gateway::attempt::stateful::{Finding as Stateful, Verdict};
 use gateway::{CompressGauge, Decision, Gauges, LimitGauge, Standing, TenantGauge};
 use telemetry::prometheus::Page;
 
@@ -16,6 +17,7 @@ pub fn page(gauges: &Gauges) -> String {
     tenants(&mut page, &gauges.tenants);
     lines(&mut page, &gauges.lines);
     mirrors(&mut page, &gauges.mirrors);
+    stateful(&mut page, &gauges.stateful);
     certificate(&mut page, gauges.certificate.as_ref());
     disks::page(&mut page, &gauges.disks);
     business(&mut page, &gauges.business);
@@ -183,6 +185,51 @@ fn mirrors(page: &mut Page, mirrors: &[Mirror]) {
     }
 }
 
+/// Whether instances keep sessions in their memory; nothing where nobody looks.
+fn stateful(page: &mut Page, findings: &[Stateful]) {
+    if findings.is_empty() {
+        return;
+    }
+    page.family(
+        "plimsoll_stateful_probes_total",
+        "counter",
+        "Requests asked again of two instances: compared, without an answer that says anything, left out to stay in bounds.",
+    );
+    for f in findings {
+        let fates = [
+            ("compared", f.compared),
+            ("void", f.void),
+            ("left-out", f.left_out),
+        ];
+        for (fate, count) in fates {
+            let labels = [
+                ("route", f.route.as_str()),
+                ("service", &f.service),
+                ("fate", fate),
+            ];
+            page.row("", &labels, count as f64);
+        }
+    }
+    page.family(
+        "plimsoll_stateful_confidence",
+        "gauge",
+        "That instances keep sessions of the route in their memory, 0 to 1.",
+    );
+    for f in findings {
+        let labels = [("route", f.route.as_str()), ("service", &f.service)];
+        page.row("", &labels, f.confidence);
+    }
+    page.family(
+        "plimsoll_stateful",
+        "gauge",
+        "1: instances keep sessions of the route in their memory, surely enough to say so.",
+    );
+    for f in findings {
+        let labels = [("route", f.route.as_str()), ("service", &f.service)];
+        page.row("", &labels, f64::from(f.verdict == Verdict::KeepsState));
+    }
+}
+
 /// Of the certificate that is got from an authority; nothing where none is.
 fn certificate(page: &mut Page, standing: Option<&Standing>) {
     let Some(standing) = standing else {
@@ -296,6 +343,19 @@ mod tests {
             ..Mirror::default()
         };
         mirrors(&mut page, &[mirror]);
+        let cart = Stateful {
+            route: "cart".into(),
+            service: "shop".into(),
+            verdict: Verdict::KeepsState,
+            confidence: 0.9995,
+            at_most: 1.0,
+            evidence: Default::default(),
+            example: Some((200, 401)),
+            compared: 30,
+            void: 1,
+            left_out: 2,
+        };
+        stateful(&mut page, &[cart]);
         let revenue = Worth {
             route: "buy".into(),
             name: "revenue".into(),
@@ -318,6 +378,9 @@ mod tests {
             "plimsoll_access_log_lines_total{fate=\"dropped\"} 2",
             "plimsoll_mirror_copies_total{route=\"product\",to=\"next\",fate=\"compared\"} 40",
             "plimsoll_mirror_differences_total{route=\"product\",to=\"next\",part=\"body\",between=\"noise\"} 8",
+            "plimsoll_stateful_probes_total{route=\"cart\",service=\"shop\",fate=\"void\"} 1",
+            "plimsoll_stateful_confidence{route=\"cart\",service=\"shop\"} 0.9995",
+            "plimsoll_stateful{route=\"cart\",service=\"shop\"} 1",
             "plimsoll_business_value_total{route=\"buy\",metric=\"revenue\",unit=\"usd\"} 19.99",
             "plimsoll_business_taken_back_total{route=\"buy\",metric=\"revenue\",unit=\"usd\"} 0.5",
             "plimsoll_business_answers_total{route=\"buy\",metric=\"revenue\",unit=\"usd\",told=\"unread\"} 2",
@@ -331,6 +394,7 @@ mod tests {
         compressed(&mut empty, &[]);
         lines(&mut empty, &Lines::default());
         mirrors(&mut empty, &[]);
+        stateful(&mut empty, &[]);
         business(&mut empty, &[]);
         assert_eq!(empty.finish(), "");
     }

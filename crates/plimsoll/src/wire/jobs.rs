@@ -8,7 +8,7 @@ use config::Config;
 use config::sections::of_lane;
 use console::{Deed, JobList};
 use gateway::Gateway;
-use gateway::jobs::Lane;
+use gateway::jobs::{Lane, resource};
 use gateway::topics::health;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -203,13 +203,16 @@ impl console::Jobs for Jobs {
         let (now, paces) = (now_ms(), self.paces());
         let all = lanes.iter().map(|l| {
             let pace = paces.iter().find(|p| p.name == l.name);
-            let eta_s = pace.filter(|p| p.rate > 0.0).map(|p| l.waiting as f64 / p.rate);
-            json!({
+            let last = l.waiting.saturating_sub(1);
+            let eta = pace.and_then(|p| p.speed.eta(last, 0.0));
+            let mut shown = json!({
                 "route": l.name, "waiting": l.waiting, "bytes": l.bytes, "dead": l.dead,
                 "oldest_s": l.oldest_ms.map(|at| now.saturating_sub(at) / 1000),
-                "in_flight": pace.map(|p| p.in_flight), "rate": pace.map(|p| p.rate), "drained_in_s": eta_s,
+                "in_flight": pace.map(|p| p.in_flight), "rate": pace.map(|p| p.rate), "drained_in_s": eta.map(|e| e.likely),
                 "reason": pace.map_or("no_route", |p| p.reason), "detail": pace.map(|p| p.detail.clone()),
-            })
+            });
+            resource::told_eta(&mut shown, eta);
+            shown
         });
         Ok(all.collect())
     }
@@ -244,6 +247,13 @@ impl console::Jobs for Jobs {
             )));
         };
         let mut shown = shown(&job);
+        if !job.state.has_ended() {
+            let paces = self.paces();
+            let speed = paces.iter().find(|p| p.name == job.lane).map(|p| p.speed);
+            let depth = self.with_gateway(|g| g.jobs().depth(&job.lane));
+            let eta = resource::eta(&*store, &job, speed, depth, now_ms()).map_err(failed)?;
+            resource::told_eta(&mut shown, eta);
+        }
         if let Some(result) = store.result(id).map_err(failed)? {
             let text = String::from_utf8_lossy(&result);
             shown["answer"] = text.chars().take(4096).collect::<String>().into();

@@ -23,6 +23,7 @@ pub mod slo;
 pub mod spans;
 pub mod start;
 pub mod state;
+pub mod stateful;
 pub mod streams;
 pub mod system;
 pub mod tap;

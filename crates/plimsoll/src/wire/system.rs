@@ -303,6 +303,8 @@ impl System {
         drop(steering.slos);
         drop(steering.costs);
         drop(steering.lead);
+        drop(steering.saying);
+        drop(steering.shares);
         control.stop();
         drop(control);
         let _ = steering.stop_console.send(());
@@ -394,6 +396,8 @@ impl System {
         drop(self.steering.slos);
         drop(self.steering.costs);
         drop(self.steering.lead);
+        drop(self.steering.saying);
+        drop(self.steering.shares);
         self.control.stop();
         drop(self.body.watch);
         // The console may be gone already.

@@ -5,7 +5,7 @@ use crate::wire::past::Counted;
 use crate::wire::path::Path;
 use crate::wire::recordings::Recordings;
 use crate::wire::spans::{self, SpanProbe};
-use crate::wire::{gates, shell};
+use crate::wire::{gates, shell, stateful};
 use agent::gateway::AgentProbe;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -178,6 +178,12 @@ impl Watch {
     pub fn mirrors(&self) -> impl Fn() -> Value + Send + Sync + 'static {
         let gateway = self.gateway.clone();
         move || serde_json::to_value(with(&gateway, Gateway::mirrors)).unwrap_or_default()
+    }
+
+    /// Whether instances keep sessions in their memory, with what to do about it.
+    pub fn stateful(&self) -> impl Fn() -> Value + Send + Sync + 'static {
+        let gateway = self.gateway.clone();
+        move || stateful::shown(&with(&gateway, Gateway::stateful))
     }
 
     /// The metrics page: what telemetry counts, then what the gates decided.

@@ -1,4 +1,5 @@
-//! Two Plimsolls and one Redis: their limits are one, what `fail` says holds without it, one of them leads, and the doctor sees.
+//! Two Plimsolls and one Redis: their limits are one, what `fail` says holds without it, one of them leads, each knows what
+//! the other runs, and the doctor sees.
 
 use crate::stage::{Stage, signal};
 use peers::{Redis, there};
@@ -115,11 +116,11 @@ fn two_share_a_limit_and_each_does_what_fail_says_while_the_engine_is_away() {
     for s in &stages {
         s.wait("the engine", |s| engine(s).filter(|e| e["wrong"].is_null()));
     }
-    let [mut a, mut b] = stages.each_ref().map(|s| Client::new(s.listen));
+    let [mut a, mut first] = stages.each_ref().map(|s| Client::new(s.listen));
 
     // Seldom asked for: exact, whoever is asked.
     let begun = Instant::now();
-    let answers = [(); 5].map(|()| [a.get("/cold").0, b.get("/cold").0]);
+    let answers = [(); 5].map(|()| [a.get("/cold").0, first.get("/cold").0]);
     let cold = answers.iter().flatten().filter(|s| **s == 200).count();
     let most = 3.0 + 2.0 * begun.elapsed().as_secs_f64();
     assert!((3..=most as usize).contains(&cold), "{answers:?}");
@@ -138,6 +139,14 @@ fn two_share_a_limit_and_each_does_what_fail_says_while_the_engine_is_away() {
         });
     }
     // A share each: half, as both were asked alike.
+    within(passed(&stages), 2.0);
+    drop(first);
+    // One that is started again meanwhile remembers its share: both together still pass one limit.
+    let pid = stages[1].pid();
+    signal(pid, "TERM");
+    stages[1].ended(pid);
+    stages[1].start();
+    let mut b = Client::new(stages[1].listen);
     within(passed(&stages), 2.0);
     for client in [&mut a, &mut b] {
         assert!((0..20).all(|_| client.get("/open").0 == 200));
@@ -171,12 +180,39 @@ fn two_share_a_limit_and_each_does_what_fail_says_while_the_engine_is_away() {
 }
 
 #[test]
-fn one_leads_until_it_dies() {
+fn one_leads_until_it_dies_and_who_runs_another_config_is_named() {
     let Some(redis) = there(Redis::start(&[])) else {
         return;
     };
     let mut stages = two(&redis.url());
     let pids = stages.each_mut().map(Stage::start);
+    let differs = |s: &Stage| {
+        let nodes = engine(s)?["nodes"].as_array()?.clone();
+        let [node] = &nodes[..] else { return None };
+        Some(node["differs"].clone())
+    };
+    let same = |s: &Stage| differs(s).filter(|d| *d == serde_json::json!([]));
+    for s in &stages {
+        s.wait("the other node", same);
+    }
+    let text = config(&redis.url()).replace("200/s", "100/s");
+    stages[1].write(&stages[1].config(&text));
+    signal(pids[1], "HUP");
+    let other = |s: &Stage| differs(s).filter(|d| *d == serde_json::json!(["routes"]));
+    for s in &stages {
+        s.wait("what differs", other);
+    }
+    let status = stages[0].ask_console(&["status"]);
+    let named = format!("-{}: RUNS ANOTHER CONFIG since 20", pids[1]);
+    assert!(status.contains(&named), "{status}");
+    let page = stages[0].console_get("/metrics").unwrap();
+    assert!(
+        page.contains("plimsoll_nodes{config=\"other\"} 1"),
+        "{page}"
+    );
+    stages[1].write(&stages[1].config(&config(&redis.url())));
+    signal(pids[1], "HUP");
+    stages[0].wait("the same config again", same);
     let leads = |s: &Stage| engine(s).is_some_and(|e| e["loops"]["trial"] == "here");
     let leader = stages[0].wait("a leader", |_| (0..2).find(|i| leads(&stages[*i])));
     let other = &stages[1 - leader];

@@ -85,6 +85,7 @@ pub fn all<F: Factory<Store: Queue>>(f: &F) {
     a_lease_runs_out(f);
     a_key_has_one_job_at_a_time_in_order(f);
     tenants_are_served_in_turns(f);
+    those_before_one_are_counted(f);
     a_lane_has_bounds(f);
     cancelling_depends_on_the_state(f);
     what_expires_is_dead(f);
@@ -117,6 +118,19 @@ fn a_job_is_lent_once_and_ends_once<F: Factory<Store: Queue>>(f: &F) {
     assert_eq!(q.result(guessed).unwrap(), None);
     assert_eq!((lane(&q).waiting, lane(&q).bytes), (0, 0));
     assert_eq!(q.lanes().unwrap().len(), 2);
+}
+
+fn those_before_one_are_counted<F: Factory<Store: Queue>>(f: &F) {
+    let q = f.fresh();
+    add(&q, new("other", "x"));
+    let ids = ["a", "b", "c", "d"].map(|text| add(&q, new("l", text)));
+    let ahead = |i: usize, most| q.ahead(&job(&q, ids[i]), most).unwrap();
+    assert_eq!([0, 1, 2, 3].map(|i| ahead(i, 100)), [0, 1, 2, 3]);
+    assert_eq!(ahead(3, 2), 2, "no further than asked");
+    let got = lease(&q, 1, 5);
+    assert_eq!(ahead(3, 100), 3, "one under way counts");
+    assert!(finish(&q, &got[0], done()));
+    assert_eq!(ahead(3, 100), 2);
 }
 
 fn nothing_is_lent_before_it_is_due<F: Factory<Store: Queue>>(f: &F) {

@@ -51,7 +51,7 @@ pub const MIRROR: &[Field<Mirror>] = &[
     ),
 ];
 
-fn names(n: &Node, cx: &mut Cx) -> Vec<String> {
+pub(super) fn names(n: &Node, cx: &mut Cx) -> Vec<String> {
     let names = cx.list(n, |cx, n| {
         let name = cx.text(n)?.to_lowercase();
         let good = super::route::header_name(&name);

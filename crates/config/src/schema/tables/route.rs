@@ -27,6 +27,13 @@ pub const ROUTE: &[Field<Route>] = &[
         }
     ),
     key!(
+        "stateful",
+        Kind::FlagOr("stateful"),
+        "{ share: 1% }",
+        "look whether its instances keep sessions in their memory: some safe requests are asked of another instance, beside the path; as its service has it when left out, `false` is never",
+        |r, n, cx| r.stateful = stateful::read(n, cx)
+    ),
+    key!(
         "grpc_web" = "false",
         Kind::Flag,
         "true",

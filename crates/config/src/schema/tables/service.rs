@@ -143,6 +143,13 @@ pub const SERVICE: &[Field<Service>] = &[
         }
     ),
     key!(
+        "stateful",
+        Kind::FlagOr("stateful"),
+        "{ share: 1% }",
+        "look on all its routes whether instances keep sessions in their memory; `true` for the defaults, off when left out",
+        |s, n, cx| s.stateful = stateful::read(n, cx)
+    ),
+    key!(
         "bulkhead",
         Kind::Section("bulkhead"),
         "{ weights: { checkout: 3 } }",

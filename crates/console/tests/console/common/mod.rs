@@ -186,6 +186,7 @@ impl Console {
             metrics: Arc::new(|_| "up 1\n".into()),
             probes: Arc::new(|| Value::Null),
             mirrors: Arc::new(|| Value::Null),
+            stateful: Arc::new(|| Value::Null),
             agents: Arc::new(|| Value::Null),
             engines: Arc::new(|| Value::Null),
             replicas: Arc::new(|| Value::Null),

@@ -1,28 +1,20 @@
 //! The mirror as a gate: draws which attempts are copied, watches what the instance answers, and hands both over. It never
 //! waits, and a request that is not drawn pays for one random number.
 
+use super::budget::Seat;
 use super::core::{Answer, Hashed};
+use super::question::question;
 use super::run::{Job, Line, Side};
-use super::shared::{Mirrored, Seat};
+use super::shared::Mirrored;
 use crate::attempt::limit::Limiter;
-use crate::exchange::{Exchange, Facts, Head, Outgoing};
+use crate::exchange::{Exchange, Facts, Outgoing};
 use crate::gate::{BodyNeed, Gate, Making, Needs, Slot, Step};
 use crate::request::rate::core::Limit;
 use crate::upstream::ask::Question;
 use base::Nanos;
 use config::sections::Mirror;
-use http1::{Kind, KindSet, Method};
+use http1::Method;
 use std::sync::Arc;
-
-/// What tells a service that nobody waits for the answer.
-const MARK: &str = "plimsoll-mirror";
-/// What is written anew, or only a front that has verified a certificate may say.
-const OURS: KindSet = KindSet::EMPTY
-    .with(Kind::Host)
-    .with(Kind::ContentLength)
-    .with(Kind::Expect)
-    .with(Kind::ClientCert)
-    .with(Kind::XForwardedClientCert);
 
 /// On routes with a `mirror`.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
@@ -80,42 +72,18 @@ impl MirrorGate {
             return None;
         }
         if !self.is_calm() {
-            self.mirrored.leave_out();
+            self.mirrored.budget.leave_out();
             return None;
         }
-        let seat = (self.mirrored).seat(self.rules.in_flight, &self.rate, now)?;
+        let seat = (self.mirrored.budget).seat(self.rules.in_flight, &self.rate, now)?;
         Some(Copied {
             seat,
-            question: question(&x.head)?,
+            question: question(&x.head, None)?,
             answer: None,
             body: Hashed::default(),
             whole: false,
         })
     }
-}
-
-/// The request once more. `None` where text is expected and something else stands.
-fn question(head: &Head<'_>) -> Option<Question> {
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
-    let mut headers = vec![(MARK.to_owned(), "1".to_owned())];
-    let mut all = true;
-    head.each_kept(|name, value| {
-        if OURS.has(http1::classify(name)) {
-            return;
-        }
-        match (text(name), text(value)) {
-            (Some(name), Some(value)) => headers.push((name, value)),
-            _ => all = false,
-        }
-    });
-    all.then_some(())?;
-    Some(Question {
-        method: text(head.method_name())?,
-        target: text(head.path_and_query())?,
-        host: text(head.host()?)?,
-        headers,
-        body: None,
-    })
 }
 
 impl Gate for MirrorGate {
@@ -182,8 +150,8 @@ impl Gate for MirrorGate {
             other: self.other.clone(),
             mirrored: self.mirrored.clone(),
         };
-        if !self.line.hand(job) {
-            self.mirrored.leave_out();
+        if !self.line.hand(move |now| job.run(now)) {
+            self.mirrored.budget.leave_out();
         }
     }
 }

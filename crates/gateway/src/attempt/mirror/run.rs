@@ -1,7 +1,8 @@
 //! Asks both services beside the path, and compares.
 
+use super::budget::Seat;
 use super::core::{Answer, BODY, Differs, Hashed};
-use super::shared::{Mirrored, Seat};
+use super::shared::Mirrored;
 use crate::gate::Kept;
 use crate::runtime::Shared;
 use crate::upstream::Service;
@@ -9,8 +10,11 @@ use crate::upstream::ask::{Question, Way};
 use crate::upstream::health::Members;
 use base::Nanos;
 use config::sections::Mirror;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Copies that wait to be sent, of all routes.
@@ -39,24 +43,33 @@ impl Side {
         let order = (0..instances.len()).map(|i| (turn + i) % instances.len());
         let at = order.clone().find(|i| self.health.usable(*i, now))?;
         let way = Way::to(&self.service, instances[at].address.clone());
-        let told = way.ask(question, BODY, true);
-        let told = tokio::time::timeout(rules.timeout, told).await.ok()?.ok()?;
-        let mut body = Hashed::default();
-        body.add(&told.body);
-        let names = rules.headers.iter();
-        let first = |name: &String| {
-            let found = told
-                .headers
-                .iter()
-                .find(|(n, _)| n.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.clone().into_bytes())
-        };
-        Some(Answer {
-            status: told.status,
-            headers: names.map(first).collect(),
-            body: body.done(),
-        })
+        ask(&way, question, &rules.headers, rules.timeout).await
     }
+}
+
+/// Asks one instance, and keeps what is compared; `None`: there was no answer in time.
+pub async fn ask(
+    way: &Way,
+    question: &Question,
+    headers: &[String],
+    longest: Duration,
+) -> Option<Answer> {
+    let told = way.ask(question, BODY, true);
+    let told = tokio::time::timeout(longest, told).await.ok()?.ok()?;
+    let mut body = Hashed::default();
+    body.add(&told.body);
+    let first = |name: &String| {
+        let found = told
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone().into_bytes())
+    };
+    Some(Answer {
+        status: told.status,
+        headers: headers.iter().map(first).collect(),
+        body: body.done(),
+    })
 }
 
 /// A request that was answered, and what it was answered with.
@@ -72,7 +85,7 @@ pub struct Job {
 }
 
 impl Job {
-    async fn run(self, now: Nanos) {
+    pub async fn run(self, now: Nanos) {
         let (other, again) = tokio::join!(
             self.other.ask(&self.question, &self.rules, now),
             self.own.ask(&self.question, &self.rules, now),
@@ -85,14 +98,17 @@ impl Job {
             (None, _) => self.mirrored.count_unanswered(0),
             (_, None) => self.mirrored.count_unanswered(1),
         }
+        drop(self.seat);
     }
 }
 
+/// What is sent and compared beside the path, given the time at which it begins.
+type Work = Box<dyn FnOnce(Nanos) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
 /// From the traffic threads to whoever sends the copies.
-#[derive(Debug)]
 pub struct Line {
-    sender: mpsc::Sender<Job>,
-    receiver: Mutex<Option<mpsc::Receiver<Job>>>,
+    sender: mpsc::Sender<Work>,
+    receiver: Mutex<Option<mpsc::Receiver<Work>>>,
 }
 
 impl Default for Line {
@@ -107,8 +123,12 @@ impl Default for Line {
 
 impl Line {
     /// False: as many wait as may.
-    pub fn hand(&self, job: Job) -> bool {
-        self.sender.try_send(job).is_ok()
+    pub fn hand<F>(&self, work: impl FnOnce(Nanos) -> F + Send + 'static) -> bool
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let work: Work = Box::new(move |now| Box::pin(work(now)));
+        self.sender.try_send(work).is_ok()
     }
 }
 
@@ -123,8 +143,8 @@ pub(crate) fn start(control: &tokio::runtime::Handle, shared: &Shared) {
     if let Some(mut receiver) = taken.take() {
         control.spawn(async move {
             // Each holds a seat, so there are only so many at once.
-            while let Some(job) = receiver.recv().await {
-                tokio::spawn(job.run(clock.now()));
+            while let Some(work) = receiver.recv().await {
+                tokio::spawn(work(clock.now()));
             }
         });
     }

@@ -251,7 +251,7 @@ impl RateGate {
                 Step::Answer(Reply::problem(503, "rate-unknown", &detail).with("Retry-After", "1"))
             }
             RateFail::LocalShare => {
-                let share = s.rule.group.share();
+                let share = s.state.share(&s.rule.group);
                 let burst = (s.rule.quota.burst as f64 * share) as u32;
                 self.alone(x, slot, &Limit::new(s.per_second * share, burst), now)
             }
@@ -571,6 +571,7 @@ mod tests {
         let used = |seconds| Use {
             seconds,
             share: 1.0,
+            ..Use::default()
         };
         b.kept
             .get("cheap", limit::Cost::default)

@@ -4,6 +4,7 @@ use super::core::{Preference, due_ms, is_job};
 use crate::exchange::{Exchange, Reply};
 use crate::gate::{Gate, Hold, Making, Slot, Step};
 use crate::jobs::carry::{self, Kept};
+use crate::jobs::eta::retry_after;
 use crate::jobs::{Jobs, PREFIX, resource};
 use crate::request::idempotency::Claim;
 use base::Nanos;
@@ -140,7 +141,9 @@ impl AsyncGate {
     }
 
     fn after(&self, now: Nanos) -> String {
-        self.jobs.eta(&self.lane, now).as_secs().to_string()
+        retry_after(self.jobs.eta(&self.lane, now))
+            .as_secs()
+            .to_string()
     }
 
     fn accepted(&self, id: JobId, now: Nanos) -> Reply {

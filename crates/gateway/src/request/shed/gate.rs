@@ -210,6 +210,7 @@ mod tests {
             let of = |seconds| Use {
                 seconds,
                 share: seconds,
+                ..Use::default()
             };
             cost.learn(of(seconds), of(0.01));
             // Room for 42 of 100: half of the users are let in.

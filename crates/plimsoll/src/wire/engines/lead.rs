@@ -159,7 +159,7 @@ fn close(work: &mut Work) {
 }
 
 /// Host and process: nodes in containers have the same process id, and a host may run two.
-fn owner() -> String {
+pub fn owner() -> String {
     let host = rustix::system::uname();
     format!(
         "{}-{}",

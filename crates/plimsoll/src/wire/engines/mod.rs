@@ -2,17 +2,21 @@
 
 pub mod durable;
 mod lead;
+mod nodes;
 pub mod shared;
+mod shares;
 
 use crate::exit::Failure;
+use arc_swap::ArcSwap;
 use base::Finding;
 use config::Config;
 use durable::Durable;
+use gateway::Gateway;
 use lead::Leader;
 use serde_json::{Value, json};
 use shared::Shared;
-use std::sync::Arc;
-use store::{Counter, Kv, Lease};
+use std::sync::{Arc, Mutex};
+use store::{Counter, Embedded, Kv, Lease};
 use telemetry::prometheus::Page;
 
 /// What several nodes have together; `None`: nothing of that kind.
@@ -70,8 +74,31 @@ impl Engines {
         shared.into_iter().chain(durable).collect()
     }
 
+    /// Says what this node runs, and hears what the others do. `None`: this node is alone.
+    pub fn say(&self, current: Arc<ArcSwap<Config>>) -> Result<Option<Saying>, Failure> {
+        match &self.shared {
+            Some(shared) => {
+                let values = shared.values.clone();
+                Ok(Some(Saying::start(values, lead::owner(), current)?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps this node's shares of limits over a restart. `None`: this node is alone.
+    pub fn keep_shares(
+        &self,
+        store: Arc<Embedded>,
+        gateway: Arc<Mutex<Option<Gateway>>>,
+    ) -> Result<Option<Shares>, Failure> {
+        match &self.shared {
+            Some(_) => Ok(Some(Shares::start(store, gateway)?)),
+            None => Ok(None),
+        }
+    }
+
     /// For Prometheus; nothing without an engine.
-    pub fn metrics(&self) -> String {
+    pub fn metrics(&self, nodes: Option<&Nodes>) -> String {
         let standings = self.standings();
         if standings.is_empty() {
             return String::new();
@@ -89,16 +116,27 @@ impl Engines {
             let failed = standing["failed"].as_f64().unwrap_or(0.0);
             page.row("", &[("engine", *name)], failed);
         }
+        if let Some(nodes) = nodes {
+            let help = "Other nodes that live: with the config of this one, and with another.";
+            page.family("plimsoll_nodes", "gauge", help);
+            for (config, n) in ["same", "other"].into_iter().zip(nodes.counts()) {
+                page.row("", &[("config", config)], n as f64);
+            }
+        }
         page.finish()
     }
 
-    /// As `GET /api/v1/engines` tells it: the loops are with the engine that has their leases.
-    pub fn shown(&self, leader: Option<&lead::Leading>) -> Value {
+    /// As `GET /api/v1/engines` tells it: the loops are with the engine that has their leases, the nodes with the one that they meet in.
+    pub fn shown(&self, leader: Option<&lead::Leading>, nodes: Option<&Nodes>) -> Value {
         let mut shown = json!({ "shared": null, "durable": null });
         let loops = leader.map_or(Value::Null, lead::Leading::shown);
         for (i, (name, mut standing)) in self.standings().into_iter().enumerate() {
             if i == 0 {
                 standing["loops"] = loops.clone();
+            }
+            if name == "shared" {
+                standing["nodes"] = nodes.map_or(Value::Null, Nodes::shown);
+                standing["nodes_wrong"] = json!(nodes.and_then(Nodes::wrong));
             }
             shown[name] = standing;
         }
@@ -107,6 +145,8 @@ impl Engines {
 }
 
 pub use lead::Leader as Lead;
+pub use nodes::{Nodes, Saying};
+pub use shares::Keeper as Shares;
 
 #[cfg(test)]
 mod tests {
@@ -145,16 +185,17 @@ mod tests {
             durable: Some(Arc::new(durable)),
         };
         let leader = engines.lead().unwrap().unwrap();
-        let shown = engines.shown(Some(&leader.leading));
+        let shown = engines.shown(Some(&leader.leading), None);
         assert!(shown["shared"].is_null() && shown["durable"]["loops"]["trial"] == "here");
         engines.shared = Some(Arc::new(Shared {
             counter: store.clone(),
-            lease: store,
+            lease: store.clone(),
+            values: store,
             standing: Box::new(standing(None)),
         }));
-        let shown = engines.shown(Some(&leader.leading));
+        let shown = engines.shown(Some(&leader.leading), None);
         assert!(shown["durable"]["loops"].is_null() && shown["shared"]["loops"]["trial"] == "here");
-        let page = engines.metrics();
+        let page = engines.metrics(None);
         for row in [
             "plimsoll_engine_up{engine=\"shared\"} 1",
             "plimsoll_engine_up{engine=\"durable\"} 0",
@@ -162,6 +203,6 @@ mod tests {
         ] {
             assert!(page.contains(row), "{page}");
         }
-        assert_eq!(Engines::default().metrics(), "");
+        assert_eq!(Engines::default().metrics(None), "");
     }
 }

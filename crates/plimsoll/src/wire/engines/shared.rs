@@ -7,11 +7,12 @@ use config::Config;
 use config::Secret;
 use serde_json::Value;
 use std::sync::Arc;
-use store::{Counter, Lease};
+use store::{Counter, Kv, Lease};
 
 pub struct Shared {
     pub counter: Arc<dyn Counter>,
     pub lease: Arc<dyn Lease>,
+    pub values: Arc<dyn Kv>,
     pub standing: Box<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -62,6 +63,7 @@ pub fn open(config: &Config) -> Result<Option<Shared>, Failure> {
     Ok(Some(Shared {
         counter: redis.clone(),
         lease: redis.clone(),
+        values: redis.clone(),
         standing: Box::new(move || serde_json::to_value(redis.standing()).unwrap_or_default()),
     }))
 }

@@ -208,6 +208,9 @@ impl Queue for Embedded {
     fn jobs(&self, lane: &str, state: State, after: u64, limit: usize) -> Result<Vec<Job>, Error> {
         self.readers.jobs(lane, state, after, limit)
     }
+    fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error> {
+        self.readers.ahead(job, most)
+    }
     fn lanes(&self) -> Result<Vec<Lane>, Error> {
         self.readers.lanes()
     }

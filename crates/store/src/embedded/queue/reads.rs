@@ -55,6 +55,30 @@ impl Readers {
         })
     }
 
+    pub fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error> {
+        // Along the index of each state, and no further than `most` rows.
+        let of = |state: State| {
+            format!(
+                "SELECT 1 FROM job WHERE lane = (SELECT id FROM lane WHERE name = ?1) AND state = {} AND seq < ?2",
+                code(state)
+            )
+        };
+        let all = [State::Waiting, State::Leased, State::Behind].map(of);
+        let sql = format!(
+            "SELECT count(*) FROM ({} LIMIT ?3)",
+            all.join(" UNION ALL ")
+        );
+        self.with(|db| {
+            let count = db.prepare_cached(&sql).and_then(|mut s| {
+                let most = signed(most.min(i64::MAX as u64));
+                s.query_row(params![job.lane, signed(job.id.seq), most], |r| {
+                    r.get::<_, i64>(0)
+                })
+            });
+            count.map(|n| n as u64).map_err(self.sql())
+        })
+    }
+
     pub fn lanes(&self) -> Result<Vec<Lane>, Error> {
         // The oldest of each state is the first in its index.
         let oldest = |state| {

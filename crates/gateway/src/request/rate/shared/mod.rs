@@ -11,6 +11,7 @@ pub use run::start;
 
 use base::Nanos;
 use keys::Keys;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,6 +23,8 @@ use tokio::sync::Notify;
 pub const WAIT: Duration = Duration::from_millis(100);
 /// After a call that failed, requests do without the engine for so long.
 const DOUBT: Duration = Duration::from_millis(250);
+/// Smallest share of a limit: who was given nothing yet is not alone.
+const LEAST: f64 = 0.001;
 
 /// The limit of a group of keys.
 #[derive(Debug)]
@@ -57,16 +60,16 @@ impl Group {
         let mut own = self.own.lock().unwrap_or_else(|e| e.into_inner());
         let own = own.add(taken.granted, unix_us);
         if taken.group > 0.0 {
-            let share = (own / taken.group).clamp(0.0, 1.0);
+            let share = (own / taken.group).clamp(LEAST, 1.0);
             self.share.store(share.to_bits(), Relaxed);
         }
     }
 
-    /// Of the limit; all of it when nothing is known.
-    pub fn share(&self) -> f64 {
+    /// Of the limit; `None`: the engine has not answered yet.
+    pub fn share(&self) -> Option<f64> {
         match self.share.load(Relaxed) {
-            0 => 1.0,
-            bits => f64::from_bits(bits),
+            0 => None,
+            bits => Some(f64::from_bits(bits)),
         }
     }
 }
@@ -81,6 +84,8 @@ pub struct Shared {
     /// There is a key again.
     pub news: Notify,
     began: OnceLock<(Nanos, u64)>,
+    /// Shares by group, as this node had them before it was started.
+    remembered: RwLock<BTreeMap<String, f64>>,
     /// Calls of requests that the engine answered, and that it did not.
     pub asked: AtomicU64,
     pub failed: AtomicU64,
@@ -98,6 +103,26 @@ impl Shared {
         }
         let engine = self.engine.read().unwrap_or_else(|e| e.into_inner());
         engine.clone()
+    }
+
+    pub fn remember(&self, shares: BTreeMap<String, f64>) {
+        *self.remembered.write().unwrap_or_else(|e| e.into_inner()) = shares;
+    }
+
+    /// Of the limit, without the engine: as it last answered, in this process or in the one before; all of it when it
+    /// never has.
+    pub fn share(&self, group: &Group) -> f64 {
+        self.known(group).unwrap_or(1.0)
+    }
+
+    /// `None`: the engine has never answered.
+    pub fn known(&self, group: &Group) -> Option<f64> {
+        let remembered = || {
+            let all = self.remembered.read().unwrap_or_else(|e| e.into_inner());
+            let share = all.get(group.name()).copied();
+            share.filter(|s| s.is_finite()).map(|s| s.clamp(LEAST, 1.0))
+        };
+        group.share().or_else(remembered)
     }
 
     /// A call has failed, or been answered.

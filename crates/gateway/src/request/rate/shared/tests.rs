@@ -296,3 +296,24 @@ fn what_was_used_beyond_what_was_taken_is_paid_by_the_next_lease() {
     key.settle(-(UNIT as i64), now);
     assert_eq!(key.leased(), 4 * UNIT);
 }
+
+#[test]
+fn a_share_is_what_the_engine_said_last_in_this_process_or_the_one_before() {
+    let (shared, group) = (super::Shared::default(), super::Group::of("buy"));
+    assert_eq!(shared.known(&group), None);
+    assert_eq!(shared.share(&group), 1.0, "it may be alone");
+    let before = [("buy".to_owned(), 0.25), ("other".to_owned(), f64::NAN)];
+    shared.remember(before.into());
+    assert_eq!(shared.share(&group), 0.25);
+    assert_eq!(shared.known(&super::Group::of("other")), None);
+    let said = |granted, all: f64| Taken {
+        granted,
+        group: all,
+        ..Taken::default()
+    };
+    group.learn(&said(0, 5000.0), 1);
+    let none = shared.share(&group);
+    assert!(none > 0.0 && none < 0.01, "others have it all: {none}");
+    group.learn(&said(2500, 5000.0), 1);
+    assert_eq!(shared.share(&group), 0.5);
+}
