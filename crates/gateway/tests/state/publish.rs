@@ -13,6 +13,7 @@ struct Stage {
     /// Requests that reached the service, but for deliveries; and deliveries.
     asked: Arc<AtomicUsize>,
     hooks: Arc<AtomicUsize>,
+    _upstream: Upstream,
     _dir: tempfile::TempDir,
 }
 
@@ -51,6 +52,7 @@ fn stage(change: impl FnOnce(&mut Topic)) -> Stage {
         store,
         asked,
         hooks,
+        _upstream: upstream,
         _dir: dir,
     }
 }
