@@ -96,6 +96,18 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "events are text and bytes: config only, and no I/O",
     ),
     (
+        "sse",
+        &[
+            "config",
+            "store",
+            "telemetry",
+            "gateway",
+            "control",
+            "model",
+        ],
+        "who sends events knows nothing of where they come from",
+    ),
+    (
         "topics",
         &["gateway", "control", "telemetry", "model", "console"],
         "the API of topics sees a store and nothing of traffic",

@@ -1,6 +1,6 @@
 //! Binary mode: attributes are headers, the body is the data (HTTP protocol binding, 3.1).
 
-use crate::event::{Bad, Event, Value, bad, short};
+use crate::event::{Bad, Draft, Event, Value, bad, short};
 use std::collections::BTreeMap;
 
 /// From header lines and a body.
@@ -11,6 +11,17 @@ pub fn read<'a>(
     headers: impl Iterator<Item = (&'a str, &'a [u8])>,
     body: Vec<u8>,
 ) -> Result<Event, Bad> {
+    draft(headers, body)?.check()
+}
+
+/// The same, not checked yet.
+///
+/// # Errors
+/// What of it cannot be read.
+pub fn draft<'a>(
+    headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+    body: Vec<u8>,
+) -> Result<Draft, Bad> {
     let mut attributes = BTreeMap::new();
     for (name, value) in headers {
         let name = name.to_ascii_lowercase();
@@ -34,7 +45,10 @@ pub fn read<'a>(
             return bad(format!("`{}` is there twice", short(name)));
         }
     }
-    Event::new(attributes, body)
+    Ok(Draft {
+        attributes,
+        data: body,
+    })
 }
 
 /// Quotes and percent signs taken away.

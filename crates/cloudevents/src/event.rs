@@ -39,6 +39,54 @@ impl Value {
     }
 }
 
+/// What was read or made, before it is checked: whoever takes it may add what is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    pub attributes: BTreeMap<String, Value>,
+    pub data: Vec<u8>,
+}
+
+impl Draft {
+    /// One that is made here, with these attributes.
+    pub fn of<'t>(pairs: impl IntoIterator<Item = (&'t str, &'t str)>, data: Vec<u8>) -> Draft {
+        let mut draft = Draft {
+            attributes: BTreeMap::new(),
+            data,
+        };
+        draft.add("specversion", "1.0");
+        for (name, value) in pairs {
+            draft.add(name, value);
+        }
+        draft
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.attributes.contains_key(name)
+    }
+
+    /// Unless it says so itself.
+    pub fn add(&mut self, name: &str, value: &str) {
+        if !self.has(name) {
+            self.attributes
+                .insert(name.to_owned(), Value::Text(value.to_owned()));
+        }
+    }
+
+    /// # Errors
+    /// What of the specification does not hold.
+    pub fn check(self) -> Result<Event, Bad> {
+        Event::new(self.attributes, self.data)
+    }
+
+    /// What somebody else has checked, or what must be taken as it is.
+    pub fn trust(self) -> Event {
+        Event {
+            attributes: self.attributes,
+            data: self.data,
+        }
+    }
+}
+
 /// One that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

@@ -1,6 +1,6 @@
 //! Structured and batch mode: attributes and data in JSON (JSON event format).
 
-use crate::event::{Bad, Event, Value, bad, short};
+use crate::event::{Bad, Draft, Event, Value, bad, short};
 use crate::is_json;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,16 +14,28 @@ type Members<'a> = BTreeMap<String, &'a RawValue>;
 /// # Errors
 /// What is wrong with it.
 pub fn read(body: &[u8]) -> Result<Event, Bad> {
+    draft(body)?.check()
+}
+
+/// The same, not checked yet.
+///
+/// # Errors
+/// What of it cannot be read.
+pub fn draft(body: &[u8]) -> Result<Draft, Bad> {
     let members: Members<'_> = serde_json::from_slice(body)
         .map_err(|e| Bad(format!("the body is no JSON object of an event: {e}")))?;
     of(members)
 }
 
-/// A list of at most so many.
+/// A list of at most so many, each as `finish` makes it of what was read.
 ///
 /// # Errors
 /// What is wrong with the list, or with which event of it.
-pub fn read_batch(body: &[u8], most: usize) -> Result<Vec<Event>, Bad> {
+pub fn read_batch<T>(
+    body: &[u8],
+    most: usize,
+    mut finish: impl FnMut(Draft) -> Result<T, Bad>,
+) -> Result<Vec<T>, Bad> {
     let all: Vec<&RawValue> = serde_json::from_slice(body)
         .map_err(|e| Bad(format!("the body is no JSON list of events: {e}")))?;
     if all.len() > most {
@@ -31,12 +43,14 @@ pub fn read_batch(body: &[u8], most: usize) -> Result<Vec<Event>, Bad> {
     }
     let event = |(i, raw): (usize, &&RawValue)| {
         let at = |Bad(what)| Bad(format!("event {} of the batch: {what}", i + 1));
-        read(raw.get().as_bytes()).map_err(at)
+        draft(raw.get().as_bytes())
+            .and_then(&mut finish)
+            .map_err(at)
     };
     all.iter().enumerate().map(event).collect()
 }
 
-fn of(members: Members<'_>) -> Result<Event, Bad> {
+fn of(members: Members<'_>) -> Result<Draft, Bad> {
     let (mut attributes, mut data, mut encoded) = (BTreeMap::new(), None, None);
     for (name, raw) in members {
         match name.as_str() {
@@ -70,7 +84,10 @@ fn of(members: Members<'_>) -> Result<Event, Bad> {
         let json = Value::Text("application/json".into());
         attributes.insert("datacontenttype".into(), json);
     }
-    Event::new(attributes, bytes)
+    Ok(Draft {
+        attributes,
+        data: bytes,
+    })
 }
 
 fn attribute(name: &str, raw: &RawValue) -> Result<Value, Bad> {
@@ -96,8 +113,17 @@ fn plain(raw: &RawValue, kind: Option<&str>) -> Result<Vec<u8>, Bad> {
 
 /// The event in the JSON event format, on one line.
 pub fn write(event: &Event) -> Vec<u8> {
+    write_with(event, &[])
+}
+
+/// With what is said of it beside its own attributes.
+pub fn write_with(event: &Event, more: &[(&str, serde_json::Value)]) -> Vec<u8> {
     let mut out = vec![b'{'];
     for (name, value) in event.attributes() {
+        member(&mut out, name);
+        out.extend(serde_json::to_vec(value).unwrap_or_default());
+    }
+    for (name, value) in more {
         member(&mut out, name);
         out.extend(serde_json::to_vec(value).unwrap_or_default());
     }
@@ -185,14 +211,15 @@ mod tests {
         assert!(read(b"[]").unwrap_err().0.contains("no JSON object"));
         assert!(read(&[b'['; 100_000]).is_err(), "as deep as somebody likes");
         let batch = format!("[{{{HEAD}}},{{}}]");
-        let said = read_batch(batch.as_bytes(), 5).unwrap_err().0;
+        let all = |text: &[u8], most| read_batch(text, most, Draft::check);
+        let said = all(batch.as_bytes(), 5).unwrap_err().0;
         assert!(said.contains("event 2 of the batch"), "{said}");
         assert!(
-            read_batch(batch.as_bytes(), 1)
+            all(batch.as_bytes(), 1)
                 .unwrap_err()
                 .0
                 .contains("at most 1")
         );
-        assert_eq!(read_batch(b"[]", 1), Ok(Vec::new()));
+        assert_eq!(all(b"[]", 1), Ok(Vec::new()));
     }
 }

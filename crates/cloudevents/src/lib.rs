@@ -7,7 +7,7 @@ mod event;
 pub mod filter;
 pub mod json;
 
-pub use event::{Bad, Event, Value};
+pub use event::{Bad, Draft, Event, Value};
 
 /// Media types of the forms that carry attributes in the body.
 pub const STRUCTURED: &str = "application/cloudevents+json";
@@ -38,8 +38,27 @@ impl Mode {
     }
 }
 
+/// All events of a request, each as `finish` makes it of what was read; in a batch at most so many.
+///
+/// # Errors
+/// What is wrong with them, or with which of them.
+pub fn read<'a, T>(
+    mode: Mode,
+    headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+    body: Vec<u8>,
+    most: usize,
+    mut finish: impl FnMut(Draft) -> Result<T, Bad>,
+) -> Result<Vec<T>, Bad> {
+    let one = |draft| Ok(vec![draft]);
+    match mode {
+        Mode::Binary => binary::draft(headers, body).and_then(finish).and_then(one),
+        Mode::Structured => json::draft(&body).and_then(finish).and_then(one),
+        Mode::Batch => json::read_batch(&body, most, &mut finish),
+    }
+}
+
 /// Whether this media type is JSON, as events without one are.
-fn is_json(kind: Option<&str>) -> bool {
+pub fn is_json(kind: Option<&str>) -> bool {
     let Some(kind) = kind else { return true };
     let kind = kind.split(';').next().unwrap_or("").trim();
     let kind = kind.to_ascii_lowercase();
@@ -81,7 +100,7 @@ mod tests {
             let lines = [("ce-id", &bytes[..]), ("ce-x", text.as_bytes()), ("content-type", &bytes[..])];
             let _ = binary::read(lines.into_iter(), Vec::new());
             for body in [&bytes[..], text.as_bytes()] {
-                let _ = (json::read(body), json::read_batch(body, 3));
+                let _ = (json::read(body), json::read_batch(body, 3, Draft::check));
             }
         }
     }

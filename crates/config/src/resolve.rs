@@ -242,6 +242,7 @@ impl Whole<'_> {
             self.gates(c, r);
             self.session(c, r);
             self.awaited(c, r);
+            self.publish(c, r);
             self.consistency(c, r);
         }
     }

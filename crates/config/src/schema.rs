@@ -80,6 +80,7 @@ pub fn schema() -> Json {
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
     defs.insert("async".into(), section_schema(ASYNC));
+    defs.insert("publish".into(), section_schema(PUBLISH));
     defs.insert("idempotency".into(), section_schema(IDEMPOTENCY));
     defs.insert("hedge".into(), section_schema(HEDGE));
     defs.insert("business".into(), section_schema(MEASURE));
@@ -258,6 +259,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.retry", RETRY);
     page(&mut out, "routes.NAME.hedge", HEDGE);
     page(&mut out, "routes.NAME.async", ASYNC);
+    page(&mut out, "routes.NAME.publish", PUBLISH);
     page(&mut out, "routes.NAME.idempotency", IDEMPOTENCY);
     page(&mut out, "routes.NAME.projection", AWAITED);
     page(&mut out, "routes.NAME.coalesce", COALESCE);
@@ -395,6 +397,7 @@ mod tests {
         honest(AWAITED, || Awaited::named("p"));
         honest(SESSION, || Session::named("s"));
         honest(ASYNC, Async::default);
+        honest(PUBLISH, || Publish::to("t"));
         honest(IDEMPOTENCY, Idempotency::default);
         honest(COALESCE, Coalesce::default);
         honest(DEGRADE, Degrade::default);

@@ -22,6 +22,7 @@ mod listen;
 mod mirror;
 mod operate;
 mod otlp;
+mod publish;
 mod purge_hook;
 mod replication;
 mod scrape;
@@ -56,6 +57,7 @@ pub use listen::*;
 pub use mirror::*;
 pub use operate::*;
 pub use otlp::*;
+pub use publish::*;
 pub use purge_hook::*;
 pub use replication::*;
 pub use scrape::*;
@@ -325,6 +327,9 @@ pub struct Route {
     pub fault: Option<Fault>,
     /// `None`: every client waits for its answer.
     pub asynchronous: Option<Async>,
+    /// `None`: its requests go to the service.
+    #[serde(default)]
+    pub publish: Option<Publish>,
     /// Numbers of the business that its answers tell.
     #[serde(default)]
     pub business: Vec<Measure>,
@@ -467,6 +472,7 @@ impl Route {
             degrade: None,
             fault: None,
             asynchronous: None,
+            publish: None,
             business: Vec::new(),
             idempotency: None,
             session: None,

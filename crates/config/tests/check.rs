@@ -818,7 +818,41 @@ fn topics_have_subscriptions_that_get_events_in_one_way() {
 }
 
 #[test]
+fn a_route_publishes_to_a_topic_what_its_requests_say() {
+    let of = |route: &str| {
+        with(&format!(
+            "state: {{ listen: 127.0.0.1:9402, token: {{ env: T }} }}\ntopics: {{ orders: {{ subscriptions: {{ s: {{ pull: true }} }} }} }}\n\
+             routes:\n  a: {{ match: 'POST /orders/{{id}}', to: app, {route} }}\n"
+        ))
+    };
+    let checked = check_text("p.yaml", &of("publish: orders"));
+    assert_eq!(checked.findings, []);
+    let publish = checked.config.unwrap().routes[0].publish.clone().unwrap();
+    assert_eq!(publish, config::sections::Publish::to("orders"));
+    let named = "publish: { topic: orders, type: 'order.{method}', subject: 'o/{id}/{header.x-a}', cloudevents: false }";
+    assert_eq!(findings(&of(named)), Vec::<String>::new());
+    for (route, says) in [
+        ("publish: order", "did you mean `orders`"),
+        (
+            "publish: { topic: orders, subject: '{ident}' }",
+            "no part of the request is named `ident`",
+        ),
+        ("publish: { topic: orders, type: 'a{' }", "not closed"),
+        ("publish: { type: a }", "topic"),
+        ("publish: orders, async: true", "`publish` and `async`"),
+        (
+            "publish: orders, idempotency: true",
+            "`publish` and `idempotency`",
+        ),
+    ] {
+        let all = findings(&of(route)).join("\n");
+        assert!(all.contains(says), "{route}: {all}");
+    }
+}
+
+#[test]
 fn streams_and_calendars_name_what_is_there() {
+    use config::sections::Target;
     let view = "projections: { view: { to: 'http://127.0.0.1:1/e', stream: s } }\n";
     let route = |keys: &str| {
         with(&format!(
@@ -841,6 +875,19 @@ fn streams_and_calendars_name_what_is_there() {
             "outbox: {{ o: {{ postgres: {{ env: U }}, {keys} }} }}\n"
         ))
     };
+    let jobs = with(
+        "routes: { mails: { match: /, to: app, async: true } }\n\
+         outbox: { o: { postgres: { env: U }, to: job mails, path: /send } }\n",
+    );
+    let o = check_text("p.yaml", &jobs)
+        .config
+        .unwrap()
+        .outboxes
+        .remove(0);
+    assert_eq!(
+        (o.to, o.path.as_str()),
+        (Target::Job("mails".into()), "/send")
+    );
     for (text, says) in [
         (route("projection: veiw"), "did you mean `view`"),
         (
@@ -852,6 +899,9 @@ fn streams_and_calendars_name_what_is_there() {
             "longer than 1min",
         ),
         (outbox("to: orders"), "write it like `stream orders`"),
+        (outbox("to: job"), "write it like `stream orders`"),
+        (outbox("to: job orders"), "route with `async`"),
+        (outbox("to: stream s, path: x"), "no path of a request"),
         (
             outbox("to: stream s, table: a.b.c"),
             "not the name of a table",

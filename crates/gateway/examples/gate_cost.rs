@@ -128,6 +128,7 @@ fn main() {
         identity: &identity,
         sessions: &[],
         replications: &[],
+        topics: &[],
         traced: 0.0,
         moment: Moment::default(),
     };

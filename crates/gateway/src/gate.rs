@@ -244,6 +244,7 @@ pub struct Making<'a> {
     pub identity: &'a Option<config::sections::Identity>,
     pub sessions: &'a [config::sections::Session],
     pub replications: &'a [config::sections::Replication],
+    pub topics: &'a [config::sections::Topic],
     /// Share of the traces begun here that services are asked to record.
     pub traced: f64,
     pub moment: Moment,

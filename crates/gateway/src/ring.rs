@@ -18,6 +18,7 @@ pub const REQUEST: &[Make] = &[
     request::rate::make,
     request::idempotency::make_for_jobs,
     request::respond_async::make,
+    request::publish::make,
     request::degrade::make,
     request::session::make,
     request::projection::make,

@@ -371,6 +371,7 @@ fn compiled(
         identity: &config.identity,
         sessions: &config.sessions,
         replications: &config.replications,
+        topics: &config.topics,
         traced: config.otlp.as_ref().map_or(0.0, |o| o.sample),
         moment: made.moment,
     };
@@ -407,6 +408,7 @@ fn resource(made: &Made<'_>) -> Arc<Route> {
         identity: &None,
         sessions: &[],
         replications: &[],
+        topics: &[],
         traced: 0.0,
         moment: made.moment,
     };

@@ -93,6 +93,7 @@ impl Bench {
             identity: &self.identity,
             sessions: &[],
             replications: &self.replications,
+            topics: &[],
             traced: self.traced,
             moment: self.moment,
         }

@@ -187,6 +187,9 @@ async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<topics:
     if head.uri.path().starts_with(topics::PATH) {
         return shared.topics.answer(head, body).await;
     }
+    if let Some(place) = (shared.streams.as_ref()).filter(|_| streams::api::is_followed(&head)) {
+        return streams::api::follow(place, &head).await;
+    }
     let (Ok(answer) | Err(answer)) = answer(head, body, shared).await;
     answer.map(BodyExt::boxed_unsync)
 }

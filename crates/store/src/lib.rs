@@ -23,7 +23,9 @@ pub use error::Error;
 pub use kv::{Entry, Etag, Kv, Precondition, Put, entries};
 pub use lease::{Holding, Lease};
 pub use log::{Appended, Ends, Expect, Log, Names, NewEvent, Record};
-pub use queue::{Bounds, Cancel, Finish, Job, JobId, Lane, Leased, NewJob, Payload, Queue, State};
+pub use queue::{
+    Bounds, Cancel, Finish, Job, JobId, Lane, Leased, Named, NewJob, Payload, Queue, State,
+};
 pub use topics::{Broker, NewMessage, Published, Topic, TopicBounds, Topics};
 
 /// Longest name of a stream, kind of an event, or key, bytes.

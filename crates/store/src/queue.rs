@@ -65,6 +65,24 @@ pub struct NewJob {
     pub payload: Vec<u8>,
 }
 
+/// Jobs that are accepted once, by names of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Names are keys beside the queue.
+    pub jobs: Vec<(String, NewJob)>,
+    /// How long a name is known that is not settled, milliseconds.
+    pub known_ms: u64,
+    /// Names that nobody brings again: they are forgotten.
+    pub settled: Vec<String>,
+}
+
+impl Named {
+    pub fn bytes(&self) -> usize {
+        let size = |(name, job): &(String, NewJob)| name.len() + job.head.len() + job.payload.len();
+        self.jobs.iter().map(size).sum()
+    }
+}
+
 /// How much may wait in one lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {

@@ -9,7 +9,7 @@ mod suite;
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use store::{Bounds, Embedded, Error, Expect, Finish, Kv, Log, Precondition, Put, Queue};
+use store::{Bounds, Embedded, Error, Expect, Finish, Kv, Log, Named, Precondition, Put, Queue};
 use suite::log::event;
 
 struct Files {
@@ -279,6 +279,46 @@ fn jobs_and_a_mark_are_written_both_or_neither() {
         .enqueue_marked(Vec::new(), Bounds::NONE, mark, 0)
         .wait();
     assert_eq!(ids.unwrap(), []);
+}
+
+#[test]
+fn a_job_is_accepted_once_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let store = Embedded::open(&path).unwrap();
+    let write = |store: &Embedded, names: &[&str], settled: &[&str], bounds, now_ms| {
+        let jobs = names
+            .iter()
+            .map(|n| (format!("o/{n}"), suite::queue::new("l", n)));
+        let named = Named {
+            jobs: jobs.collect(),
+            known_ms: 100,
+            settled: settled.iter().map(|n| format!("o/{n}")).collect(),
+        };
+        store.enqueue_named(named, bounds, now_ms).wait()
+    };
+    let any = Bounds::NONE;
+    assert_eq!(write(&store, &["1", "2", "1"], &[], any, 0), Ok(2));
+    assert_eq!(write(&store, &["2", "3"], &[], any, 0), Ok(1));
+    // What finds no room is not known either.
+    let none = Bounds {
+        jobs: 3,
+        bytes: 1 << 20,
+    };
+    let full = write(&store, &["4"], &[], none, 0).unwrap_err();
+    assert!(matches!(full, Error::Full { .. }), "{full}");
+    assert_eq!(write(&store, &["3"], &[], none, 0), Ok(0), "it needs none");
+    assert_eq!(write(&store, &["4"], &["1"], any, 0), Ok(1));
+    assert_eq!(store.lanes().unwrap()[0].waiting, 4);
+    drop(store);
+    // Known to whoever opens the file next, but for what was settled, and until their time is over.
+    let store = Embedded::open(&path).unwrap();
+    assert_eq!(write(&store, &["1", "2", "3", "4"], &[], any, 50), Ok(1));
+    assert_eq!(store.count("o/", 50), Ok(4));
+    assert_eq!(write(&store, &["2"], &["1"], any, 100), Ok(1));
+    assert_eq!(store.count("o/", 0), Ok(1), "others were swept");
+    assert_eq!(write(&store, &[], &["2"], any, 100), Ok(0));
+    assert_eq!(store.count("o/", 0), Ok(0));
 }
 
 #[test]

@@ -1,308 +1,192 @@
-//! An event as CloudEvents 1.0 has it: read from a request, kept, and written out again. Pure.
+//! Events of streams: CloudEvents as `cloudevents` reads them, filled in, kept, and written out with where they stand. Pure.
 
-use crate::percent::decoded;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+pub use cloudevents::BATCH;
+use cloudevents::{Bad, Draft, Event, Value, json};
 use std::collections::BTreeMap;
 use store::{NewEvent, Record};
 
-/// Media types of one event, and of several.
-pub const ONE: &str = "application/cloudevents+json";
-pub const BATCH: &str = "application/cloudevents-batch+json";
-/// Most attributes of one event, and the longest name of one.
-const ATTRIBUTES: usize = 64;
-const NAME: usize = 64;
-/// Longest value of an attribute, bytes.
-const VALUE: usize = 8 << 10;
 /// What we say ourselves of an event that is read.
 const OURS: [&str; 3] = ["stream", "version", "position"];
 
-/// Its attributes (`type`, `id` and `source` among them), and its data as they came.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    attributes: Map<String, Value>,
-    data: Vec<u8>,
+/// As it is appended to `stream`: only its `type` must be said. `fresh`: an id for one that has none.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn keep(
+    mut draft: Draft,
+    stream: &str,
+    now_ms: u64,
+    fresh: impl FnOnce() -> String,
+) -> Result<NewEvent, Bad> {
+    for name in OURS {
+        draft.attributes.remove(name);
+    }
+    draft.add("specversion", "1.0");
+    draft.add("source", &source(stream));
+    // One that was drawn here nobody sends again.
+    let named = draft.has("id");
+    if !named {
+        draft.add("id", &fresh());
+    }
+    let event = draft.check()?;
+    Ok(NewEvent {
+        id: if named { id(&event) } else { String::new() },
+        ..row(&event, now_ms)
+    })
 }
 
-fn is_json(kind: &str) -> bool {
-    let kind = kind.split(';').next().unwrap_or("").trim();
-    kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json")
+/// The same of one in JSON.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn keep_json(
+    text: &str,
+    stream: &str,
+    now_ms: u64,
+    fresh: impl FnOnce() -> String,
+) -> Result<NewEvent, String> {
+    let draft = json::draft(text.as_bytes());
+    let kept = draft.and_then(|d| keep(d, stream, now_ms, fresh));
+    kept.map_err(|Bad(what)| what)
 }
 
-impl Event {
-    /// One without data. `id` empty: it is drawn when the event is appended.
-    pub fn new(id: &str, kind: &str, source: &str) -> Event {
-        let mut attributes = Map::new();
-        for (name, value) in [("id", id), ("type", kind), ("source", source)] {
-            if !value.is_empty() {
-                attributes.insert(name.into(), value.into());
-            }
-        }
-        Event {
-            attributes,
-            data: Vec::new(),
+/// One that is made here, with an id of its own.
+pub fn keep_own(event: &Event, now_ms: u64) -> NewEvent {
+    NewEvent {
+        id: id(event),
+        ..row(event, now_ms)
+    }
+}
+
+/// Of an event that names none. A stream may have a name that is no part of a URI.
+fn source(stream: &str) -> String {
+    let mut out = String::from("/v1/streams/");
+    for c in stream.chars() {
+        match c.is_whitespace() {
+            true => c
+                .to_string()
+                .bytes()
+                .for_each(|b| out += &format!("%{b:02X}")),
+            false => out.push(c),
         }
     }
+    out
+}
 
-    pub fn with(mut self, name: &str, value: &str) -> Event {
-        self.attributes.insert(name.into(), value.into());
-        self
+/// What says that another event is the same.
+fn id(event: &Event) -> String {
+    format!("{} {}", event.source(), event.id())
+}
+
+fn row(event: &Event, now_ms: u64) -> NewEvent {
+    let head = event.keep();
+    let mut data = (head.len() as u32).to_le_bytes().to_vec();
+    data.extend_from_slice(&head);
+    data.extend_from_slice(&event.data);
+    NewEvent {
+        id: String::new(),
+        kind: event.kind().to_owned(),
+        at_ms: now_ms,
+        data,
     }
+}
 
-    /// JSON as its data.
-    pub fn with_json(mut self, data: &str) -> Event {
-        self.data = data.as_bytes().to_vec();
-        self.with("datacontenttype", "application/json")
-    }
-
-    /// Text as its data.
-    pub fn with_text(mut self, data: &str) -> Event {
-        self.data = data.as_bytes().to_vec();
-        self.with("datacontenttype", "text/plain")
-    }
-
-    /// `HTTP binary`: attributes are headers, the body is the data.
-    pub fn binary<'h>(
-        headers: impl Iterator<Item = (&'h str, &'h str)>,
-        content_type: Option<&str>,
-        body: &[u8],
-    ) -> Result<Event, String> {
-        let mut attributes = Map::new();
-        for (name, value) in headers {
-            let Some(name) = name.strip_prefix("ce-") else {
-                continue;
-            };
-            attributes.insert(name.to_owned(), decoded(value)?.into());
-        }
-        if let Some(kind) = content_type {
-            attributes.insert("datacontenttype".into(), kind.into());
-        }
-        let data = body.to_vec();
-        Event { attributes, data }.checked()
-    }
-
-    /// `HTTP structured`: all of it is JSON.
-    pub fn structured(text: &str) -> Result<Event, String> {
-        let members: BTreeMap<String, &RawValue> =
-            serde_json::from_str(text).map_err(|e| format!("an event is a JSON object: {e}"))?;
-        let mut event = Event::new("", "", "");
-        let mut data = None;
-        for (name, raw) in members {
-            match name.as_str() {
-                "data" => data = Some(raw),
-                "data_base64" => {
-                    let text: String = serde_json::from_str(raw.get())
-                        .map_err(|_| "`data_base64` is a text".to_owned())?;
-                    event.data = BASE64_STANDARD
-                        .decode(text)
-                        .map_err(|e| format!("`data_base64`: {e}"))?;
-                }
-                _ => {
-                    let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
-                    event.attributes.insert(name, value);
-                }
-            }
-        }
-        if let Some(raw) = data {
-            let of_text = event.text("datacontenttype").is_some_and(|k| !is_json(k));
-            event.data = match serde_json::from_str::<String>(raw.get()) {
-                Ok(text) if of_text => text.into_bytes(),
-                _ if of_text => return Err("`data` that is not JSON is a text".into()),
-                _ => raw.get().as_bytes().to_vec(),
-            };
-        }
-        event.checked()
-    }
-
-    /// Several of them.
-    pub fn batch(text: &str) -> Result<Vec<Event>, String> {
-        let all: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|e| format!("a batch is a list of events: {e}"))?;
-        all.into_iter()
-            .map(|raw| Event::structured(raw.get()))
-            .collect()
-    }
-
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.attributes.get(name).and_then(Value::as_str)
-    }
-
-    fn checked(mut self) -> Result<Event, String> {
-        for name in OURS {
-            self.attributes.remove(name);
-        }
-        if let Some(version) = self.attributes.remove("specversion")
-            && version != "1.0"
-        {
-            return Err(format!(
-                "this is version {version} of CloudEvents; 1.0 is taken"
-            ));
-        }
-        if self.text("type").is_none_or(str::is_empty) {
-            return Err("an event has a `type`".into());
-        }
-        if self.attributes.len() > ATTRIBUTES {
-            return Err(format!("an event has at most {ATTRIBUTES} attributes"));
-        }
-        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        for (name, value) in &self.attributes {
-            if name.is_empty() || name.len() > NAME || !name.bytes().all(good) {
-                let shown: String = name.chars().take(NAME).collect();
-                return Err(format!(
-                    "`{}` is no attribute: small letters and digits, at most {NAME}",
-                    shown.escape_debug()
-                ));
-            }
-            match value {
-                Value::String(text) if text.len() <= VALUE => {}
-                Value::Bool(_) | Value::Number(_) => {}
-                _ => {
-                    return Err(format!(
-                        "`{name}` is a text of at most {VALUE} bytes, a number or a flag"
-                    ));
-                }
-            }
-        }
-        for name in ["id", "source", "datacontenttype", "subject"] {
-            if self.attributes.get(name).is_some_and(|v| !v.is_string()) {
-                return Err(format!("`{name}` is a text"));
-            }
-        }
-        let json = self.text("datacontenttype").is_none_or(is_json);
-        if json && !self.data.is_empty() && serde_json::from_slice::<&RawValue>(&self.data).is_err()
-        {
-            return Err("its data is not the JSON that it says it is".into());
-        }
-        Ok(self)
-    }
-
-    /// As it is appended to `stream`. `fresh`: an id for one that has none.
-    pub fn keep(mut self, stream: &str, now_ms: u64, fresh: impl FnOnce() -> String) -> NewEvent {
-        if self.text("source").is_none_or(str::is_empty) {
-            self = self.with("source", &format!("/v1/streams/{stream}"));
-        }
-        // One that was drawn here nobody sends again.
-        let id = match self.text("id").filter(|id| !id.is_empty()) {
-            Some(id) => format!("{} {id}", self.text("source").unwrap_or("")),
-            None => String::new(),
+/// It was checked when it was kept. What was kept by older rules has no `specversion`, and may have larger numbers.
+fn kept(bytes: &[u8]) -> Option<Event> {
+    let (length, rest) = bytes.split_at_checked(4)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    let (head, data) = rest.split_at_checked(length)?;
+    let all: BTreeMap<String, serde_json::Value> = serde_json::from_slice(head).ok()?;
+    let mut draft = Draft {
+        attributes: BTreeMap::new(),
+        data: data.to_vec(),
+    };
+    for (name, value) in all {
+        let value = match value {
+            serde_json::Value::String(text) => Value::Text(text),
+            other => serde_json::from_value(other.clone())
+                .unwrap_or_else(|_| Value::Text(other.to_string())),
         };
-        if id.is_empty() {
-            self = self.with("id", &fresh());
-        }
-        let kind = self.text("type").unwrap_or("").to_owned();
-        let head = Value::Object(self.attributes).to_string();
-        let mut data = (head.len() as u32).to_le_bytes().to_vec();
-        data.extend_from_slice(head.as_bytes());
-        data.extend_from_slice(&self.data);
-        NewEvent {
-            id,
-            kind,
-            at_ms: now_ms,
-            data,
-        }
+        draft.attributes.insert(name, value);
     }
+    draft.add("specversion", "1.0");
+    Some(draft.trust())
+}
 
-    fn kept(bytes: &[u8]) -> Option<Event> {
-        let (length, rest) = bytes.split_at_checked(4)?;
-        let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
-        let (head, data) = rest.split_at_checked(length)?;
-        Some(Event {
-            attributes: serde_json::from_slice(head).ok()?,
-            data: data.to_vec(),
-        })
+/// Structured, with where it stands, on one line.
+pub fn write(record: &Record) -> Vec<u8> {
+    let mut more: Vec<(&str, serde_json::Value)> = vec![
+        ("stream", record.stream.as_str().into()),
+        ("version", record.version.into()),
+        ("position", record.position.into()),
+    ];
+    let event = kept(&record.data).unwrap_or_else(|| {
+        // Nothing that is written here is unreadable, but a reader must not be held up by it.
+        let id = record.position.to_string();
+        let pairs = [
+            ("type", record.kind.as_str()),
+            ("id", id.as_str()),
+            ("source", "/damaged"),
+        ];
+        Draft::of(pairs, Vec::new()).trust()
+    });
+    if event.get("time").is_none() {
+        let at = jiff::Timestamp::from_millisecond(record.at_ms as i64);
+        more.push(("time", at.unwrap_or_default().to_string().into()));
     }
-
-    /// Structured, with where it stands.
-    pub fn write(record: &Record, out: &mut String) {
-        let Some(event) = Event::kept(&record.data) else {
-            // Nothing that is written here is unreadable, but a reader must not be held up by it.
-            let (kind, position) = (Value::from(record.kind.as_str()), record.position);
-            *out += &format!(
-                r#"{{"specversion":"1.0","type":{kind},"id":"{position}","source":"/damaged","position":{position}}}"#
-            );
-            return;
-        };
-        let json = event.text("datacontenttype").is_none_or(is_json);
-        let mut all = event.attributes;
-        all.insert("specversion".into(), "1.0".into());
-        if !all.contains_key("time") {
-            let at = jiff::Timestamp::from_millisecond(record.at_ms as i64);
-            all.insert("time".into(), at.unwrap_or_default().to_string().into());
-        }
-        all.insert("stream".into(), record.stream.as_str().into());
-        all.insert("version".into(), record.version.into());
-        all.insert("position".into(), record.position.into());
-        let text = Value::Object(all).to_string();
-        *out += text.strip_suffix('}').unwrap_or(&text);
-        match std::str::from_utf8(&event.data) {
-            Ok("") => {}
-            Ok(data) if json => *out += &format!(",\"data\":{data}"),
-            Ok(data) => *out += &format!(",\"data\":{}", Value::from(data)),
-            Err(_) => {
-                *out += &format!(
-                    ",\"data_base64\":\"{}\"",
-                    BASE64_STANDARD.encode(&event.data)
-                )
-            }
-        }
-        out.push('}');
-    }
+    json::write_with(&event, &more)
 }
 
 /// The body of a batch.
-pub fn batch(records: &[Record]) -> String {
-    let mut out = String::from("[");
+pub fn batch(records: &[Record]) -> Vec<u8> {
+    let mut out = vec![b'['];
     for (i, record) in records.iter().enumerate() {
         if i > 0 {
-            out.push(',');
+            out.push(b',');
         }
-        Event::write(record, &mut out);
+        out.extend(write(record));
     }
-    out.push(']');
+    out.push(b']');
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
-    fn shown(event: Event) -> Value {
-        let new = event.keep("s", 1_000, || "drawn".into());
-        let record = Record {
+    fn record(new: NewEvent) -> Record {
+        Record {
             position: 7,
             stream: "s".into(),
             version: 2,
             kind: new.kind,
             at_ms: new.at_ms,
             data: new.data,
-        };
-        serde_json::from_str(&batch(&[record])).unwrap()
+        }
+    }
+
+    fn structured(text: &str) -> Result<NewEvent, Bad> {
+        keep(json::draft(text.as_bytes())?, "s", 0, || "drawn".into())
+    }
+
+    fn shown(new: NewEvent) -> Value {
+        serde_json::from_slice(&batch(&[record(new)])).unwrap()
     }
 
     #[test]
     fn an_event_comes_back_as_it_went() {
         let text = r#"{"specversion":"1.0","id":"1","source":"/shop","type":"placed","subject":"o/7","tenant":"a","n":3,
             "data":{"big":12345678901234567890123,"a": [1, 2]}}"#;
-        let event = Event::structured(text).unwrap();
-        assert_eq!(event.clone().keep("s", 0, String::new).id, "/shop 1");
-        let mut out = String::new();
-        let new = event.keep("s", 0, String::new);
-        let record = Record {
-            position: 7,
-            stream: "s".into(),
-            version: 2,
-            kind: new.kind,
-            at_ms: 0,
-            data: new.data,
-        };
-        Event::write(&record, &mut out);
+        let new = structured(text).unwrap();
+        assert_eq!(new.id, "/shop 1");
+        let out = String::from_utf8(write(&record(new))).unwrap();
         // What the data says is not touched, not even its blanks.
         assert!(
             out.contains(r#""data":{"big":12345678901234567890123,"a": [1, 2]}"#),
             "{out}"
         );
+        assert!(!out.contains('\n'), "one line");
         let value: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(
             (&value["position"], &value["version"]),
@@ -313,73 +197,78 @@ mod tests {
     }
 
     #[test]
-    fn data_may_be_json_text_or_bytes() {
-        let of = |kind: &str, body: &[u8]| {
-            let headers = [
-                ("ce-type", "t"),
-                ("ce-id", "1"),
-                ("ce-source", "/s%20x"),
-                ("host", "h"),
-            ];
-            Event::binary(headers.into_iter(), Some(kind), body).map(shown)
-        };
-        let json = of("application/json", b"{\"a\":1}").unwrap();
-        assert_eq!(
-            (&json[0]["data"]["a"], &json[0]["source"]),
-            (&1.into(), &"/s x".into())
-        );
-        assert_eq!(of("text/plain", "ü".as_bytes()).unwrap()[0]["data"], "ü");
-        assert_eq!(
-            of("image/png", b"\xff\x00").unwrap()[0]["data_base64"],
-            "/wA="
-        );
-        assert!(of("application/json", b"{").is_err());
-        let none = Event::structured(r#"{"type":"t"}"#).unwrap();
-        let none = shown(none);
+    fn what_is_not_said_is_filled_in() {
+        let new = structured(r#"{"type":"t"}"#).unwrap();
+        assert_eq!(new.id, "", "nobody sends it again");
+        let none = shown(new);
         assert_eq!(
             (&none[0]["id"], &none[0]["data"]),
             (&"drawn".into(), &Value::Null)
         );
         assert_eq!(none[0]["source"], "/v1/streams/s");
-        let text =
-            Event::structured(r#"{"type":"t","datacontenttype":"text/plain","data":"a\nb"}"#);
-        assert_eq!(shown(text.unwrap())[0]["data"], "a\nb");
-        let bytes =
-            Event::structured(r#"{"type":"t","datacontenttype":"x/y","data_base64":"/wA="}"#);
-        assert_eq!(shown(bytes.unwrap())[0]["data_base64"], "/wA=");
-    }
-
-    #[test]
-    fn what_is_no_event_is_refused() {
-        for text in [
-            "",
-            "[]",
-            "{}",
-            r#"{"type":""}"#,
-            r#"{"type":1}"#,
-            r#"{"type":"t","specversion":"0.3"}"#,
-            r#"{"type":"t","UPPER":"x"}"#,
-            r#"{"type":"t","x":{}}"#,
-            r#"{"type":"t","x":null}"#,
-            r#"{"type":"t","id":7}"#,
-            r#"{"type":"t","data_base64":"?"}"#,
-            r#"{"type":"t","datacontenttype":"text/plain","data":{}}"#,
-        ] {
-            assert!(Event::structured(text).is_err(), "{text}");
-        }
-        assert!(Event::batch(r#"[{"type":"t"},{}]"#).is_err());
-        assert_eq!(
-            Event::batch(r#"[{"type":"t"},{"type":"u"}]"#)
-                .unwrap()
-                .len(),
-            2
-        );
+        assert_eq!(none[0]["specversion"], "1.0");
+        let spaced = keep(Draft::of([("type", "t")], Vec::new()), "a b", 0, || {
+            "1".into()
+        });
+        assert_eq!(shown(spaced.unwrap())[0]["source"], "/v1/streams/a%20b");
         // Nobody says himself where an event stands.
-        let forged = Event::structured(r#"{"type":"t","position":99,"stream":"x"}"#).unwrap();
+        let forged = structured(r#"{"type":"t","position":99,"stream":"x"}"#).unwrap();
         let forged = shown(forged);
         assert_eq!(
             (&forged[0]["position"], &forged[0]["stream"]),
             (&7.into(), &"s".into())
+        );
+        for (text, said) in [
+            ("{}", "no `type`"),
+            (r#"{"type":""}"#, "`type` is empty"),
+            (r#"{"type":1}"#, "no text"),
+            (r#"{"type":"t","id":7}"#, "no text"),
+            (r#"{"type":"t","id":""}"#, "`id` is empty"),
+            (r#"{"type":"t","specversion":"0.3"}"#, "1.0 is read here"),
+            (r#"{"type":"t","UPPER":"x"}"#, "no name of an attribute"),
+            (r#"{"type":"t","time":"tomorrow"}"#, "write it like"),
+        ] {
+            let Bad(why) = structured(text).unwrap_err();
+            assert!(why.contains(said), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn data_may_be_json_text_or_bytes() {
+        let of = |kind: &str, body: &[u8]| {
+            let pairs = [("type", "t"), ("id", "1"), ("datacontenttype", kind)];
+            shown(keep(Draft::of(pairs, body.to_vec()), "s", 0, String::new).unwrap())
+        };
+        let json = of("application/json", b"{\"a\":1}");
+        assert_eq!(json[0]["data"]["a"], 1);
+        assert_eq!(of("text/plain", "ü".as_bytes())[0]["data"], "ü");
+        assert_eq!(of("image/png", b"\xff\x00")[0]["data_base64"], "/wA=");
+        // What is no JSON though it says so is given back as the bytes that it is.
+        assert_eq!(of("application/json", b"{")[0]["data_base64"], "ew==");
+    }
+
+    #[test]
+    fn what_older_rules_kept_and_what_is_damaged_can_be_read() {
+        let head = br#"{"id":"1","source":"/s","type":"t","n":5000000000}"#;
+        let mut data = (head.len() as u32).to_le_bytes().to_vec();
+        data.extend_from_slice(head);
+        data.extend_from_slice(b"7");
+        let old = |data: Vec<u8>| NewEvent {
+            id: String::new(),
+            kind: "t".into(),
+            at_ms: 0,
+            data,
+        };
+        let all = shown(old(data));
+        assert_eq!(
+            (&all[0]["n"], &all[0]["data"]),
+            (&"5000000000".into(), &7.into())
+        );
+        assert_eq!(all[0]["specversion"], "1.0");
+        let damaged = shown(old(b"x".to_vec()));
+        assert_eq!(
+            (&damaged[0]["source"], &damaged[0]["position"]),
+            (&"/damaged".into(), &7.into())
         );
     }
 }

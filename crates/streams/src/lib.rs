@@ -1,7 +1,7 @@
 //! Streams of events for services, in one file with one order: append with what is expected, read, subscribe with a checkpoint
 //! that is kept here; rows of an outbox become events (`outbox`), and events are pushed to services (`projection`).
 //!
-//! `event` is what an event is on the wire and on the disk (pure), `place` the store and who waits for news of it, `subscription`
+//! `event` is how an event is kept and given back (pure; what it is on the wire `cloudevents` knows), `place` the store and who waits for news of it, `subscription`
 //! the checkpoints, `api` the answers to services.
 
 pub mod api;
@@ -15,7 +15,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-pub use event::{BATCH, Event, batch};
+pub use event::{BATCH, batch, keep_json};
 pub use place::{Fault, Place, Store};
 pub use retention::retain;
 pub use subscription::{Batch, Subscription};

@@ -3,8 +3,11 @@
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Appended, Ends, Error, Expect, Kv, Log, MAX_EVENTS, NewEvent};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
+
+/// Clients that read along at once.
+const FOLLOWERS: usize = 256;
 
 /// What streams and checkpoints are kept in.
 pub trait Store: Log + Kv {}
@@ -52,6 +55,7 @@ pub struct Place {
     store: RwLock<Option<Arc<dyn Store>>>,
     /// The last position that is known of.
     news: watch::Sender<u64>,
+    followers: Arc<Semaphore>,
 }
 
 impl Default for Place {
@@ -59,6 +63,7 @@ impl Default for Place {
         Place {
             store: RwLock::default(),
             news: watch::channel(0).0,
+            followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
     }
 }
@@ -79,7 +84,12 @@ impl Place {
             let last = store.ends()?.last;
             self.news.send_replace(last);
         }
+        let ends = store.is_none();
         *self.store.write().unwrap_or_else(|e| e.into_inner()) = store;
+        if ends {
+            // Who reads along finds out that it is over.
+            self.news.send_modify(|_| {});
+        }
         Ok(())
     }
 
@@ -131,6 +141,15 @@ impl Place {
         let mut news = self.news.subscribe();
         let came = news.wait_for(|last| *last > position);
         matches!(timeout_at(until, came).await, Ok(Ok(_)))
+    }
+
+    /// Told of each append, and of the end.
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn followers(&self) -> Arc<Semaphore> {
+        self.followers.clone()
     }
 
     /// The last position that is known of.

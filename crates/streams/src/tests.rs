@@ -1,12 +1,15 @@
 //! Places on a real store: what is read while events come and go, and projections that are refused, stopped and built again.
 
+use crate::event::keep;
 use crate::projection::{Parts, Standing, project, replay};
-use crate::{Event, Fault, Place, Subscription};
+use crate::{Fault, Place, Subscription, api};
+use cloudevents::Draft;
 use config::sections::Projection;
+use http_body_util::BodyExt;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{Embedded, Expect, Log};
+use store::{Embedded, Expect, Log, NewEvent};
 use tokio::time::timeout;
 
 struct Stage {
@@ -37,9 +40,15 @@ fn run(test: impl Future<Output = ()>) {
     done.expect("within half a minute");
 }
 
+/// One without a name of its own.
+fn event(stream: &str, at_ms: u64) -> NewEvent {
+    let draft = Draft::of([("type", "t")], Vec::new());
+    keep(draft, stream, at_ms, || at_ms.to_string()).unwrap()
+}
+
 impl Stage {
     async fn add(&self, stream: &str, at_ms: u64) -> u64 {
-        let event = Event::new("", "t", "/test").keep(stream, at_ms, || at_ms.to_string());
+        let event = event(stream, at_ms);
         let done = self.place.append(stream, Expect::Any, vec![event]).await;
         done.unwrap().position
     }
@@ -88,7 +97,7 @@ fn events_of_others_are_passed_over_once() {
         let s = stage();
         s.place.subscribe("mine", of(Some("mine"))).await.unwrap();
         for _ in 0..30 {
-            let events = (0..50).map(|_| Event::new("", "t", "").keep("other", 1, || "x".into()));
+            let events = (0..50).map(|_| event("other", 1));
             let events = events.collect();
             s.place.append("other", Expect::Any, events).await.unwrap();
         }
@@ -110,6 +119,112 @@ fn events_of_others_are_passed_over_once() {
     });
 }
 
+impl Stage {
+    /// Reads along; `last` is what the client saw last.
+    async fn follow(&self, target: &str, last: Option<u64>) -> http::Response<sse::Payload> {
+        let mut request = http::Request::get(target).header("accept", "text/event-stream");
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let head = request.body(()).unwrap().into_parts().0;
+        assert!(api::is_followed(&head));
+        api::follow(&self.place, &head).await
+    }
+}
+
+/// What comes until a part is there; or until the end.
+async fn until(answer: &mut http::Response<sse::Payload>, part: &str) -> String {
+    let mut all = String::new();
+    while !all.contains(part) {
+        match answer.body_mut().frame().await {
+            Some(frame) => {
+                let data = frame.unwrap().into_data().unwrap();
+                all += std::str::from_utf8(&data).unwrap();
+            }
+            None => return all + "END",
+        }
+    }
+    all
+}
+
+#[test]
+fn clients_read_along_and_go_on_where_they_were() {
+    run(async {
+        let s = stage();
+        for at in 1..=3 {
+            s.add("a", at).await;
+            s.add("b", at).await;
+        }
+        let mut all = s.follow("/v1/streams?after=0", None).await;
+        assert_eq!(all.headers()["content-type"], "text/event-stream");
+        let first = until(&mut all, "id: 6\n").await;
+        assert_eq!(first.matches("data: ").count(), 6, "{first}");
+        // What comes is told to those whose it is.
+        let mut of_b = s.follow("/v1/streams/b", Some(4)).await;
+        until(&mut of_b, "id: 6\n").await;
+        let mut new = s.follow("/v1/streams?prefix=a", None).await;
+        s.add("a", 4).await;
+        s.add("b", 4).await;
+        let told = until(&mut of_b, "id: 8\n").await;
+        assert!(
+            !told.contains("id: 7") && told.contains("\"stream\":\"b\""),
+            "{told}"
+        );
+        let told = until(&mut new, "id: 7\n").await;
+        assert!(
+            told.contains("\"version\":4") && !told.contains("id: 6"),
+            "{told}"
+        );
+        until(&mut all, "id: 8\n").await;
+        // What was let go meanwhile is said.
+        s.store.trim(4, 10).wait().unwrap();
+        let mut late = s.follow("/v1/streams", Some(2)).await;
+        let told = until(&mut late, "id: 7\n").await;
+        let gap = "event: gap\nid: 6\ndata: {\"after\":2,\"forgotten\":6}\n\n";
+        assert!(told.contains(gap), "{told}");
+        // Long ways through events of others are told too, without an event.
+        let mut nobody = s.follow("/v1/streams/nobody", None).await;
+        let many: Vec<_> = (0..500).map(|_| event("b", 5)).collect();
+        for _ in 0..2 {
+            s.place
+                .append("b", Expect::Any, many.clone())
+                .await
+                .unwrap();
+        }
+        let told = until(&mut nobody, "id: ").await;
+        assert!(!told.contains("data"), "{told}");
+        let refused = s.follow("/v1/streams", Some(9999)).await;
+        assert_eq!(refused.status(), 400);
+        assert_eq!(s.follow("/v1/streams/a?from=1", None).await.status(), 400);
+        // They end when the store is taken back, and nobody is let in.
+        s.place.lend(None).unwrap();
+        for mut answer in [all, of_b, new, late, nobody] {
+            assert!(until(&mut answer, "END").await.ends_with("END"));
+        }
+        assert_eq!(s.follow("/v1/streams", None).await.status(), 503);
+    });
+}
+
+#[test]
+fn no_more_read_along_than_may() {
+    run(async {
+        let s = stage();
+        let all = s.place.followers().available_permits();
+        let mut held = Vec::new();
+        for _ in 0..all {
+            held.push(s.follow("/v1/streams", None).await);
+        }
+        let refused = s.follow("/v1/streams", None).await;
+        assert_eq!(
+            (held[0].status().as_u16(), refused.status().as_u16()),
+            (200, 503)
+        );
+        held.pop();
+        let freed = s.place.followers();
+        assert!(freed.acquire().await.is_ok(), "its place is free again");
+    });
+}
+
 #[test]
 fn a_projection_is_pushed_in_order_and_again_where_it_is_told_to() {
     run(async {
@@ -127,7 +242,7 @@ fn a_projection_is_pushed_in_order_and_again_where_it_is_told_to() {
                         5 => return Err("nobody answers".into()),
                         _ => {}
                     }
-                    let batch: Vec<serde_json::Value> = serde_json::from_str(body).unwrap();
+                    let batch: Vec<serde_json::Value> = serde_json::from_slice(body).unwrap();
                     let all = batch.iter().map(|e| e["position"].as_u64().unwrap());
                     pushed.lock().unwrap().extend(all);
                     assert_eq!(pushed.lock().unwrap().last(), Some(&position));

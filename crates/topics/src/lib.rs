@@ -1,9 +1,10 @@
 //! The API of topics: services publish events, pull those of their subscriptions, and read streams of them.
 //!
-//! `ask` reads a request's path, `publish` takes events in, `pull` lends and ends them, `stream` is server-sent events, `say` writes
+//! `ask` reads a request's path, `publish` takes events in, `fan_out` is what an event becomes in the queue (the gateway publishes, too), `pull` lends and ends them, `stream` is server-sent events, `say` writes
 //! answers. What is pushed, the gateway delivers: it leases from the same queue.
 
 mod ask;
+pub mod fan_out;
 mod publish;
 mod pull;
 mod say;
@@ -38,14 +39,14 @@ pub struct Parts {
     pub config: Arc<ArcSwap<Config>>,
     /// Milliseconds since the Unix epoch, on the clock by which the queue is leased.
     pub now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Counts publications, whoever makes them.
+    pub news: watch::Sender<u64>,
     /// Tells whoever pushes that something is due.
     pub wake: Box<dyn Fn() + Send + Sync>,
 }
 
 pub struct Api {
     parts: Parts,
-    /// Counts publications.
-    news: watch::Sender<u64>,
     waiting: Arc<Semaphore>,
 }
 
@@ -53,7 +54,6 @@ impl Api {
     pub fn new(parts: Parts) -> Arc<Api> {
         Arc::new(Api {
             parts,
-            news: watch::Sender::new(0),
             waiting: Arc::new(Semaphore::new(WAITING)),
         })
     }

@@ -98,7 +98,7 @@ async fn lease(
                 .map_err(|_| problem(503, "topic-waiting", "too many wait for events already"))?,
         ),
     };
-    let (lane, mut news) = (s.lane(&topic.name), api.news.subscribe());
+    let (lane, mut news) = (s.lane(&topic.name), api.parts.news.subscribe());
     loop {
         news.mark_unchanged();
         // Not held while it waits: another process may be about to take the queue over.
@@ -201,7 +201,7 @@ async fn end(api: &Api, s: &Subscription, deed: Deed, ask: AskEnd) -> Result<Ans
         }
     }
     if deed == Deed::Nack {
-        api.news.send_modify(|n| *n += 1);
+        api.parts.news.send_modify(|n| *n += 1);
     }
     Ok(say::json(
         StatusCode::OK,

@@ -1,7 +1,7 @@
 //! Streams: names of projections that must exist, and gates that would answer before one is waited for.
 
 use super::Whole;
-use crate::sections::{Config, Route};
+use crate::sections::{Config, Route, Target};
 use base::Finding;
 
 impl Whole<'_> {
@@ -37,6 +37,19 @@ impl Whole<'_> {
     }
 
     pub(super) fn streams(&mut self, c: &Config) {
+        let takes: Vec<&str> = (c.routes.iter())
+            .filter(|r| r.asynchronous.is_some())
+            .map(|r| r.name.as_str())
+            .collect();
+        for o in &c.outboxes {
+            let path = ["outbox", o.name.as_str(), "to"];
+            match &o.to {
+                Target::Job(route) if !takes.contains(&route.as_str()) => {
+                    self.unknown(&path, "route with `async`", route, &takes);
+                }
+                _ => {}
+            }
+        }
         for p in &c.projections {
             let path = ["projections", p.name.as_str()];
             if p.stream.is_some() && p.prefix.is_some() {

@@ -1,7 +1,7 @@
 //! Topics: names that must exist, and what cannot work without something else.
 
 use super::Whole;
-use crate::sections::{Config, Receiver};
+use crate::sections::{Config, Publish, Receiver, Route, Segment};
 use base::Finding;
 
 /// Most topics, and most subscriptions of one.
@@ -9,6 +9,47 @@ const TOPICS: usize = 100;
 const SUBSCRIPTIONS: usize = 64;
 
 impl Whole<'_> {
+    pub(super) fn publish(&mut self, c: &Config, r: &Route) {
+        let Some(publish) = &r.publish else {
+            return;
+        };
+        let path = ["routes", r.name.as_str(), "publish"];
+        let known: Vec<&str> = c.topics.iter().map(|t| t.name.as_str()).collect();
+        if !publish.topic.is_empty() && !known.contains(&publish.topic.as_str()) {
+            self.unknown(&path, "topic of `topics`", &publish.topic, &known);
+        }
+        let segments = r.matcher.path.segments.iter();
+        let named = segments.filter_map(|s| match s {
+            Segment::One(name) | Segment::Rest(name) => Some(name.as_str()),
+            Segment::Literal(_) => None,
+        });
+        let names: Vec<&str> = named.chain(Publish::NAMES).collect();
+        for name in publish.patterns().flat_map(|p| p.names()) {
+            if !names.contains(&name) {
+                self.unknown(&path, "part of the request", name, &names);
+            }
+        }
+        let excluded = [
+            (
+                r.asynchronous.is_some(),
+                "async",
+                "a request becomes a job or an event",
+            ),
+            (
+                r.idempotency.is_some(),
+                "idempotency",
+                "an Idempotency-Key is the id of the event, which the topic knows for `dedup`",
+            ),
+        ];
+        for (there, other, why) in excluded {
+            if there {
+                let what = format!("`publish` and `{other}` exclude each other");
+                let finding = Finding::error("config-publish", what).why(why);
+                self.add(&path, finding.help("leave one of them out"));
+            }
+        }
+    }
+
     pub(super) fn topics(&mut self, c: &Config) {
         let services: Vec<&str> = c.services.iter().map(|s| s.name.as_str()).collect();
         if c.topics.len() > TOPICS {

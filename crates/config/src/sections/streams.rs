@@ -22,7 +22,7 @@ impl Default for Streams {
     }
 }
 
-/// Rows of a table of PostgreSQL that become events of a stream, and are deleted then.
+/// Rows of a table of PostgreSQL that become events of a stream or jobs of a route, and are deleted then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outbox {
     pub name: String,
@@ -31,13 +31,27 @@ pub struct Outbox {
     pub ca: Option<PathBuf>,
     /// With its schema before a dot, where it is not in the search path.
     pub table: String,
-    /// Name of the stream.
-    pub stream: String,
+    pub to: Target,
+    /// Of the request that a job is.
+    #[serde(default = "root")]
+    pub path: String,
     pub columns: Columns,
     /// Rows at once, at most.
     pub batch: u32,
     /// How often an empty table is looked at.
     pub poll: Duration,
+}
+
+fn root() -> String {
+    "/".into()
+}
+
+/// Where rows go, by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    Stream(String),
+    /// A route that takes jobs.
+    Job(String),
 }
 
 /// What is where in a row.
@@ -58,7 +72,8 @@ impl Outbox {
             postgres: Secret::Text(String::new()),
             ca: None,
             table: "outbox".into(),
-            stream: String::new(),
+            to: Target::Stream(String::new()),
+            path: root(),
             columns: Columns {
                 id: "id".into(),
                 kind: "type".into(),

@@ -155,7 +155,7 @@ async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Broker>, l
     let mut room = lock(&pace).room(lane.bound, now).min(LEASED);
     // Each call outside holds a thread.
     if lane.subscriber.as_ref().is_some_and(|s| s.route.is_none()) {
-        room = room.min(jobs.calls.0.available_permits() as u32);
+        room = room.min(jobs.calls.permits.available_permits() as u32);
     }
     if room == 0 {
         return;

@@ -3,11 +3,12 @@
 use super::eta::{Eta, Speed};
 use super::pace::{Bound, Pace, Reason};
 use crate::calendar::Calendar;
+use crate::topics::call::Clients;
 use base::Nanos;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use store::{Broker, JobId};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 /// Clients that wait for their job at once (`Prefer: wait`); more get their 202 at once.
 const WAITING: usize = 1024;
@@ -21,6 +22,8 @@ pub struct Jobs {
     queue: RwLock<Option<Arc<dyn Broker>>>,
     /// Something was accepted, or a delivery has ended.
     pub news: Notify,
+    /// Counts publications to topics, for those who read along.
+    pub published: watch::Sender<u64>,
     lanes: Mutex<BTreeMap<Arc<str>, Shared<Pace>>>,
     /// What bounds them, as it was last looked at.
     bounds: Mutex<BTreeMap<Arc<str>, Bound>>,
@@ -36,15 +39,22 @@ pub struct Jobs {
     calendar: Calendar,
 }
 
-/// Calls of webhooks that are under way, all together: each holds a thread.
-pub struct Calls(pub Arc<Semaphore>);
+/// Calls of webhooks.
+pub struct Calls {
+    /// Those under way, all together: each holds a thread.
+    pub permits: Arc<Semaphore>,
+    pub clients: Arc<Clients>,
+}
 
 /// Most of them.
 const CALLS: usize = 128;
 
 impl Default for Calls {
     fn default() -> Self {
-        Calls(Arc::new(Semaphore::new(CALLS)))
+        Calls {
+            permits: Arc::new(Semaphore::new(CALLS)),
+            clients: Arc::default(),
+        }
     }
 }
 

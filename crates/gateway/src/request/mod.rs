@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod policy;
 pub mod projection;
+pub mod publish;
 pub mod rate;
 pub mod respond_async;
 pub mod session;

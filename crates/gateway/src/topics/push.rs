@@ -1,6 +1,6 @@
 //! One delivery to a subscriber: the request to a service, or the call of a webhook.
 
-use super::call::{self, Call};
+use super::call::Call;
 use super::request::{Delivery, bytes, carry};
 use super::{Subscriber, sign};
 use crate::hash::hash;
@@ -49,7 +49,7 @@ pub async fn call(
     job: &Leased,
     now_ms: u64,
 ) -> Result<(Answered, Vec<u8>), String> {
-    let permit = jobs.calls.0.clone().try_acquire_owned();
+    let permit = jobs.calls.permits.clone().try_acquire_owned();
     let permit = permit.map_err(|_| "too many webhooks are called at once".to_owned())?;
     let call = prepare(s, endpoint, event, job.attempt, now_ms)?;
     let agreement = endpoint.handshake.clone().filter(|origin| {
@@ -57,13 +57,13 @@ pub async fn call(
         !jobs.has_agreed(&s.lane, what)
     });
     let url = call.url.clone();
-    let asked = agreement.clone();
+    let (asked, clients) = (agreement.clone(), jobs.calls.clients.clone());
     let work = move || {
         let _permit = permit;
         if let Some(origin) = asked {
-            call::agree(&call, &origin).map_err(Kept::Back)?;
+            clients.agree(&call, &origin).map_err(Kept::Back)?;
         }
-        call::post(&call).map_err(Kept::Failed)
+        clients.post(&call).map_err(Kept::Failed)
     };
     let came = tokio::task::spawn_blocking(work).await;
     let came = came.unwrap_or_else(|_| Err(Kept::Back("the process ends".into())));

@@ -4,4 +4,5 @@
 mod common;
 mod idempotency;
 mod jobs;
+mod publish;
 mod sessions;

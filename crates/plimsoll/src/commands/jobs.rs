@@ -32,11 +32,7 @@ fn list(args: &ListArgs) -> Result<Exit, Failure> {
         ask::encode(&args.state),
         args.limit
     );
-    if let Some(after) = &args.after {
-        let place = u64::from_str_radix(after, 16);
-        let place = place.map_err(|_| Failure::new(format!("`{after}` is no place of a job")))?;
-        let _ = write!(target, "&after={place}");
-    }
+    target += &after(args.after.as_deref(), "a job")?;
     ask::show(&args.ask, &target, |said| {
         let jobs = said.as_array().map_or(&[][..], Vec::as_slice);
         match jobs.is_empty() {
@@ -119,6 +115,17 @@ fn crons(said: &Value) -> String {
     if out.is_empty() { "none\n".into() } else { out }
 }
 
+/// `--after` as a parameter, for a list of jobs or events: nothing when it was not given.
+pub(super) fn after(id: Option<&str>, what: &str) -> Result<String, Failure> {
+    let Some(id) = id else {
+        return Ok(String::new());
+    };
+    match u64::from_str_radix(id, 16) {
+        Ok(place) => Ok(format!("&after={place}")),
+        Err(_) => Err(Failure::new(format!("`{id}` is no place of {what}"))),
+    }
+}
+
 pub(super) fn line(job: &Value) -> String {
     let reason = job["reason"].as_str().filter(|r| !r.is_empty());
     let reason = reason.map_or(String::new(), |r| format!("  {r}"));
@@ -165,6 +172,12 @@ mod tests {
             "{shown}"
         );
         assert_eq!(lanes(&json!([])), "no route has taken a job yet\n");
+        assert_eq!(after(None, "a job").unwrap(), "");
+        assert_eq!(after(Some("1f"), "a job").unwrap(), "&after=31");
+        let Err(why) = after(Some("1f-"), "a job") else {
+            panic!("no place")
+        };
+        assert!(format!("{why:?}").contains("no place of a job"), "{why:?}");
         let dead = json!({ "id": "1-a", "state": "dead", "attempts": 3, "request": "POST /x", "reason": "status 400" });
         assert_eq!(line(&dead), "1-a  dead  3 attempts  POST /x  status 400\n");
     }

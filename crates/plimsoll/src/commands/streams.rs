@@ -126,13 +126,16 @@ fn status(said: &Value) -> String {
     }
     for o in all("outboxes") {
         let waiting = o["waiting"].as_u64().map_or("?".into(), |n| n.to_string());
+        let target = match o["job"].as_str() {
+            Some(route) => format!("jobs of {route}"),
+            None => format!("events of {}", text(&o["stream"])),
+        };
         let _ = writeln!(
             out,
-            "outbox {}: {waiting} rows wait in {}, {} became events of {}",
+            "outbox {}: {waiting} rows wait in {}, {} became {target}",
             text(&o["name"]),
             text(&o["table"]),
-            o["relayed"],
-            text(&o["stream"])
+            o["relayed"]
         );
         match o["refused"].as_u64() {
             Some(n) if n > 0 => {
@@ -155,14 +158,16 @@ mod tests {
             "subscriptions": [{ "name": "mail", "lag": 4, "position": 5 }],
             "projections": [{ "name": "view", "lag": 0, "position": 9, "replay_until": null, "error": null }],
             "outboxes": [{ "name": "orders", "table": "outbox", "stream": "orders", "waiting": 3, "refused": 1, "relayed": 7,
-                "error": "connection refused" }] });
+                "error": "connection refused" },
+                { "name": "mails", "table": "mail", "job": "send", "waiting": 0, "refused": 0, "relayed": 2 }] });
         assert_eq!(
             status(&said),
             "7 events, the last at position 9; those up to 2 were let go\n\
              subscription mail: 4 behind, acknowledged up to 5\n\
              projection view: 0 behind, at position 9\n\
              outbox orders: 3 rows wait in outbox, 7 became events of orders\n  \
-             1 rows can never go: too large, or without an id or a type\n  connection refused\n"
+             1 rows can never go: too large, or without an id or a type\n  connection refused\n\
+             outbox mails: 0 rows wait in mail, 2 became jobs of send\n"
         );
         assert!(status(&Value::Null).starts_with("there are no streams"));
         let event = json!([{ "position": 1, "stream": "s", "version": 1, "type": "t", "time": "now", "data": {"a": 1} }]);

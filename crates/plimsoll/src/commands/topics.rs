@@ -2,7 +2,7 @@
 
 use crate::ask::{self, plain as text};
 use crate::cli::topics::{EventsArgs, OfArgs, TopicsAsk};
-use crate::commands::jobs::line;
+use crate::commands::jobs::{after, line};
 use crate::exit::{Exit, Failure};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -25,12 +25,7 @@ fn list(args: &EventsArgs) -> Result<Exit, Failure> {
         ask::encode(&args.state),
         args.limit
     );
-    if let Some(after) = &args.after {
-        let place = u64::from_str_radix(after, 16);
-        let place =
-            place.map_err(|_| Failure::new(format!("`{after}` is no place of an event")))?;
-        let _ = write!(target, "&after={place}");
-    }
+    target += &after(args.after.as_deref(), "an event")?;
     ask::show(&args.ask, &target, |said| {
         let all: String = said.as_array().into_iter().flatten().map(line).collect();
         match all.is_empty() {

@@ -211,15 +211,29 @@ impl Body {
         *self.readiness.lock().unwrap_or_else(|e| e.into_inner()) = not_ready;
     }
 
-    fn stream_work(&self) -> Result<Option<streams::Work>, Failure> {
+    fn stream_work(&self, queue: &Weak<Embedded>) -> Result<Option<streams::Work>, Failure> {
         let Some(place) = &self.streams else {
             return Ok(None);
         };
-        let Some(positions) = self.with_gateway(Gateway::projections) else {
+        let shared = self.with_gateway(|g| (g.projections(), g.jobs()));
+        let Some((positions, jobs)) = shared else {
             return Ok(None);
         };
+        let queue = streams::Queue {
+            store: queue.clone(),
+            jobs,
+            clock: self.clock,
+        };
         let runtime = self.runtime.handle();
-        streams::start(&self.data_dir, place, &self.current, positions, runtime).map(Some)
+        streams::start(
+            &self.data_dir,
+            place,
+            &self.current,
+            positions,
+            queue,
+            runtime,
+        )
+        .map(Some)
     }
 
     /// Opens the ledger, and starts control and console.
@@ -239,7 +253,7 @@ impl Body {
         let engine = self.engines.kv();
         let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g, engine));
         let kept_state = kept_state.transpose()?.flatten();
-        let work = self.stream_work()?;
+        let work = self.stream_work(&queue.clone().unwrap_or_default())?;
         let handle = self.runtime.handle();
         let shown_streams = match &work {
             Some(work) => work.shown(handle),

@@ -22,6 +22,7 @@ pub fn api(gateway: &Gateway, config: Arc<ArcSwap<Config>>, clock: Clock) -> Arc
         lent: Box::new(move || lent.queue()),
         config,
         now_ms: Box::new(move || timed.now_ms(clock.now())),
+        news: gateway.jobs().published.clone(),
         wake: Box::new(move || woken.news.notify_one()),
     })
 }

@@ -5,7 +5,7 @@ use crate::messages::{message, service};
 use crate::stage::{Stage, signal};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -233,6 +233,69 @@ fn services_append_read_and_subscribe() {
         204
     );
     assert_eq!(ask(at, "GET /v1/subscriptions/mailer", "", "").status, 404);
+}
+
+/// Reads along: what comes until a part is there, or until the end.
+struct Along(BufReader<TcpStream>);
+
+impl Along {
+    fn new(at: SocketAddr, target: &str, lines: &str) -> Along {
+        let mut stream = TcpStream::connect(at).unwrap();
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer secret\r\nAccept: text/event-stream\r\n{lines}\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        Along(BufReader::new(stream))
+    }
+
+    /// `None`: it ended before.
+    fn until(&mut self, part: &str) -> Option<String> {
+        let (mut all, mut line) = (String::new(), String::new());
+        while !all.contains(part) {
+            line.clear();
+            match self.0.read_line(&mut line) {
+                Ok(n) if n > 0 => all += &line,
+                _ => return None,
+            }
+        }
+        Some(all)
+    }
+}
+
+#[test]
+fn clients_read_along_over_an_upgrade() {
+    let (mut stage, at) = stage("streams: {}");
+    stage.start();
+    let append = |id: &str| ask(at, "POST /v1/streams/orders", "", &event(id)).status;
+    assert_eq!((append("1"), append("2")), (201, 201));
+    let mut along = Along::new(at, "/v1/streams/orders?after=1", "");
+    let first = along.until("\"id\":\"2\"").unwrap();
+    assert!(
+        first.contains("text/event-stream") && !first.contains("\"id\":\"1\""),
+        "{first}"
+    );
+    assert_eq!(append("3"), 201);
+    assert!(along.until("\"id\":\"3\"").unwrap().contains("id: 3\n"));
+    // Another binary: what was read along ends, and goes on there where it was.
+    let (out, _) = stage.upgrade();
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    assert_eq!(along.until("\"id\":\"4\""), None);
+    stage.wait("the streams in it", |_| {
+        let said = tried(at, "GET /v1/streams/orders", "", "")?;
+        (said.status == 200).then_some(())
+    });
+    assert_eq!(append("4"), 201);
+    let mut again = Along::new(at, "/v1/streams", "Last-Event-ID: 3\r\n");
+    assert!(again.until("\"id\":\"4\"").is_some());
+    let mut stranger = TcpStream::connect(at).unwrap();
+    let request = "GET /v1/streams HTTP/1.1\r\nHost: s\r\nAccept: text/event-stream\r\n\r\n";
+    stranger.write_all(request.as_bytes()).unwrap();
+    let (head, _) = message(&mut BufReader::new(stranger)).unwrap();
+    assert!(head.starts_with("HTTP/1.1 401"), "{head}");
 }
 
 #[test]
@@ -497,4 +560,89 @@ fn each_row_becomes_one_event_whoever_is_killed() {
             .take(750)
             .all(|e| e["subject"] == format!("a{}", e["data"]["n"]))
     );
+}
+
+/// Takes jobs: the id of each delivery, and what it says.
+fn work(stream: TcpStream, got: &Mutex<Vec<(String, String)>>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let (head, body) = message(&mut stream)?;
+        let line = |name: &str| {
+            let mut lines = head.lines().filter_map(|l| l.split_once(": "));
+            lines
+                .find(|(n, _)| n.eq_ignore_ascii_case(name))
+                .map(|l| l.1)
+        };
+        let job = line("plimsoll-job-id")?.to_owned();
+        let body: Value = serde_json::from_str(&body).ok()?;
+        let told = [line("ce-type")?, line("ce-source")?, line("ce-subject")?];
+        assert_eq!(told[..2], ["mail", "/outbox/mails"]);
+        assert_eq!(told[2], format!("a{}", body["n"]));
+        assert!(head.starts_with("POST /send "), "{head}");
+        got.lock().unwrap().push((line("ce-id")?.to_owned(), job));
+        let answer = "HTTP/1.1 204 ok\r\nContent-Length: 0\r\n\r\n";
+        stream.get_mut().write_all(answer.as_bytes()).ok()?;
+    }
+}
+
+#[test]
+fn each_row_becomes_one_job_whoever_is_killed() {
+    let Some(mut postgres) = peers::there(peers::Postgres::start(&[])) else {
+        return;
+    };
+    postgres
+        .sql("CREATE TABLE outbox(id bigserial PRIMARY KEY, type text, payload jsonb, owner text)")
+        .unwrap();
+    let (service, got) = service(work);
+    let (mut stage, _) = stage("");
+    stage.instance = service;
+    std::fs::write(stage.path("url"), postgres.url()).unwrap();
+    stage.write(&stage.config(
+        "routes: { mails: { match: POST /mails, to: app, async: { when: always } } }\n\
+         outbox: { mails: { postgres: { file: url }, to: job mails, path: /send, subject: owner, batch: 7, poll: 20ms } }",
+    ));
+    let mut pid = stage.start();
+    let write = "INSERT INTO outbox(type, payload, owner) SELECT 'mail', jsonb_build_object('n', g), 'a' || g \
+                 FROM generate_series(1, 100) g";
+    let rows = || {
+        got.lock()
+            .unwrap()
+            .iter()
+            .map(|g| g.0.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    for round in 0..3 {
+        postgres.sql(write).unwrap();
+        let before = round * 100;
+        stage.wait("some of them", |_| {
+            (rows().len() > before + 10).then_some(())
+        });
+        // First the one that relays, then the database, then both.
+        if round != 1 {
+            signal(pid, "KILL");
+            stage.ended(pid);
+        }
+        if round != 0 {
+            postgres.stop();
+            postgres.run().unwrap();
+        }
+        if round != 1 {
+            pid = stage.start();
+        }
+        stage.wait("an empty table", |_| {
+            (postgres.sql("SELECT count(*) FROM outbox").ok()? == "0").then_some(())
+        });
+        stage.wait("all of them", |_| {
+            (rows().len() == before + 100).then_some(())
+        });
+    }
+    // A delivery may come twice; a row is one job all the same.
+    let jobs: BTreeSet<(String, String)> = got.lock().unwrap().iter().cloned().collect();
+    assert_eq!(
+        (jobs.len(), rows().len()),
+        (300, 300),
+        "a row became two jobs"
+    );
+    let status = String::from_utf8(stage.ask(&["streams", "status"]).stdout).unwrap();
+    assert!(status.contains("became jobs of mails"), "{status}");
 }

@@ -48,7 +48,8 @@ fn topics(rules: impl Fn(SocketAddr) -> String) -> Topics {
     std::fs::write(stage.path("token"), "token").unwrap();
     std::fs::write(stage.path("secret"), SECRET).unwrap();
     let extra = format!(
-        "state: {{ listen: {api}, token: {{ file: token }} }}\ntopics: {{ t: {} }}\n",
+        "state: {{ listen: {api}, token: {{ file: token }} }}\ntopics: {{ t: {} }}\n\
+         routes: {{ out: {{ match: POST /events, to: app, publish: t }} }}\n",
         rules(at)
     );
     stage.write(&stage.config(&extra));
@@ -78,6 +79,12 @@ fn publish(at: SocketAddr, n: u64) -> Option<u16> {
         "ce-specversion: 1.0\r\nce-id: {n}\r\nce-source: /test\r\nce-type: number\r\nContent-Type: application/json\r\n"
     );
     Some(ask(at, "POST /v1/topics/t", &headers, &n.to_string())?.0)
+}
+
+/// The same by a route, as a client does who knows nothing of topics.
+fn publish_by_route(front: SocketAddr, n: u64) -> Option<u16> {
+    let headers = format!("Content-Type: application/json\r\nIdempotency-Key: \"{n}\"\r\n");
+    Some(ask(front, "POST /events", &headers, &n.to_string())?.0)
 }
 
 fn said(stage: &Stage, args: &[&str]) -> String {
@@ -115,6 +122,7 @@ fn kill_9_during_fan_out_and_delivery_loses_no_event() {
         Arc::<AtomicUsize>::default(),
         t.api,
     );
+    let front = t.stage.listen;
     let clients = [0, 1].map(|first| {
         let (stop, count) = (stop.clone(), count.clone());
         std::thread::spawn(move || {
@@ -123,7 +131,11 @@ fn kill_9_during_fan_out_and_delivery_loses_no_event() {
                 if stop.load(SeqCst) {
                     break;
                 }
-                match publish(api, n) {
+                let answered = match first {
+                    0 => publish(api, n),
+                    _ => publish_by_route(front, n),
+                };
+                match answered {
                     Some(202) => {
                         accepted.insert(n);
                         count.fetch_add(1, SeqCst);

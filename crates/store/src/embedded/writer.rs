@@ -5,7 +5,8 @@ use super::queue::{Ask, Jobs, Said, Settle};
 use super::schema::{checksum, io, open_writer};
 use crate::ack::Reply;
 use crate::{
-    Appended, Bounds, Error, Etag, Expect, JobId, MAX_STREAMS, NewEvent, NewJob, Precondition, Put,
+    Appended, Bounds, Error, Etag, Expect, JobId, MAX_STREAMS, Named, NewEvent, NewJob,
+    Precondition, Put,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
@@ -61,10 +62,20 @@ pub enum Write {
         now_ms: u64,
         reply: Reply<Vec<JobId>>,
     },
+    /// Jobs whose names are not known yet.
+    Named {
+        named: Named,
+        bounds: Bounds,
+        now_ms: u64,
+        reply: Reply<usize>,
+    },
 }
 
 /// Version and position of an event.
 type Spot = (u64, u64);
+
+/// Keys whose time is over that go with jobs that are named.
+const SWEPT: usize = 64;
 
 /// What an event takes in tables and indexes beside its own bytes, at most.
 const EVENT: u64 = 512;
@@ -77,6 +88,7 @@ impl Write {
             Write::Delete { .. } | Write::Sweep { .. } | Write::Trim { .. } => 0,
             Write::Queue(ask) => ask.bytes(),
             Write::Marked { jobs, .. } => jobs.iter().map(|j| j.head.len() + j.payload.len()).sum(),
+            Write::Named { named, .. } => named.bytes(),
         }
     }
 
@@ -85,7 +97,8 @@ impl Write {
         match self {
             Write::Put { relaxed, .. } | Write::Delete { relaxed, .. } => *relaxed,
             Write::Sweep { .. } | Write::Trim { .. } => true,
-            Write::Append { .. } | Write::Queue(_) | Write::Marked { .. } => false,
+            Write::Append { .. } | Write::Queue(_) => false,
+            Write::Marked { .. } | Write::Named { .. } => false,
         }
     }
 
@@ -98,6 +111,7 @@ impl Write {
             Write::Trim { reply, .. } => reply.send(Err(e)),
             Write::Queue(ask) => ask.fail(e),
             Write::Marked { reply, .. } => reply.send(Err(e)),
+            Write::Named { reply, .. } => reply.send(Err(e)),
         }
     }
 }
@@ -202,7 +216,50 @@ impl State {
                 now_ms,
                 reply,
             } => answers.settle(reply, self.marked(&jobs, bounds, &mark, now_ms)),
+            Write::Named {
+                named,
+                bounds,
+                now_ms,
+                reply,
+            } => answers.settle(reply, self.named(named, bounds, now_ms)),
         }
+    }
+
+    /// How many jobs were not there before. Their names are known from the same commit on.
+    fn named(
+        &mut self,
+        named: Named,
+        bounds: Bounds,
+        now_ms: u64,
+    ) -> rusqlite::Result<Result<usize, Error>> {
+        let (mut names, mut fresh) = (HashSet::new(), Vec::new());
+        for (name, job) in named.jobs {
+            let is_new = self.holds(&name, Precondition::Absent, now_ms)?.is_ok();
+            if is_new && names.insert(name) {
+                fresh.push(job);
+            }
+        }
+        if !fresh.is_empty()
+            && let Err(e) = self.jobs.enqueue(&self.db, &fresh, bounds)?
+        {
+            return Ok(Err(e));
+        }
+        for name in names {
+            let put = Put {
+                expires_ms: Some(now_ms.saturating_add(named.known_ms)),
+                ..Put::new(name, Vec::new())
+            };
+            if let Err(e) = self.put(&put, now_ms)? {
+                return Ok(Err(e));
+            }
+        }
+        for name in &named.settled {
+            let gone = self.delete(name, Precondition::Any, now_ms)?;
+            debug_assert!(gone.is_ok());
+        }
+        // Names of whoever never came back to settle them.
+        self.sweep(SWEPT, now_ms)?;
+        Ok(Ok(fresh.len()))
     }
 
     /// What refuses comes before anything is changed.

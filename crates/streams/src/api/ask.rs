@@ -1,9 +1,11 @@
 //! What a request asks for. Pure, but for the clock and ids that are drawn.
 
+use super::follow::Which;
 use super::{LIMIT, WAIT, now_ms};
-use crate::event::{self, Event};
+use crate::event::keep;
 use crate::percent::decoded;
 use crate::subscription::Subscription;
+use cloudevents::Mode;
 use http::request::Parts;
 use http::{Method, header};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -64,6 +66,12 @@ impl From<String> for Bad {
     }
 }
 
+impl From<cloudevents::Bad> for Bad {
+    fn from(cloudevents::Bad(what): cloudevents::Bad) -> Bad {
+        Bad(400, what)
+    }
+}
+
 fn bad<T>(what: &str) -> Result<T, Bad> {
     Err(Bad(400, what.into()))
 }
@@ -78,6 +86,37 @@ impl Ask {
             _ => subscriptions(head, rest, &query, body)?,
         };
         Ok(Ask { name, what })
+    }
+}
+
+/// Which streams are read along.
+pub fn followed(head: &Parts) -> Result<Which, Bad> {
+    let query = Query::of(head.uri.query().unwrap_or(""))?;
+    let path = head.uri.path().strip_prefix("/v1/streams").unwrap_or("");
+    let name = decoded(path.strip_prefix('/').unwrap_or(path))?;
+    if name.is_empty() {
+        query.only(&["prefix", "after"])?;
+        let prefix = query.get("prefix").map(str::to_owned);
+        return Ok(Which {
+            stream: None,
+            prefix,
+        });
+    }
+    query.only(&["after"])?;
+    good_name(&name)?;
+    Ok(Which {
+        stream: Some(name),
+        prefix: None,
+    })
+}
+
+fn good_name(name: &str) -> Result<(), Bad> {
+    match name.len() > NAME || name.chars().any(char::is_control) {
+        false => Ok(()),
+        true => Err(Bad(
+            400,
+            format!("the name of a stream has 1 to {NAME} bytes, and no control characters"),
+        )),
     }
 }
 
@@ -104,10 +143,7 @@ fn streams(head: &Parts, rest: &str, query: &Query, body: &[u8]) -> Result<(Stri
         };
         return Ok((name, what));
     }
-    if name.len() > NAME || name.chars().any(char::is_control) {
-        let what = format!("the name of a stream has 1 to {NAME} bytes, and no control characters");
-        return Err(Bad(400, what));
-    }
+    good_name(&name)?;
     let what = match head.method {
         Method::POST => {
             query.only(&[])?;
@@ -148,40 +184,36 @@ fn expected(head: &Parts) -> Result<Expect, Bad> {
 }
 
 fn events(head: &Parts, stream: &str, body: &[u8]) -> Result<Vec<NewEvent>, Bad> {
+    let now = now_ms();
+    let lines = head.headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes()));
+    let all = cloudevents::read(
+        mode(head, body)?,
+        lines,
+        body.to_vec(),
+        MAX_EVENTS,
+        |draft| keep(draft, stream, now, drawn),
+    )?;
+    match all.is_empty() {
+        true => bad("the batch is empty"),
+        false => Ok(all),
+    }
+}
+
+/// As the request says, and plain JSON is an event too, or a list of them.
+fn mode(head: &Parts, body: &[u8]) -> Result<Mode, Bad> {
     let kind = head.headers.get(header::CONTENT_TYPE);
     let kind = kind.map(|k| k.to_str().unwrap_or("?"));
-    let media = kind.unwrap_or("").split(';').next().unwrap_or("").trim();
-    let is_binary = head.headers.contains_key("ce-type");
-    let text = || match std::str::from_utf8(body) {
-        Ok(text) => Ok(text),
-        Err(_) => Err("an event is JSON in UTF-8".to_owned()),
-    };
-    let all = match media {
-        event::BATCH => Event::batch(text()?)?,
-        event::ONE => vec![Event::structured(text()?)?],
-        _ if is_binary => {
-            let lines = head.headers.iter();
-            let lines = lines.filter_map(|(n, v)| Some((n.as_str(), v.to_str().ok()?)));
-            vec![Event::binary(lines, kind, body)?]
-        }
-        "application/json" => match text()?.trim_start().starts_with('[') {
-            true => Event::batch(text()?)?,
-            false => vec![Event::structured(text()?)?],
-        },
-        _ => {
+    let is_json = kind.is_some() && cloudevents::is_json(kind);
+    match Mode::of(kind)? {
+        Mode::Binary if head.headers.contains_key("ce-type") => Ok(Mode::Binary),
+        Mode::Binary if is_json && body.trim_ascii_start().starts_with(b"[") => Ok(Mode::Batch),
+        Mode::Binary if is_json => Ok(Mode::Structured),
+        Mode::Binary => {
             let what = "send application/cloudevents+json, application/cloudevents-batch+json, or `ce-` headers with the data";
-            return Err(Bad(415, what.into()));
+            Err(Bad(415, what.into()))
         }
-    };
-    if all.is_empty() || all.len() > MAX_EVENTS {
-        let what = format!("{} events at once; 1 to {MAX_EVENTS} are taken", all.len());
-        return Err(Bad(400, what));
+        told => Ok(told),
     }
-    let now = now_ms();
-    Ok(all
-        .into_iter()
-        .map(|e| e.keep(stream, now, drawn))
-        .collect())
 }
 
 /// An id that nobody else has.
@@ -372,6 +404,30 @@ mod tests {
             of("DELETE", "/v1/subscriptions", &[], "").unwrap_err().0,
             405
         );
+    }
+
+    #[test]
+    fn a_stream_or_all_are_followed() {
+        let which = |target: &str| {
+            let request = http::Request::get(target).body(()).unwrap();
+            followed(&request.into_parts().0).map_err(|b| b.0)
+        };
+        let of = |stream: Option<&str>, prefix: Option<&str>| {
+            Ok(Which {
+                stream: stream.map(str::to_owned),
+                prefix: prefix.map(str::to_owned),
+            })
+        };
+        assert_eq!(which("/v1/streams?after=3"), of(None, None));
+        assert_eq!(which("/v1/streams/?prefix=o-"), of(None, Some("o-")));
+        assert_eq!(which("/v1/streams/a%2Fb/c"), of(Some("a/b/c"), None));
+        for wrong in [
+            "/v1/streams/a?from=1",
+            "/v1/streams?limit=1",
+            "/v1/streams/%00",
+        ] {
+            assert_eq!(which(wrong), Err(400), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! What services are answered under `/v1/streams` and `/v1/subscriptions`.
 //!
-//! `ask` reads a request (pure), `say` writes answers (pure).
+//! `ask` reads a request (pure), `say` writes answers (pure), `follow` is server-sent events.
 
 mod ask;
+mod follow;
 mod say;
 
 use crate::event::batch;
 use crate::place::{Fault, Place, now_ms};
 use crate::subscription::Subscription;
 use ask::{Ask, What};
+pub use follow::{follow, is_followed};
 use http::StatusCode;
 use http::request::Parts;
 pub use say::Answer;
@@ -56,7 +58,7 @@ async fn told(place: &Place, ask: Ask) -> Result<Answer, Fault> {
             wait,
         } => {
             let next = place.all_after(prefix, after, limit, wait).await?;
-            Ok(say::events(&batch(&next.records), next.position))
+            Ok(say::events(batch(&next.records), next.position))
         }
         What::Names { after, limit } => {
             let all = place.read(move |s| Ok(s.streams(&after, limit)?)).await?;
@@ -87,7 +89,7 @@ async fn told(place: &Place, ask: Ask) -> Result<Answer, Fault> {
         }
         What::Next { limit, wait } => {
             let next = place.next(&name, limit, wait).await?;
-            Ok(say::events(&batch(&next.records), next.position))
+            Ok(say::events(batch(&next.records), next.position))
         }
         What::Acknowledge { position, back } => {
             let now = place.acknowledge(&name, position, back).await?;
@@ -149,7 +151,7 @@ async fn read(
         .await?;
     let position = records.iter().map(|r| r.position).max().unwrap_or(0);
     Ok(say::with(
-        say::events(&batch(&records), position),
+        say::events(batch(&records), position),
         VERSION,
         version,
     ))

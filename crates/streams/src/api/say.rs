@@ -21,7 +21,7 @@ pub fn plain(status: StatusCode) -> Answer {
     answer
 }
 
-fn typed(status: StatusCode, kind: &'static str, text: String) -> Answer {
+fn typed(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Answer {
     let mut answer = plain(status);
     let kind = HeaderValue::from_static(kind);
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -39,12 +39,8 @@ pub fn with(mut answer: Answer, name: &'static str, value: u64) -> Answer {
 }
 
 /// A batch, and the position of its last event.
-pub fn events(batch: &str, position: u64) -> Answer {
-    with(
-        typed(StatusCode::OK, BATCH, batch.to_owned()),
-        POSITION,
-        position,
-    )
+pub fn events(batch: Vec<u8>, position: u64) -> Answer {
+    with(typed(StatusCode::OK, BATCH, batch), POSITION, position)
 }
 
 pub fn subscription(name: &str, sub: &Subscription, last: u64) -> Value {
@@ -74,6 +70,12 @@ fn problem(status: u16, reason: &str, detail: &str, more: Value) -> Answer {
         answer.headers_mut().insert(header::ALLOW, allowed);
     }
     answer
+}
+
+/// Nobody more is let in.
+pub fn crowded() -> Answer {
+    let what = "too many read along already";
+    problem(503, "stream-waiting", what, Value::Null)
 }
 
 impl From<Bad> for Answer {

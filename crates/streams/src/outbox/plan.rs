@@ -1,6 +1,7 @@
 //! What is asked of the database, and what becomes of a row. Pure.
 
-use crate::event::Event;
+use crate::event::keep_own;
+use cloudevents::{Draft, Event, binary};
 use config::sections::Outbox;
 use serde_json::value::RawValue;
 use store::NewEvent;
@@ -75,19 +76,65 @@ impl Row {
     }
 }
 
-/// Its id is that of the row, under the name of the outbox.
-pub fn event(outbox: &Outbox, row: &Row, now_ms: u64) -> NewEvent {
-    let mut event = Event::new(&row.id, &row.kind, &format!("/outbox/{}", outbox.name));
+/// Its id is that of the row, under the name of the outbox. Its parts are bounded by the statement that takes it.
+fn event(outbox: &Outbox, row: &Row) -> Event {
+    let source = format!("/outbox/{}", outbox.name);
+    let pairs = [
+        ("id", row.id.as_str()),
+        ("type", row.kind.as_str()),
+        ("source", source.as_str()),
+    ];
+    let data = row.data.clone().unwrap_or_default();
+    let mut draft = Draft::of(pairs, data.into_bytes());
     if let Some(subject) = &row.subject {
-        event = event.with("subject", subject);
+        draft.add("subject", subject);
     }
     if let Some(data) = &row.data {
-        event = match serde_json::from_str::<&RawValue>(data) {
-            Ok(_) => event.with_json(data),
-            Err(_) => event.with_text(data),
-        };
+        draft.add("datacontenttype", kind(data));
     }
-    event.keep(&outbox.stream, now_ms, String::new)
+    draft.trust()
+}
+
+/// As it is appended to a stream.
+pub fn appended(outbox: &Outbox, row: &Row, now_ms: u64) -> NewEvent {
+    keep_own(&event(outbox, row), now_ms)
+}
+
+/// A row as the request that a job is: a CloudEvent in binary mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What keeps it from becoming two jobs.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    pub lines: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+pub fn job_name(outbox: &Outbox, row: &Row) -> String {
+    format!("outbox/{}/{}", outbox.name, row.id)
+}
+
+pub fn request(outbox: &Outbox, row: &Row) -> Request {
+    let event = event(outbox, row);
+    let mut lines = binary::headers(&event);
+    let digest = event.digest().into_iter().map(|b| format!("{b:02x}"));
+    let key = format!("\"outbox-{}\"", digest.collect::<String>());
+    lines.push(("Idempotency-Key".into(), key));
+    let id: String = row.id.chars().take(60).collect();
+    Request {
+        name: job_name(outbox, row),
+        title: format!("POST {} (outbox {} {id})", outbox.path, outbox.name),
+        lines,
+        body: event.data,
+    }
+}
+
+fn kind(data: &str) -> &'static str {
+    match serde_json::from_str::<&RawValue>(data) {
+        Ok(_) => "application/json",
+        Err(_) => "text/plain",
+    }
 }
 
 #[cfg(test)]
@@ -122,7 +169,7 @@ mod tests {
             subject: Some("o/7".into()),
         };
         let outbox = Outbox::named("o");
-        let of = |data| event(&outbox, &row(data), 5);
+        let of = |data| appended(&outbox, &row(data), 5);
         assert_eq!(
             (of(None).id.as_str(), of(None).kind.as_str()),
             ("/outbox/o 7", "placed")
@@ -133,5 +180,23 @@ mod tests {
                 && text("{\"a\":1}").contains("application/json")
         );
         assert!(text("{").contains("text/plain"));
+        // And a request that tells a service the same.
+        let request = request(&outbox, &row(Some("{\"a\":1}")));
+        assert_eq!(
+            (&*request.name, &*request.body),
+            ("outbox/o/7", &b"{\"a\":1}"[..])
+        );
+        let line = |name: &str| {
+            let found = request.lines.iter().find(|(n, _)| n == name);
+            found.map(|(_, v)| v.as_str())
+        };
+        assert_eq!(
+            (line("ce-id"), line("ce-subject"), line("ce-source")),
+            (Some("7"), Some("o/7"), Some("/outbox/o"))
+        );
+        assert_eq!(line("Content-Type"), Some("application/json"));
+        assert!(
+            line("Idempotency-Key").is_some_and(|k| k.starts_with("\"outbox-") && k.len() == 41)
+        );
     }
 }

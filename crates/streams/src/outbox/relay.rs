@@ -1,8 +1,8 @@
 //! The loop of one outbox.
 
-use super::plan::{Row, Statements, event, statements};
+use super::plan::{Request, Row, Statements, appended, job_name, request, statements};
 use crate::place::{Place, now_ms};
-use config::sections::Outbox;
+use config::sections::{Outbox, Target};
 use serde::Serialize;
 use std::error::Error as _;
 use std::future::Future;
@@ -14,9 +14,24 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Client, Error};
 
 /// Connects to the database of an outbox.
-pub type Connect = Arc<
-    dyn Fn(&Outbox) -> Pin<Box<dyn Future<Output = Result<Client, String>> + Send>> + Send + Sync,
->;
+pub type Connect = Arc<dyn Fn(&Outbox) -> Later<Client> + Send + Sync>;
+
+type Later<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
+
+/// Makes jobs of rows, durable once it is answered, each once by its name; and forgets names that nobody brings again. How many
+/// were new.
+pub type Take = Arc<dyn Fn(&Outbox, Vec<Request>, Vec<String>) -> Later<usize> + Send + Sync>;
+
+/// Where rows come from, and where they go.
+#[derive(Clone)]
+pub struct Parts {
+    pub place: Arc<Place>,
+    pub connect: Connect,
+    pub take: Take,
+}
+
+/// Its transaction must be on the disk of the database when it says so: names are forgotten then.
+const SURE: &str = "SET LOCAL synchronous_commit = on";
 
 /// Longest time for one batch, and for a connection.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -34,12 +49,16 @@ const BYTES: usize = 3 << 20;
 pub struct Standing {
     pub name: String,
     pub table: String,
-    pub stream: String,
+    /// Name of the stream or route; the other one is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// The last batch went well.
     pub up: bool,
     /// What went wrong last, while it does.
     pub error: Option<String>,
-    /// Rows that became events, and those that had become one before.
+    /// Rows that became events or jobs, and those that had become one before.
     pub relayed: u64,
     pub repeated: u64,
     /// Rows in the table, counted up to 10000; `None`: not known yet.
@@ -51,10 +70,15 @@ pub struct Standing {
 
 impl Standing {
     pub fn of(outbox: &Outbox) -> Standing {
+        let (stream, job) = match &outbox.to {
+            Target::Stream(name) => (Some(name.clone()), None),
+            Target::Job(route) => (None, Some(route.clone())),
+        };
         Standing {
             name: outbox.name.clone(),
             table: outbox.table.clone(),
-            stream: outbox.stream.clone(),
+            stream,
+            job,
             ..Standing::default()
         }
     }
@@ -63,31 +87,29 @@ impl Standing {
 struct Run {
     outbox: Outbox,
     statements: Statements,
-    place: Arc<Place>,
+    parts: Parts,
     standing: Arc<Mutex<Standing>>,
     counted: Option<Instant>,
+    /// Names of jobs whose rows are gone for good, until that was told.
+    settled: Vec<String>,
 }
 
 /// Runs until it is dropped.
-pub async fn relay(
-    outbox: Outbox,
-    place: Arc<Place>,
-    connect: Connect,
-    standing: Arc<Mutex<Standing>>,
-) {
+pub async fn relay(outbox: Outbox, parts: Parts, standing: Arc<Mutex<Standing>>) {
     let mut run = Run {
         statements: statements(&outbox),
         outbox,
-        place,
+        parts,
         standing,
         counted: None,
+        settled: Vec::new(),
     };
     let (mut client, mut pause) = (None, FIRST);
     loop {
         let step = timeout(DEADLINE, async {
             let mut link = match client.take() {
                 Some(link) => link,
-                None => connect(&run.outbox).await?,
+                None => (run.parts.connect)(&run.outbox).await?,
             };
             let taken = run.batch(&mut link).await?;
             run.count(&link, taken).await?;
@@ -132,7 +154,26 @@ impl Run {
         }
     }
 
-    /// How many rows became events.
+    /// Has rows taken in; how many were not there before.
+    async fn take(&mut self, rows: &[Row], now_ms: u64) -> Result<usize, String> {
+        let stream = match &self.outbox.to {
+            Target::Stream(stream) => stream,
+            Target::Job(_) => {
+                let requests = rows.iter().map(|r| request(&self.outbox, r)).collect();
+                let taken = (self.parts.take)(&self.outbox, requests, self.settled.clone()).await?;
+                self.settled.clear();
+                return Ok(taken);
+            }
+        };
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let events = rows.iter().map(|r| appended(&self.outbox, r, now_ms));
+        let done = (self.parts.place).append(stream, Expect::Any, events.collect());
+        Ok(done.await.map_err(|e| e.to_string())?.added)
+    }
+
+    /// How many rows became events or jobs.
     async fn batch(&mut self, client: &mut Client) -> Result<usize, String> {
         let said = |e: Error| words(&e);
         let tx = client.transaction().await.map_err(said)?;
@@ -160,13 +201,18 @@ impl Run {
                 break;
             }
         }
+        let is_job = matches!(self.outbox.to, Target::Job(_));
         if rows.is_empty() {
+            if !self.settled.is_empty() {
+                self.take(&[], now_ms()).await?;
+            }
             return Ok(0);
         }
+        if is_job {
+            tx.batch_execute(SURE).await.map_err(said)?;
+        }
         let now = now_ms();
-        let events = rows.iter().map(|r| event(&self.outbox, r, now)).collect();
-        let appended = self.place.append(&self.outbox.stream, Expect::Any, events);
-        let appended = appended.await.map_err(|e| e.to_string())?;
+        let added = self.take(&rows, now).await?;
         // On disk: from here on a crash leaves rows that are known by their ids.
         let places: Vec<&str> = rows.iter().map(|r| r.place.as_str()).collect();
         let ids: Vec<&str> = rows.iter().map(|r| r.id.as_str()).collect();
@@ -174,9 +220,13 @@ impl Run {
             .await
             .map_err(said)?;
         tx.commit().await.map_err(said)?;
+        if is_job {
+            let names = rows.iter().map(|r| job_name(&self.outbox, r));
+            self.settled = names.collect();
+        }
         self.now(|s| {
-            s.relayed += appended.added as u64;
-            s.repeated += (rows.len() - appended.added) as u64;
+            s.relayed += added as u64;
+            s.repeated += (rows.len() - added) as u64;
             s.last_ms = Some(now);
         });
         Ok(rows.len())

@@ -12,7 +12,7 @@ use store::{Etag, Precondition, Record};
 use tokio::time::sleep;
 
 /// Posts a batch: the status that came back. Blocks.
-pub type Push = Arc<dyn Fn(&Projection, u64, &str) -> Result<u16, String> + Send + Sync>;
+pub type Push = Arc<dyn Fn(&Projection, u64, &[u8]) -> Result<u16, String> + Send + Sync>;
 /// Told how far a projection is.
 pub type Tell = Arc<dyn Fn(&str, u64) + Send + Sync>;
 

@@ -126,6 +126,13 @@ pub const ROUTE: &[Field<Route>] = &[
         |r, n, cx| r.asynchronous = asynchronous::read(n, cx)
     ),
     key!(
+        "publish",
+        Kind::TextOr("publish"),
+        "orders",
+        "name of one of the `topics`, or a section: what is not safe (GET, HEAD, OPTIONS) becomes an event of it, on disk before it is answered 202, and the service is not asked",
+        |r, n, cx| r.publish = publish::read(n, cx)
+    ),
+    key!(
         "idempotency",
         Kind::FlagOr("idempotency"),
         "{ required: true }",

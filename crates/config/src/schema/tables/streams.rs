@@ -54,8 +54,15 @@ pub const OUTBOX: &[Field<Outbox>] = &[
         "to",
         Kind::Text,
         "stream orders",
-        "the stream that they become events of, after the word `stream`",
-        |o, n, cx| put!(o.stream, target(n, cx))
+        "`stream NAME`: they become events of it; `job ROUTE`: they become jobs of a route with `async`, as CloudEvents that are posted to the service",
+        |o, n, cx| put!(o.to, target(n, cx))
+    ),
+    key!(
+        "path" = "/",
+        Kind::Text,
+        "/emails",
+        "of a job: where the service takes it, by POST",
+        |o, n, cx| put!(o.path, super::topics::path(n, cx))
     ),
     key!(
         "id" = "id",
@@ -199,18 +206,20 @@ fn stream(n: &Node, cx: &mut Cx) -> Option<String> {
     Some(name)
 }
 
-fn target(n: &Node, cx: &mut Cx) -> Option<String> {
+fn target(n: &Node, cx: &mut Cx) -> Option<Target> {
     let text = cx.text(n)?;
-    let name = text.strip_prefix("stream ").map(str::trim);
-    match name.filter(|name| !name.is_empty() && name.len() <= NAME) {
-        Some(name) => Some(name.to_owned()),
-        None => {
+    let (kind, name) = text.split_once(' ').unwrap_or((&text, ""));
+    let name = Some(name.trim()).filter(|name| !name.is_empty() && name.len() <= NAME);
+    match (kind, name) {
+        ("stream", Some(name)) => Some(Target::Stream(name.to_owned())),
+        ("job", Some(name)) => Some(Target::Job(name.to_owned())),
+        _ => {
             cx.error(
                 n,
                 "config-value",
                 format!("`{text}` is not where rows can go"),
             )
-            .help = "write it like `stream orders`".into();
+            .help = "write it like `stream orders`, or `job ROUTE`".into();
             None
         }
     }

@@ -302,7 +302,7 @@ pub const TOP: &[Field<Config>] = &[
         "outbox",
         Kind::MapOf("outbox"),
         "{ orders: { postgres: { env: SHOP_DB_URL }, to: stream orders } }",
-        "tables of PostgreSQL whose rows become events and are deleted then; read at start",
+        "tables of PostgreSQL whose rows become events or jobs and are deleted then; read at start",
         |c, n, cx| {
             for (name, n) in cx.named("outbox", n) {
                 let mut o = Outbox::named(&name);

@@ -347,7 +347,7 @@ fn attributes(n: &Node, cx: &mut Cx) -> Vec<(String, String)> {
     pairs
 }
 
-fn path(n: &Node, cx: &mut Cx) -> Option<String> {
+pub(super) fn path(n: &Node, cx: &mut Cx) -> Option<String> {
     let path = cx.text(n)?;
     let good = |b: u8| (0x21..0x7f).contains(&b) && b != b'#';
     if !path.starts_with('/') || path.len() > 1024 || !path.bytes().all(good) {

@@ -1,9 +1,11 @@
 //! Streams of events: the store opened where the config asks for any, what relays and pushes beside it, and what console and
 //! metrics ask of them.
 
+mod enqueue;
 mod push;
 mod shown;
 
+pub use enqueue::Queue;
 pub use shown::Shown;
 
 use crate::exit::Failure;
@@ -57,6 +59,7 @@ pub fn start(
     place: &Arc<Place>,
     current: &Arc<ArcSwap<Config>>,
     positions: Arc<Positions>,
+    queue: Queue,
     runtime: &Handle,
 ) -> Result<Work, Failure> {
     let config = current.load_full();
@@ -80,10 +83,15 @@ pub fn start(
         let (url, ca) = (o.postgres.clone(), o.ca.clone());
         Box::pin(async move { postgres::open(&url, ca.as_deref(), DATABASE).await })
     });
+    let parts = outbox::Parts {
+        place: place.clone(),
+        connect,
+        take: enqueue::take(queue, current.clone()),
+    };
     for o in &config.outboxes {
         let standing = Arc::new(Mutex::new(outbox::Standing::of(o)));
         work.outboxes.push(standing.clone());
-        let relay = outbox::relay(o.clone(), place.clone(), connect.clone(), standing);
+        let relay = outbox::relay(o.clone(), parts.clone(), standing);
         work.tasks.push(runtime.spawn(relay));
     }
     let parts = Parts {

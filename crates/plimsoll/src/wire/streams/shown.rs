@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::Expect;
 use streams::outbox::Standing as Outbox;
 use streams::projection::{self, Standing as Projection};
-use streams::{Event, Fault, Place, batch};
+use streams::{Fault, Place, batch, keep_json};
 use telemetry::prometheus::Page;
 use tokio::runtime::Handle;
 
@@ -106,7 +106,7 @@ impl Shown {
             (
                 "plimsoll_outbox_relayed_total",
                 "counter",
-                "Rows that became events.",
+                "Rows that became events or jobs.",
                 &|o| o.relayed as f64,
             ),
             (
@@ -203,17 +203,17 @@ impl console::Streams for Shown {
             (None, _) => store.read_all(ask.from.unwrap_or(0), limit),
         };
         let read = read.map_err(|e| failed(e.into()))?;
-        serde_json::from_str(&batch(&read)).map_err(|e| failed(Fault::Wrong(e.to_string())))
+        serde_json::from_slice(&batch(&read)).map_err(|e| failed(Fault::Wrong(e.to_string())))
     }
 
     fn append(&self, new: &NewEvent) -> Result<Value, Vec<Finding>> {
         let place = self.place()?;
-        let event =
-            Event::structured(&new.event.to_string()).map_err(|e| failed(Fault::Wrong(e)))?;
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.unwrap_or_default();
         let drawn = || format!("by-hand-{}", now.as_nanos());
-        let event = event.keep(&new.stream, now.as_millis() as u64, drawn);
+        let text = new.event.to_string();
+        let event = keep_json(&text, &new.stream, now.as_millis() as u64, drawn);
+        let event = event.map_err(|e| failed(Fault::Wrong(e)))?;
         let expect = new.expected.map_or(Expect::Any, Expect::Version);
         let done = place.append(&new.stream, expect, vec![event]);
         let done = self.runtime.block_on(done).map_err(failed)?;

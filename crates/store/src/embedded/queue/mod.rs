@@ -12,8 +12,8 @@ use super::{Embedded, Write, limit, name};
 use crate::ack::Reply;
 use crate::queue::{MAX_HEAD, MAX_JOBS, MAX_PAYLOAD};
 use crate::{
-    Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, MAX_NAME, MAX_VALUE, NewJob, Put,
-    Queue, State,
+    Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, MAX_NAME, MAX_VALUE, Named,
+    NewJob, Put, Queue, State,
 };
 
 pub use files::payloads;
@@ -109,6 +109,29 @@ impl Embedded {
             jobs,
             bounds,
             mark,
+            now_ms,
+            reply,
+        })
+    }
+}
+
+impl Embedded {
+    /// Accepts those whose names are not known, all of them or none; how many those are.
+    pub fn enqueue_named(&self, named: Named, bounds: Bounds, now_ms: u64) -> Ack<usize> {
+        let each = |(name, job): &(String, NewJob)| {
+            self::name("name of a job", name).and_then(|()| acceptable(std::slice::from_ref(job)))
+        };
+        let most = limit(
+            "jobs and names",
+            named.jobs.len() + named.settled.len(),
+            2 * MAX_JOBS,
+        );
+        if let Err(e) = most.and_then(|()| named.jobs.iter().try_for_each(each)) {
+            return Ack::ready(Err(e));
+        }
+        self.submit(|reply| Write::Named {
+            named,
+            bounds,
             now_ms,
             reply,
         })
