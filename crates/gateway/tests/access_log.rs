@@ -231,14 +231,28 @@ fn of_a_request_that_is_kept_path_client_and_decisions_are_told_before_its_sampl
         attempt: 1,
     };
     assert_eq!(details.decisions[0], again);
-    assert_eq!(details.failure(1), "status");
-    let tries = usize::from(request.attempt);
-    assert_eq!(details.failures.len(), tries);
+    assert!(details.failures.is_empty(), "its status says it: {details:?}");
     assert_eq!(details.decisions.last().unwrap().attempt, request.attempt);
     assert!(
         told.pop().is_err(),
         "of the good one nothing, though it was tried again"
     );
+}
+
+#[test]
+fn how_a_try_failed_is_told_where_no_status_says_it() {
+    // Whoever connects is sent away.
+    let upstream = Upstream::start(drop);
+    let (running, mut told) = keeping(config(&[upstream.address]));
+    assert_eq!(running.client().get("/p").status, 502);
+    let mut got = None;
+    until("details", || {
+        got = told.pop().ok();
+        got.is_some()
+    });
+    let details = got.unwrap();
+    assert_eq!(details.failure(1), "reset", "{details:?}");
+    assert!(details.reason.starts_with("upstream-"), "{details:?}");
 }
 
 #[test]
