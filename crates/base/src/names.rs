@@ -140,10 +140,13 @@ pub struct Names {
     pub resources: Interner<ResourceIx>,
 }
 
+/// Routes that are told apart; those beyond have no number.
+pub const ROUTES: usize = 4096;
+
 impl Default for Names {
     fn default() -> Self {
         Names {
-            routes: Interner::new(4096),
+            routes: Interner::new(ROUTES),
             instances: Interner::new(8192),
             resources: Interner::new(1024),
         }

@@ -79,3 +79,60 @@ fn what_is_exported_goes_to_an_address_and_secrets_stand_elsewhere() {
         assert_eq!(check(good), "", "{good}");
     }
 }
+
+#[test]
+fn attributes_of_spans_are_named_few_and_short() {
+    let check = |traces: &str| {
+        let text = format!(
+            "listen: 127.0.0.1:8080\ntraces: {traces}\nservices: {{ app: {{ instances: [127.0.0.1:3000] }} }}\n"
+        );
+        check_text("p.yaml", &text)
+    };
+    let many: Vec<String> = (0..33).map(|i| format!("app.a{i}")).collect();
+    for (traces, says) in [
+        (
+            "{ attributes: ['http route'] }".to_owned(),
+            "no name of an attribute",
+        ),
+        (
+            format!("{{ attributes: [{}] }}", "a".repeat(65)),
+            "no name of an attribute",
+        ),
+        (
+            format!("{{ attributes: [{}] }}", many.join(", ")),
+            "33 attributes are named, and 32 may be",
+        ),
+        (
+            "{ client: show }".to_owned(),
+            "choose one of keep, hash, drop",
+        ),
+    ] {
+        let findings = check(&traces).findings;
+        let all: String = findings.iter().map(|f| f.to_string()).collect();
+        assert!(all.contains(says), "{traces}: {all}");
+    }
+    let of = |traces: &str| check(traces).config.unwrap().traces.attributes;
+    assert_eq!(of("{ share: 1% }"), None);
+    assert_eq!(of("{ attributes: [] }"), Some(Vec::new()));
+    assert_eq!(
+        of("{ attributes: app.plan }"),
+        Some(vec!["app.plan".into()])
+    );
+}
+
+#[test]
+fn traces_tell_of_clients_what_the_access_log_does_unless_said_otherwise() {
+    let of = |more: &str| {
+        let text = format!(
+            "listen: 127.0.0.1:8080\n{more}\nservices: {{ app: {{ instances: [127.0.0.1:3000] }} }}\n"
+        );
+        check_text("p.yaml", &text).config.unwrap().traced_client()
+    };
+    use config::sections::ClientAddress::{Drop, Hash, Keep};
+    assert_eq!(of(""), Keep);
+    assert_eq!(of("access_log: { client: hash }"), Hash);
+    assert_eq!(
+        of("access_log: { client: hash }\ntraces: { client: drop }"),
+        Drop
+    );
+}

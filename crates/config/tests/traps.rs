@@ -241,6 +241,20 @@ fn a_secret_is_a_reference_and_never_shown() {
 }
 
 #[test]
+fn a_route_for_each_address_is_refused_however_many_there_are() {
+    let with = |n: u32| {
+        let routes = (0..n).map(|i| format!("  r{i}: {{match: GET /{i}, to: app}}\n"));
+        format!("{HEAD}routes:\n{}", routes.collect::<String>())
+    };
+    let few = check_text("p.yaml", &with(1000));
+    assert!(few.findings.is_empty() && few.config.is_some());
+    assert_eq!(first(&with(1001)).0, "config-too-many");
+    assert_eq!(first(&with(20_000)).0, "config-too-many");
+    // So many are not even read to their end.
+    assert_eq!(first(&with(100_000)).0, "config-too-deep");
+}
+
+#[test]
 fn too_much_is_refused_in_time() {
     let many: String = (0..50_000).map(|i| format!("k{i}: 1\n")).collect();
     let all = findings(&many);

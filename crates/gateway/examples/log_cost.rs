@@ -1,9 +1,10 @@
-//! What the access log costs the traffic thread: `cargo run --release -p gateway --example log_cost`.
+//! What the access log, and what is told of traces, cost the traffic thread: `cargo run --release -p gateway --example log_cost`.
 //!
 //! Nanoseconds per request, the median of eleven rounds and their range: to note a request that is not written, and to
-//! hand one over that is (another thread takes it, and makes no line of it).
+//! hand one over that is (another thread takes it, and makes no line of it); and to note one for its trace that is not kept, which
+//! is all that traces cost a request where the log is off.
 
-use base::{Nanos, RouteIx, Sample, SampleKind};
+use base::{Nanos, RouteIx, Sample, SampleKind, keep};
 use config::sections::AccessLog;
 use gateway::access::{AccessTap, End, Rules, core};
 use gateway::{Facts, Head, ListHead};
@@ -11,7 +12,7 @@ use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 11;
 const TIMES: u64 = 100_000;
@@ -57,6 +58,27 @@ impl Bench {
     }
 }
 
+impl Bench {
+    fn traced(&self) -> f64 {
+        let client = IpAddr::from([127, 0, 0, 1]);
+        let mut facts = Facts::new(RouteIx(0), client, Nanos(0), 1);
+        let (mut kept, began) = (0, Instant::now());
+        for i in 0..TIMES {
+            facts.reset(RouteIx(0), client, Nanos(i), i);
+            let mut notes = facts.notes.take().unwrap_or_else(|| self.tap.spare());
+            notes.clear();
+            notes.path(&Head::List(&self.head));
+            let mut sample = Sample::new(SampleKind::Request, RouteIx(0), Nanos(i));
+            (sample.status, sample.trace) = (200, u128::MAX);
+            notes.attempt(&sample, &facts);
+            kept += u32::from(keep::why(&sample, Duration::from_secs(1), 0.01).is_some());
+            facts.notes = Some(notes);
+        }
+        black_box((&facts, kept));
+        began.elapsed().as_nanos() as f64 / TIMES as f64
+    }
+}
+
 fn main() {
     let (tap, mut taken) = AccessTap::pair();
     let bench = Bench {
@@ -87,12 +109,17 @@ fn main() {
                 std::thread::yield_now();
             }
         });
-        println!("access log            ns   (range)");
-        for (name, share) in [("noted, not written", 0.0), ("handed over", 1.0)] {
-            let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| bench.round(share)).collect();
+        println!("access log, traces       ns   (range)");
+        let all: [(&str, &dyn Fn() -> f64); 3] = [
+            ("noted, not written", &|| bench.round(0.0)),
+            ("handed over", &|| bench.round(1.0)),
+            ("for a trace, not kept", &|| bench.traced()),
+        ];
+        for (name, round) in all {
+            let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| round()).collect();
             rounds.sort_by(f64::total_cmp);
             let [low, middle, high] = [0, ROUNDS / 2, ROUNDS - 1].map(|i| rounds[i]);
-            println!("{name:<19} {middle:>5.0}   ({low:.0} to {high:.0})");
+            println!("{name:<21} {middle:>5.0}   ({low:.0} to {high:.0})");
         }
         done.store(true, Relaxed);
     });

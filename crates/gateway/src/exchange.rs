@@ -175,7 +175,7 @@ pub struct Facts {
     pub held: Option<Vec<u8>>,
     /// Changes to the request head that goes to the instance.
     pub edits: Edits,
-    /// For the access log; `None`: it is off.
+    /// For the access log and for traces; `None`: nobody asks.
     pub notes: Option<Box<Notes>>,
     /// State of the exchange's own random numbers.
     pub seed: u64,
@@ -260,10 +260,10 @@ impl Facts {
         (self.span, self.caller) = (first.span, first.caller);
     }
 
-    /// A gate did something out of the ordinary: for the access log.
+    /// A gate did something out of the ordinary: for the access log, and for traces.
     pub fn note(&mut self, gate: &'static str, what: &'static str) {
         if let Some(notes) = &mut self.notes {
-            notes.decision(gate, what);
+            notes.decision(gate, what, self.attempt);
         }
     }
 

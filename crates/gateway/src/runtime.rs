@@ -21,7 +21,7 @@ use crate::worker::Worker;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::window::CLOSE_AFTER_S;
-use base::{Finding, InstanceIx, Names, ResourceIx, RouteIx, Sample};
+use base::{Details, Finding, InstanceIx, Names, ResourceIx, RouteIx, Sample};
 use config::{Address, Generation};
 use socket2::Socket;
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ use tokio::sync::{mpsc, watch};
 const ROUTES: usize = 4096;
 /// Connections on their way from one thread to another.
 const HANDED: usize = 1024;
+/// Details of requests to be kept that one thread's ring holds; a pointer each.
+const DETAILS: usize = 1024;
 /// Longest time for the last lines of the access log.
 const LAST_LINES: Duration = Duration::from_secs(2);
 /// Longest time for what goes to the caches' disks last.
@@ -49,6 +51,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Samples that one thread's ring holds until telemetry takes them.
     pub ring: usize,
+    /// Somebody takes the details of requests that are kept as traces.
+    pub details: bool,
     /// Where active checks run; `None`: no checks.
     pub control: Option<Handle>,
     /// Listening sockets that came with the process; those on the address to listen on are used instead of new ones.
@@ -66,6 +70,7 @@ impl Default for Options {
         Options {
             threads: None,
             ring: 16 * 1024,
+            details: false,
             control: None,
             inherited: Vec::new(),
             keep_file: false,
@@ -195,6 +200,7 @@ pub struct Gateway {
     kill: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     log: Option<JoinHandle<()>>,
+    details: Vec<rtrb::Consumer<Box<Details>>>,
 }
 
 impl Gateway {
@@ -280,6 +286,7 @@ impl Gateway {
             kill,
             threads: Vec::with_capacity(n),
             log: None,
+            details: Vec::new(),
         };
         let mut lines = Vec::with_capacity(n);
         let mut consumers = Vec::with_capacity(n);
@@ -288,10 +295,14 @@ impl Gateway {
             consumers.push(consumer);
             let (line, written) = AccessTap::pair();
             lines.push(written);
+            let (tells, told) = rtrb::RingBuffer::new(if options.details { DETAILS } else { 1 });
+            if options.details {
+                gateway.details.push(told);
+            }
             let shared = shared.clone();
             let (accepting, kill) = (gateway.accepting.subscribe(), gateway.kill.subscribe());
             let runtime = move || {
-                let worker = Rc::new(Worker::new(index, shared, producer, line));
+                let worker = Rc::new(Worker::new(index, shared, producer, line, tells));
                 run(worker, ports, handed, accepting, kill);
             };
             let name = format!("traffic-{index}");
@@ -311,6 +322,12 @@ impl Gateway {
             control.spawn(acme::run(Arc::downgrade(&shared)));
         }
         Ok((gateway, consumers))
+    }
+
+    /// What is told of requests that are kept, one ring per thread: of each, before its sample. Once, and empty where
+    /// `Options::details` is not set.
+    pub fn take_details(&mut self) -> Vec<rtrb::Consumer<Box<Details>>> {
+        std::mem::take(&mut self.details)
     }
 
     /// Takes connections, after a start that was `paused`.

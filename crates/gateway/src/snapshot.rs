@@ -1,6 +1,6 @@
 //! A generation compiled for the path: immutable, swapped as a whole. What must survive it is in `Kept`.
 
-use crate::access::Rules;
+use crate::access::{self, Keeping, Rules};
 use crate::attempt::split::{Parts, Split, arm_of, who_asks};
 use crate::exchange::Head;
 use crate::gate::{Kept, Making, Moment};
@@ -25,6 +25,7 @@ use config::{Address, Config, Generation};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One route on one arm, ready to be passed.
 pub struct Route {
@@ -43,6 +44,8 @@ pub struct Route {
     pub service: Arc<Service>,
     /// gRPC-Web is translated.
     pub grpc_web: bool,
+    /// A request that takes longer is kept as a trace.
+    pub slow: Duration,
 }
 
 impl Route {
@@ -109,6 +112,8 @@ pub struct Snapshot {
     pub via: Option<Box<str>>,
     /// `None`: no access log.
     pub access: Option<Arc<Rules>>,
+    /// `None`: no requests are kept as traces.
+    pub keeping: Option<Keeping>,
     pub http2: config::sections::Http2,
     /// For requests, and for responses (whose bodies are not limited).
     pub request_limits: http1::Limits,
@@ -180,9 +185,10 @@ impl Snapshot {
         });
         let limits = generation.base.limits.clone();
         let access = generation.base.access_log.clone().map(|config| {
-            let hasher = kept.get("access log", std::hash::RandomState::new);
+            let hasher = access::hasher(kept);
             Arc::new(Rules { config, hasher })
         });
+        let keeping = Keeping::of(&generation.base, kept);
         let request_limits = http1::Limits {
             head: limits.head,
             headers: limits.headers,
@@ -195,6 +201,7 @@ impl Snapshot {
                 .map(|p| proxy_protocol::Rules::new(p, kept)),
             via: generation.base.via.as_deref().map(Into::into),
             access,
+            keeping,
             response_limits: request_limits.clone().unbounded_body(),
             request_limits,
             limits,
@@ -391,6 +398,7 @@ fn compiled(
         hinge: Hinge::make(&making),
         service: making.service.clone(),
         grpc_web: r.grpc_web,
+        slow: config.slow(Some(r)),
     })
 }
 
@@ -424,6 +432,7 @@ fn resource(made: &Made<'_>) -> Arc<Route> {
         hinge: Hinge::make(&making),
         service: service.clone(),
         grpc_web: false,
+        slow: Duration::MAX,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::upstream::call::AllCalls;
 use crate::upstream::pool::{Conn, Idle};
 use crate::upstream::private::Private;
 use crate::wheel::{TICK, Wheel};
-use base::{InstanceIx, Nanos, RouteIx, Sample};
+use base::{Details, InstanceIx, Nanos, RouteIx, Sample};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -40,6 +40,7 @@ pub struct Worker {
     pub lines: RefCell<http1::Lines>,
     pub access: AccessTap,
     tap: Tap,
+    details: RefCell<rtrb::Producer<Box<Details>>>,
     /// Boxed, because they are handed to connections and back.
     #[allow(clippy::vec_box)]
     spare: RefCell<Vec<Box<Busy>>>,
@@ -55,6 +56,7 @@ impl Worker {
         shared: Arc<Shared>,
         ring: rtrb::Producer<Sample>,
         access: AccessTap,
+        details: rtrb::Producer<Box<Details>>,
     ) -> Worker {
         Worker {
             index,
@@ -69,6 +71,7 @@ impl Worker {
             lines: RefCell::default(),
             access,
             tap: Tap::new(ring),
+            details: RefCell::new(details),
             spare: RefCell::default(),
             slots: Slots::default(),
             version: Cell::new(shared.version.load(Relaxed)),
@@ -120,6 +123,20 @@ impl Worker {
 
     pub fn push(&self, sample: Sample) {
         self.tap.push(sample, &self.shared.dropped);
+    }
+
+    /// Whether somebody takes details of requests that are kept.
+    pub fn tells(&self) -> bool {
+        !self.details.borrow().is_abandoned()
+    }
+
+    /// Nothing is made where there is no room: telemetry counts requests that come without.
+    pub fn tell(&self, details: impl FnOnce() -> Details) {
+        let mut ring = self.details.borrow_mut();
+        if !ring.is_full() {
+            // It has room, as nobody else puts anything there.
+            let _ = ring.push(Box::new(details()));
+        }
     }
 
     /// A connection to an instance that has done its exchange, for the next one.

@@ -1,9 +1,13 @@
-//! The access log over real sockets: what a line tells, which requests get one, and what happens when it is stuck.
+//! The access log over real sockets: what a line tells, which requests get one, and what happens when it is stuck. And the
+//! same notes as they are told of requests that are kept as traces.
 
 mod common;
 
+use base::{Decided, Details, SampleKind};
 use common::*;
-use config::sections::{AccessLog, LogTo, Rate};
+use config::Config;
+use config::sections::{AccessLog, Cache, ClientAddress, LogTo, Rate};
+use gateway::Options;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -177,4 +181,144 @@ fn a_reader_that_stands_still_costs_lines_and_no_request() {
     // A pipe that nobody reads does not hold the end up.
     drop(reader);
     drop(running);
+}
+
+/// One traffic thread whose requests are kept when they fail, and nothing else is.
+fn keeping(mut c: Config) -> (Running, rtrb::Consumer<Box<Details>>) {
+    c.traces.share = 0.0;
+    let options = Options {
+        threads: Some(1),
+        details: true,
+        ..Options::default()
+    };
+    let mut running = Running::options(generation(1, c), options);
+    let mut rings = running.gateway.take_details();
+    assert_eq!(rings.len(), 1);
+    (running, rings.remove(0))
+}
+
+#[test]
+fn of_a_request_that_is_kept_path_client_and_decisions_are_told_before_its_sample() {
+    let asked = AtomicUsize::new(0);
+    let upstream = Upstream::http(move |head, _| {
+        match head.contains("/bad") || asked.fetch_add(1, SeqCst) == 0 {
+            true => b"HTTP/1.1 503 no\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            false => ok(b"hello"),
+        }
+    });
+    let (mut running, mut told) = keeping(config(&[upstream.address]));
+    let mut client = running.client();
+    assert_eq!(client.get("/good?token=secret").status, 200);
+    assert_eq!(client.get("/bad/1?token=secret").status, 503);
+    let mut samples = running.samples(2);
+    while samples
+        .iter()
+        .filter(|s| s.kind == SampleKind::Request)
+        .count()
+        < 2
+    {
+        samples.extend(running.samples(1));
+    }
+    // Who has seen the sample finds this there.
+    let details = told.pop().unwrap();
+    let of = |s: &&base::Sample| s.kind == SampleKind::Request && s.status == 503;
+    let request = samples.iter().find(of).unwrap();
+    assert_eq!((details.trace, details.span), (request.trace, request.span));
+    assert_eq!((&*details.path, &*details.client), ("/bad/1", "127.0.0.1"));
+    let again = Decided {
+        gate: "retry",
+        what: "again",
+        attempt: 1,
+    };
+    assert_eq!(details.decisions[0], again);
+    assert!(details.failures.is_empty(), "its status says it: {details:?}");
+    assert_eq!(details.decisions.last().unwrap().attempt, request.attempt);
+    assert!(
+        told.pop().is_err(),
+        "of the good one nothing, though it was tried again"
+    );
+}
+
+#[test]
+fn how_a_try_failed_is_told_where_no_status_says_it() {
+    // Whoever connects is sent away.
+    let upstream = Upstream::start(drop);
+    let (running, mut told) = keeping(config(&[upstream.address]));
+    assert_eq!(running.client().get("/p").status, 502);
+    let mut got = None;
+    until("details", || {
+        got = told.pop().ok();
+        got.is_some()
+    });
+    let details = got.unwrap();
+    assert_eq!(details.failure(1), "reset", "{details:?}");
+    assert!(details.reason.starts_with("upstream-"), "{details:?}");
+}
+
+#[test]
+fn a_gates_own_answer_and_the_caches_are_told_and_an_address_only_as_far_as_it_may_be() {
+    let upstream = Upstream::http(|_, _| {
+        b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nhi".to_vec()
+    });
+    let mut c = config(&[upstream.address]);
+    let mut stored = route("stored", "s", &["stored"]);
+    stored.cache = Some(Cache::default());
+    // Everything is too slow.
+    c.traces.slow = Some(Duration::from_nanos(1));
+    c.routes.push(stored);
+    let mut limited = route("limited", "s", &["limited"]);
+    limited.rate = Some(Rate {
+        burst: 1,
+        ..Rate::of(0.001)
+    });
+    c.routes.push(limited);
+    let base = c.clone();
+    let (running, mut told) = keeping(c);
+    let mut client = running.client();
+    let mut next = |path: &str| {
+        client.get(path);
+        let mut got = None;
+        until("details", || {
+            got = told.pop().ok();
+            got.is_some()
+        });
+        got.unwrap()
+    };
+    assert!(next("/stored").cache.contains("fwd=uri-miss"));
+    let hit = next("/stored");
+    assert!(hit.cache.starts_with("plimsoll; hit; ttl="), "{hit:?}");
+    assert_eq!((hit.told().as_str(), hit.reason), ("", ""));
+    next("/limited");
+    let refused = next("/limited");
+    assert_eq!(
+        (refused.told().as_str(), refused.reason),
+        ("rate: refused", "rate-limit")
+    );
+    let mut apply = |number, how| {
+        let mut c = base.clone();
+        c.traces.client = Some(how);
+        running.gateway.apply(generation(number, c));
+        next("/stored").client
+    };
+    let hashed = apply(2, ClientAddress::Hash);
+    assert_eq!(hashed.len(), 16);
+    assert_eq!(
+        apply(3, ClientAddress::Hash),
+        hashed,
+        "one name for one client"
+    );
+    assert_eq!(&*apply(4, ClientAddress::Drop), "");
+}
+
+#[test]
+fn a_full_ring_costs_details_and_no_request() {
+    let upstream = Upstream::http(|_, _| b"HTTP/1.1 500 no\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let (mut running, told) = keeping(config(&[upstream.address]));
+    let mut client = running.client();
+    let room = told.buffer().capacity();
+    for _ in 0..room + 5 {
+        assert_eq!(client.get("/bad").status, 500);
+    }
+    running.samples(room + 5);
+    assert_eq!(told.slots(), room);
 }

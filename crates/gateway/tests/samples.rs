@@ -9,6 +9,28 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 #[test]
+fn routes_beyond_those_that_are_told_apart_are_served_and_have_no_number() {
+    let upstream = Upstream::echo();
+    let mut c = config(&[upstream.address]);
+    let more = base::names::ROUTES + 10;
+    for i in 0..more {
+        let name = format!("r{i}");
+        c.routes.push(route(&name, "s", &[&name]));
+    }
+    let mut running = Running::with(c);
+    let mut client = running.client();
+    assert_eq!(client.get("/r0/x").status, 200);
+    assert_eq!(client.get(&format!("/r{}/x", more - 1)).status, 200);
+    let samples = running.samples(4);
+    let of = |s: &base::Sample| s.kind == SampleKind::Request;
+    let routes: Vec<bool> = (samples.iter().filter(|s| of(s)))
+        .map(|s| s.route.is_none())
+        .collect();
+    assert_eq!(routes, [false, true]);
+    assert_eq!(running.names.routes.all().len(), base::names::ROUTES);
+}
+
+#[test]
 fn a_request_and_its_attempt() {
     let upstream = Upstream::http(|_, body| {
         let mut out = b"HTTP/1.1 200 OK\r\nServer-Timing: cpu;dur=3.5, lock.stock;dur=2;wait=1\r\nServer-Timing: pool.db;dur=4;size=8, db;dur=1;calls=2;rows=30;returned=3\r\n".to_vec();

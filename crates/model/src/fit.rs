@@ -110,7 +110,8 @@ pub struct Fit {
     pub resources: Vec<ResourceFit>,
     /// `demand[route][resource]`.
     pub demand: Vec<Vec<Demand>>,
-    /// `calls[parent][child]`: mean number of child requests that one parent request causes.
+    /// `calls[parent][child]`: mean number of child requests that one parent request causes. A parent that causes none may have an
+    /// empty row: most do, and rows of thousands of routes would be gigabytes.
     pub calls: Vec<Vec<f64>>,
     /// `child_seconds[parent]`: mean time per parent request spent waiting for children (sum, not critical path).
     pub child_seconds: Vec<f64>,

@@ -1,9 +1,9 @@
 //! The fit on awkward histories: two arms, several instances, a change half-way, gaps, slow clocks, nonsense; and its speed.
 
-use base::{Class, Discipline, Grade, Incident, ResourceIx, RouteIx};
+use base::{Class, Discipline, Grade, History, Incident, ResourceIx, RouteIx};
 use model::baseline;
 use model::demand::{Options, fit, fit_arms};
-use model::diagnose::{Options as Ask, diagnose_history};
+use model::diagnose::{Options as Ask, Verdict, diagnose_history};
 use proptest::prelude::*;
 use sim::{Canary, Load, Route, See, Seen, Station, StationKind, Step, World};
 
@@ -191,6 +191,120 @@ fn gaps_and_foreign_clocks_are_survived() {
         "{}",
         f.demand[1][0].mean
     );
+}
+
+/// Without what the probe of the processor says in these seconds.
+fn blind(history: &History, missing: impl Fn(u64) -> bool) -> History {
+    let mut h = history.clone();
+    for w in h.windows.iter_mut().filter(|w| missing(w.index)) {
+        w.resources.retain(|c| c.resource != ResourceIx(0));
+    }
+    h
+}
+
+/// What a probe that stalls, a database that is away or a counter that is reset leave: seconds without a number.
+#[test]
+fn a_probe_that_is_blind_for_a_while_makes_the_answer_less_certain_and_not_another() {
+    let whole = world(1).run(9, 300, &Load::steady(120.0), &Seen::default());
+    let ask = |h: &History| diagnose_history(h, &Options::default(), &Ask::default());
+    let (seen, fitted) = ask(&whole);
+    let (name, fitted) = (seen.constraint.unwrap().resource, fitted.unwrap());
+    assert_eq!(name, "cpu.front");
+    for (what, missing) in [
+        (
+            "stalled for a hundred seconds",
+            (|t| (100..200).contains(&t)) as fn(u64) -> bool,
+        ),
+        ("away for all but a minute", |t| t < 240),
+        ("reset again and again", |t| t % 9 == 0),
+    ] {
+        let (d, f) = ask(&blind(&whole, missing));
+        let f = f.unwrap();
+        assert_eq!(
+            d.constraint.unwrap().resource,
+            name,
+            "{what}: {}",
+            d.summary
+        );
+        for r in 0..2 {
+            let (all, part) = (fitted.demand[r][0], f.demand[r][0]);
+            let truth = [0.004, 0.008][r];
+            assert!(part.sd > 0.9 * all.sd, "{what}: {part:?} beside {all:?}");
+            assert!(
+                (part.mean - truth).abs() < 3.0 * part.sd.max(0.1 * truth),
+                "{what}: {part:?}"
+            );
+        }
+        println!(
+            "{what}: {:.2} sure (all seen: {:.2}), {:.2} ± {:.2} ms ({:.2} ± {:.2})",
+            d.confidence,
+            seen.confidence,
+            1e3 * f.demand[0][0].mean,
+            1e3 * f.demand[0][0].sd,
+            1e3 * fitted.demand[0][0].mean,
+            1e3 * fitted.demand[0][0].sd
+        );
+    }
+    // For good: whatever is named then is not sure.
+    let (d, _) = ask(&blind(&whole, |_| true));
+    let other = d.constraint.as_ref().is_some_and(|c| c.resource != name);
+    assert!(
+        !other || d.verdict != Verdict::Constraint || d.confidence < 0.9,
+        "{}",
+        d.summary
+    );
+}
+
+/// Each address became a route by mistake: beside the two that matter there are thousands, seen a few times each.
+#[test]
+fn thousands_of_routes_by_mistake_are_answered_in_time_and_the_busy_ones_are_right() {
+    const MORE: u16 = 4000;
+    let mut history = world(1).run(9, 300, &Load::steady(120.0), &Seen::default());
+    let (info, cell) = (history.routes[1].clone(), |w: &base::Window, r: u16| {
+        let all = w.attempts.iter();
+        all.clone().find(|c| c.key.route == RouteIx(r)).cloned()
+    });
+    for i in 0..MORE {
+        history.routes.push(base::RouteInfo {
+            name: format!("by-mistake-{i}"),
+            ..info.clone()
+        });
+    }
+    for w in &mut history.windows {
+        let Some(like) = cell(w, 1) else { continue };
+        for n in 0..12 {
+            let mut c = like.clone();
+            c.key.route = RouteIx(2 + ((w.index * 37 + n * 331) % u64::from(MORE)) as u16);
+            (c.life, c.ends, c.in_flight_s) = (0.01, 1, 0.001);
+            (c.seconds, c.seconds_sq) = (0.001, 1e-6);
+            w.attempts.push(c.clone());
+            c.key.instance = base::InstanceIx::NONE;
+            w.requests.push(c);
+        }
+    }
+    let began = std::time::Instant::now();
+    let (d, f) = diagnose_history(&history, &Options::default(), &Ask::default());
+    println!("{MORE} more routes: {:?}", began.elapsed());
+    let f = f.unwrap();
+    assert_eq!(d.constraint.unwrap().resource, "cpu.front", "{}", d.summary);
+    for (r, truth) in [(0, 0.004), (1, 0.008)] {
+        let found = f.demand[r][0];
+        assert!((found.mean / truth - 1.0).abs() < 0.25, "{found:?}");
+    }
+    let rare: Vec<_> = f.demand[2..].iter().map(|row| row[0]).collect();
+    let prior = |d: &&model::fit::Demand| d.grade == Grade::Prior;
+    assert!(
+        rare.iter().filter(prior).count() > usize::from(MORE) / 2,
+        "less certain"
+    );
+    assert!(rare.iter().all(|d| d.mean.is_finite() && d.sd >= 0.0));
+    let said = |n: &String| n.contains("fitted as one");
+    assert!(
+        f.resources[0].notes.iter().any(said),
+        "{:?}",
+        f.resources[0].notes
+    );
+    assert!(began.elapsed().as_secs() < 60);
 }
 
 #[test]

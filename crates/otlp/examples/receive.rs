@@ -6,6 +6,7 @@ use otlp::Evidence;
 use otlp::decode::{Encoding, Writer, spans};
 use std::sync::Arc;
 use std::time::Instant;
+use traces::Wanted;
 
 /// Requests of OTLP, and traces in each: a server span with eight calls of a database.
 const REQUESTS: u64 = 500;
@@ -55,9 +56,10 @@ fn main() {
     let ids = SpanIds::new(1);
     let requests: Vec<Vec<u8>> = (0..REQUESTS).map(|n| request(&ids, n)).collect();
     let total = (REQUESTS * TRACES * (1 + CALLS)) as f64;
+    let wanted = Wanted::default();
     let began = Instant::now();
     let read: Vec<_> = (requests.iter())
-        .map(|r| spans(r, Encoding::Protobuf).expect("it is a request"))
+        .map(|r| spans(r, Encoding::Protobuf, &wanted).expect("it is a request"))
         .collect();
     let decoded = began.elapsed().as_secs_f64();
     let mut evidence = Evidence::new(Arc::new(ids));

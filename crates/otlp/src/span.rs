@@ -40,6 +40,10 @@ pub enum Act {
 }
 
 impl Span {
+    pub fn is_of_database(&self) -> bool {
+        matches!(self.act, Act::Database { .. })
+    }
+
     /// Nanoseconds; `None`: its clock was set back.
     pub fn length(&self) -> Option<u64> {
         self.end.checked_sub(self.start)

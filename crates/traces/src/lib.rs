@@ -1,23 +1,25 @@
 //! Traces that are kept. Pure: the time is passed in, and nothing is read or written.
 //!
-//! `trace` is what is kept of one, `hold` says which spans and lines belong to it while they still come, `row` makes bytes of it for
+//! `trace` is what is kept of one, `wanted` which attributes of spans, `hold` says which spans and lines belong to it while they still come, `row` makes rows of it for
 //! the disk, `ask` finds some of them, and `view` is how a person reads one: as a waterfall.
 
 mod ask;
 pub mod hex;
 mod hold;
 mod lines;
-mod row;
+pub mod row;
 mod trace;
 mod tree;
 mod view;
+mod wanted;
 
 pub use ask::{Ask, Found};
 pub use hold::{Counts, Due, Fates, Hold};
 pub use lines::{Lines, SERVICES};
-pub use row::{pack, unpack};
+pub use row::unpack;
 pub use trace::{Head, LeftOut, Line, Severity, Span, Summary, Trace, cut};
 pub use view::{Row, Said, View};
+pub use wanted::{ATTRIBUTES, Wanted};
 
 /// Spans of one trace, log lines of one trace, and bytes of all of either; what is more is left out and counted.
 pub const SPANS: usize = 1000;

@@ -62,6 +62,13 @@ pub struct Said {
 }
 
 impl View {
+    /// What the gateway tells of the request under this name.
+    pub fn told(&self, key: &str) -> Option<&str> {
+        let own = |r: &&Row| &*r.service == OWN && &*r.kind == "server";
+        let told = &self.rows.iter().find(own)?.attributes;
+        told.iter().find(|a| &*a.0 == key).map(|a| &*a.1)
+    }
+
     pub fn of(trace: &Trace) -> View {
         let spans = &trace.spans;
         let tree = tree(spans);

@@ -217,12 +217,13 @@ fn counts(fine: u64, latencies: bool, chance: &mut u64) -> Vec<(Series, u64)> {
     all
 }
 
-fn size(file: &Path) -> u64 {
+/// Bytes of a file; 0: there is none.
+pub fn size(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |m| m.len())
 }
 
 /// Resident memory, bytes.
-fn resident(pid: u32) -> Result<u64, String> {
+pub fn resident(pid: u32) -> Result<u64, String> {
     let status =
         std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|e| e.to_string())?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));

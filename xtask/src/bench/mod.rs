@@ -28,3 +28,4 @@ pub mod scenarios;
 pub mod simulated;
 pub mod stats;
 pub mod topics;
+pub mod traces;

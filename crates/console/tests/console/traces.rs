@@ -30,7 +30,15 @@ fn trace(id: u128, route: &str, status: u16, took: u64) -> Trace {
         end: ZERO + took * MS,
         why: if status >= 500 { "error" } else { "slow" }.into(),
     };
-    trace.add_request(head, vec![span(1, 0, "plimsoll", "GET /", [0, took])]);
+    let mut own = span(1, 0, "plimsoll", "GET /", [0, took]);
+    own.kind = 2;
+    let told = |key: &str, value: &str| (key.into(), value.into());
+    own.attributes = vec![
+        told("url.path", &format!("/p/{EVIL}")),
+        told("client.address", "192.0.2.7"),
+        told("plimsoll.gates", "retry: again (try 1)"),
+    ];
+    trace.add_request(head, vec![own]);
     trace
 }
 
@@ -94,6 +102,8 @@ fn a_trace_is_a_waterfall_beside_its_log_lines_and_nothing_foreign_runs_in_it() 
     page.has("GET route-000 took 100 ms")
         .has("class=\"waited\" x=\"500.0\" width=\"400.0\"")
         .has("begins at 50.0 ms, takes 40.0 ms")
+        .has("<code>/p/&lt;script&gt;alert(1)&lt;/script&gt;</code> for 192.0.2.7")
+        .has("What gates did: retry: again (try 1)")
         .has("sold out &lt;script&gt;")
         .has("Spans whose parent is not here")
         .has_not("<script>alert")

@@ -1,13 +1,12 @@
 //! One request as a line of JSON. Names are those of OpenTelemetry's semantic conventions where it has one, else
 //! begin with `plimsoll.`; times are seconds.
 
+use super::keeping::shown;
 use super::notes::{Notes, Part, Tried};
 use super::tap::End;
 use base::{Arm, CacheState, Names, Nanos, Outcome};
-use config::sections::ClientAddress;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::hash::BuildHasher;
 use std::time::{Duration, SystemTime};
 
 #[derive(Serialize)]
@@ -124,7 +123,10 @@ pub(super) fn write(out: &mut Vec<u8>, notes: &Notes, names: &Names, wall: Syste
         cache: sample.cache,
         cache_status: (!notes.cache.is_empty()).then(|| String::from_utf8_lossy(&notes.cache)),
         gates: (notes.decisions().iter())
-            .map(|&(gate, decision)| Gate { gate, decision })
+            .map(|d| Gate {
+                gate: d.gate,
+                decision: d.what,
+            })
             .collect(),
         attempts: (notes.attempts.iter())
             .map(|t| attempt(t, sample.start, names))
@@ -161,14 +163,7 @@ fn attempt(tried: &Tried, began: Nanos, names: &Names) -> Attempt {
 }
 
 fn client(end: &End) -> Option<String> {
-    let address = end.client.to_canonical();
-    match end.rules.config.client {
-        // By a Unix socket.
-        _ if address.is_unspecified() => None,
-        ClientAddress::Keep => Some(address.to_string()),
-        ClientAddress::Hash => Some(format!("{:016x}", end.rules.hasher.hash_one(address))),
-        ClientAddress::Drop => None,
-    }
+    shown(end.client, end.rules.config.client, &end.rules.hasher)
 }
 
 fn timestamp(at: SystemTime) -> String {
@@ -193,7 +188,7 @@ mod tests {
     use crate::access::Rules;
     use crate::exchange::{Head, ListHead};
     use base::{RouteIx, Sample, SampleKind};
-    use config::sections::AccessLog;
+    use config::sections::{AccessLog, ClientAddress};
     use serde_json::Value;
     use std::sync::Arc;
 
@@ -204,7 +199,7 @@ mod tests {
         let head = ListHead::new("GET", "/a\u{1}\"b?token=x", &[("user-agent", "q\"\\\n")]);
         notes.head(&Head::List(&head), false);
         notes.tenant(b"acme");
-        notes.decision("shed", "no_room");
+        notes.decision("shed", "no_room", 0);
         notes.reason("shed");
         notes.end = Some(End {
             sample,

@@ -2,7 +2,7 @@
 
 use super::tap::End;
 use crate::exchange::{Facts, Head};
-use base::{InstanceIx, Nanos, Outcome, Sample};
+use base::{Decided, InstanceIx, Nanos, Outcome, Sample};
 use http1::Kind;
 use std::ops::Range;
 
@@ -26,6 +26,7 @@ pub(super) enum Part {
 /// One attempt, as its sample tells it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tried {
+    pub number: u8,
     pub instance: InstanceIx,
     pub status: u16,
     pub outcome: Outcome,
@@ -40,7 +41,7 @@ pub(super) struct Tried {
 pub struct Notes {
     text: Vec<u8>,
     parts: [Option<Range<usize>>; 6],
-    decisions: Vec<(&'static str, &'static str)>,
+    decisions: Vec<Decided>,
     pub(super) attempts: Vec<Tried>,
     /// Of the reply that a gate or the path made.
     pub(super) reason: &'static str,
@@ -61,10 +62,15 @@ impl Notes {
         self.end = None;
     }
 
+    /// All that a trace tells of it.
+    pub fn path(&mut self, head: &Head<'_>) {
+        self.part(Part::Path, head.path());
+    }
+
     /// `query`: whether it may be written as it is.
     pub fn head(&mut self, head: &Head<'_>, query: bool) {
         self.part(Part::Method, head.method_name());
-        self.part(Part::Path, head.path());
+        self.path(head);
         if let Some(asked) = head.query() {
             self.part(Part::Query, if query { asked } else { b"REDACTED" });
         }
@@ -92,20 +98,25 @@ impl Notes {
         self.text.get(self.parts[part as usize].clone()?)
     }
 
-    /// A gate did something out of the ordinary.
-    pub fn decision(&mut self, gate: &'static str, what: &'static str) {
+    /// A gate did something out of the ordinary, during this attempt.
+    pub fn decision(&mut self, gate: &'static str, what: &'static str, attempt: u8) {
         if self.decisions.len() < DECISIONS {
-            self.decisions.push((gate, what));
+            self.decisions.push(Decided {
+                gate,
+                what,
+                attempt,
+            });
         }
     }
 
-    pub fn decisions(&self) -> &[(&'static str, &'static str)] {
+    pub fn decisions(&self) -> &[Decided] {
         &self.decisions
     }
 
     pub fn attempt(&mut self, trial: &Sample, facts: &Facts) {
         if self.attempts.len() < ATTEMPTS {
             self.attempts.push(Tried {
+                number: trial.attempt,
                 instance: trial.instance,
                 status: trial.status,
                 outcome: trial.outcome,
@@ -131,6 +142,15 @@ impl Notes {
         self.reason = reason;
     }
 
+    /// Lines of an answer from the cache, as they are written.
+    pub fn lines(&mut self, lines: &[u8]) {
+        for line in lines.split(|b| *b == b'\n') {
+            if let Some(i) = line.iter().position(|b| *b == b':') {
+                self.header(&line[..i], line[i + 1..].trim_ascii());
+            }
+        }
+    }
+
     /// One header of the response.
     pub fn header(&mut self, name: &[u8], value: &[u8]) {
         if name.eq_ignore_ascii_case(b"cache-status") && self.cache.is_empty() {
@@ -144,6 +164,16 @@ impl Notes {
 mod tests {
     use super::*;
     use crate::exchange::ListHead;
+
+    #[test]
+    fn what_the_cache_says_is_found_among_its_lines() {
+        let mut notes = Notes::default();
+        notes.lines(b"Age: 3\r\nCache-Status: plimsoll; hit; ttl=57\r\n");
+        assert_eq!(notes.cache, b"plimsoll; hit; ttl=57");
+        notes.clear();
+        notes.lines(b"\r\n:\nno colon");
+        assert!(notes.cache.is_empty());
+    }
 
     #[test]
     fn a_head_is_kept_in_parts_cut_and_without_its_query() {
@@ -161,7 +191,7 @@ mod tests {
         notes.clear();
         assert_eq!(notes.get(Part::Path), None);
         for _ in 0..100 {
-            notes.decision("shed", "no_room");
+            notes.decision("shed", "no_room", 0);
         }
         assert_eq!(notes.decisions().len(), DECISIONS);
     }

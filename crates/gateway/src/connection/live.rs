@@ -17,6 +17,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Of W3C's trace flags: somebody records the trace.
 const RECORDED: u8 = 1;
@@ -71,9 +72,13 @@ impl Live {
         self.facts.arm = arm;
         self.sample = Sample::new(SampleKind::Request, ix, now);
         self.sample.arm = arm;
-        match (&self.snapshot.access, &mut self.facts.notes) {
-            (None, notes) => *notes = None,
-            (Some(_), notes) => notes
+        let kept = self.snapshot.keeping.is_some() && self.worker.tells();
+        match (
+            self.snapshot.access.is_some() || kept,
+            &mut self.facts.notes,
+        ) {
+            (false, notes) => *notes = None,
+            (true, notes) => notes
                 .get_or_insert_with(|| self.worker.access.spare())
                 .clear(),
         }
@@ -128,17 +133,21 @@ impl Live {
         }
     }
 
-    /// What the access log tells of the head.
+    /// What the access log and traces tell of the head.
     pub fn note_head(&mut self, head: RequestHead<'_>) {
-        if let (Some(rules), Some(notes)) = (&self.snapshot.access, &mut self.facts.notes) {
-            notes.head(&Head::Wire(head), rules.config.query);
+        if let Some(notes) = &mut self.facts.notes {
+            match &self.snapshot.access {
+                Some(rules) => notes.head(&Head::Wire(head), rules.config.query),
+                None => notes.path(&Head::Wire(head)),
+            }
         }
     }
 
-    /// What the access log tells of an answer that no instance gave.
+    /// What they tell of an answer that no instance gave.
     pub fn note_reply(&mut self, reply: &Reply) {
         if let Some(notes) = &mut self.facts.notes {
             notes.reason(reply.reason);
+            notes.lines(&reply.said);
             for (name, value) in &reply.headers {
                 notes.header(name.as_bytes(), value);
             }
@@ -396,6 +405,7 @@ impl Live {
         s.outcome = f.outcome(outcome);
         s.end = now;
         s.wait_us = micros(f.waited_ns);
+        self.tell();
         self.worker.push(self.sample);
         self.log();
         self.route = None;
@@ -403,6 +413,18 @@ impl Live {
 }
 
 impl Live {
+    /// Hands what was noted to telemetry, if the request is kept as a trace: before its sample.
+    fn tell(&self) {
+        let (Some(keeping), Some(notes)) = (&self.snapshot.keeping, &self.facts.notes) else {
+            return;
+        };
+        let slow = self.route.as_ref().map_or(Duration::MAX, |r| r.slow);
+        if keeping.keeps(&self.sample, slow) {
+            let (s, client) = (&self.sample, self.facts.client);
+            self.worker.tell(|| keeping.details(notes, s, client));
+        }
+    }
+
     /// Hands what was noted to the access log, if the request is one to write.
     fn log(&mut self) {
         let (Some(rules), true) = (&self.snapshot.access, self.facts.notes.is_some()) else {

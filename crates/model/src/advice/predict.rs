@@ -203,12 +203,9 @@ pub fn demand_changes(before: &System, after: &System, rate: f64, uncertainty: f
                 is.demand[r][k].mean,
             );
         }
-        for (c, child) in was.routes.iter().enumerate() {
-            change(
-                format!("calls of {}", child.info.name),
-                was.calls[r][c],
-                is.calls[r][c],
-            );
+        for (c, &a) in (was.calls[r].iter().enumerate()).filter(|(_, a)| **a > 0.0) {
+            let b = is.calls[r].get(c).copied().unwrap_or(0.0);
+            change(format!("calls of {}", was.routes[c].info.name), a, b);
         }
     }
     out

@@ -1,5 +1,6 @@
 //! The arms of a canary side by side: demand per *request* of each route, requests answered from a cache included.
 
+use super::crowd::Crowd;
 use super::direct::{ENOUGH, told};
 use super::fin::{Input, OWN_LAGS, fin};
 use super::series::finite;
@@ -188,11 +189,13 @@ fn regress(split: &History, series: &Series, k: usize, n: usize, arms: &mut [Arm
         .zip(&lives)
         .map(|(h, l)| (total.max(0.0) * (h / l.max(1e-9)) / whole.max(1e-12)).max(0.0))
         .collect();
+    let columns: Vec<&[f64]> = open.iter().map(|&r| &*series.life[r]).collect();
+    let crowd = Crowd::of(&lives, &prior, &columns);
     let found = fin(&Input {
-        z: open.iter().map(|&r| series.life[r].as_slice()).collect(),
+        z: crowd.columns(&columns),
         y: &y,
         ok: &column.seen,
-        prior: &prior,
+        prior: &crowd.priors(&prior),
         background_sd: if column.background.is_some() {
             0.003
         } else {
@@ -202,13 +205,17 @@ fn regress(split: &History, series: &Series, k: usize, n: usize, arms: &mut [Arm
         flat: false,
     });
     let Some(f) = found else { return };
+    let (f, crowded) = (crowd.spread(f), crowd.places(open.len()));
     for (i, &r) in open.iter().enumerate() {
         let a = arms[r / n].amplification[r % n];
         arms[r / n].demand[r % n][k] = Demand {
             mean: f.demand[i] * a,
             sd: f.sd[i] * a,
             scv: None,
-            grade: Grade::Regression,
+            grade: match crowded[i] {
+                true => Grade::Prior,
+                false => Grade::Regression,
+            },
         };
     }
 }

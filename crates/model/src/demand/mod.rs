@@ -14,6 +14,7 @@ mod arms;
 pub(crate) mod burst;
 mod change;
 mod columns;
+mod crowd;
 mod direct;
 mod fin;
 pub(crate) mod machine;

@@ -1,6 +1,7 @@
 //! The part of a column that nothing tells directly: its prior, its fit, and what to do when the fit is no good.
 
 use super::columns::{Draft, Known};
+use super::crowd::Crowd;
 use super::fin::{Fin, Input, fin};
 use super::{FOREIGN_LAGS, OWN_LAGS, change};
 use base::{Discipline, Grade, ResourceInfo};
@@ -68,14 +69,19 @@ pub(super) fn regress(
         total.max(1e-12)
     };
     let mut ok = series.seen.clone();
+    let columns: Vec<&[f64]> = open.iter().map(|&r| &*known.series.life[r]).collect();
+    let crowd = Crowd::of(&lives, &prior, &columns);
+    if !crowd.is_empty() {
+        notes.push(format!(
+            "{} routes that are seldom there are fitted as one",
+            crowd.len()
+        ));
+    }
     let mut input = Input {
-        z: open
-            .iter()
-            .map(|&r| known.series.life[r].as_slice())
-            .collect(),
+        z: crowd.columns(&columns),
         y: &y,
         ok: &ok.clone(),
-        prior: &prior,
+        prior: &crowd.priors(&prior),
         background_sd: if measured { 0.003 } else { 0.2 } * reference,
         lags: if known.options.foreign {
             &FOREIGN_LAGS
@@ -102,7 +108,8 @@ pub(super) fn regress(
         notes.push("burst residual: work that no request explains comes in bursts".to_owned());
     }
     match found.filter(|f| !bursts && f.demand.iter().any(|d| *d > 0.0)) {
-        Some(mut f) => {
+        Some(f) => {
+            let mut f = crowd.spread(f);
             if serial(&known.history.resources[k]) {
                 let most = |r: usize| {
                     let t = &known.totals[r];
@@ -111,7 +118,7 @@ pub(super) fn regress(
                 let most: Vec<f64> = open.iter().map(|&r| most(r)).collect();
                 f.background += bound(&mut f.demand, &most, &lives);
             }
-            take(&f, open, measured, c);
+            take(&f, open, &crowd, measured, c);
         }
         None => {
             for (&r, &p) in open.iter().zip(&prior) {
@@ -164,15 +171,16 @@ fn bound(demand: &mut [f64], most: &[f64], rates: &[f64]) -> f64 {
     (before - load(demand)).max(0.0)
 }
 
-fn take(f: &Fin, open: &[usize], measured: bool, c: &mut Draft) {
+fn take(f: &Fin, open: &[usize], crowd: &Crowd, measured: bool, c: &mut Draft) {
+    let crowded = crowd.places(open.len());
     for (i, &r) in open.iter().enumerate() {
         let before = c.demand[r];
         let mean = before.mean + f.demand[i];
         let sd = (before.sd.powi(2) + f.sd[i].powi(2)).sqrt();
-        let grade = if before.mean > f.demand[i] {
-            before.grade
-        } else {
-            Grade::Regression
+        let grade = match (before.mean > f.demand[i], crowded[i]) {
+            (true, _) => before.grade,
+            (false, true) => Grade::Prior,
+            (false, false) => Grade::Regression,
         };
         // The report's variance, relative to the larger mean.
         let scv = before

@@ -15,19 +15,14 @@ pub struct Totals {
     /// Mean time of an attempt, and of that what it waited for children (their sum), seconds.
     pub attempt_s: f64,
     pub child_s: f64,
+    /// Of each child; empty: it calls none.
     pub calls: Vec<f64>,
     pub child_seconds: f64,
 }
 
 pub fn totals(history: &History, from: u64) -> Vec<Totals> {
     let n = history.routes.len();
-    let mut all = vec![
-        Totals {
-            calls: vec![0.0; n],
-            ..Totals::default()
-        };
-        n
-    ];
+    let mut all = vec![Totals::default(); n];
     for w in history.windows.iter().filter(|w| w.index >= from) {
         for c in &w.requests {
             if let Some(t) = c.key.route.get().and_then(|r| all.get_mut(r)) {
@@ -46,6 +41,8 @@ pub fn totals(history: &History, from: u64) -> Vec<Totals> {
                 continue;
             };
             if p < n && child < n {
+                // Most have no row: thousands of routes would be gigabytes.
+                all[p].calls.resize(n, 0.0);
                 all[p].calls[child] += f64::from(c.count);
                 all[p].child_seconds += finite(c.seconds);
             }
@@ -107,9 +104,11 @@ pub fn routes(
         .iter()
         .find(|w| w.index >= from)
         .map_or(0, |w| w.index);
-    let parents: Vec<f64> = (0..history.routes.len())
-        .map(|c| totals.iter().map(|p| p.calls[c] * p.served()).sum::<f64>())
-        .collect();
+    let mut parents = vec![0.0; history.routes.len()];
+    for p in totals {
+        let called = parents.iter_mut().zip(&p.calls);
+        called.for_each(|(sum, calls)| *sum += calls * p.served());
+    }
     let one = |r: usize| {
         let (mut all, mut in_low, mut in_top) =
             (Histogram::new(), Histogram::new(), Histogram::new());

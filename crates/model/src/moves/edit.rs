@@ -88,7 +88,11 @@ fn apply(s: &mut System, edit: &Edit) {
             parent,
             child,
             factor,
-        } => s.fit.calls[parent][child] *= factor,
+        } => {
+            if let Some(calls) = s.fit.calls[parent].get_mut(child) {
+                *calls *= factor;
+            }
+        }
         Edit::Cache { route, ttl_s } => {
             let r = &s.fit.routes[route];
             if let Some(ghost) = &r.ghost {

@@ -65,7 +65,8 @@ pub fn of(cx: &Context, k: usize) -> Result<Candidate, String> {
 /// Whether a route only reads; a call within counts as its callers do.
 fn reads(cx: &Context, i: usize) -> bool {
     let route = &cx.fit.routes[i];
-    let parents = || (0..cx.fit.routes.len()).filter(|&p| cx.fit.calls[p][i] > 0.0);
+    let calls = |p: usize| cx.fit.calls[p].get(i).is_some_and(|c| *c > 0.0);
+    let parents = || (0..cx.fit.routes.len()).filter(|&p| calls(p));
     match route.entry_rate > 0.0 || parents().next().is_none() {
         true => route.info.safe,
         false => parents().all(|p| cx.fit.routes[p].info.safe),

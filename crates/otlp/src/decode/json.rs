@@ -6,6 +6,7 @@ use super::seen::{Beside, STATUS, seen};
 use super::{ATTRIBUTES, Decoded, Malformed, Signal};
 use crate::act::{self, Facts};
 use crate::span::Span;
+use ::traces::Wanted;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -15,7 +16,7 @@ use std::fmt;
 /// Pieces of one list that are kept, 16 bytes each; more are counted only.
 const PIECES: usize = 100_000;
 
-pub fn spans(request: &[u8]) -> Result<Decoded, Malformed> {
+pub fn spans(request: &[u8], wanted: &Wanted) -> Result<Decoded, Malformed> {
     let mut out = Decoded::default();
     let request: Request = read(text(request)?)?;
     out.over += request.resource_spans.more;
@@ -33,7 +34,7 @@ pub fn spans(request: &[u8]) -> Result<Decoded, Malformed> {
                 if out.is_full() {
                     out.over += 1;
                 } else {
-                    out.add(span(piece, &service)?);
+                    out.add(span(piece, &service, wanted)?);
                 }
             }
         }
@@ -125,10 +126,40 @@ struct KeyValue<'a> {
 struct AnyValue<'a> {
     #[serde(borrow)]
     string_value: Option<Cow<'a, str>>,
+    /// As it is written: one that is none spoils nothing else.
+    #[serde(borrow)]
+    bool_value: Option<&'a RawValue>,
     #[serde(borrow)]
     int_value: Option<Number<'a>>,
     #[serde(borrow)]
     double_value: Option<Number<'a>>,
+}
+
+impl AnyValue<'_> {
+    fn tell(&self, key: &str, beside: &mut Beside<'_>) {
+        match self {
+            AnyValue {
+                string_value: Some(t),
+                ..
+            } => beside.tell(key, t),
+            AnyValue {
+                bool_value: Some(flag),
+                ..
+            } if matches!(flag.get(), "true" | "false") => beside.tell(key, flag.get()),
+            AnyValue {
+                int_value: Some(Number::Text(digits)),
+                ..
+            } => beside.tell(key, digits),
+            AnyValue {
+                int_value: Some(n), ..
+            }
+            | AnyValue {
+                double_value: Some(n),
+                ..
+            } => beside.tell(key, n.float()),
+            _ => {}
+        }
+    }
 }
 
 /// A number, or one as text.
@@ -163,7 +194,11 @@ impl Number<'_> {
     }
 }
 
-fn span(piece: &RawValue, service: &str) -> Result<Option<(Span, traces::Span)>, Malformed> {
+fn span(
+    piece: &RawValue,
+    service: &str,
+    wanted: &Wanted,
+) -> Result<Option<(Span, traces::Span)>, Malformed> {
     let s: JsonSpan = read(piece.get())?;
     let parent = match s.parent_span_id.len() {
         0 => Some(0),
@@ -177,17 +212,28 @@ fn span(piece: &RawValue, service: &str) -> Result<Option<(Span, traces::Span)>,
     };
     const ERROR: u64 = 2;
     let told = s.status.unwrap_or_default();
-    let mut status = None;
     let name = s.name.clone();
+    let mut beside = Beside {
+        name: &name,
+        kind: s.kind,
+        failed: told.code.whole() == ERROR,
+        why: told.message.as_deref().unwrap_or(""),
+        ..Beside::default()
+    };
     let mut facts = Facts::new(s.name, s.kind);
     for piece in s.attributes.pieces.into_iter().take(ATTRIBUTES) {
         let a: KeyValue = read(piece.get())?;
         let is_status = STATUS.contains(&&*a.key);
-        let Some(value) = a.value.filter(|_| is_status || act::wanted(&a.key)) else {
+        let is_wanted = wanted.has(&a.key);
+        let of_use = is_wanted || is_status || act::wanted(&a.key);
+        let Some(value) = a.value.filter(|_| of_use) else {
             continue;
         };
+        if is_wanted {
+            value.tell(&a.key, &mut beside);
+        }
         if is_status {
-            status = value.int_value.map(|n| n.float()).or(status);
+            beside.status = value.int_value.map(|n| n.float()).or(beside.status);
             continue;
         }
         if let Some(n) = value.int_value.or(value.double_value) {
@@ -206,14 +252,7 @@ fn span(piece: &RawValue, service: &str) -> Result<Option<(Span, traces::Span)>,
         service: service.into(),
         act: facts.act(),
     };
-    let beside = Beside {
-        name: &name,
-        kind: s.kind,
-        failed: told.code.whole() == ERROR,
-        why: told.message.as_deref().unwrap_or(""),
-        status,
-    };
-    let seen = seen(&span, &beside);
+    let seen = seen(&span, beside);
     Ok(Some((span, seen)))
 }
 

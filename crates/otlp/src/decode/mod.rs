@@ -8,6 +8,7 @@ mod seen;
 mod wire;
 
 use crate::span::Span;
+use ::traces::Wanted;
 pub use logs::{LINES, Logs, logs};
 use std::fmt;
 pub(crate) use wire::Fields;
@@ -87,11 +88,11 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// The spans of an `ExportTraceServiceRequest`.
-pub fn spans(bytes: &[u8], encoding: Encoding) -> Result<Decoded, Malformed> {
+/// The spans of an `ExportTraceServiceRequest`; `wanted` are attributes that are kept, beside what a span called.
+pub fn spans(bytes: &[u8], encoding: Encoding, wanted: &Wanted) -> Result<Decoded, Malformed> {
     match encoding {
-        Encoding::Protobuf => proto::spans(bytes),
-        Encoding::Json => json::spans(bytes),
+        Encoding::Protobuf => proto::spans(bytes, wanted),
+        Encoding::Json => json::spans(bytes, wanted),
     }
 }
 

@@ -5,9 +5,10 @@ use super::wire::{Fields, Value};
 use super::{ATTRIBUTES, Decoded, Malformed, Signal};
 use crate::act::{self, Facts};
 use crate::span::Span;
+use ::traces::Wanted;
 use std::borrow::Cow;
 
-pub fn spans(request: &[u8]) -> Result<Decoded, Malformed> {
+pub fn spans(request: &[u8], wanted: &Wanted) -> Result<Decoded, Malformed> {
     let mut out = Decoded::default();
     for resource_spans in messages(request, 1) {
         let resource_spans = resource_spans?;
@@ -21,7 +22,7 @@ pub fn spans(request: &[u8]) -> Result<Decoded, Malformed> {
                 if out.is_full() {
                     out.over += 1;
                 } else {
-                    out.add(read(span, &service)?);
+                    out.add(read(span, &service, wanted)?);
                 }
             }
         }
@@ -43,7 +44,8 @@ pub(super) fn messages(
 
 pub(super) fn service_of(resource: &[u8]) -> Result<Box<str>, Malformed> {
     for attribute in messages(resource, 1).take(ATTRIBUTES) {
-        if let Some(("service.name", Attribute::Text(name))) = key_value(attribute?)? {
+        let named = key_value(attribute?, |key| key == "service.name")?;
+        if let Some((_, Attribute::Text(name))) = named {
             return Ok(act::service(name));
         }
     }
@@ -51,7 +53,12 @@ pub(super) fn service_of(resource: &[u8]) -> Result<Box<str>, Malformed> {
 }
 
 /// `None`: its ids cannot be ids.
-fn read(span: &[u8], service: &str) -> Result<Option<(Span, traces::Span)>, Malformed> {
+fn read(
+    span: &[u8],
+    service: &str,
+    wanted: &Wanted,
+) -> Result<Option<(Span, traces::Span)>, Malformed> {
+    let of_use = |key: &str| STATUS.contains(&key) || act::wanted(key) || wanted.has(key);
     let (mut trace, mut id, mut parent) = (&[][..], &[][..], &[][..]);
     let (mut start, mut end) = (0, 0);
     let mut facts = Facts::default();
@@ -74,13 +81,17 @@ fn read(span: &[u8], service: &str) -> Result<Option<(Span, traces::Span)>, Malf
             (8, v) => end = v.number()?,
             (9, v) if attributes < ATTRIBUTES => {
                 attributes += 1;
-                match key_value(v.bytes()?)? {
-                    Some((key, Attribute::Text(t))) => facts.text(key, t.into()),
-                    Some((key, Attribute::Number(n))) if STATUS.contains(&key) => {
-                        beside.status = Some(n);
-                    }
-                    Some((key, Attribute::Number(n))) => facts.number(key, n),
-                    None => {}
+                let Some((key, value)) = key_value(v.bytes()?, of_use)? else {
+                    continue;
+                };
+                if wanted.has(key) {
+                    value.tell(key, &mut beside);
+                }
+                match value {
+                    Attribute::Text(t) => facts.text(key, t.into()),
+                    Attribute::Flag(_) => {}
+                    number if STATUS.contains(&key) => beside.status = Some(number.number()),
+                    number => facts.number(key, number.number()),
                 }
             }
             (15, v) => (beside.failed, beside.why) = status(v.bytes()?)?,
@@ -107,7 +118,7 @@ fn read(span: &[u8], service: &str) -> Result<Option<(Span, traces::Span)>, Malf
         service: service.into(),
         act: facts.act(),
     };
-    let seen = seen(&span, &beside);
+    let seen = seen(&span, beside);
     Ok(Some((span, seen)))
 }
 
@@ -125,13 +136,38 @@ fn status(message: &[u8]) -> Result<(bool, &str), Malformed> {
     Ok(said)
 }
 
+#[derive(Clone, Copy)]
 enum Attribute<'a> {
     Text(&'a str),
-    Number(f64),
+    Flag(bool),
+    Whole(i64),
+    Real(f64),
+}
+
+impl Attribute<'_> {
+    fn number(self) -> f64 {
+        match self {
+            Attribute::Whole(n) => n as f64,
+            Attribute::Real(x) => x,
+            Attribute::Text(_) | Attribute::Flag(_) => f64::NAN,
+        }
+    }
+
+    fn tell(self, key: &str, beside: &mut Beside<'_>) {
+        match self {
+            Attribute::Text(t) => beside.tell(key, t),
+            Attribute::Flag(b) => beside.tell(key, b),
+            Attribute::Whole(n) => beside.tell(key, n),
+            Attribute::Real(x) => beside.tell(key, x),
+        }
+    }
 }
 
 /// A `KeyValue`; `None`: of no use.
-fn key_value(message: &[u8]) -> Result<Option<(&str, Attribute<'_>)>, Malformed> {
+fn key_value(
+    message: &[u8],
+    of_use: impl Fn(&str) -> bool,
+) -> Result<Option<(&str, Attribute<'_>)>, Malformed> {
     let (mut key, mut value) = ("", &[][..]);
     for field in Fields::of(message) {
         match field? {
@@ -140,15 +176,16 @@ fn key_value(message: &[u8]) -> Result<Option<(&str, Attribute<'_>)>, Malformed>
             _ => {}
         }
     }
-    if key != "service.name" && !STATUS.contains(&key) && !act::wanted(key) {
+    if !of_use(key) {
         return Ok(None);
     }
     let mut read = None;
     for field in Fields::of(value) {
         read = match field? {
             (1, Value::Bytes(b)) => Some(Attribute::Text(text(b))),
-            (3, Value::Number(n)) => Some(Attribute::Number(n as i64 as f64)),
-            (4, Value::Number(n)) => Some(Attribute::Number(f64::from_bits(n))),
+            (2, Value::Number(n)) => Some(Attribute::Flag(n != 0)),
+            (3, Value::Number(n)) => Some(Attribute::Whole(n as i64)),
+            (4, Value::Number(n)) => Some(Attribute::Real(f64::from_bits(n))),
             _ => read,
         };
     }

@@ -4,6 +4,10 @@ use super::*;
 use crate::span::Act;
 use proptest::prelude::*;
 
+fn spans(bytes: &[u8], encoding: Encoding) -> Result<Decoded, Malformed> {
+    super::spans(bytes, encoding, &Wanted::default())
+}
+
 fn key_value(key: &str, value: &str) -> Vec<u8> {
     let any = Writer::default().bytes(1, value.as_bytes());
     let pair = Writer::default().bytes(1, key.as_bytes());
@@ -64,6 +68,89 @@ fn protobuf_and_json_are_the_same_span() {
         panic!("{s:?}")
     };
     assert_eq!((&**system, &**shape), ("postgresql", "SELECT ?"));
+}
+
+/// Both encodings of the same attributes.
+fn both(proto: &[Vec<u8>], json: &str, wanted: &Wanted) -> Vec<(Box<str>, Box<str>)> {
+    let mut one = Writer::default().bytes(1, &[1; 16]).bytes(2, &[2; 8]);
+    for attribute in proto {
+        one = one.bytes(9, attribute);
+    }
+    let read = super::spans(&request(&[one.out]), Encoding::Protobuf, wanted).unwrap();
+    let json = format!(
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"front"}}}}]}},
+        "scopeSpans":[{{"spans":[{{"traceId":"01010101010101010101010101010101","spanId":"0202020202020202","attributes":[{json}]}}]}}]}}]}}"#
+    );
+    let same = super::spans(json.as_bytes(), Encoding::Json, wanted).unwrap();
+    assert_eq!(read, same);
+    read.seen[0].attributes.clone()
+}
+
+#[test]
+fn of_attributes_only_those_that_are_wanted_are_kept_and_they_are_few_and_short() {
+    let any = |key: &str, value: Writer| {
+        let pair = Writer::default().bytes(1, key.as_bytes());
+        pair.bytes(2, &value.out).out
+    };
+    let long = "é".repeat(300);
+    let proto = [
+        key_value("http.route", "/items/{id}"),
+        key_value("url.full", "https://shop/?token=secret"),
+        key_value("user.id", "mary"),
+        any("rpc.grpc.status_code", Writer::default().number(3, 14)),
+        key_value("http.route", "again"),
+        key_value("error.type", &long),
+    ];
+    let json = format!(
+        r#"{{"key":"http.route","value":{{"stringValue":"/items/{{id}}"}}}},
+        {{"key":"url.full","value":{{"stringValue":"https://shop/?token=secret"}}}},
+        {{"key":"user.id","value":{{"stringValue":"mary"}}}},
+        {{"key":"rpc.grpc.status_code","value":{{"intValue":"14"}}}},
+        {{"key":"http.route","value":{{"stringValue":"again"}}}},
+        {{"key":"error.type","value":{{"stringValue":"{long}"}}}}"#
+    );
+    let kept = both(&proto, &json, &Wanted::default());
+    let names: Vec<&str> = kept.iter().map(|(k, _)| &**k).collect();
+    assert_eq!(names, ["http.route", "rpc.grpc.status_code", "error.type"]);
+    assert_eq!((&*kept[0].1, &*kept[1].1), ("/items/{id}", "14"));
+    assert_eq!(kept[2].1.len(), 160);
+    assert!(both(&proto, &json, &Wanted::none()).is_empty());
+
+    let flag = [any("app.beta", Writer::default().number(2, 1))];
+    let json = r#"{"key":"app.beta","value":{"boolValue":true}}"#;
+    let own = Wanted::of(["app.beta"]);
+    assert_eq!(
+        both(&flag, json, &own),
+        [("app.beta".into(), "true".into())]
+    );
+    let odd = [key_value("app.beta", "")];
+    assert!(
+        both(
+            &odd,
+            r#"{"key":"app.beta","value":{"boolValue":"yes"}}"#,
+            &own
+        )
+        .is_empty()
+    );
+
+    let names: Vec<String> = (0..40).map(|i| format!("app.{i:02}")).collect();
+    let many: Vec<Vec<u8>> = names.iter().map(|n| key_value(n, "x")).collect();
+    let json: Vec<String> = (names.iter())
+        .map(|n| format!(r#"{{"key":"{n}","value":{{"stringValue":"x"}}}}"#))
+        .collect();
+    let wanted = Wanted::of(names.iter().map(String::as_str));
+    assert_eq!(
+        both(&many, &json.join(","), &wanted).len(),
+        traces::ATTRIBUTES
+    );
+}
+
+#[test]
+fn a_call_of_a_database_says_its_system_once() {
+    let read = spans(&request(&[span(&[1; 16], &[2; 8], DB)]), Encoding::Protobuf).unwrap();
+    let kept = &read.seen[0].attributes;
+    let names: Vec<&str> = kept.iter().map(|(k, _)| &**k).collect();
+    assert_eq!(names, ["db.system", "statement"]);
 }
 
 #[test]

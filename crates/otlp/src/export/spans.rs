@@ -3,10 +3,10 @@
 //! Instances got one span id, however many attempts there were: the attempt that answered has it, so that their spans lie below
 //! it. All others have ids that follow from it.
 
-use super::message::{Sent, text, whole};
+use super::message::{Attributes, Sent, text, whole};
 use super::tail::Exchange;
 use base::sample::METHODS;
-use base::{Arm, CacheState, Names, Nanos, Outcome, Sample};
+use base::{Arm, CacheState, Details, Names, Nanos, Outcome, Sample};
 use std::collections::HashMap;
 
 const SERVER: u8 = 2;
@@ -112,7 +112,8 @@ pub fn spans(x: &Exchange, words: &Words<'_>) -> Vec<Sent> {
             true => x.request.span,
             false => beside(x.request.span, i as u64 + 1),
         };
-        all.push(attempt(a, id, root(&x.request), words));
+        let how = x.details.as_ref().map_or("", |d| d.failure(a.attempt));
+        all.push(attempt(a, how, id, root(&x.request), words));
     }
     all
 }
@@ -120,10 +121,13 @@ pub fn spans(x: &Exchange, words: &Words<'_>) -> Vec<Sent> {
 fn request(x: &Exchange, words: &Words<'_>) -> Sent {
     let s = &x.request;
     let (route, template) = words.route(s);
-    let mut a = Vec::with_capacity(12);
+    let mut a = Vec::with_capacity(16);
     text(&mut a, "http.request.method", method(s));
     text(&mut a, "http.route", template.as_str());
     text(&mut a, "url.scheme", scheme(s));
+    if let Some(details) = &x.details {
+        told(&mut a, details);
+    }
     if s.status > 0 {
         whole(&mut a, "http.response.status_code", s.status);
     }
@@ -152,7 +156,18 @@ fn request(x: &Exchange, words: &Words<'_>) -> Sent {
     }
 }
 
-fn attempt(s: &Sample, id: u64, parent: u64, words: &Words<'_>) -> Sent {
+/// Who asked for what, and what gates made of it.
+fn told(a: &mut Attributes, d: &Details) {
+    text(a, "url.path", &*d.path);
+    text(a, "client.address", &*d.client);
+    text(a, "plimsoll.tenant", &*d.tenant);
+    text(a, "plimsoll.reason", d.reason);
+    text(a, "plimsoll.cache_status", &*d.cache);
+    text(a, "plimsoll.gates", d.told());
+}
+
+/// `how` it failed, where that is known better than by its status.
+fn attempt(s: &Sample, how: &'static str, id: u64, parent: u64, words: &Words<'_>) -> Sent {
     let (service, host, port) = words.instance(s);
     let mut a = Vec::with_capacity(10);
     text(&mut a, "http.request.method", method(s));
@@ -167,6 +182,7 @@ fn attempt(s: &Sample, id: u64, parent: u64, words: &Words<'_>) -> Sent {
         whole(&mut a, "http.request.resend_count", s.attempt - 1);
     }
     text(&mut a, "error.type", attempt_error(s));
+    text(&mut a, "plimsoll.failure", how);
     text(&mut a, "plimsoll.service", service);
     text(&mut a, "plimsoll.outcome", outcome(s.outcome));
     if s.wait_us != u32::MAX {
@@ -212,7 +228,8 @@ mod tests {
     use super::super::message::Value;
     use super::super::tail::Why;
     use super::*;
-    use base::{InstanceIx, RouteIx, SampleKind};
+    use base::{Decided, InstanceIx, RouteIx, SampleKind};
+    use std::sync::Arc;
 
     fn of<'a>(s: &'a Sent, key: &str) -> Option<&'a Value> {
         s.attributes.iter().find(|(k, _)| k == key).map(|a| &a.1)
@@ -247,6 +264,17 @@ mod tests {
                 make(SampleKind::Attempt, 3, Outcome::Lost, 0),
             ],
             why: Why::Slow,
+            details: Some(Arc::new(Details {
+                path: "/products/7".into(),
+                client: "192.0.2.7".into(),
+                decisions: vec![Decided {
+                    gate: "retry",
+                    what: "again",
+                    attempt: 1,
+                }],
+                failures: vec![(1, "deadline")],
+                ..Details::default()
+            })),
         };
         let all = spans(&x, &words);
         let [root, failed, answered, lost] = all.as_slice() else {
@@ -258,6 +286,17 @@ mod tests {
         );
         assert_eq!((root.start, root.end), (1_005, 1_025));
         assert_eq!(of(root, "plimsoll.kept"), Some(&Value::Text("slow".into())));
+        for (key, value) in [
+            ("url.path", "/products/7"),
+            ("client.address", "192.0.2.7"),
+            ("plimsoll.gates", "retry: again (try 1)"),
+        ] {
+            assert_eq!(of(root, key), Some(&Value::Text(value.into())));
+        }
+        assert_eq!(of(root, "plimsoll.tenant"), None, "nobody knows");
+        let how = Some(&Value::Text("deadline".into()));
+        assert_eq!(of(failed, "plimsoll.failure"), how);
+        assert_eq!(of(answered, "plimsoll.failure"), None);
         assert!(!root.is_error && failed.is_error && !answered.is_error);
         assert_eq!(answered.id, 9, "spans of the instance lie below it");
         let ids = [root.id, failed.id, answered.id, lost.id];

@@ -1,30 +1,16 @@
 //! Which requests are kept, decided when they have ended: errors and slow ones always, of the rest a share.
 
-use base::{Outcome, Sample, SampleKind};
+pub use base::keep::Why;
+use base::{Details, Sample, SampleKind, keep};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Attempts of one request that are kept with it, and requests whose attempts wait for their end: what is more is left out.
 const ATTEMPTS: usize = 16;
 const WAITING: usize = 8192;
-
-/// Why a request is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    Error,
-    Slow,
-    Share,
-}
-
-impl Why {
-    pub fn label(self) -> &'static str {
-        match self {
-            Why::Error => "error",
-            Why::Slow => "slow",
-            Why::Share => "share",
-        }
-    }
-}
+/// Details that wait for the sample of their request, which comes right after them unless it is lost.
+const TOLD: usize = 8192;
 
 /// What is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,17 +25,8 @@ pub struct Rules {
 impl Rules {
     /// `None`: it is not kept.
     pub fn judge(&self, s: &Sample) -> Option<Why> {
-        if s.status >= 500 || s.outcome == Outcome::UpstreamFailed {
-            return Some(Why::Error);
-        }
         let slow = s.route.get().and_then(|r| self.slow.get(r));
-        let took = s.end.since(s.start);
-        if s.outcome != Outcome::Stream && took > *slow.unwrap_or(&self.other) {
-            return Some(Why::Slow);
-        }
-        // As the gateway draws whom services record: whoever is in the smaller share is in the larger.
-        let most = (self.share * u64::MAX as f64) as u64;
-        (self.share > 0.0 && s.trace as u64 <= most).then_some(Why::Share)
+        keep::why(s, *slow.unwrap_or(&self.other), self.share)
     }
 }
 
@@ -59,6 +36,8 @@ pub struct Exchange {
     pub request: Sample,
     pub attempts: Vec<Sample>,
     pub why: Why,
+    /// `None`: they found no room.
+    pub details: Option<Arc<Details>>,
 }
 
 /// Attempts wait here for the end of their request: it comes after them, in the same ring.
@@ -67,6 +46,8 @@ pub struct Tail {
     young: HashMap<u64, Held>,
     /// Those of before: whose request does not come is forgotten with them.
     old: HashMap<u64, Held>,
+    /// By span.
+    told: HashMap<u64, Box<Details>>,
     /// Attempts that found no room.
     pub left_out: u64,
 }
@@ -89,6 +70,7 @@ impl Tail {
         }
         let held = self.take(s.span);
         let why = rules.judge(s)?;
+        let details = (self.told.remove(&s.span)).filter(|d| d.trace == s.trace);
         let attempts = held.into_iter().flat_map(|h| {
             let all = std::iter::once(h.first).chain(h.more);
             all.filter(|a| a.trace == s.trace)
@@ -97,7 +79,17 @@ impl Tail {
             request: *s,
             attempts: attempts.collect(),
             why,
+            details: details.map(Arc::from),
         })
+    }
+
+    /// What is told of a request beside its sample, which comes later.
+    pub fn tell(&mut self, details: Box<Details>) {
+        if self.told.len() >= TOLD {
+            // Their samples were lost: a full ring drops them.
+            self.told.clear();
+        }
+        self.told.insert(details.span, details);
     }
 
     fn take(&mut self, span: u64) -> Option<Held> {
@@ -133,7 +125,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base::{Nanos, RouteIx};
+    use base::{Nanos, Outcome, RouteIx};
 
     fn sample(kind: SampleKind, span: u64) -> Sample {
         let mut s = Sample::new(kind, RouteIx(0), Nanos::ZERO);
@@ -217,5 +209,29 @@ mod tests {
         let kept = tail.push(&sample(SampleKind::Request, 7), &rules(1.0));
         assert_eq!(kept.unwrap().attempts.len(), ATTEMPTS);
         assert_eq!(tail.left_out, 1000 - ATTEMPTS as u64);
+    }
+
+    #[test]
+    fn details_go_with_their_own_request_and_those_without_one_have_a_bound() {
+        let mut tail = Tail::default();
+        let tell = |tail: &mut Tail, trace, span| {
+            tail.tell(Box::new(Details {
+                trace,
+                span,
+                path: "/p".into(),
+                ..Details::default()
+            }));
+        };
+        tell(&mut tail, u128::MAX, 1);
+        tell(&mut tail, 5, 2);
+        let mut kept = |span| tail.push(&sample(SampleKind::Request, span), &rules(1.0));
+        let details = kept(1).unwrap().details.unwrap();
+        assert_eq!(&*details.path, "/p");
+        assert_eq!(kept(2).unwrap().details, None, "of another trace");
+        assert_eq!(kept(1).unwrap().details, None, "not twice");
+        for span in 0..100_000 {
+            tell(&mut tail, 1, span);
+        }
+        assert!(tail.told.len() <= TOLD);
     }
 }

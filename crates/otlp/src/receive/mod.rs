@@ -40,6 +40,8 @@ pub struct Options {
 pub trait Keeper: Send + Sync {
     fn spans(&self, spans: Vec<(u128, ::traces::Span)>);
     fn lines(&self, lines: Vec<(u128, ::traces::Line)>);
+    /// Which attributes of spans are kept.
+    fn wanted(&self) -> Arc<::traces::Wanted>;
 }
 
 /// A running receiver; it stops when dropped.

@@ -97,7 +97,9 @@ fn store(
     let bad = |e: decode::Malformed| Refusal::Malformed(e.to_string());
     let (rejected, complaint) = match signal {
         Signal::Traces => {
-            let mut decoded = decode::spans(message, encoding).map_err(bad)?;
+            let wanted = shared.keeper.as_ref().map(|k| k.wanted());
+            let wanted = wanted.unwrap_or_else(|| Arc::new(::traces::Wanted::none()));
+            let mut decoded = decode::spans(message, encoding, &wanted).map_err(bad)?;
             let spans = std::mem::take(&mut decoded.spans);
             if let Some(keeper) = &shared.keeper {
                 let traces = spans.iter().map(|s| s.trace);

@@ -117,22 +117,24 @@ impl System {
             inherited: start.inherited,
             keep_file: start.managed,
             paused: true,
+            details: config.traces.size > 0 || config.export.otlp.is_some(),
             ..Default::default()
         };
-        let (gateway, rings) = Gateway::start(Arc::new(first), names.clone(), clock, options)
+        let (mut gateway, rings) = Gateway::start(Arc::new(first), names.clone(), clock, options)
             .map_err(|e| {
-                Failure::new(e.to_string())
-                    .help("set `listen:` to a free address; `ss -ltnp` shows who has it")
-            })?;
+            Failure::new(e.to_string())
+                .help("set `listen:` to a free address; `ss -ltnp` shows who has it")
+        })?;
         let address = gateway.listens().clone();
         let tls = gateway.tls_address();
+        let details = gateway.take_details();
         let current = Arc::new(ArcSwap::from_pointee(config));
         let engines = Engines::open(&current.load())?;
         gateway.set_counter(engines.counter());
         replicas::start(runtime.handle(), gateway.replications());
         let outward = outward(&gateway, &current)?;
         let kept = (current.load().traces.size > 0)
-            .then(|| traces::queue(clock, current.load().otlp.is_some()));
+            .then(|| traces::queue(clock, current.load().otlp.is_some(), &current.load().traces));
         let (kept_sink, kept) = kept.unzip();
         let spans = match &current.load().otlp {
             Some(otlp) => Some(spans::start(
@@ -169,7 +171,8 @@ impl System {
             current.clone(),
             export_sink,
             kept_sink,
-        );
+        )
+        .with_details(details);
         let watch = watch::Watch::start(watch::Parts {
             rings,
             agents: agents.as_ref().map(|a| a.probe(names.clone())),

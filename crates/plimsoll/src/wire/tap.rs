@@ -3,7 +3,7 @@
 use crate::wire::{export, traces};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Names, Nanos, Sample};
+use base::{Details, Names, Nanos, Sample};
 use config::Config;
 use otlp::export::{Rules, Tail};
 use std::sync::Arc;
@@ -12,8 +12,6 @@ use telemetry::Heard;
 
 /// Routes and their objectives are looked up this often.
 const LOOK: Duration = Duration::from_secs(1);
-/// Slow where nothing else is said.
-const SLOW: Duration = Duration::from_secs(1);
 
 pub struct Tap {
     names: Names,
@@ -21,6 +19,8 @@ pub struct Tap {
     config: Arc<ArcSwap<Config>>,
     export: Option<export::Sink>,
     traces: Option<traces::Sink>,
+    /// One per traffic thread.
+    details: Vec<rtrb::Consumer<Box<Details>>>,
     tail: Tail,
     rules: Rules,
     /// When `rules` are made anew.
@@ -41,10 +41,17 @@ impl Tap {
             config,
             export,
             traces,
+            details: Vec::new(),
             tail: Tail::default(),
             rules: Rules::default(),
             due: Nanos::ZERO,
         }
+    }
+
+    /// With what traffic threads tell of requests to be kept.
+    pub fn with_details(mut self, details: Vec<rtrb::Consumer<Box<Details>>>) -> Tap {
+        self.details = details;
+        self
     }
 
     /// `None`: nobody wants to hear.
@@ -60,6 +67,12 @@ impl Tap {
         if now >= self.due {
             self.due = Nanos(now.0.saturating_add(LOOK.as_nanos() as u64));
             self.rules = rules(&self.config.load(), &self.names);
+        }
+        // Each was put there before its sample was.
+        for ring in &mut self.details {
+            while let Ok(details) = ring.pop() {
+                self.tail.tell(details);
+            }
         }
         let mut counting = self.export.as_ref().map(|e| (e, e.meter()));
         for s in samples {
@@ -77,15 +90,10 @@ impl Tap {
 
 /// By number of route.
 fn rules(config: &Config, names: &Names) -> Rules {
-    let traces = &config.traces;
-    let slow = |name: &Arc<str>| {
-        let slo = config.route(name).and_then(|r| r.slo.as_ref());
-        let slo = slo.map(|s| s.latency).filter(|l| !l.is_zero());
-        traces.slow.or(slo).unwrap_or(SLOW)
-    };
+    let slow = |name: &Arc<str>| config.slow(config.route(name));
     Rules {
-        share: traces.share,
+        share: config.traces.share,
         slow: names.routes.all().iter().map(slow).collect(),
-        other: traces.slow.unwrap_or(SLOW),
+        other: config.slow(None),
     }
 }

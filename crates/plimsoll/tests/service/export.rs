@@ -54,6 +54,12 @@ fn a_collector_gets_metrics_and_traces_once_it_is_there() {
         "of whoever asked"
     );
     assert_eq!(server["name"], "GET /{rest...}");
+    let told = server["attributes"].as_array().unwrap();
+    for (key, value) in [("url.path", "/p"), ("client.address", "127.0.0.1")] {
+        let of = told.iter().find(|a| a["key"] == key);
+        let of = of.unwrap_or_else(|| panic!("{key}: {told:?}"));
+        assert_eq!(of["value"]["stringValue"], value);
+    }
     assert_eq!(client["parentSpanId"], server["spanId"]);
     let body = stage.wait("metrics with both", |_| {
         let body = collector.last("/v1/metrics")?;

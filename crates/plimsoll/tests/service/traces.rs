@@ -59,7 +59,10 @@ fn a_request_its_spans_and_its_log_lines_are_one_trace_over_a_kill() {
     let pid = stage.start();
     // One comes before its request has ended, the other after.
     let before = json!({ "traceId": ID, "spanId": "00000000000000aa", "parentSpanId": "", "name": "early",
-        "status": { "code": 2, "message": "sold out" } });
+        "status": { "code": 2, "message": "sold out" },
+        "attributes": [
+            { "key": "error.type", "value": { "stringValue": "SoldOut" } },
+            { "key": "user.id", "value": { "stringValue": "mary" } }] });
     assert!(post(otlp, "/v1/traces", &spans(&[before])).contains("200 OK"));
     assert!(post(otlp, "/v1/logs", &line(ID, "the shelf is empty")).contains("{}"));
     assert!(post(otlp, "/v1/logs", &line("", "of no trace")).contains("{}"));
@@ -95,10 +98,13 @@ fn a_request_its_spans_and_its_log_lines_are_one_trace_over_a_kill() {
         "plimsoll: GET /{rest...}",
         "! stock: early",
         "error=sold out",
+        "error.type=SoldOut",
+        "url.path=/p client.address=127.0.0.1",
         "error   stock: the shelf is empty",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
+    assert!(!page.contains("mary"), "{page}");
     // The file is looked through at the first turn.
     stage.wait("the number of traces", |_| {
         said(&["status"])
@@ -143,4 +149,55 @@ fn where_none_are_kept_nothing_is_written_and_it_is_said() {
         "{said:?}"
     );
     assert!(!stage.path("data").join("traces.db").exists());
+}
+
+#[test]
+fn a_trace_tells_what_gates_decided_and_attributes_and_addresses_only_as_configured() {
+    let otlp = free();
+    let mut stage = Stage::new(&format!(
+        "routes:\n  home: {{ match: 'GET /{{rest...}}', to: app, rate: {{ limit: 1/h, burst: 1 }} }}\n\
+         traces: {{ share: 100%, client: drop, attributes: [app.plan] }}\notlp: {{ http: {otlp} }}\n"
+    ));
+    stage.start();
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let span = json!({ "traceId": ID, "spanId": "00000000000000aa", "name": "s",
+        "attributes": [text("app.plan", "gold"), text("http.route", "/p")] });
+    post(otlp, "/v1/traces", &spans(&[span]));
+    request(stage.listen);
+    let of = |trace: &Value, service: &str, key: &str| {
+        let rows = trace["rows"].as_array().unwrap().iter();
+        let told = rows.filter(|r| r["service"] == service);
+        let told = told.flat_map(|r| r["attributes"].as_array().unwrap().clone());
+        told.into_iter()
+            .filter(|a| a[0] == key)
+            .map(|a| a[1].clone())
+            .collect::<Vec<Value>>()
+    };
+    let trace = stage.wait("the trace", |s| one(s).filter(|t| of_service(t)));
+    assert_eq!(of(&trace, "stock", "app.plan"), ["gold"]);
+    assert!(of(&trace, "stock", "http.route").is_empty(), "{trace}");
+    assert!(
+        of(&trace, "plimsoll", "client.address").is_empty(),
+        "{trace}"
+    );
+    assert!(
+        of(&trace, "plimsoll", "plimsoll.gates").is_empty(),
+        "{trace}"
+    );
+    // The second is one too many.
+    fresh(stage.listen, 7);
+    let refused = stage.wait("the refused one", |s| {
+        ask(s, &format!("/api/v1/traces/{:032x}", 7)).filter(|t| t["rows"].is_array())
+    });
+    assert_eq!(refused["status"], 429);
+    assert_eq!(
+        of(&refused, "plimsoll", "plimsoll.gates"),
+        ["rate: refused"]
+    );
+    assert_eq!(of(&refused, "plimsoll", "plimsoll.reason"), ["rate-limit"]);
+    assert_eq!(of(&refused, "plimsoll", "url.path"), ["/p"]);
+}
+
+fn of_service(trace: &Value) -> bool {
+    of("stock", trace) == 1
 }

@@ -61,6 +61,62 @@ fn seconds_become_windows_with_everything_in_them() {
     assert_eq!(core.finish().len(), 11);
 }
 
+/// Reads a counter that grows by half a second in each.
+struct Grows(crate::probes::counter::Counters<&'static str>);
+
+impl crate::probes::Probe for Grows {
+    fn name(&self) -> &'static str {
+        "grows"
+    }
+    fn read(&mut self, r: &mut crate::probes::Reading<'_>) {
+        let sum = r.now.0 as f64 / 2e9;
+        if let Some(busy) = self.0.rate("cpu", r.now, sum) {
+            r.cell("cpu.shop", InstanceIx::NONE, busy, Some(2.0));
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_stalls_leaves_seconds_without_a_number_and_floods_none() {
+    let names = Names::default();
+    let probe = Grows(Default::default());
+    let mut core = Core::new(names.clone(), vec![Box::new(probe)]);
+    let mut totals = Totals::default();
+    let mut all = Vec::new();
+    // From 3 to 9 it did not come back; samples came meanwhile, in one go.
+    for t in [0u64, 1, 2, 3, 9, 10, 11, 30] {
+        let now = Nanos::from_secs_f64(t as f64 + 0.001);
+        if t == 9 {
+            (3..9).for_each(|s| core.push(&sample(&names, s as f64 + 0.5), &mut totals));
+        }
+        all.extend(core.tick(now, Targets::default(), 0, &[]).windows);
+    }
+    let of = |index: u64| all.iter().find(|w| w.index == index).unwrap();
+    let cpu = names.resources.find("cpu.shop").unwrap();
+    let busy = |index: u64| {
+        let cells = of(index).resources.iter();
+        let its: Vec<f64> = cells
+            .filter(|c| c.resource == cpu)
+            .map(|c| c.busy)
+            .collect();
+        its
+    };
+    for t in [1, 2, 8, 9, 10] {
+        let [busy] = busy(t)[..] else {
+            panic!("{t}: {:?}", busy(t))
+        };
+        assert!((busy - 0.5).abs() < 1e-9, "{t}: {busy}");
+    }
+    for t in 3..8 {
+        assert!(busy(t).is_empty(), "{t}: a missing number is never a zero");
+        assert_eq!(
+            of(t).attempts[0].ends,
+            1,
+            "{t}: requests are where they were"
+        );
+    }
+}
+
 fn started(names: &Names, rx: rtrb::Consumer<Sample>) -> Telemetry {
     Telemetry::start(Setup {
         clock: Clock::start(),

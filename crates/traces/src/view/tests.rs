@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::trace::Head;
-use crate::{pack, unpack};
+use crate::{row, unpack};
 
 const MS: u64 = 1_000_000;
 /// When the request began.
@@ -115,6 +115,22 @@ fn clocks_that_jump_are_bounded_and_said() {
 }
 
 #[test]
+fn what_the_gateway_tells_is_found_and_nothing_of_others() {
+    let tells = |mut s: Span, kind, value: &str| {
+        s.kind = kind;
+        s.attributes = vec![("url.path".into(), value.into())];
+        s
+    };
+    let of_service = tells(span(1, 0, "front", [0, 1]), 2, "/theirs");
+    let attempt = tells(span(3, 2, OWN, [0, 90]), 3, "/try");
+    let own = tells(span(2, 0, OWN, [0, 100]), 2, "/ours");
+    let v = View::of(&trace(vec![of_service.clone(), attempt, own]));
+    assert_eq!(v.told("url.path"), Some("/ours"));
+    assert_eq!(v.told("client.address"), None);
+    assert_eq!(View::of(&trace(vec![of_service])).told("url.path"), None);
+}
+
+#[test]
 fn a_chain_of_a_thousand_spans_needs_no_deep_stack() {
     let spans = (1..=1000)
         .map(|id| span(id, id - 1, "deep", [0, 100]))
@@ -132,7 +148,7 @@ fn a_trace_is_the_same_after_the_disk_and_rubbish_is_none() {
         severity: Severity::Warn,
         ..Line::default()
     });
-    let bytes = pack(&t).unwrap();
+    let bytes = row::rows(&t).unwrap().all;
     assert_eq!(unpack(&bytes), Some(t.clone().weighed()));
     assert!(unpack(&bytes[..bytes.len() / 2]).is_none() && unpack(b"x").is_none());
     let json = serde_json::to_value(View::of(&t)).unwrap();

@@ -210,8 +210,8 @@ impl Stage {
     }
 }
 
-/// Answers everything at once with a kibibyte; ends with the process.
-fn serve() -> std::io::Result<SocketAddr> {
+/// Answers everything at once with a kibibyte, and what is below `/fail` with a 500; ends with the process.
+pub fn serve() -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let at = listener.local_addr()?;
     std::thread::spawn(move || {
@@ -223,10 +223,11 @@ fn serve() -> std::io::Result<SocketAddr> {
 }
 
 fn answer(mut stream: TcpStream) -> Option<()> {
-    let response = format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n{}",
-        "x".repeat(1024)
-    );
+    let response = |status| {
+        let body = "x".repeat(1024);
+        format!("HTTP/1.1 {status}\r\nContent-Length: 1024\r\n\r\n{body}")
+    };
+    let (good, bad) = (response("200 OK"), response("500 Failed"));
     let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
     stream.set_nodelay(true).ok()?;
     loop {
@@ -235,6 +236,10 @@ fn answer(mut stream: TcpStream) -> Option<()> {
             n => seen.extend_from_slice(&chunk[..n]),
         }
         while let Some(end) = seen.windows(4).position(|w| w == b"\r\n\r\n") {
+            let response = match seen.starts_with(b"GET /fail") {
+                true => &bad,
+                false => &good,
+            };
             seen.drain(..end + 4);
             stream.write_all(response.as_bytes()).ok()?;
         }

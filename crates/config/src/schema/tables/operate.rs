@@ -2,7 +2,7 @@
 
 use super::*;
 
-const CLIENT: &[(&str, ClientAddress)] = &[
+pub(super) const CLIENT: &[(&str, ClientAddress)] = &[
     ("keep", ClientAddress::Keep),
     ("hash", ClientAddress::Hash),
     ("drop", ClientAddress::Drop),

@@ -22,6 +22,13 @@ pub fn render(s: &State, id: &str) -> Result<Shown, Problem> {
                     (status(head)) " " (parts::ago(head.at_ms, parts::now_ms()))
                     @if !head.route.is_empty() { " · " a href={ "/routes/" (encode(&head.route)) } { "the route now" } }
                 }
+                @if let Some(path) = view.told("url.path") { p.note {
+                    code { (path) }
+                    @if let Some(client) = view.told("client.address") { " for " (client) }
+                    @if let Some(tenant) = view.told("plimsoll.tenant") { ", " (tenant) }
+                } }
+                @if let Some(reason) = view.told("plimsoll.reason") { p.note { "Answered by Plimsoll: " (reason) } }
+                @if let Some(gates) = view.told("plimsoll.gates") { p.note { "What gates did: " (gates) } }
                 @for note in &view.notes { p.note { (note) } }
             }
             dl.figures {

@@ -36,7 +36,7 @@ fn sent(parent: u64, kind: u8) -> Sent {
 fn spans_come_back_from_our_own_receiver() {
     for encoding in [Encoding::Protobuf, Encoding::Json] {
         let bytes = traces(&resource(), &[sent(0, 2), sent(3, 3)], encoding);
-        let read = decode::spans(&bytes, encoding).unwrap();
+        let read = decode::spans(&bytes, encoding, &::traces::Wanted::none()).unwrap();
         assert_eq!((read.rejected(), read.spans.len()), (0, 2), "{encoding:?}");
         let [first, second] = read.spans.as_slice() else {
             panic!()

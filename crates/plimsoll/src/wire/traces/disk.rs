@@ -3,7 +3,8 @@
 
 use super::Kept;
 use crate::wire::past::{aside, is_whole};
-use ::traces::{Trace, pack, unpack};
+use ::traces::row::{LIST, Place, key, key_of, place, place_of, rows};
+use ::traces::unpack;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,48 +19,8 @@ const TRACES: usize = 200_000;
 const PACE: usize = 2000;
 /// Writes that wait for the disk at once: fewer than the store's queue holds.
 const AT_ONCE: usize = 1000;
-/// What a row takes beside its bytes; a large one takes whole pages.
-const ROW: u64 = 128;
-const LARGE: u64 = 900;
-const PAGE: u64 = 4096;
 /// The file has room for what is written before the oldest is deleted.
 const ROOM: u64 = 2;
-
-/// Rows of the list, in the order of the newest first; then their traces.
-pub const LIST: &str = "i/";
-const ALL: &str = "d/";
-
-/// Nanoseconds since the Unix epoch, turned round so that the newest comes first; and which trace.
-type Place = (u64, u128);
-
-pub fn key_of(id: u128) -> String {
-    format!("{ALL}{id:032x}")
-}
-
-fn place(trace: &Trace) -> Place {
-    (u64::MAX - trace.head.start, trace.id)
-}
-
-fn key(place: Place) -> String {
-    format!("{LIST}{:016x}-{:032x}", place.0, place.1)
-}
-
-fn place_of(key: &str) -> Option<Place> {
-    let (at, id) = key.strip_prefix(LIST)?.split_once('-')?;
-    Some((
-        u64::from_str_radix(at, 16).ok()?,
-        u128::from_str_radix(id, 16).ok()?,
-    ))
-}
-
-/// What two rows take on the disk, bytes.
-fn takes(summary: usize, all: usize) -> u64 {
-    let row = |n: usize| match n as u64 {
-        n if n > LARGE => ROW + LARGE + (n - LARGE).div_ceil(PAGE) * PAGE,
-        n => ROW + n,
-    };
-    row(summary) + row(all)
-}
 
 pub struct Disk {
     file: PathBuf,
@@ -201,11 +162,11 @@ impl Disk {
                 kept.hold().join(d.trace.id, &old);
                 d.trace.join(old);
             }
-            let Some((summary, all)) = rows(&d.trace) else {
+            let Some(rows) = rows(&d.trace).filter(|r| r.all.len() <= MAX_VALUE) else {
                 kept.lose(1);
                 continue;
             };
-            let (place, size) = (place(&d.trace), takes(summary.len(), all.len()));
+            let (place, size) = (place(&d.trace), rows.takes);
             if let Some(before) = before.filter(|b| *b != place) {
                 self.forget(before);
                 acks.push(delete(store, &key(before), now_ms));
@@ -214,7 +175,7 @@ impl Disk {
             self.index.insert(place, size as u32);
             self.bytes += size;
             // The list first: a row of it without its trace is only unknown, and never the other way round.
-            for (key, value) in [(key(place), summary), (key_of(place.1), all)] {
+            for (key, value) in [(key(place), rows.list), (key_of(place.1), rows.all)] {
                 let put = store.put(Put::new(key, value), now_ms);
                 acks.push(Box::new(move || put.wait().map(drop)));
             }
@@ -265,12 +226,4 @@ type Ack = Box<dyn FnOnce() -> Result<(), Error>>;
 fn delete(store: &Embedded, key: &str, now_ms: u64) -> Ack {
     let deleted = store.delete(key, Precondition::Any, now_ms);
     Box::new(move || deleted.wait().map(drop))
-}
-
-/// Of the list, which begins with what both take, and the trace; `None`: too large for the store.
-fn rows(trace: &Trace) -> Option<(Vec<u8>, Vec<u8>)> {
-    let json = serde_json::to_vec(&trace.summary()).ok()?;
-    let all = pack(trace).filter(|all| all.len() <= MAX_VALUE)?;
-    let size = takes(json.len() + 4, all.len()) as u32;
-    Some(([&size.to_le_bytes()[..], &json].concat(), all))
 }

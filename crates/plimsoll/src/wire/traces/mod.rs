@@ -11,11 +11,12 @@ pub use self::shown::{Kept, NoTraces};
 use self::disk::Disk;
 use crate::wire::export::zero;
 use crate::wire::thread::Thread;
-use ::traces::{Head, Span, TEXT, cut};
+use ::traces::{Head, Span, TEXT, Wanted, cut};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Names, Nanos, Sample, SampleKind};
 use config::Config;
+use config::sections::Traces;
 use control::ports::{SystemWall, Wall};
 use otlp::export::{Exchange, Sent, Value, Words};
 use std::collections::HashMap;
@@ -53,6 +54,9 @@ pub struct Sink {
 impl Sink {
     pub fn hear(&self, s: &Sample, kept: Option<&Exchange>) {
         if let Some(x) = kept {
+            if x.details.is_none() {
+                self.kept.bare();
+            }
             if self.exchanges.try_send(x.clone()).is_err() {
                 self.kept.lose(1);
             }
@@ -75,14 +79,14 @@ pub struct Queue {
 }
 
 /// What telemetry's tap puts into, and what everybody shares; `services`: they send spans here.
-pub fn queue(clock: Clock, services: bool) -> (Sink, Arc<Kept>) {
+pub fn queue(clock: Clock, services: bool, traces: &Traces) -> (Sink, Arc<Kept>) {
     let (exchanges, come) = sync_channel(QUEUE);
     let (gone, went) = sync_channel(GONE);
     let queue = Queue {
         exchanges: come,
         gone: went,
     };
-    let kept = Arc::new(Kept::new(clock, queue));
+    let kept = Arc::new(Kept::new(clock, queue, wanted(traces)));
     let sink = Sink {
         exchanges,
         gone,
@@ -90,6 +94,14 @@ pub fn queue(clock: Clock, services: bool) -> (Sink, Arc<Kept>) {
         kept: kept.clone(),
     };
     (sink, kept)
+}
+
+/// Which attributes of services' spans are kept.
+fn wanted(traces: &Traces) -> Wanted {
+    let named = traces.attributes.as_ref();
+    named.map_or_else(Wanted::default, |n| {
+        Wanted::of(n.iter().map(String::as_str))
+    })
 }
 
 /// The running thread; it stops when this is dropped, and what has come by then is written.
@@ -140,7 +152,9 @@ impl Work {
         self.take();
         let now = self.clock.now();
         let due = self.kept.hold().turn(now);
-        self.disk.bound(self.config.load().traces.size);
+        let config = self.config.load();
+        self.kept.want(wanted(&config.traces));
+        self.disk.bound(config.traces.size);
         self.disk.write(due, SystemWall.now_ms());
     }
 
@@ -231,6 +245,10 @@ impl otlp::Keeper for Kept {
         for (trace, line) in lines {
             hold.line(trace, line, now);
         }
+    }
+
+    fn wanted(&self) -> Arc<Wanted> {
+        self.attributes()
     }
 }
 

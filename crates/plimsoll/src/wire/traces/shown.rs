@@ -1,13 +1,14 @@
 //! What the thread of the traces shares with the receiver, telemetry and the console.
 
 use super::Queue;
-use super::disk::{LIST, key_of};
-use ::traces::{Ask, Fates, Found, Hold, Line, Lines, Summary, View, hex, unpack};
+use ::traces::row::{LIST, key_of};
+use ::traces::{Ask, Fates, Found, Hold, Line, Lines, Summary, View, Wanted, hex, unpack};
+use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Nanos};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::{Embedded, Entry, Error, Kv};
 use telemetry::prometheus::Page;
@@ -26,6 +27,9 @@ pub struct Kept {
     standing: Mutex<Standing>,
     /// Requests that were to be kept and are not.
     lost: AtomicU64,
+    /// Requests that were kept, and nothing was told of them beside their sample.
+    bare: AtomicU64,
+    wanted: ArcSwap<Wanted>,
 }
 
 #[derive(Default)]
@@ -42,7 +46,7 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Kept {
-    pub fn new(clock: Clock, queue: Queue) -> Kept {
+    pub fn new(clock: Clock, queue: Queue, wanted: Wanted) -> Kept {
         Kept {
             clock,
             hold: Mutex::default(),
@@ -51,7 +55,20 @@ impl Kept {
             store: RwLock::default(),
             standing: Mutex::default(),
             lost: AtomicU64::new(0),
+            bare: AtomicU64::new(0),
+            wanted: ArcSwap::from_pointee(wanted),
         }
+    }
+
+    /// Attributes of services' spans that are kept, from now on.
+    pub fn want(&self, wanted: Wanted) {
+        if **self.wanted.load() != wanted {
+            self.wanted.store(Arc::new(wanted));
+        }
+    }
+
+    pub fn attributes(&self) -> Arc<Wanted> {
+        self.wanted.load_full()
     }
 
     pub fn now(&self) -> Nanos {
@@ -76,6 +93,10 @@ impl Kept {
 
     pub fn lose(&self, n: u64) {
         self.lost.fetch_add(n, Relaxed);
+    }
+
+    pub fn bare(&self) {
+        self.bare.fetch_add(1, Relaxed);
     }
 
     pub fn count<'a>(&self, all: impl Iterator<Item = &'a Line>) {
@@ -120,6 +141,12 @@ impl Kept {
                     "counter",
                     "Requests or traces that were to be kept and found no room, or no disk.",
                     self.lost.load(Relaxed) as f64,
+                ),
+                (
+                    "plimsoll_traces_bare_total",
+                    "counter",
+                    "Requests of which more were to be told than telemetry could take: without path, client and decisions.",
+                    self.bare.load(Relaxed) as f64,
                 ),
                 (
                     "plimsoll_traces_stored",

@@ -6,7 +6,7 @@ use ::traces::{Ask, Due, Trace};
 use console::Traces as _;
 
 fn kept() -> (Sink, Arc<Kept>) {
-    queue(Clock::start(), true)
+    queue(Clock::start(), true, &Traces::default())
 }
 
 fn due(id: u128, start: u64, first: bool) -> Due {
@@ -112,7 +112,7 @@ fn a_damaged_file_is_put_aside_and_a_folder_that_cannot_be_is_said() {
     assert_eq!(number(&kept).0, 1);
     assert!(folder.path().join("traces.db.damaged").exists());
 
-    let (_sink, kept) = super::queue(Clock::start(), true);
+    let (_sink, kept) = super::queue(Clock::start(), true, &Traces::default());
     let mut disk = Disk::new(file.join("below-a-file/traces.db"), 1 << 20, kept.clone());
     disk.write(vec![due(7, 1, true)], 1);
     let told = kept.standing();
@@ -135,9 +135,13 @@ fn what_finds_no_room_is_dropped_and_counted() {
         request,
         attempts: vec![],
         why: otlp::export::Why::Error,
+        details: None,
     };
     for _ in 0..QUEUE + 5 {
         sink.hear(&request, Some(&x));
     }
     assert_eq!(kept.standing()["lost"], 5);
+    let page = kept.metrics();
+    let bare = format!("plimsoll_traces_bare_total {}", QUEUE + 5);
+    assert!(page.contains(&bare), "{page}");
 }

@@ -113,6 +113,37 @@ fn counters_become_busy_time_and_a_silent_exporter_is_told() {
 }
 
 #[test]
+fn an_exporter_that_begins_anew_is_no_negative_work_and_no_flood() {
+    let pages = [5000.0, 5250.0, 10.0, 210.0].map(|ms| format!("cpu_ms_total {ms}\n"));
+    let targets = Targets {
+        scrapes: vec![ScrapeTarget {
+            resource: "cpu.db".into(),
+            rules: Rules {
+                url: format!("http://{}/metrics", exporter(pages.to_vec())),
+                busy: Selector::parse("cpu_ms_total"),
+                scale: Some(0.001),
+                ..Rules::default()
+            },
+            capacity: Some(2.0),
+        }],
+        ..Targets::default()
+    };
+    let (names, mut probe) = (Names::default(), Scrape::default());
+    let busy: Vec<Vec<f64>> = (1..=4)
+        .map(|s| {
+            let (cells, notes) = read(&mut probe, &targets, &names, f64::from(s));
+            assert!(notes.is_empty(), "{notes:?}");
+            cells.iter().map(|c| (c.busy * 1e3).round() / 1e3).collect()
+        })
+        .collect();
+    assert_eq!(
+        busy,
+        [vec![], vec![0.25], vec![], vec![0.2]],
+        "a missing number is never a zero"
+    );
+}
+
+#[test]
 fn nobody_there_is_said_with_the_address() {
     let free = TcpListener::bind("127.0.0.1:0")
         .unwrap()
