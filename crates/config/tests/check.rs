@@ -876,7 +876,7 @@ fn streams_and_calendars_name_what_is_there() {
         ))
     };
     let jobs = with(
-        "routes: { mails: { match: /, to: app, async: true } }\n\
+        "routes: { mails: { match: 'POST /send', to: app, async: true } }\n\
          outbox: { o: { postgres: { env: U }, to: job mails, path: /send } }\n",
     );
     let o = check_text("p.yaml", &jobs)
@@ -901,6 +901,11 @@ fn streams_and_calendars_name_what_is_there() {
         (outbox("to: orders"), "write it like `stream orders`"),
         (outbox("to: job"), "write it like `stream orders`"),
         (outbox("to: job orders"), "route with `async`"),
+        (
+            jobs.replace("path: /send", "path: /sent"),
+            "`mails` does not match POST /sent",
+        ),
+        (jobs.replace(", path: /send", ""), "does not match POST /"),
         (outbox("to: stream s, path: x"), "no path of a request"),
         (
             outbox("to: stream s, table: a.b.c"),

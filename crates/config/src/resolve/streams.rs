@@ -1,7 +1,7 @@
 //! Streams: names of projections that must exist, and gates that would answer before one is waited for.
 
 use super::Whole;
-use crate::sections::{Config, Route, Target};
+use crate::sections::{Config, Route, Segment, Target};
 use base::Finding;
 
 impl Whole<'_> {
@@ -47,7 +47,20 @@ impl Whole<'_> {
                 Target::Job(route) if !takes.contains(&route.as_str()) => {
                     self.unknown(&path, "route with `async`", route, &takes);
                 }
-                _ => {}
+                Target::Job(route) => {
+                    let taken = c.routes.iter().find(|r| r.name == *route);
+                    if let Some(r) = taken.filter(|r| !takes_posts(r, &o.path)) {
+                        let what =
+                            format!("`{route}` does not match POST {}: {}", o.path, r.matcher);
+                        let finding = Finding::error("config-outbox", what)
+                            .why("a job is delivered by the route that matches its request");
+                        self.add(
+                            &["outbox", o.name.as_str()],
+                            finding.help("give the `path` of a request that the route matches"),
+                        );
+                    }
+                }
+                Target::Stream(_) => {}
             }
         }
         for p in &c.projections {
@@ -58,4 +71,20 @@ impl Whole<'_> {
             }
         }
     }
+}
+
+/// Whether the route matches a POST of this path, as far as the path alone tells.
+fn takes_posts(r: &Route, path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or("");
+    let mut parts = path.strip_prefix('/').unwrap_or(path).split('/');
+    for segment in &r.matcher.path.segments {
+        match (segment, parts.next()) {
+            (Segment::Rest(_), _) => return true,
+            (Segment::Literal(l), part) if part == Some(l.as_str()) => {}
+            (Segment::One(_), Some(part)) if !part.is_empty() => {}
+            _ => return false,
+        }
+    }
+    let method = r.matcher.method.as_deref();
+    method.is_none_or(|m| m == "POST") && parts.all(str::is_empty)
 }

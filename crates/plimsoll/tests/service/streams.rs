@@ -598,7 +598,7 @@ fn each_row_becomes_one_job_whoever_is_killed() {
     stage.instance = service;
     std::fs::write(stage.path("url"), postgres.url()).unwrap();
     stage.write(&stage.config(
-        "routes: { mails: { match: POST /mails, to: app, async: { when: always } } }\n\
+        "routes: { mails: { match: POST /send, to: app, async: { when: always } } }\n\
          outbox: { mails: { postgres: { file: url }, to: job mails, path: /send, subject: owner, batch: 7, poll: 20ms } }",
     ));
     let mut pid = stage.start();

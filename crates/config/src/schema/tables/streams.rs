@@ -61,7 +61,7 @@ pub const OUTBOX: &[Field<Outbox>] = &[
         "path" = "/",
         Kind::Text,
         "/emails",
-        "of a job: where the service takes it, by POST",
+        "of a job: where it is posted; the route must match it",
         |o, n, cx| put!(o.path, super::topics::path(n, cx))
     ),
     key!(
