@@ -231,7 +231,10 @@ fn of_a_request_that_is_kept_path_client_and_decisions_are_told_before_its_sampl
         attempt: 1,
     };
     assert_eq!(details.decisions[0], again);
-    assert!(details.failures.is_empty(), "its status says it: {details:?}");
+    assert!(
+        details.failures.is_empty(),
+        "its status says it: {details:?}"
+    );
     assert_eq!(details.decisions.last().unwrap().attempt, request.attempt);
     assert!(
         told.pop().is_err(),
