@@ -173,7 +173,7 @@ fn a_trace_tells_what_gates_decided_and_attributes_and_addresses_only_as_configu
             .map(|a| a[1].clone())
             .collect::<Vec<Value>>()
     };
-    let trace = stage.wait("the trace", |s| one(s).filter(|t| of_service(t)));
+    let trace = stage.wait("the trace", |s| one(s).filter(of_service));
     assert_eq!(of(&trace, "stock", "app.plan"), ["gold"]);
     assert!(of(&trace, "stock", "http.route").is_empty(), "{trace}");
     assert!(
