@@ -80,7 +80,12 @@ fn kill_9_with_a_claim_outstanding_does_nothing_twice() {
 }
 
 /// One request to the state API: status, ETag, head and body.
-pub fn state(at: SocketAddr, request: &str, lines: &str, body: &str) -> (u16, String, String, String) {
+pub fn state(
+    at: SocketAddr,
+    request: &str,
+    lines: &str,
+    body: &str,
+) -> (u16, String, String, String) {
     let mut stream = TcpStream::connect(at).unwrap();
     let text = format!(
         "{request} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer secret\r\nConnection: close\r\nContent-Length: {}\r\n{lines}\r\n{body}",
