@@ -2,7 +2,6 @@
 
 mod common;
 
-use base::learned::Use;
 use common::{demand, fit, resource, route};
 use model::fit::Fit;
 use model::protect::learned;
@@ -37,7 +36,12 @@ fn shares_of_the_lock_and_nothing_for_who_does_not_take_it() {
     );
     let (product, home) = (&p.routes[0], &p.routes[1]);
     assert_eq!((&*product.0, product.1.seconds), ("product", 0.009));
-    assert_eq!((&*home.0, home.1), ("home", Use::default()));
+    assert_eq!((&*home.0, home.1.seconds, home.1.share), ("home", 0.0, 0.0));
+    assert_eq!(
+        (home.1.life, home.1.error),
+        (0.001, 0.0),
+        "its time in flight"
+    );
     assert!(
         (product.1.share - 9.0 / 21.0).abs() < 1e-9,
         "9 ms in the lock, four times the 3 ms elsewhere"

@@ -19,6 +19,8 @@ pub fn want_nats() {
 /// # Errors
 /// What is missing to get them.
 pub fn install(folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
+    // Programs are started in the folder: a path from here would not lead there.
+    let folder = &std::path::absolute(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let programs = folder.join("venv/bin");
     let done = folder.join("installed");
     let wanted = packages.join(" ");

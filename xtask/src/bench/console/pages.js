@@ -8,7 +8,7 @@ const { chromium } = require('playwright-core');
 const axe = require('fs').readFileSync(require.resolve('axe-core'), 'utf8');
 
 const [part, address, executablePath, folder] = process.argv.slice(2);
-const PAGES = { line: '/', routes: '/routes', route: '/routes/product', traces: '/traces', advice: '/advice', slos: '/slos', incidents: '/incidents', catalog: '/catalog', history: '/history', generation: '/history/1', signin: '/signin' };
+const PAGES = { line: '/', routes: '/routes', route: '/routes/product', traces: '/traces', advice: '/advice', slos: '/slos', cost: '/cost', incidents: '/incidents', catalog: '/catalog', history: '/history', generation: '/history/1', signin: '/signin' };
 const LEARN_MS = 150_000;
 const LOOKS = [
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1200, height: 760 } },
