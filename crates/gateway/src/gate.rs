@@ -250,6 +250,15 @@ pub struct Making<'a> {
     pub moment: Moment,
 }
 
+impl Making<'_> {
+    /// The route's name without the service that its users were split to: what is kept by this name is one for all of them.
+    pub fn undivided(&self) -> &str {
+        let part = format!("@{}", self.route.to);
+        let name = &self.route.name;
+        name.strip_suffix(&part).unwrap_or(name)
+    }
+}
+
 /// One instant on both clocks: the gateway's own, and the calendar (since the Unix epoch).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Moment {

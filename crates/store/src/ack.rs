@@ -66,6 +66,21 @@ impl<T> Ack<T> {
     }
 }
 
+/// Does in commits of at most `most` what is too much for one: between two of them others write. Ends with the first that finds
+/// less to do, or after so many turns.
+pub async fn in_parts(
+    most: usize,
+    turns: usize,
+    part: impl Fn(usize) -> Ack<usize>,
+) -> Result<(), Error> {
+    for _ in 0..turns {
+        if part(most).await? < most {
+            break;
+        }
+    }
+    Ok(())
+}
+
 impl<T> Future for Ack<T> {
     type Output = Result<T, Error>;
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

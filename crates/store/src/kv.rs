@@ -1,6 +1,7 @@
 //! `Kv`: values by key, changed by compare-and-set, with an expiry judged by the caller's clock.
 
-use crate::{Ack, Error};
+use crate::bounds::{limit, name};
+use crate::{Ack, Error, MAX_VALUE};
 use serde::{Deserialize, Serialize};
 
 /// Names one state of one key; never given out twice by a store.
@@ -40,6 +41,12 @@ impl Put {
             precondition: Precondition::Any,
             expires_ms: None,
         }
+    }
+
+    /// Whether its key and its value are within the bounds that all engines have.
+    pub(crate) fn fits(&self) -> Result<(), Error> {
+        name("key", &self.key)?;
+        limit("a value", self.value.len(), MAX_VALUE)
     }
 }
 

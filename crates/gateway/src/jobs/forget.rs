@@ -6,14 +6,14 @@ use crate::runtime::Shared;
 use crate::topics;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use store::{Broker, Error};
+use store::{Broker, Error, in_parts};
 use tokio::time::interval;
 
 /// How often, how many in one commit, and in how many: faster than jobs end, and not for so long that whoever wants the store
 /// back waits for it.
 const EACH: Duration = Duration::from_secs(10);
-const AT_ONCE: usize = 512;
-const TURNS: usize = 400;
+pub const AT_ONCE: usize = 512;
+pub const TURNS: usize = 400;
 /// How long dead jobs stay, milliseconds.
 const DEAD_MS: u64 = 14 * 24 * 3600 * 1000;
 
@@ -45,12 +45,7 @@ pub async fn forget(jobs: Arc<Jobs>, shared: Weak<Shared>) {
 async fn ended(queue: &Arc<dyn Broker>, now_ms: u64, keep: Duration) -> Result<(), Error> {
     let ended_ms = now_ms.saturating_sub(keep.as_millis() as u64);
     let dead_ms = now_ms.saturating_sub(DEAD_MS);
-    for _ in 0..TURNS {
-        if queue.forget(ended_ms, dead_ms, AT_ONCE).await? < AT_ONCE {
-            break;
-        }
-    }
-    Ok(())
+    in_parts(AT_ONCE, TURNS, |most| queue.forget(ended_ms, dead_ms, most)).await
 }
 
 #[cfg(test)]

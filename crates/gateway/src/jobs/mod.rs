@@ -8,7 +8,7 @@ pub mod carry;
 mod deliver;
 pub mod errand;
 pub mod eta;
-mod forget;
+pub(crate) mod forget;
 pub(crate) mod known;
 pub mod outcome;
 pub mod pace;

@@ -7,8 +7,10 @@ use crate::topics::call::Clients;
 use base::Nanos;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::time::Duration;
 use store::{Broker, JobId};
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::timeout;
 
 /// Clients that wait for their job at once (`Prefer: wait`); more get their 202 at once.
 const WAITING: usize = 1024;
@@ -20,6 +22,8 @@ type Shared<T> = Arc<Mutex<T>>;
 pub struct Jobs {
     /// `None`: there is none yet, or another process has it.
     queue: RwLock<Option<Arc<dyn Broker>>>,
+    /// Whether it is there.
+    open: watch::Sender<bool>,
     /// Something was accepted, or a delivery has ended.
     pub news: Notify,
     /// Counts publications to topics, for those who read along.
@@ -83,8 +87,23 @@ impl Jobs {
 
     /// `None` gives the queue up: no job is accepted or begun from then on.
     pub fn set_queue(&self, queue: Option<Arc<dyn Broker>>) {
+        let open = queue.is_some();
         *self.queue.write().unwrap_or_else(|e| e.into_inner()) = queue;
+        self.open.send_replace(open);
         self.news.notify_one();
+    }
+
+    /// Until the queue has been away for so long without a break: another process waits for it.
+    pub async fn taken(&self, patience: Duration) {
+        let mut open = self.open.subscribe();
+        while open.wait_for(|open| !open).await.is_ok() {
+            if timeout(patience, open.wait_for(|open| *open))
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
     }
 
     /// Milliseconds since the Unix epoch, on a clock that does not jump while the process lives.

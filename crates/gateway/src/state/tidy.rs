@@ -5,7 +5,7 @@ use crate::runtime::Shared;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use store::Error;
+use store::{Error, in_parts};
 
 /// How often, and how much at once.
 const LOOK: Duration = Duration::from_secs(10);
@@ -41,11 +41,7 @@ async fn tidy(state: &Arc<State>, now_ms: u64) -> Result<(), Error> {
     let Some(lent) = state.lent() else {
         return Ok(());
     };
-    for _ in 0..SWEEPS {
-        if lent.relaxed.sweep(SWEPT, now_ms).await? < SWEPT {
-            break;
-        }
-    }
+    in_parts(SWEPT, SWEEPS, |most| lent.relaxed.sweep(most, now_ms)).await?;
     drop(lent);
     let state = state.clone();
     let counted = tokio::task::spawn_blocking(move || state.recount(now_ms)).await;

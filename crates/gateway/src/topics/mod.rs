@@ -12,11 +12,12 @@ pub mod push;
 pub mod request;
 pub mod sign;
 
+use crate::jobs::forget::{AT_ONCE, TURNS};
 use crate::snapshot::Route;
 use config::sections::{Async, Receiver, Subscription, Topic, of_lane};
 use std::sync::Arc;
 use std::time::Duration;
-use store::Broker;
+use store::{Broker, in_parts};
 
 /// A subscription that events are pushed to.
 pub struct Subscriber {
@@ -68,11 +69,6 @@ impl Subscriber {
     }
 }
 
-/// How much of one topic or lane is forgotten in one commit, and in how many: faster than events come, and not for so long
-/// that whoever wants the store back waits for it.
-const AT_ONCE: usize = 512;
-const TURNS: usize = 400;
-
 /// Ends events whose time has come, whether somebody takes them or not, and forgets what nobody waits for. A lane whose
 /// subscription is gone from the config keeps its events for their time: it may come back.
 ///
@@ -89,22 +85,16 @@ pub async fn forget(
     let (lanes, known) = known.unwrap_or_else(|e| Err(store::Error::Stopped(e.to_string())))?;
     for lane in lanes.iter().filter(|l| of_lane(&l.name).is_some()) {
         if lane.waiting > 0 {
-            for _ in 0..TURNS {
-                if store.expire(&lane.name, now_ms, AT_ONCE).await? < AT_ONCE {
-                    break;
-                }
-            }
+            let expire = |most| store.expire(&lane.name, now_ms, most);
+            in_parts(AT_ONCE, TURNS, expire).await?;
         }
     }
     for topic in known.iter().filter(|t| t.events > 0) {
         let rules = topics.iter().find(|t| t.name == topic.name);
         let keep = rules.map_or(Duration::ZERO, |t| t.keep.max(t.dedup));
         let before = now_ms.saturating_sub(keep.as_millis() as u64);
-        for _ in 0..TURNS {
-            if store.trim(&topic.name, before, AT_ONCE).await? < AT_ONCE {
-                break;
-            }
-        }
+        let trim = |most| store.trim(&topic.name, before, most);
+        in_parts(AT_ONCE, TURNS, trim).await?;
     }
     Ok(())
 }

@@ -7,13 +7,13 @@ use base::Finding;
 use config::Config;
 use config::sections::of_lane;
 use console::{Deed, JobList};
+use control::ports::{SystemWall, Wall};
 use gateway::Gateway;
 use gateway::jobs::{Lane, resource};
 use gateway::topics::health;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
 use store::{Cancel, Embedded, Error, Job, JobId, Kv, Precondition, Put, Queue, State};
 use telemetry::prometheus::Page;
 
@@ -48,7 +48,7 @@ pub fn open(
     })?;
     let store = Arc::new(store);
     for paused in store
-        .scan(PAUSED, None, 1000, now_ms())
+        .scan(PAUSED, None, 1000, SystemWall.now_ms())
         .map_err(|e| Failure::new(e.to_string()))?
     {
         let lane = &paused.key[PAUSED.len()..];
@@ -57,7 +57,8 @@ pub fn open(
             Some(_) => gateway.pause_subscription(lane, true),
         };
     }
-    health::recall(&gateway.jobs(), &*store, now_ms()).map_err(|e| Failure::new(e.to_string()))?;
+    health::recall(&gateway.jobs(), &*store, SystemWall.now_ms())
+        .map_err(|e| Failure::new(e.to_string()))?;
     let weak = Arc::downgrade(&store);
     gateway.jobs().set_queue(Some(store));
     Ok(Some(weak))
@@ -101,7 +102,7 @@ impl Jobs {
         };
         // Those of subscriptions have their own numbers.
         lanes.retain(|l| of_lane(&l.name).is_none());
-        let now = now_ms();
+        let now = SystemWall.now_ms();
         let age = |l: &store::Lane| {
             l.oldest_ms
                 .map_or(0.0, |at| now.saturating_sub(at) as f64 / 1e3)
@@ -158,7 +159,7 @@ impl Jobs {
             let dead = store.jobs(route, State::Dead, after, 256)?;
             let Some(last) = dead.last() else { break };
             after = last.id.seq;
-            let now = now_ms();
+            let now = SystemWall.now_ms();
             let acks: Vec<_> = dead
                 .iter()
                 .map(|j| store.redrive(j.id, now, now + AGAIN_MS))
@@ -170,11 +171,6 @@ impl Jobs {
         self.with_gateway(|g| g.jobs().news.notify_one());
         Ok(driven)
     }
-}
-
-pub(super) fn now_ms() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    unix.unwrap_or_default().as_millis() as u64
 }
 
 fn failed(e: Error) -> Vec<Finding> {
@@ -200,7 +196,7 @@ impl console::Jobs for Jobs {
         };
         let mut lanes = store.lanes().map_err(failed)?;
         lanes.retain(|l| of_lane(&l.name).is_none());
-        let (now, paces) = (now_ms(), self.paces());
+        let (now, paces) = (SystemWall.now_ms(), self.paces());
         let all = lanes.iter().map(|l| {
             let pace = paces.iter().find(|p| p.name == l.name);
             let last = l.waiting.saturating_sub(1);
@@ -251,7 +247,8 @@ impl console::Jobs for Jobs {
             let paces = self.paces();
             let speed = paces.iter().find(|p| p.name == job.lane).map(|p| p.speed);
             let depth = self.with_gateway(|g| g.jobs().depth(&job.lane));
-            let eta = resource::eta(&*store, &job, speed, depth, now_ms()).map_err(failed)?;
+            let eta =
+                resource::eta(&*store, &job, speed, depth, SystemWall.now_ms()).map_err(failed)?;
             resource::told_eta(&mut shown, eta);
         }
         if let Some(result) = store.result(id).map_err(failed)? {
@@ -274,7 +271,10 @@ impl console::Jobs for Jobs {
             }
             Deed::Cancel { job } => {
                 let id = known(job)?;
-                let said = store.cancel(id, now_ms()).wait().map_err(failed)?;
+                let said = store
+                    .cancel(id, SystemWall.now_ms())
+                    .wait()
+                    .map_err(failed)?;
                 self.with_gateway(|g| g.jobs().ended(id));
                 match said {
                     Cancel::Cancelled => Ok(json!({ "job": job, "state": "cancelled" })),
@@ -288,7 +288,7 @@ impl console::Jobs for Jobs {
                 }
             }
             Deed::Redrive { job: Some(job), .. } => {
-                let (id, now) = (known(job)?, now_ms());
+                let (id, now) = (known(job)?, SystemWall.now_ms());
                 let driven = store
                     .redrive(id, now, now + AGAIN_MS)
                     .wait()
@@ -317,8 +317,14 @@ impl console::Jobs for Jobs {
 pub(super) fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
     let key = format!("{PAUSED}{route}");
     match paused {
-        true => (store.put(Put::new(key, Vec::new()), now_ms()).wait()).map(drop),
-        false => (store.delete(&key, Precondition::Any, now_ms()).wait()).map(drop),
+        true => (store
+            .put(Put::new(key, Vec::new()), SystemWall.now_ms())
+            .wait())
+        .map(drop),
+        false => (store
+            .delete(&key, Precondition::Any, SystemWall.now_ms())
+            .wait())
+        .map(drop),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Topics: their API is given the gateway's queue, and what console, commands and metrics ask of them.
 
-use super::jobs::{Jobs, keep, now_ms, shown};
+use super::jobs::{Jobs, keep, shown};
 use arc_swap::ArcSwap;
 use base::Finding;
 use base::clock::Clock;
 use config::Config;
 use config::sections::{Receiver, Subscription, Topic, lane};
 use console::{EventList, TopicDeed};
+use control::ports::{SystemWall, Wall};
 use gateway::Gateway;
 use gateway::topics::health;
 use serde_json::{Value, json};
@@ -88,7 +89,7 @@ impl Topics {
             topics: store.topics()?,
             lanes: store.lanes()?,
             paces: self.jobs.paces(),
-            now_ms: now_ms(),
+            now_ms: SystemWall.now_ms(),
         })
     }
 
@@ -279,7 +280,8 @@ impl console::Topics for Topics {
                     let jobs = self.jobs.with_gateway(|g| Some(g.jobs()));
                     if let Some(jobs) = jobs {
                         let lane = lane.as_str().into();
-                        health::forgive(&jobs, &*store, &lane, now_ms()).map_err(failed)?;
+                        health::forgive(&jobs, &*store, &lane, SystemWall.now_ms())
+                            .map_err(failed)?;
                     }
                 }
                 Ok(json!({ "topic": topic, "subscription": name, "paused": paused }))

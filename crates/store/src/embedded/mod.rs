@@ -11,6 +11,7 @@ mod schema;
 mod writer;
 
 use crate::ack::{Ack, pair};
+use crate::bounds::{limit, name};
 use crate::{
     Appended, Counter, Ends, Entry, Error, Etag, Expect, Kv, Log, MAX_EVENTS, MAX_NAME, MAX_VALUE,
     Names, NewEvent, Precondition, Put, Quota, Record, Take, Taken,
@@ -170,24 +171,6 @@ impl Drop for Embedded {
     }
 }
 
-pub(crate) fn name(what: &str, text: &str) -> Result<(), Error> {
-    if text.is_empty() {
-        return Err(Error::Invalid(format!("the {what} is empty")));
-    }
-    limit(what, text.len(), MAX_NAME)
-}
-
-pub(crate) fn limit(what: &str, size: usize, limit: usize) -> Result<(), Error> {
-    if size > limit {
-        return Err(Error::TooLarge {
-            what: what.into(),
-            size,
-            limit,
-        });
-    }
-    Ok(())
-}
-
 fn acceptable(stream: &str, events: &[NewEvent]) -> Result<(), Error> {
     name("name of a stream", stream)?;
     if events.is_empty() {
@@ -261,9 +244,7 @@ impl Log for Embedded {
 
 impl Embedded {
     fn put_as(&self, relaxed: bool, put: Put, now_ms: u64) -> Ack<Etag> {
-        if let Err(e) =
-            name("key", &put.key).and_then(|()| limit("a value", put.value.len(), MAX_VALUE))
-        {
+        if let Err(e) = put.fits() {
             return Ack::ready(Err(e));
         }
         self.submit(|reply| Write::Put {

@@ -7,6 +7,7 @@ use crate::Error;
 use async_nats::{
     Client, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind, ServerAddr,
 };
+use base::escape::decoded;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -119,10 +120,10 @@ impl Target {
             if let (Some(login), Login::Nobody) = (login, &target.login) {
                 target.login = match login.split_once(':') {
                     Some((user, password)) => Login::User(
-                        decoded(user).ok_or_else(bad)?,
-                        decoded(password).ok_or_else(bad)?,
+                        decoded(user).map_err(|_| bad())?,
+                        decoded(password).map_err(|_| bad())?,
                     ),
-                    None => Login::Token(decoded(login).ok_or_else(bad)?),
+                    None => Login::Token(decoded(login).map_err(|_| bad())?),
                 };
             }
             let address: ServerAddr = format!("{scheme}://{host}").parse().map_err(|_| bad())?;
@@ -151,23 +152,6 @@ impl Target {
     pub fn place(&self) -> &str {
         &self.place
     }
-}
-
-/// What stands for bytes in a URL.
-fn decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        if *first != b'%' {
-            out.push(*first);
-            continue;
-        }
-        let (digits, after) = rest.split_at_checked(2)?;
-        out.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-        rest = after;
-    }
-    String::from_utf8(out).ok()
 }
 
 /// A message as it is stored.

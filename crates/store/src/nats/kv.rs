@@ -7,8 +7,7 @@
 use super::Nats;
 use super::conn::{Conn, Draft, EXPIRES, Fault, Found};
 use super::{bucket::Bucket, subject};
-use crate::embedded::{limit, name};
-use crate::{Ack, Entry, Error, Etag, Kv, MAX_ROWS, MAX_VALUE, Precondition, Put};
+use crate::{Ack, Entry, Error, Etag, Kv, MAX_ROWS, Precondition, Put};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -212,9 +211,7 @@ impl Kv for Nats {
     }
 
     fn put(&self, change: Put, now_ms: u64) -> Ack<Etag> {
-        let checked =
-            name("key", &change.key).and_then(|()| limit("a value", change.value.len(), MAX_VALUE));
-        if let Err(e) = checked {
+        if let Err(e) = change.fits() {
             return Ack::ready(Err(e));
         }
         let bucket = self.values.clone();

@@ -5,8 +5,8 @@
 
 use super::script::Script;
 use super::{Answer, Redis, odd};
-use crate::embedded::{limit, name, successor};
-use crate::{Ack, Entry, Error, Etag, Kv, MAX_ROWS, MAX_VALUE, Precondition, Put};
+use crate::embedded::successor;
+use crate::{Ack, Entry, Error, Etag, Kv, MAX_ROWS, Precondition, Put};
 
 /// How long the server keeps what has expired.
 const GRACE_MS: u64 = 60_000;
@@ -94,9 +94,7 @@ impl Kv for Redis {
     }
 
     fn put(&self, put: Put, now_ms: u64) -> Ack<Etag> {
-        let checked =
-            name("key", &put.key).and_then(|()| limit("a value", put.value.len(), MAX_VALUE));
-        if let Err(e) = checked {
+        if let Err(e) = put.fits() {
             return Ack::ready(Err(e));
         }
         let places = self.places(&put.key);

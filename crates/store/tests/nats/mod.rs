@@ -1,8 +1,8 @@
 //! The engine `nats` against the suites on a real server, and what only a server can get wrong.
 
+use crate::remote::{self, BOUNDED, Remote};
 use crate::suite;
 use peers::{NatsOptions, there};
-use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,15 +11,10 @@ use std::time::{Duration, Instant};
 use store::nats::{Nats, Options};
 use store::{Error, Etag, Kv, Lease, Precondition, Put};
 
-/// An answer, or a failure, comes within the time of a call, a connection and some scheduling.
-const BOUNDED: Duration = Duration::from_secs(4);
 /// A value of the largest size fits.
 const LARGE: &str = "max_payload: 2MB";
 
-struct Server {
-    peer: peers::Nats,
-    next: Cell<u32>,
-}
+type Server = remote::Server<Nats>;
 
 fn options(url: String, prefix: &str) -> Options {
     Options {
@@ -31,41 +26,28 @@ fn options(url: String, prefix: &str) -> Options {
     }
 }
 
-impl Server {
-    fn start(jetstream: &str) -> Option<Server> {
-        let options = NatsOptions {
-            jetstream,
-            more: LARGE,
-            encrypted: false,
-        };
-        let next = Cell::new(0);
-        there(peers::Nats::start(options)).map(|peer| Server { peer, next })
+impl Remote for Nats {
+    type Peer = peers::Nats;
+    fn open(peer: &peers::Nats, prefix: &str) -> Nats {
+        Nats::open(&options(peer.url(), prefix)).unwrap()
     }
-    fn open(&self, prefix: &str) -> Nats {
-        Nats::open(&options(self.peer.url(), prefix)).unwrap()
+    fn prefix(&self) -> &str {
+        self.prefix()
     }
 }
 
-impl suite::Factory for Server {
-    type Store = Nats;
-    fn fresh(&self) -> Nats {
-        self.next.set(self.next.get() + 1);
-        self.open(&format!("t{}", self.next.get()))
-    }
-    fn reopen(&self, closed: Nats) -> Nats {
-        let prefix = closed.prefix().to_owned();
-        drop(closed);
-        self.open(&prefix)
-    }
-    fn pass(&self, now_us: &mut u64, us: u64) {
-        *now_us += us;
-        std::thread::sleep(Duration::from_micros(us));
-    }
+fn start(jetstream: &str) -> Option<Server> {
+    let options = NatsOptions {
+        jetstream,
+        more: LARGE,
+        encrypted: false,
+    };
+    there(peers::Nats::start(options)).map(Server::of)
 }
 
 #[test]
 fn nats_is_a_kv_and_gives_leases() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = start("") else {
         return;
     };
     suite::kv::all(&server);
@@ -74,7 +56,7 @@ fn nats_is_a_kv_and_gives_leases() {
 
 #[test]
 fn many_values_are_counted_scanned_and_swept_a_page_at_a_time() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = start("") else {
         return;
     };
     let nats = server.open("p");
@@ -109,7 +91,7 @@ fn many_values_are_counted_scanned_and_swept_a_page_at_a_time() {
 
 #[test]
 fn of_two_nodes_each_sees_what_the_other_did() {
-    let Some(server) = Server::start("sync_interval: always") else {
+    let Some(server) = start("sync_interval: always") else {
         return;
     };
     let nodes = [server.open("p"), server.open("p")];
@@ -143,46 +125,34 @@ fn of_two_nodes_each_sees_what_the_other_did() {
     assert!(matches!(told, Error::Stale { actual: Some(e), .. } if e == first));
 }
 
-/// Asks until it is answered; every answer comes in time.
 fn until_answered(nats: &Nats) {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let begun = Instant::now();
-        let answered = nats.put(Put::new("up", vec![]), 0).wait().is_ok();
-        assert!(begun.elapsed() < BOUNDED);
-        if answered {
-            return;
-        }
-        assert!(Instant::now() < end, "{:?}", nats.standing());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    remote::until_answered(
+        || nats.put(Put::new("up", vec![]), 0).wait().is_ok(),
+        || nats.standing(),
+    );
 }
 
 /// Every call fails, in time, and soon at once.
 fn fails_in_time(nats: &Nats) {
-    let begun = Instant::now();
     let away =
         |said: Result<(), Error>| assert!(matches!(said, Err(Error::Away { .. })), "{said:?}");
-    away(nats.put(Put::new("k", vec![1]), 0).wait().map(drop));
-    away(nats.get("k", 0).map(drop));
-    assert!(begun.elapsed() < 2 * BOUNDED);
-    let begun = Instant::now();
-    for _ in 0..1000 {
-        away(nats.get("k", 0).map(drop));
-        away(nats.put(Put::new("k", vec![1]), 0).wait().map(drop));
-        away(nats.holder("l", 0).map(drop));
-    }
-    assert!(
-        begun.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        begun.elapsed()
+    remote::fail_in_time(
+        || {
+            away(nats.put(Put::new("k", vec![1]), 0).wait().map(drop));
+            away(nats.get("k", 0).map(drop));
+        },
+        || {
+            away(nats.get("k", 0).map(drop));
+            away(nats.put(Put::new("k", vec![1]), 0).wait().map(drop));
+            away(nats.holder("l", 0).map(drop));
+        },
     );
     assert!(nats.standing().wrong.is_some() && nats.standing().failed >= 3000);
 }
 
 #[test]
 fn killed_and_stalled_it_fails_in_time_and_comes_back_by_itself() {
-    let Some(mut server) = Server::start("sync_interval: always") else {
+    let Some(mut server) = start("sync_interval: always") else {
         return;
     };
     let nats = server.open("p");
@@ -215,10 +185,7 @@ fn killed_and_stalled_it_fails_in_time_and_comes_back_by_itself() {
 
     server.peer.stop();
     fails_in_time(&nats);
-    let end = Instant::now() + BOUNDED;
-    while !nats.standing().wrong.unwrap().contains("is it running") {
-        assert!(Instant::now() < end, "{:?}", nats.standing());
-    }
+    remote::until_wrong("is it running", || nats.standing().wrong);
     server.peer.start_again().unwrap();
     until_answered(&nats);
     assert_eq!(nats.standing().wrong, None);
@@ -231,7 +198,7 @@ fn killed_and_stalled_it_fails_in_time_and_comes_back_by_itself() {
 
 #[test]
 fn a_server_that_lost_everything_gives_no_etag_and_no_token_twice() {
-    let Some(mut server) = Server::start("") else {
+    let Some(mut server) = start("") else {
         return;
     };
     let nats = server.open("p");
@@ -251,7 +218,7 @@ fn a_server_that_lost_everything_gives_no_etag_and_no_token_twice() {
 
 #[test]
 fn full_it_refuses_says_so_and_takes_again_when_there_is_room() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = start("") else {
         return;
     };
     let small = Options {
@@ -484,7 +451,7 @@ fn a_client_of_nats_reads_what_we_wrote_and_we_what_it_wrote() {
         .join("../..")
         .join(peers::NATS_FOLDER)
         .join("venv/bin/python");
-    let Some(server) = Server::start("") else {
+    let Some(server) = start("") else {
         return;
     };
     if !python.exists() {

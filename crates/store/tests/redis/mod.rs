@@ -1,19 +1,13 @@
 //! The engine `redis` against the suites on a real server, and what only a server can get wrong.
 
+use crate::remote::{self, Remote};
 use crate::suite;
 use peers::there;
-use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::redis::{Options, Redis};
 use store::{Counter, Error, Kv, Lease, Put, Quota, Take};
 
-/// An answer, or a failure, comes within the time of a call, a connection and some scheduling.
-const BOUNDED: Duration = Duration::from_secs(4);
-
-struct Server {
-    peer: peers::Redis,
-    next: Cell<u32>,
-}
+type Server = remote::Server<Redis>;
 
 fn options(url: String, prefix: &str) -> Options {
     Options {
@@ -23,36 +17,23 @@ fn options(url: String, prefix: &str) -> Options {
     }
 }
 
-impl Server {
-    fn start(settings: &[[&str; 2]]) -> Option<Server> {
-        let next = Cell::new(0);
-        there(peers::Redis::start(settings)).map(|peer| Server { peer, next })
+impl Remote for Redis {
+    type Peer = peers::Redis;
+    fn open(peer: &peers::Redis, prefix: &str) -> Redis {
+        Redis::open(&options(peer.url(), prefix)).unwrap()
     }
-    fn open(&self, prefix: &str) -> Redis {
-        Redis::open(&options(self.peer.url(), prefix)).unwrap()
+    fn prefix(&self) -> &str {
+        self.prefix()
     }
 }
 
-impl suite::Factory for Server {
-    type Store = Redis;
-    fn fresh(&self) -> Redis {
-        self.next.set(self.next.get() + 1);
-        self.open(&format!("t{}", self.next.get()))
-    }
-    fn reopen(&self, closed: Redis) -> Redis {
-        let prefix = closed.prefix().to_owned();
-        drop(closed);
-        self.open(&prefix)
-    }
-    fn pass(&self, now_us: &mut u64, us: u64) {
-        *now_us += us;
-        std::thread::sleep(Duration::from_micros(us));
-    }
+fn start(settings: &[[&str; 2]]) -> Option<Server> {
+    there(peers::Redis::start(settings)).map(Server::of)
 }
 
 #[test]
 fn redis_is_a_kv_and_counts_and_gives_leases() {
-    let Some(server) = Server::start(&[]) else {
+    let Some(server) = start(&[]) else {
         return;
     };
     suite::kv::all(&server);
@@ -70,47 +51,34 @@ fn one() -> Take {
     }
 }
 
-/// Asks until it is answered; every answer comes in time.
 fn until_answered(redis: &Redis) {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let begun = Instant::now();
-        let answered = redis.take(one(), 0).wait().is_ok() && redis.get("k", 0).is_ok();
-        assert!(begun.elapsed() < BOUNDED);
-        if answered {
-            return;
-        }
-        assert!(Instant::now() < end, "{:?}", redis.standing());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    remote::until_answered(
+        || redis.take(one(), 0).wait().is_ok() && redis.get("k", 0).is_ok(),
+        || redis.standing(),
+    );
 }
 
 /// Every call fails, in time, and soon at once.
 fn fails_in_time(redis: &Redis) {
-    let begun = Instant::now();
-    assert!(matches!(
-        redis.take(one(), 0).wait(),
-        Err(Error::Away { .. })
-    ));
-    assert!(matches!(redis.get("k", 0), Err(Error::Away { .. })));
-    assert!(begun.elapsed() < 2 * BOUNDED);
-    let begun = Instant::now();
-    for _ in 0..1000 {
-        assert!(redis.take(one(), 0).wait().is_err());
-        assert!(redis.put(Put::new("k", vec![1]), 0).wait().is_err());
-    }
-    assert!(
-        begun.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        begun.elapsed()
+    remote::fail_in_time(
+        || {
+            assert!(matches!(
+                redis.take(one(), 0).wait(),
+                Err(Error::Away { .. })
+            ));
+            assert!(matches!(redis.get("k", 0), Err(Error::Away { .. })));
+        },
+        || {
+            assert!(redis.take(one(), 0).wait().is_err());
+            assert!(redis.put(Put::new("k", vec![1]), 0).wait().is_err());
+        },
     );
     assert!(redis.standing().wrong.is_some());
 }
 
 #[test]
 fn killed_and_stalled_it_fails_in_time_and_comes_back_by_itself() {
-    let Some(mut server) = Server::start(&[["appendonly", "yes"], ["appendfsync", "always"]])
-    else {
+    let Some(mut server) = start(&[["appendonly", "yes"], ["appendfsync", "always"]]) else {
         return;
     };
     let redis = server.open("p");
@@ -140,8 +108,7 @@ fn killed_and_stalled_it_fails_in_time_and_comes_back_by_itself() {
 
     server.peer.stop();
     fails_in_time(&redis);
-    let wrong = redis.standing().wrong.unwrap();
-    assert!(wrong.contains("is it running"), "{wrong}");
+    remote::until_wrong("is it running", || redis.standing().wrong);
     server.peer.start_again().unwrap();
     until_answered(&redis);
     assert_eq!(redis.standing().wrong, None);
@@ -164,7 +131,7 @@ fn killed_and_stalled_it_fails_in_time_and_comes_back_by_itself() {
 
 #[test]
 fn a_server_that_lost_everything_gives_no_etag_and_no_token_twice() {
-    let Some(server) = Server::start(&[]) else {
+    let Some(server) = start(&[]) else {
         return;
     };
     let redis = server.open("p");
@@ -179,7 +146,7 @@ fn a_server_that_lost_everything_gives_no_etag_and_no_token_twice() {
 #[test]
 fn full_it_refuses_says_so_and_takes_again_when_there_is_room() {
     let settings = [["maxmemory", "3mb"], ["maxmemory-policy", "noeviction"]];
-    let Some(server) = Server::start(&settings) else {
+    let Some(server) = start(&settings) else {
         return;
     };
     let redis = server.open("p");

@@ -1,7 +1,7 @@
 //! The servers behind Plimsoll: well-known ones with parsers of their own, each with the same small application.
 
-use crate::bench::npm;
 use crate::bench::peers::{self, Proxy};
+use crate::bench::{npm, pypi};
 use crate::run::quietly;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -64,28 +64,10 @@ impl Origins {
         ] {
             std::fs::write(folder.join(name), text).map_err(|e| format!("{name}: {e}"))?;
         }
-        let done = folder.join("installed");
-        let wanted = PACKAGES.join(" ");
-        if std::fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
-            return Ok(Ok(Origins { folder }));
+        if let Err(why) = quietly(Command::new("node").arg("--version")) {
+            return Ok(Err(why));
         }
-        let pip = folder.join("venv/bin/pip");
-        let mut steps = [
-            ("node", Command::new("node")),
-            ("python3 -m venv", Command::new("python3")),
-            ("pip install", Command::new(pip)),
-        ];
-        steps[0].1.arg("--version");
-        steps[1].1.args(["-m", "venv", "venv"]);
-        steps[2].1.args(["install", "--quiet"]).args(PACKAGES);
-        for (what, command) in &mut steps {
-            eprintln!("+ {what} (in {FOLDER})");
-            if let Err(why) = quietly(command.current_dir(&folder)) {
-                return Ok(Err(why));
-            }
-        }
-        std::fs::write(&done, wanted).map_err(|e| format!("{}: {e}", done.display()))?;
-        Ok(Ok(Origins { folder }))
+        Ok(pypi::install(&folder, &PACKAGES).map(|_| Origins { folder }))
     }
 
     pub fn names() -> impl Iterator<Item = &'static str> {

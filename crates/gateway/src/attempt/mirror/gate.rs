@@ -3,7 +3,7 @@
 
 use super::budget::Seat;
 use super::core::{Answer, Hashed};
-use super::question::question;
+use super::question::{may_be_copied, question};
 use super::run::{Job, Line, Side};
 use super::shared::Mirrored;
 use crate::attempt::limit::Limiter;
@@ -13,7 +13,6 @@ use crate::request::rate::core::Limit;
 use crate::upstream::ask::Question;
 use base::Nanos;
 use config::sections::Mirror;
-use http1::Method;
 use std::sync::Arc;
 
 /// On routes with a `mirror`.
@@ -66,9 +65,7 @@ impl MirrorGate {
     }
 
     fn draw(&self, x: &mut Exchange<'_>, now: Nanos) -> Option<Copied> {
-        let safe = matches!(x.head.method(), Method::Get | Method::Head);
-        let odd = x.conditional || x.is_refresh || x.head.has_body() || x.head.is_upgrade();
-        if !safe || odd || x.chance() >= self.rules.share {
+        if !may_be_copied(x) || x.chance() >= self.rules.share {
             return None;
         }
         if !self.is_calm() {

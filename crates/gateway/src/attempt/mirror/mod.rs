@@ -10,7 +10,7 @@ mod shared;
 pub(super) use self::budget::{Budget, Seat};
 pub(super) use self::core::Answer;
 pub use self::gate::make;
-pub(super) use self::question::question;
+pub(super) use self::question::{may_be_copied, question};
 pub use self::run::Line;
 pub(super) use self::run::ask;
 pub(crate) use self::run::start;

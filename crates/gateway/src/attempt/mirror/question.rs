@@ -1,8 +1,8 @@
 //! A request once more, as it is asked beside the path.
 
-use crate::exchange::{Edits, Head};
+use crate::exchange::{Edits, Exchange, Head};
 use crate::upstream::ask::Question;
-use http1::{Edit, Kind, KindSet};
+use http1::{Edit, Kind, KindSet, Method};
 
 /// What tells a service that nobody waits for the answer.
 const MARK: &str = "plimsoll-mirror";
@@ -13,6 +13,12 @@ const OURS: KindSet = KindSet::EMPTY
     .with(Kind::Expect)
     .with(Kind::ClientCert)
     .with(Kind::XForwardedClientCert);
+
+/// Whether a request may be asked once more: it changes nothing, and is whole as it stands.
+pub fn may_be_copied(x: &Exchange<'_>) -> bool {
+    let safe = matches!(x.head.method(), Method::Get | Method::Head);
+    safe && !(x.conditional || x.is_refresh || x.head.has_body() || x.head.is_upgrade())
+}
 
 /// With the client's headers, or as the gates have `edited` them. `None` where text is expected and something else stands.
 pub fn question(head: &Head<'_>, edited: Option<&Edits>) -> Option<Question> {

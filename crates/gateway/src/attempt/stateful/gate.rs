@@ -4,7 +4,7 @@
 use super::run::Probe;
 use super::watched::Watched;
 use crate::attempt::limit::Limiter;
-use crate::attempt::mirror::{Line, Seat, question};
+use crate::attempt::mirror::{Line, Seat, may_be_copied, question};
 use crate::exchange::{Exchange, Facts, Outgoing};
 use crate::gate::{Gate, Making, Slot, Step};
 use crate::request::rate::core::Limit;
@@ -13,7 +13,6 @@ use crate::upstream::ask::Question;
 use crate::upstream::health::Members;
 use base::{Arm, InstanceIx, Nanos};
 use config::sections::Stateful;
-use http1::Method;
 use std::sync::Arc;
 
 /// Parts of traces: what the copies cause is nobody's request.
@@ -64,9 +63,7 @@ struct Drawn {
 
 impl StatefulGate {
     fn draw(&self, x: &mut Exchange<'_>, now: Nanos) -> Option<Drawn> {
-        let safe = matches!(x.head.method(), Method::Get | Method::Head);
-        let odd = x.conditional || x.is_refresh || x.head.has_body() || x.head.is_upgrade();
-        if !safe || odd || x.job.is_some() || x.chance() >= self.rules.share {
+        if !may_be_copied(x) || x.job.is_some() || x.chance() >= self.rules.share {
             return None;
         }
         let mut carried = self.rules.headers.iter();

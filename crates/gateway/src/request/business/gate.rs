@@ -18,8 +18,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         return None;
     }
     // A route that is split among services counts as one.
-    let part = format!("@{}", m.route.to);
-    let route = m.route.name.strip_suffix(&part).unwrap_or(&m.route.name);
+    let route = m.undivided();
     let one = |measure: &Measure| Declared {
         place: match &measure.term {
             Term::Json(pointer) => json::parts(pointer),

@@ -1,10 +1,11 @@
 //! Keys, fingerprints, and what a request with a known key gets. Pure.
 
 use super::record::{Record, Stage};
+use crate::head::Head;
 use crate::jobs::carry::Kept;
 use crate::retry::Failure;
 use config::sections::Replay;
-use http1::Method;
+use http1::{Kind, Method};
 use sfv::{BareItem, Item, Parser};
 use sha2::{Digest, Sha256};
 
@@ -36,6 +37,19 @@ pub fn applies(method: Method) -> bool {
 /// Whether a route that requires a key does so here: what is idempotent by its method needs none.
 pub fn needs_key(method: &[u8]) -> bool {
     matches!(method, b"POST" | b"PATCH")
+}
+
+/// The key that a request has, if any.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn sent(head: &Head<'_>) -> Result<Option<String>, String> {
+    if head.kind(Kind::IdempotencyKey).is_none() {
+        return Ok(None);
+    }
+    let several = || Err("there are several Idempotency-Key headers; send one".into());
+    let line = head.only(Kind::IdempotencyKey);
+    line.map_or_else(several, key).map(Some)
 }
 
 /// The key of a header: one String of structured fields (RFC 9651 3.3.3).

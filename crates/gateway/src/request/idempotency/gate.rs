@@ -1,7 +1,7 @@
 //! The gate: holds the body, has its key claimed, and keeps the answer on its way out.
 
 use super::claim::{Claim, Claims, Turn};
-use super::core::{Fingerprint, Left, Verdict, applies, judge, key, left, needs_key};
+use super::core::{Fingerprint, Left, Verdict, applies, judge, left, needs_key, sent};
 use super::record::{Record, Stage as Stored};
 use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Hold, Making, Needs, Slot, Step};
@@ -12,7 +12,6 @@ use crate::state::{Lent, State};
 use crate::tally::Tally;
 use base::Nanos;
 use config::sections::{Idempotency, StoreDown, When};
-use http1::Kind;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,10 +64,8 @@ pub fn make_for_jobs(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 fn gate(m: &Making<'_>, for_jobs: bool) -> Option<Arc<dyn Gate>> {
     let rules = m.route.idempotency.clone()?;
     // Services that share a route's users share its keys.
-    let part = format!("@{}", m.route.to);
-    let lane = m.route.name.strip_suffix(&part).unwrap_or(&m.route.name);
+    let prefix = format!("{PREFIX}{}/", m.undivided());
     let state = m.kept.get("state", State::default);
-    let prefix = format!("{PREFIX}{lane}/");
     Some(Arc::new(IdempotencyGate {
         count: state.count(&prefix),
         claims: m.kept.get("claims", Claims::default),
@@ -425,29 +422,27 @@ impl Gate for IdempotencyGate {
         if !self.is_mine(x) {
             return Step::Go;
         }
-        if x.head.kind(Kind::IdempotencyKey).is_none() {
+        let named = match sent(&x.head) {
+            Ok(named) => named,
+            Err(what) => {
+                let reply = Reply::problem(400, "idempotency-key-syntax", &what);
+                return self.refuse(x, Note::Refused, reply);
+            }
+        };
+        let Some(key) = named else {
             if !(self.rules.required && needs_key(x.head.method_name())) {
                 return Step::Go;
             }
             let detail = "this needs an Idempotency-Key, such as Idempotency-Key: \"8e03978e\"";
             let reply = Reply::problem(400, "idempotency-key-missing", detail);
             return self.refuse(x, Note::Refused, reply);
-        }
-        let several = || Err("there are several Idempotency-Key headers; send one".into());
-        match x.head.only(Kind::IdempotencyKey).map_or_else(several, key) {
-            Ok(key) => {
-                *slot = Slot::boxed(Stage::Body(self.scoped(x, &key)));
-                Step::Hold(Hold {
-                    most: self.rules.body,
-                    reason: "idempotency-size",
-                    what: "a request with an Idempotency-Key",
-                })
-            }
-            Err(what) => {
-                let reply = Reply::problem(400, "idempotency-key-syntax", &what);
-                self.refuse(x, Note::Refused, reply)
-            }
-        }
+        };
+        *slot = Slot::boxed(Stage::Body(self.scoped(x, &key)));
+        Step::Hold(Hold {
+            most: self.rules.body,
+            reason: "idempotency-size",
+            what: "a request with an Idempotency-Key",
+        })
     }
 
     fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {

@@ -4,12 +4,11 @@ use super::core::{Given, Rules, named_id};
 use crate::exchange::{Exchange, Reply};
 use crate::gate::{Gate, Hold, Making, Slot, Step};
 use crate::jobs::Jobs;
-use crate::request::idempotency::core::{applies, key};
+use crate::request::idempotency::core::{applies, sent};
 use ::topics::fan_out::{bounds, message};
 use base::Nanos;
 use cloudevents::Bad;
 use config::sections::Topic;
-use http1::Kind;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,14 +21,12 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let topic = m.topics.iter().find(|t| t.name == publish.topic).cloned();
     // A checked configuration has it; were it not there, its events would wait for nobody.
     let topic = topic.unwrap_or_else(|| Topic::named(&publish.topic));
-    // Services that share a route's users share its keys.
-    let part = format!("@{}", m.route.to);
-    let route = m.route.name.strip_suffix(&part).unwrap_or(&m.route.name);
     Some(Arc::new(PublishGate {
         jobs: m.kept.get("jobs", Jobs::default),
         rules: Rules {
             publish,
-            route: route.to_owned(),
+            // Services that share a route's users share its keys.
+            route: m.undivided().to_owned(),
             path: m.route.matcher.path.clone(),
             size: topic.size,
         },
@@ -205,17 +202,12 @@ impl Gate for PublishGate {
         if !applies(x.head.method()) || x.head.is_upgrade() {
             return Step::Go;
         }
-        let mut named = None;
-        if x.head.kind(Kind::IdempotencyKey).is_some() {
-            let several = || Err("there are several Idempotency-Key headers; send one".into());
-            match x.head.only(Kind::IdempotencyKey).map_or_else(several, key) {
-                Ok(key) => named = Some(key),
-                Err(what) => {
-                    return Step::Answer(Reply::problem(400, "idempotency-key-syntax", &what));
-                }
+        match sent(&x.head) {
+            Ok(named) => *slot = Slot::boxed(Stage::Body(named)),
+            Err(what) => {
+                return Step::Answer(Reply::problem(400, "idempotency-key-syntax", &what));
             }
         }
-        *slot = Slot::boxed(Stage::Body(named));
         Step::Hold(Hold {
             most: self.rules.most(&x.head),
             reason: "topic-size",

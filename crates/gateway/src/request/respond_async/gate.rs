@@ -20,11 +20,9 @@ use store::{Ack, Bounds, Error, JobId, NewJob, State};
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let rules = m.route.asynchronous.clone()?;
     // Services that share a route's users share its jobs: whose turn it is is found anew at each delivery.
-    let part = format!("@{}", m.route.to);
-    let lane = m.route.name.strip_suffix(&part).unwrap_or(&m.route.name);
     Some(Arc::new(AsyncGate {
         jobs: m.kept.get("jobs", Jobs::default),
-        lane: lane.into(),
+        lane: m.undivided().into(),
         rules,
     }))
 }

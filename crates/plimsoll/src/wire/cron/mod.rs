@@ -8,11 +8,12 @@ use arc_swap::ArcSwap;
 use base::clock::Clock;
 use config::Config;
 use config::sections::{Async, Cron};
+use control::ports::{SystemWall, Wall};
 use gateway::jobs::{Jobs, carry};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::{Bounds, Embedded, Error, Kv, NewJob, Precondition, Put};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -66,14 +67,9 @@ pub fn start(
     }))
 }
 
-fn wall_ms() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    unix.unwrap_or_default().as_millis() as u64
-}
-
 /// Up to when a cron is settled, as it is kept.
 fn settled(store: &Embedded, name: &str) -> Result<Option<(u64, store::Etag)>, Error> {
-    let entry = store.get(&format!("{PREFIX}{name}"), wall_ms())?;
+    let entry = store.get(&format!("{PREFIX}{name}"), SystemWall.now_ms())?;
     let read = |e: store::Entry| Some((std::str::from_utf8(&e.value).ok()?.parse().ok()?, e.etag));
     Ok(entry.and_then(read))
 }
@@ -88,7 +84,7 @@ impl Desk {
         let kept = kept
             .map_err(|e| e.to_string())?
             .map_err(|e| e.to_string())?;
-        let now = wall_ms();
+        let now = SystemWall.now_ms();
         // A new one begins now: nobody has missed what was before it.
         let (last, precondition) = match kept {
             Some((last, etag)) => (last, Precondition::Is(etag)),
@@ -169,7 +165,7 @@ pub fn shown(store: &Weak<Embedded>, config: &Config) -> Value {
         let last = last.map(|l| l.0);
         json!({
             "cron": cron.name, "schedule": cron.schedule, "timezone": cron.timezone, "route": cron.route,
-            "settled_ms": last, "next_ms": cron.after(last.unwrap_or_else(wall_ms)).ok(),
+            "settled_ms": last, "next_ms": cron.after(last.unwrap_or_else(|| SystemWall.now_ms())).ok(),
         })
     };
     config.crons.iter().map(one).collect()

@@ -6,12 +6,12 @@
 use crate::exit::Failure;
 use crate::wire::thread::Thread;
 use control::loops::LED;
-use control::ports::Lead;
+use control::ports::{Lead, SystemWall, Wall};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use store::{Error, Lease};
 
 /// How long a lease is good for without being prolonged.
@@ -91,11 +91,6 @@ impl Leader {
     }
 }
 
-fn now_ms() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    unix.unwrap_or_default().as_millis() as u64
-}
-
 fn place(name: &str) -> String {
     format!("loop/{name}")
 }
@@ -104,7 +99,9 @@ fn turn(work: &mut Work) {
     let owner = &work.leading.owner;
     for name in LED {
         let asked = Instant::now();
-        let held = work.lease.acquire(&place(name), owner, TTL, now_ms());
+        let held = work
+            .lease
+            .acquire(&place(name), owner, TTL, SystemWall.now_ms());
         let mut seats = work.leading.seats();
         let before = seats.get(name).cloned();
         let seat = match held {
@@ -151,9 +148,12 @@ fn close(work: &mut Work) {
     let seats = work.leading.seats().clone();
     for (name, seat) in seats.iter().filter(|(_, s)| s.until.is_some()) {
         // Away: it expires.
-        let _ = work
-            .lease
-            .release(&place(name), &work.leading.owner, seat.token, now_ms());
+        let _ = work.lease.release(
+            &place(name),
+            &work.leading.owner,
+            seat.token,
+            SystemWall.now_ms(),
+        );
     }
     work.leading.seats().clear();
 }

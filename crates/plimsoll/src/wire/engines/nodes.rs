@@ -7,13 +7,14 @@ use crate::exit::Failure;
 use crate::wire::thread::Thread;
 use arc_swap::ArcSwap;
 use config::Config;
+use control::ports::{SystemWall, Wall};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use store::{Entry, Error, Kv, Put};
 
 /// What keys of nodes begin with.
@@ -191,11 +192,6 @@ impl Saying {
     }
 }
 
-fn now_ms() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    unix.unwrap_or_default().as_millis() as u64
-}
-
 fn turn(work: &mut Work) {
     let said = own(work);
     let told = tell(work, &said);
@@ -221,7 +217,7 @@ fn own(work: &mut Work) -> Said {
     {
         let parts = parts(&config);
         if parts != known.own.parts {
-            known.own.since_ms = now_ms();
+            known.own.since_ms = SystemWall.now_ms();
         }
         known.own.parts = parts;
         known.own.version = env!("CARGO_PKG_VERSION").into();
@@ -232,7 +228,7 @@ fn own(work: &mut Work) -> Said {
 }
 
 fn tell(work: &Work, said: &Said) -> Result<Vec<Entry>, Error> {
-    let now = now_ms();
+    let now = SystemWall.now_ms();
     let put = Put {
         expires_ms: Some(now + STAYS.as_millis() as u64),
         ..Put::new(
@@ -252,7 +248,7 @@ fn close(work: &mut Work) {
     let key = format!("{PREFIX}{}", work.owner);
     // Away: it is forgotten.
     let _ = (work.kv)
-        .delete(&key, store::Precondition::Any, now_ms())
+        .delete(&key, store::Precondition::Any, SystemWall.now_ms())
         .wait();
 }
 

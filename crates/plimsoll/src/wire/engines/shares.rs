@@ -3,11 +3,12 @@
 
 use crate::exit::Failure;
 use crate::wire::thread::Thread;
+use control::ports::{SystemWall, Wall};
 use gateway::Gateway;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::{Embedded, Kv, Put};
 
 /// Where they are in the ledger's file, as JSON: share by name of the limit.
@@ -57,14 +58,9 @@ impl Keeper {
     }
 }
 
-fn now_ms() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    unix.unwrap_or_default().as_millis() as u64
-}
-
 /// What cannot be read is as good as nothing.
 fn read(store: &Embedded) -> Shares {
-    match store.get(KEY, now_ms()) {
+    match store.get(KEY, SystemWall.now_ms()) {
         Ok(Some(entry)) => serde_json::from_slice(&entry.value).unwrap_or_default(),
         Ok(None) => Shares::new(),
         Err(e) => {
@@ -97,7 +93,11 @@ fn write(work: &mut Work) {
     let Ok(value) = serde_json::to_vec(&work.seen) else {
         return;
     };
-    match work.store.put(Put::new(KEY, value), now_ms()).wait() {
+    match work
+        .store
+        .put(Put::new(KEY, value), SystemWall.now_ms())
+        .wait()
+    {
         Ok(_) => work.written = work.seen.clone(),
         Err(e) => tracing::warn!("shares of limits are not written: {e}"),
     }
@@ -141,7 +141,7 @@ mod tests {
         (0..SELDOM).for_each(|_| turn(&mut work));
         assert_eq!(read(&store), of(0.25));
         let junk = Put::new(KEY, b"{".to_vec());
-        store.put(junk, now_ms()).wait().unwrap();
+        store.put(junk, SystemWall.now_ms()).wait().unwrap();
         assert_eq!(read(&store), Shares::new());
     }
 }

@@ -4,10 +4,11 @@ use arc_swap::ArcSwap;
 use base::clock::Clock;
 use config::Config;
 use config::sections::{Async, Outbox, Target};
+use control::ports::{SystemWall, Wall};
 use gateway::jobs::{Jobs, carry};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::{Bounds, Embedded, Named, NewJob};
 use streams::outbox::{Request, Take};
 
@@ -33,7 +34,7 @@ async fn taken(queue: Queue, named: Result<(Named, Bounds), String>) -> Result<u
     let (named, bounds) = named?;
     // Not held while it waits: another process may be about to take the queue over.
     let ack = match queue.store.upgrade() {
-        Some(store) => store.enqueue_named(named, bounds, wall_ms()),
+        Some(store) => store.enqueue_named(named, bounds, SystemWall.now_ms()),
         None => return Err("the queue of jobs is not open".into()),
     };
     let taken = ack.await.map_err(|e| e.to_string())?;
@@ -41,11 +42,6 @@ async fn taken(queue: Queue, named: Result<(Named, Bounds), String>) -> Result<u
         queue.jobs.news.notify_one();
     }
     Ok(taken)
-}
-
-fn wall_ms() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    unix.unwrap_or_default().as_millis() as u64
 }
 
 /// The jobs, and how many may wait.

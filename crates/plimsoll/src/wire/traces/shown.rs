@@ -6,10 +6,10 @@ use ::traces::{Ask, Fates, Found, Hold, Line, Lines, Summary, View, Wanted, hex,
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Nanos};
+use control::ports::{SystemWall, Wall};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
 use store::{Embedded, Entry, Error, Kv};
 use telemetry::prometheus::Page;
 
@@ -220,11 +220,6 @@ fn named(f: &Fates) -> [(&'static str, u64); 5] {
     ]
 }
 
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |d| d.as_millis() as u64)
-}
-
 /// A row of the list begins with what it takes on the disk.
 fn summary(entry: &Entry) -> Option<Summary> {
     serde_json::from_slice(entry.value.get(4..)?).ok()
@@ -266,7 +261,7 @@ impl console::Traces for Kept {
             // `standing` says why.
             return Ok(Found::default());
         }
-        self.with_store(|store| find(store, ask, now_ms()))
+        self.with_store(|store| find(store, ask, SystemWall.now_ms()))
     }
 
     fn one(&self, id: &str) -> Result<View, Vec<Finding>> {
@@ -276,7 +271,7 @@ impl console::Traces for Kept {
             vec![Finding::error("trace-unknown", what).help(help)]
         };
         let key = key_of(hex::trace(id).ok_or_else(none)?);
-        let entry = self.with_store(|store| store.get(&key, now_ms()))?;
+        let entry = self.with_store(|store| store.get(&key, SystemWall.now_ms()))?;
         let trace = entry.and_then(|e| unpack(&e.value)).ok_or_else(none)?;
         Ok(View::of(&trace))
     }

@@ -8,8 +8,9 @@ mod reads;
 mod topics;
 mod writes;
 
-use super::{Embedded, Write, limit, name};
+use super::{Embedded, Write};
 use crate::ack::Reply;
+use crate::bounds::{limit, name};
 use crate::queue::{MAX_HEAD, MAX_JOBS, MAX_PAYLOAD};
 use crate::{
     Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, MAX_NAME, MAX_VALUE, Named,
@@ -96,12 +97,10 @@ impl Embedded {
         mark: Put,
         now_ms: u64,
     ) -> Ack<Vec<JobId>> {
-        let fine = name("key", &mark.key)
-            .and_then(|()| limit("a value", mark.value.len(), MAX_VALUE))
-            .and_then(|()| match jobs.is_empty() {
-                true => Ok(()),
-                false => acceptable(&jobs),
-            });
+        let fine = mark.fits().and_then(|()| match jobs.is_empty() {
+            true => Ok(()),
+            false => acceptable(&jobs),
+        });
         if let Err(e) = fine {
             return Ack::ready(Err(e));
         }

@@ -88,7 +88,6 @@ impl Probe for Cpu {
                     all.busy += s.busy;
                     all.waiting += s.waiting;
                     all.hottest = all.hottest.max(s.hottest);
-                    all.threads += s.threads;
                     ran.extend(s.ran.iter().map(|(tid, s)| ((pid, *tid), *s)));
                 }
             }
@@ -134,7 +133,7 @@ impl Probe for Cpu {
             if let Some(c) = r.cell(&name, t.instance, s.busy, Some(capacity)) {
                 // Only this instance's own processes are counted, so nothing foreign is in it.
                 c.background = Some(0.0);
-                c.waiting = (s.threads > 0).then_some(s.waiting);
+                c.waiting = (!ran.is_empty()).then_some(s.waiting);
             }
         }
         self.usage.retain(|k, _| seen.contains(k));

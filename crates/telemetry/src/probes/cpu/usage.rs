@@ -30,8 +30,7 @@ pub struct Spent {
     pub waiting: f64,
     /// Share of the second that the busiest thread ran.
     pub hottest: f64,
-    pub threads: usize,
-    /// Seconds of it that each thread ran, since the last reading.
+    /// Seconds of it that each thread ran, since the last reading; none: they were not read.
     pub ran: Vec<(u32, f64)>,
 }
 
@@ -80,7 +79,6 @@ impl Usage {
             busy: busy / elapsed,
             waiting: wait / elapsed,
             hottest: hottest / elapsed,
-            threads: threads.len(),
             ran,
         })
     }
@@ -116,6 +114,6 @@ mod tests {
         assert!((a - 0.5).abs() < 1e-9 && (b - 0.5).abs() < 1e-9);
         // Too many threads to read: the total alone.
         let c = u.read(at(4.0), 7.8, &[]).unwrap();
-        assert!((c.busy - 1.0).abs() < 1e-9 && c.threads == 0);
+        assert!((c.busy - 1.0).abs() < 1e-9 && c.ran.is_empty());
     }
 }
