@@ -50,9 +50,11 @@ pub fn needed_s(fit: &Fit, route: usize, resource: usize, eps: f64) -> f64 {
     variance(fit, resource, false) / (rate * eps * eps * d * d)
 }
 
-/// Relative standard error of the total demand on a resource after `seconds`: the number of requests is random too.
+/// Relative standard error of the total demand on a resource after `seconds`, with what goes alongside the requests: the number
+/// of requests is random too.
 pub fn total_error(fit: &Fit, resource: usize, seconds: f64) -> f64 {
-    let load = load(fit, resource);
+    let rates: Vec<f64> = fit.routes.iter().map(|r| r.rate).collect();
+    let load = load(fit, resource) + fit.resources[resource].alongside(&rates);
     if load <= 0.0 {
         return f64::INFINITY;
     }
@@ -72,11 +74,13 @@ pub fn load(fit: &Fit, resource: usize) -> f64 {
 }
 
 fn variance(fit: &Fit, resource: usize, of_total: bool) -> f64 {
-    let rows = fit.routes.iter().zip(&fit.demand);
-    rows.map(|(r, d)| {
+    let alongside = &fit.resources[resource].alongside;
+    let rows = fit.routes.iter().zip(&fit.demand).enumerate();
+    rows.map(|(i, (r, d))| {
         let d = d[resource];
         let scv = d.scv.unwrap_or(SCV) + if of_total { 1.0 } else { 0.0 };
-        r.rate * scv * d.mean * d.mean
+        let beside = alongside.get(i).filter(|_| of_total).unwrap_or(&0.0);
+        r.rate * scv * (d.mean + beside).powi(2)
     })
     .sum()
 }

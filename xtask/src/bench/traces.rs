@@ -259,10 +259,16 @@ fn line(
     digits: usize,
     of: &dyn Fn(&Turn) -> f64,
 ) {
+    // The load tells no latency where it was late itself; how many turns are left is said then.
     let told = |values: Vec<f64>| {
-        let s = spread(&values)?;
+        let valid: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        let s = spread(&valid)?;
         let (m, low, high) = (s.median, s.low, s.high);
-        Some(format!("{m:.digits$} ({low:.digits$} to {high:.digits$})"))
+        let of = match valid.len() == values.len() {
+            true => String::new(),
+            false => format!(", {} of {} turns", valid.len(), values.len()),
+        };
+        Some(format!("{m:.digits$} ({low:.digits$} to {high:.digits$}{of})"))
     };
     let columns = [
         told(turns.iter().map(|t| of(&t.0)).collect()),
