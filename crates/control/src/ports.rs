@@ -150,6 +150,8 @@ pub trait Mind: Send + Sync {
     fn protect(&self, fit: &Fit) -> Learned;
     /// Constraint and line from the bounds, at once; marked provisional.
     fn diagnose(&self, fit: &Fit) -> Value;
+    /// Whether what was simulated for `old` answers for `new` too, at a glance.
+    fn alike(&self, old: &Fit, new: &Fit) -> bool;
     /// The same with the simulated line; `None` when cancelled.
     fn refine(&self, fit: &Fit, cancel: &Cancel) -> Option<Value>;
     /// Best first. `priors`: measured over predicted gain per kind of move so far.

@@ -228,6 +228,36 @@ fn learning_goes_from_waiting_to_ready_and_proposals_are_written_once() {
 }
 
 #[test]
+fn what_has_not_moved_is_not_simulated_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let w = world(dir.path(), FILE, 1000);
+    let shared = w.control.shared();
+    let turn = |proposals| {
+        *w.told.proposals.lock().unwrap() = proposals;
+        list::observe(shared).unwrap();
+        list::advise(shared).unwrap();
+        w.control.advise().counsel.proposals.len()
+    };
+    assert_eq!(turn(vec![]), 0);
+    w.told.alike.store(true, Ordering::SeqCst);
+    assert_eq!(
+        turn(vec![cache_product()]),
+        0,
+        "the same traffic, a moment later"
+    );
+    w.time.pass(60);
+    assert_eq!(turn(vec![cache_product()]), 1, "a minute later");
+    assert_eq!(turn(vec![]), 1);
+    w.told.alike.store(false, Ordering::SeqCst);
+    assert_eq!(turn(vec![]), 0, "other traffic");
+    w.told.alike.store(true, Ordering::SeqCst);
+    assert_eq!(turn(vec![cache_product()]), 0);
+    // A change of the config asks anew.
+    w.control.try_this(cache_product(), &quick()).unwrap();
+    assert_eq!(turn(vec![cache_product()]), 1, "another generation");
+}
+
+#[test]
 fn a_verdict_that_cannot_be_written_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let w = world(dir.path(), FILE, 1000);

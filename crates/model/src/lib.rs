@@ -2,6 +2,7 @@
 //! Pure: no clock, no I/O, no async. The same history and seed give the same answer.
 
 pub mod advice;
+pub mod alike;
 pub mod answer;
 pub mod baseline;
 pub mod capacity;

@@ -6,7 +6,7 @@ use base::window::GHOST_TTLS;
 use common::*;
 use model::Fit;
 use model::advice::{Advice, Options, advise};
-use model::fit::Ghost;
+use model::fit::{Demand, Ghost};
 use model::moves::{Action, Kind, MOVES};
 use model::whatif::whatif;
 
@@ -312,4 +312,81 @@ fn costs_sum_to_the_bill() {
         r.info.price_per_hour = None;
     }
     assert!(model::cost::costs(&f).unwrap_err().contains("price"));
+}
+
+/// A feed that walks a key-value store, and what else goes on there.
+fn feed(command: &str, seconds: f64, others: f64) -> Fit {
+    let mut store = resource("db.feed", 1.0);
+    store.info.discipline = base::Discipline::Ps;
+    let demands = vec![vec![demand(0.0015, 1.0)]];
+    let mut f = fit(
+        vec![route("feed", "shop", 100.0, 0.1)],
+        vec![store],
+        demands,
+    );
+    let statement = |text: &str, calls, seconds| base::Statement {
+        database: "db.feed".into(),
+        text: text.into(),
+        calls,
+        seconds,
+        ..base::Statement::default()
+    };
+    f.statements = vec![
+        statement(command, 100.0, seconds),
+        statement("get", others, 4e-6),
+    ];
+    f
+}
+
+#[test]
+fn a_slow_command_of_a_store_is_the_data_and_not_the_disk() {
+    let class = |f: &Fit| {
+        let first = model::rank::rank(f, 1)[0];
+        let c = model::constraint::name(f, &first);
+        (c.class, c.evidence.join("\n"))
+    };
+    let (of, evidence) = class(&feed("keys", 0.0015, 100.0));
+    assert_eq!(of, base::Class::DataDesign);
+    assert!(evidence.contains("KEYS takes 1.5 ms"), "{evidence}");
+    // Many short ones are not, nor is a long one beside very many, nor what a database of SQL says.
+    assert_eq!(class(&feed("keys", 0.0001, 0.0)).0, base::Class::Storage);
+    assert_eq!(class(&feed("keys", 0.0015, 1e5)).0, base::Class::Storage);
+    assert_eq!(
+        class(&feed("SELECT 1", 0.0015, 0.0)).0,
+        base::Class::Storage
+    );
+}
+
+#[test]
+fn an_answer_stands_until_something_moves() {
+    let with = |change: &dyn Fn(&mut Fit)| {
+        let mut f = feed("keys", 0.0015, 100.0);
+        change(&mut f);
+        model::alike::alike(&feed("keys", 0.0015, 100.0), &f)
+    };
+    assert!(with(&|_| {}));
+    assert!(with(&|f| f.routes[0].entry_rate *= 1.04));
+    assert!(!with(&|f| f.routes[0].entry_rate *= 1.06), "traffic");
+    assert!(with(&|f| f.demand[0][0].mean *= 1.04));
+    assert!(!with(&|f| f.demand[0][0].mean *= 1.1), "demand");
+    assert!(!with(&|f| f.resources[0].capacity *= 0.9), "capacity");
+    assert!(!with(&|f| f.span_s *= 0.5), "it was learned anew");
+    assert!(!with(&|f| f.span_s *= 1.5), "it is surer");
+    assert!(
+        !with(&|f| f.routes[0].info.cached_ttl_s = Some(1.0)),
+        "config"
+    );
+}
+
+/// Half of the machine's work is not the requests' own, but grows with them.
+#[test]
+fn what_goes_alongside_is_known_as_well_as_the_rest() {
+    let resources = vec![resource("cpu.front", 1.0), resource("cpu.host", 2.0)];
+    let demands = vec![vec![demand(0.005, 1.0), Demand::NONE]];
+    let mut f = fit(vec![route("buy", "front", 60.0, 0.1)], resources, demands);
+    f.resources[1].alongside = vec![0.0055];
+    f.resources[1].grade = base::Grade::Prior;
+    // Full at 200 and at 364 a second.
+    let first = model::rank::rank(&f, 1)[0];
+    assert!(first.resource == 0 && first.confidence > 0.95, "{first:?}");
 }

@@ -1,15 +1,17 @@
 //! `cargo xtask bench history`: what 35 days of 200 routes take on the disk and in memory, and how long pages and
 //! questions take with them.
 
-use super::console::measure::fetch;
+use super::console::measure::{fetch, serve};
 use super::console::stage::write;
+use super::stats::{cpu_by_thread, cpu_of, used};
 use super::{machine, npm, peers, stats};
 use past::row::{NAMES, NAMES_PREFIX, key};
 use past::{Bounds, COARSE_MS, FINE_KEEP_MS, FINE_MS, Past, Series, metric};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::{Embedded, Kv, Put};
 
 const ROUTES: usize = 200;
@@ -20,16 +22,21 @@ const BUCKETS_MS: u64 = 3 * DAY_MS;
 /// Buckets that the answers of one route lie in.
 const WIDE: usize = 14;
 const LOADS: usize = 20;
+/// Traffic on all routes, requests per second, and how long: until the seconds that are remembered have filled their place.
+const RATE: usize = 1000;
+const BUSY: Duration = Duration::from_secs(720);
 
 const METHOD: &str = "# What history costs
 
 ```sh
-cargo xtask bench history > bench/history.md   # about a minute, after a build
+cargo xtask bench history > bench/history.md   # about a quarter of an hour, after a build
 ```
 
 A history of 35 days is made: 200 routes whose requests vary, answered with three classes of status each, their latencies in 14
-parts of buckets. Plimsoll (200 routes, no traffic) is started upon it. A page is a request on a fresh connection, to the last byte;
-its first one is among the loads, and the very first one waits until the history is read.
+parts of buckets. Plimsoll (200 routes, each with an objective, the service with a price) is started upon it. A page is a request on a
+fresh connection, to the last byte; its first one is among the loads, and the very first one waits until the history is read. Then
+`plimsoll load` sends 1000 requests per second to all routes for twelve minutes. Traces are kept and costs are counted, as by default;
+nothing is exported.
 
 ";
 
@@ -65,7 +72,8 @@ pub fn run(plimsoll: &Path) -> Result<String, String> {
     let disk = size(&folder.join("history.db")) + size(&folder.join("history.db-wal"));
     let [listen, console] = peers::free()?;
     let file = folder.join("plimsoll.yaml");
-    write(&file, &config(listen, console, &folder))?;
+    let service = serve().map_err(|e| e.to_string())?;
+    write(&file, &config(listen, console, service, &folder))?;
     let mut run = Command::new(npm::absolute(plimsoll)?);
     let begun = Instant::now();
     let running = peers::launch(
@@ -117,9 +125,45 @@ pub fn run(plimsoll: &Path) -> Result<String, String> {
     ] {
         let _ = writeln!(out, "| {what} | {value} |");
     }
+    busy(plimsoll, &file, running.pid(), &mut out)?;
     drop(running);
     let _ = std::fs::remove_dir_all(&folder);
     Ok(out)
+}
+
+/// The process while all routes have traffic.
+fn busy(plimsoll: &Path, config: &Path, pid: u32, out: &mut String) -> Result<(), String> {
+    let rate = format!("{RATE}/s");
+    let duration = format!("{}s", BUSY.as_secs());
+    let mut load = Command::new(npm::absolute(plimsoll)?)
+        .args(["load", "--mix", "all", "--json", "--duration", &duration, "--rate", &rate])
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| format!("the load does not start: {e}"))?;
+    let (cpu, begun) = (cpu_by_thread(pid), Instant::now());
+    let mut most = 0;
+    while load.try_wait().map_err(|e| e.to_string())?.is_none() {
+        most = most.max(resident(pid)?);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let threads = used(&cpu, &cpu_by_thread(pid));
+    let requests = RATE as f64 * begun.elapsed().as_secs_f64();
+    let each = |name: &str| 1e6 * cpu_of(&threads, name) / requests;
+    let _ = writeln!(
+        out,
+        "\n| with {RATE} requests per second on all routes | |\n|---|---|\n\
+         | the process at most (resident) | {:.1} MiB |\n\
+         | telemetry's thread, per request | {:.2} µs |\n\
+         | learning, per request | {:.2} µs |",
+        most as f64 / f64::from(1 << 20),
+        each("telemetry"),
+        each("loop-learn"),
+    );
+    Ok(())
 }
 
 fn now_ms() -> u64 {
@@ -127,18 +171,24 @@ fn now_ms() -> u64 {
     since.map_or(0, |d| d.as_millis() as u64)
 }
 
-fn config(listen: std::net::SocketAddr, console: std::net::SocketAddr, data: &Path) -> String {
+fn config(listen: SocketAddr, console: SocketAddr, service: SocketAddr, data: &Path) -> String {
     let mut text = format!(
-        "listen: {listen}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: 1\nservices: {{ app: {{ instances: [\"127.0.0.1:9\"] }} }}\nroutes:\n",
+        "listen: {listen}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: 1\n\
+         services: {{ app: {{ instances: [\"{service}\"], price: $0.05/h }} }}\nroutes:\n",
         data.display()
     );
+    let mut loads = String::from("loads:\n  all:\n");
     for i in 0..ROUTES {
         let _ = writeln!(
             text,
-            "  things-{i}: {{ match: \"GET /api/v1/things-{i}/{{id}}\", to: app }}"
+            "  things-{i}: {{ match: \"GET /api/v1/things-{i}/{{id}}\", to: app, slo: {{ latency: 250ms, target: 99% }} }}"
+        );
+        let _ = writeln!(
+            loads,
+            "    - {{ request: \"GET /api/v1/things-{i}/{{1..50}}\" }}"
         );
     }
-    text
+    text + &loads
 }
 
 /// As Grafana asks: about a thousand points.

@@ -1,7 +1,7 @@
 //! The list of loops, one line per member, and what each does in a turn.
 
 use super::budget::{rest, thread_cpu_s};
-use super::{Loop, Stage, View};
+use super::{Loop, Simulated, Stage, View};
 use crate::api::objectives;
 use crate::drivers::Process;
 use crate::generations::{By, Generations};
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 /// The fit runs over this many seconds.
 const FIT_S: u64 = 300;
 const REFIT: Duration = Duration::from_secs(10);
+/// So long an answer stands while nothing has moved, milliseconds: simulating it again would cost the same for the same.
+const STANDS_MS: u64 = 60_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Loops that act on what all nodes have: of several nodes one does. The others learn from the traffic of their node, and keep
@@ -119,12 +121,26 @@ pub fn observe(s: &Shared) -> Result<(), Vec<Finding>> {
     Ok(())
 }
 
-/// Simulates the line and screens the moves for the latest fit.
+/// Whether what was simulated last is the answer still.
+fn stands(s: &Shared, view: &View, generation: u64, now_ms: u64) -> bool {
+    let (Some(fit), Some(last), Stage::Ready) = (&view.fit, &view.simulated, &view.stage) else {
+        return false;
+    };
+    // Also when the clock was set back.
+    let young = (last.at_ms..last.at_ms + STANDS_MS).contains(&now_ms);
+    young && last.generation == generation && s.mind.alike(&last.fit, fit)
+}
+
+/// Simulates the line and screens the moves for the latest fit, unless that is like the one before.
 pub fn advise(s: &Shared) -> Result<(), Vec<Finding>> {
     let view = s.view.load_full();
     let (Some(fit), Stage::Provisional | Stage::Ready) = (&view.fit, &view.stage) else {
         return Ok(());
     };
+    let (generation, now_ms) = (s.generations.current().number, s.wall.now_ms());
+    if stands(s, &view, generation, now_ms) {
+        return Ok(());
+    }
     let Some(diagnosis) = s.mind.refine(fit, &s.cancel) else {
         return Ok(());
     };
@@ -136,6 +152,11 @@ pub fn advise(s: &Shared) -> Result<(), Vec<Finding>> {
         stage: Stage::Ready,
         diagnosis: Some(Arc::new(diagnosis)),
         counsel: Arc::new(counsel.clone()),
+        simulated: Some(Simulated {
+            fit: fit.clone(),
+            generation,
+            at_ms: now_ms,
+        }),
         answers: view.answers + 1,
         ..(*view).clone()
     }));

@@ -7,7 +7,7 @@ mod view;
 
 pub use budget::rest;
 pub use list::{LED, Shared, all};
-pub use view::{Stage, View};
+pub use view::{Simulated, Stage, View};
 
 use base::Finding;
 use serde::{Deserialize, Serialize};

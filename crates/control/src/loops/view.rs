@@ -38,6 +38,14 @@ impl Stage {
     }
 }
 
+/// A fit that was simulated, in which generation and when (milliseconds since the Unix epoch).
+#[derive(Clone, Debug)]
+pub struct Simulated {
+    pub fit: Arc<Fit>,
+    pub generation: u64,
+    pub at_ms: u64,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct View {
     pub stage: Stage,
@@ -49,6 +57,8 @@ pub struct View {
     /// Constraint, load line, headroom, matrix: as the model says it.
     pub diagnosis: Option<Arc<Value>>,
     pub counsel: Arc<Counsel>,
+    /// What `diagnosis` and `counsel` were simulated for; `None`: not simulated yet.
+    pub simulated: Option<Simulated>,
     /// When the fit was made, milliseconds since the Unix epoch.
     pub at_ms: u64,
 }

@@ -11,7 +11,7 @@ use model::Fit;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Embedded;
@@ -212,6 +212,8 @@ pub struct Told {
     pub budgets: Mutex<Vec<Budget>>,
     /// Another node that leads.
     pub leader: Mutex<Option<String>>,
+    /// Whether each fit is like the one before.
+    pub alike: AtomicBool,
 }
 
 impl Default for Told {
@@ -223,6 +225,7 @@ impl Default for Told {
             learning: Mutex::default(),
             budgets: Mutex::default(),
             leader: Mutex::default(),
+            alike: AtomicBool::default(),
         }
     }
 }
@@ -271,6 +274,9 @@ impl Mind for Told {
     }
     fn diagnose(&self, _: &Fit) -> Value {
         json!({ "from": "bounds" })
+    }
+    fn alike(&self, _: &Fit, _: &Fit) -> bool {
+        self.alike.load(Ordering::SeqCst)
     }
     fn refine(&self, _: &Fit, cancel: &Cancel) -> Option<Value> {
         (!cancel.is_cancelled()).then(|| json!({ "from": "twin" }))

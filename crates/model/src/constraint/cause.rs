@@ -2,7 +2,7 @@
 
 use crate::fit::Fit;
 use crate::watch;
-use base::{Class, Discipline};
+use base::{Class, Discipline, Statement};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -12,6 +12,8 @@ const CALLS: f64 = 5.0;
 const ROWS: f64 = 100.0;
 /// Rows returned per request that make an unbounded result.
 const RETURNED: f64 = 1000.0;
+/// Seconds of one command of a key-value store that make it slow: the usual ones take microseconds, and all others wait meanwhile.
+const SLOW_S: f64 = 0.000_5;
 /// What has to be carried to be the cause.
 const MOST: f64 = 0.5;
 
@@ -33,6 +35,11 @@ pub enum Cause {
     UnboundedResult {
         route: String,
         returned: f64,
+    },
+    /// Of a store that does one command at a time; `seconds` is of one.
+    SlowCommand {
+        command: String,
+        seconds: f64,
     },
     /// The limit of a service that only other services call.
     Dependency {
@@ -77,6 +84,13 @@ impl fmt::Display for Cause {
                     "unbounded result: {route} returns {returned:.0} rows per request"
                 )
             }
+            Cause::SlowCommand { command, seconds } => write!(
+                f,
+                "slow command: {} takes {:.1} ms each time, and others wait meanwhile: ask for less at once (SCAN, a set or a \
+                 sorted set of what is wanted)",
+                command.to_uppercase(),
+                1e3 * seconds
+            ),
             Cause::Dependency { service } => {
                 write!(f, "{service} is a dependency: only other services call it")
             }
@@ -124,7 +138,24 @@ pub fn cause(fit: &Fit, k: usize) -> Option<Cause> {
             returned: r(i).db_returned,
         });
     }
-    dependency(fit, k)
+    slow_command(fit, k).or_else(|| dependency(fit, k))
+}
+
+/// A command that takes most of a store's time because each one is long. Statements of SQL have more than one word.
+fn slow_command(fit: &Fit, k: usize) -> Option<Cause> {
+    let here = |s: &&Statement| s.database == fit.resources[k].info.name;
+    let time = |s: &Statement| s.calls * s.seconds;
+    let all: f64 = fit.statements.iter().filter(here).map(time).sum();
+    let most = fit
+        .statements
+        .iter()
+        .filter(here)
+        .max_by(|a, b| time(a).total_cmp(&time(b)))?;
+    let command = !most.text.contains(char::is_whitespace);
+    (command && most.seconds >= SLOW_S && time(most) >= MOST * all).then(|| Cause::SlowCommand {
+        command: most.text.clone(),
+        seconds: most.seconds,
+    })
 }
 
 /// A parent whose repeated calls of one route carry most of the load.

@@ -12,6 +12,8 @@ pub const ENOUGH: f64 = 30.0;
 pub struct Told {
     pub attempts: f64,
     pub count: f64,
+    /// Of those, what a resource told of itself: it counts calls, of which an attempt may make many.
+    pub by_resource: f64,
     /// Attempts among which a sample told; 0: all that ended.
     pub of: f64,
     /// Reports behind `count`: fewer where a sample was scaled up to all.
@@ -33,9 +35,10 @@ impl Told {
     pub fn mean(&self) -> f64 {
         self.busy / self.attempts.max(1.0)
     }
-    /// Variance of one attempt's use.
+    /// Variance of one attempt's use. Squares are of single calls where the resource counts those: they vary on their own.
     pub fn variance(&self) -> f64 {
-        (self.busy_sq / self.attempts.max(1.0) - self.mean().powi(2)).max(0.0)
+        let calls = (self.by_resource / self.attempts.max(1.0)).max(1.0);
+        (self.busy_sq / self.attempts.max(1.0) - self.mean().powi(2) / calls).max(0.0)
     }
     pub fn se(&self) -> f64 {
         let seen = self.attempts * (self.reports / self.count.max(1e-9)).min(1.0);
@@ -71,6 +74,9 @@ pub fn told(history: &History, from: u64, arm: Option<u8>) -> Vec<Vec<Told>> {
         span.1 = window;
         let t = &mut told[r][k];
         t.count += f64::from(u.count);
+        if u.key.instance == InstanceIx::NONE {
+            t.by_resource += f64::from(u.count);
+        }
         t.of += finite(u.of);
         t.reports += f64::from(u.count) / finite(u.weight).max(1e-9);
         t.busy += finite(u.busy_s);
@@ -97,7 +103,10 @@ pub fn told(history: &History, from: u64, arm: Option<u8>) -> Vec<Vec<Told>> {
         let ended = attempts.get(&r).copied().unwrap_or(0.0);
         for t in row.iter_mut().filter(|t| t.count > 0.0) {
             let among = if t.of > 0.0 { t.of } else { ended };
-            t.attempts = among.max(t.count);
+            t.attempts = match among.max(t.count - t.by_resource) {
+                none if none <= 0.0 => t.count,
+                attempts => attempts,
+            };
         }
     }
     told
@@ -158,6 +167,18 @@ mod tests {
         assert!((sample.mean() - 0.005).abs() < 1e-12 && sample.mean() == all.mean());
         assert!((sample.se() / all.se() - 10f64.sqrt()).abs() < 1e-6);
         assert!(sample.enough() && !told(&history(0..20, 10.0), 0, None)[0][0].enough());
+    }
+
+    #[test]
+    fn a_database_counts_calls_and_not_those_who_make_them() {
+        let mut h = history(0..100, 1.0);
+        for u in h.windows.iter_mut().flat_map(|w| &mut w.uses) {
+            (u.count, u.calls) = (200, 200.0);
+        }
+        let t = told(&h, 0, None)[0][0];
+        assert_eq!((t.attempts, t.calls / t.attempts), (1000.0, 20.0));
+        assert!((t.mean() - 0.005).abs() < 1e-12);
+        assert!((t.variance() - (5e-5 - 0.005f64.powi(2) / 20.0)).abs() < 1e-12);
     }
 
     #[test]

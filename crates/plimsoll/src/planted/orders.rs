@@ -179,7 +179,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 "a feed looks at all 60 000 keys of Redis, on its only thread",
                 r#"{"keys":true}"#,
                 200.0,
-                constraint(Class::Compute, &["db.feed"], &["feed"]),
+                constraint(Class::DataDesign, &["db.feed"], &["feed"]),
             )
         },
         Scenario {

@@ -8,8 +8,9 @@ use tokio::sync::broadcast;
 /// Seconds kept.
 pub const KEEP_S: usize = 3600;
 /// Bytes kept at most; the oldest windows go first. A window takes about 100 bytes, plus 250 for each
-/// request or attempt cell and 60 for each resource: 64 routes at 2 instances with 32 resources are 50 KiB, an hour 180 MiB.
-pub const KEEP_BYTES: usize = 256 << 20;
+/// request or attempt cell and 60 for each resource: 200 routes that all have traffic are 100 KiB, and eight minutes of them fit.
+/// A fit looks at five.
+pub const KEEP_BYTES: usize = 48 << 20;
 /// Windows a slow subscriber may lag behind before it loses the oldest.
 const LAG: usize = 64;
 const INCIDENTS: usize = 1000;

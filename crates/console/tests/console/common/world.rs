@@ -290,6 +290,9 @@ impl Mind for World {
     fn diagnose(&self, _: &Fit) -> Value {
         serde_json::to_value(answer(&self.routes)).unwrap()
     }
+    fn alike(&self, _: &Fit, _: &Fit) -> bool {
+        false
+    }
     fn refine(&self, fit: &Fit, _: &Cancel) -> Option<Value> {
         Some(self.diagnose(fit))
     }

@@ -80,6 +80,10 @@ impl Mind for ModelMind {
         Self::answer(fit, loadline::provisional(fit, &self.line()))
     }
 
+    fn alike(&self, old: &Fit, new: &Fit) -> bool {
+        model::alike::alike(old, new)
+    }
+
     fn refine(&self, fit: &Fit, cancel: &Cancel) -> Option<Value> {
         let mut search = Search::new(fit, &self.line());
         for _ in 0..BUDGET / SLICE {

@@ -57,6 +57,7 @@ pub struct Postgres {
 struct Database {
     url: Secret,
     ca: Option<PathBuf>,
+    cores: Option<f64>,
     worker: Worker,
     memory: Memory,
     /// When it was started and whether it is a standby, as seen last, and what changed when.
@@ -73,7 +74,8 @@ impl Probe for Postgres {
         let targets = r.targets;
         let wanted = || targets.databases.iter().take(MOST);
         self.databases.retain(|name, d| {
-            wanted().any(|t| t.resource == *name && t.url == d.url && t.ca == d.ca)
+            let same = |t: &PostgresTarget| t.url == d.url && t.ca == d.ca && t.cores == d.cores;
+            wanted().any(|t| t.resource == *name && same(t))
         });
         for t in wanted() {
             if !self.databases.contains_key(&t.resource) {
@@ -105,8 +107,9 @@ impl Database {
         Database {
             url: t.url.clone(),
             ca: t.ca.clone(),
+            cores: t.cores,
             worker,
-            memory: Memory::default(),
+            memory: Memory::new(t.cores),
             server: None,
             news: None,
         }

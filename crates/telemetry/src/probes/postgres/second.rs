@@ -65,11 +65,14 @@ pub struct Memory {
     locks: Locks,
     disks: (bool, bool),
     pub pools: Pools,
+    cores: Option<f64>,
 }
 
 /// How time was spent, in looks that fade.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
+    /// On a processor. Of more that want one than there are, each has its part of them: a statement takes longer then, and uses
+    /// no more.
     cpu: f64,
     all: f64,
 }
@@ -120,6 +123,14 @@ pub struct Second {
 }
 
 impl Memory {
+    /// `cores`: processors that the database has, when known.
+    pub fn new(cores: Option<f64>) -> Memory {
+        Memory {
+            cores,
+            ..Memory::default()
+        }
+    }
+
     pub fn second(&mut self, a: &Answer, origins: &Origins, names: &Names) -> Second {
         let mut s = Second {
             looked: !a.looks.is_empty(),
@@ -170,7 +181,7 @@ impl Memory {
         self.seen.retain(|_, s| s.looks > 0.01);
     }
 
-    /// Takes one look; answers with how many were on a processor.
+    /// Takes one look; answers with how many processors were at work.
     fn look(
         &mut self,
         look: &Look,
@@ -179,17 +190,20 @@ impl Memory {
         origins: &Origins,
         names: &Names,
     ) -> f64 {
-        let (mut wal, mut io, mut cpu) = (0.0, 0.0, 0.0);
+        let (mut wal, mut io) = (0.0, 0.0);
+        let computing = |b: &&Backend| b.doing() == Some(Doing::Cpu);
+        let cpu = look.backends.iter().filter(computing).count() as f64;
+        let part = self.cores.map_or(1.0, |c| (c / cpu).min(1.0));
+        let on_cpu = |d: Doing| if d == Doing::Cpu { part } else { 0.0 };
         for b in &look.backends {
             s.connections += 1.0 / n;
             let doing = b.doing();
             let on = look.awaited(b);
             wal += f64::from(doing == Some(Doing::Wal));
             io += f64::from(doing == Some(Doing::Io));
-            cpu += f64::from(doing == Some(Doing::Cpu));
             if let Some(d) = doing {
                 self.whole.all += 1.0;
-                self.whole.cpu += f64::from(d == Doing::Cpu);
+                self.whole.cpu += on_cpu(d);
             }
             let Some(seen) = self.seen(b.query_id) else {
                 continue;
@@ -197,7 +211,7 @@ impl Memory {
             seen.looks += 1.0;
             if let Some(d) = doing {
                 seen.share.all += 1.0;
-                seen.share.cpu += f64::from(d == Doing::Cpu);
+                seen.share.cpu += on_cpu(d);
             }
             if let Some(route) = origins.route(&b.comment, names) {
                 *seen.routes.entry(route).or_default() += 1.0;
@@ -215,7 +229,7 @@ impl Memory {
             of.0 += f64::from(count > 0.0) / n;
             of.1 += f64::max(count - 1.0, 0.0) / n;
         }
-        cpu
+        cpu * part
     }
 
     fn seen(&mut self, id: i64) -> Option<&mut Seen> {

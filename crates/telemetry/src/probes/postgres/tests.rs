@@ -120,6 +120,35 @@ fn time_of_statements_is_split_by_state_and_by_route() {
     );
 }
 
+/// On one core, two that compute half of the time, each for twice as long as alone.
+#[test]
+fn who_shares_a_core_uses_no_more_of_it() {
+    let names = Names::default();
+    let search = names.routes.intern("search");
+    let origins = Origins::default();
+    let look = |n: i32| Look {
+        backends: (0..n).map(|pid| backend(pid, 1, "search", "")).collect(),
+        ..Look::default()
+    };
+    let looks = || vec![look(1), look(0), look(2), look(1)];
+    let used = |s: f64| Used::Statements(vec![counter(1, 40.0 * s, s)]);
+    let after = |cores| {
+        let mut memory = Memory::new(cores);
+        let second = |i| memory.second(&answer(i, looks(), used(i)), &origins, &names);
+        (0..30).map(f64::from).map(second).last().unwrap()
+    };
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+    let one = after(Some(1.0));
+    assert!(
+        near(one.cpu.unwrap(), 0.75) && near(one.routes[&search].seconds, 0.75),
+        "{one:?}"
+    );
+    // With a core for each, and where nobody knows how many there are, time is use.
+    for cores in [Some(2.0), None] {
+        assert!(near(after(cores).cpu.unwrap(), 1.0), "{cores:?}");
+    }
+}
+
 #[test]
 fn without_statements_looks_and_active_time_tell_the_whole() {
     let names = Names::default();
