@@ -51,7 +51,9 @@ pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mu
             answer(worker, client, room, reply, outcome).await
         }
         Ending::Tunnel(upstream) => {
-            let outcome = Box::pin(tunnel::run(&mut client.socket, room, *upstream)).await;
+            let idle = room.live.snapshot.limits.idle;
+            let tunnel = tunnel::run(&mut client.socket, room, *upstream, idle);
+            let outcome = Box::pin(tunnel).await;
             let now = worker.now();
             room.live.end_attempt(101, outcome, now);
             room.live.end(outcome, now);
