@@ -387,6 +387,7 @@ fn impatient(upstream: &Upstream) -> Running {
 
 const EVENTS: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+const BODY: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 const SWITCHED: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const UPGRADE: &str =
@@ -396,6 +397,7 @@ const UPGRADE: &str =
 fn a_client_that_takes_nothing_is_let_go_and_the_work_for_it_ends() {
     let get = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
     for (what, request, head, outcome) in [
+        ("a body", get, BODY, base::Outcome::ClientGone),
         ("events", get, EVENTS, base::Outcome::Stream),
         ("a WebSocket", UPGRADE, SWITCHED, base::Outcome::Stream),
     ] {
