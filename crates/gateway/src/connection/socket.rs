@@ -176,7 +176,7 @@ impl Socket {
     }
 
     /// A peer that vanished without a word is noticed: when nothing passes, by asking it, and when something was sent, because
-    /// nothing of it arrives for `idle`. HTTP/2 connections have their pings.
+    /// nothing of it arrives for `idle` and at least a minute. Clients of HTTP/2 are asked by its pings.
     pub fn keep_alive(&self, idle: Duration) {
         let Some(tcp) = self.tcp() else { return };
         let socket = socket2::SockRef::from(tcp);
