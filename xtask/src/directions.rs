@@ -156,6 +156,12 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
+/// The first line of code of every crate: nothing of it ends by a panic on purpose. Clippy holds it to that.
+const NO_PANIC: &str =
+    "#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]";
+/// Tools of tests and measurements, which may.
+const MAY_PANIC: [&str; 3] = ["peers", "prove", "sim"];
+
 /// Nobody but the binary depends on the example application.
 const ONLY_BINARY: &str = "shop";
 
@@ -175,6 +181,17 @@ pub fn check() -> Result<(), String> {
             for bad in uses.iter().filter(|u| to.contains(&u.as_str())) {
                 wrong.push(format!("{from} imports {bad}: {why}"));
             }
+        }
+        let root =
+            ["src/lib.rs", "src/main.rs"].map(|f| std::fs::read_to_string(entry.path().join(f)));
+        let promised = root
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains(NO_PANIC));
+        if !promised && !MAY_PANIC.contains(&name.as_str()) {
+            wrong.push(format!(
+                "{name} may panic: its first line of code must be {NO_PANIC}"
+            ));
         }
         if name != "plimsoll" && uses.iter().any(|u| u == ONLY_BINARY) {
             wrong.push(format!(

@@ -2,6 +2,11 @@
 //! adds up what they say, and sends that once a second. `gateway` takes it, places it in the windows of its own
 //! clock, and is one more probe of telemetry. `message` is what goes between them.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod gateway;
 pub mod host;
 pub mod message;

@@ -1,6 +1,11 @@
 //! The shared vocabulary: units, names, time, what is measured, what is found.
 //! No async, no I/O, no dependency on any other crate of the workspace.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod amount;
 pub mod buckets;
 pub mod class;

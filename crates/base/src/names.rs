@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -81,13 +81,13 @@ impl<I: From<u16>> Interner<I> {
         if let Some(&ix) = self
             .inner
             .read()
-            .expect("no panic under the lock")
+            .unwrap_or_else(PoisonError::into_inner)
             .by_name
             .get(name)
         {
             return I::from(ix);
         }
-        let mut t = self.inner.write().expect("no panic under the lock");
+        let mut t = (self.inner.write()).unwrap_or_else(PoisonError::into_inner);
         if let Some(&ix) = t.by_name.get(name) {
             return I::from(ix);
         }
@@ -104,7 +104,7 @@ impl<I: From<u16>> Interner<I> {
     pub fn find(&self, name: &str) -> Option<I> {
         self.inner
             .read()
-            .expect("no panic under the lock")
+            .unwrap_or_else(PoisonError::into_inner)
             .by_name
             .get(name)
             .map(|&i| I::from(i))
@@ -114,7 +114,7 @@ impl<I: From<u16>> Interner<I> {
     pub fn all(&self) -> Vec<Arc<str>> {
         self.inner
             .read()
-            .expect("no panic under the lock")
+            .unwrap_or_else(PoisonError::into_inner)
             .names
             .clone()
     }
@@ -125,7 +125,7 @@ impl<I: Into<u16> + Copy> Interner<I> {
         let i: u16 = ix.into();
         self.inner
             .read()
-            .expect("no panic under the lock")
+            .unwrap_or_else(PoisonError::into_inner)
             .names
             .get(i as usize)
             .cloned()

@@ -1,6 +1,11 @@
 //! Teams, services, on-call, runbooks and incidents as files in git, read with their positions, and the rules that
 //! compare what they declare with what is observed. Reads Backstage's `catalog-info.yaml` and CODEOWNERS, too.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod backstage;
 mod catalog;
 pub mod codeowners;

@@ -2,6 +2,11 @@
 //!
 //! `event` is what an event is and what makes it a bad one, `binary` and `json` are its two forms, `filter` decides who gets it.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod binary;
 mod event;
 pub mod filter;

@@ -4,6 +4,11 @@
 //! which keys each section has, `check` decodes it and reports everything that is wrong at once, and
 //! `compose` lays overlays on it to make a [`Generation`].
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 mod address;
 pub mod check;
 mod cidr;

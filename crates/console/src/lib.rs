@@ -4,6 +4,11 @@
 //! `guard` what is asked of whoever comes, and `access` who that is.
 //! Pages show what `control` says, in the words of the commands; nothing is computed here.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod access;
 mod api;
 mod assets;

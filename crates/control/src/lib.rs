@@ -3,6 +3,11 @@
 //! `lately` sums up, `policy` says what has to wait, `api` answers.
 //! It meets the data path in a generation and learned numbers (down) and a window (up), and in nothing else.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod api;
 pub mod drivers;
 pub mod generations;

@@ -4,6 +4,11 @@
 //! keeps slots, `report` says them in whole micro-dollars, and `unit` says
 //! what one order costs, with its `trend`.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod anomaly;
 mod book;
 pub mod explain;

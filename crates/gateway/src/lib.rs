@@ -4,6 +4,11 @@
 //! and upstream connections, timers, a sample ring. Shared, as atomics: what is in flight, health, latency averages,
 //! retry budgets; as sharded maps: the cache and the rate limits' keys. All of that survives a new generation by name.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod access;
 mod acme;
 pub mod attempt;

@@ -370,6 +370,25 @@ fn what_is_no_request_is_refused_by_name_and_the_connection_ends() {
     assert_eq!((a.status, a.reason()), (400, "chunk-size"));
 }
 
+/// RFC 9110 9.3.7; in absolute form it has no path (RFC 9112 3.2.4).
+#[test]
+fn a_question_to_the_server_itself_is_answered_by_it() {
+    let upstream = Upstream::echo();
+    let running = Running::with(config(&[upstream.address]));
+    for target in ["*", "http://t"] {
+        let mut client = running.client();
+        let a = client
+            .send(format!("OPTIONS {target} HTTP/1.1\r\nHost: t\r\n\r\n"))
+            .answer();
+        assert_eq!((a.status, a.reason()), (204, ""), "{target}");
+        let allow = a.header("allow").unwrap_or_default();
+        assert!(allow.contains("OPTIONS"), "{allow}");
+        assert_eq!(client.get("/next").status, 200, "the connection is kept");
+        let of_a_path = client.send("OPTIONS /x HTTP/1.1\r\nHost: t\r\n\r\n");
+        assert!(of_a_path.answer().text().starts_with("OPTIONS /x"));
+    }
+}
+
 #[test]
 fn slow_heads_and_idle_connections_end() {
     let upstream = Upstream::echo();

@@ -361,3 +361,134 @@ fn a_request_in_single_bytes_is_the_same_request() {
         assert_eq!(text(size), whole, "in pieces of {size}");
     }
 }
+
+/// An instance that answers with this head and then sends chunks without end; tells when it cannot any more.
+fn endless(head: &'static str) -> (Upstream, mpsc::Receiver<()>) {
+    let (end, ended) = mpsc::channel();
+    let upstream = Upstream::start(move |mut stream| {
+        let mut buffer = Vec::new();
+        if read_request(&mut stream, &mut buffer).is_none() {
+            return;
+        }
+        let _ = stream.write_all(head.as_bytes());
+        let block = format!("4000\r\n{:16384}\r\n", "data");
+        while stream.write_all(block.as_bytes()).is_ok() {}
+        let _ = end.send(());
+    });
+    (upstream, ended)
+}
+
+/// A gateway with a short idle time.
+fn impatient(upstream: &Upstream) -> Running {
+    let mut c = config(&[upstream.address]);
+    c.limits.idle = Duration::from_millis(200);
+    Running::with(c)
+}
+
+const EVENTS: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+const BODY: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+const SWITCHED: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const UPGRADE: &str =
+    "GET /chat HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+#[test]
+fn a_client_that_takes_nothing_is_let_go_and_the_work_for_it_ends() {
+    let get = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
+    for (what, request, head, outcome) in [
+        ("a body", get, BODY, base::Outcome::ClientGone),
+        ("events", get, EVENTS, base::Outcome::Stream),
+        ("a WebSocket", UPGRADE, SWITCHED, base::Outcome::Stream),
+    ] {
+        let (upstream, ended) = endless(head);
+        let mut running = impatient(&upstream);
+        let mut client = running.client();
+        client.send(request);
+        let end = ended.recv_timeout(PATIENCE);
+        assert!(end.is_ok(), "{what}: the instance sends on");
+        for s in running.samples(2) {
+            assert_eq!(s.outcome, outcome, "{what}: {s:?}");
+            assert!(s.status < 500, "{what}: no fault of the instance's: {s:?}");
+        }
+        drop(client);
+    }
+}
+
+#[test]
+fn a_websocket_whose_instance_takes_nothing_ends() {
+    let (_hold, held) = mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let upstream = Upstream::start(move |mut stream| {
+        let mut buffer = Vec::new();
+        read_request(&mut stream, &mut buffer);
+        let _ = stream.write_all(SWITCHED.as_bytes());
+        let _ = held.lock().unwrap().recv();
+    });
+    let running = impatient(&upstream);
+    let mut client = running.client();
+    assert_eq!(client.send(UPGRADE).answer().status, 101);
+    let patience = Some(PATIENCE);
+    client.stream.set_write_timeout(patience).unwrap();
+    let block = [7; 1 << 14];
+    let end = loop {
+        if let Err(e) = client.stream.write_all(&block) {
+            break e;
+        }
+    };
+    assert_ne!(end.kind(), std::io::ErrorKind::WouldBlock, "it is let wait");
+}
+
+/// Whether the system looks after a silent connection between these ports, of which the first is the gateway's:
+/// timer 2 in the list of connections.
+fn is_kept_alive(local: Option<u16>, remote: u16) -> bool {
+    let list = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = |end: &str| u16::from_str_radix(end.rsplit(':').next()?, 16).ok();
+    list.lines().skip(1).any(|line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        local.is_none_or(|local| port(columns[1]) == Some(local))
+            && port(columns[2]) == Some(remote)
+            && columns[3] == "01"
+            && columns[5].starts_with("02:")
+    })
+}
+
+#[test]
+fn a_silent_stream_lives_and_both_its_sides_are_looked_after() {
+    for (request, head) in [
+        ("GET / HTTP/1.1\r\nHost: t\r\n\r\n", EVENTS),
+        (UPGRADE, SWITCHED),
+    ] {
+        let (next, wait) = mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let upstream = Upstream::start(move |mut stream| {
+            let mut buffer = Vec::new();
+            read_request(&mut stream, &mut buffer);
+            let _ = stream.write_all(head.as_bytes());
+            let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+            let _ = stream.write_all(b"6\r\nnoise!\r\n");
+        });
+        let running = impatient(&upstream);
+        let mut client = running.client();
+        client.send(request);
+        let mut got = [0; 1024];
+        assert!(client.stream.read(&mut got).unwrap() > 0);
+        let own = client.stream.local_addr().unwrap().port();
+        let gateway = running.gateway.address().port();
+        until("a look after the client", || {
+            is_kept_alive(Some(gateway), own)
+        });
+        until("a look after the instance", || {
+            is_kept_alive(None, upstream.address.port())
+        });
+        // Longer than the idle time, which is for what is not taken.
+        std::thread::sleep(Duration::from_millis(300));
+        next.send(()).unwrap();
+        let mut noise = Vec::new();
+        while !noise.ends_with(b"noise!\r\n") {
+            let n = client.stream.read(&mut got).unwrap();
+            assert!(n > 0, "the silent stream was ended");
+            noise.extend_from_slice(&got[..n]);
+        }
+    }
+}

@@ -11,6 +11,10 @@
 //! What is refused, and with which code, is in [`reject`]. Between two readings of one message Plimsoll
 //! picks none: it refuses.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 #![forbid(unsafe_code)]
 
 pub mod body;

@@ -1,6 +1,11 @@
 //! A listener off the traffic threads, for agents, senders of spans and services that keep values: opened and closed again as
 //! processes hand over, with no more connections than may be open.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};

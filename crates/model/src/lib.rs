@@ -1,6 +1,11 @@
 //! The demand model: what each route costs on each resource, and what follows from it.
 //! Pure: no clock, no I/O, no async. The same history and seed give the same answer.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod advice;
 pub mod alike;
 pub mod answer;

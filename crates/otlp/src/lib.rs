@@ -4,6 +4,11 @@
 //! until their trace is whole, and `evidence` ties them to the gateway's requests: by the span id that the gateway
 //! gave out as their parent. `export` makes spans and metrics of our own samples, and requests of those. Nothing of this is on the data path.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 mod act;
 pub mod decode;
 pub mod evidence;

@@ -4,6 +4,11 @@
 //! `metric` is the list of what is kept, `column` one series in few bytes, `tier` all series at one length of slot,
 //! `past` both tiers together, `row` what a store keeps of them, `read` samples by time, `chart` steps, `worth` sums of the business, `promql` the questions.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 mod chart;
 mod column;
 pub mod metric;

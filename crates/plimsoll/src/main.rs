@@ -1,5 +1,10 @@
 //! The plimsoll binary: reads the command line, runs one command, says how it ended.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 mod ask;
 mod cli;
 mod commands;

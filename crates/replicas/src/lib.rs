@@ -4,6 +4,11 @@
 //! own, so that one that hangs holds up no other, and answers requests that want to know where the primary is now. `sql` is what
 //! is asked, `shown` how it stands for people.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 mod database;
 mod group;
 mod shown;

@@ -1,6 +1,11 @@
 //! Objectives and alerts, without I/O: what counts against an objective, how much error budget is left, when
 //! somebody is told, and in which form. The time is passed in, milliseconds since the Unix epoch.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod alert;
 pub mod bound;
 pub mod burn;

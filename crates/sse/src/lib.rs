@@ -2,6 +2,11 @@
 //!
 //! What a client is owed is a position, not a queue: one that is slow is read no further until it has taken what waits for it.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Response, header};

@@ -2,6 +2,11 @@
 //!
 //! `ask` reads a request (pure), `table` does it with a [`store::Kv`], `say` writes the answer (pure), `serve` is the listener.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 mod ask;
 mod say;
 mod serve;

@@ -2,6 +2,11 @@
 //! many), `Counter` (how often something may happen) and `Lease` (who may do it). Engines: `embedded` (SQLite in the data directory) has all of them,
 //! `redis` (a feature) the last two and `Kv`, `nats` (a feature) `Kv` and `Lease`, for several nodes. Every engine passes the suites in `tests/suite`.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod ack;
 mod bounds;
 pub mod counter;

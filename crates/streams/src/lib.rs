@@ -4,6 +4,11 @@
 //! `event` is how an event is kept and given back (pure; what it is on the wire `cloudevents` knows), `place` the store and who waits for news of it, `subscription`
 //! the checkpoints, `api` the answers to services.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod api;
 mod event;
 pub mod outbox;

@@ -4,6 +4,11 @@
 //! second, `probes` add what each resource did in the same second, `history` keeps the last hour. `recording` is
 //! the same on disk, `import` makes recordings from access logs, `prometheus` writes the text that others scrape.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod answers;
 pub mod collect;
 pub mod ghost;

@@ -3,6 +3,11 @@
 //! `ask` reads a request's path, `publish` takes events in, `fan_out` is what an event becomes in the queue (the gateway publishes, too), `pull` lends and ends them, `stream` is server-sent events, `say` writes
 //! answers. What is pushed, the gateway delivers: it leases from the same queue.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 mod ask;
 pub mod fan_out;
 mod publish;

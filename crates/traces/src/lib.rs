@@ -3,6 +3,11 @@
 //! `trace` is what is kept of one, `wanted` which attributes of spans, `hold` says which spans and lines belong to it while they still come, `row` makes rows of it for
 //! the disk, `ask` finds some of them, and `view` is how a person reads one: as a waterfall.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 mod ask;
 pub mod hex;
 mod hold;

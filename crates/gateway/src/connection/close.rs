@@ -11,10 +11,18 @@ const LONGEST: Duration = Duration::from_secs(1);
 const MOST: usize = 1 << 20;
 
 pub(super) async fn gently(worker: &Worker, client: &mut Client) {
-    if !client.socket.is_whole() || poll_fn(|cx| client.socket.poll_shutdown(cx)).await.is_err() {
+    if !client.socket.is_whole() {
         return;
     }
     client.set_alarm(worker, Some(worker.now() + LONGEST));
+    // Over TLS the end is something to be written, which the client may not take.
+    let shut = poll_fn(|cx| match client.alarm.rang() {
+        true => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
+        false => client.socket.poll_shutdown(cx),
+    });
+    if shut.await.is_err() {
+        return;
+    }
     let mut thrown = Vec::new();
     let mut total = 0;
     poll_fn(|cx| {

@@ -379,8 +379,13 @@ impl Drive<'_> {
         http1::write_response(&mut self.room.out.bytes, head, &rewrite);
         self.down.tunnel = upgrade;
         match self.room.live.facts.stream {
-            // An event stream may be silent as long as it likes.
-            true => self.client.alarm.clear(),
+            // An event stream may be silent as long as it likes, but not when nobody is there any more.
+            true => {
+                let idle = self.room.live.snapshot.limits.idle;
+                self.client.alarm.clear();
+                self.client.socket.keep_alive(idle);
+                self.socket.keep_alive(idle);
+            }
             false => {
                 let idle = self.worker.wheel.now() + self.room.live.snapshot.limits.idle;
                 self.client.set_alarm(self.worker, Some(idle));

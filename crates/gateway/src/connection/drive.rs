@@ -73,6 +73,8 @@ pub(super) struct Drive<'a> {
     upload: Upload,
     pub down: Download,
     idle: Duration,
+    /// There is something for the client, and it takes none of it.
+    blocked: bool,
     /// The alarm is set for the rest of the body, not for the response.
     awaits_body: bool,
     /// Only under a fault.
@@ -94,6 +96,7 @@ impl<'a> Drive<'a> {
     ) -> Drive<'a> {
         Drive {
             idle: room.live.snapshot.limits.idle,
+            blocked: false,
             awaits_body: false,
             paced: Paced::of(room.live.facts.fault),
             answered: None,
@@ -151,9 +154,16 @@ impl<'a> Drive<'a> {
     fn go_on_alone(&mut self) {
         self.client.socket = Socket::Nobody;
         self.room.out.clear();
+        self.blocked = false;
+        self.touch();
     }
 
     fn late(&self) -> Driven {
+        if self.down.passed() && self.blocked {
+            // Not the instance's fault, and what the system holds for this client is memory.
+            self.client.socket.abandon();
+            return Driven::Gone;
+        }
         if self.down.passed() {
             return Driven::Broken;
         }
@@ -174,6 +184,20 @@ impl<'a> Drive<'a> {
             let at: Nanos = self.worker.wheel.now() + self.idle;
             self.client.set_alarm(self.worker, Some(at));
         }
+    }
+
+    /// Whether the client takes what there is for it. A stream may be silent as long as it likes, but who reads nothing
+    /// of one for the idle time has left it.
+    fn blocked(&mut self, blocked: bool) {
+        if blocked == std::mem::replace(&mut self.blocked, blocked) || !self.streams() {
+            return;
+        }
+        let at = blocked.then(|| self.worker.wheel.now() + self.idle);
+        self.client.set_alarm(self.worker, at);
+    }
+
+    fn streams(&self) -> bool {
+        self.down.passed() && self.room.live.facts.stream
     }
 
     /// Who begins a body and sends no more of it holds a permit and a connection: not for long.
@@ -255,13 +279,9 @@ impl<'a> Drive<'a> {
 
     fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Driven> {
         loop {
-            while !self.room.out.is_empty() {
-                match ready!(self.client.socket.poll_write(cx, self.room.out.left())) {
-                    Ok(n) if n > 0 => self.wrote(n),
-                    _ => return Poll::Ready(Driven::Gone),
-                }
-            }
-            if ready!(self.client.socket.poll_sent(cx)).is_err() {
+            let sent = self.poll_client(cx);
+            self.blocked(sent.is_pending());
+            if ready!(sent).is_err() {
                 return Poll::Ready(Driven::Gone);
             }
             if let Some(ticket) = &mut self.down.settling {
@@ -345,9 +365,21 @@ impl<'a> Drive<'a> {
         }
     }
 
+    /// Ready when all that there is for the client is on its way.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        while !self.room.out.is_empty() {
+            match ready!(self.client.socket.poll_write(cx, self.room.out.left()))? {
+                0 => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
+                n => self.wrote(n),
+            }
+        }
+        self.client.socket.poll_sent(cx)
+    }
+
     fn wrote(&mut self, n: usize) {
         self.room.out.advance(n);
         self.room.live.sample.bytes_out += n as u64;
+        self.blocked(false);
         self.touch();
     }
 

@@ -10,10 +10,14 @@ use crate::tunnel;
 use crate::upstream::pool::{Conn, Place};
 use crate::worker::Worker;
 use base::{Arm, Nanos, Outcome};
+use bytes::Bytes;
 use http1::Method;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What `OPTIONS *` is told: methods that a route may take.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
 
 /// How an exchange ends.
 pub(super) enum Ending {
@@ -51,7 +55,9 @@ pub(super) async fn exchange(worker: &Rc<Worker>, client: &mut Client, room: &mu
             answer(worker, client, room, reply, outcome).await
         }
         Ending::Tunnel(upstream) => {
-            let outcome = Box::pin(tunnel::run(&mut client.socket, room, *upstream)).await;
+            let idle = room.live.snapshot.limits.idle;
+            let tunnel = tunnel::run(&mut client.socket, room, *upstream, idle);
+            let outcome = Box::pin(tunnel).await;
             let now = worker.now();
             room.live.end_attempt(101, outcome, now);
             room.live.end(outcome, now);
@@ -117,6 +123,10 @@ fn begin(worker: &Worker, client: &Client, room: &mut Busy, now: Nanos) -> Resul
         let detail =
             format!("this connection's certificate is not for {host}: use another connection");
         return Err(Reply::problem(421, "misdirected", &detail));
+    }
+    if head.path_and_query() == b"*" {
+        // It asks the server that it reaches, and no resource behind it (RFC 9110 9.3.7).
+        return Err(Reply::new(204, Bytes::new()).with("Allow", METHODS));
     }
     if let Some(bad) = bad {
         return Err(Reply::problem(400, "bad-path", &bad.to_string()));

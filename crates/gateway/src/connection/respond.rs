@@ -75,10 +75,11 @@ pub(super) async fn flush(
     let idle = room.live.snapshot.limits.idle;
     client.set_alarm(worker, Some(worker.wheel.now() + idle));
     poll_fn(|cx| {
+        if client.alarm.rang() {
+            client.socket.abandon();
+            return Poll::Ready(Err(Cut::Late));
+        }
         while !room.out.is_empty() {
-            if client.alarm.rang() {
-                return Poll::Ready(Err(Cut::Late));
-            }
             match ready!(client.socket.poll_write(cx, room.out.left())) {
                 Ok(n) if n > 0 => room.out.advance(n),
                 _ => return Poll::Ready(Err(Cut::ClientGone)),

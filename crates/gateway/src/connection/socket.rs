@@ -4,9 +4,11 @@
 use crate::http2::{Call, Stream};
 use crate::jobs::Errand;
 use bytes::BufMut;
+use socket2::TcpKeepalive;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
@@ -173,16 +175,37 @@ impl Socket {
         }
     }
 
-    /// A peer that vanished without a word is noticed in the end.
-    pub fn keep_alive(&self) {
-        let tcp = match self {
-            Socket::Tcp(stream) => stream,
-            Socket::Tls(stream) => stream.get_ref().0,
-            _ => return,
-        };
-        let _ = socket2::SockRef::from(tcp).set_keepalive(true);
+    /// A peer that vanished without a word is noticed: when nothing passes, by asking it, and when something was sent, because
+    /// nothing of it arrives for `idle` and at least a minute. Clients of HTTP/2 are asked by its pings.
+    pub fn keep_alive(&self, idle: Duration) {
+        let Some(tcp) = self.tcp() else { return };
+        let socket = socket2::SockRef::from(tcp);
+        let asked = TcpKeepalive::new().with_time(ASKED_AFTER);
+        let asked = asked.with_interval(ASKED_AGAIN).with_retries(ASKED);
+        let _ = socket.set_tcp_keepalive(&asked);
+        let _ = socket.set_tcp_user_timeout(Some(idle.max(ASKED_AFTER + ASKED_AGAIN * ASKED)));
+    }
+
+    /// What was written and not taken is thrown away when this closes.
+    pub fn abandon(&self) {
+        if let Some(tcp) = self.tcp() {
+            let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Socket::Tcp(stream) => Some(stream),
+            Socket::Tls(stream) => Some(stream.get_ref().0),
+            _ => None,
+        }
     }
 }
+
+/// The peer of a silent stream is asked after this time, and again in this, so many times: gone after a minute.
+const ASKED_AFTER: Duration = Duration::from_secs(30);
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
+const ASKED: u32 = 3;
 
 /// A plain socket on its way to another thread, or what has no socket.
 pub enum Detached {

@@ -341,6 +341,29 @@ mod tests {
         );
     }
 
+    /// Of retries that all begin to wait at once, the share in the fullest 10 ms, when they wait 12.5 ms in the mean.
+    fn fullest(wait: impl Fn(f64) -> f64) -> f64 {
+        let n = 10_000;
+        let mut all: Vec<f64> = (0..n).map(|i| wait((i as f64 + 0.5) / n as f64)).collect();
+        all.sort_by(f64::total_cmp);
+        let scale = 12.5 * n as f64 / all.iter().sum::<f64>();
+        let within = |i: usize| all.partition_point(|w| (w - all[i]) * scale <= 10.0) - i;
+        (0..n).map(within).max().unwrap_or(0) as f64 / n as f64
+    }
+
+    /// ADR 398: retries are few (one, unless told otherwise), so what counts is how the first ones spread.
+    #[test]
+    fn first_retries_spread_wider_than_with_the_other_jitters() {
+        let first = Duration::from_millis(25);
+        let full = fullest(|u| backoff(first, 1, (u * u64::MAX as f64) as u64).as_secs_f64());
+        // Uniform from the first back-off to three times that, and Polly's formula for the first try.
+        let decorrelated = fullest(|u| 1.0 + 2.0 * u);
+        let polly = fullest(|u| u.exp2() * (4.0 * u).sqrt().tanh());
+        assert!((0.39..0.41).contains(&full), "{full}");
+        assert!((0.79..0.81).contains(&decorrelated), "{decorrelated}");
+        assert!((0.71..0.73).contains(&polly), "{polly}");
+    }
+
     #[test]
     fn back_off_doubles_to_its_cap_with_full_jitter() {
         let ms = Duration::from_millis;

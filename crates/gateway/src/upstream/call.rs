@@ -39,6 +39,8 @@ impl Calls {
     /// # Errors
     /// When the instance does not speak HTTP/2.
     pub async fn begin(conn: Conn) -> io::Result<Calls> {
+        // It carries streams, which may be silent.
+        conn.socket.keep_alive(Duration::ZERO);
         let (socket, counted) = conn.split();
         let socket = Corked::new(socket);
         let begin = Builder::new()

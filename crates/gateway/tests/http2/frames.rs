@@ -44,6 +44,7 @@ fn cases(all: Vec<(&str, Vec<Vec<u8>>, Then)>) {
                 // A static entry (200, 404, 400) or the text.
                 let entry = match status {
                     "200" => 0x88,
+                    "204" => 0x89,
                     "400" => 0x8c,
                     _ => 0x8d,
                 };
@@ -479,6 +480,16 @@ fn requests_that_are_none() {
             "te: trailers",
             vec![headers(&with(&[("te", "trailers")]))],
             Answers("200"),
+        ),
+        (
+            "a question to the server itself",
+            vec![headers(&[
+                (":method", "OPTIONS"),
+                (":scheme", "http"),
+                (":authority", "t"),
+                (":path", "*"),
+            ])],
+            Answers("204"),
         ),
         (
             "two hosts",

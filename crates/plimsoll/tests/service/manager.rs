@@ -105,3 +105,55 @@ fn sockets_of_the_manager_are_used_and_their_queue_outlives_a_restart() {
     signal(pid, "TERM");
     stage.ended(pid);
 }
+
+/// Exposure that `systemd-analyze security` may find, in tenths: as docs/operate.md says it.
+const UNITS: [(&str, u32); 2] = [("plimsoll.service", 17), ("plimsoll-agent.service", 21)];
+
+/// What systemd itself says of the units: that it knows every word of them, and how much they leave open.
+#[test]
+fn the_units_are_understood_and_leave_no_more_open_than_is_told() {
+    if Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("NOT TESTED: systemd-analyze is not installed (Debian: apt-get install systemd)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let analyze = |args: &[&str], unit: &str| {
+        let mut command = Command::new("systemd-analyze");
+        let done = command.args(args).arg(folder.path().join(unit)).output();
+        let done = done.unwrap();
+        let said = [&done.stdout[..], &done.stderr[..]].concat();
+        (
+            done.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    };
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
+    for unit in [
+        "plimsoll.service",
+        "plimsoll-agent.service",
+        "plimsoll.socket",
+    ] {
+        let text = std::fs::read_to_string(format!("{deploy}/{unit}")).unwrap();
+        let here = text.replace("/usr/bin/plimsoll", env!("CARGO_BIN_EXE_plimsoll"));
+        std::fs::write(folder.path().join(unit), here).unwrap();
+    }
+    for unit in [
+        "plimsoll.service",
+        "plimsoll-agent.service",
+        "plimsoll.socket",
+    ] {
+        let (good, said) = analyze(&["verify", "--man=no"], unit);
+        // It ends well with words that it does not know, and says which.
+        assert!(good && !said.contains(unit), "{unit}: {said}");
+    }
+    for (unit, most) in UNITS {
+        let threshold = format!("--threshold={most}");
+        let args = ["security", "--no-pager", "--offline=true", &threshold];
+        let (good, said) = analyze(&args, unit);
+        assert!(good, "{unit} leaves more open than {most} tenths: {said}");
+    }
+}

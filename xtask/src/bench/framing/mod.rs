@@ -35,8 +35,12 @@ const KNOWN: [(&str, &str, &str); 2] = [
 ];
 const UNREAD: &str = "it leaves trailers on the connection, and refuses them as a request";
 
+/// Good messages that are refused on purpose: this is no forward proxy.
+const DECLINED: [&str; 1] = ["CONNECT"];
+
 impl Row {
-    /// Whether it was one message, and the same, for all that do not refuse it; what is wrong if not.
+    /// Whether it was one message, and the same, for all that do not refuse it, and whether a good message got through; what
+    /// is wrong if not.
     fn judge(&self) -> Result<(), String> {
         let known = |name| KNOWN.iter().any(|k| (k.0, k.1) == (name, self.case.name));
         let all = Origins::names().zip(&self.came);
@@ -48,7 +52,11 @@ impl Row {
         }
         let mut takers = all.iter().filter(|(_, came)| !came.is_refused());
         let Some((_, first)) = takers.next() else {
-            return Ok(());
+            let good = matches!(self.case.expect, Expect::Body(..));
+            return match good && !DECLINED.contains(&self.case.name) {
+                true => Err("a good message is refused".to_owned()),
+                false => Ok(()),
+            };
         };
         if let Some((name, came)) = takers.find(|(_, came)| came != first) {
             return Err(format!("{name} reads {came:?}, the first one {first:?}"));
@@ -57,6 +65,9 @@ impl Row {
             (_, [_, _, ..]) => Err(format!("one message is read as {:?}", first.read)),
             (Expect::Body(body, _), [(_, _, read)]) if read != body => {
                 Err(format!("the body is read as {read:?}"))
+            }
+            (Expect::Body(..), []) if first.status.is_none() => {
+                Err("a good message is not answered".to_owned())
             }
             _ => Ok(()),
         }
@@ -151,4 +162,40 @@ fn all_of(
         came.map_err(|e| format!("{name}, {}: {e}", case.name))
     };
     cases.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a message of this name, for all origins the same.
+    fn judged(name: &str, status: Option<u16>, read: &[(&str, &str, &str)]) -> Result<(), String> {
+        let cases = [corpus::vectors(), corpus::accepted()];
+        let case = cases.into_iter().flatten().find(|c| c.name == name);
+        let read = read.iter();
+        let came = Came {
+            status,
+            read: read
+                .map(|(m, t, b)| (m.to_string(), t.to_string(), b.to_string()))
+                .collect(),
+            next_is_whole: true,
+        };
+        let row = Row {
+            case: case.expect("a case of this name"),
+            came: vec![came; Origins::names().count()],
+        };
+        row.judge()
+    }
+
+    #[test]
+    fn a_good_message_must_get_through_and_a_bad_one_may_not() {
+        assert!(judged("length", Some(200), &[("POST", "/p", "abc")]).is_ok());
+        assert!(judged("length", Some(200), &[("POST", "/p", "ab")]).is_err());
+        assert!(judged("length", Some(400), &[]).is_err());
+        assert!(judged("length", None, &[]).is_err());
+        assert!(judged("OPTIONS *", Some(400), &[]).is_err());
+        assert!(judged("OPTIONS *", Some(204), &[]).is_ok());
+        assert!(judged("CONNECT", Some(501), &[]).is_ok());
+        assert!(judged("01 CL then TE", Some(400), &[]).is_ok());
+    }
 }

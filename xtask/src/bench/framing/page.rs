@@ -12,7 +12,8 @@ cargo xtask bench framing > bench/framing.md   # Python with venv, and Node; a q
 
 Every message goes through Plimsoll to each server on a connection of its own, then a plain request, so that bytes
 left over would be read before it. *one reading*: all servers that did not refuse it have read the same, at most one request,
-with the body that the message means, and the plain request after it as it was sent. It is part of the tests.
+with the body that the message means, and the plain request after it as it was sent. A good message must get through, but CONNECT: this
+is no forward proxy. It is part of the tests.
 
 ";
 

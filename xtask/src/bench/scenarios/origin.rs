@@ -10,6 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+/// A request to such a path gets events without end, as fast as they are taken.
+pub const ENDLESS: &str = "/events";
+
 /// What a request to a path takes and gets.
 #[derive(Clone, Copy)]
 pub struct Work {
@@ -195,6 +198,11 @@ async fn serve(mut stream: TcpStream, plan: Arc<Plan>, instance: Arc<Instance>) 
                 f(seen);
             }
         };
+        if path.starts_with(ENDLESS) {
+            events(&mut stream).await;
+            note(&|s| s.left = Some(Instant::now()));
+            return;
+        }
         let mut work = std::pin::pin!(work(&plan, &instance, path));
         let mut more = [0; 1024];
         let mut gone = false;
@@ -217,6 +225,16 @@ async fn serve(mut stream: TcpStream, plan: Arc<Plan>, instance: Arc<Instance>) 
             return;
         }
         note(&|s| s.answered = Some(Instant::now()));
+    }
+}
+
+/// Sends until the other side is gone.
+async fn events(stream: &mut TcpStream) {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+    let event = format!("data: {:1024}\n\n", "x");
+    let mut sent = stream.write_all(head.as_bytes()).await;
+    while sent.is_ok() {
+        sent = stream.write_all(event.as_bytes()).await;
     }
 }
 

@@ -434,7 +434,7 @@ pub const LIMITS: &[Field<Limits>] = &[
         "idle" = "75s",
         Kind::Duration,
         "75s",
-        "an idle client connection is closed after this",
+        "an idle client connection is closed after this, and one whose client takes nothing of an answer, an event stream or a WebSocket for so long",
         |l, n, cx| put!(l.idle, cx.some_time(n))
     ),
     key!(

@@ -55,10 +55,8 @@ impl Table {
         let slot = match set.iter().position(|s| s.key == key) {
             Some(i) => &mut set[i],
             None => {
-                let nearest = set
-                    .iter_mut()
-                    .min_by_key(|s| s.tat)
-                    .expect("sets are not empty");
+                let nearest = (0..WAYS).min_by_key(|&i| set[i].tat);
+                let nearest = &mut set[nearest.unwrap_or(0)];
                 nearest.key = key;
                 nearest
             }
