@@ -80,15 +80,14 @@ const EXACT: f64 = 1e-6;
 /// `Bound::free`, from a limit and what of it is in flight, both in thousandths of a permit, and how many permits one delivery
 /// takes: a small learned limit has room for many that are cheap, and for few that are dear.
 pub fn free(limit: u64, in_flight: u64, cost: f64) -> u32 {
-    // However small the limit is, jobs end.
-    let least = u32::from(in_flight == 0);
-    let many = match spare(limit, in_flight) {
-        spare if spare < 0.0 => 0.0,
-        // What takes nothing of it does not fill it.
-        _ if cost <= 0.0 => f64::from(u32::MAX),
-        spare => ((spare + EXACT) / cost).floor(),
-    };
-    (many as u32).max(least)
+    // What takes nothing of it does not fill it, and passes the limit as well.
+    if cost <= 0.0 {
+        return u32::MAX;
+    }
+    let spare = spare(limit, in_flight) + EXACT;
+    // However small the limit is, and however dear they are, jobs end.
+    let least = u32::from(in_flight == 0 || spare >= cost.min(1.0));
+    ((spare / cost).max(0.0) as u32).max(least)
 }
 
 /// `Bound::spare`, from the same.
@@ -289,9 +288,13 @@ mod tests {
         assert_eq!((free(1_000, 0, 1.0), free(1_000, 1_000, 1.0)), (1, 0));
         // A limit of two has room for nine jobs of 0.15 each beside nothing, and for four beside work of 0.8.
         assert_eq!((free(2_000, 0, 0.15), free(2_000, 800, 0.15)), (9, 4));
-        // Dear ones take more than one each, and what takes nothing waits for nothing but its turn.
+        // Dear ones take more than one each, are begun one by one where a permit is free, and what takes nothing waits for nothing but its turn.
         assert_eq!((free(10_000, 1_000, 3.0), free(10_000, 0, 20.0)), (2, 1));
-        assert_eq!((free(10_000, 0, 0.0), free(1_000, 900, 0.0)), (u32::MAX, 0));
+        assert_eq!(
+            (free(10_000, 6_000, 20.0), free(10_000, 6_500, 20.0)),
+            (1, 0)
+        );
+        assert_eq!(free(1_000, 900, 0.0), u32::MAX);
         let mut pace = Pace::default();
         for _ in 0..8 {
             pace.begin(1);
