@@ -293,6 +293,14 @@ fn combinations_that_cannot_work() {
             "config-hedge",
         ),
         (
+            "routes: { a: { match: /x, to: app, hedge: true, writes: true } }\n",
+            "config-hedge",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, writes: false } }\n",
+            "config-consistency",
+        ),
+        (
             "routes: { a: { match: /x, to: app, async: { attempts: 0 } } }\n",
             "config-value",
         ),
