@@ -190,20 +190,23 @@ impl Side {
         Ok(side)
     }
 
-    /// A session: its cookie.
+    /// A session: its cookie. It may take a moment until traffic is served and an engine is connected to.
     fn begin(&self, path: &str) -> Result<String, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let mut client = Client::to(self.running.address).map_err(|e| e.to_string())?;
             let request = format!("GET {path} HTTP/1.1\r\nHost: s\r\n\r\n");
-            let (_, head) = client.ask(request.as_bytes()).map_err(|e| e.to_string())?;
-            let line = head.lines().find_map(|l| l.strip_prefix("Set-Cookie: "));
+            let asked =
+                Client::to(self.running.address).and_then(|mut c| c.ask(request.as_bytes()));
+            let said = match asked {
+                Ok((_, head)) => head,
+                Err(e) => e.to_string(),
+            };
+            let line = said.lines().find_map(|l| l.strip_prefix("Set-Cookie: "));
             if let Some(line) = line {
                 return Ok(line.split(';').next().unwrap_or("").to_owned());
             }
-            // An engine is connected to while it is served already.
             if Instant::now() > deadline {
-                return Err(format!("no session begins at {path}: {head}"));
+                return Err(format!("no session begins at {path}: {said}"));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -220,7 +223,8 @@ impl Side {
                 let n = self.keys.fetch_add(1, Relaxed);
                 format!("Idempotency-Key: \"8e03978e-40d5-43dd-bc93-{n:012}\"\r\n")
             }
-            Key::Same => "Idempotency-Key: \"8e03978e-40d5-43dd-bc93-same\"\r\n".to_owned(),
+            // Each client has one of its own: who asks while another is answered is told 409.
+            Key::Same => format!("Idempotency-Key: \"8e03978e-40d5-43dd-bc93-same-{client}\"\r\n"),
         };
         let cookie = self.cookies.get(client).map_or("", |c| c.as_str());
         let length = match case.method {
@@ -347,7 +351,7 @@ fn config(
          routes:\n  plain: {{ match: \"/plain/{{rest...}}\", to: app }}\n  \
          session: {{ match: \"/session/{{rest...}}\", to: app, session: shop }}\n  \
          durable: {{ match: \"/durable/{{rest...}}\", to: app, session: kept }}\n  \
-         key: {{ match: \"POST /key/{{rest...}}\", to: app, idempotency: true }}\n",
+         key: {{ match: \"POST /key/{{rest...}}\", to: app, idempotency: {{ keys: 1000000 }} }}\n",
         data.display()
     )
 }
