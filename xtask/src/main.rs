@@ -22,7 +22,7 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
-    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, otlp, topics, traces, export, backstage,
+    /// Measure in one run, against peers or the truth: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, state, otlp, topics, traces, export, backstage,
     /// console, pages, scenarios
     Bench {
         what: String,
@@ -138,6 +138,17 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::traces::run(Path::new("target/release/plimsoll"))?
         }
+        "state" => {
+            cargo(&[
+                "build",
+                "--release",
+                "--package",
+                "plimsoll",
+                "--features",
+                FULL,
+            ])?;
+            bench::state::run(Path::new("target/release/plimsoll"), pairs)?
+        }
         "model" => bench::model::run()?,
         "simulated" => bench::simulated::run()?,
         "cache" => {
@@ -182,7 +193,7 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, otlp, topics, traces, export, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, state, otlp, topics, traces, export, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -49,6 +49,9 @@ pub struct ResourceInfo {
     /// It is not (all) on the gateway's own machine, and so no part of `cpu.host`.
     #[serde(default)]
     pub elsewhere: bool,
+    /// An instance is known to do all its work on one thread: more cores do nothing for it.
+    #[serde(default)]
+    pub serial: bool,
 }
 
 impl ResourceInfo {
@@ -84,6 +87,7 @@ impl ResourceInfo {
             within: None,
             price_per_hour: None,
             elsewhere: false,
+            serial: false,
         }
     }
 }

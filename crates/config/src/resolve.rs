@@ -7,6 +7,7 @@ mod grpc;
 mod identity;
 mod listen;
 mod replication;
+mod request;
 mod session;
 mod streams;
 mod topics;

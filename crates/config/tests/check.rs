@@ -293,6 +293,14 @@ fn combinations_that_cannot_work() {
             "config-hedge",
         ),
         (
+            "routes: { a: { match: /x, to: app, hedge: true, writes: true } }\n",
+            "config-hedge",
+        ),
+        (
+            "routes: { a: { match: /x, to: app, writes: false } }\n",
+            "config-consistency",
+        ),
+        (
             "routes: { a: { match: /x, to: app, async: { attempts: 0 } } }\n",
             "config-value",
         ),
@@ -935,12 +943,31 @@ fn streams_and_calendars_name_what_is_there() {
             cron("schedule: '* * * * *', route: a, path: /, headers: { connection: close }"),
             "not all of these are headers",
         ),
+        (
+            cron("schedule: '* * * * *', route: a, path: /x"),
+            "`a` does not match POST /x: /",
+        ),
+        (
+            cron("schedule: '* * * * *', route: a, path: /").replace("match: /,", "match: GET /,"),
+            "`a` does not match POST /: GET /",
+        ),
+        (
+            cron("schedule: '* * * * *', route: a, path: /")
+                .replace("match: /,", "match: { path: /, host: shop.example },"),
+            "a host that it asks for is the header `Host`",
+        ),
+        (
+            cron("schedule: '* * * * *', route: a, path: /b")
+                .replace("match: /,", "match: '/{all...}',"),
+            "`b` takes POST /b before `a` does: /b",
+        ),
     ] {
         let all = findings(&text).join("\n");
         assert!(all.contains(says), "{text}: {all}");
     }
-    let good =
-        cron("schedule: '*/5 * * * 1-5', timezone: Europe/Berlin, route: a, path: /x, body: '{}'");
+    let good = cron(
+        "schedule: '*/5 * * * 1-5', timezone: Europe/Berlin, route: a, path: /?x=1, body: '{}'",
+    );
     assert_eq!(findings(&good), [""; 0]);
     let config = check_text("p.yaml", &good).config.unwrap();
     // A Saturday: the next is at midnight to Monday, by the clock of summer that has begun meanwhile.

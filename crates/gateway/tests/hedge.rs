@@ -5,7 +5,7 @@ mod common;
 use base::Outcome;
 use common::*;
 use config::Config;
-use config::sections::{AccessLog, After, Balance, HashBy, HashMethod, Hedge, LogTo};
+use config::sections::{AccessLog, After, Balance, Fault, HashBy, HashMethod, Hedge, LogTo};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -199,7 +199,7 @@ fn a_first_that_answers_after_all_cancels_the_second() {
 }
 
 #[test]
-fn what_is_not_safe_has_a_body_or_is_in_time_goes_once() {
+fn what_is_not_safe_has_a_large_body_or_is_in_time_goes_once() {
     let origin = Origin::start(2, |_, stream| {
         std::thread::sleep(60 * MS);
         answer(stream, "x");
@@ -210,16 +210,83 @@ fn what_is_not_safe_has_a_body_or_is_in_time_goes_once() {
         let head = format!("{head}\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(client.send(head).answer().status, 200);
     }
-    for _ in 0..3 {
-        let head = "GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi";
-        assert_eq!(client.send(head).answer().status, 200);
+    let large = format!(
+        "GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 16385\r\n\r\n{}",
+        "x".repeat(16385)
+    );
+    let chunked = "GET / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for _ in 0..2 {
+        assert_eq!(client.send(&large).answer().status, 200);
+        client.send(chunked);
+        std::thread::sleep(5 * MS);
+        assert_eq!(client.send("2\r\nhi\r\n0\r\n\r\n").answer().status, 200);
     }
-    assert_eq!(origin.seen(), 6);
+    assert_eq!(origin.seen(), 7);
     running
         .gateway
         .apply(generation(2, origin.config(5000 * MS)));
     assert_eq!(running.client().get("/").status, 200);
-    assert_eq!((origin.seen(), decided(&running, "sent")), (7, 0));
+    assert_eq!((origin.seen(), decided(&running, "sent")), (8, 0));
+}
+
+/// Searches by POST, sent in two parts, to two instances that answer with what they were asked. `kept_back`: attempts at the first
+/// one wait before they connect, so that nothing of a body has left when the other answers; else it answers late.
+fn bodies_are_whole(kept_back: bool) {
+    let all: Vec<_> = (0..2)
+        .map(|i| {
+            Upstream::http(move |head, body| {
+                assert!(head.starts_with("POST /search "), "{head}");
+                if i == 0 && !kept_back {
+                    std::thread::sleep(150 * MS);
+                }
+                ok(body)
+            })
+        })
+        .collect();
+    let addresses: Vec<_> = all.iter().map(|u| u.address).collect();
+    let mut c = config(&addresses);
+    c.services[0].balance = Some(Balance {
+        by: HashBy::Header("x-user".into()),
+        method: HashMethod::Maglev,
+        ..Balance::default()
+    });
+    c.routes[0].writes = Some(false);
+    c.routes[0].fault = kept_back.then(|| Fault {
+        delay: Some(150 * MS),
+        instance: Some(addresses[0]),
+        ..Fault::until(u64::MAX)
+    });
+    c.routes[0].hedge = Some(Hedge {
+        after: After::Time(20 * MS),
+        extra: 0.5,
+    });
+    let running = Running::of(generation(1, c), 1);
+    let mut client = running.client();
+    for user in 0..60 {
+        let body = format!("search {user} ").repeat(1 + user * 20);
+        let head = format!(
+            "POST /search HTTP/1.1\r\nHost: t\r\nX-User: {user}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        client.send(head);
+        if user % 2 == 0 {
+            std::thread::sleep(2 * MS);
+        }
+        let answer = client.send(&body).answer();
+        assert_eq!((answer.status, answer.text()), (200, body));
+    }
+    let (sent, won) = (decided(&running, "sent"), decided(&running, "won"));
+    assert!(won >= 10, "{won} won of {sent}");
+}
+
+#[test]
+fn a_late_search_by_post_is_asked_elsewhere_with_all_of_its_body() {
+    bodies_are_whole(false);
+}
+
+#[test]
+fn a_body_that_has_not_left_with_the_first_goes_with_the_second_only() {
+    bodies_are_whole(true);
 }
 
 #[test]

@@ -193,6 +193,29 @@ fn a_lock_of_a_row_names_the_statement_that_takes_it() {
 }
 
 #[test]
+fn a_process_on_one_thread_gets_instances_and_no_cores() {
+    let mut f = orders();
+    f.demand[0][1] = demand(0.020, 1.0);
+    f.resources[1].capacity = 1.0;
+    let (resize, _) = one(&f, Kind::Resize).expect("its threads could use more cores");
+    assert!(instruction(&resize).contains("cores"));
+    f.resources[1].info.serial = true;
+    assert!(
+        one(&f, Kind::Resize).is_none(),
+        "one thread uses one core, however many there are"
+    );
+    let (replica, lifts) = one(&f, Kind::Replica).unwrap();
+    assert!(lifts > 1.2, "{lifts}");
+    let says = "cpu.app is one thread, 82 % busy: more cores would do nothing for it";
+    assert!(replica.evidence.contains(says), "{}", replica.evidence);
+    let text = instruction(&replica);
+    assert!(
+        text.contains("2 instances of app instead of 1, or as many worker processes"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_replica_carries_reads_and_shards_carry_all() {
     let f = orders();
     let (replica, lifts) = one(&f, Kind::ReadReplica).unwrap();

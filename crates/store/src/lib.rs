@@ -32,7 +32,7 @@ pub use log::{Appended, Ends, Expect, Log, Names, NewEvent, Record};
 pub use queue::{
     Bounds, Cancel, Finish, Job, JobId, Lane, Leased, Named, NewJob, Payload, Queue, State,
 };
-pub use topics::{Broker, NewMessage, Published, Topic, TopicBounds, Topics};
+pub use topics::{Broker, Message, NewMessage, Published, Topic, TopicBounds, Topics};
 
 /// Longest name of a stream, kind of an event, or key, bytes.
 pub const MAX_NAME: usize = 1024;

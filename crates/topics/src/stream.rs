@@ -8,11 +8,13 @@ use config::sections::{Subscription, Topic};
 use http::request::Parts as Head;
 use sse::{PIECE, Page, Source};
 use std::sync::Arc;
-use store::{Broker, Error};
+use store::{Broker, Error, Message};
 use tokio::sync::watch;
 
 /// Events that are read at once.
 const PAGE: usize = 64;
+/// Readings of one page, while events are forgotten in between.
+const READS: usize = 4;
 
 pub async fn stream(
     api: Arc<Api>,
@@ -23,34 +25,44 @@ pub async fn stream(
     let permit = api.waiting.clone().try_acquire_owned();
     let permit =
         permit.map_err(|_| problem(503, "topic-waiting", "too many wait for events already"))?;
-    let known = standing(api.store()?, topic.name.clone()).await;
-    let (last, gone) = known.map_err(|e| failed(&e))?;
+    let store = api.store()?;
+    let name = topic.name.clone();
+    let known = tokio::task::spawn_blocking(move || ends(&*store, &name)).await;
+    let known = known.unwrap_or_else(|e| Err(Error::Stopped(e.to_string())));
+    let (last, _) = known.map_err(|e| failed(&e))?;
     let after = sse::after(head).map_err(|what| problem(400, "topic-position", what))?;
-    let after = after.unwrap_or(last);
-    // What was forgotten is said, and not passed over in silence.
-    let hello = match after < gone {
-        true => sse::gap(after, gone),
-        false => ": events follow\n\n".into(),
-    };
     let reader = Reader {
         news: api.parts.news.subscribe(),
         api,
         topic: topic.name.clone(),
         subscription: s,
-        after,
+        after: after.unwrap_or(last),
+        told: 0,
     };
-    Ok(sse::answer(reader, hello, permit))
+    Ok(sse::answer(reader, ": events follow\n\n".into(), permit))
 }
 
 /// The newest position of a topic, and the newest that was forgotten.
-async fn standing(store: Arc<dyn Broker>, topic: String) -> Result<(u64, u64), Error> {
-    let read = move || {
-        let all = store.topics()?;
-        let found = all.into_iter().find(|t| t.name == topic);
-        Ok(found.map_or((0, 0), |t| (t.last, t.gone)))
-    };
-    let read = tokio::task::spawn_blocking(read).await;
-    read.unwrap_or_else(|e| Err(Error::Stopped(e.to_string())))
+fn ends(store: &dyn Broker, topic: &str) -> Result<(u64, u64), Error> {
+    let all = store.topics()?;
+    let found = all.into_iter().find(|t| t.name == topic);
+    Ok(found.map_or((0, 0), |t| (t.last, t.gone)))
+}
+
+/// Events after a position, and the newest that was forgotten before they were read. Where events are forgotten each time
+/// in between, too new a one: rather is a gap said that is none than one not said.
+fn read(store: &dyn Broker, topic: &str, after: u64) -> Result<(Vec<Message>, u64), Error> {
+    let mut gone = ends(store, topic)?.1;
+    let mut page = Vec::new();
+    for _ in 0..READS {
+        let before = gone;
+        page = store.events(topic, after, PAGE)?;
+        gone = ends(store, topic)?.1;
+        if gone == before {
+            break;
+        }
+    }
+    Ok((page, gone))
 }
 
 struct Reader {
@@ -59,21 +71,24 @@ struct Reader {
     topic: String,
     subscription: Subscription,
     after: u64,
+    /// Up to where the client knows what was forgotten.
+    told: u64,
 }
 
 impl Source for Reader {
     async fn page(&mut self) -> Option<Page> {
         self.news.mark_unchanged();
         let store = (self.api.parts.lent)()?;
-        let (topic, after, filter) = (
-            self.topic.clone(),
-            self.after,
-            self.subscription.filter.clone(),
-        );
-        let read = move || -> Result<(u64, Page), Error> {
+        let (topic, filter) = (self.topic.clone(), self.subscription.filter.clone());
+        let (after, told) = (self.after, self.told);
+        let read = move || -> Result<(u64, u64, Page), Error> {
             let (mut text, mut last) = (Vec::new(), after);
-            let page = store.events(&topic, after, PAGE)?;
+            let (page, gone) = read(&*store, &topic, after)?;
             let more = !page.is_empty();
+            // What was forgotten before it was read is said, and not passed over in silence.
+            if gone > after.max(told) {
+                text = sse::gap(after, gone).into_bytes();
+            }
             for e in page {
                 if text.len() > PIECE {
                     break;
@@ -88,11 +103,11 @@ impl Source for Reader {
                     sse::event(last, &structured::write(&event), &mut text);
                 }
             }
-            Ok((last, Page { text, more }))
+            Ok((last, gone, Page { text, more }))
         };
         match tokio::task::spawn_blocking(read).await.ok()? {
-            Ok((last, page)) => {
-                self.after = last;
+            Ok((last, gone, page)) => {
+                (self.after, self.told) = (last, self.told.max(gone));
                 Some(page)
             }
             Err(e) => {
@@ -104,5 +119,91 @@ impl Source for Reader {
 
     async fn news(&mut self) -> bool {
         self.news.changed().await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Parts;
+    use arc_swap::ArcSwap;
+    use cloudevents::Draft;
+    use config::Config;
+    use store::{Embedded, NewMessage, TopicBounds, Topics};
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    }
+
+    fn publish(store: &Embedded, id: u64) {
+        let pairs = [("id", id.to_string())];
+        let fixed = [("specversion", "1.0"), ("source", "/s"), ("type", "t")];
+        let all = fixed
+            .into_iter()
+            .chain(pairs.iter().map(|(n, v)| (*n, v.as_str())));
+        let event = Draft::of(all, Vec::new()).check().unwrap();
+        let message = NewMessage {
+            digest: event.digest(),
+            at_ms: id,
+            head: event.keep(),
+            payload: event.data,
+            jobs: Vec::new(),
+        };
+        let bounds = TopicBounds {
+            events: 2,
+            bytes: 1 << 20,
+            since_ms: 0,
+        };
+        store.publish("t", vec![message], bounds).wait().unwrap();
+    }
+
+    #[test]
+    fn a_client_that_falls_behind_is_told_what_it_has_missed_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Embedded::open(dir.path().join("queue.db")).unwrap());
+        let lent = store.clone();
+        let api = Api::new(Parts {
+            lent: Box::new(move || Some(lent.clone())),
+            config: Arc::new(ArcSwap::from_pointee(Config::empty())),
+            now_ms: Box::new(|| 0),
+            news: watch::channel(0).0,
+            wake: Box::new(|| ()),
+        });
+        let mut reader = Reader {
+            news: api.parts.news.subscribe(),
+            api,
+            topic: "t".into(),
+            subscription: Subscription::named("live"),
+            after: 0,
+            told: 0,
+        };
+        let runtime = runtime();
+        let mut next = || {
+            let page = runtime.block_on(reader.page()).unwrap();
+            String::from_utf8(page.text).unwrap()
+        };
+        let ids = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter_map(|l| l.strip_prefix("id: "));
+            lines.map(str::to_owned).collect()
+        };
+        publish(&store, 1);
+        assert_eq!(ids(&next()), ["1"]);
+        // What it has had may go: nothing is missed.
+        publish(&store, 2);
+        publish(&store, 3);
+        let text = next();
+        assert_eq!(ids(&text), ["2", "3"]);
+        assert!(!text.contains("gap"), "{text}");
+        // Two that it has not had are gone before it reads on.
+        for id in 4..=7 {
+            publish(&store, id);
+        }
+        let text = next();
+        let gap = "event: gap\nid: 5\ndata: {\"after\":3,\"forgotten\":5}\n\n";
+        assert!(text.starts_with(gap), "{text}");
+        assert_eq!(ids(&text), ["5", "6", "7"]);
+        assert_eq!(next(), "");
     }
 }

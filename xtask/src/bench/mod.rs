@@ -26,6 +26,7 @@ pub mod queue;
 pub mod replicas;
 pub mod scenarios;
 pub mod simulated;
+pub mod state;
 pub mod stats;
 pub mod topics;
 pub mod traces;

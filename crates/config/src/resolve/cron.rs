@@ -1,6 +1,7 @@
-//! Cron: schedules that mean something, and routes that take jobs.
+//! Cron: schedules that mean something, and routes that take the jobs.
 
 use super::Whole;
+use super::request::Made;
 use crate::sections::Config;
 use base::Finding;
 
@@ -15,6 +16,13 @@ impl Whole<'_> {
             if !cron.route.is_empty() && !takes.contains(&cron.route.as_str()) {
                 let path = ["cron", name, "route"];
                 self.unknown(&path, "route with `async`", &cron.route, &takes);
+            } else if !cron.path.is_empty() {
+                let made = Made {
+                    method: &cron.method,
+                    path: &cron.path,
+                    headers: Some(&cron.headers),
+                };
+                self.taken_by(c, ("cron", name), &cron.route, &made);
             }
             if let (false, Err(e)) = (cron.schedule.is_empty(), cron.after(0)) {
                 let what = format!("`{} {}` is no schedule: {e}", cron.schedule, cron.timezone);

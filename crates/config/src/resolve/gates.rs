@@ -64,13 +64,14 @@ impl Whole<'_> {
         }
         let path = ["routes", r.name.as_str(), "hedge"];
         let method = r.matcher.method.as_deref();
-        if method.is_some_and(|m| !matches!(m, "GET" | "HEAD" | "OPTIONS")) {
+        let changes = method.is_some_and(|m| !matches!(m, "GET" | "HEAD" | "OPTIONS"));
+        if r.writes.unwrap_or(changes) {
             let what = format!("`{}` cannot be hedged: {}", r.name, r.matcher);
             self.add(
                 &path,
                 Finding::error("config-hedge", what)
-                    .why("only GET, HEAD and OPTIONS may be done twice at once without harm")
-                    .help("leave `hedge` out here"),
+                    .why("only GET, HEAD and OPTIONS may be done twice at once without harm, and what changes nothing")
+                    .help("leave `hedge` out here; a POST that changes nothing, such as a search, gets `writes: false`"),
             );
             return;
         }

@@ -131,8 +131,11 @@ impl Whole<'_> {
             }
             None => {}
         }
-        if r.writes.is_some() {
-            let what = format!("`writes` means nothing: `{}` has no `replication`", to.name);
+        if r.writes.is_some() && r.hedge.is_none() {
+            let what = format!(
+                "`writes` means nothing: `{}` has no `replication`, and nothing is hedged",
+                to.name
+            );
             let path = [path[0], path[1], "writes"];
             self.add(&path, Finding::error("config-consistency", what).help(help));
         }

@@ -1,7 +1,8 @@
 //! Streams: names of projections that must exist, and gates that would answer before one is waited for.
 
 use super::Whole;
-use crate::sections::{Config, Route, Segment, Target};
+use super::request::Made;
+use crate::sections::{Config, Route, Target};
 use base::Finding;
 
 impl Whole<'_> {
@@ -48,17 +49,12 @@ impl Whole<'_> {
                     self.unknown(&path, "route with `async`", route, &takes);
                 }
                 Target::Job(route) => {
-                    let taken = c.routes.iter().find(|r| r.name == *route);
-                    if let Some(r) = taken.filter(|r| !takes_posts(r, &o.path)) {
-                        let what =
-                            format!("`{route}` does not match POST {}: {}", o.path, r.matcher);
-                        let finding = Finding::error("config-outbox", what)
-                            .why("a job is delivered by the route that matches its request");
-                        self.add(
-                            &["outbox", o.name.as_str()],
-                            finding.help("give the `path` of a request that the route matches"),
-                        );
-                    }
+                    let made = Made {
+                        method: "POST",
+                        path: &o.path,
+                        headers: None,
+                    };
+                    self.taken_by(c, ("outbox", &o.name), route, &made);
                 }
                 Target::Stream(_) => {}
             }
@@ -71,20 +67,4 @@ impl Whole<'_> {
             }
         }
     }
-}
-
-/// Whether the route matches a POST of this path, as far as the path alone tells.
-fn takes_posts(r: &Route, path: &str) -> bool {
-    let path = path.split('?').next().unwrap_or("");
-    let mut parts = path.strip_prefix('/').unwrap_or(path).split('/');
-    for segment in &r.matcher.path.segments {
-        match (segment, parts.next()) {
-            (Segment::Rest(_), _) => return true,
-            (Segment::Literal(l), part) if part == Some(l.as_str()) => {}
-            (Segment::One(_), Some(part)) if !part.is_empty() => {}
-            _ => return false,
-        }
-    }
-    let method = r.matcher.method.as_deref();
-    method.is_none_or(|m| m == "POST") && parts.all(str::is_empty)
 }

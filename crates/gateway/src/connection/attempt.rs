@@ -34,6 +34,12 @@ pub(super) async fn attempt(
 ) -> Tried {
     room.live.facts.attempt = room.live.facts.attempt.saturating_add(1);
     room.live.facts.failure = None;
+    if room.live.facts.attempt == 1 && route.hinge.hedging.is_some() {
+        if let Err(ending) = hedge::gather(worker, client, room, route).await {
+            return Tried::End(ending);
+        }
+        now = worker.now();
+    }
     let edits = room.live.facts.edits.len();
     loop {
         let Busy { down, live, .. } = room;

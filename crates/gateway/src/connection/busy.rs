@@ -78,6 +78,28 @@ impl Incoming {
         (self.meta, self.taken) = (Some(meta), meta.len);
     }
 
+    /// Up to where head and body go, and the body at its end, where all of it has come and nothing was forgotten.
+    pub fn whole(&self, limits: &http1::Limits) -> Option<(usize, Body)> {
+        let meta = self.meta.filter(|_| self.replayable)?;
+        let mut body = Body::new(meta.framing, limits);
+        let pass = body.pass(self.bytes.get(meta.len..)?).ok()?;
+        pass.done.then_some((meta.len + pass.len, body))
+    }
+
+    /// Becomes a request of its own with head and body of `other`, which is [`Incoming::whole`] up to `end`.
+    pub fn copy_whole(&mut self, other: &Incoming, (end, body): (usize, Body)) {
+        self.copy_head(other);
+        let len = self.taken;
+        self.bytes.extend_from_slice(&other.bytes[len..end]);
+        (self.taken, self.body) = (end, body);
+    }
+
+    /// The bytes of its body that were taken.
+    pub fn passed(&self) -> &[u8] {
+        let from = self.meta.map_or(self.taken, |m| m.len);
+        self.bytes.get(from..self.taken).unwrap_or(&[])
+    }
+
     /// Back to the start of the body, for another attempt.
     pub fn rewind(&mut self, limits: &http1::Limits) {
         if let Some(meta) = self.meta {

@@ -5,10 +5,12 @@ use super::Busy;
 use super::attempt::{self, Tried};
 use super::client::{Client, Cut};
 use super::exchange::Ending;
+use super::hold::hold;
 use super::opened::Opened;
 use super::request_head::Came;
 use super::second::{Asked, ask, enter};
 use crate::exchange::Reply;
+use crate::gate::Hold;
 use crate::retry::Failure;
 use crate::retry::hedge::{FAILED, Hedging, REFUSED, SENT, WON};
 use crate::snapshot::Route;
@@ -23,6 +25,33 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
+
+/// Largest body of a request that is hedged, with its framing, bytes: each such request is copied, needed or not.
+const BODY: usize = 16 << 10;
+
+/// Has a small body come before the attempt begins, so that a second one has all of it. A body of no length that is told beforehand is
+/// not waited for, and hedged if it is there.
+pub(super) async fn gather(
+    worker: &Worker,
+    client: &mut Client,
+    room: &mut Busy,
+    route: &Route,
+) -> Result<(), Ending> {
+    let Some((hedging, meta)) = route.hinge.hedging.as_ref().zip(room.down.meta) else {
+        return Ok(());
+    };
+    let small = matches!(meta.framing, Framing::Length(n) if (1..=BODY as u64).contains(&n));
+    let limits = &room.live.snapshot.request_limits;
+    if !small || !hedging.takes(meta.method) || room.down.whole(limits).is_some() {
+        return Ok(());
+    }
+    let wish = Hold {
+        most: BODY as u64,
+        reason: "body-too-large",
+        what: "a request that is hedged",
+    };
+    Box::pin(hold(worker, client, room, wish)).await.map(drop)
+}
 
 /// The second attempt of a request, from before it is known whether it is needed.
 pub(super) struct Second<'a> {
@@ -49,8 +78,7 @@ impl<'a> Second<'a> {
     ) -> Option<Second<'a>> {
         let hedging = route.hinge.hedging.as_ref()?;
         let (head, facts) = (room.down.head()?, &room.live.facts);
-        let harmless = head.meta.method.is_safe() && head.meta.framing == Framing::None;
-        if !harmless
+        if !hedging.takes(head.meta.method)
             || head.upgrade().is_some()
             || facts.attempt != 1
             || facts.is_refresh
@@ -58,9 +86,13 @@ impl<'a> Second<'a> {
         {
             return None;
         }
+        let whole = room.down.whole(&room.live.snapshot.request_limits)?;
+        if whole.0 - head.meta.len > BODY {
+            return None;
+        }
         let after = hedging.begin(&worker.hedges, now);
         let mut own = worker.room();
-        own.down.copy_head(&room.down);
+        own.down.copy_whole(&room.down, whole);
         own.live.stand_beside(&room.live, edits);
         Some(Second {
             worker,
@@ -127,6 +159,10 @@ impl<'a> Second<'a> {
         if let Some(own) = &mut self.room {
             room.live.take_over(&mut own.live);
             room.partial.append(&mut own.partial);
+            // It has sent all of the body; the first may not have come to it.
+            let rest = own.down.taken.saturating_sub(room.down.taken);
+            room.live.sample.bytes_in += rest as u64;
+            (room.down.taken, room.down.body) = (own.down.taken, own.down.body.clone());
         }
     }
 }

@@ -73,6 +73,7 @@ pub(super) async fn ask(
     };
     opened.ready(route);
     write_head(room, came);
+    room.up.bytes.extend_from_slice(room.down.passed());
     let socket = &mut opened.conn.socket;
     let head = poll_fn(|cx| {
         if ready!(poll_send(cx, socket, room)).is_err() {

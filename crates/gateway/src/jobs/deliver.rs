@@ -58,32 +58,35 @@ fn limit(route: &Route, kept: &Kept) -> Option<(u64, u64)> {
     }
 }
 
+/// How many permits of it one attempt takes.
+fn cost(route: &Route, kept: &Kept) -> f64 {
+    match route.service.config.limit {
+        Some(_) => 1.0,
+        None => kept.get(&route.name, Cost::default).held() as f64 / PERMIT as f64,
+    }
+}
+
 fn bound(route: &Route, kept: &Kept) -> Bound {
-    let cost = kept.get(&route.name, Cost::default);
+    let cost = cost(route, kept);
     let limit = limit(route, kept);
-    let is_configured = route.service.config.limit.is_some();
     Bound {
         most: route.asynchronous.as_ref().map_or(0, |r| r.concurrency),
-        free: limit.map(|(limit, used)| pace::free(limit, used)),
+        free: limit.map(|(limit, used)| pace::free(limit, used, cost)),
         spare: limit.map(|(limit, used)| pace::spare(limit, used)),
         rate: None,
         demand: kept.get(&route.name, Known::default).get(),
-        is_configured,
-        cost: match is_configured {
-            true => 1.0,
-            false => cost.held() as f64 / PERMIT as f64,
-        },
+        is_configured: route.service.config.limit.is_some(),
+        cost,
     }
 }
 
 fn bound_of_subscriber(s: &Subscriber, kept: &Kept) -> Bound {
     Bound {
         most: s.rules.concurrency,
-        free: s
-            .route
-            .as_ref()
-            .and_then(|r| limit(r, kept))
-            .map(|(limit, used)| pace::free(limit, used)),
+        free: s.route.as_ref().and_then(|r| {
+            let (limit, used) = limit(r, kept)?;
+            Some(pace::free(limit, used, cost(r, kept)))
+        }),
         rate: s.rate(),
         ..Bound::NOTHING
     }

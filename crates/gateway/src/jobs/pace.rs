@@ -44,7 +44,7 @@ impl Reason {
 pub struct Bound {
     /// Deliveries at once.
     pub most: u32,
-    /// How many more the service can hold below its load line; `None`: nobody knows.
+    /// How many more deliveries the service can hold below its load line; `None`: nobody knows.
     pub free: Option<u32>,
     /// The same in permits, with what is short of the line below zero.
     pub spare: Option<f64>,
@@ -74,13 +74,20 @@ impl Bound {
 /// Share of a service's limit up to which jobs use it: the rest is for whoever comes and waits.
 const LINE: f64 = 0.7;
 
-/// `Bound::free`, from a limit and what of it is in flight, both in thousandths of a request.
-pub fn free(limit: u64, in_flight: u64) -> u32 {
-    if in_flight == 0 {
-        // However small the limit is, jobs end.
-        return (limit as f64 * LINE / 1000.0).max(1.0) as u32;
+/// Sums of thousandths are this exact, in permits.
+const EXACT: f64 = 1e-6;
+
+/// `Bound::free`, from a limit and what of it is in flight, both in thousandths of a permit, and how many permits one delivery
+/// takes: a small learned limit has room for many that are cheap, and for few that are dear.
+pub fn free(limit: u64, in_flight: u64, cost: f64) -> u32 {
+    // What takes nothing of it does not fill it, and passes the limit as well.
+    if cost <= 0.0 {
+        return u32::MAX;
     }
-    ((limit as f64 * LINE - in_flight as f64) / 1000.0).max(0.0) as u32
+    let spare = spare(limit, in_flight) + EXACT;
+    // However small the limit is, and however dear they are, jobs end.
+    let least = u32::from(in_flight == 0 || spare >= cost.min(1.0));
+    ((spare / cost).max(0.0) as u32).max(least)
 }
 
 /// `Bound::spare`, from the same.
@@ -275,10 +282,19 @@ mod tests {
 
     #[test]
     fn jobs_stay_below_the_load_line() {
-        assert_eq!(free(10_000, 0), 7);
-        assert_eq!(free(10_000, 6_500), 0);
-        assert_eq!(free(10_000, 4_000), 3);
-        assert_eq!((free(1_000, 0), free(1_000, 1_000)), (1, 0));
+        assert_eq!(free(10_000, 0, 1.0), 7);
+        assert_eq!(free(10_000, 6_500, 1.0), 0);
+        assert_eq!(free(10_000, 4_000, 1.0), 3);
+        assert_eq!((free(1_000, 0, 1.0), free(1_000, 1_000, 1.0)), (1, 0));
+        // A limit of two has room for nine jobs of 0.15 each beside nothing, and for four beside work of 0.8.
+        assert_eq!((free(2_000, 0, 0.15), free(2_000, 800, 0.15)), (9, 4));
+        // Dear ones take more than one each, are begun one by one where a permit is free, and what takes nothing waits for nothing but its turn.
+        assert_eq!((free(10_000, 1_000, 3.0), free(10_000, 0, 20.0)), (2, 1));
+        assert_eq!(
+            (free(10_000, 6_000, 20.0), free(10_000, 6_500, 20.0)),
+            (1, 0)
+        );
+        assert_eq!(free(1_000, 900, 0.0), u32::MAX);
         let mut pace = Pace::default();
         for _ in 0..8 {
             pace.begin(1);

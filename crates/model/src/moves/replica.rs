@@ -3,6 +3,7 @@
 use super::{Action, Candidate, Context, Edit, Kind};
 use base::Scope;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 pub fn applies(cx: &Context) -> Vec<Candidate> {
     let hot = cx.hot();
@@ -44,6 +45,21 @@ pub fn of(cx: &Context, service: &str, instances: Option<u32>) -> Result<Candida
         .iter()
         .map(|&k| cx.fit.resources[k].info.name.as_str())
         .collect();
+    let is_serial = |&k: &usize| cx.fit.resources[k].info.serial;
+    let serial = owned.iter().copied().find(is_serial);
+    let workers = match serial {
+        Some(_) => ", or as many worker processes on its machine if it has cores left",
+        None => "",
+    };
+    let mut evidence = format!("{} belong to each instance", names.join(", "));
+    if let Some(k) = serial {
+        let _ = write!(
+            evidence,
+            "; {} is one thread, {:.0} % busy: more cores would do nothing for it",
+            cx.fit.resources[k].info.name,
+            cx.utilisation(k) * 100.0
+        );
+    }
     let action = if startable && to > n {
         Action::Replicas {
             service: service.into(),
@@ -52,7 +68,7 @@ pub fn of(cx: &Context, service: &str, instances: Option<u32>) -> Result<Candida
     } else {
         Action::Instruction {
             text: format!(
-                "Run {to} instances of {service} instead of {n} and add their addresses to its `instances`."
+                "Run {to} instances of {service} instead of {n}{workers}, and add their addresses to its `instances`."
             ),
         }
     };
@@ -68,7 +84,7 @@ pub fn of(cx: &Context, service: &str, instances: Option<u32>) -> Result<Candida
         kind: Kind::Replica,
         subject: service.into(),
         title: format!("{service}: {to} instances instead of {n}"),
-        evidence: format!("{} belong to each instance", names.join(", ")),
+        evidence,
         edits: owned
             .iter()
             .map(|&resource| Edit::Capacity { resource, factor })

@@ -1,4 +1,4 @@
-//! More or faster processors for the instances of a service.
+//! More or faster processors for the instances of a service, unless they work on one thread: then `replica` helps.
 
 use super::{Action, Candidate, Context, Edit, Kind};
 use base::{Class, Discipline};
@@ -6,7 +6,7 @@ use base::{Class, Discipline};
 pub fn applies(cx: &Context) -> Vec<Candidate> {
     let compute = |k: &usize| {
         let i = &cx.fit.resources[*k].info;
-        i.class == Class::Compute && i.discipline == Discipline::Ps
+        i.class == Class::Compute && i.discipline == Discipline::Ps && !i.serial
     };
     cx.hot()
         .into_iter()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use store::embedded::copy;
 
 /// What is copied, where it is there.
-const FILES: [&str; 4] = ["control.db", "queue.db", state::FILE, streams::FILE];
+pub const FILES: [&str; 4] = ["control.db", "queue.db", state::FILE, streams::FILE];
 
 pub fn backup(args: BackupArgs) -> Result<Exit, Failure> {
     let BackupArgs { to, config } = args;

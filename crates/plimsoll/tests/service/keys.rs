@@ -214,6 +214,16 @@ fn services_keep_values_by_key() {
             })
         })
         .collect();
+    // The doctor looks through the files meanwhile.
+    let said = stage.ask(&["doctor", "--json"]).stdout;
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    let stores = said["checks"].as_array().unwrap().iter();
+    let stores: Vec<_> = (stores.filter(|c| c["about"] == "store"))
+        .map(|c| (&c["grade"], c["text"].as_str().unwrap()))
+        .collect();
+    assert!(stores.iter().all(|(grade, _)| *grade == "good"), "{said}");
+    let whole = |(_, text): &(_, &str)| text.contains("state.db: is whole");
+    assert!(stores.len() > 1 && stores.iter().any(whole), "{said}");
     counters.into_iter().for_each(|c| c.join().unwrap());
     signal(pid, "KILL");
     stage.ended(pid);

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use writer::Write;
 
 pub use backup::copy;
@@ -119,7 +120,13 @@ impl Embedded {
 
     /// Looks through the whole file for damage; an empty list means none was found. Takes long on large files.
     pub fn check(&self) -> Result<Vec<String>, Error> {
-        self.readers.check()
+        Ok(self.readers.check(None)?.0)
+    }
+
+    /// The same for no longer than that, and whether all of it was looked at. It reads one moment of the file: a process that
+    /// writes meanwhile goes on, and its log grows for so long.
+    pub fn check_within(&self, within: Duration) -> Result<(Vec<String>, bool), Error> {
+        self.readers.check(Some(within))
     }
 
     fn submit<T>(&self, make: impl FnOnce(crate::ack::Reply<T>) -> Write) -> Ack<T> {

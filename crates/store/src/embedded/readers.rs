@@ -2,12 +2,16 @@
 
 use super::schema::{checksum, io, open_reader};
 use crate::{Ends, Entry, Error, Etag, MAX_READ, MAX_ROWS, Names, Record};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Connections kept open; more are opened when needed and closed after use.
 const KEEP: usize = 4;
+/// Between one interruption and the next.
+const AGAIN: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub struct Readers {
@@ -247,17 +251,35 @@ impl Readers {
         })
     }
 
-    pub fn check(&self) -> Result<Vec<String>, Error> {
-        let mut found: Vec<String> = self.with(|db| {
-            let mut check = db.prepare("PRAGMA quick_check(100)").map_err(self.sql())?;
-            let rows = check
-                .query_map([], |r| r.get::<_, String>(0))
-                .map_err(self.sql())?;
-            rows.collect::<Result<_, _>>().map_err(self.sql())
+    /// What is found, and whether all was looked at: not when `within` is over before.
+    pub fn check(&self, within: Option<Duration>) -> Result<(Vec<String>, bool), Error> {
+        let until = within.map(|within| Instant::now() + within);
+        let quick = |db: &Connection| -> rusqlite::Result<Vec<String>> {
+            let mut check = db.prepare("PRAGMA quick_check(100)")?;
+            let rows = check.query_map([], |r| r.get(0))?;
+            rows.collect()
+        };
+        let looked = self.with(|db| {
+            let looked = match within {
+                None => quick(db),
+                Some(within) => interrupted(db, within, || quick(db)),
+            };
+            match looked {
+                Err(e) if e.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+                    Ok(None)
+                }
+                looked => looked.map(Some).map_err(self.sql()),
+            }
         })?;
+        let Some(mut found) = looked else {
+            return Ok((Vec::new(), false));
+        };
         found.retain(|line| line != "ok");
         let mut after = self.ends()?.gone;
         while found.is_empty() {
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok((found, false));
+            }
             match self.read_all(after, 1000) {
                 Ok(page) => {
                     for r in &page {
@@ -274,8 +296,26 @@ impl Readers {
                 Err(e) => return Err(e),
             }
         }
-        Ok(found)
+        Ok((found, true))
     }
+}
+
+/// Has what runs on the connection end once the time is over. Again and again: an interruption before it has begun is none.
+fn interrupted<T>(db: &Connection, within: Duration, run: impl FnOnce() -> T) -> T {
+    let handle = db.get_interrupt_handle();
+    let (done, ended) = sync_channel::<()>(0);
+    std::thread::scope(|s| {
+        s.spawn(move || {
+            let mut wait = within;
+            while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                handle.interrupt();
+                wait = AGAIN;
+            }
+        });
+        let out = run();
+        drop(done);
+        out
+    })
 }
 
 fn signed(n: u64) -> i64 {

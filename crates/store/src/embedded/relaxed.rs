@@ -1,5 +1,6 @@
-//! The same keys, written without waiting for the disk: `kill -9` loses nothing, a power cut what came last (and then a
-//! later value may have the etag of one that was lost).
+//! The same keys, written without waiting for the disk: `kill -9` loses nothing. A power cut undoes at most what came since
+//! the last write of anybody that did wait, or since the log was last written back to the file (it is after 1000 pages): none while
+//! a later one stays, and the file stays whole (`tests/power_cut`). A later value may then have the etag of one that was undone.
 
 use super::Embedded;
 use crate::{Ack, Entry, Error, Etag, Kv, Precondition, Put};

@@ -5,6 +5,7 @@
 
 mod image;
 mod journal;
+mod relaxed;
 
 use image::Image;
 use journal::{Event, Op};
@@ -66,8 +67,10 @@ fn child() {
     let dir = Path::new(&dir);
     let store = Embedded::open(dir.join("queue.db")).unwrap();
     let log = Embedded::open(dir.join("events.db")).unwrap();
+    let mut state = relaxed::Work::open(dir);
     let mut told = std::fs::File::create(dir.join("told")).unwrap();
     for n in 0..JOBS {
+        state.go_on(relaxed::WRITES / JOBS, &mut told);
         log.append(&format!("s{}", n % 3), Expect::Version(n / 3 * 2), pair(n))
             .wait()
             .unwrap();
@@ -193,11 +196,20 @@ fn wrong(disk: &Path, accepted: &BTreeSet<u64>, ended: &BTreeSet<u64>) -> Option
     None
 }
 
-/// Cuts the power so many times, at moments and with losses of the seed; what was found wrong.
-fn cut(events: &[Event], cuts: u64) -> Vec<String> {
+/// What was found after cuts of the power.
+#[derive(Debug, Default)]
+struct Found {
+    wrong: Vec<String>,
+    /// Cuts that undid something that had not waited for the disk, and writes that the worst one undid.
+    undid: u64,
+    most: usize,
+}
+
+/// Cuts the power so many times, at moments and with losses of the seed.
+fn cut(events: &[Event], cuts: u64) -> Found {
     let began = events.iter().position(|e| e.path == Path::new("told"));
     let began = began.expect("something was accepted");
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for seed in 0..cuts {
         let mut rng = StdRng::seed_from_u64(seed);
         let at = rng.random_range(began..events.len());
@@ -205,8 +217,22 @@ fn cut(events: &[Event], cuts: u64) -> Vec<String> {
         let disk = tempfile::tempdir().unwrap();
         Image::of(before).write(disk.path(), &mut rng);
         let of_queue = || wrong(disk.path(), &told(before, b'+'), &told(before, b'-'));
-        if let Some(why) = wrong_log(disk.path(), &told(before, b'*')).or_else(of_queue) {
-            found.push(format!(
+        let values = relaxed::Told {
+            durable: told(before, b'='),
+            relaxed: told(before, b'~'),
+            deleted: told(before, b'!'),
+        };
+        let of_values = match relaxed::undone(disk.path(), &values) {
+            Ok(undone) => {
+                found.undid += u64::from(undone > 0);
+                found.most = found.most.max(undone);
+                None
+            }
+            Err(why) => Some(why),
+        };
+        let of_log = wrong_log(disk.path(), &told(before, b'*'));
+        for why in [of_log, of_queue(), of_values].into_iter().flatten() {
+            found.wrong.push(format!(
                 "seed {seed}, after {at} of {} events: {why}",
                 events.len()
             ));
@@ -227,7 +253,14 @@ fn what_was_accepted_survives_a_power_cut_at_any_moment() {
     assert!(writes("queue.db") > 100, "and that it is written back");
     assert!(writes("events.db-wal") > 500, "that of events too");
     assert_eq!(told(&events, b'+').len() as u64, JOBS);
-    assert_eq!(cut(&events, CUTS), Vec::<String>::new());
+    assert!(writes("state.db-wal") > 1000, "and that of values");
+    assert!(writes("state.db") > 100);
+    let found = cut(&events, CUTS);
+    assert_eq!(found.wrong, Vec::<String>::new());
+    // Without any that is undone nothing would have been relaxed.
+    assert!(found.undid > CUTS / 10, "{found:?}");
+    // What waits for the disk, or the log when it is written back, takes along what was before it: one stretch at most.
+    assert!(found.most <= relaxed::STRETCH, "{found:?}");
 
     // A disk that lies about its syncs is found out: the test can fail.
     let lying: Vec<Event> = events
@@ -235,5 +268,10 @@ fn what_was_accepted_survives_a_power_cut_at_any_moment() {
         .filter(|e| !matches!(e.op, Op::Sync))
         .collect();
     let found = cut(&lying, 20);
-    assert!(found.len() >= 10, "{found:?}");
+    assert!(found.wrong.len() >= 10, "{found:?}");
+    let of_values = |why: &&String| why.contains("value");
+    assert!(
+        found.wrong.iter().filter(of_values).count() > 0,
+        "{found:?}"
+    );
 }

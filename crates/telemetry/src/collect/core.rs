@@ -5,7 +5,8 @@ use crate::probes::{Probe, ProbeNote, Reading, Targets};
 use crate::roll::{Bounds, Roller};
 use crate::totals::Totals;
 use base::window::CLOSE_AFTER_S;
-use base::{InstanceIx, Names, Nanos, RouteIx, Sample, Statement, Traced, Window};
+use base::{InstanceIx, Names, Nanos, ResourceIx, RouteIx, Sample, Statement, Traced, Window};
+use std::collections::BTreeSet;
 
 /// Rolls samples and readings into windows.
 pub struct Core {
@@ -27,6 +28,8 @@ pub struct Tick {
     pub notes: Vec<ProbeNote>,
     pub statements: Vec<Statement>,
     pub traced: Vec<Traced>,
+    /// Resources whose instances are known to work on one thread.
+    pub serial: BTreeSet<ResourceIx>,
 }
 
 impl Core {
@@ -81,6 +84,7 @@ impl Core {
             notes,
             statements,
             traced,
+            serial,
             ..
         } = reading;
         let lost = dropped.saturating_sub(std::mem::replace(&mut self.dropped, dropped));
@@ -104,6 +108,7 @@ impl Core {
             notes,
             statements,
             traced,
+            serial,
         }
     }
 

@@ -119,9 +119,11 @@ fn publish(tick: Tick, now: Nanos, setup: &Setup, recent: &Recent, shared: &Shar
     if let Some(r) = lock(&shared.recorder).as_mut() {
         r.statements(&tick.statements, now);
         r.traced(&tick.traced, now);
+        r.serial(&tick.serial, now);
     }
     recent.statements(tick.statements);
     recent.traced(tick.traced);
+    recent.serial(tick.serial);
     for w in tick.windows {
         window(w, recent, shared);
     }

@@ -1,7 +1,9 @@
 //! The last hour of closed windows, and a way to be told of each new one.
 
-use base::{Cell, History, Incident, ResourceInfo, RouteInfo, Statement, Traced, Window};
-use std::collections::VecDeque;
+use base::{
+    Cell, History, Incident, ResourceInfo, ResourceIx, RouteInfo, Statement, Traced, Window,
+};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, RwLock};
 use tokio::sync::broadcast;
 
@@ -37,8 +39,18 @@ struct Ring {
     incidents: VecDeque<Incident>,
     statements: Vec<Statement>,
     traced: Vec<Traced>,
+    serial: BTreeSet<ResourceIx>,
     keep: usize,
     keep_bytes: usize,
+}
+
+/// Says of resources, in the order of their numbers, which are known to be on one thread.
+pub fn mark_serial(resources: &mut [ResourceInfo], serial: &BTreeSet<ResourceIx>) {
+    for i in serial.iter().filter_map(|s| s.get()) {
+        if let Some(info) = resources.get_mut(i) {
+            info.serial = true;
+        }
+    }
 }
 
 /// Memory that a window takes, bytes (an estimate from the lengths of its lists).
@@ -69,6 +81,7 @@ impl Recent {
                 incidents: VecDeque::new(),
                 statements: Vec::new(),
                 traced: Vec::new(),
+                serial: BTreeSet::new(),
                 keep: keep.max(1),
                 keep_bytes,
             })),
@@ -117,6 +130,12 @@ impl Recent {
         r.traced = traced;
     }
 
+    /// Resources whose instances are known to work on one thread.
+    pub fn serial(&self, serial: BTreeSet<ResourceIx>) {
+        let mut r = self.inner.write().unwrap_or_else(|e| e.into_inner());
+        r.serial = serial;
+    }
+
     /// Every window from now on, in order; a reader that lags by more than 64 is told so by the channel.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Window>> {
         self.news.subscribe()
@@ -146,9 +165,11 @@ impl Recent {
             .collect();
         let from = windows.first().map_or(0, |w| w.index);
         let r = self.inner.read().unwrap_or_else(|e| e.into_inner());
+        let mut resources = shell.resources;
+        mark_serial(&mut resources, &r.serial);
         History {
             routes: shell.routes,
-            resources: shell.resources,
+            resources,
             instances: shell.instances,
             windows,
             incidents: r
@@ -216,7 +237,16 @@ mod tests {
                 what: "deploy".into(),
             });
         }
-        let h = r.history(3, Shell::default());
+        r.serial(BTreeSet::from([ResourceIx(1), ResourceIx(7)]));
+        let shell = Shell {
+            resources: ["cpu.a", "cpu.b"].map(ResourceInfo::from_name).to_vec(),
+            ..Shell::default()
+        };
+        let h = r.history(3, shell);
         assert_eq!((h.windows.len(), h.incidents.len()), (3, 1));
+        assert_eq!(
+            (h.resources[0].serial, h.resources[1].serial),
+            (false, true)
+        );
     }
 }

@@ -25,7 +25,7 @@ use base::window::UseCell;
 use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx, Statement, Traced, Window};
 use config::Address;
 pub use procfs::Proc;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One instance that requests go to.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +96,8 @@ pub struct Reading<'a> {
     pub uses: Vec<UseCell>,
     pub statements: Vec<Statement>,
     pub traced: Vec<Traced>,
+    /// Resources whose instances are known to work on one thread.
+    pub serial: BTreeSet<ResourceIx>,
     pub notes: Vec<ProbeNote>,
 }
 
@@ -110,6 +112,7 @@ impl<'a> Reading<'a> {
             uses: Vec::new(),
             statements: Vec::new(),
             traced: Vec::new(),
+            serial: BTreeSet::new(),
             notes: Vec::new(),
         }
     }

@@ -84,7 +84,7 @@ pub fn write_descriptions(
             let v = json!({
                 "class": r.class, "discipline": r.discipline, "scope": r.scope, "unit": r.unit,
                 "service": r.service, "size": r.size, "within": r.within, "price_per_hour": r.price_per_hour,
-                "elsewhere": r.elsewhere.then_some(true),
+                "elsewhere": r.elsewhere.then_some(true), "serial": r.serial.then_some(true),
             });
             (r.name.clone(), compact(v))
         }),

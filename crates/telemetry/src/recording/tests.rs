@@ -7,6 +7,7 @@ use base::{
     CacheState, Class, Discipline, Finding, History, InstanceIx, Names, Nanos, Objective, Outcome,
     ResourceIx, RouteInfo, Sample, SampleKind, Scope, Severity, Window,
 };
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -390,9 +391,12 @@ fn record(path: &Path, limits: Limits) -> (History, Progress) {
         w.resources.sort_by_key(|c| (c.resource, c.instance));
         recorder.window(w);
     }
+    let serial = BTreeSet::from([ResourceIx(0)]);
+    recorder.serial(&serial, Nanos::from_secs_f64(105.0));
     let progress = recorder.finish(Nanos::from_secs_f64(121.0));
     assert_eq!((progress.stage, &progress.fault), (Stage::Ended, &None));
-    let s = shell_from_names(&names, &shell().routes, &[]);
+    let mut s = shell_from_names(&names, &shell().routes, &[]);
+    s.resources[0].serial = true;
     let history = History {
         routes: s.routes,
         resources: s.resources,

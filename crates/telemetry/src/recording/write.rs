@@ -9,9 +9,9 @@ use super::row::{self, REQUEST_HEADER, USAGE_HEADER};
 use super::{
     REQUESTS, STATEMENTS, TRACED, USAGE, USES, shell_from_names, uses, write_descriptions,
 };
-use crate::history::Shell;
+use crate::history::{Shell, mark_serial};
 use base::{Finding, InstanceIx, Names, Nanos, ResourceIx, Sample, Statement, Traced, Window};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -54,6 +54,7 @@ pub struct Recorder {
     uses: Option<BufWriter<File>>,
     statements: Vec<Statement>,
     traced: Vec<Traced>,
+    serial: BTreeSet<ResourceIx>,
     /// Resources that have a `use.` and a `wait.` column, in order.
     columns: Vec<ResourceIx>,
     /// The last second written of each resource.
@@ -102,6 +103,7 @@ impl Recorder {
             uses: None,
             statements: Vec::new(),
             traced: Vec::new(),
+            serial: BTreeSet::new(),
             folder: folder.to_owned(),
             names,
             describe,
@@ -240,6 +242,13 @@ impl Recorder {
         }
     }
 
+    /// Resources whose instances work on one thread; the same holds.
+    pub fn serial(&mut self, serial: &BTreeSet<ResourceIx>, now: Nanos) {
+        if now.0 / SECOND <= self.until {
+            self.serial.clone_from(serial);
+        }
+    }
+
     /// How routes work, as spans show it; the same holds.
     pub fn traced(&mut self, traced: &[Traced], now: Nanos) {
         if !traced.is_empty() && now.0 / SECOND <= self.until {
@@ -289,10 +298,11 @@ impl Recorder {
 
     fn write_descriptions(&self) -> io::Result<()> {
         let known = (self.describe)();
-        let shell = Shell {
+        let mut shell = Shell {
             instances: known.instances,
             ..shell_from_names(&self.names, &known.routes, &known.resources)
         };
+        mark_serial(&mut shell.resources, &self.serial);
         if !self.statements.is_empty() {
             let file = BufWriter::new(File::create(self.folder.join(STATEMENTS))?);
             serde_json::to_writer_pretty(file, &self.statements)?;

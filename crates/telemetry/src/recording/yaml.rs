@@ -112,6 +112,7 @@ pub fn resources(folder: &Path, faults: &mut Faults) -> BTreeMap<String, Resourc
                 "within",
                 "price_per_hour",
                 "elsewhere",
+                "serial",
             ],
             faults,
         );
@@ -139,6 +140,7 @@ pub fn resources(folder: &Path, faults: &mut Faults) -> BTreeMap<String, Resourc
         info.within = string(n, "within");
         info.price_per_hour = number(n, "price_per_hour", faults);
         info.elsewhere = string(n, "elsewhere").as_deref() == Some("true");
+        info.serial = string(n, "serial").as_deref() == Some("true");
         all.insert(e.key.clone(), info);
     }
     all

@@ -115,7 +115,7 @@ pub const ROUTE: &[Field<Route>] = &[
         "hedge",
         Kind::FlagOr("hedge"),
         "{ after: p95, extra: 5% }",
-        "a second attempt at another instance for safe requests that are late: the first answer is taken, the other attempt cancelled; `true` for the defaults, off when left out",
+        "a second attempt at another instance for safe requests that are late, with a body up to 16KiB: the first answer is taken, the other attempt cancelled; `true` for the defaults, off when left out",
         |r, n, cx| r.hedge = hedge::read(n, cx)
     ),
     key!(
@@ -218,7 +218,7 @@ pub const ROUTE: &[Field<Route>] = &[
         "writes",
         Kind::Flag,
         "true",
-        "whether its requests change data; all but GET, HEAD, OPTIONS and TRACE do when left out",
+        "whether its requests change data; all but GET, HEAD, OPTIONS and TRACE do when left out. With `false` a POST may be hedged and read from replicas",
         |r, n, cx| r.writes = cx.flag(n)
     ),
     key!(

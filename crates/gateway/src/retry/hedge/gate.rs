@@ -8,6 +8,7 @@ use crate::retry::Budget;
 use crate::tally::Tally;
 use base::{Nanos, RouteIx};
 use config::sections::{After, Hedge, Retry};
+use http1::Method;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Hedging {
     rules: Hedge,
+    /// Whether requests change something, where the route says so.
+    writes: Option<bool>,
     route: RouteIx,
     retry: Retry,
     budget: Arc<Budget>,
@@ -41,6 +44,7 @@ impl Hedging {
         let possible = m.service.instances.len() > 1 && !m.service.config.proxy_protocol;
         possible.then(|| Hedging {
             rules,
+            writes: m.route.writes,
             route: m.ix,
             retry: m.route.retry.clone(),
             budget: budget.clone(),
@@ -48,6 +52,13 @@ impl Hedging {
             limit: m.service.config.limit,
             tally: Tally::of(m.kept, "hedge", &m.route.name, NAMES),
         })
+    }
+
+    /// Whether a request of this method may be done twice at once: what changes nothing. What may only be done again, such as a
+    /// PUT, is not: the attempt that lost may be done after the client's next request. Nor is what carries a key: the second would be
+    /// told that the first is under way.
+    pub fn takes(&self, method: Method) -> bool {
+        self.writes.map_or(method.is_safe(), |writes| !writes)
     }
 
     /// Call for each request that may be hedged: it pays for the cap. How long its first attempt may take; `None`: not

@@ -5,6 +5,7 @@ mod disk;
 mod nats;
 #[cfg(feature = "redis")]
 mod redis;
+mod stores;
 
 use crate::cli::doctor::DoctorArgs;
 use crate::commands::run::too_few;
@@ -47,6 +48,7 @@ pub fn run(args: DoctorArgs) -> Result<Exit, Failure> {
     };
     let mut all = vec![files(&config)];
     all.extend(disk::checks(&config));
+    all.extend(stores::checks(&config));
     all.extend(of_engines(&config, args.durable));
     let worst = all.iter().map(|c| c.grade).max().unwrap_or(Grade::Good);
     if args.json {

@@ -58,9 +58,7 @@ pub fn open(config: &Config) -> Result<Option<Durable>, Failure> {
     if config.engines.durable.is_none() {
         return Ok(None);
     }
-    let options = options(config).map_err(|f| Failure::new(f.to_string()))?;
-    let nats = store::nats::Nats::open(&options).map_err(|e| Failure::new(e.to_string()))?;
-    let nats = Arc::new(nats);
+    let nats = super::made(options(config), store::nats::Nats::open)?;
     Ok(Some(Durable {
         kv: nats.clone(),
         lease: nats.clone(),

@@ -39,6 +39,17 @@ fn not_built(key: &str, what: &str, feature: &str) -> Finding {
     Finding::error("engine-not-built", what).help(help)
 }
 
+/// The engine of these options. Where it cannot even be tried, why.
+#[cfg(any(feature = "nats", feature = "redis"))]
+fn made<O, T, E: std::fmt::Display>(
+    options: Result<O, Finding>,
+    open: impl FnOnce(&O) -> Result<T, E>,
+) -> Result<Arc<T>, Failure> {
+    let options = options.map_err(|f| Failure::new(f.to_string()))?;
+    let engine = open(&options).map_err(|e| Failure::new(e.to_string()))?;
+    Ok(Arc::new(engine))
+}
+
 impl Engines {
     /// Opened or not, an engine may be away: it is connected to in the background.
     pub fn open(config: &Config) -> Result<Engines, Failure> {

@@ -57,9 +57,7 @@ pub fn open(config: &Config) -> Result<Option<Shared>, Failure> {
     if config.engines.shared.is_none() {
         return Ok(None);
     }
-    let options = options(config).map_err(|f| Failure::new(f.to_string()))?;
-    let redis = store::redis::Redis::open(&options).map_err(|e| Failure::new(e.to_string()))?;
-    let redis = Arc::new(redis);
+    let redis = super::made(options(config), store::redis::Redis::open)?;
     Ok(Some(Shared {
         counter: redis.clone(),
         lease: redis.clone(),

@@ -160,7 +160,7 @@ fn bounds(history: &History) -> Bounds {
     }
 }
 
-fn file(config: &Config) -> PathBuf {
+pub fn file(config: &Config) -> PathBuf {
     let own = config.history.path.clone();
     own.unwrap_or_else(|| config.data_dir.join("history.db"))
 }

@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+/// In `data_dir`.
+pub const FILE: &str = "traces.db";
 /// Requests that wait for a turn; more are dropped, and counted. So many are kept in a second at most.
 const QUEUE: usize = 1024;
 /// Traces that are known not to be kept, likewise; of what is dropped, spans wait a minute in vain.
@@ -119,7 +121,7 @@ impl Writing {
         config: Arc<ArcSwap<Config>>,
     ) -> io::Result<Writing> {
         let now = config.load();
-        let file = now.data_dir.join("traces.db");
+        let file = now.data_dir.join(FILE);
         let work = Work {
             disk: Disk::new(file, now.traces.size, kept.clone()),
             kept,

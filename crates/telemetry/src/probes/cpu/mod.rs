@@ -105,7 +105,8 @@ impl Probe for Cpu {
             let mut capacity = capacity(self.proc.cores, status.as_deref(), found.quota);
             let serial = self.serial.entry(t.instance).or_default();
             serial.see(now, s.busy, &ran);
-            if let Some(cores) = serial.cores().filter(|c| *c < 0.9 * capacity) {
+            let one = serial.cores();
+            if let Some(cores) = one.filter(|c| *c < 0.9 * capacity) {
                 r.note(
                     "cpu",
                     t.address.to_string(),
@@ -134,6 +135,10 @@ impl Probe for Cpu {
                 // Only this instance's own processes are counted, so nothing foreign is in it.
                 c.background = Some(0.0);
                 c.waiting = (!ran.is_empty()).then_some(s.waiting);
+                let resource = c.resource;
+                if one.is_some() {
+                    r.serial.insert(resource);
+                }
             }
         }
         self.usage.retain(|k, _| seen.contains(k));
@@ -157,6 +162,53 @@ mod tests {
         assert_eq!(capacity(8.0, None, None), 8.0);
     }
 
+    fn shop() -> Targets {
+        Targets {
+            instances: vec![InstanceTarget {
+                service: "shop".into(),
+                instance: InstanceIx(0),
+                address: "127.0.0.1:1".parse().unwrap(),
+                pid: None,
+            }],
+            ..Targets::default()
+        }
+    }
+
+    #[test]
+    fn a_process_on_one_thread_has_one_core_and_is_said_to() {
+        let f = Fake::new();
+        let (targets, names) = (shop(), Names::default());
+        let mut probe = Cpu::new(f.proc(4.0));
+        let mut last = None;
+        for s in 0..60u64 {
+            f.put(
+                "proc/10/stat",
+                &format!("10 (x) S 1 1 1 0 -1 0 0 0 0 0 {} 0 0 0", 50 * s),
+            );
+            f.put(
+                "proc/10/task/10/schedstat",
+                &format!("{} 0 5", 500_000_000 * s),
+            );
+            let now = Nanos::from_secs_f64(s as f64);
+            let mut r = Reading::new(now, &targets, &names);
+            let found = Found {
+                pids: vec![10],
+                ..Found::default()
+            };
+            r.found.insert(InstanceIx(0), found);
+            probe.read(&mut r);
+            last = r.cells.first().map(|c| (c.capacity, r.serial.clone()));
+        }
+        let (capacity, serial) = last.unwrap();
+        assert_eq!(capacity, Some(1.0));
+        let named: Vec<_> = serial
+            .iter()
+            .filter_map(|s| names.resources.name(*s))
+            .collect();
+        assert_eq!(named.len(), 1);
+        assert_eq!(*named[0], *"cpu.shop");
+    }
+
     #[test]
     fn an_instance_is_the_sum_of_its_processes() {
         let f = Fake::new();
@@ -171,15 +223,7 @@ mod tests {
                 &format!("{} {} 5", run_ms * 1_000_000, wait_ms * 1_000_000),
             );
         };
-        let targets = Targets {
-            instances: vec![InstanceTarget {
-                service: "shop".into(),
-                instance: InstanceIx(0),
-                address: "127.0.0.1:1".parse().unwrap(),
-                pid: None,
-            }],
-            ..Targets::default()
-        };
+        let targets = shop();
         let names = Names::default();
         let mut probe = Cpu::new(f.proc(2.0));
         let mut read = |at: f64| {
