@@ -6,6 +6,9 @@ use base::Nanos;
 use config::sections::Retry;
 use std::time::Duration;
 
+/// What an instance is told of every try but the first: its number, from 2. Hedges count.
+pub const ATTEMPT: &str = "Plimsoll-Attempt";
+
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
