@@ -230,6 +230,23 @@ fn a_retried_request_carries_its_body_again_and_one_identity() {
 }
 
 #[test]
+fn an_instance_that_names_a_date_is_left_alone_until_then() {
+    for asked in ["Fri, 31 Dec 2099 23:59:59 GMT", "soon", "99999999"] {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let count = tries.clone();
+        let upstream = Upstream::http(move |_, _| {
+            count.fetch_add(1, SeqCst);
+            let head = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After:";
+            format!("{head} {asked}\r\n\r\n").into_bytes()
+        });
+        let running = Running::with(config(&[upstream.address]));
+        let a = running.client().get("/");
+        assert_eq!((a.status, a.header("retry-after")), (503, Some(asked)));
+        assert_eq!(tries.load(SeqCst), 1, "{asked}");
+    }
+}
+
+#[test]
 fn a_response_that_breaks_off_is_seen_to_break_off() {
     let upstream = Upstream::start(|mut s| {
         let _ = s.read(&mut [0; 4096]);
