@@ -225,6 +225,9 @@ pub struct Service {
     pub start: Option<Start>,
     /// Requests in flight that the service may hold; `None`: learned, and observed only until confident.
     pub limit: Option<u32>,
+    /// Where there is neither, latency limits what may be in flight; false: it only counts.
+    #[serde(default)]
+    pub latency_limit: bool,
     pub breaker: Option<Breaker>,
     pub shed: Option<Shed>,
     pub bulkhead: Option<Bulkhead>,
@@ -441,6 +444,7 @@ impl Service {
             pool: Pool::default(),
             start: None,
             limit: None,
+            latency_limit: false,
             breaker: None,
             shed: None,
             bulkhead: None,
