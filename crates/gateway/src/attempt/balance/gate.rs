@@ -11,7 +11,7 @@ use crate::attempt::limit::Limiter;
 use crate::connection::grpc::{PUSHBACK, pushback};
 use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
-use crate::retry::asked;
+use crate::retry::{Failure, asked};
 use crate::upstream::health::{Event, Members, Watch};
 use crate::upstream::{Instance, Service};
 use base::Nanos;
@@ -141,6 +141,14 @@ impl Balance {
         }
     }
 
+    /// The load that the others would have more of without an instance that fails so. Where nobody is, they have it already.
+    fn carried(&self, failure: Option<Failure>) -> Option<f64> {
+        match failure {
+            Some(Failure::Connect) => None,
+            _ => self.limiter.load(self.service.config.limit),
+        }
+    }
+
     /// The same of an attempt without an answer.
     fn fair_without(&self, took: Duration) -> Duration {
         match self.loads.len() {
@@ -228,12 +236,14 @@ impl Gate for Balance {
         self.loads[index].end(how, now);
         let event = match facts.status {
             0 => return,
-            s if s >= 500 => Event::Failure,
+            s if s >= 500 => Event::Failure {
+                load: self.carried(facts.failure),
+            },
             _ => Event::Success,
         };
         self.health.report(index, event, now);
         if let Some(outliers) = &self.outliers {
-            outliers.see(index, took, event == Event::Failure, now);
+            outliers.see(index, took, event != Event::Success, now);
         }
     }
 }
