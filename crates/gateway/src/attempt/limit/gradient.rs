@@ -146,7 +146,7 @@ impl Gradient {
 /// How many times their usual time the answers took; 1: nothing is known.
 fn slow(laps: &[Lap]) -> f64 {
     let known = laps.iter().filter(|l| l.count > 0 && l.usual > 0.0);
-    let add = |(took, usual), l: &Lap| (took + l.took, usual + l.count as f64 * l.usual);
+    let add = |(took, usual): (f64, f64), l: &Lap| (took + l.took, usual + l.count as f64 * l.usual);
     let (took, usual): (f64, f64) = known.fold((0.0, 0.0), add);
     let slow = took / usual;
     match slow.is_finite() {
@@ -179,7 +179,7 @@ mod tests {
     use crate::hash::{mix, position};
     use std::collections::VecDeque;
 
-    /// An upstream with so many servers, and who asks it: poisson arrivals of exponential work, in steps of a millisecond.
+    /// An upstream with so many servers, and who asks it: Poisson arrivals of exponential work.
     struct World {
         servers: usize,
         /// Seconds of work in a request.
@@ -190,7 +190,7 @@ mod tests {
         seed: u64,
         now: f64,
         free: Vec<f64>,
-        /// When each request in flight ends, and when it began; in the order of their beginnings.
+        /// When each request in flight ends, and when it began; in the order of their ends.
         flight: VecDeque<(f64, f64)>,
         gradient: Gradient,
         lap: Lap,
@@ -293,13 +293,13 @@ mod tests {
 
     #[test]
     fn twice_what_it_can_do_ends_near_the_knee_with_bounded_latency() {
-        for servers in [1, 10, 64] {
+        for servers in [1, 10, 40] {
             let mut world = World::new(servers, 0.6, true);
             world.run(60.0);
             world.load = 2.0;
             world.run(30.0);
-            let seen = world.run(300.0);
-            let capacity = 300.0 * servers as f64 / 0.05;
+            let seen = world.run(120.0);
+            let capacity = 120.0 * servers as f64 / 0.05;
             assert!(seen.served > 0.9 * capacity, "{servers}: {seen:?}");
             let mean = seen.took / seen.served;
             let bound = if servers == 1 { 0.35 } else { 0.15 };
