@@ -160,6 +160,8 @@ pub struct Limits {
     pub head: usize,
     pub headers: usize,
     pub connections: usize,
+    /// Of them, of one client. `None`: four fifths.
+    pub connections_per_client: Option<usize>,
     /// Largest request body, bytes.
     pub body: u64,
     /// Idle client connections are closed after this.
@@ -180,6 +182,7 @@ impl Default for Limits {
             head: 32 * 1024,
             headers: 100,
             connections: 20_000,
+            connections_per_client: None,
             body: 1 << 30,
             idle: Duration::from_secs(75),
             head_timeout: Duration::from_secs(15),
@@ -222,6 +225,9 @@ pub struct Service {
     pub start: Option<Start>,
     /// Requests in flight that the service may hold; `None`: learned, and observed only until confident.
     pub limit: Option<u32>,
+    /// Where there is neither, latency limits what may be in flight; false: it only counts.
+    #[serde(default)]
+    pub latency_limit: bool,
     pub breaker: Option<Breaker>,
     pub shed: Option<Shed>,
     pub bulkhead: Option<Bulkhead>,
@@ -438,6 +444,7 @@ impl Service {
             pool: Pool::default(),
             start: None,
             limit: None,
+            latency_limit: false,
             breaker: None,
             shed: None,
             bulkhead: None,

@@ -6,6 +6,7 @@ use crate::attempt::limit;
 use crate::attempt::mirror;
 use crate::attempt::stateful;
 use crate::gate::Kept;
+use crate::listen::TOO_MANY;
 use crate::request::business;
 use crate::request::cache::{DiskGauge, Disks};
 use crate::request::identity::charges::{Charge, Charges};
@@ -159,7 +160,7 @@ impl Gateway {
             tenants,
             generation: snapshot.number,
             connections: shared.loads.iter().map(|l| l.load(Relaxed)).collect(),
-            turned_away: shared.turned_away.load(Relaxed),
+            turned_away: shared.clients.turned_away.get(TOO_MANY),
             dropped: self.dropped(),
             open: self.open_requests(),
             pools: pools.collect(),

@@ -6,7 +6,7 @@ use crate::attempt::mirror;
 use crate::files;
 use crate::gate::{Kept, Moment};
 use crate::jobs::{self, Jobs};
-use crate::listen::{self, Accepting, Fresh, Port, SocketFile};
+use crate::listen::{self, Accepting, Clients, Fresh, Port, SocketFile};
 use crate::replicas::Groups;
 use crate::request::cache::{Changes, Disks};
 use crate::request::projection::Positions;
@@ -103,7 +103,8 @@ pub struct Shared {
     pub(crate) access: Access,
     /// Copies of requests on their way to whoever sends them.
     pub(crate) copies: Arc<mirror::Line>,
-    pub(crate) turned_away: AtomicU64,
+    /// Who is connected, and how many were not let in.
+    pub(crate) clients: Clients,
     pub(crate) sizes: Sizes,
     /// Connections per thread.
     pub(crate) loads: Vec<AtomicU32>,
@@ -251,6 +252,7 @@ impl Gateway {
             projections: kept.get("projections", Positions::default),
             replications: kept.get("replication", Groups::default),
             copies: kept.get("mirror", mirror::Line::default),
+            clients: Clients::new(&kept),
             kept,
             names,
             clock,
@@ -259,7 +261,6 @@ impl Gateway {
             beats: (0..n).map(|_| AtomicU64::new(clock.now().0)).collect(),
             dropped: AtomicU64::new(0),
             access: Access::default(),
-            turned_away: AtomicU64::new(0),
             sizes: Sizes::default(),
             loads: (0..n).map(|_| AtomicU32::new(0)).collect(),
             open: (0..n).map(|_| open()).collect(),

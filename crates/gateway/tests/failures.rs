@@ -201,19 +201,48 @@ fn a_retried_request_carries_its_body_again_and_one_identity() {
     let running = Running::with(config(&[upstream.address]));
     let body = "b".repeat(20_000);
     let request = format!(
-        "PUT / HTTP/1.1\r\nHost: t\r\nplimsoll-deadline: 5000\r\nContent-Length: {}\r\n\r\n{body}",
+        "PUT / HTTP/1.1\r\nHost: t\r\nplimsoll-deadline: 5000\r\nPlimsoll-Attempt: 7\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let a = running.client().send(request).answer();
+    let a = running.client().send(&request).answer();
     assert_eq!((a.status, tries.load(SeqCst)), (200, 2));
     let text = a.text();
     assert!(text.ends_with(&body));
-    for name in ["traceparent", "plimsoll-deadline", "x-forwarded-for"] {
+    assert_eq!(header(&text, "plimsoll-attempt"), Some("2"));
+    for name in [
+        "traceparent",
+        "plimsoll-deadline",
+        "plimsoll-attempt",
+        "x-forwarded-for",
+    ] {
         let n = text
             .lines()
             .filter(|l| l.to_ascii_lowercase().starts_with(name))
             .count();
         assert_eq!(n, 1, "{name}");
+    }
+    let first = running.client().send(request).answer().text();
+    assert_eq!(
+        header(&first, "plimsoll-attempt"),
+        None,
+        "a client's word is not passed on"
+    );
+}
+
+#[test]
+fn an_instance_that_names_a_date_is_left_alone_until_then() {
+    for asked in ["Fri, 31 Dec 2099 23:59:59 GMT", "soon", "99999999"] {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let count = tries.clone();
+        let upstream = Upstream::http(move |_, _| {
+            count.fetch_add(1, SeqCst);
+            let head = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After:";
+            format!("{head} {asked}\r\n\r\n").into_bytes()
+        });
+        let running = Running::with(config(&[upstream.address]));
+        let a = running.client().get("/");
+        assert_eq!((a.status, a.header("retry-after")), (503, Some(asked)));
+        assert_eq!(tries.load(SeqCst), 1, "{asked}");
     }
 }
 

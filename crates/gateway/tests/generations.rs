@@ -5,7 +5,7 @@ mod common;
 use base::Arm;
 use common::*;
 use config::{Canary, Config, Expiry, Generation};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -313,4 +313,41 @@ fn the_number_of_connections_is_bounded() {
     assert!(kept.iter_mut().all(|c| c.get("/").status == 200));
     assert!(running.client().try_get("/").is_none());
     assert_eq!(running.gateway.gauges().turned_away, 1);
+}
+
+/// A client that comes from this address of the loopback network.
+fn client_at(ip: [u8; 4], running: &Running) -> Client {
+    let from: SocketAddr = (ip, 0).into();
+    let domain = socket2::Domain::IPV4;
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&from.into()).unwrap();
+    socket.connect(&running.gateway.address().into()).unwrap();
+    let stream: TcpStream = socket.into();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Client {
+        stream,
+        buffer: Vec::new(),
+    }
+}
+
+#[test]
+fn no_client_has_all_connections() {
+    let upstream = named("x");
+    let mut c = config(&[upstream.address]);
+    c.limits.connections_per_client = Some(2);
+    let running = Running::with(c);
+    let (greedy, other) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+    let mut kept: Vec<_> = (0..2).map(|_| client_at(greedy, &running)).collect();
+    assert!(kept.iter_mut().all(|c| c.get("/").status == 200));
+    assert!(client_at(greedy, &running).try_get("/").is_none());
+    assert_eq!(client_at(other, &running).get("/").status, 200);
+    let gauges = running.gateway.gauges();
+    let refused = (gauges.decisions.iter()).find(|d| d.what == "too-many-of-one-client");
+    assert_eq!(refused.map(|d| (d.gate, d.count)), Some(("connections", 1)));
+    assert_eq!(gauges.turned_away, 0, "there is room");
+    kept.pop();
+    until("its place to be free", || {
+        let again = client_at(greedy, &running).try_get("/");
+        again.is_some_and(|a| a.status == 200)
+    });
 }

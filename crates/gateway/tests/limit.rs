@@ -5,10 +5,10 @@ mod common;
 use base::learned::Use;
 use base::{Learned, Protection};
 use common::*;
-use config::sections::{Bulkhead, Criticality, Identity};
+use config::sections::{AccessLog, Bulkhead, Criticality, Identity, LogTo};
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
 
 /// Room for two requests of `heavy`; `light` uses nothing of it.
@@ -220,4 +220,94 @@ fn what_stays_open_holds_nothing_of_what_is_learned() {
         503,
         "a configured limit is of all that is open"
     );
+}
+
+/// An upstream whose `/held` answers once the door is open.
+fn behind_a_door() -> (Upstream, Arc<(Mutex<bool>, Condvar)>) {
+    let door = Arc::new((Mutex::new(false), Condvar::new()));
+    let of = door.clone();
+    let upstream = Upstream::http(move |head, _| {
+        if head.starts_with("GET /held") {
+            let (open, moved) = &*of;
+            let shut = |open: &mut bool| !*open;
+            drop(moved.wait_while(open.lock().unwrap(), shut).unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        ok(b"x")
+    });
+    (upstream, door)
+}
+
+/// Forty requests at once, when four at a time have been carried with ease: their statuses, and what the limit counted.
+fn forty_at_once(
+    acts: bool,
+    log: &std::path::Path,
+) -> (Vec<Answer>, gateway::attempt::limit::Counts) {
+    let (upstream, door) = behind_a_door();
+    let mut c = config(&[upstream.address]);
+    c.services[0].latency_limit = acts;
+    c.services[0].pool.wait = Duration::from_millis(20);
+    c.access_log = Some(AccessLog {
+        to: LogTo::File(log.into()),
+        share: 1.0,
+        ..AccessLog::default()
+    });
+    let running = Running::with(c);
+    let counts = || running.gateway.gauges().limits[0].counts;
+    let address = running.gateway.address();
+    let warm = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        for _ in 0..4 {
+            s.spawn(|| {
+                let mut client = Client::to(address);
+                while !warm.load(SeqCst) {
+                    client.get("/");
+                }
+            });
+        }
+        until("a limit", || counts().latency_limit > 0);
+        warm.store(true, SeqCst);
+    });
+    until("nothing in flight", || counts().in_flight == 0);
+    let limit = counts().latency_limit / 1000;
+    assert_eq!(limit, 20);
+    let before = counts();
+    let clients: Vec<_> = (0..40)
+        .map(|_| {
+            let mut client = running.client();
+            std::thread::spawn(move || client.get("/held"))
+        })
+        .collect();
+    until("all of them", || {
+        let now = counts();
+        now.in_flight / 1000 + (now.refused - before.refused) == 40
+    });
+    let seen = counts();
+    *door.0.lock().unwrap() = true;
+    door.1.notify_all();
+    let answers = clients.into_iter().map(|c| c.join().unwrap()).collect();
+    (answers, seen)
+}
+
+#[test]
+fn without_a_model_latency_counts_and_refuses_only_where_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = [false, true].map(|acts| folder.path().join(format!("{acts}.log")));
+    let [counting, acting] = std::thread::scope(|s| {
+        let [a, b] = [(false, &logs[0]), (true, &logs[1])]
+            .map(|(acts, log)| s.spawn(move || forty_at_once(acts, log)));
+        [a.join().unwrap(), b.join().unwrap()]
+    });
+    let (answers, seen) = counting;
+    assert!(answers.iter().all(|a| a.status == 200));
+    assert_eq!((seen.latency_would_refuse, seen.refused), (20, 0));
+    until("its lines", || {
+        let lines = std::fs::read_to_string(&logs[0]).unwrap_or_default();
+        lines.matches("would_refuse").count() == 20
+    });
+    let (answers, seen) = acting;
+    let refused: Vec<_> = answers.iter().filter(|a| a.status == 503).collect();
+    assert_eq!((refused.len(), seen.refused), (20, 20));
+    assert!(refused.iter().all(|a| a.reason() == "limit"));
+    assert_eq!(seen.latency_would_refuse, 0);
 }

@@ -71,6 +71,8 @@ pub enum Kind {
     // What a front says of a client's certificate.
     ClientCert,
     XForwardedClientCert,
+    /// Which try of a request this is.
+    PlimsollAttempt,
 }
 
 impl Kind {
@@ -187,6 +189,7 @@ pub fn classify(name: &[u8]) -> Kind {
             (b"proxy-connection", Kind::ProxyConnection),
             (b"x-forwarded-host", Kind::XForwardedHost),
             (b"x-forwarded-port", Kind::XForwardedPort),
+            (b"plimsoll-attempt", Kind::PlimsollAttempt),
         ],
         17 => &[
             (b"transfer-encoding", Kind::TransferEncoding),

@@ -26,6 +26,7 @@ const FORBIDDEN: KindSet = KindSet::HOP
     .with(Kind::XRealIp)
     .with(Kind::ClientCert)
     .with(Kind::XForwardedClientCert)
+    .with(Kind::PlimsollAttempt)
     .with(Kind::TraceParent);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -268,7 +268,9 @@ fn line(
             true => String::new(),
             false => format!(", {} of {} turns", valid.len(), values.len()),
         };
-        Some(format!("{m:.digits$} ({low:.digits$} to {high:.digits$}{of})"))
+        Some(format!(
+            "{m:.digits$} ({low:.digits$} to {high:.digits$}{of})"
+        ))
     };
     let columns = [
         told(turns.iter().map(|t| of(&t.0)).collect()),

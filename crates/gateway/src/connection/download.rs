@@ -6,7 +6,7 @@ use super::grpc;
 use super::via;
 use crate::exchange::{Exchange, Failed, Head, MAX_EDITS, Outgoing, Reply, ResponseHead};
 use crate::gate::{Settle, Ticket, Transform};
-use crate::retry::{Failure, Go, retry_after};
+use crate::retry::{self, Failure, Go};
 use http1::{
     Body, Connection, Edit, Framing, Kind, Lines, Piece, Reject, Rewrite, Status, Version,
 };
@@ -287,7 +287,7 @@ impl Drive<'_> {
         };
         let asked = match pushed {
             Some(value) => Some(grpc::pushback(value)),
-            None => head.fields.get(Kind::RetryAfter).and_then(retry_after),
+            None => head.fields.get(Kind::RetryAfter).map(retry::asked),
         };
         let (down, live) = (&self.room.down, &mut self.room.live);
         let mut exchange = Exchange {

@@ -6,14 +6,17 @@ use super::text::{Text, push_v4};
 use super::via;
 use crate::exchange::MAX_EDITS;
 use crate::proxy_protocol::Ends;
+use crate::retry::ATTEMPT;
 use http1::{Connection, Edit, Kind, KindSet, Rewrite};
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// What only a front that has verified a client's certificate may say of it.
+/// What is never taken from a client: what only a front that has verified a client's certificate may say of it, and
+/// which try this is.
 const VOUCHED: KindSet = KindSet::EMPTY
     .with(Kind::ClientCert)
-    .with(Kind::XForwardedClientCert);
+    .with(Kind::XForwardedClientCert)
+    .with(Kind::PlimsollAttempt);
 
 /// Where a request has come from, as its head tells the instance.
 #[derive(Clone, Copy)]
@@ -55,7 +58,7 @@ pub(super) fn write_head(room: &mut Busy, came: &Came) {
     let Some(head) = down.head() else {
         return;
     };
-    let (mut edits, mut n) = live.facts.edits.listed::<{ MAX_EDITS + 5 }>();
+    let (mut edits, mut n) = live.facts.edits.listed::<{ MAX_EDITS + 6 }>();
     let came_from = came_from(&head, came);
     // Who connects to a Unix socket has no address of his own to add.
     if came.ends != Ends::UNKNOWN {
@@ -78,6 +81,12 @@ pub(super) fn write_head(room: &mut Busy, came: &Came) {
         && !head.fields.has(Kind::XForwardedHost)
     {
         edits[n] = Edit::Append(b"X-Forwarded-Host", host);
+        n += 1;
+    }
+    let mut which = Text::<3>::default();
+    if live.facts.attempt > 1 {
+        let _ = write!(which, "{}", live.facts.attempt);
+        edits[n] = Edit::Append(ATTEMPT.as_bytes(), which.bytes());
         n += 1;
     }
     let via =

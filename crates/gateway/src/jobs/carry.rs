@@ -2,10 +2,10 @@
 
 use super::outcome::{Answered, Wish};
 use crate::exchange::Head;
+use crate::retry::asked;
 use http1::{Kind, Lines, Method, Piece, Status};
 use std::io::Write;
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// Headers of a client that are not for the instance, or that deliveries bring themselves.
 const OURS: [&str; 4] = [
@@ -157,7 +157,7 @@ pub fn answered(bytes: &[u8], method: Method, tried: bool) -> (Answered, Kept) {
             if is("plimsoll-job") {
                 answered.wish = Wish::parse(value);
             } else if is("retry-after") {
-                answered.retry_after = seconds(value);
+                answered.retry_after = Some(asked(value));
             } else if is("plimsoll-reason") && !tried {
                 answered.reason = String::from_utf8_lossy(value).into_owned();
             }
@@ -170,11 +170,6 @@ pub fn answered(bytes: &[u8], method: Method, tried: bool) -> (Answered, Kept) {
         break;
     }
     (answered, kept)
-}
-
-fn seconds(value: &[u8]) -> Option<Duration> {
-    let seconds = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// As much of it as there is.
@@ -234,7 +229,7 @@ mod tests {
                      Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
         let (a, kept) = answered(text, Method::Post, true);
         assert_eq!((a.status, a.wish), (503, Some(Wish::Retry)));
-        assert_eq!(a.retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(a.retry_after, Some(std::time::Duration::from_secs(7)));
         assert_eq!(kept.body, b"abc");
         let lines = String::from_utf8(kept.lines.clone()).unwrap();
         assert!(

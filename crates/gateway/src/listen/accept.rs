@@ -1,15 +1,18 @@
 //! The accepting task of one thread.
 
+use super::clients::{TOO_MANY, most, whose};
 use super::place::place;
 use crate::connection::{self, Detached, Peer, Socket};
 use crate::http2;
 use crate::jobs::Errand;
 use crate::proxy_protocol::{self, Ends};
+use crate::snapshot::Snapshot;
 use crate::tls;
 use crate::worker::Worker;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,14 +20,42 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
-/// One connection in the count of its thread.
+/// One connection in the count of its thread, and of its client.
 pub(crate) struct Counted {
     worker: Rc<Worker>,
+    client: Option<IpAddr>,
+}
+
+impl Counted {
+    fn new(worker: &Rc<Worker>) -> Counted {
+        Counted {
+            worker: worker.clone(),
+            client: None,
+        }
+    }
+
+    /// False: its client has as many as one may have.
+    fn admit(&mut self, client: IpAddr) -> bool {
+        let client = whose(client);
+        let limits = |s: &Arc<Snapshot>| (s.limits.connections_per_client, s.limits.connections);
+        let (one, all) = self.worker.with_snapshot(limits);
+        let (clients, most) = (&self.worker.shared.clients, most(one, all));
+        let fits = clients.take(client, most);
+        match fits {
+            true => self.client = Some(client),
+            false => clients.refuse(client, most),
+        }
+        fits
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.worker.shared.loads[self.worker.index].fetch_sub(1, Relaxed);
+        let shared = &self.worker.shared;
+        shared.loads[self.worker.index].fetch_sub(1, Relaxed);
+        if let Some(client) = self.client {
+            shared.clients.give_back(client);
+        }
     }
 }
 
@@ -151,7 +182,7 @@ fn take(worker: &Rc<Worker>, fresh: Fresh<Socket>) {
     let loads: Vec<u32> = shared.loads.iter().map(|l| l.load(Relaxed)).collect();
     let limit = worker.snapshot().limits.connections as u64;
     if loads.iter().map(|l| *l as u64).sum::<u64>() >= limit {
-        shared.turned_away.fetch_add(1, Relaxed);
+        shared.clients.turned_away.add(TOO_MANY);
         return;
     }
     let there = place(&loads, worker.index);
@@ -179,9 +210,7 @@ fn adopt(worker: &Rc<Worker>, fresh: Fresh) {
     match fresh.socket.attach() {
         Ok(socket @ Socket::Errand(_)) => run(worker, socket, secure),
         Ok(socket) => start(worker, Fresh { socket, secure }, true),
-        Err(_) => drop(Counted {
-            worker: worker.clone(),
-        }),
+        Err(_) => drop(Counted::new(worker)),
     }
 }
 
@@ -195,9 +224,7 @@ fn run(worker: &Rc<Worker>, socket: Socket, secure: bool) {
     };
     let worker = worker.clone();
     spawn_local(async move {
-        let _counted = Counted {
-            worker: worker.clone(),
-        };
+        let _counted = Counted::new(&worker);
         connection::serve_one(worker, socket, peer).await;
     });
 }
@@ -206,9 +233,7 @@ fn start(worker: &Rc<Worker>, fresh: Fresh<Socket>, counted: bool) {
     if !counted {
         worker.shared.loads[worker.index].fetch_add(1, Relaxed);
     }
-    let counted = Counted {
-        worker: worker.clone(),
-    };
+    let mut counted = Counted::new(worker);
     let Fresh { socket, secure } = fresh;
     let Some(ends) = ends(&socket) else {
         return;
@@ -222,6 +247,8 @@ fn start(worker: &Rc<Worker>, fresh: Fresh<Socket>, counted: bool) {
     let worker = worker.clone();
     match worker.with_snapshot(|s| s.is_introduced(&peer.ends)) {
         true => drop(spawn_local(introduce(worker, socket, peer, counted))),
+        // Who connects to a Unix socket may be anybody's front.
+        false if peer.ends != Ends::UNKNOWN && !counted.admit(peer.ends.from.ip()) => {}
         false => begin(worker, socket, peer, counted),
     }
 }
@@ -244,9 +271,10 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// The load balancer says first who its client is.
-async fn introduce(worker: Rc<Worker>, socket: Socket, mut peer: Peer, counted: Counted) {
+async fn introduce(worker: Rc<Worker>, socket: Socket, mut peer: Peer, mut counted: Counted) {
     let longest = worker.with_snapshot(|s| s.limits.head_timeout);
     match Box::pin(proxy_protocol::read(&socket, longest)).await {
+        Ok(Some(ends)) if !counted.admit(ends.from.ip()) => return,
         Ok(ends) => peer.ends = ends.unwrap_or(peer.ends),
         Err(why) => {
             let snapshot = worker.snapshot();

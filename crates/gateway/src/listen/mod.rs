@@ -3,11 +3,13 @@
 
 mod accept;
 mod bind;
+mod clients;
 mod open;
 mod place;
 mod socket_file;
 
 pub(crate) use accept::{Accepting, Counted, Fresh, Port, accept};
 use bind::bind;
+pub(crate) use clients::{Clients, TOO_MANY};
 pub(crate) use open::{Opened, open};
 pub use socket_file::SocketFile;

@@ -2,9 +2,13 @@
 //! (its body can be sent again), useful (another try may succeed, in time), and paid for (by the budget).
 
 use super::Budget;
+use crate::request::cache::date;
 use base::Nanos;
 use config::sections::Retry;
 use std::time::Duration;
+
+/// What an instance is told of every try but the first: its number, from 2. Hedges count.
+pub const ATTEMPT: &str = "Plimsoll-Attempt";
 
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,13 +188,22 @@ pub fn backoff(first: Duration, attempt: u8, random: u64) -> Duration {
     top.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)
 }
 
-/// `Retry-After` in seconds. The form with a date is left to the client.
-pub fn retry_after(value: &[u8]) -> Option<Duration> {
-    let text = std::str::from_utf8(value.trim_ascii()).ok()?;
-    if text.len() > 6 || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+/// No `Retry-After` asks for more.
+const LONGEST_ASKED: Duration = Duration::from_secs(999_999);
+
+/// What `Retry-After` asks for: seconds, or a date, beside `unix`, seconds since the Unix epoch. What cannot be read asks for
+/// something too: not before the longest back-off.
+pub fn retry_after(value: &[u8], unix: u64) -> Duration {
+    let text = value.trim_ascii();
+    if !text.is_empty() && text.iter().all(u8::is_ascii_digit) {
+        // More digits than a number can have are a long time.
+        let seconds = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
+        return seconds.map_or(LONGEST_ASKED, |s| Duration::from_secs(s).min(LONGEST_ASKED));
     }
-    text.parse().ok().map(Duration::from_secs)
+    match date::parse(text, unix) {
+        Some(at) => Duration::from_secs(at.saturating_sub(unix)).min(LONGEST_ASKED),
+        None => LONGEST,
+    }
 }
 
 #[cfg(test)]
@@ -377,13 +390,41 @@ mod tests {
             (ms(0), 25, 50)
         );
         assert_eq!((top(9).div_ceil(1000), top(255).div_ceil(1000)), (250, 250));
-        assert_eq!(
-            (
-                retry_after(b" 3 "),
-                retry_after(b"-1"),
-                retry_after(b"Fri, 31 Dec")
-            ),
-            (Some(ms(3000)), None, None)
-        );
+    }
+
+    #[test]
+    fn the_servers_wish_is_seconds_or_a_date_and_a_slip_is_no_invitation() {
+        const UNIX: u64 = 784_111_747;
+        let asked = |text: &str| retry_after(text.as_bytes(), UNIX).as_secs();
+        assert_eq!((asked(" 3 "), asked("0")), (3, 0));
+        for date in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(asked(date), 30, "{date}");
+        }
+        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), 0, "it is past");
+        for long in [
+            "1000000",
+            "99999999999999999999",
+            "Fri, 31 Dec 2999 00:00:00 GMT",
+        ] {
+            assert_eq!(asked(long), 999_999, "{long}");
+        }
+        for slip in ["", "-1", "1.5", "soon", "Fri, 31 Dec", "3 s"] {
+            let wait = retry_after(slip.as_bytes(), UNIX);
+            assert_eq!(wait, LONGEST, "{slip}");
+            let go = decide(
+                &Retry::default(),
+                &request("GET"),
+                Failure::Status(503),
+                Some(wait),
+                &Budget::default(),
+                NOW,
+                u64::MAX / 2,
+            );
+            assert_eq!(go, Go::Stop(Why::Late), "{slip}");
+        }
     }
 }

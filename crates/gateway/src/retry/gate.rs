@@ -9,7 +9,13 @@ use crate::gate::Making;
 use base::Nanos;
 use config::sections::{Replay, Retry};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a `Retry-After` asks for, from now on.
+pub fn asked(retry_after: &[u8]) -> Duration {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    core::retry_after(retry_after, unix.map_or(0, |d| d.as_secs()))
+}
 
 /// The retries of a route. The budget is kept under the route's name.
 #[derive(Debug)]

@@ -6,5 +6,5 @@ mod gate;
 pub mod hedge;
 
 pub use self::budget::Budget;
-pub use self::core::{Failure, Go, Request, Why, backoff, decide, retry_after};
-pub use self::gate::Hinge;
+pub use self::core::{ATTEMPT, Failure, Go, Request, Why, backoff, decide};
+pub use self::gate::{Hinge, asked};

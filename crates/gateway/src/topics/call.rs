@@ -4,6 +4,7 @@
 //! subscription is never used by another that allows less.
 
 use super::guard::refuses;
+use crate::retry::asked;
 use config::Cidr;
 use std::fmt;
 use std::io::Read;
@@ -183,10 +184,10 @@ fn why(e: &Error) -> String {
 
 fn said(answer: Response<Body>) -> Said {
     let retry_after = answer.headers().get("retry-after");
-    let seconds = retry_after.and_then(|v| v.to_str().ok()?.trim().parse().ok());
+    let retry_after = retry_after.map(|v| asked(v.as_bytes()));
     let mut said = Said {
         status: answer.status().as_u16(),
-        retry_after: seconds.map(Duration::from_secs),
+        retry_after,
         body: Vec::new(),
     };
     // Its status has decided; what breaks off behind it does not matter.

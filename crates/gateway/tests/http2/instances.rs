@@ -302,9 +302,11 @@ fn a_late_call_gets_a_rival_and_the_loser_is_reset() {
     let (seen, reset) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let answer = {
         let (seen, reset) = (seen.clone(), reset.clone());
-        move |(_, mut respond): Asked| {
+        move |(request, mut respond): Asked| {
             let (n, reset) = (seen.fetch_add(1, SeqCst), reset.clone());
             async move {
+                let which = request.headers().get("plimsoll-attempt");
+                let which = which.map_or("first", |v| v.to_str().unwrap());
                 if n == 2 {
                     let reason = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
                     if reason.unwrap() == h2::Reason::CANCEL {
@@ -313,7 +315,7 @@ fn a_late_call_gets_a_rival_and_the_loser_is_reset() {
                     return;
                 }
                 let mut send = respond.send_response(Response::new(()), false).unwrap();
-                let _ = send.send_data(n.to_string().into(), true);
+                let _ = send.send_data(format!("{n} {which}").into(), true);
             }
         }
     };
@@ -327,7 +329,7 @@ fn a_late_call_gets_a_rival_and_the_loser_is_reset() {
     let running = Running::of(generation(1, c), 1);
     let mut client = running.client();
     let texts: Vec<_> = (0..4).map(|_| client.get("/").text()).collect();
-    assert_eq!(texts, ["0", "1", "3", "4"]);
+    assert_eq!(texts, ["0 first", "1 first", "3 2", "4 first"]);
     crate::common::until("the reset", || reset.load(SeqCst) == 1);
     let opened: usize = all.iter().map(|i| i.connections.load(SeqCst)).sum();
     assert!(opened <= 2, "{opened}: the connections live on");

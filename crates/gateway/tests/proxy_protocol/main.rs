@@ -67,6 +67,29 @@ fn the_client_is_who_the_header_names() {
 }
 
 #[test]
+fn connections_count_for_the_client_and_not_for_the_balancer() {
+    let (_upstream, running) = behind("127.0.0.0/8", |c| {
+        c.limits.connections_per_client = Some(1);
+    });
+    let come = |header: &[u8]| {
+        let mut client = running.client();
+        client.send(header);
+        let answer = client.try_get("/");
+        (answer.map(|a| a.status), client)
+    };
+    let (first, held) = come(&v2(7));
+    assert_eq!(first, Some(200));
+    assert_eq!(come(V1).0, None, "the same client");
+    let (other, _held) = come(&v2(8));
+    assert_eq!(other, Some(200));
+    let local = [SIGNATURE, &[0x20, 0, 0, 0]].concat();
+    let own: Vec<_> = (0..3).map(|_| come(&local)).collect();
+    assert!(own.iter().all(|(status, _)| *status == Some(200)));
+    drop(held);
+    until("its place to be free", || come(V1).0 == Some(200));
+}
+
+#[test]
 fn a_header_in_pieces_with_a_request_right_behind_it() {
     let (_upstream, running) = behind("127.0.0.1", |_| {});
     for header in [V1, &v2(7)] {

@@ -86,6 +86,21 @@ const LIMITS: &[(&str, &str, &str, Value)] = &[
         "Attempts that passed only because the limit does not act yet.",
         |l| Some(l.counts.would_refuse as f64),
     ),
+    (
+        "plimsoll_latency_limit_permits",
+        "gauge",
+        "What may be in flight by the latency of answers; absent: nothing is known, or none was needed.",
+        |l| match l.counts.latency_limit {
+            0 => None,
+            n => Some(n as f64 / PERMIT as f64),
+        },
+    ),
+    (
+        "plimsoll_latency_limit_would_refuse_total",
+        "counter",
+        "Attempts that passed only because the limit by latency does not act.",
+        |l| Some(l.counts.latency_would_refuse as f64),
+    ),
 ];
 
 fn limits(page: &mut Page, limits: &[LimitGauge]) {
@@ -311,6 +326,8 @@ mod tests {
             counts: Counts {
                 in_flight: 1500,
                 would_refuse: 2,
+                latency_limit: 20_000,
+                latency_would_refuse: 7,
                 ..Counts::default()
             },
         };
@@ -373,6 +390,8 @@ mod tests {
             "plimsoll_limit_enforced{service=\"shop\"} 0",
             "plimsoll_limit_in_flight{service=\"shop\"} 1.5",
             "plimsoll_limit_would_refuse_total{service=\"shop\"} 2",
+            "plimsoll_latency_limit_permits{service=\"shop\"} 20",
+            "plimsoll_latency_limit_would_refuse_total{service=\"shop\"} 7",
             "plimsoll_tenant_requests_total{tenant=\"acme\"} 4",
             "plimsoll_compress_bytes_total{route=\"product\",bytes=\"out\"} 9",
             "plimsoll_access_log_lines_total{fate=\"dropped\"} 2",

@@ -280,7 +280,7 @@ pub const RETRY: &[Field<Retry>] = &[
         "attempts" = "2",
         Kind::Whole { min: 1, max: 10 },
         "2",
-        "tries in all; 1 means no retry",
+        "tries in all; 1 means no retry; an instance is told which one by `Plimsoll-Attempt`, from 2 on",
         |r, n, cx| put!(r.attempts, cx.whole(n, 1, 10).map(|v| v as u8))
     ),
     key!(

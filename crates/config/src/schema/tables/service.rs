@@ -121,6 +121,13 @@ pub const SERVICE: &[Field<Service>] = &[
         |s, n, cx| s.limit = cx.whole(n, 1, 1_000_000).map(|v| v as u32)
     ),
     key!(
+        "latency_limit" = "false",
+        Kind::Flag,
+        "true",
+        "for as long as no `limit` is given or learned with confidence: refuse what the latency of answers says is too much; when `false` it is only counted",
+        |s, n, cx| put!(s.latency_limit, cx.flag(n))
+    ),
+    key!(
         "breaker",
         Kind::Section("breaker"),
         "{ threshold: 50% }",

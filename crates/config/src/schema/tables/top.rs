@@ -424,6 +424,16 @@ pub const LIMITS: &[Field<Limits>] = &[
         |l, n, cx| put!(l.connections, cx.whole(n, 1, 1_000_000).map(|v| v as usize))
     ),
     key!(
+        "connections_per_client",
+        Kind::Whole {
+            min: 1,
+            max: 1_000_000
+        },
+        "200",
+        "of those, of one address (of IPv6: one /64), as `proxy_protocol` tells it; four fifths when left out; a Unix socket has no bound",
+        |l, n, cx| l.connections_per_client = cx.whole(n, 1, 1_000_000).map(|v| v as usize)
+    ),
+    key!(
         "body" = "1GiB",
         Kind::Bytes,
         "1GiB",

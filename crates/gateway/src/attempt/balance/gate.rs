@@ -11,7 +11,7 @@ use crate::attempt::limit::Limiter;
 use crate::connection::grpc::{PUSHBACK, pushback};
 use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
-use crate::retry::retry_after;
+use crate::retry::{Failure, asked};
 use crate::upstream::health::{Event, Members, Watch};
 use crate::upstream::{Instance, Service};
 use base::Nanos;
@@ -141,6 +141,14 @@ impl Balance {
         }
     }
 
+    /// The load that the others would have more of without an instance that fails so. Where nobody is, they have it already.
+    fn carried(&self, failure: Option<Failure>) -> Option<f64> {
+        match failure {
+            Some(Failure::Connect) => None,
+            _ => self.limiter.load(self.service.config.limit),
+        }
+    }
+
     /// The same of an attempt without an answer.
     fn fair_without(&self, took: Duration) -> Duration {
         match self.loads.len() {
@@ -202,9 +210,9 @@ impl Gate for Balance {
         {
             let pushed = out.head.get(PUSHBACK).map(pushback);
             let pushed = pushed.filter(|wait| *wait < Duration::MAX);
-            let asked = || out.head.get("retry-after").and_then(retry_after);
-            let asked = pushed.or_else(asked).unwrap_or_default();
-            *index |= asked.as_secs() << INDEX_BITS;
+            let wait = || out.head.get("retry-after").map(asked);
+            let wait = pushed.or_else(wait).unwrap_or_default();
+            *index |= wait.as_secs() << INDEX_BITS;
         }
     }
 
@@ -228,12 +236,14 @@ impl Gate for Balance {
         self.loads[index].end(how, now);
         let event = match facts.status {
             0 => return,
-            s if s >= 500 => Event::Failure,
+            s if s >= 500 => Event::Failure {
+                load: self.carried(facts.failure),
+            },
             _ => Event::Success,
         };
         self.health.report(index, event, now);
         if let Some(outliers) = &self.outliers {
-            outliers.see(index, took, event == Event::Failure, now);
+            outliers.see(index, took, event != Event::Success, now);
         }
     }
 }
@@ -262,6 +272,34 @@ mod tests {
         for i in &b.service.instances {
             let load = b.kept.get(&format!("s/{}", i.address), Load::default);
             assert_eq!(load.pending(), 0);
+        }
+    }
+
+    #[test]
+    fn who_asks_for_time_by_a_date_is_left_alone_for_as_long() {
+        let b = Bench::default();
+        let gate = make(&b.making()).unwrap();
+        for (asked, cost) in [("Fri, 31 Dec 2099 23:59:59 GMT", 300.0), ("soon", 5.0)] {
+            let mut run = b.run(&*gate, "GET", "/", &[]);
+            let chosen = run.facts.instance.clone().unwrap();
+            run.facts.status = 503;
+            let headers = [("Retry-After".to_owned(), asked.to_owned())];
+            let mut edits = Default::default();
+            let mut out = Outgoing {
+                head: crate::exchange::ResponseHead::List {
+                    status: 503,
+                    headers: &headers,
+                },
+                edits: &mut edits,
+            };
+            let mut x = Exchange {
+                head: crate::exchange::Head::List(&run.head),
+                facts: &mut run.facts,
+            };
+            gate.reply(&mut x, &mut run.slot, &mut out, b.now);
+            gate.leave(&mut run.facts, &mut run.slot, b.now);
+            let load = b.kept.get(&format!("s/{}", chosen.address), Load::default);
+            assert_eq!(load.cost(b.now), cost, "{asked}");
         }
     }
 

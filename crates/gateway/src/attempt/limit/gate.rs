@@ -1,23 +1,34 @@
 //! The concurrency limit as a gate: a permit per attempt, a bounded wait for one, 503 when there is none in time.
 
-use super::permit::{Acquire, Ask, Limiter, Permit};
+use super::latency::Laps;
+use super::permit::{Acquire, Ask, Lapped, Limiter, Permit};
 use super::price::Price;
 use crate::attempt::turn;
 use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
-use base::Nanos;
+use crate::retry::Failure;
+use base::{Arm, Nanos};
 use config::sections::Criticality;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// On every route: without a configured limit it keeps the account that a learned one needs.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
+    let limiter = m.kept.get(&m.service.name, Limiter::default);
+    let laps = (m.kept).get(
+        &format!("{} {}", m.service.name, m.route.name),
+        Laps::default,
+    );
+    // A limit is of the service, whichever arm asks: what a trial has configured of it waits until it is kept.
+    let acts = (m.arm == Arm::BASE).then_some(m.service.config.latency_limit);
+    limiter.join(&laps, acts);
     Some(Arc::new(LimitGate {
         service: m.service.name.clone(),
         price: Price::of(m),
         criticality: m.route.criticality,
         wait: m.service.config.pool.wait,
-        limiter: m.kept.get(&m.service.name, Limiter::default),
+        laps,
+        limiter,
     }))
 }
 
@@ -28,6 +39,8 @@ struct LimitGate {
     criticality: Criticality,
     wait: Duration,
     limiter: Arc<Limiter>,
+    /// What answers of the route take.
+    laps: Arc<Laps>,
 }
 
 impl LimitGate {
@@ -38,6 +51,32 @@ impl LimitGate {
             self.service
         );
         Step::Answer(Reply::problem(503, "limit", &detail).with("Retry-After", "1"))
+    }
+
+    /// What the end of an attempt says of how busy the service is, where nothing better is known.
+    fn see(&self, facts: &Facts, permit: &Permit, now: Nanos) {
+        let Some(limiter) = permit.limiter(self.price.configured) else {
+            return;
+        };
+        if let Some(lap) = lapped(facts, permit.since, now) {
+            limiter.see(permit, &self.laps, lap, now);
+        }
+    }
+}
+
+/// `None`: it says nothing of the service. A refusal or a failure is fast, however busy the service is.
+fn lapped(facts: &Facts, since: Nanos, now: Nanos) -> Option<Lapped> {
+    if facts.lost || facts.fault.is_some() {
+        return None;
+    }
+    let waited = now.since(since);
+    // An earlier attempt may have had a first byte, too.
+    let began = facts.first_byte.filter(|at| *at >= since);
+    match (facts.status, began) {
+        _ if facts.failure == Some(Failure::Deadline) => Some(Lapped::Answer(waited)),
+        (0, None) => Some(Lapped::Left(waited)),
+        (429 | 500.., _) => None,
+        (_, began) => began.map(|at| Lapped::Answer(at.since(since))),
     }
 }
 
@@ -53,7 +92,11 @@ impl Gate for LimitGate {
             criticality: x.criticality.unwrap_or(self.criticality),
         };
         let receiver = match self.limiter.acquire(ask, now) {
-            Acquire::Now(permit) => {
+            Acquire::Now(mut permit) => {
+                if permit.over {
+                    x.note("limit", "would_refuse");
+                }
+                permit.since = now;
                 *slot = Slot::boxed(permit);
                 return Step::Go;
             }
@@ -70,8 +113,9 @@ impl Gate for LimitGate {
         let criticality = x.criticality.unwrap_or(self.criticality);
         self.limiter.count_wait(criticality, time);
         match permit {
-            Some(permit) => {
+            Some(mut permit) => {
                 x.note("limit", "waited");
+                permit.since = now;
                 *slot = Slot::boxed(permit);
                 Step::Go
             }
@@ -91,8 +135,11 @@ impl Gate for LimitGate {
     }
 
     /// Whatever the slot holds gives its permit or its place back.
-    fn leave(&self, _facts: &mut Facts, slot: &mut Slot, _now: Nanos) {
-        drop(slot.take());
+    fn leave(&self, facts: &mut Facts, slot: &mut Slot, now: Nanos) {
+        let mut slot = slot.take();
+        if let Some(permit) = slot.get::<Permit>() {
+            self.see(facts, permit, now);
+        }
     }
 }
 

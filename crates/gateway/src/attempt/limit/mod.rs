@@ -2,6 +2,8 @@
 
 pub mod core;
 mod gate;
+mod gradient;
+mod latency;
 mod permit;
 mod price;
 mod queue;

@@ -3,9 +3,11 @@
 //! A permit is a value: whatever ends its holder, dropping it gives the work back and wakes who waits.
 
 use super::core::{self, Limit};
+use super::latency::{Laps, Net};
 use super::queue::{Queue, TIERS, tier};
 use crate::share::Share;
 use base::Nanos;
+use base::learned::CONFIDENT;
 use config::sections::Criticality;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -24,6 +26,8 @@ pub struct Limiter {
     queue: Mutex<Queue<Waiter>>,
     /// The part of the permits that what can be shed may fill.
     lent: Share,
+    /// What latency says, for as long as nothing is learned with confidence.
+    net: Net,
     waited: AtomicU64,
     refused: AtomicU64,
     would_refuse: AtomicU64,
@@ -50,6 +54,10 @@ pub struct Ask {
 pub struct Permit {
     of: Arc<Limiter>,
     cost: u64,
+    /// Let through only because the limit does not act.
+    pub over: bool,
+    /// When its holder began.
+    pub since: Nanos,
 }
 
 /// The answer to a request for a permit.
@@ -72,6 +80,9 @@ pub struct Counts {
     pub refused: u64,
     /// Let through only because the learned limit does not act yet.
     pub would_refuse: u64,
+    /// The same of the limit by latency; thousandths of permits of that, 0: not known.
+    pub latency_would_refuse: u64,
+    pub latency_limit: u64,
 }
 
 impl Limiter {
@@ -90,8 +101,39 @@ impl Limiter {
 
     /// What acts for a request whose generation has this limit configured.
     pub fn limit(&self, configured: Option<u32>) -> Limit {
+        match self.capacity(configured) {
+            Limit::Enforce(limit) => Limit::Enforce(limit),
+            unsure => self.net.enforced().map_or(unsure, Limit::Enforce),
+        }
+    }
+
+    /// The same by configuration and model, which say what the service can hold. Latency says only what was too much.
+    fn capacity(&self, configured: Option<u32>) -> Limit {
         let (value, confidence) = (self.learned(0), self.learned(2));
         core::limit(configured, (value > 0.0).then_some((value, confidence)))
+    }
+
+    /// Whether what answers take is of use: nothing better is known.
+    fn listens(&self, configured: Option<u32>) -> bool {
+        configured.is_none() && self.learned(2) < CONFIDENT
+    }
+
+    /// A route to the service, and whether its limit by latency does more than count; `None`: as before.
+    pub fn join(&self, laps: &Arc<Laps>, acts: Option<bool>) {
+        self.net.join(laps, acts);
+    }
+
+    /// How an attempt that still holds its permit has ended.
+    pub fn see(self: &Arc<Self>, permit: &Permit, laps: &Laps, lap: Lapped, now: Nanos) {
+        let took = match lap {
+            Lapped::Answer(took) => took,
+            Lapped::Left(waited) if waited > laps.usual() => waited,
+            Lapped::Left(_) => return,
+        };
+        // One by one, what costs nothing finds nothing.
+        if permit.cost > 0 && self.net.see(laps, took, self.in_flight.load(Relaxed), now) {
+            self.pass_on();
+        }
     }
 
     /// The same for one request: what can be shed leaves some of the permits free.
@@ -113,15 +155,8 @@ impl Limiter {
             self.lent.now(now, core::lend);
         }
         let limit = match self.limit_for(&ask) {
-            Limit::None => return Acquire::Now(self.take(cost)),
-            Limit::Observe(limit) => {
-                let permit = self.take(cost);
-                let before = self.in_flight.load(Relaxed).saturating_sub(cost);
-                if !core::fits(before, cost, limit) {
-                    self.would_refuse.fetch_add(1, Relaxed);
-                }
-                return Acquire::Now(permit);
-            }
+            Limit::None => return Acquire::Now(self.pass(cost, None)),
+            Limit::Observe(limit) => return Acquire::Now(self.pass(cost, Some(limit))),
             Limit::Enforce(limit) => limit,
         };
         // Who comes does not overtake those who wait: the queue knows who is next.
@@ -146,6 +181,18 @@ impl Limiter {
         // A permit may have come back since it was looked for, before anyone was seen waiting.
         self.pass_on();
         Acquire::Later(receiver)
+    }
+
+    /// Lets through what no limit holds back, and counts what `learned` and the limit by latency would have refused.
+    fn pass(self: &Arc<Self>, cost: u64, learned: Option<u64>) -> Permit {
+        let before = self.in_flight.fetch_add(cost, SeqCst);
+        let mut permit = self.permit(cost);
+        if learned.is_some_and(|limit| !core::fits(before, cost, limit)) {
+            self.would_refuse.fetch_add(1, Relaxed);
+            permit.over = true;
+        }
+        permit.over |= self.net.is_over(before, cost);
+        permit
     }
 
     /// A wait is over, with a permit or without.
@@ -174,7 +221,7 @@ impl Limiter {
 
     /// What is in flight over what may be, as far as that is known.
     pub fn load(&self, configured: Option<u32>) -> Option<f64> {
-        match self.limit(configured) {
+        match self.capacity(configured) {
             Limit::None => None,
             Limit::Observe(limit) | Limit::Enforce(limit) => {
                 Some(self.in_flight() as f64 / limit as f64)
@@ -204,6 +251,8 @@ impl Limiter {
             waited: self.waited.load(Relaxed),
             refused: self.refused.load(Relaxed),
             would_refuse: self.would_refuse.load(Relaxed),
+            latency_would_refuse: self.net.would_refuse(),
+            latency_limit: self.net.limit().unwrap_or(0),
         }
     }
 
@@ -211,12 +260,9 @@ impl Limiter {
         Permit {
             of: self.clone(),
             cost,
+            over: false,
+            since: Nanos::ZERO,
         }
-    }
-
-    fn take(self: &Arc<Self>, cost: u64) -> Permit {
-        self.in_flight.fetch_add(cost, SeqCst);
-        self.permit(cost)
     }
 
     fn try_take(&self, cost: u64, limit: u64) -> bool {
@@ -256,7 +302,21 @@ impl Limiter {
     }
 }
 
+/// How long an attempt took.
+#[derive(Clone, Copy, Debug)]
+pub enum Lapped {
+    /// Until the first byte, or until its time was over.
+    Answer(Duration),
+    /// Until its client left: it would have taken longer.
+    Left(Duration),
+}
+
 impl Permit {
+    /// What its holder's end may be told of, where that is of use.
+    pub fn limiter(&self, configured: Option<u32>) -> Option<&Arc<Limiter>> {
+        self.of.listens(configured).then_some(&self.of)
+    }
+
     /// Ends the work without waking anyone.
     fn put_back(mut self) {
         self.of.in_flight.fetch_sub(self.cost, SeqCst);

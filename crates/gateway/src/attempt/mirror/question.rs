@@ -12,7 +12,8 @@ const OURS: KindSet = KindSet::EMPTY
     .with(Kind::ContentLength)
     .with(Kind::Expect)
     .with(Kind::ClientCert)
-    .with(Kind::XForwardedClientCert);
+    .with(Kind::XForwardedClientCert)
+    .with(Kind::PlimsollAttempt);
 
 /// Whether a request may be asked once more: it changes nothing, and is whole as it stands.
 pub fn may_be_copied(x: &Exchange<'_>) -> bool {

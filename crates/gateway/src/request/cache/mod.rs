@@ -8,7 +8,7 @@ mod changes;
 pub mod condition;
 pub mod control;
 pub mod core;
-mod date;
+pub(crate) mod date;
 mod disk;
 pub mod entry;
 mod fill;

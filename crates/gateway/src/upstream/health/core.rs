@@ -4,7 +4,8 @@
 //! row eject it for `eject_for`, longer each time; then it is on probation: one more failure ejects it again, as many
 //! successes as it takes failures to eject clear it. Ejection needs peers that do better: it keeps at least half of
 //! the instances, never takes the only one, and never takes one while all others fail too, because then the fault is
-//! something they share. An outlier answers still, if badly: it is ejected only where the rest can carry its part.
+//! something they share. Who answers, if badly, carries something: he is ejected only where the rest can carry his part
+//! too. Where nobody answers there is nothing to carry.
 
 use base::Nanos;
 use config::sections::Health as Rules;
@@ -50,10 +51,12 @@ pub enum Event {
     CheckFailed,
     /// A real request was answered below 500.
     Success,
-    /// No connection, a reset, garbage, a deadline, or a status of 500 or more.
-    Failure,
-    /// Its answers are not like those of the others on the same routes. `load` is what the service has in flight over
-    /// what it can hold; `None`: not known.
+    /// No connection, a reset, garbage, a deadline, or a status of 500 or more. `load` is what the service has in flight
+    /// over what it can hold; `None`: not known, or nobody is there.
+    Failure {
+        load: Option<f64>,
+    },
+    /// Its answers are not like those of the others on the same routes.
     Outlier {
         load: Option<f64>,
     },
@@ -91,7 +94,7 @@ impl State {
             Event::CheckOk => self.checked(Check::Up, rules.rise),
             Event::CheckFailed => self.checked(Check::Down, rules.fall),
             Event::Success => self.succeeded(rules),
-            Event::Failure => self.failed(rules, peers, now),
+            Event::Failure { load } => self.failed(rules, peers, load, now),
             Event::Outlier { load } => self.stands_out(rules, peers, load, now),
             Event::Ordinary if matches!(self.ejection, Ejection::Probation(_)) => {
                 (self.ejection, self.ejections, self.outlier) = (Ejection::None, 0, false);
@@ -128,7 +131,7 @@ impl State {
         }
     }
 
-    fn failed(&mut self, rules: &Rules, peers: Peers, now: Nanos) {
+    fn failed(&mut self, rules: &Rules, peers: Peers, load: Option<f64>, now: Nanos) {
         self.failures = self.failures.saturating_add(1);
         let enough = match self.ejection {
             Ejection::None => self.failures >= rules.eject_after.max(1),
@@ -136,7 +139,7 @@ impl State {
             // It was in flight when its instance was ejected.
             Ejection::Until(_) => false,
         };
-        if enough && may_eject(peers) {
+        if enough && may_eject(peers) && carry(peers, load) {
             self.eject(rules, now);
             self.outlier = false;
         }
@@ -178,6 +181,8 @@ mod tests {
         sound: 2,
     };
 
+    const FAILED: Event = Event::Failure { load: None };
+
     fn s(seconds: u64) -> Nanos {
         Nanos(seconds * 1_000_000_000)
     }
@@ -213,20 +218,20 @@ mod tests {
         use Event::*;
         let calm = run(
             State::default(),
-            &[Failure, Failure, Failure, Failure, Success, Failure],
+            &[FAILED, FAILED, FAILED, FAILED, Success, FAILED],
             1,
             PEERS,
         );
         assert!(calm.usable(s(1)));
-        let out = run(State::default(), &[Failure; 5], 1, PEERS);
+        let out = run(State::default(), &[FAILED; 5], 1, PEERS);
         assert_eq!(out.ejection, Ejection::Until(s(11)));
         assert_eq!(
-            run(out, &[Failure; 9], 2, PEERS).ejection,
+            run(out, &[FAILED; 9], 2, PEERS).ejection,
             Ejection::Until(s(11)),
             "late failures add nothing"
         );
         assert!(out.usable(s(11)));
-        let again = run(out, &[Failure], 12, PEERS);
+        let again = run(out, &[FAILED], 12, PEERS);
         assert_eq!(
             again.ejection,
             Ejection::Until(s(32)),
@@ -242,9 +247,22 @@ mod tests {
         );
         let mut long = out;
         for i in 0..100 {
-            long = run(long, &[Failure], 1000 * (i + 1), PEERS);
+            long = run(long, &[FAILED], 1000 * (i + 1), PEERS);
         }
         assert_eq!(long.ejection, Ejection::Until(s(100_300)));
+    }
+
+    #[test]
+    fn who_fails_stays_where_the_rest_could_not_carry_its_part() {
+        let five = |load| run(State::default(), &[Event::Failure { load }; 5], 1, PEERS);
+        assert!(five(Some(0.7)).usable(s(1)), "two would be at 105 %");
+        for load in [None, Some(0.5)] {
+            assert_eq!(five(load).ejection, Ejection::Until(s(11)));
+        }
+        let probation = run(five(None), &[Event::Failure { load: Some(0.7) }], 12, PEERS);
+        assert!(probation.usable(s(12)));
+        let calmer = run(probation, &[Event::Failure { load: Some(0.5) }], 13, PEERS);
+        assert!(!calmer.usable(s(13)), "as soon as they can");
     }
 
     #[test]
@@ -285,7 +303,7 @@ mod tests {
             },
         ] {
             assert!(
-                run(State::default(), &[Event::Failure; 50], 1, peers).usable(s(1)),
+                run(State::default(), &[FAILED; 50], 1, peers).usable(s(1)),
                 "{peers:?}"
             );
         }
@@ -294,6 +312,6 @@ mod tests {
             usable: 1,
             sound: 1,
         };
-        assert!(!run(State::default(), &[Event::Failure; 5], 1, two).usable(s(1)));
+        assert!(!run(State::default(), &[FAILED; 5], 1, two).usable(s(1)));
     }
 }

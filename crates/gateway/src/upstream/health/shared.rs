@@ -89,7 +89,7 @@ impl Group {
             total: instances.len(),
             ..Peers::default()
         };
-        if matches!(event, Event::Failure | Event::Outlier { .. }) {
+        if matches!(event, Event::Failure { .. } | Event::Outlier { .. }) {
             let others = instances
                 .iter()
                 .enumerate()
@@ -122,7 +122,10 @@ mod tests {
             let mut now = 0;
             for (i, fails, gap) in events {
                 now += gap * 1_000_000;
-                let event = if fails { Event::Failure } else { Event::Success };
+                let event = match fails {
+                    true => Event::Failure { load: None },
+                    false => Event::Success,
+                };
                 group.report(&all, i % n, event, &rules, Nanos(now));
                 let usable = all.iter().filter(|h| h.usable(Nanos(now))).count();
                 prop_assert!(usable * 2 >= n, "{usable} of {n} left");
@@ -135,7 +138,13 @@ mod tests {
         let (all, group) = (pool(4), Group::default());
         for round in 0..100 {
             for i in 0..4 {
-                group.report(&all, i, Event::Failure, &Rules::default(), Nanos(round));
+                group.report(
+                    &all,
+                    i,
+                    Event::Failure { load: None },
+                    &Rules::default(),
+                    Nanos(round),
+                );
             }
         }
         assert!(all.iter().all(|h| h.usable(Nanos(100))));
@@ -149,7 +158,7 @@ mod tests {
                 group.report(&all, 1, Event::Success, &rules, Nanos(1)),
                 None
             );
-            group.report(&all, 0, Event::Failure, &rules, Nanos(1));
+            group.report(&all, 0, Event::Failure { load: None }, &rules, Nanos(1));
         }
         assert!(!all[0].usable(Nanos(2)) && all[1].usable(Nanos(2)));
         let back = Nanos(1) + rules.eject_for;
