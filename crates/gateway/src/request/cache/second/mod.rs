@@ -19,6 +19,7 @@ use self::order::Order;
 use super::{Disks, Marks, Purge, Store};
 use crate::gate::{Kept, Making, Moment};
 use base::Nanos;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
@@ -46,6 +47,11 @@ pub struct Second {
     heard_at: AtomicU64,
 }
 
+/// What tells this process from all other nodes; not 0. The seed of a hasher is random.
+fn node() -> u64 {
+    RandomState::new().hash_one(std::process::id()).max(1)
+}
+
 impl Second {
     pub fn of(kept: &Kept) -> Arc<Second> {
         let marks = kept.get("cache", Marks::default);
@@ -54,7 +60,7 @@ impl Second {
             engine: OnceLock::new(),
             clock: OnceLock::new(),
             any: AtomicBool::new(false),
-            order: Mutex::new(Order::new(rand::random::<u64>().max(1))),
+            order: Mutex::new(Order::new(node())),
             wake: Condvar::new(),
             levels: Mutex::default(),
             writer: OnceLock::new(),
