@@ -31,6 +31,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     unshare(config);
     whole.bulkheads(config);
     whole.business(config);
+    whole.shared_caches(config);
     whole.identity(config);
     whole.cookies(config);
     whole.topics(config);
@@ -57,6 +58,18 @@ struct Whole<'a> {
 }
 
 impl Whole<'_> {
+    fn shared_caches(&mut self, c: &Config) {
+        let shared = |r: &&Route| r.cache.as_ref().is_some_and(|c| c.shared.is_some());
+        for r in c.routes.iter().filter(shared) {
+            if c.engines.shared.is_none() {
+                let what = format!("the cache of `{}` is shared with nobody", r.name);
+                let help = "say with `engines.shared` which Redis the nodes have together, or leave `shared` out";
+                let finding = Finding::error("config-cache", what).help(help);
+                self.add(&["routes", &r.name, "cache", "shared"], finding);
+            }
+        }
+    }
+
     /// Adds a finding at the deepest part of `path` that exists.
     fn add(&mut self, path: &[&str], finding: Finding) {
         let mut node = self.root;

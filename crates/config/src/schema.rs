@@ -74,6 +74,7 @@ pub fn schema() -> Json {
     defs.insert("slo".into(), section_schema(SLO));
     defs.insert("cache".into(), section_schema(CACHE));
     defs.insert("cache_disk".into(), section_schema(CACHE_DISK));
+    defs.insert("cache_shared".into(), section_schema(CACHE_SHARED));
     defs.insert("cache_control".into(), section_schema(CACHE_CONTROL));
     defs.insert("compress".into(), section_schema(COMPRESS));
     defs.insert("rate".into(), section_schema(RATE));
@@ -252,6 +253,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.slo (and services.NAME.slo)", SLO);
     page(&mut out, "routes.NAME.cache", CACHE);
     page(&mut out, "routes.NAME.cache.disk", CACHE_DISK);
+    page(&mut out, "routes.NAME.cache.shared", CACHE_SHARED);
     page(&mut out, "routes.NAME.cache_control", CACHE_CONTROL);
     page(&mut out, "routes.NAME.compress", COMPRESS);
     page(&mut out, "routes.NAME.rate", RATE);
@@ -381,6 +383,7 @@ mod tests {
         honest(WEBHOOK, Webhook::default);
         honest(CACHE, Cache::default);
         honest(CACHE_DISK, CacheDisk::default);
+        honest(CACHE_SHARED, CacheShared::default);
         honest(CACHE_CONTROL, CacheControl::default);
         honest(COMPRESS, Compress::default);
         honest(RATE, || Rate::of(1.0));

@@ -86,6 +86,8 @@ pub trait Caches: Send + Sync {
     fn why(&self, ask: &AskWhy) -> Result<Value, Vec<Finding>>;
     /// How the parts of caches stand that are on disk, by route.
     fn disks(&self) -> Result<Value, Vec<Finding>>;
+    /// How the caches stand that several nodes have together, by route.
+    fn shared(&self) -> Result<Value, Vec<Finding>>;
 }
 
 /// What to purge: exactly one of the first three.

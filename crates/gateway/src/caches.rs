@@ -1,9 +1,12 @@
 //! The caches as their owner sees them: taking things out, and asking why.
 
 use crate::exchange::{Head, ListHead};
-use crate::request::cache::{DiskGauge, Disks, Marks, Purge, Store, Tell, Why, explain};
+use crate::request::cache::{
+    DiskGauge, Disks, Marks, Purge, SecondGauge, Store, Tell, Why, explain,
+};
 use crate::runtime::Gateway;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 impl Gateway {
     /// Takes out of every route's cache what the purge names, and tells how many answers that were. Waits for
@@ -11,7 +14,26 @@ impl Gateway {
     pub fn purge(&self, purge: &Purge) -> u64 {
         let now = self.shared.clock.now();
         let stores = self.shared.kept.all::<Store>();
+        // First, or what was taken out would come back from there.
+        self.shared.second.purged(purge);
         stores.iter().map(|s| s.purge(purge, now)).sum()
+    }
+
+    /// Changes that other nodes have not been told yet; `None`: no route's cache is shared.
+    pub fn untold(&self) -> Option<usize> {
+        self.shared.second.untold()
+    }
+
+    /// How the caches that several nodes have together stand, by route.
+    pub fn second_levels(&self) -> Vec<SecondGauge> {
+        self.shared.second.gauges()
+    }
+
+    /// Where the caches are that several nodes have together; set once, before traffic begins.
+    pub fn set_second(&self, engine: Option<Arc<dyn store::SecondLevel>>) {
+        if let Some(engine) = engine {
+            self.shared.second.set_engine(engine);
+        }
     }
 
     /// How the disks of caches stand, by route.

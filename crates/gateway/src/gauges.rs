@@ -8,7 +8,7 @@ use crate::attempt::stateful;
 use crate::gate::Kept;
 use crate::listen::TOO_MANY;
 use crate::request::business;
-use crate::request::cache::{DiskGauge, Disks};
+use crate::request::cache::{DiskGauge, Disks, SecondGauge};
 use crate::request::identity::charges::{Charge, Charges};
 use crate::request::{compress, identity, rate};
 use crate::runtime::Gateway;
@@ -92,6 +92,8 @@ pub struct Gauges {
     pub compressed: Vec<CompressGauge>,
     /// Of caches, by route.
     pub disks: Vec<DiskGauge>,
+    /// What is shared of caches with other nodes, by route.
+    pub second: Vec<SecondGauge>,
     /// By name.
     pub tenants: Vec<TenantGauge>,
     /// Of the access log.
@@ -157,6 +159,7 @@ impl Gateway {
             business: self.business(),
             compressed: compressed(&shared.kept),
             disks: Disks::of(&shared.kept).gauges(),
+            second: shared.second.gauges(),
             tenants,
             generation: snapshot.number,
             connections: shared.loads.iter().map(|l| l.load(Relaxed)).collect(),

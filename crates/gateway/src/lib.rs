@@ -59,7 +59,7 @@ pub use gate::{
 };
 pub use gauges::{CompressGauge, Gauges, LimitGauge, PoolGauge, RateGauge, TenantGauge};
 pub use listen::SocketFile;
-pub use request::cache::DiskGauge;
+pub use request::cache::{DiskGauge, SecondGauge};
 pub use runtime::{Drained, Gateway, Options};
 pub use tally::{Decision, Tally};
 pub use upstream::{Instance, Service};

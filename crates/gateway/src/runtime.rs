@@ -8,7 +8,7 @@ use crate::gate::{Kept, Moment};
 use crate::jobs::{self, Jobs};
 use crate::listen::{self, Accepting, Clients, Fresh, Port, SocketFile};
 use crate::replicas::Groups;
-use crate::request::cache::{Changes, Disks};
+use crate::request::cache::{Changes, Disks, Second};
 use crate::request::projection::Positions;
 use crate::request::rate;
 use crate::snapshot::Snapshot;
@@ -87,6 +87,7 @@ pub struct Shared {
     pub(crate) version: AtomicU64,
     pub(crate) kept: Kept,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) second: Arc<Second>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) rates: Arc<rate::Shared>,
     pub(crate) state: Arc<State>,
@@ -246,6 +247,7 @@ impl Gateway {
             current: ArcSwap::from_pointee(snapshot),
             version: AtomicU64::new(1),
             changes: kept.get("cache", Changes::default),
+            second: Second::of(&kept),
             jobs: kept.get("jobs", Jobs::default),
             rates: kept.get("rates", rate::Shared::default),
             state: kept.get("state", State::default),

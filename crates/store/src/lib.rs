@@ -1,6 +1,6 @@
-//! State behind six traits: `Log` (streams of events), `Kv` (values by key), `Queue` (jobs that wait), `Topics` (events for
-//! many), `Counter` (how often something may happen) and `Lease` (who may do it). Engines: `embedded` (SQLite in the data directory) has all of them,
-//! `redis` (a feature) the last two and `Kv`, `nats` (a feature) `Kv` and `Lease`, for several nodes. Every engine passes the suites in `tests/suite`.
+//! State behind seven traits: `Log` (streams of events), `Kv` (values by key), `Queue` (jobs that wait), `Topics` (events for
+//! many), `Counter` (how often something may happen), `Lease` (who may do it) and `SecondLevel` (answers that several caches have together). Engines: `embedded`
+//! (SQLite in the data directory) has all but the last, `redis` (a feature) the last three and `Kv`, `nats` (a feature) `Kv` and `Lease`, for several nodes. Every engine passes the suites in `tests/suite`.
 
 #![cfg_attr(
     not(test),
@@ -20,6 +20,7 @@ pub mod nats;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod second;
 pub mod topics;
 
 pub use ack::{Ack, in_parts};
@@ -32,6 +33,7 @@ pub use log::{Appended, Ends, Expect, Log, Names, NewEvent, Record};
 pub use queue::{
     Bounds, Cancel, Finish, Job, JobId, Lane, Leased, Named, NewJob, Payload, Queue, State,
 };
+pub use second::SecondLevel;
 pub use topics::{Broker, Message, NewMessage, Published, Topic, TopicBounds, Topics};
 
 /// Longest name of a stream, kind of an event, or key, bytes.

@@ -111,7 +111,7 @@ pub use asynchronous::ASYNC;
 pub use balance::{BALANCE, INSTANCE, Listed};
 pub use breaker::BREAKER;
 pub use business::MEASURE;
-pub use cache::{CACHE, CACHE_CONTROL, CACHE_DISK};
+pub use cache::{CACHE, CACHE_CONTROL, CACHE_DISK, CACHE_SHARED};
 pub use compress::COMPRESS;
 pub use console::{CONSOLE, CONSOLE_TLS, CONSOLE_USER};
 pub use cron::CRON;

@@ -73,6 +73,26 @@ pub struct Cache {
     pub max_body: u64,
     /// Where what memory has no room for goes; `None`: nowhere.
     pub disk: Option<CacheDisk>,
+    /// What other nodes have is asked for, and given to them; `None`: each node has its own.
+    pub shared: Option<CacheShared>,
+}
+
+/// The part of a route's cache that all nodes have together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CacheShared {
+    /// Longest that a request waits for it.
+    pub wait: Duration,
+    /// Largest body, bytes.
+    pub max_body: u64,
+}
+
+impl Default for CacheShared {
+    fn default() -> Self {
+        CacheShared {
+            wait: Duration::from_millis(20),
+            max_body: 256 << 10,
+        }
+    }
 }
 
 /// The part of a route's cache that is on disk.
@@ -103,6 +123,7 @@ impl Default for Cache {
             size: 64 << 20,
             max_body: 1 << 20,
             disk: None,
+            shared: None,
         }
     }
 }

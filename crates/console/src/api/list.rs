@@ -323,6 +323,12 @@ pub const CALLS: &[Call] = &[
         || get(cache_disks),
     ),
     read(
+        "/api/v1/cache/shared",
+        "How the caches stand that several nodes have together, by route",
+        &[],
+        || get(cache_shared),
+    ),
+    read(
         "/api/v1/jobs",
         "Each route's jobs: how many wait, how fast they are delivered, and why not faster",
         &[],

@@ -245,6 +245,10 @@ pub async fn cache_disks(Extract(s): Extract<State>) -> Answer {
     off_thread(move || s.caches.disks()).await
 }
 
+pub async fn cache_shared(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || s.caches.shared()).await
+}
+
 pub async fn purge(
     Extract(s): Extract<State>,
     Extension(who): Extension<Who>,

@@ -21,6 +21,13 @@ pub fn run(args: PurgeArgs) -> Result<Exit, Failure> {
         false => "stale from now on",
     };
     println!("stored answers that are {how}: {n}");
+    match done["nodes"].as_str() {
+        Some("told") => println!("other nodes: told; they do the same within a second"),
+        Some(_) => println!(
+            "other nodes: NOT told yet, because the shared engine is away or slow; they are when it is back"
+        ),
+        None => {}
+    }
     let outward = &done["outward"];
     if let Some(line) = further_out(outward) {
         println!("{line}");

@@ -19,6 +19,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     status["engines"] = ask::get(at, "/api/v1/engines")?;
     status["export"] = ask::get(at, "/api/v1/export")?;
     status["disks"] = ask::get(at, "/api/v1/cache/disks")?;
+    status["second"] = ask::get(at, "/api/v1/cache/shared")?;
     // Refused where none are kept.
     if let Ok(mut told) = ask::get::<Value>(at, "/api/v1/traces?limit=1") {
         status["traces"] = told["standing"].take();
@@ -65,6 +66,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     }
     for d in status["disks"].as_array().unwrap_or(&empty) {
         println!("disk        {}", disk(d));
+    }
+    for s in status["second"].as_array().unwrap_or(&empty) {
+        println!("shared      {}", second(s));
     }
     for a in status["agents"].as_array().unwrap_or(&empty) {
         println!("agent       {}", agent(a));
@@ -284,6 +288,28 @@ fn disk(d: &Value) -> String {
             number("hits")
         ),
     }
+}
+
+/// What several nodes have together of a route's cache.
+fn second(s: &Value) -> String {
+    let number = |key: &str| s[key].as_u64().unwrap_or(0);
+    let route = s["route"].as_str().unwrap_or("");
+    let told = format!(
+        "{} hits and {} misses among other nodes' answers, {} given to them ({} not)",
+        number("hits"),
+        number("misses"),
+        number("writes"),
+        number("writes_dropped") + number("too_large")
+    );
+    let wrong = match s["wrong"].as_str().unwrap_or("") {
+        "" => String::new(),
+        wrong => format!("NOT ASKED: {wrong}; "),
+    };
+    let untold = match number("untold") {
+        0 => String::new(),
+        n => format!(", {n} changes not told yet"),
+    };
+    format!("{route}: {wrong}{told}{untold}")
 }
 
 fn limit(p: &Protection) -> String {

@@ -7,6 +7,7 @@ use gateway::Gateway;
 use gateway::request::cache::{Purge, What, Why};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 #[derive(Clone)]
 pub struct Caches {
@@ -22,12 +23,32 @@ impl Caches {
     }
 }
 
+/// How long a purge waits until other nodes can hear of it, and how often that is looked at.
+const TOLD: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(5);
+
+impl Caches {
+    /// `None`: nothing is shared with other nodes.
+    fn told_to_nodes(&self) -> Result<Option<&'static str>, Vec<Finding>> {
+        let until = Instant::now() + TOLD;
+        loop {
+            match self.ask(Gateway::untold)? {
+                None => return Ok(None),
+                Some(0) => return Ok(Some("told")),
+                Some(_) if Instant::now() >= until => return Ok(Some("waiting")),
+                Some(_) => std::thread::sleep(LOOK),
+            }
+        }
+    }
+}
+
 impl console::Caches for Caches {
     fn purge(&self, ask: &AskPurge) -> Result<Value, Vec<Finding>> {
         let purge = purge(ask).map_err(|f| vec![f])?;
         let n = self.ask(|g| g.purge(&purge))?;
         let outward = self.outward.pass_on(&purge);
-        Ok(json!({ "purged": n, "hard": purge.hard, "outward": outward }))
+        let nodes = self.told_to_nodes()?;
+        Ok(json!({ "purged": n, "hard": purge.hard, "outward": outward, "nodes": nodes }))
     }
 
     fn why(&self, ask: &AskWhy) -> Result<Value, Vec<Finding>> {
@@ -56,6 +77,10 @@ impl console::Caches for Caches {
 
     fn disks(&self) -> Result<Value, Vec<Finding>> {
         self.ask(|g| serde_json::to_value(g.disks()).unwrap_or_default())
+    }
+
+    fn shared(&self) -> Result<Value, Vec<Finding>> {
+        self.ask(|g| serde_json::to_value(g.second_levels()).unwrap_or_default())
     }
 }
 

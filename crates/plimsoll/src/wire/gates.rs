@@ -1,6 +1,6 @@
 //! What the gates have decided, what the limits hold, and what became of the access log's lines, as metrics.
 
-use crate::wire::disks;
+use crate::wire::{disks, second};
 use base::Worth;
 use gateway::access::Lines;
 use gateway::attempt::limit::core::{Limit, PERMIT};
@@ -20,6 +20,7 @@ pub fn page(gauges: &Gauges) -> String {
     stateful(&mut page, &gauges.stateful);
     certificate(&mut page, gauges.certificate.as_ref());
     disks::page(&mut page, &gauges.disks);
+    second::page(&mut page, &gauges.second);
     business(&mut page, &gauges.business);
     page.finish()
 }

@@ -18,6 +18,7 @@ pub mod past;
 pub mod path;
 pub mod recordings;
 pub mod replicas;
+pub mod second;
 pub mod shell;
 pub mod slo;
 pub mod spans;

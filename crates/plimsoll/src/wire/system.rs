@@ -131,6 +131,7 @@ impl System {
         let current = Arc::new(ArcSwap::from_pointee(config));
         let engines = Engines::open(&current.load())?;
         gateway.set_counter(engines.counter());
+        gateway.set_second(engines.second());
         replicas::start(runtime.handle(), gateway.replications());
         let outward = outward(&gateway, &current)?;
         let kept = (current.load().traces.size > 0)

@@ -19,6 +19,8 @@ mod manager;
 mod messages;
 mod purge;
 mod reloads;
+#[cfg(feature = "redis")]
+mod shared_cache;
 mod sockets;
 mod stage;
 mod streams;

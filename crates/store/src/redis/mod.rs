@@ -11,6 +11,9 @@ mod kv;
 mod lease;
 mod link;
 mod script;
+mod second;
+
+pub use second::Second;
 
 use crate::Error;
 use answer::Answer;

@@ -11,9 +11,13 @@ pub enum Script {
     Give,
     Acquire,
     Release,
+    Fetch,
+    Store,
+    Tell,
+    Hear,
 }
 
-pub const ALL: [(Script, &str); 8] = [
+pub const ALL: [(Script, &str); 12] = [
     (Script::Put, PUT),
     (Script::Delete, DELETE),
     (Script::Scan, SCAN),
@@ -22,6 +26,10 @@ pub const ALL: [(Script, &str); 8] = [
     (Script::Give, GIVE),
     (Script::Acquire, ACQUIRE),
     (Script::Release, RELEASE),
+    (Script::Fetch, FETCH),
+    (Script::Store, STORE),
+    (Script::Tell, TELL),
+    (Script::Hear, HEAR),
 ];
 
 impl Script {
@@ -35,12 +43,19 @@ impl Script {
             Script::Give => "give",
             Script::Acquire => "acquire",
             Script::Release => "release",
+            Script::Fetch => "fetch",
+            Script::Store => "store",
+            Script::Tell => "tell",
+            Script::Hear => "hear",
         }
     }
 
     /// Whether it asks for memory: an answer then says that there is some.
     pub fn writes(self) -> bool {
-        matches!(self, Script::Put | Script::Take | Script::Acquire)
+        matches!(
+            self,
+            Script::Put | Script::Take | Script::Acquire | Script::Store | Script::Tell
+        )
     }
 }
 
@@ -157,4 +172,107 @@ const RELEASE: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 return 1
+";
+
+/// KEYS variants, cells. Each variant has a field `m` (number, when it came in milliseconds, its cells) and a field `r` (its
+/// record). Answers number, milliseconds since it came, and record of those that nothing has outdated.
+const FETCH: &str = r"
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local all, known, record, out = redis.call('HGETALL', KEYS[1]), {}, {}, {}
+for i = 1, #all, 2 do
+  local of = string.sub(all[i], 1, 1) == 'm' and known or record
+  of[string.sub(all[i], 2)] = all[i + 1]
+end
+for variant, text in pairs(known) do
+  local number, at, cells = string.match(text, '^(%d+) (%d+) ?(.*)$')
+  local good = record[variant] and tonumber(at) <= now
+  for cell in string.gmatch(cells, '%d+') do
+    local changed = redis.call('HGET', KEYS[2], cell)
+    if changed and tonumber(changed) > tonumber(number) then good = false end
+  end
+  if good then
+    out[#out + 1] = number
+    out[#out + 1] = string.format('%.0f', now - at)
+    out[#out + 1] = record[variant]
+  end
+end
+return out
+";
+
+/// KEYS variants, order; ARGV variant, number, cells, record, milliseconds to live, epoch, most variants.
+const STORE: &str = r"
+local e, n = unpack(redis.call('HMGET', KEYS[2], 'e', 'n'))
+if e ~= ARGV[6] or tonumber(ARGV[2]) > tonumber(n) then return 0 end
+local function number(text) return tonumber(string.match(text, '^%d+')) end
+local old = redis.call('HGET', KEYS[1], 'm' .. ARGV[1])
+if old and number(old) > tonumber(ARGV[2]) then return 0 end
+if not old and redis.call('HLEN', KEYS[1]) >= 2 * ARGV[7] then
+  local oldest, least
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, 1) == 'm' then
+      local at = tonumber(string.match(redis.call('HGET', KEYS[1], field), '^%d+ (%d+)'))
+      if not least or at < least then oldest, least = string.sub(field, 2), at end
+    end
+  end
+  if oldest then redis.call('HDEL', KEYS[1], 'm' .. oldest, 'r' .. oldest) end
+end
+local t = redis.call('TIME')
+local at = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+redis.call('HSET', KEYS[1], 'm' .. ARGV[1], ARGV[2] .. ' ' .. at .. ' ' .. ARGV[3], 'r' .. ARGV[1], ARGV[4])
+local left = math.max(redis.call('PTTL', KEYS[1]), tonumber(ARGV[5]))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', left))
+return 1
+";
+
+/// KEYS order, changes, purges, cells; ARGV body, cell (none: a purge), most changes, most purges.
+const TELL: &str = r"
+local t = redis.call('TIME')
+local now = string.format('%.0f', t[1] * 1000000 + t[2])
+if redis.call('HSETNX', KEYS[1], 'e', now) == 1 then redis.call('DEL', KEYS[2], KEYS[3], KEYS[4]) end
+local n = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'n', 1))
+local item = n .. ' ' .. now .. ' ' .. ARGV[1]
+redis.call('RPUSH', KEYS[2], item)
+redis.call('LTRIM', KEYS[2], -ARGV[3], -1)
+if ARGV[2] == '' then
+  redis.call('RPUSH', KEYS[3], item)
+  redis.call('LTRIM', KEYS[3], -ARGV[4], -1)
+else
+  redis.call('HSET', KEYS[4], ARGV[2], n)
+end
+return 1
+";
+
+/// KEYS order, changes, purges, cells; ARGV epoch, number, tag, most changes. Answers epoch, whether something was missed,
+/// number, the last change, and changes (or purges, when something was missed). Where the change that was heard last is another one now, data
+/// was lost in between: then a new epoch begins.
+const HEAR: &str = r"
+local t = redis.call('TIME')
+local e, n = unpack(redis.call('HMGET', KEYS[1], 'e', 'n'))
+local after, tag = tonumber(ARGV[2]), ARGV[3]
+n = tonumber(n or 0)
+local is_same, lost = e == ARGV[1] and after <= n, e == ARGV[1] and after > n
+if is_same and after > 0 then
+  local seen = redis.call('LINDEX', KEYS[2], string.format('%.0f', after - n - 1))
+  is_same = seen and string.sub(seen, 1, #tag + 1) == tag .. ' '
+  lost = seen and not is_same
+elseif is_same then
+  is_same = n <= redis.call('LLEN', KEYS[2])
+end
+if not e or lost then
+  e, n = string.format('%.0f', t[1] * 1000000 + t[2]), 0
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+  redis.call('HSET', KEYS[1], 'e', e, 'n', 0)
+  return {e, '1', '0', '', {}}
+end
+local number = string.format('%.0f', n)
+if not is_same then
+  return {e, '1', number, redis.call('LINDEX', KEYS[2], -1) or '', redis.call('LRANGE', KEYS[3], 0, -1)}
+end
+local news, from = {}, after - n
+if from < 0 then
+  local to = math.min(from + ARGV[4] - 1, -1)
+  news = redis.call('LRANGE', KEYS[2], string.format('%.0f', from), string.format('%.0f', to))
+end
+return {e, '0', number, '', news}
 ";

@@ -1,5 +1,7 @@
 //! The engine `redis` against the suites on a real server, and what only a server can get wrong.
 
+mod second;
+
 use crate::remote::{self, Remote};
 use crate::suite;
 use peers::there;

@@ -1,6 +1,7 @@
 //! The keys of a route's cache, and of what others are told about theirs.
 
 use super::*;
+use std::time::Duration;
 
 pub const CACHE: &[Field<Cache>] = &[
     key!(
@@ -56,7 +57,55 @@ pub const CACHE: &[Field<Cache>] = &[
             c.disk = Some(disk);
         }
     ),
+    key!(
+        "shared",
+        Kind::FlagOr("cache_shared"),
+        "{ wait: 20ms }",
+        "nodes on one `engines.shared` fill from each other before they ask the service, and purges reach all of them; `true` for the defaults, off when left out",
+        |c, n, cx| c.shared = shared(n, cx)
+    ),
 ];
+
+/// No request is held up for longer than this by something that is to save time.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Redis holds everything else up while it sends larger ones.
+const LARGEST_SHARED: u64 = 16 << 20;
+
+pub const CACHE_SHARED: &[Field<CacheShared>] = &[
+    key!(
+        "wait" = "20ms",
+        Kind::Duration,
+        "20ms",
+        "longest that a request which is not in the node's own cache waits for the engine, at most 1s; then the service is asked",
+        |s, n, cx| put!(s.wait, wait(n, cx))
+    ),
+    key!(
+        "max_body" = "256KiB",
+        Kind::Bytes,
+        "256KiB",
+        "largest body that is shared, at most 16MiB; larger ones stay in each node's own cache",
+        |s, n, cx| put!(s.max_body, cx.bytes_within(n, 1, LARGEST_SHARED))
+    ),
+];
+
+fn shared(n: &Node, cx: &mut Cx) -> Option<CacheShared> {
+    if matches!(n.value, Value::Scalar(_)) {
+        return cx.flag(n)?.then(CacheShared::default);
+    }
+    let (mut shared, before) = (CacheShared::default(), cx.findings.len());
+    cx.section("shared", n, CACHE_SHARED, &mut shared);
+    (cx.findings.len() == before).then_some(shared)
+}
+
+fn wait(n: &Node, cx: &mut Cx) -> Option<Duration> {
+    let wait = cx.some_time(n)?;
+    if wait > LONGEST_WAIT {
+        cx.error(n, "config-value", "a request would wait too long")
+            .help = "write a time up to `1s`: the service is asked when it is over".into();
+        return None;
+    }
+    Some(wait)
+}
 
 /// With less, segments would be too small for a common answer.
 const SMALLEST_DISK: u64 = 16 << 20;

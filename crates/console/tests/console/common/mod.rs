@@ -54,6 +54,9 @@ impl Caches for Nothing {
     fn why(&self, _: &AskWhy) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }
+    fn shared(&self) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
     fn disks(&self) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }

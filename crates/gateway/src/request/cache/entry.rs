@@ -88,6 +88,26 @@ impl Entry {
         }
     }
 
+    /// The same answer once more; lines and body are not copied.
+    pub fn twin(&self) -> Entry {
+        Entry {
+            status: self.status,
+            lines: self.lines.clone(),
+            body: self.body.clone(),
+            part: self.part.clone(),
+            etag: self.etag.clone(),
+            modified: self.modified.clone(),
+            date: self.date,
+            language: self.language.clone(),
+            groups: self.groups.clone(),
+            at: self.at,
+            unix: self.unix,
+            keep: self.keep.clone(),
+            selects: self.selects.clone(),
+            ..Entry::default()
+        }
+    }
+
     pub fn age(&self, now: Nanos) -> u64 {
         self.keep.age + now.since(self.at).as_secs()
     }

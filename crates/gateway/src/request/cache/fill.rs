@@ -2,6 +2,7 @@
 
 use super::core::Not;
 use super::entry::Entry;
+use super::second::Outcome;
 use super::status::Forward;
 use super::store::Store;
 use base::Nanos;
@@ -11,6 +12,8 @@ pub struct Fill {
     pub store: Arc<Store>,
     pub key: Vec<u8>,
     pub forward: Forward,
+    /// Why other nodes were not asked.
+    pub shared: Outcome,
     /// What is stored already.
     pub had: Option<Arc<Entry>>,
     /// The request carries the conditions of what is stored.
@@ -43,6 +46,7 @@ impl Fill {
             store: store.clone(),
             key,
             forward,
+            shared: Outcome::Asked,
             had: None,
             conditional: false,
             entry: None,

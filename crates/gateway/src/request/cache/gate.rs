@@ -8,14 +8,18 @@ use super::fill::{Fill, Stored};
 use super::invalidate::{Invalidate, safe};
 use super::lines;
 use super::reuse::{self, Ask, Use};
+use super::second::Outcome;
 use super::shelf::Shelf;
 use super::status::{Forward, Said, forwarded};
-use super::{Disks, disk};
+use super::{Disks, Second, disk};
 use crate::exchange::{Exchange, Facts, Failed, Head, Outgoing, Reply, ResponseHead};
-use crate::gate::{BodyNeed, Gate, Making, Needs, Slot, Step};
-use base::{CacheState, Nanos};
+use crate::gate::{BodyNeed, Gate, Making, Needs, Slot, Step, Ticket};
+use base::{Arm, CacheState, Nanos};
 use config::sections::Consistency;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// On a route with a cache: the cache. On one without that may change things: what tells the caches of it.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
@@ -29,6 +33,9 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let disk = config.disk.as_ref();
     let disk = disk.and_then(|d| Disks::of(m.kept).open(m, d, &shelf.store, &shelf.marks));
     shelf.store.set_disk(disk);
+    let shared = config.shared.as_ref();
+    let second = shared.and_then(|s| Second::of(m.kept).open(m, s, &shelf.store));
+    shelf.store.set_second(second);
     Some(Arc::new(CacheGate {
         rules: Rules {
             ttl: config.ttl,
@@ -68,10 +75,44 @@ pub(super) struct CacheGate {
     pub(super) shelf: Shelf,
 }
 
-/// The request waits for what is on disk.
+/// The request waits for what is on disk, or what other nodes have.
 struct Fetching {
     ask: Ask,
-    disk: Arc<disk::Disk>,
+    tried: Tried,
+}
+
+/// Where memory was filled from.
+#[derive(Clone, Default)]
+struct Tried {
+    disk: Option<Arc<disk::Disk>>,
+    /// What came of asking what other nodes have.
+    shared: Option<Rc<Cell<Outcome>>>,
+}
+
+/// Whether the request waits for what other nodes have.
+enum Asked {
+    Wait(Ticket, Rc<Cell<Outcome>>),
+    Done(Outcome),
+}
+
+impl Tried {
+    /// A refresh is content with what another node has fetched anew.
+    fn judge(&self, x: &Exchange<'_>, ask: Ask) -> Ask {
+        match x.is_refresh && self.shared.is_some() {
+            true => Ask {
+                get: true,
+                ..Ask::default()
+            },
+            false => ask,
+        }
+    }
+}
+
+fn noted(x: &mut Exchange<'_>, outcome: Outcome) -> Outcome {
+    if outcome != Outcome::Asked {
+        x.note("cache", outcome.detail());
+    }
+    outcome
 }
 
 impl Fields for Head<'_> {
@@ -102,12 +143,12 @@ impl lines::Head for ResponseHead<'_> {
 
 impl CacheGate {
     /// What the store has for the request; else, or when that must be confirmed, the request goes on.
-    /// `fetched`: the disk that has brought what it had.
+    /// `tried`: what has brought what it had.
     fn look(
         &self,
         x: &mut Exchange<'_>,
         ask: Ask,
-        fetched: Option<Arc<disk::Disk>>,
+        mut tried: Tried,
         slot: &mut Slot,
         now: Nanos,
     ) -> Step {
@@ -115,27 +156,26 @@ impl CacheGate {
         let key = self.shelf.key(&head);
         let found = self.shelf.find(&key, &head, ask.range);
         if !found.known
-            && fetched.is_none()
+            && tried.disk.is_none()
+            && tried.shared.is_none()
             && let Some(disk) = self.shelf.store.disk()
             && let Some(awaited) = disk.fetch(&key)
         {
-            *slot = Slot::boxed(Fetching { ask, disk });
+            tried.disk = Some(disk);
+            *slot = Slot::boxed(Fetching { ask, tried });
             return Step::Wait(Box::pin(awaited.over()));
         }
         let forward = match &found.entry {
-            Some(entry) => match self.shelf.reuse(&ask, entry, &head, now) {
+            Some(entry) => match self.shelf.reuse(&tried.judge(x, ask), entry, &head, now) {
                 Use::Validate(why) => Forward::Asked(why),
+                // A refresh wants something better than the cause of it got.
+                how if x.is_refresh && how != Use::Fresh => Forward::Asked(reuse::Why::Stale),
                 how => {
                     x.cache = CacheState::Hit;
                     x.refresh_wanted = how == Use::StaleWhileRevalidate && entry.claim(now);
-                    let said = match (how, fetched) {
-                        (Use::Stale, _) => Said::Instead("max-stale"),
-                        (_, Some(disk)) => {
-                            disk.hit();
-                            x.note("cache", "disk");
-                            Said::FromDisk
-                        }
-                        _ => Said::Hit,
+                    let said = match how {
+                        Use::Stale => Said::Instead("max-stale"),
+                        _ => self.said(x, &tried),
                     };
                     return Step::Answer(self.shelf.answer(entry, &head, ask.get, now, said));
                 }
@@ -143,6 +183,14 @@ impl CacheGate {
             None if found.partial => Forward::Partial,
             None if found.known => Forward::VaryMiss,
             None => Forward::UriMiss,
+        };
+        let shared = match self.ask_others(x, &key, &ask, forward, &tried) {
+            Asked::Wait(ticket, outcome) => {
+                tried.shared = Some(outcome);
+                *slot = Slot::boxed(Fetching { ask, tried });
+                return Step::Wait(ticket);
+            }
+            Asked::Done(outcome) => outcome,
         };
         x.cache = CacheState::Miss;
         if ask.only_if_cached {
@@ -152,6 +200,7 @@ impl CacheGate {
         }
         (self.shelf.marks).watch(head.host().unwrap_or(b""), head.path());
         let mut fill = Fill::new(&self.shelf.store, key, forward, self.max_body, now);
+        fill.shared = shared;
         if let Some(entry) = found.entry {
             fill.conditional = ask.get && self.conditions(x, &entry);
             x.conditional = fill.conditional;
@@ -159,6 +208,50 @@ impl CacheGate {
         }
         *slot = Slot::boxed(fill);
         Step::Go
+    }
+
+    /// Where a hit was brought from.
+    fn said(&self, x: &mut Exchange<'_>, tried: &Tried) -> Said<'static> {
+        if let (Some(_), Some(level)) = (&tried.shared, self.shelf.store.second()) {
+            level.counts.hits.fetch_add(1, Relaxed);
+            x.note("cache", "shared");
+            return Said::FromShared;
+        }
+        if let Some(disk) = &tried.disk {
+            disk.hit();
+            x.note("cache", "disk");
+            return Said::FromDisk;
+        }
+        Said::Hit
+    }
+
+    /// What other nodes have is asked for before the instance is, unless it is the instance that the client wants.
+    fn ask_others(
+        &self,
+        x: &mut Exchange<'_>,
+        key: &[u8],
+        ask: &Ask,
+        forward: Forward,
+        tried: &Tried,
+    ) -> Asked {
+        if let Some(outcome) = &tried.shared {
+            return Asked::Done(noted(x, outcome.get()));
+        }
+        let missing = matches!(
+            forward,
+            Forward::UriMiss | Forward::VaryMiss | Forward::Asked(reuse::Why::Stale)
+        );
+        let wanted = x.is_refresh || !ask.no_cache && ask.max_age != Some(0);
+        if !missing || !wanted || self.shelf.arm != Arm::BASE.0 {
+            return Asked::Done(Outcome::Asked);
+        }
+        let Some(level) = self.shelf.store.second() else {
+            return Asked::Done(Outcome::Asked);
+        };
+        match level.fetch(key) {
+            Ok((ticket, outcome)) => Asked::Wait(ticket, outcome),
+            Err(why) => Asked::Done(noted(x, why)),
+        }
     }
 
     /// Makes the request one for news of what is stored; the client's own conditions are judged when the answer is there.
@@ -213,12 +306,12 @@ impl Gate for CacheGate {
             x.edits.drop("Range");
             x.edits.drop("If-Range");
         }
-        self.look(x, ask, None, slot, now)
+        self.look(x, ask, Tried::default(), slot, now)
     }
 
     fn resume(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         match slot.take().get::<Fetching>() {
-            Some(Fetching { ask, disk }) => self.look(x, *ask, Some(disk.clone()), slot, now),
+            Some(Fetching { ask, tried }) => self.look(x, *ask, tried.clone(), slot, now),
             None => Step::Go,
         }
     }
@@ -234,7 +327,7 @@ impl Gate for CacheGate {
         match slot.get::<Fill>() {
             Some(fill) if method == b"HEAD" => {
                 self.head_tells(x, fill, &out.head, now);
-                let said = forwarded(fill.forward, out.head.status(), Err("head"));
+                let said = forwarded(fill.forward, out.head.status(), Err("head"), fill.shared);
                 out.edits.append("Cache-Status", said.as_bytes());
                 *slot = Slot::Empty;
             }

@@ -1,6 +1,6 @@
 //! What an unsafe request changes: its own address, those that its answer names, and groups (RFC 9111 4.4, RFC 9875).
 
-use super::{Changes, Disks, Marks, targeted};
+use super::{Changes, Disks, Marks, Second, targeted};
 use crate::exchange::{Exchange, Outgoing};
 use crate::gate::{Gate, Kept, Slot, Step};
 use base::Nanos;
@@ -11,6 +11,7 @@ pub struct Invalidate {
     marks: Arc<Marks>,
     changes: Arc<Changes>,
     disks: Arc<Disks>,
+    second: Arc<Second>,
 }
 
 impl Invalidate {
@@ -19,6 +20,7 @@ impl Invalidate {
             marks: kept.get("cache", Marks::default),
             changes: kept.get("cache", Changes::default),
             disks: Disks::of(kept),
+            second: Second::of(kept),
         }
     }
 
@@ -47,6 +49,8 @@ impl Invalidate {
         }
         let (host, path) = (x.head.host().unwrap_or(b""), x.head.path());
         let changed = |path: &[u8]| {
+            // First, or what others have of it would be taken for newer.
+            self.second.path_changed(host, path);
             self.marks.changed(host, path, now);
             self.disks.changed(host, path);
             self.changes.path(host, path);
@@ -60,6 +64,7 @@ impl Invalidate {
             }
         }
         for group in targeted::groups(&out.head, "cache-group-invalidation") {
+            self.second.group_changed(host, &group);
             self.marks.changed(host, &Marks::group(&group), now);
             self.disks.group_changed(host, &group);
             self.changes.group(host, &group);

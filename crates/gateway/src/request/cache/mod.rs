@@ -1,6 +1,8 @@
 //! Answers safe requests from memory, and where the route says so from disk: a shared cache as RFC 9111 describes it, with stale answers while one is fetched
 //! anew (RFC 5861), `Cache-Status` (RFC 9211), targeted control (RFC 9213) and groups (RFC 9875).
 //!
+//! Several nodes fill from each other through a second level that they have together (`second`).
+//!
 //! `reuse` decides whether a stored response may answer, `core` whether a new one may be stored; `entry` is a stored
 //! response and the answers that can be made of it, `store` holds them; `gate` is the adapter.
 
@@ -19,6 +21,7 @@ mod marks;
 mod purge;
 mod range;
 pub mod reuse;
+mod second;
 mod shard;
 mod shelf;
 mod status;
@@ -37,6 +40,7 @@ pub use self::gate::make;
 pub use self::lines::{Lines, is as is_named};
 pub use self::marks::Marks;
 pub use self::purge::{Purge, What};
+pub use self::second::{Second, SecondGauge};
 pub use self::shelf::Shelf;
 pub use self::status::Said;
 pub use self::store::{Counts, Found, Store};

@@ -1,6 +1,7 @@
 //! What `Cache-Status` says of a response (RFC 9211): whether it came from here, and if not, why the instance was asked.
 
 use super::reuse::Why;
+use super::second::Outcome;
 
 /// How a stored response came to be the answer.
 #[derive(Clone, Copy, Debug)]
@@ -8,6 +9,8 @@ pub enum Said<'a> {
     Hit,
     /// A hit that had to be brought from disk.
     FromDisk,
+    /// One that another node had stored.
+    FromShared,
     /// With why it is used though it is not fresh.
     Instead(&'a str),
     /// The instance has confirmed it.
@@ -44,7 +47,9 @@ impl Said<'_> {
     /// `left`: seconds of its lifetime.
     pub fn write(self, out: &mut Vec<u8>, left: i64) {
         out.extend_from_slice(match self {
-            Said::Hit | Said::FromDisk | Said::Instead(_) => b"plimsoll; hit; ttl=",
+            Said::Hit | Said::FromDisk | Said::FromShared | Said::Instead(_) => {
+                b"plimsoll; hit; ttl="
+            }
             Said::Confirmed(Why::Stale) => b"plimsoll; fwd=stale; fwd-status=304; ttl=",
             Said::Confirmed(Why::Request) => b"plimsoll; fwd=request; fwd-status=304; ttl=",
             Said::Collapsed => b"plimsoll; fwd=miss; collapsed; ttl=",
@@ -56,6 +61,7 @@ impl Said<'_> {
         let detail = match self {
             Said::Instead(why) => why,
             Said::FromDisk => "disk",
+            Said::FromShared => "shared",
             _ => return,
         };
         out.extend_from_slice(b"; detail=");
@@ -63,12 +69,22 @@ impl Said<'_> {
     }
 }
 
-/// Of a response that the instance gave. `stored`: for how long it is fresh, or why it is not kept.
-pub fn forwarded(forward: Forward, status: u16, stored: Result<i64, &'static str>) -> String {
+/// Of a response that the instance gave. `stored`: for how long it is fresh, or why it is not kept; `shared`: why other nodes
+/// were not asked.
+pub fn forwarded(
+    forward: Forward,
+    status: u16,
+    stored: Result<i64, &'static str>,
+    shared: Outcome,
+) -> String {
     let fwd = forward.name();
     match stored {
         Ok(left) => {
-            format!("plimsoll; fwd={fwd}; fwd-status={status}; ttl={left}; stored")
+            let said = format!("plimsoll; fwd={fwd}; fwd-status={status}; ttl={left}; stored");
+            match shared.detail() {
+                "" => said,
+                detail => format!("{said}; detail={detail}"),
+            }
         }
         Err(why) => format!("plimsoll; fwd={fwd}; fwd-status={status}; detail={why}"),
     }

@@ -3,8 +3,11 @@
 use super::control::Fields;
 use super::core::Not;
 use super::disk::Disk;
+use super::disk::line::halves;
 use super::entry::{Entry, Fit, OVERHEAD};
+use super::marks::Marks;
 use super::purge::{Log, Purge};
+use super::second::Level;
 use super::shard::{Evicted, Shard};
 use arc_swap::ArcSwapOption;
 use base::Nanos;
@@ -44,6 +47,8 @@ pub struct Store {
     refusals: Box<[AtomicU64]>,
     /// Where what has to go from here goes, if it was asked for again.
     disk: ArcSwapOption<Disk>,
+    /// What all nodes have together.
+    second: ArcSwapOption<Level>,
 }
 
 impl Store {
@@ -58,6 +63,7 @@ impl Store {
             purges: Mutex::default(),
             refusals: (0..REFUSALS).map(|_| AtomicU64::new(0)).collect(),
             disk: ArcSwapOption::empty(),
+            second: ArcSwapOption::empty(),
         }
     }
 
@@ -68,6 +74,15 @@ impl Store {
     /// `None`: what goes from memory is gone.
     pub fn set_disk(&self, disk: Option<Arc<Disk>>) {
         self.disk.store(disk);
+    }
+
+    pub fn second(&self) -> Option<Arc<Level>> {
+        self.second.load_full()
+    }
+
+    /// `None`: other nodes have their own.
+    pub fn set_second(&self, second: Option<Arc<Level>>) {
+        self.second.store(second);
     }
 
     /// Takes effect with the next insertions.
@@ -129,10 +144,13 @@ impl Store {
             return self.refuse(key, Not::TooLarge);
         }
         let disk = self.disk.load();
+        let second = self.second.load();
+        let shared = second.as_ref().and_then(|l| l.sharing(key, &entry));
         let mut evicted = Evicted::new();
         let mut shard = self.shard(hash);
         // Under the shard's lock, so that no purge comes between.
-        if self.log().allows(key, &entry) {
+        let allowed = self.log().allows(key, &entry);
+        if allowed {
             shard.put(
                 hash,
                 key,
@@ -146,6 +164,43 @@ impl Store {
             disk.replaced(key);
             evicted.into_iter().for_each(|(k, v)| disk.keep(k, v));
         }
+        if let (Some(level), Some(job)) = (&*second, shared) {
+            level.share(job, allowed);
+        }
+    }
+
+    /// Takes in what another node has stored, where that is newer than what is here. False: nothing of it was.
+    pub fn adopt(&self, key: &[u8], entries: Vec<Entry>, now: Nanos, marks: &Marks) -> bool {
+        let hash = self.seed.hash_one(key);
+        let room = self.size.load(Relaxed) / self.shards.len() as u64;
+        let disk = self.disk.load();
+        let mut evicted = Evicted::new();
+        let mut any = false;
+        let mut shard = self.shard(hash);
+        for entry in entries {
+            let held = shard.held.get(&hash).filter(|h| *h.key == *key);
+            let newer = |e: &Arc<Entry>| {
+                let good = !e.purged.load(Relaxed) && !outdated(key, e, marks);
+                good && e.same_variant(&entry) && e.age(now) <= entry.age(now)
+            };
+            let fits = entry.bytes() + key.len() as u64 <= room;
+            if held.is_some_and(|h| h.variants.iter().any(newer)) || !fits {
+                continue;
+            }
+            if self.log().allows(key, &entry) {
+                let evicted = disk.is_some().then_some(&mut evicted);
+                shard.put(hash, key, entry, room, evicted);
+                any = true;
+            }
+        }
+        drop(shard);
+        if let Some(disk) = &*disk {
+            if any {
+                disk.replaced(key);
+            }
+            evicted.into_iter().for_each(|(k, v)| disk.keep(k, v));
+        }
+        any
     }
 
     /// Takes back what was on disk; what has come meanwhile is newer.
@@ -268,4 +323,12 @@ impl Store {
         }
         c
     }
+}
+
+/// An unsafe request has changed it since.
+fn outdated(key: &[u8], entry: &Entry, marks: &Marks) -> bool {
+    let (host, target) = halves(key);
+    let path = target.split(|&b| b == b'?').next().unwrap_or(target);
+    let changed = |what: &[u8]| marks.outdated(host, what, entry.at);
+    changed(path) || entry.groups.iter().any(|g| changed(&Marks::group(g)))
 }

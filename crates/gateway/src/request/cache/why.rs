@@ -4,7 +4,7 @@
 use super::reuse::{self, Use, Why as Asked};
 use super::{Entry, Fit, Marks, Store, shelf, vary};
 use crate::exchange::Head;
-use base::Nanos;
+use base::{Arm, Nanos};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -26,7 +26,7 @@ pub struct Why {
 #[derive(Clone, Debug, Default)]
 pub struct Variant {
     pub status: u16,
-    /// Where it was before somebody asked: memory, disk or both.
+    /// Where it was before somebody asked: memory, disk or both, or the shared engine.
     pub tier: &'static str,
     pub bytes: u64,
     /// Seconds.
@@ -81,12 +81,15 @@ pub fn explain(
         policy: None,
     };
     let disk = shelf.store.disk().filter(|d| d.holds(&key));
+    let second = shelf.store.second();
+    let elsewhere = second.as_ref().filter(|_| arm == Arm::BASE.0);
     let tier = match (shelf.store.knows(&key), &disk) {
         (false, Some(disk)) => {
             disk.fetch_here(&key);
             "disk"
         }
         (true, Some(_)) => "memory and disk",
+        (false, None) if elsewhere.is_some_and(|l| l.fetch_here(&key)) => "the shared engine",
         _ => "memory",
     };
     let all = shelf.store.variants(&key);
@@ -99,6 +102,16 @@ pub fn explain(
     if tier == "disk" && !why.variants.is_empty() {
         why.verdict
             .push_str("; it was on disk, and is in memory now");
+    }
+    if let Some(level) = second {
+        let said = match (level.wrong(), tier) {
+            ("", "the shared engine") => "another node had stored it, and it is in memory now",
+            ("", _) if why.variants.is_empty() => "nor has another node stored it",
+            ("", _) => "what other nodes have is asked for before the instance is",
+            (wrong, _) => wrong,
+        };
+        why.verdict.push_str("; ");
+        why.verdict.push_str(said);
     }
     why
 }

@@ -16,7 +16,7 @@ use lead::Leader;
 use serde_json::{Value, json};
 use shared::Shared;
 use std::sync::{Arc, Mutex};
-use store::{Counter, Embedded, Kv, Lease};
+use store::{Counter, Embedded, Kv, Lease, SecondLevel};
 use telemetry::prometheus::Page;
 
 /// What several nodes have together; `None`: nothing of that kind.
@@ -61,6 +61,11 @@ impl Engines {
 
     pub fn counter(&self) -> Option<Arc<dyn Counter>> {
         self.shared.as_ref().map(|s| s.counter.clone())
+    }
+
+    /// Where the caches are that several nodes have together.
+    pub fn second(&self) -> Option<Arc<dyn SecondLevel>> {
+        self.shared.as_ref()?.second.clone()
     }
 
     /// Where keys, sessions and values of services are; `None`: in a file of this node.
@@ -202,6 +207,7 @@ mod tests {
             counter: store.clone(),
             lease: store.clone(),
             values: store,
+            second: None,
             standing: Box::new(standing(None)),
         }));
         let shown = engines.shown(Some(&leader.leading), None);

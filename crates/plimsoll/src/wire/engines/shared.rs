@@ -1,4 +1,4 @@
-//! `engines.shared`: a Redis, for limits and leases.
+//! `engines.shared`: a Redis, for limits, leases, and what caches have together.
 
 use crate::exit::Failure;
 use base::Finding;
@@ -7,12 +7,14 @@ use config::Config;
 use config::Secret;
 use serde_json::Value;
 use std::sync::Arc;
-use store::{Counter, Kv, Lease};
+use store::{Counter, Kv, Lease, SecondLevel};
 
 pub struct Shared {
     pub counter: Arc<dyn Counter>,
     pub lease: Arc<dyn Lease>,
     pub values: Arc<dyn Kv>,
+    /// Of caches; connects when a route's cache is shared. `None`: the engine has none.
+    pub second: Option<Arc<dyn SecondLevel>>,
     pub standing: Box<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -58,10 +60,12 @@ pub fn open(config: &Config) -> Result<Option<Shared>, Failure> {
         return Ok(None);
     }
     let redis = super::made(options(config), store::redis::Redis::open)?;
+    let second = super::made(options(config), store::redis::Second::open)?;
     Ok(Some(Shared {
         counter: redis.clone(),
         lease: redis.clone(),
         values: redis.clone(),
+        second: Some(Arc::new(second)),
         standing: Box::new(move || serde_json::to_value(redis.standing()).unwrap_or_default()),
     }))
 }

@@ -8,11 +8,11 @@ mod disks;
 mod folder;
 mod index;
 mod keeper;
-mod line;
+pub(super) mod line;
 mod pool;
 mod purging;
 mod reader;
-mod record;
+pub(super) mod record;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -93,6 +93,26 @@ fn option<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u8
 
 /// The variants of `key`, as if they had come at `moment`. `soft`: they were purged since.
 pub fn read(record: &Bytes, key: &[u8], soft: bool, moment: Moment) -> Result<Vec<Entry>, Bad> {
+    decode(record, key, soft, moment, None)
+}
+
+/// The same, written `since` ago as somebody else knows it.
+pub fn read_since(
+    record: &Bytes,
+    key: &[u8],
+    since: Duration,
+    moment: Moment,
+) -> Result<Vec<Entry>, Bad> {
+    decode(record, key, false, moment, Some(since.as_millis() as u64))
+}
+
+fn decode(
+    record: &Bytes,
+    key: &[u8],
+    soft: bool,
+    moment: Moment,
+    since: Option<u64>,
+) -> Result<Vec<Entry>, Bad> {
     let (frame, body) = record.split_first_chunk::<FRAME>().ok_or(Bad::Damaged)?;
     let sum = u32::from_le_bytes([frame[0], frame[1], frame[2], frame[3]]);
     let length = u32::from_le_bytes([frame[4], frame[5], frame[6], frame[7]]);
@@ -104,8 +124,8 @@ pub fn read(record: &Bytes, key: &[u8], soft: bool, moment: Moment) -> Result<Ve
     if part(&mut rest).ok_or(Bad::Damaged)? != key {
         return Err(Bad::OtherKey);
     }
-    let since = (moment.unix.as_millis() as u64).checked_sub(written);
-    let since = since.ok_or(Bad::Future)?;
+    let by_calendar = || (moment.unix.as_millis() as u64).checked_sub(written);
+    let since = since.or_else(by_calendar).ok_or(Bad::Future)?;
     let variants = number(&mut rest).ok_or(Bad::Damaged)?;
     // One alone keeps the memory that it was read into; of several each may outlive the others.
     let cut = |part: &[u8]| match variants {
