@@ -1,6 +1,6 @@
 //! What `Cache-Status` says of a response (RFC 9211): whether it came from here, and if not, why the instance was asked.
 
-use super::reuse::Why;
+use crate::reuse::Why;
 
 /// How a stored response came to be the answer.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! What may be stored, and for how long.
 
-use super::super::core::{self, Keep, Not, Response, Rules};
 use super::{DATE, NOW, fields};
+use crate::core::{self, Keep, Not, Response, Rules};
 use proptest::prelude::*;
 use std::time::Duration;
 

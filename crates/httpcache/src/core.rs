@@ -1,7 +1,7 @@
 //! What may be stored, and for how long (RFC 9111 3 and 4.2). Pure; times are arguments.
 
-use super::control::{Control, Fields, list};
-use super::{date, targeted, vary};
+use crate::control::{Control, Fields, list};
+use crate::{date, targeted, vary};
 use std::time::Duration;
 
 /// What the route says.

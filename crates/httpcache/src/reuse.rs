@@ -1,7 +1,7 @@
 //! What a request wants of a cache, and whether a stored response may answer it. Pure; times are arguments.
 
-use super::control::{Control, Fields, list};
-use super::core::Keep;
+use crate::control::{Control, Fields, list};
+use crate::core::Keep;
 
 /// A request that the cache looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub fn ask(method: &[u8], fields: &impl Fields, has_body: bool) -> Option<Ask> {
 }
 
 /// `age` in seconds; `invalid`: something has changed it since.
+#[inline]
 pub fn reuse(ask: &Ask, keep: &Keep, age: u64, invalid: bool) -> Use {
     let fresh = age < keep.lifetime && !keep.validate && !invalid;
     let too_old = ask.no_cache || ask.max_age.is_some_and(|m| age > m);

@@ -1,6 +1,6 @@
 //! `Vary`: which fields of a request select a stored response, and when two of their values mean the same. Pure.
 
-use super::control::{Fields, list};
+use crate::control::{Fields, list};
 
 /// At most this many fields select a variant.
 const FIELDS: usize = 8;

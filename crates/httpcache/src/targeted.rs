@@ -1,7 +1,7 @@
 //! Fields that are structured (RFC 9651): targeted cache control (RFC 9213) and groups (RFC 9875). What cannot be parsed is
 //! as good as absent.
 
-use super::control::{Control, Fields};
+use crate::control::{Control, Fields};
 use sfv::{BareItem, Dictionary, List, ListEntry, Parser};
 
 /// In the order in which they count.

@@ -36,6 +36,7 @@ pub fn parse(value: &[u8]) -> Option<Range> {
 }
 
 /// First and last byte of the range in `total` bytes; `None`: there are none.
+#[inline]
 pub fn within(range: Range, total: u64) -> Option<(u64, u64)> {
     let end = total.checked_sub(1)?;
     match range {

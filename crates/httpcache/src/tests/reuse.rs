@@ -1,11 +1,11 @@
 //! What requests want, and what of a stored response answers them.
 
-use super::super::condition::{self, Version};
-use super::super::control::{Control, list};
-use super::super::core::Keep;
-use super::super::reuse::{self, Ask, Use, Why};
-use super::super::vary;
 use super::{DATE, NOW, fields};
+use crate::condition::{self, Version};
+use crate::control::{Control, list};
+use crate::core::Keep;
+use crate::reuse::{self, Ask, Use, Why};
+use crate::vary;
 
 fn ask(method: &str, f: &[(&'static str, &str)]) -> Option<Ask> {
     reuse::ask(method.as_bytes(), &fields(f), false)

@@ -1,7 +1,7 @@
 //! Conditions of requests against what is stored (RFC 9110 13). Pure.
 
-use super::control::{Fields, list};
-use super::date;
+use crate::control::{Fields, list};
+use crate::date;
 
 /// What a stored response says of its version.
 #[derive(Clone, Copy, Debug, Default)]

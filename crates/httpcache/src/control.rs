@@ -35,6 +35,16 @@ pub trait Fields {
     }
 }
 
+/// Names (in any case) and values, in order.
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Fields for Vec<(N, V)> {
+    fn each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        let named = |n: &N| n.as_ref().eq_ignore_ascii_case(name.as_bytes());
+        self.iter()
+            .filter(|(n, _)| named(n))
+            .for_each(|(_, v)| each(v.as_ref()));
+    }
+}
+
 /// What the directives say. A lifetime that cannot be read counts as zero, and of several the shortest counts:
 /// in doubt nothing is fresh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +87,7 @@ impl Control {
         c
     }
 
-    pub(super) fn directive(&mut self, name: &[u8], value: Option<&[u8]>) {
+    pub(crate) fn directive(&mut self, name: &[u8], value: Option<&[u8]>) {
         let is = |n: &str| name.eq_ignore_ascii_case(n.as_bytes());
         let shorter = |old: Option<u64>| Some(old.unwrap_or(u64::MAX).min(seconds(value)));
         if is("no-store") {
@@ -140,6 +150,7 @@ fn seconds(value: Option<&[u8]>) -> u64 {
 }
 
 /// The members of a comma-separated list; commas inside quotes do not separate.
+#[inline]
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     value

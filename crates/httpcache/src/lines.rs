@@ -1,7 +1,7 @@
 //! Header lines as they are stored and sent: `Name: value`, each ended by CRLF.
 
-use super::control::{Fields, list};
-use super::date;
+use crate::control::{Fields, list};
+use crate::date;
 use bytes::Bytes;
 
 /// Fields that belong to one connection, one answer, or the framing.
@@ -70,6 +70,7 @@ impl Lines {
         Lines(out.into())
     }
 
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.split(|&b| b == b'\n').filter_map(|line| {
             let colon = line.iter().position(|&b| b == b':')?;
@@ -77,6 +78,7 @@ impl Lines {
         })
     }
 
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(n, _)| is(n, name)).map(|(_, v)| v)
     }
@@ -99,12 +101,19 @@ impl Fields for Lines {
     }
 }
 
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> Head for Vec<(N, V)> {
+    fn walk(&self, see: &mut dyn FnMut(&[u8], &[u8])) {
+        self.iter().for_each(|(n, v)| see(n.as_ref(), v.as_ref()));
+    }
+}
+
 impl Head for Lines {
     fn walk(&self, see: &mut dyn FnMut(&[u8], &[u8])) {
         self.iter().for_each(|(n, v)| see(n, v));
     }
 }
 
+#[inline]
 pub fn is(name: &[u8], lower: &str) -> bool {
     name.eq_ignore_ascii_case(lower.as_bytes())
 }
