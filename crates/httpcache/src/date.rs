@@ -14,7 +14,7 @@ pub fn parse(text: &[u8], now: u64) -> Option<u64> {
     let words = |t: &str| -> Option<[u32; 3]> {
         let mut p = t
             .split(':')
-            .map(|n| (n.len() == 2).then(|| n.parse().ok()).flatten());
+            .map(|n| (n.len() == 2).then(|| number(n)).flatten());
         let time = [p.next()??, p.next()??, p.next()??];
         p.next().is_none().then_some(time)
     };
@@ -24,19 +24,19 @@ pub fn parse(text: &[u8], now: u64) -> Option<u64> {
         Some((_, rest)) if rest.contains(' ') && !rest[..rest.find(' ')?].contains('-') => {
             let mut w = rest.split(' ');
             let (d, m, y, t) = (w.next()?, w.next()?, w.next()?, w.next()?);
-            (w.next() == Some("GMT") && y.len() == 4).then_some(())?;
-            (d.parse().ok()?, month(m)?, y.parse().ok()?, words(t)?)
+            (w.eq(["GMT"]) && y.len() == 4).then_some(())?;
+            (number(d)?, month(m)?, number(y)?.into(), words(t)?)
         }
         // Sunday, 06-Nov-94 08:49:37 GMT
         Some((_, rest)) => {
             let mut w = rest.split(' ');
             let (date, t) = (w.next()?, w.next()?);
-            (w.next() == Some("GMT")).then_some(())?;
+            w.eq(["GMT"]).then_some(())?;
             let mut d = date.split('-');
-            let (day, m, y) = (d.next()?.parse().ok()?, month(d.next()?)?, d.next()?);
-            (y.len() == 2).then_some(())?;
+            let (day, m, y) = (number(d.next()?)?, month(d.next()?)?, d.next()?);
+            (d.next().is_none() && y.len() == 2).then_some(())?;
             let this_year = 1970 + (now / 31_556_952) as i64;
-            let year = this_year / 100 * 100 + y.parse::<i64>().ok()?;
+            let year = this_year / 100 * 100 + i64::from(number(y)?);
             (
                 day,
                 m,
@@ -53,17 +53,31 @@ pub fn parse(text: &[u8], now: u64) -> Option<u64> {
             let mut w = text.split_ascii_whitespace();
             w.next()?;
             let (m, d, t, y) = (w.next()?, w.next()?, w.next()?, w.next()?);
-            (y.len() == 4).then_some(())?;
-            (d.parse().ok()?, month(m)?, y.parse().ok()?, words(t)?)
+            (w.next().is_none() && y.len() == 4).then_some(())?;
+            (number(d)?, month(m)?, number(y)?.into(), words(t)?)
         }
     };
     let [h, min, s] = time;
-    let day: u32 = day;
-    if !(1..=31).contains(&day) || h > 23 || min > 59 || s > 60 {
+    if !(1..=last_day(year, month)).contains(&day) || h > 23 || min > 59 || s > 60 {
         return None;
     }
     let seconds = days(year, month, day) * 86_400 + (h * 3600 + min * 60 + s) as i64;
     u64::try_from(seconds).ok()
+}
+
+/// Digits and nothing else: `parse` alone would take a sign, too.
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok())?
+}
+
+fn last_day(year: i64, month: u32) -> u32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 /// Days from 1970-01-01 in the Gregorian calendar, counting years from March so that leap days come last.
@@ -145,6 +159,15 @@ mod tests {
             "Sun, 06 Foo 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 8:49:37 GMT",
             "Sun, 06 Nov 1960 08:49:37 GMT",
+            "Sun, 06 Nov 1994 +8:49:37 GMT",
+            "Sun, +6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov +994 08:49:37 GMT",
+            "Sunday, 06-Nov-+4 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT +0100",
+            "Sunday, 06-Nov-94 08:49:37 GMT +0100",
+            "Sun Nov  6 08:49:37 1994 +0100",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
+            "Wed, 29 Feb 2023 08:49:37 GMT",
             ", ",
             ", -",
             "a, é b",
