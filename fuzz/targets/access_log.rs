@@ -1,34 +1,4 @@
-//! What an import writes, the reader of recordings takes without an error.
+//! See `fuzz/src/access_log.rs`.
 #![no_main]
 
-use base::Severity;
-use std::cell::LazyCell;
-use telemetry::import::{Format, convert};
-use telemetry::recording::{REQUESTS, USAGE, read};
-
-thread_local! {
-    static FOLDER: LazyCell<tempfile::TempDir> = LazyCell::new(|| tempfile::tempdir().expect("a temporary folder"));
-}
-
-libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
-    let formats = [Format::Nginx, Format::NginxJson, Format::Envoy, Format::Alb];
-    let format = formats[input.0 as usize % formats.len()];
-    let mut rows = Vec::new();
-    let done = convert(input.1, format, "web", &mut rows).expect("a vector takes everything");
-    if done.rows == 0 {
-        return;
-    }
-    FOLDER.with(|folder| {
-        let folder = folder.path();
-        std::fs::write(folder.join(REQUESTS), &rows).expect("the folder can be written");
-        std::fs::write(folder.join(USAGE), "time_s,resource,busy,capacity\n")
-            .expect("the folder can be written");
-        let recording = read(folder);
-        let errors: Vec<_> = recording
-            .findings
-            .iter()
-            .filter(|f| f.severity == Severity::Error)
-            .collect();
-        assert!(errors.is_empty(), "{errors:?} in\n{}", String::from_utf8_lossy(&rows));
-    });
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::access_log::check(data));

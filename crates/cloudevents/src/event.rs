@@ -136,8 +136,10 @@ impl Event {
         }
         for (name, value) in &self.attributes {
             check_name(name)?;
-            if let Value::Text(text) = value {
-                check_text(name, text)?;
+            match value {
+                Value::Text(text) => check_text(name, text)?,
+                // Headers tell it as text: what is none there is none here.
+                _ => check_text(name, &value.text())?,
             }
         }
         Ok(())

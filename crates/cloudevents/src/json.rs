@@ -205,6 +205,7 @@ mod tests {
         let wrong = |more: &str| with(more).unwrap_err().0;
         assert!(wrong(r#","x":{}"#).contains("neither text"));
         assert!(wrong(r#","x":5000000000"#).contains("neither text"));
+        assert!(wrong(r#","time":0"#).contains("write it like"));
         assert!(wrong(r#","data":1,"data_base64":"AA==""#).contains("exclude"));
         assert!(wrong(r#","data_base64":"?""#).contains("Base64"));
         assert!(wrong(r#","data_base64":7"#).contains("no text"));

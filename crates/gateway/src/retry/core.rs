@@ -2,7 +2,7 @@
 //! (its body can be sent again), useful (another try may succeed, in time), and paid for (by the budget).
 
 use super::Budget;
-use crate::request::cache::date;
+use httpcache::date;
 use base::Nanos;
 use config::sections::Retry;
 use std::time::Duration;

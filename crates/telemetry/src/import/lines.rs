@@ -1,6 +1,7 @@
 //! One line of each log format as an entry.
 
 use super::time;
+use crate::recording::{LATEST_S, LONGEST_S};
 use serde_json::Value;
 
 /// The logs that are understood.
@@ -59,7 +60,9 @@ pub fn parse(format: Format, line: &str) -> Option<Entry> {
         Format::Envoy => envoy(line),
         Format::Alb => alb(line),
     }?;
-    (e.arrival.is_finite() && e.arrival >= 0.0 && !e.method.is_empty()).then_some(e)
+    // What the reader of recordings would refuse is not written.
+    let times = (0.0..=LATEST_S).contains(&e.arrival) && e.duration.is_none_or(|d| d <= LONGEST_S);
+    (times && !e.method.is_empty()).then_some(e)
 }
 
 /// Splits at spaces; `"…"` (with `\"` inside) and `[…]` are one field each, without their marks.

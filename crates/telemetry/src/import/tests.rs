@@ -53,6 +53,13 @@ fn nginx_json_lines() {
         1_709_208_001.0
     );
     assert!(lines::parse(Format::NginxJson, "{}").is_none());
+    // Milliseconds, and a duration of years: no recording could be read with them.
+    for (msec, took) in [("1709208001500", "0.5"), ("1709208001.5", "1e8")] {
+        let line = format!(
+            r#"{{"msec":"{msec}","request":"GET /b HTTP/1.1","status":"200","request_time":{took}}}"#
+        );
+        assert!(lines::parse(Format::NginxJson, &line).is_none(), "{line}");
+    }
 }
 
 #[test]

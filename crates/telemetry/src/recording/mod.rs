@@ -28,6 +28,9 @@ pub use write::{Describe, Limits, Recorder};
 pub const FORMAT: u32 = 1;
 /// The longest stretch that is read, seconds; of a longer recording the end is taken.
 pub const SPAN_S: u64 = 4 * 3600;
+/// Latest arrival and longest duration that can be seconds.
+pub const LATEST_S: f64 = 1e10;
+pub const LONGEST_S: f64 = 1e7;
 /// Largest file read, bytes.
 pub const MAX_BYTES: u64 = 4 << 30;
 /// Most rows of `usage.csv`.

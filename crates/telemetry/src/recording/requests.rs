@@ -4,7 +4,7 @@
 use super::faults::Faults;
 use super::names;
 use super::table::{Columns, Table, cell, number, text};
-use super::{REQUESTS, SPAN_S};
+use super::{LATEST_S, LONGEST_S, REQUESTS, SPAN_S};
 use crate::roll::Roller;
 use base::sample::{USES, Use};
 use base::{
@@ -240,7 +240,7 @@ fn sample(
     let route = names.routes.intern(route);
     let arrival = num(c.arrival, "arrival_s")?.ok_or("`arrival_s` is empty")?;
     let duration = num(c.duration, "duration_s")?;
-    if arrival > 1e10 || duration.is_some_and(|d| d > 1e7) {
+    if arrival > LATEST_S || duration.is_some_and(|d| d > LONGEST_S) {
         return Err("the time is absurdly large: times are in seconds".into());
     }
     let mut s = Sample::new(SampleKind::Request, route, Nanos::from_secs_f64(arrival));

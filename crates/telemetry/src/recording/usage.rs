@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::names;
 use super::table::{Columns, Table, number, text};
-use super::{SPAN_S, USAGE, USAGE_ROWS};
+use super::{LATEST_S, SPAN_S, USAGE, USAGE_ROWS};
 use base::{Finding, InstanceIx, Names, ResourceCell, ResourceInfo, ResourceIx};
 use csv::ByteRecord;
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ pub fn read(
             }
             let instance = names::inside(names, service.as_deref(), text(&row, c[4]));
             let time = num(0, "time_s")?.ok_or("`time_s` is empty")?;
-            if time > 1e10 {
+            if time > LATEST_S {
                 return Err("`time_s` is absurdly large: it is in seconds".into());
             }
             Ok((

@@ -3,45 +3,38 @@
 //!
 //! Several nodes fill from each other through a second level that they have together (`second`).
 //!
-//! `reuse` decides whether a stored response may answer, `core` whether a new one may be stored; `entry` is a stored
-//! response and the answers that can be made of it, `store` holds them; `gate` is the adapter.
+//! What heads say is the crate `httpcache`: its `reuse` decides whether a stored response may answer, its `core` whether a new
+//! one may be stored; `entry` is a stored response and the answers that can be made of it, `store` holds them; `gate` is the adapter.
 
 mod changes;
-pub mod condition;
-pub mod control;
-pub mod core;
-pub(crate) mod date;
 mod disk;
 pub mod entry;
 mod fill;
 mod gate;
 mod invalidate;
-mod lines;
 mod marks;
 mod purge;
-mod range;
-pub mod reuse;
 mod second;
 mod shard;
 mod shelf;
-mod status;
 mod store;
-mod targeted;
 #[cfg(test)]
 mod tests;
 mod update;
-mod vary;
 mod why;
+
+pub use httpcache::lines::{Lines, is as is_named};
+pub use httpcache::status::Said;
+use httpcache::{condition, date, lines, range, status, targeted, vary};
+pub use httpcache::{control, core, reuse};
 
 pub use self::changes::{Changes, Tell};
 pub use self::disk::{DiskGauge, Disks};
 pub use self::entry::{Entry, Fit};
 pub use self::gate::make;
-pub use self::lines::{Lines, is as is_named};
 pub use self::marks::Marks;
 pub use self::purge::{Purge, What};
 pub use self::second::{Second, SecondGauge};
 pub use self::shelf::Shelf;
-pub use self::status::Said;
 pub use self::store::{Counts, Found, Store};
 pub use self::why::{Variant, Why, explain};

@@ -64,14 +64,14 @@ impl CacheGate {
             Ok(kept) => kept,
             Err(not) => {
                 self.shelf.store.refuse(&fill.key, not);
-                let said = forwarded(fill.forward, status, Err(not.name()), fill.shared);
+                let said = forwarded(fill.forward, status, Err(not.name()), fill.shared.detail());
                 out.edits.append("Cache-Status", said.as_bytes());
                 *slot = Slot::Empty;
                 return self.release(x, status, now);
             }
         };
         let left = keep.lifetime as i64 - keep.age as i64;
-        let said = forwarded(fill.forward, status, Ok(left), fill.shared);
+        let said = forwarded(fill.forward, status, Ok(left), fill.shared.detail());
         out.edits.append("Cache-Status", said.as_bytes());
         let started = Started {
             at: fill.started,

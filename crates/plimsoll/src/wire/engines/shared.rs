@@ -65,7 +65,7 @@ pub fn open(config: &Config) -> Result<Option<Shared>, Failure> {
         counter: redis.clone(),
         lease: redis.clone(),
         values: redis.clone(),
-        second: Some(Arc::new(second)),
+        second: Some(second),
         standing: Box::new(move || serde_json::to_value(redis.standing()).unwrap_or_default()),
     }))
 }
