@@ -229,7 +229,7 @@ fn said(status: u16, kept: Result<Keep, Not>) {
     let mut lines = Vec::new();
     for forward in [Forward::UriMiss, Forward::Asked(Why::Stale)] {
         let stored = kept.as_ref().map(left).map_err(|why| why.name());
-        lines.push(forwarded(forward, status, stored).into_bytes());
+        lines.push(forwarded(forward, status, stored, "").into_bytes());
     }
     if let Ok(k) = &kept {
         for said in [

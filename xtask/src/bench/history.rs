@@ -136,7 +136,16 @@ fn busy(plimsoll: &Path, config: &Path, pid: u32, out: &mut String) -> Result<()
     let rate = format!("{RATE}/s");
     let duration = format!("{}s", BUSY.as_secs());
     let mut load = Command::new(npm::absolute(plimsoll)?)
-        .args(["load", "--mix", "all", "--json", "--duration", &duration, "--rate", &rate])
+        .args([
+            "load",
+            "--mix",
+            "all",
+            "--json",
+            "--duration",
+            &duration,
+            "--rate",
+            &rate,
+        ])
         .arg("--config")
         .arg(config)
         .stdin(Stdio::null())

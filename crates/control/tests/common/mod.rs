@@ -73,6 +73,7 @@ fn decode(doc: &Value) -> Result<Config, Vec<Finding>> {
                     size: 1,
                     max_body: 1,
                     disk: None,
+                    shared: None,
                 }),
                 ..Route::named(&name)
             })

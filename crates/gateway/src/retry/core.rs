@@ -2,9 +2,9 @@
 //! (its body can be sent again), useful (another try may succeed, in time), and paid for (by the budget).
 
 use super::Budget;
-use httpcache::date;
 use base::Nanos;
 use config::sections::Retry;
+use httpcache::date;
 use std::time::Duration;
 
 /// What an instance is told of every try but the first: its number, from 2. Hedges count.

@@ -146,7 +146,8 @@ impl Gradient {
 /// How many times their usual time the answers took; 1: nothing is known.
 fn slow(laps: &[Lap]) -> f64 {
     let known = laps.iter().filter(|l| l.count > 0 && l.usual > 0.0);
-    let add = |(took, usual): (f64, f64), l: &Lap| (took + l.took, usual + l.count as f64 * l.usual);
+    let add =
+        |(took, usual): (f64, f64), l: &Lap| (took + l.took, usual + l.count as f64 * l.usual);
     let (took, usual): (f64, f64) = known.fold((0.0, 0.0), add);
     let slow = took / usual;
     match slow.is_finite() {

@@ -327,7 +327,12 @@ impl Gate for CacheGate {
         match slot.get::<Fill>() {
             Some(fill) if method == b"HEAD" => {
                 self.head_tells(x, fill, &out.head, now);
-                let said = forwarded(fill.forward, out.head.status(), Err("head"), fill.shared.detail());
+                let said = forwarded(
+                    fill.forward,
+                    out.head.status(),
+                    Err("head"),
+                    fill.shared.detail(),
+                );
                 out.edits.append("Cache-Status", said.as_bytes());
                 *slot = Slot::Empty;
             }
