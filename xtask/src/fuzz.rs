@@ -29,7 +29,7 @@ const DEAR: [&str; 7] = [
 ];
 
 /// Per target in the test command, two at a time.
-const SECONDS: u32 = 20;
+const SECONDS: u32 = 10;
 const AT_ONCE: usize = 2;
 /// The test command always begins the same, so that a change fails by what it changes. By hand each run begins anew.
 const SEED: &str = "-seed=1";

@@ -4,6 +4,11 @@
 //! `core` decides whether a new response may be stored, `reuse` whether a stored one may answer, `condition` and `range`
 //! what of it; `lines` are heads as they are stored. The store and the gate are in `gateway/src/request/cache`.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod condition;
 pub mod control;
 pub mod core;
