@@ -63,7 +63,8 @@ fn an_abort_answers_for_the_instance_and_is_retried_like_a_real_one() {
         .iter()
         .filter(|s| s.kind == base::SampleKind::Attempt);
     assert_eq!(attempts.filter(|s| s.status == 503).count(), 3);
-    let struck = &running.gateway.gauges().decisions[0];
+    let gauges = running.gateway.gauges();
+    let struck = gauges.decisions.iter().find(|d| d.gate == "fault").unwrap();
     assert_eq!(
         (struck.gate, struck.what, struck.count),
         ("fault", "struck", 3)
