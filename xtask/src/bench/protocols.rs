@@ -10,19 +10,30 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Requests of a turn.
-const REQUESTS: u32 = 60_000;
+/// How fast is asked, and with how many requests in a turn.
+const LOADS: [Load; 2] = [
+    Load {
+        name: "saturated",
+        per_second: None,
+        requests: 60_000,
+    },
+    Load {
+        name: "8000/s",
+        per_second: Some(8000),
+        requests: 16_000,
+    },
+];
 const ANSWER: usize = 1024;
 
 const METHOD: &str = "# What HTTP/2 and TLS cost, beside HAProxy and nginx
 
 ```sh
 apt-get install haproxy nginx nghttp2-client openssl
-cargo xtask bench protocols --pairs 6 > bench/protocols.md   # about two minutes, after a build with fat LTO
+cargo xtask bench protocols --pairs 6 > bench/protocols.md   # about six minutes, after a build with fat LTO
 ```
 
 Each proxy has one thread and core 0. The client is h2load with one thread, the upstream nginx, which answers 1 KiB over
-HTTP/1.1; they share core 1. A turn is 60000 requests, the opening of its connections counted; turns go A B B A; a ratio is the
+HTTP/1.1; they share core 1. A turn is 60000 requests (16000 where they are paced), the opening of its connections counted; turns go A B B A; a ratio is the
 median of the ratios of neighbouring turns. CPU is that of every thread of the process. The certificate is of P-256, the cipher
 `TLS_AES_128_GCM_SHA256`. Everything else is as in [proxy.md](proxy.md): Plimsoll matches one of 200 routes, measures and learns.
 
@@ -32,11 +43,19 @@ Tasks that are used again for the next stream changed nothing that could be meas
 
 ";
 
+struct Load {
+    name: &'static str,
+    /// None: as many as are answered, which is what the targets are for.
+    per_second: Option<u32>,
+    requests: u32,
+}
+
 /// One way to ask.
 struct Way {
     name: &'static str,
     what: &'static str,
     entry: Entry,
+    connections: u32,
     h2load: &'static [&'static str],
     /// Most CPU, of HAProxy's, where there is a target.
     target: Option<f64>,
@@ -47,21 +66,24 @@ const WAYS: [Way; 3] = [
         name: "HTTP/2",
         what: "8 connections of 8 streams, no TLS",
         entry: Entry::Http2,
-        h2load: &["-c8", "-m8"],
+        connections: 8,
+        h2load: &["-m8"],
         target: Some(1.15),
     },
     Way {
         name: "HTTP/1.1 over TLS",
         what: "64 keep-alive connections",
         entry: Entry::Tls,
-        h2load: &["--h1", "-c64", "-m1"],
+        connections: 64,
+        h2load: &["--h1", "-m1"],
         target: Some(0.95),
     },
     Way {
         name: "HTTP/2 over TLS",
         what: "8 connections of 8 streams",
         entry: Entry::Tls,
-        h2load: &["-c8", "-m8"],
+        connections: 8,
+        h2load: &["-m8"],
         target: None,
     },
 ];
@@ -88,7 +110,7 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
     let stage = Stage::one_core(upstream.address, dir);
     let _ = writeln!(
         out,
-        "\n| requests | peer | CPU, peer = 1 | peer µs | Plimsoll µs | of it traffic thread | cores busy: peer, Plimsoll |\n|---|---|---|---|---|---|---|"
+        "\n| requests | load | peer | CPU, peer = 1 | peer µs | Plimsoll µs | of it traffic thread | cores busy: peer, Plimsoll |\n|---|---|---|---|---|---|---|---|"
     );
     let mut verdicts = String::new();
     for way in &WAYS {
@@ -96,25 +118,28 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
         let haproxy = peers::haproxy(&stage, way.entry)?;
         let nginx = peers::nginx(&stage, way.entry)?;
         for (peer, target) in [(&haproxy, way.target), (&nginx, None)] {
-            let turns = in_turns([peer, &ours], pairs, |p| turn(p, way))?;
-            let _ = writeln!(
-                out,
-                "| {}, {} | {} | {} | {} | {} | {} | {}, {} |",
-                way.name,
-                way.what,
-                peer.name,
-                range(&turns, 2, |(a, b)| b.all / a.all),
-                range(&turns, 1, |(a, _)| a.all),
-                range(&turns, 1, |(_, b)| b.all),
-                range(&turns, 1, |(_, b)| b.path),
-                range(&turns, 2, |(a, _)| a.busy),
-                range(&turns, 2, |(_, b)| b.busy),
-            );
-            if let Some(target) = target {
-                let ratios: Vec<f64> = turns.iter().map(|(a, b)| b.all / a.all).collect();
-                let measured = spread(&ratios).map_or(f64::NAN, |s| s.median);
-                let what = format!("CPU of HAProxy, {}", way.name);
-                verdicts += &verdict(&what, measured, target);
+            for load in &LOADS {
+                let turns = in_turns([peer, &ours], pairs, |p| turn(p, way, load))?;
+                let _ = writeln!(
+                    out,
+                    "| {}, {} | {} | {} | {} | {} | {} | {} | {}, {} |",
+                    way.name,
+                    way.what,
+                    load.name,
+                    peer.name,
+                    range(&turns, 2, |(a, b)| b.all / a.all),
+                    range(&turns, 1, |(a, _)| a.all),
+                    range(&turns, 1, |(_, b)| b.all),
+                    range(&turns, 1, |(_, b)| b.path),
+                    range(&turns, 2, |(a, _)| a.busy),
+                    range(&turns, 2, |(_, b)| b.busy),
+                );
+                if let (Some(target), None) = (target, load.per_second) {
+                    let ratios: Vec<f64> = turns.iter().map(|(a, b)| b.all / a.all).collect();
+                    let measured = spread(&ratios).map_or(f64::NAN, |s| s.median);
+                    let what = format!("CPU of HAProxy, {}, saturated", way.name);
+                    verdicts += &verdict(&what, measured, target);
+                }
             }
         }
     }
@@ -122,13 +147,18 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
     Ok(())
 }
 
-fn turn(proxy: &Proxy, way: &Way) -> Result<Turn, String> {
+fn turn(proxy: &Proxy, way: &Way, load: &Load) -> Result<Turn, String> {
     let scheme = match way.entry {
         Entry::Tls => "https",
         Entry::Http1 | Entry::Http2 => "http",
     };
     let mut command = cores::on(1, "h2load");
-    command.args(["-t1", &format!("-n{REQUESTS}")]);
+    let (n, c) = (load.requests, way.connections);
+    command.args(["-t1", &format!("-n{n}"), &format!("-c{c}")]);
+    if let Some(rate) = load.per_second {
+        // Of each connection.
+        command.arg(format!("--rps={}", rate / c));
+    }
     command.args(["--tls13-ciphers=TLS_AES_128_GCM_SHA256"]);
     command.args(way.h2load);
     command.arg(format!("{scheme}://{}/api/v1/products/17", proxy.address));
@@ -138,14 +168,14 @@ fn turn(proxy: &Proxy, way: &Way) -> Result<Turn, String> {
     })?;
     let (after, took) = (cpu_by_thread(proxy.pid()), began.elapsed().as_secs_f64());
     let text = String::from_utf8_lossy(&said.stdout);
-    if !text.contains(&format!("status codes: {REQUESTS} 2xx")) {
+    if !text.contains(&format!("status codes: {n} 2xx")) {
         return Err(format!(
             "{}: not every request was answered:\n{text}",
             proxy.name
         ));
     }
     let used = used(&before, &after);
-    let each = |seconds: f64| seconds * 1e6 / f64::from(REQUESTS);
+    let each = |seconds: f64| seconds * 1e6 / f64::from(n);
     Ok(Turn {
         all: each(cpu_of(&used, "")),
         path: each(cpu_of(&used, "traffic")),

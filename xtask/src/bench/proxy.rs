@@ -90,7 +90,7 @@ pub struct Turn {
     telemetry: f64,
     per_second: f64,
     /// Cores that the proxy used.
-    busy: f64,
+    pub busy: f64,
     /// What the least busy traffic thread did of the work of all.
     least: f64,
 }
