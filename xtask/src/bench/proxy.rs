@@ -21,6 +21,10 @@ const AT_ONCE: usize = 8;
 /// The names of the threads that are a data path: ours, and HAProxy's.
 const PATH: [&str; 2] = ["traffic", "haproxy"];
 
+/// Two processes of one program differ for as long as they live, by where their memory lies: each is started this often, and
+/// the pairs are divided among them.
+pub const STARTS: usize = 3;
+
 /// Most CPU per request, saturated, as a share of HAProxy's.
 const MOST_CPU: f64 = 0.85;
 /// Most KiB per idle connection.
@@ -36,7 +40,8 @@ cargo xtask bench proxy --pairs 6 > bench/proxy.md   # about six minutes, after 
 Each proxy has one thread and core 0. Clients and upstream are one thread on core 1 that never sleeps
 (`xtask/src/bench/drive.rs`), so nobody is billed for waking a peer. Requests have 331 bytes and seven headers, answers
 eight headers and 1 KiB; 64 keep-alive connections. Turns of 1.2 s go A B B A; a ratio is the median of the ratios of
-neighbouring turns. CPU is that of every thread of the process, from the scheduler's own counters
+neighbouring turns. Every proxy is started three times, and the pairs are divided among them: one process of a program costs up to
+a tenth more than another for as long as it lives. CPU is that of every thread of the process, from the scheduler's own counters
 ([why](../docs/adr/0010-the-whole-process-is-billed.md)).
 
 Plimsoll matches one of 200 routes, passes every gate that is on by default, measures every request and attempt, reads
@@ -74,7 +79,7 @@ fn on_one_core(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> R
             peers::plimsoll(&stage, plimsoll, Entry::Http1)?,
         ])
     };
-    cost(&mut drive, &start()?, pairs, out)?;
+    cost(&mut drive, &start, pairs, out)?;
     // Fresh ones, so that nothing but the connections grows meanwhile.
     idle(&mut drive, &start()?, out)?;
     let _ = writeln!(out, "\nRequests that failed: {}.", drive.errors);
@@ -154,19 +159,44 @@ pub fn range<T>(all: &[T], digits: usize, f: impl Fn(&T) -> f64) -> String {
     median(all, digits, f) + &ends
 }
 
+/// Of one load: nginx beside HAProxy, and Plimsoll beside it.
+type Load = [Vec<(Turn, Turn)>; 2];
+
+fn turns(
+    drive: &mut Drive,
+    start: &impl Fn() -> Result<[Proxy; 3], String>,
+    pairs: usize,
+) -> Result<[Load; LOADS.len()], String> {
+    let mut all: [Load; LOADS.len()] = Default::default();
+    for _ in 0..STARTS {
+        let [haproxy, nginx, plimsoll] = &start()?;
+        for (rate, [theirs, ours]) in LOADS.into_iter().zip(&mut all) {
+            let pairs = pairs.div_ceil(STARTS);
+            theirs.extend(paired(drive, [haproxy, nginx], pairs, CONNECTIONS, rate)?);
+            ours.extend(paired(
+                drive,
+                [haproxy, plimsoll],
+                pairs,
+                CONNECTIONS,
+                rate,
+            )?);
+        }
+    }
+    Ok(all)
+}
+
 fn cost(
     drive: &mut Drive,
-    [haproxy, nginx, plimsoll]: &[Proxy; 3],
+    start: &impl Fn() -> Result<[Proxy; 3], String>,
     pairs: usize,
     out: &mut String,
 ) -> Result<(), String> {
     let (mut parts, mut saturated) = (String::new(), f64::NAN);
+    let measured = turns(drive, start, pairs)?;
     *out += "\n## CPU per request on one core\n\n\
              | load | proxy | CPU, HAProxy = 1 | µs | requests/s | cores busy |\n|---|---|---|---|---|---|\n";
-    for rate in LOADS {
+    for (rate, [with_nginx, all]) in LOADS.into_iter().zip(measured) {
         let load = rate.map_or("saturated".to_owned(), |r| format!("{r:.0}/s"));
-        let with_nginx = paired(drive, [haproxy, nginx], pairs, CONNECTIONS, rate)?;
-        let all = paired(drive, [haproxy, plimsoll], pairs, CONNECTIONS, rate)?;
         if rate.is_none() {
             let ratios: Vec<f64> = all.iter().map(|(a, b)| b.all / a.all).collect();
             saturated = spread(&ratios).map_or(f64::NAN, |s| s.median);
