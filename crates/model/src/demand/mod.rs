@@ -31,7 +31,7 @@ pub use nnls::nnls_columns;
 pub use series::Series;
 
 use crate::fit::Fit;
-use crate::{closure, watch};
+use crate::{closure, pattern, watch};
 use base::History;
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +134,7 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
         entry_rates: series.entry.clone(),
         statements: history.statements.clone(),
         traced: history.traced.clone(),
+        patterns: Vec::new(),
         routes: std::mem::take(&mut route_fits),
     };
     let closed = closure::closure(&fit, &series, &totals, &told);
@@ -142,6 +143,12 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
         r.unexplained = u.share;
     }
     fit.growth = closed.routes.iter().map(|u| u.growth).collect();
+    fit.patterns = pattern::find(&pattern::Seen {
+        history,
+        from,
+        series: &series,
+        fit: &fit,
+    });
     Ok(fit)
 }
 
