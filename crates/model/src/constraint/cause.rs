@@ -181,6 +181,10 @@ const HOPS: u32 = 4;
 
 /// Retries that multiply the load of `k`: those that add most of it.
 fn storm(fit: &Fit, k: usize) -> Option<&Retries> {
+    let any = |p: &Pattern| matches!(p, Pattern::Retries(_));
+    if !fit.patterns.iter().any(any) {
+        return None;
+    }
     let load = |r: usize| fit.routes[r].rate * fit.demand[r][k].mean;
     let added = |r: usize| load(r) * (1.0 - 1.0 / times(fit, r, 0).0);
     let routes = || (0..fit.routes.len()).filter(|&r| load(r) > 0.0);
@@ -241,7 +245,8 @@ fn n_plus_one(fit: &Fit, k: usize) -> Option<Cause> {
     let whole = watch::load(fit, k);
     let mut best: Option<(f64, usize, usize)> = None;
     for (p, row) in fit.calls.iter().enumerate() {
-        for (c, calls) in row.iter().map(|n| n / fit.tries(p)).enumerate() {
+        let tries = fit.tries(p);
+        for (c, calls) in row.iter().map(|n| n / tries).enumerate() {
             let retried = |x: &Retries| {
                 let (parent, child) = (&fit.routes[p].info.name, &fit.routes[c].info.name);
                 x.caller.as_ref() == Some(parent) && x.route == *child
@@ -250,7 +255,7 @@ fn n_plus_one(fit: &Fit, k: usize) -> Option<Cause> {
             if calls < CALLS || fit.patterns.iter().any(again) {
                 continue;
             }
-            let calls = calls * fit.tries(p);
+            let calls = calls * tries;
             let below = fit.total_demand(c)[k];
             let carried = fit.routes[p].rate * calls * below / whole.max(1e-300);
             if carried >= MOST && best.is_none_or(|b| carried > b.0) {

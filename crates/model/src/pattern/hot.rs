@@ -177,26 +177,19 @@ fn of(seen: &Seen, service: &str, there: &BTreeMap<InstanceIx, Instance>) -> Opt
     if to.saturating_sub(from) < ENOUGH_S as usize {
         return None;
     }
-    let mut by: BTreeMap<(InstanceIx, usize), (f64, f64)> = BTreeMap::new();
-    each(seen, |t, s, route, instance, c| {
+    // Requests and seconds in flight, by instance.
+    let mut by: BTreeMap<InstanceIx, (f64, f64)> = BTreeMap::new();
+    each(seen, |t, s, _, instance, c| {
         if s == service && (from..=to).contains(&t) {
-            let x = by.entry((instance, route)).or_default();
+            let x = by.entry(instance).or_default();
             x.0 += f64::from(c.arrivals);
             x.1 += c.in_flight_s.max(0.0);
         }
     });
-    let sum = |which: &dyn Fn(&(InstanceIx, usize)) -> bool| {
-        let all = by.iter().filter(|(k, _)| which(k));
-        all.fold((0.0, 0.0), |s, (_, x)| (s.0 + x.0, s.1 + x.1))
-    };
-    let (requests, in_flight) = sum(&|_| true);
-    let of_instance = |i: InstanceIx| sum(&|k| k.0 == i);
-    let top = there
-        .keys()
-        .copied()
-        .max_by(|a, b| of_instance(*a).0.total_cmp(&of_instance(*b).0))?;
+    let sum = |s: (f64, f64), x: &(f64, f64)| (s.0 + x.0, s.1 + x.1);
+    let (requests, in_flight) = by.values().fold((0.0, 0.0), sum);
+    let (&top, &(its, held)) = by.iter().max_by(|a, b| a.1.0.total_cmp(&b.1.0))?;
     let n = there.len() as f64;
-    let (its, held) = of_instance(top);
     let (share, held) = (its / requests.max(1.0), held / in_flight.max(1e-9));
     let even = 1.0 / n;
     let error = (even * (1.0 - even) / requests.max(1.0)).sqrt();
@@ -208,14 +201,15 @@ fn of(seen: &Seen, service: &str, there: &BTreeMap<InstanceIx, Instance>) -> Opt
     if !hot {
         return None;
     }
-    let excess = |r: usize| {
-        let all = sum(&|k| k.1 == r).0;
-        by.get(&(top, r)).map_or(0.0, |x| x.0) - even * all
-    };
-    let whole = its - even * requests;
-    let routes = 0..seen.history.routes.len();
-    let worst = routes.max_by(|&a, &b| excess(a).total_cmp(&excess(b)));
-    let route = worst.filter(|&r| excess(r) >= ROUTE * whole);
+    let mut excess = vec![0.0; seen.history.routes.len()];
+    each(seen, |t, s, route, instance, c| {
+        if s == service && (from..=to).contains(&t) {
+            let here = if instance == top { 1.0 } else { 0.0 };
+            excess[route] += (here - even) * f64::from(c.arrivals);
+        }
+    });
+    let worst = (0..excess.len()).max_by(|&a, &b| excess[a].total_cmp(&excess[b]));
+    let route = worst.filter(|&r| excess[r] >= ROUTE * (its - even * requests));
     Some(Hot {
         service: service.to_owned(),
         shard: None,
