@@ -26,7 +26,7 @@ pub struct Switches {
     /// Share of the charges that are refused once they are done, and how often a checkout asks again.
     pub pay_fails: f64,
     pub retries: usize,
-    /// Pools of the catalogue, each for every so-manieth item.
+    /// Pools of the catalogue; the number of an item says which is its.
     pub shards: usize,
     /// The home page keeps its bestsellers for so many seconds; 0: it has none.
     pub cache_s: f64,
