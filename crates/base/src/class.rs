@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The class of a constraint. The first seven are technical; the last is about the organisation.
+/// The class of a constraint. All but the last two are technical; the last is about the organisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
@@ -15,6 +15,8 @@ pub enum Class {
     /// N+1, missing index, unbounded result, hot key: the work itself is avoidable.
     DataDesign,
     Dependency,
+    /// Requests that are tried again multiply the work.
+    RetryStorm,
     PeopleAndProcess,
     Unknown,
 }
@@ -42,6 +44,7 @@ impl Class {
             Class::PoolOrLock => "pool or lock",
             Class::DataDesign => "data design",
             Class::Dependency => "dependency",
+            Class::RetryStorm => "retry storm",
             Class::PeopleAndProcess => "people and process",
             Class::Unknown => "unknown",
         }

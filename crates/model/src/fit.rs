@@ -1,6 +1,7 @@
 //! The result of learning: the demand matrix with its uncertainty, capacities, and what stays unexplained.
 //! `demand` computes it; everything else (load line, moves, cost) reads it.
 
+use crate::pattern::Pattern;
 use base::{Grade, Objective, ResourceInfo, RouteInfo, Statement, Traced};
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +134,9 @@ pub struct Fit {
     /// How routes work, as their spans show it.
     #[serde(default)]
     pub traced: Vec<Traced>,
+    /// What no demand shows: retries, hot keys, bursts, pauses, backlogs.
+    #[serde(default)]
+    pub patterns: Vec<Pattern>,
 }
 
 impl ResourceFit {

@@ -20,6 +20,7 @@ pub mod fit;
 pub mod forecast;
 pub mod loadline;
 pub mod moves;
+pub mod pattern;
 pub mod protect;
 pub mod rank;
 pub mod twin;

@@ -63,7 +63,8 @@ pub fn rank_among(fit: &Fit, seed: u64, among: impl Fn(usize) -> bool) -> Vec<Ra
     let entry: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
     let mut all: Vec<Ranked> = (0..fit.resources.len())
         .filter(|&k| candidate(fit, k) && among(k))
-        .map(|k| (k, fit.load(&visits, k)))
+        // The busiest copy is full first.
+        .map(|k| (k, fit.load(&visits, k) * fit.skew(k)))
         .filter(|(_, load)| *load > 0.0)
         .map(|(k, load)| {
             let r = &fit.resources[k];

@@ -158,6 +158,66 @@ fn after_a_change_the_old_demand_is_forgotten() {
     assert!(f.resources[0].notes.iter().any(|n| n.contains("deploy")));
 }
 
+/// Three minutes, four seconds in which the only instance is away, one minute in which requests cost double, then as before.
+fn restarted() -> History {
+    let seen = Seen::default();
+    let load = Load::steady(80.0);
+    let warm = world(1);
+    let mut cold = world(1);
+    for step in cold.routes.iter_mut().flat_map(|r| &mut r.steps) {
+        if let Step::Use { mean, .. } = step {
+            *mean *= 2.0;
+        }
+    }
+    let mut away = warm.run(13, 4, &load, &seen);
+    for w in &mut away.windows {
+        for c in &mut w.requests {
+            (c.refused, c.errors) = (c.ends, c.ends);
+        }
+        (w.attempts, w.resources) = (Vec::new(), Vec::new());
+    }
+    let mut history = warm.run(12, 180, &load, &seen);
+    let parts = [
+        away,
+        cold.run(14, 60, &load, &seen),
+        warm.run(15, 56, &load, &seen),
+    ];
+    for w in parts.into_iter().flat_map(|h| h.windows) {
+        let index = history.windows.len() as u64;
+        history.windows.push(base::Window { index, ..w });
+    }
+    history
+}
+
+#[test]
+fn what_was_learned_survives_a_deploy_and_its_warm_up_is_left_out() {
+    let f = fit(&restarted(), &Options::default()).unwrap();
+    let error = |f: &model::Fit| (f.demand[1][0].mean / 0.008 - 1.0).abs();
+    let mut together = restarted();
+    // Nobody asked meanwhile: no restart is seen.
+    together.windows.retain(|w| !(180..184).contains(&w.index));
+    let mixed = fit(&together, &Options::default()).unwrap();
+    println!(
+        "list {:.2} ms, with the warm-up {:.2} ms (truth 8); {:?}",
+        f.demand[1][0].mean * 1e3,
+        mixed.demand[1][0].mean * 1e3,
+        f.resources[0].notes
+    );
+    let notes = &f.resources[0].notes;
+    assert!(
+        notes
+            .iter()
+            .any(|n| n.contains("in which it warms up are left out")),
+        "{notes:?}"
+    );
+    assert_eq!(f.span_s, 180.0 + 4.0);
+    assert!(error(&f) < 0.15, "{}", f.demand[1][0].mean);
+    assert!(
+        error(&mixed) > error(&f),
+        "else there was nothing to leave out"
+    );
+}
+
 #[test]
 fn gaps_and_foreign_clocks_are_survived() {
     let seen = Seen {

@@ -11,6 +11,7 @@ use model::fit::ResourceFit;
 use model::loadline::saturation::{lowest, saturation};
 use model::loadline::{Options as LineOptions, Search, loadline};
 use model::moves::{Action, Candidate, Context, Kind, candidates};
+use model::pattern::{Hot, Pattern, Retries, Stampede};
 use model::twin::System;
 
 fn shared(mut r: ResourceFit) -> ResourceFit {
@@ -284,4 +285,235 @@ fn a_bulkhead_keeps_a_full_dependency_from_those_who_do_not_need_it() {
     assert!(one(&f, Kind::Bulkhead).is_none(), "not full");
     f.demand[0][0] = demand(0.020, 1.0);
     assert!(one(&f, Kind::Bulkhead).is_none(), "nobody passes it by");
+}
+
+/// All candidates with this config in service; every patch is one that the config takes.
+fn with_config(f: &Fit, text: &str) -> Vec<Candidate> {
+    let (document, _) = config::Document::parse("plimsoll.yaml", text);
+    let checked = config::check_text("plimsoll.yaml", text);
+    assert_eq!(checked.findings, []);
+    let config = checked.config.unwrap();
+    let line = loadline(f, &LineOptions::default());
+    let system = Search::new(f, &LineOptions::default()).system.clone();
+    let cx = Context::new(f, &system, &line, 2.0 * line.safe, Some(&config));
+    let all = candidates(&cx);
+    for c in &all {
+        let Action::Patch { ops } = &c.action else {
+            continue;
+        };
+        let overlay = config::Overlay {
+            id: c.title.clone(),
+            owner: "test".into(),
+            reason: String::new(),
+            evidence: String::new(),
+            ops: config::overlay_for(&document, ops.clone()),
+            created_at: 0,
+            expires_at: None,
+            share: None,
+        };
+        let composed = config::compose(&document, &[overlay], 1, 0).unwrap();
+        assert_eq!(composed.dropped, [], "{}", c.title);
+    }
+    all
+}
+
+fn patch(all: &[Candidate], kind: Kind) -> Option<&Candidate> {
+    let fits = |c: &&Candidate| c.kind == kind && matches!(c.action, Action::Patch { .. });
+    all.iter().find(fits)
+}
+
+fn ops(c: &Candidate) -> Vec<(String, serde_json::Value)> {
+    let Action::Patch { ops } = &c.action else {
+        panic!("{:?}", c.action);
+    };
+    let one = |o: &config::Op| (o.path.join("."), o.value.clone().unwrap());
+    ops.iter().map(one).collect()
+}
+
+const APP: &str = "listen: 127.0.0.1:0
+services:
+  app: { instances: [127.0.0.1:7001] }
+routes:
+  search: { match: GET /search, to: app }
+";
+
+#[test]
+fn work_that_can_wait_becomes_jobs_where_the_gateway_has_a_queue() {
+    let f = orders();
+    let mut heavy = f.clone();
+    heavy.demand[1][0] = demand(0.02, 1.0);
+    let all = |rest: &str| with_config(&heavy, &format!("{APP}{rest}"));
+    let none = all("  buy: { match: POST /buy, to: app }\n");
+    assert_eq!(
+        patch(&none, Kind::Offload),
+        None,
+        "the first queue wants a restart"
+    );
+    let other = "  mail: { match: POST /mail, to: app, async: true }\n";
+    let asked = all(&format!("{other}  buy: {{ match: POST /buy, to: app }}\n"));
+    let c = patch(&asked, Kind::Offload).unwrap();
+    assert_eq!(
+        ops(c),
+        [(
+            "routes.buy.async".into(),
+            serde_json::json!({ "when": "asked" })
+        )]
+    );
+    assert!(c.guards.iter().any(|g| g.contains("Prefer: respond-async")));
+    let always = all("  buy: { match: POST /buy, to: app, async: true }\n");
+    let c = patch(&always, Kind::Offload).unwrap();
+    assert_eq!(ops(c), [("routes.buy.async.when".into(), "always".into())]);
+    let critical = "  buy: { match: POST /buy, to: app, criticality: critical }\n";
+    let critical = all(&format!("{other}{critical}"));
+    assert_eq!(
+        patch(&critical, Kind::Offload),
+        None,
+        "jobs are what is shed first"
+    );
+}
+
+#[test]
+fn reads_go_to_replicas_that_are_there() {
+    let text = |search: &str| {
+        format!(
+            "listen: 127.0.0.1:0
+services:
+  app: {{ instances: [127.0.0.1:7001], replication: shop }}
+replication:
+  shop:
+    primary: {{ postgres: {{ env: SHOP_DB_URL }} }}
+    replicas: {{ r1: {{ postgres: {{ env: SHOP_R1_URL }} }} }}
+resources:
+  db.orders: {{ postgres: {{ env: SHOP_DB_URL }}, capacity: 2 }}
+routes:
+  search: {{ match: GET /search, to: app{search} }}
+  buy: {{ match: POST /buy, to: app }}
+"
+        )
+    };
+    let all = with_config(&orders(), &text(""));
+    let c = patch(&all, Kind::ReadReplica).unwrap();
+    assert_eq!(
+        ops(c),
+        [("routes.search.consistency".into(), "session".into())]
+    );
+    assert_eq!(c.title, "search: read from the replicas of db.orders");
+    let said = with_config(&orders(), &text(", consistency: strong"));
+    assert_eq!(patch(&said, Kind::ReadReplica), None, "somebody said so");
+    let other = text("").replace(
+        "postgres: { env: SHOP_DB_URL }, capacity",
+        "postgres: { env: OTHER }, capacity",
+    );
+    assert_eq!(
+        patch(&with_config(&orders(), &other), Kind::ReadReplica),
+        None,
+        "another database"
+    );
+}
+
+#[test]
+fn workers_of_jobs_are_a_number_in_the_config() {
+    let mut f = orders();
+    f.resources[0] = resource("pool.app.jobs.buy", 2.0);
+    f.demand[0][0] = model::fit::Demand::NONE;
+    f.demand[1][0] = demand(0.05, 1.0);
+    let jobs = "  buy: { match: POST /buy, to: app, async: { concurrency: 2 } }\n";
+    let all = with_config(&f, &format!("{APP}{jobs}"));
+    let c = patch(&all, Kind::Pool).unwrap();
+    assert_eq!(ops(c)[0].0, "routes.buy.async.concurrency");
+    assert_eq!(c.size, 1);
+}
+
+#[test]
+fn tries_again_get_a_budget_where_they_are_made() {
+    let retries = |caller: Option<&str>| {
+        Pattern::Retries(Retries {
+            route: "search".into(),
+            service: "app".into(),
+            caller: caller.map(str::to_owned),
+            factor: 1.8,
+            failed: 0.5,
+            grade: base::Grade::Direct,
+        })
+    };
+    let mut f = orders();
+    f.routes[0].amplification = 1.8;
+    f.patterns = vec![retries(None)];
+    let all = with_config(&f, APP);
+    let c = patch(&all, Kind::Retry).unwrap();
+    assert_eq!(
+        ops(c),
+        [("routes.search.retry.budget".into(), "10%".into())]
+    );
+    assert!(
+        c.evidence.contains("50 % of the answers of app fail"),
+        "{}",
+        c.evidence
+    );
+    let tight = APP.replace("to: app }\n", "to: app, retry: { budget: 10% } }\n");
+    assert_eq!(patch(&with_config(&f, &tight), Kind::Retry), None);
+    // A service's own are not ours to change.
+    let mut f = orders();
+    f.calls[1][0] = 1.8;
+    f.patterns = vec![retries(Some("buy"))];
+    let (c, lifts) = one(&f, Kind::Retry).unwrap();
+    assert!(instruction(&c).starts_with("In app, let retries of search be at most a tenth"));
+    assert!(lifts > 1.0, "{lifts}");
+}
+
+#[test]
+fn a_hot_key_is_spread_by_the_ring_or_by_whoever_knows_it() {
+    let mut f = orders();
+    f.resources[1].instances = 4;
+    f.demand[0][1] = demand(0.030, 1.0);
+    f.demand[0][0] = demand(0.001, 1.0);
+    f.patterns = vec![Pattern::Hot(Hot {
+        service: "app".into(),
+        shard: None,
+        instance: 2,
+        instances: 4,
+        share: 0.5,
+        in_flight: 0.5,
+        route: Some("search".into()),
+        grade: base::Grade::Direct,
+    })];
+    let (c, lifts) = one(&f, Kind::Shard).unwrap();
+    assert!(near(lifts, 2.0), "all four are used: {lifts}");
+    assert!(instruction(&c).starts_with("Find the key that search ask app for most."));
+    let wide = APP.replace(
+        "[127.0.0.1:7001]",
+        "[127.0.0.1:7001], balance: { by: path, bound: 2 }",
+    );
+    let all = with_config(&f, &wide);
+    assert_eq!(
+        ops(patch(&all, Kind::Shard).unwrap()),
+        [("services.app.balance.bound".into(), 1.25.into())]
+    );
+    let tight = wide.replace("bound: 2", "bound: 1.25");
+    assert_eq!(patch(&with_config(&f, &tight), Kind::Shard), None);
+}
+
+#[test]
+fn a_stampede_becomes_one_fetch() {
+    let mut f = orders();
+    f.patterns = vec![Pattern::Stampede(Stampede {
+        route: "search".into(),
+        caller: "search".into(),
+        ours: false,
+        every_s: 8.0,
+        at_once: 12.0,
+        share: 0.9,
+        grade: base::Grade::Direct,
+    })];
+    let found = |text: &str| {
+        let all = with_config(&f, text);
+        ops(patch(&all, Kind::Cache).unwrap())
+    };
+    let one_s = serde_json::json!({ "ttl": "1s" });
+    assert_eq!(found(APP), [("routes.search.cache".into(), one_s)]);
+    let cached = APP.replace("to: app }\n", "to: app, cache: { ttl: 8s } }\n");
+    let stale = "routes.search.cache.stale_while_revalidate";
+    assert_eq!(found(&cached), [(stale.into(), "8s".into())]);
+    f.routes[0].info.safe = false;
+    assert!(instruction(&one(&f, Kind::Cache).unwrap().0).contains("single flight"));
 }

@@ -1,11 +1,15 @@
 //! Does the diagnosis put the right name on what was planted? On made-up services, from 120 s at 40 % load at most.
 
+mod common;
+
 use base::{Class, Grade};
 use model::baseline;
 use model::constraint::Cause;
 use model::demand::{Options as Learn, fit};
 use model::diagnose::{Diagnosis, Options, Verdict, diagnose, diagnose_history};
 use model::fit::Growth;
+use model::loadline::{self, loadline};
+use model::pattern::{Hot, Pattern};
 use sim::{Load, Plan, Planted, Route, See, Seen, Station, StationKind, Step, World};
 
 fn ask(world: &World, seed: u64, seconds: u64, load: &Load, seen: &Seen) -> Diagnosis {
@@ -448,4 +452,77 @@ fn a_lock_seen_by_its_waiters_has_a_demand() {
         f.demand[1][1].mean * f.routes[1].rate < 0.15 * truth,
         "a route without the lock"
     );
+}
+
+#[test]
+fn retries_that_carry_a_quarter_of_the_load_are_the_cause() {
+    let ask = |fails: f64| {
+        let mut world = Shop {
+            pool: 3,
+            db: 0.012,
+            ..Shop::plain()
+        }
+        .world();
+        world.routes[4].fails = fails;
+        let seen = Seen {
+            direct: true,
+            ..Seen::default()
+        };
+        let d = ask(&world, 5, 120, &Load::steady(45.0), &seen);
+        println!("{}", d.summary);
+        d
+    };
+    let d = ask(0.5);
+    let c = d.constraint.unwrap();
+    assert_eq!(
+        (d.verdict, c.resource.as_str(), d.class),
+        (Verdict::Constraint, "pool.catalogue.db", Class::RetryStorm)
+    );
+    let Some(Cause::RetryStorm(r)) = c.cause else {
+        panic!("{:?}", c.cause);
+    };
+    assert_eq!((r.route.as_str(), r.caller), ("item", None));
+    assert!((r.factor / 1.75 - 1.0).abs() < 0.05, "{}", r.factor);
+    assert!(c.evidence[0].contains(" in 1."), "{}", c.evidence[0]);
+    assert!(d.notes.iter().any(|n| n.contains("tries together")));
+    // A few failures are hidden from clients, and are nobody's constraint.
+    let d = ask(0.05);
+    assert_eq!(d.class, Class::PoolOrLock);
+    assert!(d.notes.iter().all(|n| !n.contains("retry storm")));
+}
+
+#[test]
+fn a_hot_instance_is_full_first() {
+    let of = |patterns| {
+        let mut f = common::single("cpu.front", 4.0, 0.01, 0.5, 0.1);
+        f.routes[0].rate = 60.0;
+        f.routes[0].entry_rate = 60.0;
+        f.resources[0].instances = 4;
+        f.patterns = patterns;
+        f
+    };
+    let hot = Pattern::Hot(Hot {
+        service: "front".into(),
+        shard: None,
+        instance: 1,
+        instances: 4,
+        share: 0.5,
+        in_flight: 0.5,
+        route: Some("all".into()),
+        grade: Grade::Direct,
+    });
+    let (even, skewed) = (of(vec![]), of(vec![hot]));
+    let (a, b) = (
+        diagnose(&even, &Options::default()),
+        diagnose(&skewed, &Options::default()),
+    );
+    let (x, y) = (a.saturation.unwrap(), b.saturation.unwrap());
+    assert!(
+        (x / y - 2.0).abs() < 1e-9,
+        "half of it goes to one of four: {x} {y}"
+    );
+    assert_eq!((a.class, b.class), (Class::Compute, Class::DataDesign));
+    let line = |f| loadline(f, &loadline::Options::default()).line;
+    let ratio = line(&even) / line(&skewed);
+    assert!((1.6..=2.4).contains(&ratio), "simulated as well: {ratio}");
 }

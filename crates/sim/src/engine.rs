@@ -381,13 +381,16 @@ impl<'a> Engine<'a> {
             end: now,
             hit: job.hit,
             cached: self.variant(job.route, job.arm).1 > 0.0,
+            failed: false,
             uses: &job.uses,
         };
-        let (attempt, request) = (done(job.began), done(job.start));
+        let (mut attempt, request) = (done(job.began), done(job.start));
         if !job.hit {
-            self.recorder.attempt(&attempt);
             let fails = self.world.routes[job.route].fails;
-            if fails > 0.0 && job.tries < TRIES && self.rng.random::<f64>() < fails {
+            attempt.failed = fails > 0.0 && job.tries < TRIES && self.rng.random::<f64>() < fails;
+            let again = attempt.failed;
+            self.recorder.attempt(&attempt);
+            if again {
                 (job.tries, job.began, job.step) = (job.tries + 1, now, 0);
                 job.uses.clear();
                 self.jobs[j] = Some(job);

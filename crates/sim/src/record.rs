@@ -17,6 +17,8 @@ pub struct Done<'a> {
     pub hit: bool,
     /// Whether the route has a cache at all.
     pub cached: bool,
+    /// It came to nothing.
+    pub failed: bool,
     pub uses: &'a [Used],
 }
 
@@ -158,6 +160,7 @@ fn spread(windows: &mut [BTreeMap<CellKey, Cell>], key: CellKey, d: &Done) {
         c.arrivals += u32::from(i == first);
         if i == last {
             c.ends += 1;
+            c.errors += u32::from(d.failed);
             c.seconds += seconds;
             c.seconds_sq += seconds * seconds;
             c.bytes_out += 1024.0;

@@ -17,14 +17,14 @@ pub fn run(options: Options) -> std::io::Result<()> {
     std::fs::create_dir_all(&options.data)?;
     let file = options.data.join("catalogue.db");
     fill(&file, s.rows).map_err(|e| std::io::Error::other(format!("{}: {e}", file.display())))?;
-    let connections = (0..s.pool)
-        .map(|_| open(&file))
+    let pools = (0..s.shards)
+        .map(|_| (0..s.pool).map(|_| open(&file)).collect())
+        .map(|all: Result<Vec<_>, _>| all.map(Pool::new))
         .collect::<Result<Vec<_>, _>>()
         .map_err(std::io::Error::other)?;
-    let pool = Pool::new(connections);
     serve(options.listen, move |request| {
         let mut timing = Timing::default();
-        let (status, body) = match answer(request, &pool, &s, &mut timing) {
+        let (status, body) = match answer(request, &pools, &s, &mut timing) {
             Ok(body) => (200, body),
             Err(e) => (500, format!("{{\"error\":{:?}}}", e.to_string())),
         };
@@ -62,7 +62,7 @@ fn fill(file: &Path, rows: usize) -> rusqlite::Result<()> {
 
 fn answer(
     request: &Request,
-    pool: &Pool<Connection>,
+    pools: &[Pool<Connection>],
     s: &Switches,
     timing: &mut Timing,
 ) -> rusqlite::Result<String> {
@@ -70,6 +70,10 @@ fn answer(
         return Ok("{}".into());
     }
     let rows = s.rows as i64;
+    let (shard, name) = shard(request, s.shards);
+    let Some(pool) = pools.get(shard) else {
+        return Ok("{}".into());
+    };
     let mut db = (0.0, 0usize, 0usize);
     let (result, held) = pool.borrow(|c| {
         let started = Instant::now();
@@ -105,9 +109,19 @@ fn answer(
         db.0 = started.elapsed().as_secs_f64() * 1e3;
         result
     });
-    timing.held("pool.db", held, pool.size);
+    timing.held(&name, held, pool.size);
     timing.db(db.0, 1, db.1, db.2);
     result
+}
+
+/// Which pool, by the number of the item, and its name.
+fn shard(request: &Request, shards: usize) -> (usize, String) {
+    if shards < 2 {
+        return (0, "pool.db".into());
+    }
+    let id = request.path.strip_prefix("/items/");
+    let id: usize = id.and_then(|id| id.parse().ok()).unwrap_or(0);
+    (id % shards, format!("pool.db{}", id % shards))
 }
 
 fn item(c: &Connection, id: i64) -> rusqlite::Result<String> {

@@ -5,16 +5,18 @@ use crate::client::Client;
 use crate::server::{Request, Response, serve};
 use crate::switches::Switches;
 use crate::timing::Timing;
-use crate::work::{Lock, burn, cpu_ms_since_last};
+use crate::work::{Kept, Lock, World, burn, cpu_ms_since_last};
 use std::time::Duration;
 
 pub fn run(options: Options) -> std::io::Result<()> {
     let s = options.switches;
     let client = Client::new(options.via);
-    let stock = Lock::default();
+    let shared = Shared::default();
+    shared.world.stop_every(s.pause_every_s, s.pause_ms);
     serve(options.listen, move |request| {
+        let _inside = shared.world.enter();
         let mut timing = Timing::default();
-        let (status, body) = match answer(request, &client, &stock, &s, &mut timing) {
+        let (status, body) = match answer(request, &client, &shared, &s, &mut timing) {
             Ok(answer) => answer,
             Err(e) => (502, format!("{{\"error\":{:?}}}", e.to_string())),
         };
@@ -25,10 +27,19 @@ pub fn run(options: Options) -> std::io::Result<()> {
     })
 }
 
+/// What all requests have in common.
+#[derive(Default)]
+struct Shared {
+    /// Of the stock levels.
+    stock: Lock,
+    bestsellers: Kept,
+    world: World,
+}
+
 fn answer(
     request: &Request,
     client: &Client,
-    stock: &Lock,
+    shared: &Shared,
     s: &Switches,
     timing: &mut Timing,
 ) -> std::io::Result<(u16, String)> {
@@ -38,14 +49,20 @@ fn answer(
         (_, ["health"]) => Ok((200, "{}".into())),
         ("GET" | "HEAD", []) => {
             burn(s.cpu_ms / 4.0);
+            if s.cache_s > 0.0 {
+                let asked = || client.call("GET", "catalogue", "/items?ids=1,2,3", trace);
+                let ask = || asked().map(|answer| answer.1);
+                return Ok((200, shared.bestsellers.get(s.cache_s, ask)?));
+            }
             Ok((200, "{\"shop\":\"open\"}".into()))
         }
         ("GET" | "HEAD", ["products", id]) => {
             burn(s.cpu_ms);
             let (status, item) = client.call("GET", "catalogue", &format!("/items/{id}"), trace)?;
             // The stock level is kept under one lock for the whole shop.
-            let ((), held) =
-                stock.hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
+            let ((), held) = shared
+                .stock
+                .hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
             timing.held("lock.stock", held, 1);
             Ok((
                 status,
@@ -85,10 +102,19 @@ fn answer(
         }
         ("POST", ["checkout"]) => {
             burn(s.cpu_ms / 2.0);
-            let ((), held) =
-                stock.hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
+            let ((), held) = shared
+                .stock
+                .hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
             timing.held("lock.stock", held, 1);
-            client.call("POST", "pay", "/charge", trace)
+            let charge = || client.call("POST", "pay", "/charge", trace);
+            let mut answer = charge()?;
+            for _ in 0..s.retries {
+                if answer.0 < 500 {
+                    break;
+                }
+                answer = charge()?;
+            }
+            Ok(answer)
         }
         ("GET", ["report"]) => {
             burn(s.report_ms);

@@ -23,6 +23,16 @@ pub struct Switches {
     /// Time of a charge, and how many are served at once.
     pub pay_ms: f64,
     pub pay_slots: usize,
+    /// Share of the charges that are refused once they are done, and how often a checkout asks again.
+    pub pay_fails: f64,
+    pub retries: usize,
+    /// Pools of the catalogue; the number of an item says which is its.
+    pub shards: usize,
+    /// The home page keeps its bestsellers for so many seconds; 0: it has none.
+    pub cache_s: f64,
+    /// All threads stand still for so long, every so many seconds; 0: never.
+    pub pause_ms: f64,
+    pub pause_every_s: f64,
     /// Run this process on one core, as a small container would.
     pub one_core: bool,
     /// Answer with `Server-Timing`.
@@ -44,6 +54,12 @@ impl Default for Switches {
             items: 20,
             pay_ms: 10.0,
             pay_slots: 64,
+            pay_fails: 0.0,
+            retries: 0,
+            shards: 1,
+            cache_s: 0.0,
+            pause_ms: 0.0,
+            pause_every_s: 5.0,
             one_core: false,
             timing: true,
             rows: 20_000,
@@ -73,19 +89,29 @@ impl FromStr for Switches {
                 "items" => s.items = value.parse().map_err(bad)?,
                 "pay_ms" => s.pay_ms = number(key, value)?,
                 "pay_slots" => s.pay_slots = value.parse().map_err(bad)?,
+                "pay_fails" => s.pay_fails = number(key, value)?,
+                "retries" => s.retries = value.parse().map_err(bad)?,
+                "shards" => s.shards = value.parse().map_err(bad)?,
+                "cache_s" => s.cache_s = number(key, value)?,
+                "pause_ms" => s.pause_ms = number(key, value)?,
+                "pause_every_s" => s.pause_every_s = number(key, value)?,
                 "one_core" => s.one_core = flag(key, value)?,
                 "timing" => s.timing = flag(key, value)?,
                 "rows" => s.rows = value.parse().map_err(bad)?,
                 _ => {
                     return Err(format!(
                         "no switch `{key}`; there are lock_ms, cpu_ms, report_ms, pool, db_ms, no_index, n_plus_one, \
-                         items, pay_ms, pay_slots, one_core, timing, rows"
+                         items, pay_ms, pay_slots, pay_fails, retries, shards, cache_s, pause_ms, pause_every_s, one_core, \
+                         timing, rows"
                     ));
                 }
             }
         }
-        if s.pool == 0 || s.pay_slots == 0 || s.rows == 0 {
-            return Err("pool, pay_slots and rows must be at least 1".into());
+        if s.pool == 0 || s.pay_slots == 0 || s.rows == 0 || s.shards == 0 {
+            return Err("pool, pay_slots, shards and rows must be at least 1".into());
+        }
+        if s.pay_fails > 1.0 || (s.pause_ms > 0.0 && s.pause_every_s <= 0.0) {
+            return Err("pay_fails is at most 1, and pauses have time between them".into());
         }
         Ok(s)
     }
@@ -118,6 +144,9 @@ mod tests {
                 .parse::<Switches>()
                 .unwrap_err()
                 .contains("lock_ms")
+        );
+        assert!(
+            "pay_fails=2".parse::<Switches>().is_err() && "shards=0".parse::<Switches>().is_err()
         );
         assert!("pool=0".parse::<Switches>().is_err() && "lock_ms=-1".parse::<Switches>().is_err());
     }

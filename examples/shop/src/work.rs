@@ -1,7 +1,7 @@
 //! The two kinds of work: burning CPU, measured on the thread's own clock, and holding a lock or a slot.
 
 use std::cell::Cell;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 /// CPU time of the calling thread.
@@ -72,6 +72,53 @@ impl Lock {
                 busy_ms: got.elapsed().as_secs_f64() * 1e3,
             },
         )
+    }
+}
+
+/// Stops the world again and again, as some garbage collectors do: who wants in waits, who is inside is waited for.
+#[derive(Clone, Default)]
+pub struct World(Arc<RwLock<()>>);
+
+impl World {
+    /// Nobody gets in for `ms`, every `every_s`; 0 ms: never.
+    pub fn stop_every(&self, every_s: f64, ms: f64) {
+        if ms <= 0.0 {
+            return;
+        }
+        let (world, pause) = (self.0.clone(), Duration::from_secs_f64(ms / 1e3));
+        let between = Duration::from_secs_f64(every_s.max(0.001)).saturating_sub(pause);
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(between);
+                let _stopped = world.write().unwrap_or_else(|e| e.into_inner());
+                std::thread::sleep(pause);
+            }
+        });
+    }
+
+    /// Held while a request is worked on.
+    pub fn enter(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.read().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// Something that was made for many, kept for a while. When it is too old everybody makes it anew: nobody waits for who has begun.
+#[derive(Default)]
+pub struct Kept(Mutex<Option<(Instant, String)>>);
+
+impl Kept {
+    pub fn get(
+        &self,
+        seconds: f64,
+        make: impl FnOnce() -> std::io::Result<String>,
+    ) -> std::io::Result<String> {
+        let young = |at: &Instant| at.elapsed().as_secs_f64() < seconds;
+        if let Some((_, kept)) = lock(&self.0).as_ref().filter(|(at, _)| young(at)) {
+            return Ok(kept.clone());
+        }
+        let made = make()?;
+        *lock(&self.0) = Some((Instant::now(), made.clone()));
+        Ok(made)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a resource is loaded at all: causes that make the work avoidable, or put it with somebody else.
 
 use crate::fit::Fit;
+use crate::pattern::{Backlog, Hot, Pattern, Pauses, Retries, Stampede};
 use crate::watch;
 use base::{Class, Discipline, Statement};
 use serde::{Deserialize, Serialize};
@@ -45,12 +46,20 @@ pub enum Cause {
     Dependency {
         service: String,
     },
+    RetryStorm(Retries),
+    HotKey(Hot),
+    Stampede(Stampede),
+    Pauses(Pauses),
+    Backlog(Backlog),
 }
 
 impl Cause {
     pub fn class(&self) -> Class {
         match self {
             Cause::Dependency { .. } => Class::Dependency,
+            Cause::RetryStorm(_) => Class::RetryStorm,
+            Cause::Pauses(_) => Class::Memory,
+            Cause::Backlog(_) => Class::PoolOrLock,
             _ => Class::DataDesign,
         }
     }
@@ -94,6 +103,11 @@ impl fmt::Display for Cause {
             Cause::Dependency { service } => {
                 write!(f, "{service} is a dependency: only other services call it")
             }
+            Cause::RetryStorm(x) => x.fmt(f),
+            Cause::HotKey(x) => x.fmt(f),
+            Cause::Stampede(x) => x.fmt(f),
+            Cause::Pauses(x) => x.fmt(f),
+            Cause::Backlog(x) => x.fmt(f),
         }
     }
 }
@@ -125,11 +139,13 @@ pub fn cause(fit: &Fit, k: usize) -> Option<Cause> {
     if let Some(c) = n_plus_one(fit, k) {
         return Some(c);
     }
-    if let Some(i) = most(&|i| r(i).db_calls >= CALLS && mostly_database(fit, i, k)) {
+    // Of one try: a request that is tried again asks for nothing more.
+    let calls = |i: usize| r(i).db_calls / fit.tries(i);
+    if let Some(i) = most(&|i| calls(i) >= CALLS && mostly_database(fit, i, k)) {
         return Some(Cause::NPlusOne {
             parent: name(i),
             child: None,
-            calls: r(i).db_calls,
+            calls: calls(i),
         });
     }
     if let Some(i) = most(&|i| r(i).db_returned >= RETURNED && mostly_database(fit, i, k)) {
@@ -138,7 +154,73 @@ pub fn cause(fit: &Fit, k: usize) -> Option<Cause> {
             returned: r(i).db_returned,
         });
     }
-    slow_command(fit, k).or_else(|| dependency(fit, k))
+    if let Some(x) = storm(fit, k) {
+        return Some(Cause::RetryStorm(x.clone()));
+    }
+    if let Some(hot) = fit.hot(k).or_else(|| fit.hot_shard(k)) {
+        return Some(Cause::HotKey(hot.clone()));
+    }
+    if let Some(x) = most(&|i| stampede(fit, i).is_some()).and_then(|i| stampede(fit, i)) {
+        return Some(Cause::Stampede(x.clone()));
+    }
+    let backlog = fit.patterns.iter().find_map(|p| match p {
+        Pattern::Backlog(x) if x.resource == fit.resources[k].info.name => Some(x.clone()),
+        _ => None,
+    });
+    backlog
+        .map(Cause::Backlog)
+        .or_else(|| slow_command(fit, k))
+        .or_else(|| dependency(fit, k))
+}
+
+/// Times that retries multiply a resource's load from which they are what has to change: without them it carries a quarter
+/// more.
+const STORM: f64 = 1.25;
+/// Callers of callers that are looked at.
+const HOPS: u32 = 4;
+
+/// Retries that multiply the load of `k`: those that add most of it.
+fn storm(fit: &Fit, k: usize) -> Option<&Retries> {
+    let any = |p: &Pattern| matches!(p, Pattern::Retries(_));
+    if !fit.patterns.iter().any(any) {
+        return None;
+    }
+    let load = |r: usize| fit.routes[r].rate * fit.demand[r][k].mean;
+    let added = |r: usize| load(r) * (1.0 - 1.0 / times(fit, r, 0).0);
+    let routes = || (0..fit.routes.len()).filter(|&r| load(r) > 0.0);
+    let (whole, more): (f64, f64) = (routes().map(load).sum(), routes().map(added).sum());
+    if more <= 0.0 || whole / (whole - more).max(1e-300) < STORM {
+        return None;
+    }
+    let most = routes().max_by(|&a, &b| added(a).total_cmp(&added(b)))?;
+    times(fit, most, 0).1
+}
+
+/// How many times retries multiply the requests of a route, its callers' included, and the nearest of them.
+fn times(fit: &Fit, route: usize, hop: u32) -> (f64, Option<&Retries>) {
+    let name = &fit.routes[route].info.name;
+    let own = fit.patterns.iter().find_map(|p| match p {
+        Pattern::Retries(x) if x.route == *name => Some(x),
+        _ => None,
+    });
+    let calls = |p: usize| {
+        let each = fit.calls[p].get(route).copied().unwrap_or(0.0);
+        each * fit.routes[p].rate
+    };
+    let callers = (0..fit.routes.len()).filter(|&p| p != route && calls(p) > 0.0);
+    let main = callers
+        .max_by(|&a, &b| calls(a).total_cmp(&calls(b)))
+        .filter(|&p| calls(p) >= MOST * fit.routes[route].rate && hop < HOPS);
+    let (above, theirs) = main.map_or((1.0, None), |p| times(fit, p, hop + 1));
+    (own.map_or(1.0, |x| x.factor) * above, own.or(theirs))
+}
+
+fn stampede(fit: &Fit, route: usize) -> Option<&Stampede> {
+    let name = &fit.routes[route].info.name;
+    fit.patterns.iter().find_map(|p| match p {
+        Pattern::Stampede(x) if x.route == *name => Some(x),
+        _ => None,
+    })
 }
 
 /// A command that takes most of a store's time because each one is long. Statements of SQL have more than one word.
@@ -163,7 +245,17 @@ fn n_plus_one(fit: &Fit, k: usize) -> Option<Cause> {
     let whole = watch::load(fit, k);
     let mut best: Option<(f64, usize, usize)> = None;
     for (p, row) in fit.calls.iter().enumerate() {
-        for (c, &calls) in row.iter().enumerate().filter(|(_, n)| **n >= CALLS) {
+        let tries = fit.tries(p);
+        for (c, calls) in row.iter().map(|n| n / tries).enumerate() {
+            let retried = |x: &Retries| {
+                let (parent, child) = (&fit.routes[p].info.name, &fit.routes[c].info.name);
+                x.caller.as_ref() == Some(parent) && x.route == *child
+            };
+            let again = |x: &Pattern| matches!(x, Pattern::Retries(x) if retried(x));
+            if calls < CALLS || fit.patterns.iter().any(again) {
+                continue;
+            }
+            let calls = calls * tries;
             let below = fit.total_demand(c)[k];
             let carried = fit.routes[p].rate * calls * below / whole.max(1e-300);
             if carried >= MOST && best.is_none_or(|b| carried > b.0) {
@@ -174,7 +266,7 @@ fn n_plus_one(fit: &Fit, k: usize) -> Option<Cause> {
     best.map(|(_, p, c)| Cause::NPlusOne {
         parent: fit.routes[p].info.name.clone(),
         child: Some(fit.routes[c].info.name.clone()),
-        calls: fit.calls[p][c],
+        calls: fit.calls[p][c] / fit.tries(p),
     })
 }
 

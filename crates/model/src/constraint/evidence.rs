@@ -28,8 +28,12 @@ pub fn lines(
         } else {
             format!("{} ± {}", Secs(d.mean), Secs(1.645 * d.sd))
         };
+        let tries = match fit.tries(*route) {
+            n if n > 1.0 => format!(" in {n:.1} tries"),
+            _ => String::new(),
+        };
         let mut line = format!(
-            "{verb} {per} per request of {} ({}), {:.0} % of its load",
+            "{verb} {per} per request of {}{tries} ({}), {:.0} % of its load",
             fit.routes[*route].info.name,
             d.grade.label(),
             100.0 * share
@@ -77,6 +81,12 @@ pub fn lines(
         lines.push(format!(
             "{:.0} % of it goes to other work on the machine that grows with this traffic",
             100.0 * alongside
+        ));
+    }
+    if fit.skew(k) > 1.0 {
+        lines.push(format!(
+            "its busiest copy has {:.1} times its part: that one is full first",
+            fit.skew(k)
         ));
     }
     if r.grade == Grade::Waits {

@@ -6,6 +6,7 @@ mod evidence;
 pub use cause::Cause;
 
 use crate::fit::Fit;
+use crate::pattern::Pauses;
 use crate::rank::Ranked;
 use crate::watch;
 use base::Class;
@@ -64,6 +65,48 @@ pub fn name(fit: &Fit, found: &Ranked) -> Constraint {
                 share,
             })
             .collect(),
+    }
+}
+
+/// A service whose pauses break its objective at any load; `first` is what would be full first without them.
+pub fn paused(fit: &Fit, p: &Pauses, first: Option<&Ranked>) -> Constraint {
+    let whose = |r: &&crate::fit::RouteFit| r.info.service == p.service;
+    let all: f64 = fit.routes.iter().filter(whose).map(|r| r.rate).sum();
+    let mut carriers: Vec<Carrier> = fit
+        .routes
+        .iter()
+        .filter(whose)
+        .map(|r| Carrier {
+            route: r.info.name.clone(),
+            share: r.rate / all.max(1e-9),
+        })
+        .collect();
+    carriers.sort_by(|a, b| b.share.total_cmp(&a.share));
+    carriers.truncate(3);
+    let cause = Cause::Pauses(p.clone());
+    Constraint {
+        resource: format!("mem.{}", p.service),
+        technical: Class::Memory,
+        class: cause.class(),
+        confidence: p.confidence(),
+        utilisation: (p.length_s / p.every_s).min(1.0),
+        saturation: first.map_or(0.0, |r| r.saturation),
+        carriers,
+        evidence: vec![
+            format!(
+                "{} pauses; {:.0} % of the late answers of {} fall into them ({})",
+                p.pauses,
+                100.0 * p.explained,
+                p.service,
+                p.grade.label()
+            ),
+            format!(
+                "{:.1} % of its requests miss their objective by it, at any load",
+                100.0 * p.misses
+            ),
+            cause.to_string(),
+        ],
+        cause: Some(cause),
     }
 }
 

@@ -5,6 +5,7 @@ use super::regress::regress;
 use super::routes::Totals;
 use super::{Options, Series};
 use crate::fit::{Demand, ResourceFit};
+use crate::pattern::jobs_of;
 use crate::{capacity, waiters};
 use base::{Class, Discipline, Grade, History};
 
@@ -25,9 +26,14 @@ pub struct Column {
 /// A remainder below this share of the busy time is left to the background.
 const REMAINDER: f64 = 0.03;
 
-/// Rows that may use the resource: those of its service; all of them when it names none or an unknown one.
+/// Rows that may use the resource: those of its service; all of them when it names none or an unknown one; of the workers
+/// of jobs their route.
 fn allowed(known: &Known, k: usize) -> Vec<usize> {
     let routes = &known.history.routes;
+    if let Some(route) = jobs_of(&known.history.resources[k].name) {
+        let its = |r: &usize| routes[*r].name == route;
+        return (0..routes.len()).filter(its).collect();
+    }
     let service = known.history.resources[k].service.as_deref();
     let its = |r: usize| service.is_none_or(|s| routes[r].service == s);
     let mine: Vec<usize> = (0..routes.len()).filter(|&r| its(r)).collect();

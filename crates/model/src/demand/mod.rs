@@ -22,6 +22,7 @@ mod nnls;
 mod regress;
 mod routes;
 mod series;
+mod warm;
 mod whiten;
 
 pub use arms::{ArmDemand, fit_arms};
@@ -31,7 +32,7 @@ pub use nnls::nnls_columns;
 pub use series::Series;
 
 use crate::fit::Fit;
-use crate::{closure, watch};
+use crate::{closure, pattern, watch};
 use base::History;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,8 @@ fn start(history: &History, options: &Options) -> (u64, Option<String>) {
 /// What the history teaches. `Err`: it is too short or too quiet, and for how much longer to watch.
 pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
     let (from, note) = start(history, options);
+    let (history, warming) = warm::without(history, from);
+    let history = &*history;
     let series = Series::new(history, from);
     let totals = routes::totals(history, from);
     watch::enough(&series, totals.iter().map(routes::Totals::served).sum())?;
@@ -112,7 +115,7 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
     };
     for k in 0..history.resources.len() {
         let mut c = columns::column(&world, k);
-        c.fit.notes.extend(note.clone());
+        c.fit.notes.extend(note.iter().chain(&warming).cloned());
         resources.push(c.fit);
         for (row, d) in demand.iter_mut().zip(c.demand) {
             row.push(d);
@@ -134,6 +137,7 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
         entry_rates: series.entry.clone(),
         statements: history.statements.clone(),
         traced: history.traced.clone(),
+        patterns: Vec::new(),
         routes: std::mem::take(&mut route_fits),
     };
     let closed = closure::closure(&fit, &series, &totals, &told);
@@ -142,6 +146,12 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
         r.unexplained = u.share;
     }
     fit.growth = closed.routes.iter().map(|u| u.growth).collect();
+    fit.patterns = pattern::find(&pattern::Seen {
+        history,
+        from,
+        series: &series,
+        fit: &fit,
+    });
     Ok(fit)
 }
 

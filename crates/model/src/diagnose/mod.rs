@@ -12,6 +12,7 @@ use crate::constraint::{self, Constraint};
 use crate::demand::{self, NotYet};
 use crate::fit::Fit;
 use crate::loadline::LoadLine;
+use crate::pattern::{Pattern, Pauses};
 use crate::rank::{self, Ranked};
 use base::{Class, Discipline, History, Traced};
 use serde::{Deserialize, Serialize};
@@ -138,8 +139,12 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
         (r.rho - background) / (1.0 - background)
     });
     let unseen = unseen::unseen(fit, busiest);
-    let verdict = verdict::verdict(fit, &ranked, unseen.as_ref(), cliff.is_some(), options);
-    let best = ranked.first().map(|r| constraint::name(fit, r));
+    let mut verdict = verdict::verdict(fit, &ranked, unseen.as_ref(), cliff.is_some(), options);
+    let mut best = ranked.first().map(|r| constraint::name(fit, r));
+    if let Some(p) = pauses(fit).filter(|_| ranked.first().is_none_or(|r| r.rho < verdict::CALM)) {
+        verdict = Verdict::Constraint;
+        best = Some(constraint::paused(fit, p, ranked.first()));
+    }
     let rival = match verdict {
         Verdict::TwoCandidates => ranked
             .iter()
@@ -189,11 +194,31 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
     }
 }
 
+/// The pauses that break an objective while nothing is full: the worst of them.
+fn pauses(fit: &Fit) -> Option<&Pauses> {
+    let breaking = fit.patterns.iter().filter_map(|p| match p {
+        Pattern::Pauses(x) if x.breaks => Some(x),
+        _ => None,
+    });
+    breaking.max_by(|a, b| a.misses.total_cmp(&b.misses))
+}
+
 fn notes(fit: &Fit) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for r in &fit.resources {
         for n in &r.notes {
             all.push(format!("{}: {n}", r.info.name));
+        }
+    }
+    for p in &fit.patterns {
+        all.push(p.to_string());
+        if let Pattern::Retries(x) = p
+            && x.caller.is_none()
+        {
+            all.push(format!(
+                "what a request of {} uses is that of its {:.1} tries together",
+                x.route, x.factor
+            ));
         }
     }
     if fit.routes.iter().any(|r| r.objective.assumed) {

@@ -1,7 +1,7 @@
 //! Which of the five answers is honest.
 
 use super::{Options, Unseen};
-use crate::constraint::Constraint;
+use crate::constraint::{Cause, Constraint};
 use crate::fit::{Fit, Growth};
 use crate::rank::Ranked;
 use crate::watch;
@@ -21,7 +21,7 @@ pub enum Verdict {
 /// Below this share of the draws there are two candidates.
 const SURE: f64 = 0.7;
 /// Nothing is a constraint below this utilisation.
-const CALM: f64 = 0.7;
+pub const CALM: f64 = 0.7;
 /// Without a declared target: this many times today's traffic.
 const FACTOR: f64 = 10.0;
 /// A visible resource this busy has been put to the test: a delay that stayed constant meanwhile is a delay.
@@ -114,6 +114,17 @@ pub fn summary(
     match verdict {
         Verdict::Constraint => best.map_or_else(String::new, |c| {
             let cause = c.cause.as_ref().map_or(String::new(), |x| format!(" ({x})"));
+            if let Some(Cause::Pauses(p)) = &c.cause {
+                return format!(
+                    "The constraint is {} [{}]{cause}: {:.1} % of the requests of {} miss their objective by it, at any \
+                     load; confidence {:.0} %.",
+                    c.resource,
+                    c.class.label(),
+                    100.0 * p.misses,
+                    p.service,
+                    100.0 * c.confidence
+                );
+            }
             format!(
                 "The constraint is {} [{}]{cause}: {:.0} % busy at {current:.0} rps, full at {:.0} rps; confidence {:.0} %.",
                 c.resource,

@@ -26,7 +26,7 @@ pub fn saturation(system: &System) -> Vec<f64> {
         (0..loads.len())
             .map(|k| {
                 if system.queues[k] && loads[k] > 1e-12 {
-                    left(k) / loads[k]
+                    left(k) / (loads[k] * fit.skew(k))
                 } else {
                     f64::INFINITY
                 }
@@ -94,7 +94,7 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
                 let capacity = (r.capacity + sd * luck(i, 1, 0, k)).max(0.1 * r.capacity);
                 let background = (r.background + r.background_sd * luck(i, 2, 0, k)).max(0.0);
                 if load > 1e-12 {
-                    (capacity - background).max(0.0) / load
+                    (capacity - background).max(0.0) / (load * fit.skew(k))
                 } else {
                     f64::INFINITY
                 }

@@ -2,12 +2,15 @@
 
 use super::{Action, Candidate, Context, Edit, Kind, duration_text, set};
 use crate::loadline::saturation::{lowest, saturation};
+use crate::pattern::{Pattern, Stampede};
 use crate::twin::system::ghost_ratio;
 use base::window::GHOST_TTLS;
 use serde_json::json;
 
 /// Longest lifetime that is proposed without anybody asking, seconds.
 const LONGEST_S: f64 = 60.0;
+/// Lifetime of a cache that is there to make equal requests at once one.
+const FOR_ALL: &str = "1s";
 /// Fewer lookups than this tell nothing about a hit ratio.
 const LOOKUPS: f64 = 200.0;
 
@@ -24,10 +27,72 @@ pub fn applies(cx: &Context) -> Vec<Candidate> {
             cx.visits[r] * own > 0.05 * cx.loads[k]
         })
     };
+    let stampedes = cx.fit.patterns.iter().filter_map(|p| match p {
+        Pattern::Stampede(x) => together(cx, x),
+        _ => None,
+    });
     (0..cx.fit.routes.len())
         .filter(|&r| cx.fit.routes[r].info.safe && causes(r))
         .filter_map(|r| shortest(cx, r))
+        .chain(stampedes)
         .collect()
+}
+
+/// Lets one request fetch what many ask for at once: the gateway's own cache answers with the old one meanwhile, and in front of
+/// somebody else's a cache of a second makes equal requests one.
+fn together(cx: &Context, x: &Stampede) -> Option<Candidate> {
+    let name = &x.route;
+    let r = cx.fit.routes.iter().position(|r| r.info.name == *name)?;
+    let route = cx
+        .config
+        .and_then(|c| c.routes.iter().find(|r| r.name == *name));
+    let safe = cx.fit.routes[r].info.safe;
+    let old = duration_text(x.every_s.round().max(1.0));
+    let op = match route.map(|r| &r.cache) {
+        Some(Some(c)) if c.stale_while_revalidate.is_none() => Some(set(
+            &["routes", name, "cache", "stale_while_revalidate"],
+            json!(old),
+        )),
+        Some(None) if safe && route.is_some_and(cacheable) => {
+            Some(set(&["routes", name, "cache"], json!({ "ttl": FOR_ALL })))
+        }
+        _ => None,
+    };
+    Some(Candidate {
+        kind: Kind::Cache,
+        subject: name.clone(),
+        title: format!("{name}: one fetch for all who ask at once"),
+        evidence: x.to_string(),
+        edits: Vec::new(),
+        size: if op.is_some() { 1 } else { 2 },
+        action: match op {
+            Some(op) => Action::Patch { ops: vec![op] },
+            None => Action::Instruction {
+                text: format!(
+                    "Where {} keeps what {name} answers: let one request fill it again while the others get the old one (single \
+                     flight), a little before it runs out, and add a random part to each lifetime.",
+                    x.caller
+                ),
+            },
+        },
+        cost_per_hour: 0.0,
+        reverse: "take it out again; the next lifetime ends as before".into(),
+        guards: vec![match safe {
+            true => "answers may be a moment older than now".into(),
+            false => "what is filled by one is shown to all: it must be the same for all".into(),
+        }],
+        uncertainty: 0.2,
+        protects: true,
+    })
+}
+
+/// Nothing that the route has besides excludes a cache.
+fn cacheable(r: &config::Route) -> bool {
+    r.session.is_none()
+        && r.projection.is_none()
+        && r.publish.is_none()
+        && r.asynchronous.is_none()
+        && r.consistency.is_none()
 }
 
 /// The shortest lifetime that is enough for the target, or brings nine tenths of what the longest brings.

@@ -1,6 +1,8 @@
 //! Answer a write at once and do its work later: the total stays, nobody waits for it.
 
-use super::{Action, Candidate, Context, Edit, Kind};
+use super::{Action, Candidate, Context, Edit, Kind, set};
+use config::sections::{Consistency, Criticality, When};
+use serde_json::json;
 
 /// What can be done later when nobody has looked.
 const LATER: f64 = 0.7;
@@ -33,6 +35,19 @@ pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
             "{name} is called by other services, which need its answer"
         ));
     }
+    let gate = gate(cx, name);
+    let mut guards = vec![
+        "the work in all is the same: only who waits changes".into(),
+        format!(
+            "how much can wait is for the code to say; {:.0} % are assumed",
+            100.0 * LATER
+        ),
+    ];
+    guards.push(match gate {
+        Some(When::Asked) => "clients that do not say `Prefer: respond-async` get their answer as before: have them say so".into(),
+        Some(When::Always) => "every client gets 202 and a place to ask for the result: all of them must understand that".into(),
+        None => "what is stored but not done yet must survive a crash".into(),
+    });
     Ok(Candidate {
         kind: Kind::Offload,
         subject: name.clone(),
@@ -46,23 +61,43 @@ pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
             route: r,
             share: LATER,
         }],
-        action: Action::Instruction {
-            text: format!(
-                "Have {name} check and store what is asked, answer 202, and let workers do the rest at the mean rate."
-            ),
+        size: if gate.is_some() { 2 } else { 3 },
+        action: match gate {
+            Some(When::Asked) => Action::Patch {
+                ops: vec![set(&["routes", name, "async"], json!({ "when": "asked" }))],
+            },
+            Some(When::Always) => Action::Patch {
+                ops: vec![set(&["routes", name, "async", "when"], json!("always"))],
+            },
+            None => Action::Instruction {
+                text: format!(
+                    "Have {name} check and store what is asked, answer 202, and let workers do the rest at the mean rate."
+                ),
+            },
         },
-        size: 3,
         cost_per_hour: 0.0,
         reverse: "do the work before the answer again".into(),
-        guards: vec![
-            "the work in all is the same: only who waits changes".into(),
-            format!(
-                "how much can wait is for the code to say; {:.0} % are assumed",
-                100.0 * LATER
-            ),
-            "what is stored but not done yet must survive a crash".into(),
-        ],
+        guards,
         uncertainty: 0.3,
         protects: false,
     })
+}
+
+/// What the gateway's own jobs can do for it: from nothing to those who ask, from those to all. `None`: it cannot be done by the
+/// config alone. Jobs are delivered as what can be shed, and the first route that takes any needs a restart.
+fn gate(cx: &Context, name: &str) -> Option<When> {
+    let config = cx.config?;
+    let route = config.routes.iter().find(|r| r.name == name)?;
+    if let Some(jobs) = &route.asynchronous {
+        return (jobs.when == When::Asked).then_some(When::Always);
+    }
+    let queue = config.routes.iter().any(|r| r.asynchronous.is_some());
+    let free = route.publish.is_none()
+        && route.session.is_none()
+        && route.projection.is_none()
+        && route.cache.is_none()
+        && !route.grpc_web
+        && route.consistency != Some(Consistency::Session)
+        && route.criticality != Criticality::Critical;
+    (queue && free).then_some(When::Asked)
 }

@@ -1,6 +1,7 @@
 //! A wider pool or more slots: helps when slots run out while what is used inside them has room.
 
 use super::{Action, Candidate, Context, Edit, Kind, set};
+use crate::pattern::jobs_of;
 use base::Discipline;
 use serde_json::json;
 
@@ -36,14 +37,25 @@ pub fn of(cx: &Context, k: usize, size: f64) -> Result<Candidate, String> {
         .and_then(|s| s.pool.size)
         .filter(|_| *name == format!("pool.{service}"));
     let per_instance = (size / r.instances.max(1) as f64).ceil();
-    let action = match ours {
-        Some(_) => Action::Patch {
+    // Workers of jobs are deliveries at once, of a route that takes any.
+    let jobs = jobs_of(name).filter(|route| {
+        let mine = |r: &&config::Route| r.name == *route && r.asynchronous.is_some();
+        cx.config.is_some_and(|c| c.routes.iter().any(|r| mine(&r)))
+    });
+    let action = match (ours, jobs) {
+        (_, Some(route)) => Action::Patch {
+            ops: vec![set(
+                &["routes", route, "async", "concurrency"],
+                json!(size as u32),
+            )],
+        },
+        (Some(_), None) => Action::Patch {
             ops: vec![set(
                 &["services", &service, "pool", "size"],
                 json!(per_instance as u32),
             )],
         },
-        None => Action::Instruction {
+        (None, None) => Action::Instruction {
             text: format!(
                 "Raise {name} from {:.0} to {size:.0} slots{}, then say that it is done.",
                 r.capacity,
@@ -92,7 +104,11 @@ pub fn of(cx: &Context, k: usize, size: f64) -> Result<Candidate, String> {
             resource: k,
             factor: size / r.capacity.max(1e-9),
         }],
-        size: if ours.is_some() { 1 } else { 2 },
+        size: if ours.is_some() || jobs.is_some() {
+            1
+        } else {
+            2
+        },
         action,
         cost_per_hour: 0.0,
         reverse: format!("set it back to {:.0}", r.capacity),

@@ -96,6 +96,18 @@ struct Job {
     measured: bool,
 }
 
+/// The copies of a resource among all.
+#[derive(Clone, Copy)]
+struct Copies {
+    first: usize,
+    n: usize,
+    /// Share of the requests that one of them gets; 0: all get the same.
+    hot: f64,
+}
+
+/// Tells the draw of an instance from other draws of the same luck.
+const HOT: u64 = 0x686f_745f_6b65_7900;
+
 /// One simulation under way.
 pub struct Twin {
     run: Run,
@@ -103,9 +115,9 @@ pub struct Twin {
     /// Cumulated shares of the entry routes, and their numbers.
     mix: Vec<(f64, u16)>,
     limits: Vec<f64>,
-    /// All copies; those of a resource begin at `copies[resource].0`, and there are `.1` of them.
+    /// All copies, and by resource which of them are its.
     stations: Vec<Station>,
-    copies: Vec<(usize, usize)>,
+    copies: Vec<Copies>,
     /// The next end at each station of shared speed, by station.
     ends: Vec<f64>,
     shared: Vec<u16>,
@@ -147,7 +159,11 @@ impl Twin {
             } else {
                 1
             };
-            copies.push((stations.len(), n));
+            copies.push(Copies {
+                first: stations.len(),
+                n,
+                hot: fit.hot(k).map_or(0.0, |h| h.share),
+            });
             stations.extend((0..n).map(|_| match system.queues[k] {
                 true => Station::new(r, n as f64),
                 false => Station::Nothing,
@@ -300,7 +316,7 @@ impl Twin {
     fn served(&mut self, job: u32, now: f64) {
         let j = &self.jobs[job as usize];
         let step = self.plans[j.route as usize][j.step as usize - 1];
-        let at = copy(&self.copies, j.turn, &step);
+        let at = copy(&self.copies, j.turn, j.luck, &step);
         if step.op == Op::Use
             && let Station::Line(line) = &mut self.stations[at]
             && let Some(next) = line.leave()
@@ -314,7 +330,7 @@ impl Twin {
     fn serve(&mut self, job: u32, now: f64) {
         let j = self.jobs[job as usize];
         let step = &self.plans[j.route as usize][j.step as usize - 1];
-        let slowness = match &self.stations[copy(&self.copies, j.turn, step)] {
+        let slowness = match &self.stations[copy(&self.copies, j.turn, j.luck, step)] {
             Station::Line(line) => line.slowness,
             _ => 1.0,
         };
@@ -329,7 +345,7 @@ impl Twin {
             let step = self.plans[j.route as usize][j.step as usize];
             j.step += 1;
             let (luck, turn) = (j.luck, j.turn);
-            let at = copy(&self.copies, turn, &step);
+            let at = copy(&self.copies, turn, luck, &step);
             match (step.op, &mut self.stations.get_mut(at)) {
                 (Op::Use, Some(Station::Shared(s))) => {
                     s.enter(now, job, draw(&step, luck));
@@ -389,11 +405,19 @@ impl Twin {
     }
 }
 
-/// Where the instance whose turn it is does this step.
+/// Where the instance whose turn it is does this step; one that is hot has a turn more often.
 #[inline]
-fn copy(copies: &[(usize, usize)], turn: u32, step: &Step) -> usize {
-    let resource = copies.get(step.station as usize);
-    resource.map_or(usize::MAX, |(first, n)| first + turn as usize % n)
+fn copy(copies: &[Copies], turn: u32, luck: u64, step: &Step) -> usize {
+    let Some(c) = copies.get(step.station as usize) else {
+        return usize::MAX;
+    };
+    if c.hot == 0.0 || c.n < 2 {
+        return c.first + turn as usize % c.n;
+    }
+    match uniform(mix(luck ^ HOT)) < c.hot {
+        true => c.first,
+        false => c.first + 1 + turn as usize % (c.n - 1),
+    }
 }
 
 #[inline]

@@ -80,6 +80,7 @@ pub fn fit(routes: Vec<RouteFit>, resources: Vec<ResourceFit>, demand: Vec<Vec<D
         entry_rates: vec![],
         statements: vec![],
         traced: vec![],
+        patterns: vec![],
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Plant {
     pub front: String,
     pub catalogue: String,
     pub pay: String,
+    /// A route, and what the config says of it beside the rest.
+    pub route: Option<(&'static str, &'static str)>,
 }
 
 impl Plant {
@@ -99,6 +101,12 @@ loads:
     - {{ request: GET /report, weight: {report} }}
 "#
     )
+}
+
+/// The config with more keys of a route.
+pub fn with_route(text: &str, route: &str, keys: &str) -> String {
+    let line = format!("  {route}: {{ ");
+    text.replacen(&line, &format!("{line}{keys}, "), 1)
 }
 
 /// The running processes; ended by id when dropped.
@@ -220,5 +228,14 @@ mod tests {
         );
         assert_eq!(checked.findings, []);
         assert_eq!(checked.config.unwrap().routes.len(), 10);
+        let text = config_text(&Ports::free().unwrap(), Path::new("/tmp/x"), SHOPPERS, &[]);
+        let text = with_route(&text, "checkout", "async: { when: always }");
+        let checked = config::check_text("shop.yaml", &text);
+        assert_eq!(checked.findings, []);
+        let all = checked.config.unwrap().routes;
+        assert!(
+            all.iter()
+                .any(|r| r.name == "checkout" && r.asynchronous.is_some())
+        );
     }
 }

@@ -24,7 +24,7 @@ impl Live {
     pub fn start(run: &Run<'_>, plant: &World, blind: bool) -> Result<Live, Failure> {
         let scratch = Scratch::new()?;
         let ports = Ports::free()?;
-        let text = config_text(run, &ports, &scratch, blind)?;
+        let text = config_text(run, plant, &ports, &scratch, blind)?;
         let checked = config::check_text("the application's config", &text);
         let Some(config) = checked.config else {
             return Err(recorded::refused(&checked.findings));
@@ -76,16 +76,21 @@ impl Live {
 
 fn config_text(
     run: &Run<'_>,
+    plant: &World,
     ports: &Ports,
     scratch: &Scratch,
     blind: bool,
 ) -> Result<String, Failure> {
-    let Scenario { mix, plant, .. } = run.scenario;
+    let Scenario { mix, .. } = run.scenario;
     let data = scratch.0.join("data");
     Ok(match plant {
-        World::Shop(_) => {
+        World::Shop(plant) => {
             let off: &[&str] = if blind { &["waiters"] } else { &[] };
-            stage::config_text(ports, &data, weights(mix)?, off)
+            let text = stage::config_text(ports, &data, weights(mix)?, off);
+            match plant.route {
+                Some((route, keys)) => stage::with_route(&text, route, keys),
+                None => text,
+            }
         }
         World::Orders(_) => {
             let servers = orders::needed(run.servers)?;

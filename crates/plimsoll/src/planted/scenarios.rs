@@ -69,6 +69,7 @@ fn plant(front: &str, catalogue: &str, pay: &str) -> World {
         front: front.into(),
         catalogue: catalogue.into(),
         pay: pay.into(),
+        route: None,
     })
 }
 
@@ -214,6 +215,74 @@ fn shop() -> Vec<Scenario> {
                     class: Class::Dependency,
                     resources: &["slots.pay"],
                     routes: &["charge", "checkout"],
+                },
+            )
+        },
+        Scenario {
+            mix: &[20, 40, 10, 5, 24, 1],
+            ..watched(
+                "retry-storm",
+                "six of ten charges fail once they are done, and a checkout asks up to four times",
+                plant("retries=3", "", "pay_ms=40,pay_slots=1,pay_fails=0.6"),
+                18.0,
+                Right::Constraint {
+                    class: Class::RetryStorm,
+                    resources: &["slots.pay"],
+                    routes: &["charge", "checkout"],
+                },
+            )
+        },
+        watched(
+            "hot-shard",
+            "items are in four shards by their number, a connection each, and most ask for the first ones",
+            plant("", "shards=4,pool=1,db_ms=40", ""),
+            40.0,
+            Right::Constraint {
+                class: Class::DataDesign,
+                resources: &["pool.catalogue.db1"],
+                routes: &["item"],
+            },
+        ),
+        Scenario {
+            mix: &[60, 1, 20, 1, 2, 16],
+            ..watched(
+                "stampede",
+                "the home page keeps its bestsellers for 8 s; then all visitors ask for them, 500 ms each",
+                plant("cache_s=8", "pool=8,db_ms=500", ""),
+                40.0,
+                Right::Constraint {
+                    class: Class::DataDesign,
+                    resources: &["pool.catalogue.db", "db.catalogue"],
+                    routes: &["items"],
+                },
+            )
+        },
+        watched(
+            "pauses",
+            "front stands still for 400 ms every 5 s, as with a garbage collector",
+            plant("pause_ms=400,pause_every_s=5", "", ""),
+            40.0,
+            Right::Constraint {
+                class: Class::Memory,
+                resources: &["mem.front"],
+                routes: &["product"],
+            },
+        ),
+        Scenario {
+            mix: &[20, 20, 10, 5, 44, 1],
+            ..watched(
+                "workers",
+                "checkouts are jobs; two workers take 150 ms for each",
+                World::Shop(Plant {
+                    pay: "pay_ms=150".into(),
+                    route: Some(("checkout", "async: { when: always, concurrency: 2 }")),
+                    ..Plant::default()
+                }),
+                11.0,
+                Right::Constraint {
+                    class: Class::PoolOrLock,
+                    resources: &["pool.front.jobs.checkout"],
+                    routes: &["checkout"],
                 },
             )
         },

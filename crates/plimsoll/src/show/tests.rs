@@ -82,6 +82,7 @@ pub(crate) fn shop() -> Fit {
         entry_rates: vec![],
         statements: vec![],
         traced: vec![],
+        patterns: vec![],
     }
 }
 

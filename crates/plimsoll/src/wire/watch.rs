@@ -9,7 +9,7 @@ use crate::wire::{gates, shell, stateful};
 use agent::gateway::AgentProbe;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Finding, History, Names, RouteIx, Sample, Window};
+use base::{Finding, History, InstanceIx, Names, RouteIx, Sample, Window};
 use config::Config;
 use console::Format;
 use gateway::Gateway;
@@ -257,6 +257,7 @@ fn targets(gateway: &Shared, config: &Config, names: &Names) -> Targets {
         pools: with(gateway, |g| g.gauges().pools)
             .iter()
             .filter_map(pool)
+            .chain(workers(gateway, config))
             .collect(),
         sizes: with(gateway, Gateway::told_sizes),
         scrapes: config.resources.iter().filter_map(scrape).collect(),
@@ -310,11 +311,35 @@ fn pool(p: &gateway::PoolGauge) -> Option<PoolGauge> {
     let (service, _) = p.name.split_once('/')?;
     Some(PoolGauge {
         service: service.to_owned(),
+        detail: String::new(),
         instance: p.instance,
         in_use: f64::from(p.busy),
         waiting: f64::from(p.waiting),
         size: p.size.map(f64::from),
     })
+}
+
+/// The deliveries of each route's jobs, how many there may be at once, and what waits for one.
+fn workers(gateway: &Shared, config: &Config) -> Vec<PoolGauge> {
+    let takes = |r: &&config::Route| r.asynchronous.is_some();
+    if !config.routes.iter().any(|r| takes(&r)) {
+        return Vec::new();
+    }
+    let lanes = with(gateway, Gateway::job_lanes);
+    let gauge = |r: &config::Route| {
+        let lane = lanes.iter().find(|l| l.name == r.name)?;
+        let depth = with(gateway, |g| g.jobs().depth(&r.name));
+        Some(PoolGauge {
+            service: r.to.clone(),
+            detail: format!("jobs.{}", r.name),
+            instance: InstanceIx::NONE,
+            in_use: f64::from(lane.in_flight),
+            waiting: depth.saturating_sub(u64::from(lane.in_flight)) as f64,
+            size: r.asynchronous.as_ref().map(|a| f64::from(a.concurrency)),
+        })
+    };
+    let all = config.routes.iter().filter(takes);
+    all.filter_map(gauge).collect()
 }
 
 /// Control's `Windows` by telemetry's history, with names and config as they are now.

@@ -6,6 +6,9 @@ use crate::world::{Route, See, Station, StationKind, Step, World};
 use base::Class;
 use rand::{Rng, RngExt};
 
+/// Retries are what has to change where so many times as much is carried without them.
+const STORM: f64 = 1.25;
+
 /// What was added sets the limit.
 pub struct Grown {
     pub limit: f64,
@@ -104,9 +107,20 @@ pub fn grow(kind: Kind, world: &mut World, limit: &f64, rng: &mut impl Rng) -> O
                 }
             }
             let (limit, station) = truth::full(world)[0];
+            // What it would carry if nothing were tried again.
+            let mut once = world.clone();
+            once.routes.iter_mut().for_each(|r| r.fails = 0.0);
+            let without = truth::full(&once).into_iter().find(|f| f.1 == station);
+            let storm = without.is_some_and(|(without, _)| without >= STORM * limit);
             Some(Grown {
                 limit,
-                right: super::constraint(world, station),
+                right: match super::constraint(world, station) {
+                    Right::Constraint { station, .. } if storm => Right::Constraint {
+                        station,
+                        class: Class::RetryStorm,
+                    },
+                    right => right,
+                },
             })
         }
         Kind::Memory => {

@@ -37,10 +37,12 @@ pub struct InstanceTarget {
     pub pid: Option<u32>,
 }
 
-/// One of Plimsoll's own upstream pools, now.
+/// One of Plimsoll's own upstream pools, or the workers of a route's jobs, now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolGauge {
     pub service: String,
+    /// What is behind the service in its name, such as `jobs.mail`; empty: nothing.
+    pub detail: String,
     pub instance: InstanceIx,
     /// Connections (or permits) in use, and those who wait for one.
     pub in_use: f64,

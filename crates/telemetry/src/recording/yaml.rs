@@ -117,7 +117,7 @@ pub fn resources(folder: &Path, faults: &mut Faults) -> BTreeMap<String, Resourc
             faults,
         );
         let mut info = ResourceInfo::from_name(&e.key);
-        let classes = "compute, memory, storage, network, pool-or-lock, data-design, dependency, people-and-process, unknown";
+        let classes = "compute, memory, storage, network, pool-or-lock, data-design, dependency, retry-storm, people-and-process, unknown";
         if let Some(v) = word(n, "class", classes, faults) {
             info.class = v;
         }
