@@ -12,6 +12,8 @@ use config::sections::Criticality;
 use std::sync::Arc;
 
 const NAMES: &[&str] = &["by_user", "no_room", "would_refuse"];
+const BY_USER: usize = 0;
+const NO_ROOM: usize = 1;
 const WOULD_REFUSE: usize = 2;
 
 /// The shares of users of one service that are let in.
@@ -21,7 +23,7 @@ struct Shares {
     sheddable: Share,
 }
 
-/// On routes to a service with a `shed`.
+/// On routes to a service whose `shed` is not switched off.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let rules = m.service.config.shed.as_ref()?;
     let service = &*m.service.name;
@@ -77,14 +79,19 @@ impl ShedGate {
             Criticality::Normal => &self.shares.normal,
             Criticality::Sheddable => &self.shares.sheddable,
         };
+        let places = self.limiter.places(configured, limit).burst;
+        let room = || room(criticality, self.limiter.waiting(), places);
+        // Where nobody is refused, the share of the users who are let in would follow a queue that stays as it is.
+        if self.observe {
+            return (!room()).then_some(NO_ROOM);
+        }
         let part = weighted(users.now(now, share), weight);
         if part < 1.0 && !let_in(part, x, now) {
-            return Some(0);
+            return Some(BY_USER);
         }
-        let places = self.limiter.places(configured, limit).burst;
-        let room = room(criticality, self.limiter.waiting(), places);
+        let room = room();
         users.count(!room);
-        (!room).then_some(1)
+        (!room).then_some(NO_ROOM)
     }
 }
 
@@ -187,11 +194,19 @@ mod tests {
     #[test]
     fn observing_refuses_nothing_and_no_limit_means_no_shedding() {
         let mut b = bench(Criticality::Sheddable);
-        b.service(|s| s.shed = Some(Shed { observe: true }));
+        b.service(|s| s.shed = config::Service::named("s").shed);
         let gate = make(&b.making()).unwrap();
-        let _held = fill(&b, 8);
+        let would = || Tally::of(&b.kept, "shed", "s", NAMES).get(WOULD_REFUSE);
         assert!(passes(&b, &*gate, "u", 1));
-        assert_eq!(Tally::of(&b.kept, "shed", "s", NAMES).get(WOULD_REFUSE), 1);
+        assert_eq!(would(), 0);
+        let held = fill(&b, 8);
+        assert!((0..100).all(|_| passes(&b, &*gate, "u", 2)));
+        assert_eq!(would(), 100, "left out, it counts");
+        drop(held);
+        assert!((0..100).all(|u| passes(&b, &*gate, &format!("u{u}"), 3)));
+        assert_eq!(would(), 100, "there is room again, at once");
+        b.service(|s| s.shed = None);
+        assert!(make(&b.making()).is_none());
         let mut free = bench(Criticality::Sheddable);
         free.service(|s| s.limit = None);
         let gate = make(&free.making()).unwrap();
