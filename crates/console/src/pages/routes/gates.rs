@@ -80,7 +80,7 @@ const WHY: &[(&str, &str, &str)] = &[
     (
         "shed",
         "would_refuse",
-        "the limit's queue had no room for what matters so little; shedding only counts",
+        "the limit refused it, and shedding would have at once, as it matters less; shedding only counts",
     ),
     (
         "degrade",

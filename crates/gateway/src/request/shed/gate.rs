@@ -3,8 +3,8 @@
 use super::core::{room, share, weighted};
 use crate::attempt::limit::{Limiter, Price, core as limit};
 use crate::attempt::split::{Split, arm_of};
-use crate::exchange::{Exchange, Reply};
-use crate::gate::{Gate, Making, Slot, Step};
+use crate::exchange::{Exchange, Failed, Reply};
+use crate::gate::{Gate, Making, Needs, Slot, Step};
 use crate::share::Share;
 use crate::tally::Tally;
 use base::{Arm, Nanos};
@@ -100,11 +100,18 @@ impl Gate for ShedGate {
         "shed"
     }
 
-    fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, now: Nanos) -> Step {
+    fn needs(&self) -> Needs {
+        Needs {
+            failures: self.observe,
+            ..Needs::default()
+        }
+    }
+
+    fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         match self.refusal(x, now) {
             None => Step::Go,
             Some(_) if self.observe => {
-                self.tally.note(x, WOULD_REFUSE);
+                *slot = Slot::Number(now.0);
                 Step::Go
             }
             Some(rule) => {
@@ -119,6 +126,23 @@ impl Gate for ShedGate {
                 Step::Answer(reply.with("Retry-After", wait.to_string()))
             }
         }
+    }
+
+    /// As many are served with shedding as without. So of those for whom there was no room, it would have refused as many as
+    /// the limit did, and at once.
+    fn failed(
+        &self,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        failed: Failed<'_>,
+        _now: Nanos,
+    ) -> Option<Reply> {
+        if failed.reason == limit::REASON
+            && let Slot::Number(_) = slot.take()
+        {
+            self.tally.note(x, WOULD_REFUSE);
+        }
+        None
     }
 }
 
@@ -200,11 +224,30 @@ mod tests {
         assert!(passes(&b, &*gate, "u", 1));
         assert_eq!(would(), 0);
         let held = fill(&b, 8);
+        let ends = |reason| {
+            let mut run = b.run(&*gate, "GET", "/", &[]);
+            assert!(matches!(run.step, Step::Go));
+            let mut x = Exchange {
+                head: crate::exchange::Head::List(&run.head),
+                facts: &mut run.facts,
+            };
+            let status = 503;
+            for _ in 0..2 {
+                let failed = Failed { status, reason };
+                assert!(gate.failed(&mut x, &mut run.slot, failed, b.now).is_none());
+            }
+        };
+        assert!(gate.needs().failures);
         assert!((0..100).all(|_| passes(&b, &*gate, "u", 2)));
-        assert_eq!(would(), 100, "left out, it counts");
+        assert_eq!(would(), 0, "whoever is served all the same");
+        for reason in ["limit", "limit", "", "upstream-connect"] {
+            ends(reason);
+        }
+        assert_eq!(would(), 2, "once for each that the limit refused");
         drop(held);
         assert!((0..100).all(|u| passes(&b, &*gate, &format!("u{u}"), 3)));
-        assert_eq!(would(), 100, "there is room again, at once");
+        ends("limit");
+        assert_eq!(would(), 2, "there was room");
         b.service(|s| s.shed = None);
         assert!(make(&b.making()).is_none());
         let mut free = bench(Criticality::Sheddable);
