@@ -58,6 +58,8 @@ pub enum Kind {
     TextOr(&'static str),
     /// A flag, or this section.
     FlagOr(&'static str),
+    /// `off`, or this section.
+    OffOr(&'static str),
 }
 
 /// Where instances are.
@@ -170,6 +172,28 @@ impl Cx {
         }
     }
 
+    /// A section that can be switched off as a whole: `None` for `off`. `out` is what holds for keys that are left out.
+    pub fn section_or_off<T>(
+        &mut self,
+        section: &str,
+        node: &Node,
+        fields: &[Field<T>],
+        mut out: T,
+    ) -> Option<T> {
+        match node.text() {
+            Some("off") => return None,
+            Some(text) if !text.is_empty() => {
+                let what = format!("`{section}` is neither `off` nor a section of keys");
+                let keys: Vec<&str> = fields.iter().map(|f| f.key).take(4).collect();
+                self.error(node, "config-not-a-section", what).help =
+                    format!("write `off`, or its keys, which are {} …", keys.join(", "));
+                return None;
+            }
+            _ => {}
+        }
+        self.section(section, node, fields, &mut out);
+        Some(out)
+    }
     pub fn text(&mut self, node: &Node) -> Option<String> {
         match node.text() {
             Some(t) if !t.is_empty() => Some(t.to_owned()),

@@ -166,6 +166,9 @@ fn kind_schema(kind: &Kind) -> Json {
         Kind::FlagOr(name) => {
             json!({ "anyOf": [{ "type": "boolean" }, { "$ref": format!("#/$defs/{name}") }] })
         }
+        Kind::OffOr(name) => {
+            json!({ "anyOf": [{ "const": "off" }, { "$ref": format!("#/$defs/{name}") }] })
+        }
         Kind::TextOr(name) => {
             json!({ "anyOf": [{ "type": "string" }, { "$ref": format!("#/$defs/{name}") }] })
         }

@@ -228,6 +228,7 @@ pub struct Service {
     /// Where there is neither, latency limits what may be in flight; false: it only counts.
     #[serde(default)]
     pub latency_limit: bool,
+    /// `None`: switched off, as for `shed`; both only count where nothing is said of them.
     pub breaker: Option<Breaker>,
     pub shed: Option<Shed>,
     pub bulkhead: Option<Bulkhead>,
@@ -321,6 +322,7 @@ pub struct Route {
     pub slo: Option<Slo>,
     pub cache: Option<Cache>,
     pub cache_control: Option<CacheControl>,
+    /// `None`: switched off; it only counts where nothing is said of it.
     pub compress: Option<Compress>,
     pub rate: Option<Rate>,
     pub deadline: Deadline,
@@ -445,8 +447,8 @@ impl Service {
             start: None,
             limit: None,
             latency_limit: false,
-            breaker: None,
-            shed: None,
+            breaker: Some(Breaker::observing()),
+            shed: Some(Shed::observing()),
             bulkhead: None,
             stateful: None,
             tls: None,
@@ -469,7 +471,7 @@ impl Route {
             slo: None,
             cache: None,
             cache_control: None,
-            compress: None,
+            compress: Some(Compress::observing()),
             rate: None,
             deadline: Deadline::default(),
             retry: Retry::default(),

@@ -2,7 +2,7 @@
 
 use base::Severity;
 use config::check_text;
-use config::sections::{HashBy, HashMethod};
+use config::sections::{CompressWhen, HashBy, HashMethod};
 
 const FIVE_LINES: &str =
     "listen: 127.0.0.1:8080\nservices:\n  app:\n    instances: [127.0.0.1:3000]\n";
@@ -520,6 +520,42 @@ fn gates_that_cannot_work_are_refused() {
             "bulkhead: { weights: { app: 3 } }, shed: {}, breaker: {}"
         )),
         [""; 0]
+    );
+}
+
+#[test]
+fn gates_that_only_count_when_left_out_can_be_switched_off() {
+    let read = |service: &str, route: &str| {
+        let text = format!(
+            "listen: 127.0.0.1:1\nservices:\n  app: {{ instances: [127.0.0.1:2]{service} }}\nroutes:\n  all: {{ match: '/{{rest...}}', to: app{route} }}\n"
+        );
+        let all = check_text("p.yaml", &text);
+        let said: Vec<String> = all.findings.iter().map(|f| f.to_string()).collect();
+        (all.config, said.join("\n"))
+    };
+    let gates = |service: &str, route: &str| {
+        let c = read(service, route).0.expect("a config");
+        let s = &c.services[0];
+        let observes = [
+            s.breaker.as_ref().map(|b| b.observe),
+            s.shed.as_ref().map(|s| s.observe),
+        ];
+        (observes, c.routes[0].compress.as_ref().map(|c| c.when))
+    };
+    let observe = Some(CompressWhen::Observe);
+    assert_eq!(gates("", ""), ([Some(true); 2], observe));
+    assert_eq!(
+        gates(", breaker: {}, shed: {}", ", compress: {}"),
+        ([Some(false); 2], Some(CompressWhen::Always))
+    );
+    assert_eq!(
+        gates(", breaker: off, shed: off", ", compress: off"),
+        ([None; 2], None)
+    );
+    let slip = read(", breaker: of", "").1;
+    assert!(
+        slip.contains("`breaker` is neither `off` nor a section"),
+        "{slip}"
     );
 }
 

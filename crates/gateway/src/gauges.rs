@@ -69,7 +69,7 @@ pub struct CompressGauge {
     /// Before they were compressed, and after.
     pub came: u64,
     pub sent: u64,
-    /// Of answers that would have been.
+    /// Of answers that would have been; an estimate.
     pub left: u64,
 }
 

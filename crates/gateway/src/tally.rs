@@ -54,8 +54,12 @@ impl Tally {
 
     /// Counts one decision, by its place among the names.
     pub fn add(&self, which: usize) {
+        self.add_many(which, 1);
+    }
+
+    pub fn add_many(&self, which: usize, n: u64) {
         if let Some(count) = self.counts.get(which) {
-            count.fetch_add(1, Relaxed);
+            count.fetch_add(n, Relaxed);
         }
     }
 

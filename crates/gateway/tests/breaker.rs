@@ -108,3 +108,29 @@ fn a_dead_service_is_left_alone_but_for_probes_and_found_when_it_is_back() {
     });
     assert_eq!(decided(&running, "closed"), 1);
 }
+
+#[test]
+fn left_out_the_gates_count_and_switched_off_there_are_none() {
+    let upstream = Upstream::http(|_, _| b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let mut c = config(&[upstream.address]);
+    let running = Running::with(c.clone());
+    let mut client = running.client();
+    assert!((0..100).all(|_| client.get("/").reason() != "breaker"));
+    assert_eq!(decided(&running, "refused"), 0);
+    let would = decided(&running, "would_refuse");
+    assert!((50..90).contains(&would), "{would}");
+    let gates = |r: &Running| -> Vec<&str> {
+        let all = r.gateway.gauges().decisions;
+        let of = |gate: &&str| all.iter().any(|d| d.gate == *gate);
+        ["breaker", "shed", "compress"]
+            .into_iter()
+            .filter(of)
+            .collect()
+    };
+    assert_eq!(gates(&running), ["breaker", "shed", "compress"]);
+    (c.services[0].breaker, c.services[0].shed) = (None, None);
+    c.routes[0].compress = None;
+    let off = Running::with(c);
+    assert_eq!(off.client().get("/").status, 500);
+    assert_eq!(gates(&off), [""; 0]);
+}

@@ -247,6 +247,21 @@ fn an_instance_that_names_a_date_is_left_alone_until_then() {
 }
 
 #[test]
+fn who_asks_for_a_second_is_given_it() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let count = tries.clone();
+    let upstream = Upstream::http(move |_, _| match count.fetch_add(1, SeqCst) {
+        0 => b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n".to_vec(),
+        _ => ok(b"x"),
+    });
+    let running = Running::with(config(&[upstream.address]));
+    let began = Instant::now();
+    assert_eq!(running.client().get("/").status, 200);
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(tries.load(SeqCst), 2);
+}
+
+#[test]
 fn a_response_that_breaks_off_is_seen_to_break_off() {
     let upstream = Upstream::start(|mut s| {
         let _ = s.read(&mut [0; 4096]);

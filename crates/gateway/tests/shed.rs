@@ -99,3 +99,30 @@ fn a_spike_of_what_can_wait_costs_what_is_critical_nothing() {
         "{decisions:?}"
     );
 }
+
+#[test]
+fn left_out_it_counts_whom_the_limit_refuses_in_its_stead() {
+    let upstream = Upstream::http(|_, _| {
+        std::thread::sleep(Duration::from_millis(5));
+        ok(b"x")
+    });
+    let mut c = config(&[upstream.address]);
+    c.services[0].limit = Some(8);
+    c.services[0].pool.wait = Duration::from_millis(200);
+    c.routes[0].criticality = Criticality::Sheddable;
+    let running = Running::with(c);
+    let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Seen::default()));
+    let all = users(48, running.gateway.address(), "", &stop, &seen);
+    let would = || {
+        let all = running.gateway.gauges().decisions;
+        let mut mine = all.iter().filter(|d| d.gate == "shed" && d.count > 0);
+        assert!(mine.clone().all(|d| d.what == "would_refuse"), "{all:?}");
+        mine.next().map_or(0, |d| d.count)
+    };
+    until("some that it would refuse", || would() > 100);
+    stop.store(true, SeqCst);
+    all.into_iter().for_each(|t| t.join().unwrap());
+    assert_eq!(seen.shed.load(SeqCst), 0);
+    let refused = running.gateway.gauges().limits[0].counts.refused;
+    assert!(would() <= refused, "{} of {refused}", would());
+}

@@ -39,10 +39,14 @@ fn orders() -> Fit {
 
 /// All candidates, and what each lifts the bound by.
 fn moves(f: &Fit) -> Vec<(Candidate, f64)> {
+    moves_with(f, None)
+}
+
+fn moves_with(f: &Fit, config: Option<&config::Config>) -> Vec<(Candidate, f64)> {
     let line = loadline(f, &LineOptions::default());
     let search = Search::new(f, &LineOptions::default());
     let system = search.system.clone();
-    let cx = Context::new(f, &system, &line, 2.0 * line.safe, None);
+    let cx = Context::new(f, &system, &line, 2.0 * line.safe, config);
     let bound = |s: &System| lowest(&saturation(s)).map_or(f64::MAX, |x| x.1);
     let now = bound(&system);
     candidates(&cx)
@@ -265,6 +269,21 @@ fn answers_are_compressed_where_the_link_is_fuller_than_the_processor() {
     assert_eq!((c.subject.as_str(), c.size), ("search", 1));
     let expected = (40.0 * 15_000.0 + 20.0 * 300.0) / (40.0 * 4500.0 + 20.0 * 300.0);
     assert!(near(lifts, expected), "{lifts} {expected}");
+    let configured = |compress| {
+        let mut c = config::Config::empty();
+        c.routes = vec![config::Route {
+            compress,
+            ..config::Route::named("search")
+        }];
+        let all = moves_with(&f, Some(&c));
+        all.iter().any(|(c, _)| c.kind == Kind::Compress)
+    };
+    assert!(
+        configured(config::Route::named("x").compress),
+        "it only counts"
+    );
+    assert!(!configured(None), "somebody has switched it off");
+    assert!(!configured(Some(Default::default())), "they are already");
     f.resources[1].capacity = 0.07;
     assert!(one(&f, Kind::Compress).is_none(), "the processor is fuller");
 }

@@ -88,11 +88,10 @@ pub fn event(position: u64, data: &[u8], out: &mut Vec<u8>) {
     out.extend(b"\n\n");
 }
 
-/// Says that what stood in between is gone.
-pub fn gap(after: u64, forgotten: u64) -> String {
-    format!(
-        "event: gap\nid: {forgotten}\ndata: {{\"after\":{after},\"forgotten\":{forgotten}}}\n\n"
-    )
+/// Says that some of what came `after` there is gone, the newest of it at `forgotten`. Who comes back goes on from `place`:
+/// nothing that is still kept may stand between `after` and there.
+pub fn gap(place: u64, after: u64, forgotten: u64) -> String {
+    format!("event: gap\nid: {place}\ndata: {{\"after\":{after},\"forgotten\":{forgotten}}}\n\n")
 }
 
 /// Tells a client how far it is, though nothing came for it.

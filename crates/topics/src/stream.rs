@@ -49,20 +49,40 @@ fn ends(store: &dyn Broker, topic: &str) -> Result<(u64, u64), Error> {
     Ok(found.map_or((0, 0), |t| (t.last, t.gone)))
 }
 
-/// Events after a position, and the newest that was forgotten before they were read. Where events are forgotten each time
-/// in between, too new a one: rather is a gap said that is none than one not said.
-fn read(store: &dyn Broker, topic: &str, after: u64) -> Result<(Vec<Message>, u64), Error> {
+/// What is kept after a position.
+struct Kept {
+    page: Vec<Message>,
+    /// The newest that was forgotten before they were read. Where events are forgotten each time in between, too new a one:
+    /// rather is a gap said that is none than one not said.
+    gone: u64,
+    /// Nothing is kept from the position up to here.
+    empty_to: u64,
+}
+
+fn read(store: &dyn Broker, topic: &str, after: u64) -> Result<Kept, Error> {
     let mut gone = ends(store, topic)?.1;
     let mut page = Vec::new();
+    let mut sure = false;
     for _ in 0..READS {
         let before = gone;
         page = store.events(topic, after, PAGE)?;
         gone = ends(store, topic)?.1;
-        if gone == before {
+        sure = gone == before;
+        if sure {
             break;
         }
     }
-    Ok((page, gone))
+    // The oldest do not always go first: those that somebody waits for are kept.
+    let empty_to = match page.first() {
+        Some(first) => gone.min(first.position.saturating_sub(1)),
+        None if sure => gone,
+        None => after,
+    };
+    Ok(Kept {
+        page,
+        gone,
+        empty_to,
+    })
 }
 
 struct Reader {
@@ -83,13 +103,13 @@ impl Source for Reader {
         let (after, told) = (self.after, self.told);
         let read = move || -> Result<(u64, u64, Page), Error> {
             let (mut text, mut last) = (Vec::new(), after);
-            let (page, gone) = read(&*store, &topic, after)?;
-            let more = !page.is_empty();
+            let kept = read(&*store, &topic, after)?;
+            let (gone, more) = (kept.gone, !kept.page.is_empty());
             // What was forgotten before it was read is said, and not passed over in silence.
             if gone > after.max(told) {
-                text = sse::gap(after, gone).into_bytes();
+                text = sse::gap(kept.empty_to.max(after), after, gone).into_bytes();
             }
-            for e in page {
+            for e in kept.page {
                 if text.len() > PIECE {
                     break;
                 }
@@ -129,7 +149,7 @@ mod tests {
     use arc_swap::ArcSwap;
     use cloudevents::Draft;
     use config::Config;
-    use store::{Embedded, NewMessage, TopicBounds, Topics};
+    use store::{Embedded, NewJob, NewMessage, TopicBounds, Topics};
 
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_current_thread()
@@ -138,6 +158,10 @@ mod tests {
     }
 
     fn publish(store: &Embedded, id: u64) {
+        publish_for(store, id, Vec::new());
+    }
+
+    fn publish_for(store: &Embedded, id: u64, jobs: Vec<NewJob>) {
         let pairs = [("id", id.to_string())];
         let fixed = [("specversion", "1.0"), ("source", "/s"), ("type", "t")];
         let all = fixed
@@ -149,7 +173,7 @@ mod tests {
             at_ms: id,
             head: event.keep(),
             payload: event.data,
-            jobs: Vec::new(),
+            jobs,
         };
         let bounds = TopicBounds {
             events: 2,
@@ -159,10 +183,9 @@ mod tests {
         store.publish("t", vec![message], bounds).wait().unwrap();
     }
 
-    #[test]
-    fn a_client_that_falls_behind_is_told_what_it_has_missed_and_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(Embedded::open(dir.path().join("queue.db")).unwrap());
+    /// A topic of two events at most, and somebody who reads it from a position.
+    fn reading(dir: &std::path::Path, after: u64) -> (Arc<Embedded>, Reader) {
+        let store = Arc::new(Embedded::open(dir.join("queue.db")).unwrap());
         let lent = store.clone();
         let api = Api::new(Parts {
             lent: Box::new(move || Some(lent.clone())),
@@ -171,23 +194,72 @@ mod tests {
             news: watch::channel(0).0,
             wake: Box::new(|| ()),
         });
-        let mut reader = Reader {
+        let reader = Reader {
             news: api.parts.news.subscribe(),
             api,
             topic: "t".into(),
             subscription: Subscription::named("live"),
-            after: 0,
+            after,
             told: 0,
         };
-        let runtime = runtime();
-        let mut next = || {
-            let page = runtime.block_on(reader.page()).unwrap();
-            String::from_utf8(page.text).unwrap()
-        };
-        let ids = |text: &str| -> Vec<String> {
-            let lines = text.lines().filter_map(|l| l.strip_prefix("id: "));
-            lines.map(str::to_owned).collect()
-        };
+        (store, reader)
+    }
+
+    fn next_of(reader: &mut Reader) -> String {
+        let page = runtime().block_on(reader.page()).unwrap();
+        String::from_utf8(page.text).unwrap()
+    }
+
+    fn ids(text: &str) -> Vec<String> {
+        let lines = text.lines().filter_map(|l| l.strip_prefix("id: "));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// What a subscription has not taken yet.
+    fn waiting() -> NewJob {
+        NewJob {
+            secret: 1,
+            lane: "t/other".into(),
+            tenant: String::new(),
+            key: None,
+            enqueued_ms: 0,
+            due_ms: 0,
+            expires_ms: u64::MAX >> 1,
+            title: String::new(),
+            head: Vec::new(),
+            payload: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn who_comes_back_after_a_gap_gets_what_is_still_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut reader) = reading(dir.path(), 0);
+        publish(&store, 1);
+        publish_for(&store, 2, vec![waiting()]);
+        // The second is kept for somebody, so what gives way are the first and the third.
+        publish(&store, 3);
+        publish(&store, 4);
+        let text = next_of(&mut reader);
+        let gap = "event: gap\nid: 1\ndata: {\"after\":0,\"forgotten\":3}\n\n";
+        assert!(text.starts_with(gap), "{text}");
+        assert_eq!(ids(&text), ["1", "2", "4"]);
+        assert_eq!(next_of(&mut reader), "", "and once");
+        // The connection broke right after the gap, and after the event that is kept below what is forgotten.
+        for (after, rest) in [(1, vec!["1", "2", "4"]), (2, vec!["3", "4"])] {
+            (reader.after, reader.told) = (after, 0);
+            let text = next_of(&mut reader);
+            assert_eq!(ids(&text), rest, "{text}");
+            let gap = format!("{{\"after\":{after},\"forgotten\":3}}");
+            assert!(text.contains(&gap), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_falls_behind_is_told_what_it_has_missed_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut reader) = reading(dir.path(), 0);
+        let mut next = || next_of(&mut reader);
         publish(&store, 1);
         assert_eq!(ids(&next()), ["1"]);
         // What it has had may go: nothing is missed.

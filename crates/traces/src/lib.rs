@@ -1,7 +1,7 @@
 //! Traces that are kept. Pure: the time is passed in, and nothing is read or written.
 //!
 //! `trace` is what is kept of one, `wanted` which attributes of spans, `hold` says which spans and lines belong to it while they still come, `row` makes rows of it for
-//! the disk, `ask` finds some of them, and `view` is how a person reads one: as a waterfall.
+//! the disk, `pace` says how much of that is written in a storm, `ask` finds some of them, and `view` is how a person reads one: as a waterfall.
 
 #![cfg_attr(
     not(test),
@@ -12,6 +12,7 @@ mod ask;
 pub mod hex;
 mod hold;
 mod lines;
+pub mod pace;
 pub mod row;
 mod trace;
 mod tree;
@@ -21,7 +22,7 @@ mod wanted;
 pub use ask::{Ask, Found};
 pub use hold::{Counts, Due, Fates, Hold};
 pub use lines::{Lines, SERVICES};
-pub use row::unpack;
+pub use row::{Packer, Unpacker};
 pub use trace::{Head, LeftOut, Line, Severity, Span, Summary, Trace, cut};
 pub use view::{Row, Said, View};
 pub use wanted::{ATTRIBUTES, Wanted};

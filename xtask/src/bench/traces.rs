@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::{Ack, Embedded, Kv, Put};
-use traces::{Head, Span, Trace, row};
+use traces::{Head, Packer, Span, Trace, row};
 
 const ROUTES: usize = 200;
 /// Requests per second.
@@ -28,6 +28,8 @@ const TURN: Duration = Duration::from_secs(8);
 const BEFORE: Duration = Duration::from_secs(2);
 /// `traces.size` when nothing is said.
 const FULL: u64 = 256 << 20;
+/// More traces are not kept, whatever they take.
+const MOST: u64 = 200_000;
 const LOADS: usize = 20;
 /// For a file to be read.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,7 +43,7 @@ cargo xtask bench traces > bench/traces.md   # about four minutes, after a build
 Two Plimsolls with 200 routes and one traffic thread, alike but for `traces: { size: 0 }` in one of them, on core 0; a service that answers
 at once and `plimsoll load` on core 1. Turns of 8 s at 4000 requests per second go to one and the other; each pair is a difference.
 `share` is as it is by default: 1 % of the requests is kept. In a storm every answer is a 500, which is not tried again: 1024 requests a
-second are kept at most, the others are counted as lost. Bytes on the disk are `write_bytes` of `/proc/PID/io`.
+second are kept at most, the others are counted as lost; of those that are kept some give way to `traces.rate`. Bytes on the disk are `write_bytes` of `/proc/PID/io`.
 
 ";
 
@@ -95,14 +97,16 @@ struct Turn {
     threads: Vec<Thread>,
     /// Bytes that went to the disk.
     written: f64,
-    /// Requests that were kept, that found no room, and that were kept without path and decisions.
-    counts: [f64; 3],
+    /// Of `COUNTS`.
+    counts: [f64; COUNTS.len()],
 }
 
-const COUNTS: [&str; 3] = [
+/// Requests that were kept, that found no room, that were kept without path and decisions, and that gave way to the rate.
+const COUNTS: [&str; 4] = [
     "plimsoll_traces_kept_total",
     "plimsoll_traces_lost_total",
     "plimsoll_traces_bare_total",
+    "plimsoll_traces_dropped_total{why=\"error\"}",
 ];
 
 impl Side {
@@ -162,12 +166,12 @@ impl Side {
             p99: number(&report["latency"]["p99"]),
             threads,
             written,
-            counts: [0, 1, 2].map(|i| after[i] - before[i]),
+            counts: std::array::from_fn(|i| after[i] - before[i]),
         })
     }
 
     /// Where none are kept, all are 0.
-    fn counts(&self) -> Result<[f64; 3], String> {
+    fn counts(&self) -> Result<[f64; COUNTS.len()], String> {
         let page = text(self.console, "/metrics")?;
         Ok(COUNTS.map(|name| metric(&page, name).unwrap_or(0.0)))
     }
@@ -249,6 +253,9 @@ fn table(out: &mut String, what: &str, turns: &[(Turn, Turn)]) {
         1,
         &|t| t.counts[2] / t.seconds,
     );
+    line(out, turns, "errors that gave way per second", 1, &|t| {
+        t.counts[3] / t.seconds
+    });
 }
 
 /// Medians and ranges, of both and of the differences of pairs.
@@ -400,19 +407,20 @@ fn fill(file: &Path) -> Result<(u64, u128), String> {
     let store = Embedded::open(file).map_err(|e| e.to_string())?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_err(|e| e.to_string())?.as_nanos() as u64;
+    let mut packer = Packer::new().map_err(|e| e.to_string())?;
     let (mut bytes, mut n, mut acks) = (0, 0u64, Vec::new());
     loop {
         // The newest first; what is a hundredth of a second older is the next.
         let trace = made(n, now - n * 10_000_000);
-        let rows = row::rows(&trace).ok_or("a trace cannot be written")?;
+        let rows = packer.rows(&trace).ok_or("a trace cannot be written")?;
         bytes += rows.takes;
-        if bytes > FULL {
+        if bytes > FULL || n >= MOST {
             break;
         }
         n += 1;
-        let place = row::place(&trace);
-        acks.push(store.put(Put::new(row::key(place), rows.list), 0));
-        acks.push(store.put(Put::new(row::key_of(trace.id), rows.all), 0));
+        let [list, all] = row::keys(row::place(&trace));
+        acks.push(store.put(Put::new(list, rows.list), 0));
+        acks.push(store.put(Put::new(all, rows.all), 0));
         if acks.len() >= 500 {
             settle(&mut acks)?;
         }
@@ -483,9 +491,10 @@ mod tests {
     fn made_up_traces_differ_and_are_read_as_they_were_written() {
         let trace = made(4, 1_700_000_000_000_000_000);
         assert_eq!(trace.spans.len(), 12);
-        let rows = row::rows(&trace).unwrap();
-        assert_eq!(traces::unpack(&rows.all).unwrap(), trace);
-        assert!((1000..9000).contains(&rows.takes), "{}", rows.takes);
+        let rows = Packer::new().unwrap().rows(&trace).unwrap();
+        let mut unpacker = traces::Unpacker::new().unwrap();
+        assert_eq!(unpacker.trace(&rows.all).unwrap(), trace);
+        assert!((400..2000).contains(&rows.takes), "{}", rows.takes);
         let ids: std::collections::HashSet<u128> = (0..100_000).map(id).collect();
         assert_eq!(ids.len(), 100_000);
     }

@@ -41,11 +41,28 @@ impl Default for Breaker {
     }
 }
 
+impl Breaker {
+    /// Where nothing is said of it.
+    pub fn observing() -> Breaker {
+        Breaker {
+            observe: true,
+            ..Breaker::default()
+        }
+    }
+}
+
 /// Refuses who matters least when the limit is full.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shed {
     /// Count what would have been refused, refuse nothing.
     pub observe: bool,
+}
+
+impl Shed {
+    /// Where nothing is said of it.
+    pub fn observing() -> Shed {
+        Shed { observe: true }
+    }
 }
 
 /// Divides the limit among the routes; what is idle is lent.
@@ -156,6 +173,16 @@ impl Default for Compress {
             codings: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
             min: 1024,
             types: Vec::new(),
+        }
+    }
+}
+
+impl Compress {
+    /// Where nothing is said of it.
+    pub fn observing() -> Compress {
+        Compress {
+            when: CompressWhen::Observe,
+            ..Compress::default()
         }
     }
 }

@@ -16,6 +16,9 @@ pub struct Traces {
     pub slow: Option<Duration>,
     /// Bytes of the file that they are kept in; 0: none are.
     pub size: u64,
+    /// Bytes that are written in a second; what is more gives way, errors last.
+    #[serde(default = "rate")]
+    pub rate: u64,
     /// What is told of the client's address; `None`: as in the access log.
     #[serde(default)]
     pub client: Option<ClientAddress>,
@@ -45,12 +48,17 @@ impl crate::Config {
     }
 }
 
+fn rate() -> u64 {
+    256 << 10
+}
+
 impl Default for Traces {
     fn default() -> Traces {
         Traces {
             share: 0.01,
             slow: None,
             size: 256 << 20,
+            rate: rate(),
             client: None,
             attributes: None,
         }

@@ -113,7 +113,7 @@ impl Why {
     }
 }
 
-/// Longest back-off, and the longest `Retry-After` that is waited for instead of passed on to the client.
+/// The longest `Retry-After` that is waited for instead of passed on to the client; what spreads the retries comes on top.
 const LONGEST: Duration = Duration::from_millis(1000);
 /// Back-off stops doubling here, unless the configured one is already longer.
 const BACKOFF_CAP: Duration = Duration::from_millis(250);
@@ -166,10 +166,9 @@ pub fn decide(
         return Go::Stop(Why::Attempts);
     }
     let own = backoff(policy.backoff, request.attempt, random);
-    let wait = asked.map_or(own, |a| a.saturating_add(own));
-    if wait > LONGEST.max(policy.backoff) || request.deadline.is_some_and(|d| now + wait >= d) {
+    let Some(wait) = wait(policy, asked, own, request.deadline.map(|d| d.since(now))) else {
         return Go::Stop(Why::Late);
-    }
+    };
     if request.full {
         return Go::Stop(Why::Full);
     }
@@ -177,6 +176,27 @@ pub fn decide(
         return Go::Stop(Why::Budget);
     }
     Go::Retry(wait)
+}
+
+/// How long to wait, where `left` is the time until the deadline; `None`: too long. A wish is obeyed whatever chance says: of
+/// what spreads the retries there is no more than half of what the deadline leaves.
+fn wait(
+    policy: &Retry,
+    asked: Option<Duration>,
+    own: Duration,
+    left: Option<Duration>,
+) -> Option<Duration> {
+    let Some(asked) = asked else {
+        return left.is_none_or(|left| own < left).then_some(own);
+    };
+    if asked > LONGEST.max(policy.backoff) {
+        return None;
+    }
+    let Some(left) = left else {
+        return Some(asked + own);
+    };
+    let slack = left.checked_sub(asked).filter(|s| !s.is_zero())?;
+    Some(asked + own.min(slack / 2))
 }
 
 /// Full jitter: uniform from zero to the doubled first back-off.
@@ -188,11 +208,13 @@ pub fn backoff(first: Duration, attempt: u8, random: u64) -> Duration {
     top.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)
 }
 
+/// Of a wish that cannot be read: nobody knows how long, so it is not waited for.
+const UNREAD: Duration = LONGEST.saturating_add(Duration::from_millis(1));
 /// No `Retry-After` asks for more.
 const LONGEST_ASKED: Duration = Duration::from_secs(999_999);
 
 /// What `Retry-After` asks for: seconds, or a date, beside `unix`, seconds since the Unix epoch. What cannot be read asks for
-/// something too: not before the longest back-off.
+/// something too: more than is waited for.
 pub fn retry_after(value: &[u8], unix: u64) -> Duration {
     let text = value.trim_ascii();
     if !text.is_empty() && text.iter().all(u8::is_ascii_digit) {
@@ -202,7 +224,7 @@ pub fn retry_after(value: &[u8], unix: u64) -> Duration {
     }
     match date::parse(text, unix) {
         Some(at) => Duration::from_secs(at.saturating_sub(unix)).min(LONGEST_ASKED),
-        None => LONGEST,
+        None => UNREAD,
     }
 }
 
@@ -331,6 +353,58 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_at_the_bound_is_obeyed_whatever_chance_says() {
+        let ms = Duration::from_millis;
+        let after = |asked, deadline: Option<u64>, random| {
+            let r = Request {
+                deadline: deadline.map(|d| NOW + ms(d)),
+                ..request("GET")
+            };
+            let (failure, budget) = (Failure::Status(503), Budget::default());
+            decide(
+                &Retry::default(),
+                &r,
+                failure,
+                Some(asked),
+                &budget,
+                NOW,
+                random,
+            )
+        };
+        for random in [0, 1, u64::MAX / 2, u64::MAX] {
+            for deadline in [None, Some(60_000), Some(1010), Some(1001)] {
+                let Go::Retry(wait) = after(ms(1000), deadline, random) else {
+                    panic!("{deadline:?} {random}");
+                };
+                assert!((ms(1000)..=ms(1025)).contains(&wait), "{wait:?}");
+                assert!(deadline.is_none_or(|d| wait < ms(d)), "{wait:?}");
+            }
+            for deadline in [1000, 999, 1] {
+                let go = after(ms(1000), Some(deadline), random);
+                assert_eq!(go, Go::Stop(Why::Late), "{deadline}");
+            }
+            assert_eq!(after(ms(1001), None, random), Go::Stop(Why::Late));
+        }
+        // Nor is the budget passed by.
+        let (policy, none) = (Retry::default(), Budget::default());
+        let poor = Retry {
+            floor_per_s: 0.0,
+            ..policy
+        };
+        let failure = Failure::Status(503);
+        let go = decide(
+            &poor,
+            &request("GET"),
+            failure,
+            Some(ms(1000)),
+            &none,
+            NOW,
+            7,
+        );
+        assert_eq!(go, Go::Stop(Why::Budget));
+    }
+
+    #[test]
     fn an_outage_is_not_multiplied() {
         let (policy, budget) = (Retry::default(), Budget::default());
         let mut retries = 0;
@@ -414,7 +488,7 @@ mod tests {
         }
         for slip in ["", "-1", "1.5", "soon", "Fri, 31 Dec", "3 s"] {
             let wait = retry_after(slip.as_bytes(), UNIX);
-            assert_eq!(wait, LONGEST, "{slip}");
+            assert_eq!(wait, UNREAD, "{slip}");
             let go = decide(
                 &Retry::default(),
                 &request("GET"),
@@ -422,7 +496,7 @@ mod tests {
                 Some(wait),
                 &Budget::default(),
                 NOW,
-                u64::MAX / 2,
+                0,
             );
             assert_eq!(go, Go::Stop(Why::Late), "{slip}");
         }

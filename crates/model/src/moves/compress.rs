@@ -2,6 +2,7 @@
 
 use super::{Action, Candidate, Context, Edit, Kind, set};
 use base::Class;
+use config::sections::CompressWhen;
 use serde_json::json;
 
 /// What is left of text, and what compressing costs, seconds per byte (about 100 MB/s).
@@ -29,6 +30,17 @@ pub fn applies(cx: &Context) -> Vec<Candidate> {
 pub fn of(cx: &Context, r: usize, k: usize) -> Result<Candidate, String> {
     let route = &cx.fit.routes[r];
     let name = &route.info.name;
+    let configured = cx
+        .config
+        .and_then(|c| c.routes.iter().find(|r| r.name == *name));
+    match configured.map(|r| r.compress.as_ref().map(|c| c.when)) {
+        // Somebody has decided that: an answer may show a secret.
+        Some(None) => return Err(format!("`compress` of {name} is off")),
+        Some(Some(CompressWhen::Always)) => {
+            return Err(format!("the answers of {name} are compressed already"));
+        }
+        _ => {}
+    }
     let bytes = route.bytes_out;
     if bytes < SMALL || cx.fit.demand[r][k].mean <= 0.0 {
         return Err(format!("the answers of {name} are small"));

@@ -194,8 +194,12 @@ fn traces(t: &Value) -> String {
         Some(why) => format!("; NOT KEPT NOW: {why}"),
         None => String::new(),
     };
+    let dropped = match number("dropped") {
+        0 => String::new(),
+        n => format!(", {n} gave way to `traces.rate`"),
+    };
     format!(
-        "{} kept, {:.1} of {:.0} MiB; {} were lost{wrong}",
+        "{} kept, {:.1} of {:.0} MiB; {} were lost{dropped}{wrong}",
         number("traces"),
         mib("bytes"),
         mib("size"),

@@ -103,7 +103,7 @@ impl Source for Reader {
                 let gone = first.saturating_sub(1);
                 (self.at, self.told) = (gone, gone);
                 Some(Page {
-                    text: sse::gap(at, gone).into_bytes(),
+                    text: sse::gap(gone, at, gone).into_bytes(),
                     more: true,
                 })
             }

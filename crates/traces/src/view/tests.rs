@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::trace::Head;
-use crate::{row, unpack};
+use crate::{Packer, Unpacker, row};
 
 const MS: u64 = 1_000_000;
 /// When the request began.
@@ -148,9 +148,15 @@ fn a_trace_is_the_same_after_the_disk_and_rubbish_is_none() {
         severity: Severity::Warn,
         ..Line::default()
     });
-    let bytes = row::rows(&t).unwrap().all;
-    assert_eq!(unpack(&bytes), Some(t.clone().weighed()));
-    assert!(unpack(&bytes[..bytes.len() / 2]).is_none() && unpack(b"x").is_none());
+    let rows = Packer::new().unwrap().rows(&t).unwrap();
+    let (bytes, mut read) = (rows.all, Unpacker::new().unwrap());
+    assert_eq!(read.trace(&bytes), Some(t.clone().weighed()));
+    assert_eq!(read.summary(&rows.list), Some(t.summary()));
+    for damaged in [&bytes[..bytes.len() / 2], b"x", b""] {
+        assert!(read.trace(damaged).is_none() && read.summary(damaged).is_none());
+    }
+    let place = row::place(&t);
+    assert_eq!(row::place_of(&row::keys(place)[0]), Some(place));
     let json = serde_json::to_value(View::of(&t)).unwrap();
     assert_eq!(json["id"], "00000000000000000000000000000007");
     assert_eq!(

@@ -13,7 +13,7 @@ pub const COMPRESS: &[Field<Compress>] = &[
         "when" = "always",
         Kind::OneOf(&["always", "link", "observe"]),
         "link",
-        "`link`: once the model is sure that the link is what the service fills first; `observe`: never, only count",
+        "`link`: once the model is sure that the link is what the service fills first; `observe`: never, only estimate, from one answer in 16",
         |c, n, cx| put!(
             c.when,
             cx.one_of(

@@ -78,15 +78,11 @@ pub const ROUTE: &[Field<Route>] = &[
         }
     ),
     key!(
-        "compress",
-        Kind::Section("compress"),
+        "compress" = "{ when: observe }",
+        Kind::OffOr("compress"),
         "{ when: link }",
-        "compress answers for clients that accept it; not where an answer shows both a secret and what a stranger chose (BREACH); off when left out",
-        |r, n, cx| {
-            let mut compress = Compress::default();
-            cx.section("compress", n, COMPRESS, &mut compress);
-            r.compress = Some(compress);
-        }
+        "compress answers for clients that accept it; not where an answer shows both a secret and what a stranger chose (BREACH); what this would do is estimated when left out, `off`: nothing at all",
+        |r, n, cx| r.compress = cx.section_or_off("compress", n, COMPRESS, Compress::default())
     ),
     key!(
         "rate",

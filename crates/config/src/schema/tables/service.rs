@@ -128,26 +128,18 @@ pub const SERVICE: &[Field<Service>] = &[
         |s, n, cx| put!(s.latency_limit, cx.flag(n))
     ),
     key!(
-        "breaker",
-        Kind::Section("breaker"),
+        "breaker" = "{ observe: true }",
+        Kind::OffOr("breaker"),
         "{ threshold: 50% }",
-        "send less to it while it fails; off when left out",
-        |s, n, cx| {
-            let mut breaker = Breaker::default();
-            cx.section("breaker", n, BREAKER, &mut breaker);
-            s.breaker = Some(breaker);
-        }
+        "send less to it while it fails; what this would do is counted when left out, `off`: nothing at all",
+        |s, n, cx| s.breaker = cx.section_or_off("breaker", n, BREAKER, Breaker::default())
     ),
     key!(
-        "shed",
-        Kind::Section("shed"),
-        "{ observe: true }",
-        "when its limit is full, refuse by `criticality`; off when left out",
-        |s, n, cx| {
-            let mut shed = Shed::default();
-            cx.section("shed", n, SHED, &mut shed);
-            s.shed = Some(shed);
-        }
+        "shed" = "{ observe: true }",
+        Kind::OffOr("shed"),
+        "{}",
+        "when its limit is full, refuse by `criticality`; what this would do is counted when left out, `off`: nothing at all",
+        |s, n, cx| s.shed = cx.section_or_off("shed", n, SHED, Shed::default())
     ),
     key!(
         "stateful",

@@ -26,6 +26,13 @@ pub const TRACES: &[Field<Traces>] = &[
         |t, n, cx| put!(t.size, size(n, cx))
     ),
     key!(
+        "rate" = "256KiB/s",
+        Kind::Flow,
+        "1MiB/s",
+        "how much is written to it, 4 s of that at once; what is more in a storm gives way and is counted, errors last; a usual trace takes half a KiB",
+        |t, n, cx| put!(t.rate, cx.flow(n))
+    ),
+    key!(
         "client",
         Kind::OneOf(&["keep", "hash", "drop"]),
         "hash",

@@ -35,7 +35,17 @@ const WHY: &[(&str, &str, &str)] = &[
     (
         "breaker",
         "would_refuse",
-        "too many failed; the breaker only counts",
+        "too many failed, or nobody listened; the breaker only counts",
+    ),
+    (
+        "breaker",
+        "would_open",
+        "nobody listened any more; the breaker only counts",
+    ),
+    (
+        "breaker",
+        "would_close",
+        "somebody answers again; the breaker only counts",
     ),
     (
         "breaker",
@@ -70,7 +80,7 @@ const WHY: &[(&str, &str, &str)] = &[
     (
         "shed",
         "would_refuse",
-        "the limit would have been full; shedding only counts",
+        "the limit refused it, and shedding would have at once, as it matters less; shedding only counts",
     ),
     (
         "degrade",
@@ -131,7 +141,7 @@ const WHY: &[(&str, &str, &str)] = &[
     (
         "compress",
         "would_compress",
-        "the link is not what fills first",
+        "it could be; estimated from one answer in 16, while compression only counts",
     ),
     (
         "compress",

@@ -92,8 +92,12 @@ fn kept(standing: &Value) -> String {
         0 => String::new(),
         n => format!("; {n} found no room since the start"),
     };
+    let dropped = match number("dropped") {
+        0 => String::new(),
+        n => format!("; {n} gave way to what traces.rate lets be written"),
+    };
     format!(
-        "{} are kept, {} of {} MiB{lost}.",
+        "{} are kept, {} of {} MiB{lost}{dropped}.",
         number("traces"),
         mib("bytes"),
         mib("size")

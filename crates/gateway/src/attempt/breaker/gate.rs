@@ -1,18 +1,18 @@
 //! The breaker as a gate. What fails belongs to one route on one arm, so that one bad route, or a bad canary, costs the
 //! others nothing; whether anybody is there belongs to the service.
 
+use super::account::Account;
 use super::core::{Event, Phase, share};
 use super::target::{NAMES, REFUSED, Target, WOULD_REFUSE};
 use crate::exchange::{Exchange, Facts, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
-use crate::recent::Recent;
 use crate::retry::Failure;
 use crate::tally::Tally;
 use base::Nanos;
 use config::sections::Breaker as Rules;
 use std::sync::Arc;
 
-/// On routes to a service with a breaker.
+/// On routes to a service whose breaker is not switched off.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let rules = m.service.config.breaker.clone()?;
     let (service, route) = (&*m.service.name, &*m.route.name);
@@ -22,7 +22,7 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
         service: m.service.name.clone(),
         route: route.into(),
         target: m.kept.get(service, Target::default),
-        recent: m.kept.get(&account, Recent::default),
+        account: m.kept.get(&account, Account::default),
         tally: Tally::of(m.kept, "breaker", service, NAMES),
     }))
 }
@@ -32,31 +32,48 @@ struct BreakerGate {
     service: Arc<str>,
     route: Box<str>,
     target: Arc<Target>,
-    /// Answers, and failures among them.
-    recent: Arc<Recent>,
+    account: Arc<Account>,
     tally: Arc<Tally>,
 }
 
+/// Why an attempt is not let through.
+enum Refusal {
+    /// Nobody is there, or has not been for long.
+    Absent,
+    Failing {
+        all: u64,
+        failed: u64,
+        share: f64,
+    },
+}
+
 impl BreakerGate {
-    /// Why the attempt is not let through.
-    fn refusal(&self, x: &mut Exchange<'_>, now: Nanos) -> Option<String> {
-        let there = (self.target).admit(&self.rules, now, || x.chance());
-        if !there {
-            let presence = self.target.presence();
-            let what = match presence.phase {
-                Phase::Open { .. } => "does not answer",
-                _ => "answers again, and takes back its work by degrees",
-            };
-            return Some(format!("service {} {what}", self.service));
+    fn refusal(&self, x: &mut Exchange<'_>, now: Nanos) -> Option<Refusal> {
+        if !(self.target).admit(&self.rules, now, || x.chance()) {
+            return Some(Refusal::Absent);
         }
-        let (all, failed) = self.recent.counts(now);
+        let (all, failed) = self.account.trouble(now)?;
         let share = share(&self.rules, all, failed);
-        (share > 0.0 && x.chance() < share).then(|| {
-            let (route, percent) = (&self.route, share * 100.0);
-            format!(
-                "{failed} of the last {all} answers to {route} failed, so {percent:.0} % of the requests are refused"
-            )
-        })
+        let refuses = share > 0.0 && x.chance() < share;
+        refuses.then_some(Refusal::Failing { all, failed, share })
+    }
+
+    fn detail(&self, refusal: &Refusal) -> String {
+        match refusal {
+            Refusal::Absent => {
+                let what = match self.target.presence().phase {
+                    Phase::Open { .. } => "does not answer",
+                    _ => "answers again, and takes back its work by degrees",
+                };
+                format!("service {} {what}", self.service)
+            }
+            Refusal::Failing { all, failed, share } => {
+                let (route, percent) = (&self.route, share * 100.0);
+                format!(
+                    "{failed} of the last {all} answers to {route} failed, so {percent:.0} % of the requests are refused"
+                )
+            }
+        }
     }
 }
 
@@ -69,8 +86,9 @@ impl Gate for BreakerGate {
         match self.refusal(x, now) {
             None => {}
             Some(_) if self.rules.observe => self.tally.note(x, WOULD_REFUSE),
-            Some(detail) => {
+            Some(refusal) => {
                 self.tally.note(x, REFUSED);
+                let detail = self.detail(&refusal);
                 let reply = Reply::problem(503, "breaker", &detail).with("Retry-After", "1");
                 return Step::Answer(reply);
             }
@@ -96,12 +114,13 @@ impl Gate for BreakerGate {
         let took = facts.first_byte.unwrap_or(now).since(Nanos(start));
         let slow = self.rules.slow.is_some_and(|slow| took > slow);
         let failed = facts.status >= 500 || slow;
-        self.recent.add(now, 1, failed as u64);
+        self.account.add(now, failed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::target::{CLOSED, WOULD_CLOSE, WOULD_OPEN};
     use super::*;
     use crate::testing::Bench;
     use std::time::Duration;
@@ -186,6 +205,23 @@ mod tests {
         }
         let tally = Tally::of(&b.kept, "breaker", "s", NAMES);
         assert!(tally.get(WOULD_REFUSE) > 100, "{}", tally.get(WOULD_REFUSE));
-        assert!(make(&Bench::default().making()).is_none());
+    }
+
+    #[test]
+    fn left_out_it_counts_and_switched_off_there_is_none() {
+        let b = Bench::default();
+        let dead = Some(Failure::Connect);
+        assert_eq!(run(&b, 500, 502, dead, s(1)), 0);
+        assert_eq!(run(&b, 500, 200, None, s(7)), 0);
+        let tally = Tally::of(&b.kept, "breaker", "s", NAMES);
+        let counts = [REFUSED, OPENED_NOW, CLOSED, WOULD_OPEN, WOULD_CLOSE].map(|i| tally.get(i));
+        assert_eq!(counts, [0, 0, 0, 1, 1]);
+        assert!(
+            tally.get(WOULD_REFUSE) > 350,
+            "of four seconds all but probes"
+        );
+        let mut off = Bench::default();
+        off.service(|s| s.breaker = None);
+        assert!(make(&off.making()).is_none());
     }
 }

@@ -8,11 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 /// The decisions that a breaker's tally counts.
-pub(super) const NAMES: &[&str] = &["refused", "would_refuse", "opened", "closed"];
+pub(super) const NAMES: &[&str] = &[
+    "refused",
+    "would_refuse",
+    "opened",
+    "closed",
+    "would_open",
+    "would_close",
+];
 pub(super) const REFUSED: usize = 0;
 pub const WOULD_REFUSE: usize = 1;
 pub const OPENED: usize = 2;
 pub(super) const CLOSED: usize = 3;
+pub const WOULD_OPEN: usize = 4;
+pub(super) const WOULD_CLOSE: usize = 5;
 
 /// Whether anybody is there, for one service.
 #[derive(Debug, Default)]
@@ -51,17 +60,26 @@ impl Target {
         self.troubled.store(!presence.calm(), Relaxed);
         let (after, failures) = (presence.phase, presence.failures);
         drop(presence);
-        match (before, after) {
-            (Phase::Open { .. }, Phase::Back { .. }) => {
+        match (before, after, rules.observe) {
+            (Phase::Open { .. }, Phase::Back { .. }, false) => {
                 tally.add(CLOSED);
                 tracing::info!(
                     service,
                     "breaker: answers again; work comes back by degrees"
                 );
             }
-            (Phase::Closed | Phase::Back { .. }, Phase::Open { .. }) => {
+            (Phase::Open { .. }, Phase::Back { .. }, true) => tally.add(WOULD_CLOSE),
+            (Phase::Closed | Phase::Back { .. }, Phase::Open { .. }, false) => {
                 tally.add(OPENED);
                 tracing::warn!(service, failures, "breaker: no connection; probes only");
+            }
+            (Phase::Closed | Phase::Back { .. }, Phase::Open { .. }, true) => {
+                tally.add(WOULD_OPEN);
+                tracing::info!(
+                    service,
+                    failures,
+                    "breaker: no connection; it only counts, else probes only would pass"
+                );
             }
             _ => {}
         }

@@ -6,6 +6,8 @@
 use base::learned::CONFIDENT;
 use std::time::Duration;
 
+/// Why it refuses, as clients are told.
+pub const REASON: &str = "limit";
 /// One permit, in the unit of the accounts.
 pub const PERMIT: u64 = 1000;
 /// Work of less than a twentieth of a permit is free: it does not make the service slow, and those who wait for what it

@@ -1,5 +1,6 @@
 //! The concurrency limit as a gate: a permit per attempt, a bounded wait for one, 503 when there is none in time.
 
+use super::core::REASON;
 use super::latency::Laps;
 use super::permit::{Acquire, Ask, Lapped, Limiter, Permit};
 use super::price::Price;
@@ -50,7 +51,7 @@ impl LimitGate {
             "service {} holds as many requests as its limit allows; try again in a second",
             self.service
         );
-        Step::Answer(Reply::problem(503, "limit", &detail).with("Retry-After", "1"))
+        Step::Answer(Reply::problem(503, REASON, &detail).with("Retry-After", "1"))
     }
 
     /// What the end of an attempt says of how busy the service is, where nothing better is known.

@@ -353,6 +353,28 @@ mod tests {
     }
 
     #[test]
+    fn with_less_than_half_in_use_nothing_moves_and_else_a_fifth_at_most() {
+        let window = |g: &mut Gradient, took: f64, in_flight: f64| {
+            let mut laps = [Lap {
+                count: 100,
+                took: took * 100.0,
+                usual: 0.05,
+            }];
+            g.step(&mut laps, in_flight, Duration::from_secs(1), false);
+            g.limit().unwrap_or(0.0)
+        };
+        let mut g = Gradient::default();
+        let first = (0..WARM).fold(0.0, |_, _| window(&mut g, 0.05, 50.0));
+        assert_eq!(first, 100.0);
+        for took in [0.01, 0.05, 5.0] {
+            assert_eq!(window(&mut g, took, 49.9), 100.0, "{took} s each");
+        }
+        let shrunk = window(&mut g, 5.0, 50.0);
+        assert!((80.0..90.0).contains(&shrunk), "{shrunk}");
+        assert!(window(&mut g, 0.05, 50.0) > shrunk);
+    }
+
+    #[test]
     fn a_mix_that_turns_heavy_is_no_load() {
         let mut g = Gradient::default();
         let mut laps = [Lap::default(); 2];

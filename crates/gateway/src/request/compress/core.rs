@@ -34,27 +34,43 @@ pub fn token(coding: Coding) -> &'static str {
     }
 }
 
-/// The coding that the client likes best; of those that it likes as much, the first that is offered.
-pub fn choose(accept: &[u8], offered: &[Coding]) -> Option<Coding> {
-    let mut others = 0;
-    let mut best: Option<(u32, Coding)> = None;
-    let mut named = Vec::new();
-    for member in accept.split(|&b| b == b',') {
-        let (name, q) = weighed(member);
-        match offered.iter().find(|c| is(name, **c)) {
-            Some(coding) => named.push((*coding, q)),
-            None if name == b"*" => others = q,
-            None => {}
+/// All that can be chosen from.
+const CODINGS: [Coding; 3] = [Coding::Zstd, Coding::Br, Coding::Gzip];
+
+/// What a client says of codings, in all lines of `Accept-Encoding`; weights in thousandths.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Liked {
+    /// By `CODINGS`; the first that is said of one counts.
+    named: [Option<u32>; CODINGS.len()],
+    others: u32,
+}
+
+impl Liked {
+    /// One line.
+    pub fn read(&mut self, line: &[u8]) {
+        for member in line.split(|&b| b == b',') {
+            let (name, q) = weighed(member);
+            match CODINGS.iter().position(|c| is(name, *c)) {
+                Some(i) => self.named[i] = self.named[i].or(Some(q)),
+                None if name == b"*" => self.others = q,
+                None => {}
+            }
         }
     }
-    for coding in offered {
-        let own = named.iter().find(|(c, _)| c == coding).map(|(_, q)| *q);
-        let q = own.unwrap_or(others);
-        if q > best.map_or(0, |(most, _)| most) {
-            best = Some((q, *coding));
+
+    /// The coding that the client likes best; of those that it likes as much, the first that is offered.
+    pub fn best(&self, offered: &[Coding]) -> Option<Coding> {
+        let mut best: Option<(u32, Coding)> = None;
+        for coding in offered {
+            let own = CODINGS.iter().position(|c| c == coding);
+            let own = own.and_then(|i| self.named[i]);
+            let q = own.unwrap_or(self.others);
+            if q > best.map_or(0, |(most, _)| most) {
+                best = Some((q, *coding));
+            }
         }
+        best.map(|(_, coding)| coding)
     }
-    best.map(|(_, coding)| coding)
 }
 
 fn is(name: &[u8], coding: Coding) -> bool {
@@ -79,14 +95,17 @@ fn weighed(member: &[u8]) -> (&[u8], u32) {
 pub fn suits(rules: &Compress, head: &ResponseHead<'_>) -> bool {
     let status = head.status();
     let whole = status >= 200 && !matches!(status, 204..=206 | 304);
-    let large = head.get("content-length").is_none_or(|v| {
-        let length = std::str::from_utf8(v)
-            .ok()
-            .and_then(|v| v.parse::<u64>().ok());
-        length.is_some_and(|n| n >= rules.min)
-    });
-    let free = !BOUND.iter().any(|name| head.get(name).is_some());
-    whole && large && free && !says(head, "cache-control", b"no-transform") && is_text(rules, head)
+    let large = || {
+        head.get("content-length").is_none_or(|v| {
+            let length = std::str::from_utf8(v)
+                .ok()
+                .and_then(|v| v.parse::<u64>().ok());
+            length.is_some_and(|n| n >= rules.min)
+        })
+    };
+    let free = || !BOUND.iter().any(|name| head.get(name).is_some());
+    let may = || !says(head, "cache-control", b"no-transform");
+    whole && large() && is_text(rules, head) && free() && may()
 }
 
 fn is_text(rules: &Compress, head: &ResponseHead<'_>) -> bool {
@@ -94,12 +113,12 @@ fn is_text(rules: &Compress, head: &ResponseHead<'_>) -> bool {
         return false;
     };
     let kind = kind.split(|&b| b == b';').next().unwrap_or_default();
-    let kind = kind.trim_ascii().to_ascii_lowercase();
+    let kind = kind.trim_ascii();
+    let like = |pattern: &str| matches(pattern.as_bytes(), kind);
     // What drips is not held back, whatever the list says.
-    if kind == b"text/event-stream" || kind.starts_with(b"application/grpc") {
+    if like("text/event-stream") || like("application/grpc*") {
         return false;
     }
-    let like = |pattern: &str| matches(pattern.as_bytes(), &kind);
     match rules.types.is_empty() {
         true => TYPES.iter().any(|p| like(p)),
         false => rules.types.iter().any(|p| like(p)),
@@ -108,12 +127,15 @@ fn is_text(rules: &Compress, head: &ResponseHead<'_>) -> bool {
 
 fn matches(pattern: &[u8], kind: &[u8]) -> bool {
     match pattern.iter().position(|&b| b == b'*') {
-        None => pattern == kind,
+        None => pattern.eq_ignore_ascii_case(kind),
         Some(at) => {
             let (before, after) = (&pattern[..at], &pattern[at + 1..]);
-            kind.len() >= before.len() + after.len()
-                && kind.starts_with(before)
-                && kind.ends_with(after)
+            let middle = kind.len().checked_sub(before.len() + after.len());
+            middle.is_some_and(|middle| {
+                let (first, rest) = kind.split_at(before.len());
+                let last = &rest[middle..];
+                first.eq_ignore_ascii_case(before) && last.eq_ignore_ascii_case(after)
+            })
         }
     }
 }
@@ -141,6 +163,11 @@ mod tests {
 
     #[test]
     fn the_client_chooses_and_what_it_likes_as_much_we_do() {
+        let choose = |accept: &[u8], offered: &[Coding]| {
+            let mut liked = Liked::default();
+            liked.read(accept);
+            liked.best(offered)
+        };
         let all = [Coding::Zstd, Coding::Br, Coding::Gzip];
         for (accept, coding) in [
             ("", None),
@@ -158,6 +185,10 @@ mod tests {
             assert_eq!(choose(accept.as_bytes(), &all), coding, "{accept}");
         }
         assert_eq!(choose(b"zstd, br", &[Coding::Gzip]), None);
+        let mut lines = Liked::default();
+        lines.read(b"br;q=0.1");
+        lines.read(b"gzip");
+        assert_eq!(lines.best(&all), Some(Coding::Gzip), "of all lines");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct Bytes {
     /// Into the encoders, and out of them.
     pub came: AtomicU64,
     pub sent: AtomicU64,
-    /// Of answers that would have been compressed, where their lengths were told.
+    /// Of answers that would have been compressed, where their lengths were told; an estimate.
     pub left: AtomicU64,
 }
 

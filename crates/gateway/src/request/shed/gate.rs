@@ -3,8 +3,8 @@
 use super::core::{room, share, weighted};
 use crate::attempt::limit::{Limiter, Price, core as limit};
 use crate::attempt::split::{Split, arm_of};
-use crate::exchange::{Exchange, Reply};
-use crate::gate::{Gate, Making, Slot, Step};
+use crate::exchange::{Exchange, Failed, Reply};
+use crate::gate::{Gate, Making, Needs, Slot, Step};
 use crate::share::Share;
 use crate::tally::Tally;
 use base::{Arm, Nanos};
@@ -12,6 +12,8 @@ use config::sections::Criticality;
 use std::sync::Arc;
 
 const NAMES: &[&str] = &["by_user", "no_room", "would_refuse"];
+const BY_USER: usize = 0;
+const NO_ROOM: usize = 1;
 const WOULD_REFUSE: usize = 2;
 
 /// The shares of users of one service that are let in.
@@ -21,7 +23,7 @@ struct Shares {
     sheddable: Share,
 }
 
-/// On routes to a service with a `shed`.
+/// On routes to a service whose `shed` is not switched off.
 pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     let rules = m.service.config.shed.as_ref()?;
     let service = &*m.service.name;
@@ -77,14 +79,19 @@ impl ShedGate {
             Criticality::Normal => &self.shares.normal,
             Criticality::Sheddable => &self.shares.sheddable,
         };
+        let places = self.limiter.places(configured, limit).burst;
+        let room = || room(criticality, self.limiter.waiting(), places);
+        // Where nobody is refused, the share of the users who are let in would follow a queue that stays as it is.
+        if self.observe {
+            return (!room()).then_some(NO_ROOM);
+        }
         let part = weighted(users.now(now, share), weight);
         if part < 1.0 && !let_in(part, x, now) {
-            return Some(0);
+            return Some(BY_USER);
         }
-        let places = self.limiter.places(configured, limit).burst;
-        let room = room(criticality, self.limiter.waiting(), places);
+        let room = room();
         users.count(!room);
-        (!room).then_some(1)
+        (!room).then_some(NO_ROOM)
     }
 }
 
@@ -93,11 +100,18 @@ impl Gate for ShedGate {
         "shed"
     }
 
-    fn enter(&self, x: &mut Exchange<'_>, _slot: &mut Slot, now: Nanos) -> Step {
+    fn needs(&self) -> Needs {
+        Needs {
+            failures: self.observe,
+            ..Needs::default()
+        }
+    }
+
+    fn enter(&self, x: &mut Exchange<'_>, slot: &mut Slot, now: Nanos) -> Step {
         match self.refusal(x, now) {
             None => Step::Go,
             Some(_) if self.observe => {
-                self.tally.note(x, WOULD_REFUSE);
+                *slot = Slot::Number(now.0);
                 Step::Go
             }
             Some(rule) => {
@@ -112,6 +126,23 @@ impl Gate for ShedGate {
                 Step::Answer(reply.with("Retry-After", wait.to_string()))
             }
         }
+    }
+
+    /// As many are served with shedding as without. So of those for whom there was no room, it would have refused as many as
+    /// the limit did, and at once.
+    fn failed(
+        &self,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        failed: Failed<'_>,
+        _now: Nanos,
+    ) -> Option<Reply> {
+        if failed.reason == limit::REASON
+            && let Slot::Number(_) = slot.take()
+        {
+            self.tally.note(x, WOULD_REFUSE);
+        }
+        None
     }
 }
 
@@ -187,11 +218,38 @@ mod tests {
     #[test]
     fn observing_refuses_nothing_and_no_limit_means_no_shedding() {
         let mut b = bench(Criticality::Sheddable);
-        b.service(|s| s.shed = Some(Shed { observe: true }));
+        b.service(|s| s.shed = config::Service::named("s").shed);
         let gate = make(&b.making()).unwrap();
-        let _held = fill(&b, 8);
+        let would = || Tally::of(&b.kept, "shed", "s", NAMES).get(WOULD_REFUSE);
         assert!(passes(&b, &*gate, "u", 1));
-        assert_eq!(Tally::of(&b.kept, "shed", "s", NAMES).get(WOULD_REFUSE), 1);
+        assert_eq!(would(), 0);
+        let held = fill(&b, 8);
+        let ends = |reason| {
+            let mut run = b.run(&*gate, "GET", "/", &[]);
+            assert!(matches!(run.step, Step::Go));
+            let mut x = Exchange {
+                head: crate::exchange::Head::List(&run.head),
+                facts: &mut run.facts,
+            };
+            let status = 503;
+            for _ in 0..2 {
+                let failed = Failed { status, reason };
+                assert!(gate.failed(&mut x, &mut run.slot, failed, b.now).is_none());
+            }
+        };
+        assert!(gate.needs().failures);
+        assert!((0..100).all(|_| passes(&b, &*gate, "u", 2)));
+        assert_eq!(would(), 0, "whoever is served all the same");
+        for reason in ["limit", "limit", "", "upstream-connect"] {
+            ends(reason);
+        }
+        assert_eq!(would(), 2, "once for each that the limit refused");
+        drop(held);
+        assert!((0..100).all(|u| passes(&b, &*gate, &format!("u{u}"), 3)));
+        ends("limit");
+        assert_eq!(would(), 2, "there was room");
+        b.service(|s| s.shed = None);
+        assert!(make(&b.making()).is_none());
         let mut free = bench(Criticality::Sheddable);
         free.service(|s| s.limit = None);
         let gate = make(&free.making()).unwrap();

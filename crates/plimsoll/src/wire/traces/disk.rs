@@ -1,10 +1,11 @@
-//! Traces in a store of their own, two rows for each: what a list tells, and all of it. While the file fails they are lost, and
+//! Traces in a store of their own, two rows for each: what a list tells, and all of it. So many bytes of them are written in a
+//! second, and what is more gives way, and is counted. While the file fails they are lost, and
 //! counted; it is tried again.
 
 use super::Kept;
 use crate::wire::past::{aside, is_whole};
-use ::traces::row::{LIST, Place, key, key_of, place, place_of, rows};
-use ::traces::unpack;
+use ::traces::row::{LIST, OLD, Place, key_of, keys, place, place_of, takes};
+use ::traces::{Packer, Unpacker, pace};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ const ROOM: u64 = 2;
 pub struct Disk {
     file: PathBuf,
     size: u64,
+    /// Bytes that are written in a second.
+    rate: u64,
+    pace: pace::Pace,
     kept: Arc<Kept>,
     failed: Option<Instant>,
     /// What is stored, and how much each takes; known once the file has been read.
@@ -35,10 +39,12 @@ pub struct Disk {
 
 impl Disk {
     /// The file is opened now, so that it can be asked, and looked through at the first turn.
-    pub fn new(file: PathBuf, size: u64, kept: Arc<Kept>) -> Disk {
+    pub fn new(file: PathBuf, size: u64, rate: u64, kept: Arc<Kept>) -> Disk {
         let mut disk = Disk {
             file,
             size,
+            rate,
+            pace: pace::Pace::default(),
             kept,
             failed: None,
             index: BTreeMap::new(),
@@ -49,7 +55,8 @@ impl Disk {
         disk
     }
 
-    pub fn bound(&mut self, size: u64) {
+    pub fn bound(&mut self, size: u64, rate: u64) {
+        self.rate = rate;
         let is_larger = size > self.size;
         // At 0 nothing more is written, and what is there goes.
         self.size = size;
@@ -81,8 +88,8 @@ impl Disk {
     fn begin(&mut self, why: &str) {
         *self.kept.store() = None;
         aside(&self.file, "the file of traces", why);
-        (self.bytes, self.is_read) = (0, true);
-        self.index.clear();
+        self.forget_all();
+        self.known();
         match Embedded::open_within(&self.file, self.size.saturating_mul(ROOM)) {
             Ok(store) => self.opened(store),
             Err(e) => self.fail(&e),
@@ -106,21 +113,42 @@ impl Disk {
 
     /// What the file holds.
     fn read(&mut self, now_ms: u64) -> Result<(), Error> {
-        let store = self.kept.reading();
-        let Some(store) = &*store else { return Ok(()) };
+        let kept = self.kept.clone();
+        let reading = kept.reading();
+        let Some(store) = &*reading else {
+            return Ok(());
+        };
         let mut failed = None;
-        self.index.clear();
-        self.bytes = 0;
+        self.forget_all();
         for entry in entries(store, LIST, now_ms, &mut failed) {
-            let sizes = entry.value.get(..4).and_then(|b| b.try_into().ok());
-            if let (Some(place), Some(size)) = (place_of(&entry.key), sizes) {
-                let size = u32::from_le_bytes(size);
+            if let (Some(place), Some(size)) = (place_of(&entry.key), takes(&entry.value)) {
                 self.index.insert(place, size);
+                kept.places().put(place);
                 self.bytes += u64::from(size);
             }
         }
-        self.is_read = true;
+        drop(reading);
+        self.known();
         failed.map_or(Ok(()), Err)
+    }
+
+    fn known(&mut self) {
+        self.is_read = true;
+        self.kept.places().is_known = true;
+    }
+
+    fn forget_all(&mut self) {
+        self.index.clear();
+        self.kept.places().clear();
+        self.bytes = 0;
+    }
+
+    /// Whether the file is of a version that had another order of rows.
+    fn is_old(&self, now_ms: u64) -> Result<bool, Error> {
+        match &*self.kept.reading() {
+            Some(store) => Ok(!store.scan(OLD, None, 1, now_ms)?.is_empty()),
+            None => Ok(false),
+        }
     }
 
     pub fn write(&mut self, due: Vec<::traces::Due>, now_ms: u64) {
@@ -141,6 +169,9 @@ impl Disk {
             self.kept.lose(due.len() as u64);
             return Ok(());
         }
+        if !self.is_read && self.is_old(now_ms)? {
+            self.begin("its traces stand in an order that is no longer used");
+        }
         if !self.is_read {
             self.read(now_ms)?;
         }
@@ -149,33 +180,44 @@ impl Disk {
         let store = kept.reading();
         let Some(store) = &*store else { return Ok(()) };
         let mut acks: Vec<Ack> = Vec::new();
-        let due = if self.size > 0 { due } else { Vec::new() };
+        let mut due = if self.size > 0 { due } else { Vec::new() };
+        pace::sort(&mut due, |id| kept.places().of(id).is_some());
+        self.pace.fill(self.rate, now_ms);
+        let none = |e| Error::Stopped(format!("no memory to pack traces: {e}"));
+        let mut packer = Packer::new().map_err(none)?;
+        let mut unpacker = Unpacker::new().map_err(none)?;
         for mut d in due {
             settle(&mut acks, AT_ONCE)?;
-            let mut before = None;
+            let before = kept.places().of(d.trace.id);
             if d.first
-                && let Some(old) = store.get(&key_of(d.trace.id), now_ms)?
-                && let Some(old) = unpack(&old.value)
+                && let Some(before) = before
+                && let Some(old) = store.get(&key_of(before), now_ms)?
+                && let Some(old) = unpacker.trace(&old.value)
             {
-                before = Some(place(&old));
                 // What comes later is written with it as well.
                 kept.hold().join(d.trace.id, &old);
                 d.trace.join(old);
             }
-            let Some(rows) = rows(&d.trace).filter(|r| r.all.len() <= MAX_VALUE) else {
+            let rows = packer.rows(&d.trace);
+            let Some(rows) = rows.filter(|r| r.all.len() <= MAX_VALUE) else {
                 kept.lose(1);
                 continue;
             };
+            if !self.pace.take(rows.takes) {
+                kept.drop_one(&d.trace.head.why);
+                continue;
+            }
             let (place, size) = (place(&d.trace), rows.takes);
             if let Some(before) = before.filter(|b| *b != place) {
                 self.forget(before);
-                acks.push(delete(store, &key(before), now_ms));
+                acks.extend(keys(before).map(|key| delete(store, &key, now_ms)));
             }
             self.forget(place);
             self.index.insert(place, size as u32);
+            kept.places().put(place);
             self.bytes += size;
             // The list first: a row of it without its trace is only unknown, and never the other way round.
-            for (key, value) in [(key(place), rows.list), (key_of(place.1), rows.all)] {
+            for (key, value) in keys(place).into_iter().zip([rows.list, rows.all]) {
                 let put = store.put(Put::new(key, value), now_ms);
                 acks.push(Box::new(move || put.wait().map(drop)));
             }
@@ -186,6 +228,7 @@ impl Disk {
 
     fn forget(&mut self, place: Place) {
         if let Some(size) = self.index.remove(&place) {
+            self.kept.places().remove(place);
             self.bytes -= u64::from(size);
         }
     }
@@ -205,8 +248,10 @@ impl Disk {
                 break;
             };
             self.bytes -= u64::from(size);
-            acks.push(delete(store, &key_of(place.1), now_ms));
-            acks.push(delete(store, &key(place), now_ms));
+            self.kept.places().remove(place);
+            let [list, all] = keys(place);
+            acks.push(delete(store, &all, now_ms));
+            acks.push(delete(store, &list, now_ms));
             settle(acks, AT_ONCE)?;
         }
         Ok(())

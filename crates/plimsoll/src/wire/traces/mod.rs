@@ -4,6 +4,7 @@
 //! spans and lines into `Hold`; one thread takes its turn once a second and is the only one that writes.
 
 mod disk;
+mod places;
 mod shown;
 
 pub use self::shown::{Kept, NoTraces};
@@ -123,7 +124,7 @@ impl Writing {
         let now = config.load();
         let file = now.data_dir.join(FILE);
         let work = Work {
-            disk: Disk::new(file, now.traces.size, kept.clone()),
+            disk: Disk::new(file, now.traces.size, now.traces.rate, kept.clone()),
             kept,
             names,
             clock,
@@ -156,7 +157,7 @@ impl Work {
         let due = self.kept.hold().turn(now);
         let config = self.config.load();
         self.kept.want(wanted(&config.traces));
-        self.disk.bound(config.traces.size);
+        self.disk.bound(config.traces.size, config.traces.rate);
         self.disk.write(due, SystemWall.now_ms());
     }
 

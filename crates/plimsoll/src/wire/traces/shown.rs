@@ -1,8 +1,10 @@
 //! What the thread of the traces shares with the receiver, telemetry and the console.
 
 use super::Queue;
-use ::traces::row::{LIST, key_of};
-use ::traces::{Ask, Fates, Found, Hold, Line, Lines, Summary, View, Wanted, hex, unpack};
+use super::places::Places;
+use ::traces::pace::{WHYS, why};
+use ::traces::row::{LIST, Place, key_of, place_of};
+use ::traces::{Ask, Fates, Found, Hold, Line, Lines, Unpacker, View, Wanted, hex};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use base::{Finding, Nanos};
@@ -10,7 +12,7 @@ use control::ports::{SystemWall, Wall};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use store::{Embedded, Entry, Error, Kv};
+use store::{Embedded, Error, Kv, entries};
 use telemetry::prometheus::Page;
 
 /// Rows that are read at once, and for one answer at most: then it says where to go on.
@@ -25,6 +27,10 @@ pub struct Kept {
     /// Only the thread that writes opens and closes it.
     store: RwLock<Option<Embedded>>,
     standing: Mutex<Standing>,
+    /// Of what is stored.
+    places: Mutex<Places>,
+    /// By `WHYS`: traces that gave way to the rate.
+    dropped: [AtomicU64; WHYS.len()],
     /// Requests that were to be kept and are not.
     lost: AtomicU64,
     /// Requests that were kept, and nothing was told of them beside their sample.
@@ -54,6 +60,8 @@ impl Kept {
             queue: Mutex::new(queue),
             store: RwLock::default(),
             standing: Mutex::default(),
+            places: Mutex::default(),
+            dropped: Default::default(),
             lost: AtomicU64::new(0),
             bare: AtomicU64::new(0),
             wanted: ArcSwap::from_pointee(wanted),
@@ -89,6 +97,21 @@ impl Kept {
 
     pub fn reading(&self) -> RwLockReadGuard<'_, Option<Embedded>> {
         self.store.read().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub fn places(&self) -> MutexGuard<'_, Places> {
+        lock(&self.places)
+    }
+
+    /// More was to be written than may be in a second; `label`: why the trace was to be kept.
+    pub fn drop_one(&self, label: &str) {
+        if let Some(count) = self.dropped.get(why(label)) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn dropped(&self) -> [u64; WHYS.len()] {
+        std::array::from_fn(|i| self.dropped.get(i).map_or(0, |n| n.load(Relaxed)))
     }
 
     pub fn lose(&self, n: u64) {
@@ -172,6 +195,14 @@ impl Kept {
             }
         }
         page.family(
+            "plimsoll_traces_dropped_total",
+            "counter",
+            "Traces that were not written, as no more is in a second than `traces.rate`, by why they were to be kept.",
+        );
+        for (why, n) in WHYS.into_iter().zip(self.dropped()) {
+            page.row("", &[("why", why)], n as f64);
+        }
+        page.family(
             "plimsoll_otlp_kept_total",
             "counter",
             "Spans and log lines of services: kept with a trace, let go with it, of no known request, left out of a full one, without a trace.",
@@ -220,19 +251,32 @@ fn named(f: &Fates) -> [(&'static str, u64); 5] {
     ]
 }
 
-/// A row of the list begins with what it takes on the disk.
-fn summary(entry: &Entry) -> Option<Summary> {
-    serde_json::from_slice(entry.value.get(4..)?).ok()
+fn unpacker() -> Result<Unpacker, Error> {
+    let none = |e| Error::Stopped(format!("no memory to read traces: {e}"));
+    Unpacker::new().map_err(none)
+}
+
+/// Through the whole list, as long as nobody knows what is in the file.
+fn look_for(store: &Embedded, id: u128, now_ms: u64) -> Result<Option<Place>, Error> {
+    let mut failed = None;
+    let found = {
+        let mut all = entries(store, LIST, now_ms, &mut failed);
+        all.find_map(|e| place_of(&e.key).filter(|p| p.1 == id))
+    };
+    failed.map_or(Ok(found), Err)
 }
 
 /// Through the list from the newest on, until there are enough, or they are too old, or it has been looked at for long enough.
 fn find(store: &Embedded, ask: &Ask, now_ms: u64) -> Result<Found, Error> {
     let mut found = Found::default();
+    let mut unpacker = unpacker()?;
     let mut after = (!ask.before.is_empty()).then(|| format!("{LIST}{}", ask.before));
     for _ in 0..LOOK / PAGE {
         let page = store.scan(LIST, after.as_deref(), PAGE, now_ms)?;
         for entry in &page {
-            let Some(s) = summary(entry) else { continue };
+            let Some(s) = unpacker.summary(&entry.value) else {
+                continue;
+            };
             if s.at_ms < ask.oldest_ms(now_ms) {
                 return Ok(found);
             }
@@ -270,10 +314,19 @@ impl console::Traces for Kept {
             let help = "`plimsoll traces` lists those that are; an id has 32 hexadecimal digits";
             vec![Finding::error("trace-unknown", what).help(help)]
         };
-        let key = key_of(hex::trace(id).ok_or_else(none)?);
-        let entry = self.with_store(|store| store.get(&key, SystemWall.now_ms()))?;
-        let trace = entry.and_then(|e| unpack(&e.value)).ok_or_else(none)?;
-        Ok(View::of(&trace))
+        let id = hex::trace(id).ok_or_else(none)?;
+        let (known, now_ms) = (self.places().is_known, SystemWall.now_ms());
+        let trace = self.with_store(|store| {
+            let place = match known {
+                true => self.places().of(id),
+                false => look_for(store, id, now_ms)?,
+            };
+            let Some(place) = place else { return Ok(None) };
+            let entry = store.get(&key_of(place), now_ms)?;
+            let mut unpacker = unpacker()?;
+            Ok(entry.and_then(|e| unpacker.trace(&e.value)))
+        })?;
+        Ok(View::of(&trace.ok_or_else(none)?))
     }
 
     fn standing(&self) -> Value {
@@ -282,6 +335,7 @@ impl console::Traces for Kept {
         json!({
             "traces": standing.traces, "bytes": standing.bytes, "size": standing.size,
             "lost": self.lost.load(Relaxed), "wrong": standing.wrong,
+            "dropped": self.dropped().iter().sum::<u64>(),
             "spans": fates(&counts.spans), "lines": fates(&counts.lines),
         })
     }
