@@ -98,6 +98,13 @@ pub fn load(file: &Path, given: Option<&Path>) -> Result<Loaded, Finding> {
     })
 }
 
+/// The catalog's own files, and those of the repository around it, without what the config says. What is wrong in them is left to
+/// `plimsoll catalog check`.
+pub fn files_of(file: &Path, written: Option<&Path>) -> Catalog {
+    let beside = file.parent().unwrap_or(Path::new(""));
+    Catalog::load(&folder(file, written), &repository(beside)).0
+}
+
 /// Where the catalog of the config `file` is; `written`: as the config names it.
 pub fn folder(file: &Path, written: Option<&Path>) -> PathBuf {
     let beside = file.parent().unwrap_or(Path::new(""));

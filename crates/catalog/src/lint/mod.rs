@@ -91,7 +91,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         name: "runbook-names",
-        about: "routes, services and config keys that a runbook names exist",
+        about: "routes, services, alerts and config keys that a runbook names exist",
         check: runbook_names::check,
     },
     Rule {

@@ -74,18 +74,7 @@ pub fn plain(value: &Value) -> String {
     value.as_str().map_or(value.to_string(), str::to_owned)
 }
 
-/// Percent-encodes a query value.
-pub fn encode(value: &str) -> String {
-    value
-        .bytes()
-        .map(|b| match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                (b as char).to_string()
-            }
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
-}
+pub use base::escape::encoded as encode;
 
 fn decode<T: DeserializeOwned>((status, body): (u16, Vec<u8>)) -> Result<T, Failure> {
     if status >= 400 {
