@@ -260,6 +260,12 @@ pub const CALLS: &[Call] = &[
         || get(catalog::all),
     ),
     read(
+        "/api/v1/observed",
+        "Requests of each route and calls between routes in the last 35 days, and for how much of that time Plimsoll looked",
+        &[],
+        || get(catalog::observed),
+    ),
+    read(
         "/api/v1/incidents",
         "Every incident, newest first, and how long each step takes",
         &[],

@@ -30,14 +30,6 @@ pub fn get<T: DeserializeOwned>(at: &Console, target: &str) -> Result<T, Failure
     decode(exchange(at, "GET", target, None)?)
 }
 
-/// A page that is no JSON.
-pub fn text(at: &Console, target: &str) -> Result<String, Failure> {
-    match exchange(at, "GET", target, None)? {
-        (200, body) => Ok(String::from_utf8_lossy(&body).into_owned()),
-        (status, _) => Err(Failure::new(format!("it answered {status} to {target}"))),
-    }
-}
-
 pub fn post<T: DeserializeOwned>(at: &Console, target: &str, body: &Value) -> Result<T, Failure> {
     decode(exchange(at, "POST", target, Some(body.to_string()))?)
 }
