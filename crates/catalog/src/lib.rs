@@ -27,6 +27,6 @@ pub use catalog::{Catalog, FOLDER};
 pub use fields::Named;
 pub use files::{Text, one as read_file};
 pub use observed::Observed;
-pub use place::{Loaded, files_of, folder, load};
+pub use place::{Loaded, decisions, files_of, folder, load};
 pub use response::{Asked, Response};
 pub use who::Who;

@@ -234,6 +234,12 @@ pub const CALLS: &[Call] = &[
         &["id"],
         || get(traces::one),
     ),
+    read(
+        "/api/v1/statements",
+        "Statements of databases that are looked into, without their values: what takes most time first",
+        &[],
+        || get(statements),
+    ),
     read("/api/v1/topology", "Who calls whom", &[], || get(topology)),
     read(
         "/api/v1/instances",

@@ -117,6 +117,7 @@ fn the_api_tells_the_same() {
     let codes = all["findings"].to_string();
     assert!(codes.contains("owner-unknown"), "{codes}");
     assert_eq!(read("/api/v1/observed")["span_s"], 35 * 86_400);
+    assert!(read("/api/v1/statements").is_array());
     let incidents = read("/api/v1/incidents");
     assert_eq!(incidents["incidents"][0]["id"], "2026-11-02-open");
     assert_eq!(incidents["typical"]["resolve_s"], 3600);
