@@ -1,4 +1,5 @@
-//! Percent signs taken out of texts in paths, queries and headers (RFC 3986, 2.1). Strict: what cannot be read is an error.
+//! Percent signs put into texts for paths and queries, and taken out of them (RFC 3986, 2.1). Strict: what cannot be read is an
+//! error.
 
 /// What is wrong with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +38,26 @@ pub fn decoded(text: &str) -> Result<String, Wrong> {
     }
 }
 
+/// A text as one part of a path, or as a value in a query.
+pub fn encoded(text: &str) -> String {
+    let one = |b: u8| match b {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+            char::from(b).to_string()
+        }
+        _ => format!("%{b:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_put_in_is_taken_out() {
+        assert_eq!(encoded("a b/ü~"), "a%20b%2F%C3%BC~");
+        assert_eq!(decoded(&encoded("a b/ü%~")), Ok("a b/ü%~".into()));
+    }
 
     #[test]
     fn a_text_stands_for_another_or_is_wrong() {

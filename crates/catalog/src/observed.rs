@@ -1,11 +1,16 @@
-//! What a running Plimsoll has seen, from its metrics page: requests of each route, and who calls whom.
+//! What a running Plimsoll has seen: requests of each route, and who calls whom. From what it keeps of the past, and from its
+//! metrics page.
 
+use crate::lint::rough;
 use config::Config;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Most rows that are kept.
 const MAX_ROWS: usize = 10_000;
+/// How far back it is looked: as far as counts are kept.
+pub const SPAN: SignedDuration = SignedDuration::from_hours(24 * 35);
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
@@ -13,8 +18,12 @@ pub struct Observed {
     pub routes: BTreeMap<String, f64>,
     /// Requests of one route caused by another: (parent, child).
     pub calls: BTreeMap<(String, String), f64>,
-    /// When it began to count; `None`: it does not say.
+    /// When a route had its last request, as far as that is known.
+    pub last: BTreeMap<String, Timestamp>,
+    /// Where the time begins that was looked at; `None`: it does not say.
     pub since: Option<Timestamp>,
+    /// How much of that time Plimsoll ran; `None`: all of it.
+    pub looked: Option<SignedDuration>,
 }
 
 impl Observed {
@@ -47,6 +56,103 @@ impl Observed {
                 }
                 _ => {}
             }
+        }
+        seen
+    }
+
+    /// With what the present process counted by itself: what is kept leaves out the last seconds, and the process what came before
+    /// it. `since` of both must be known; a process that began before all that is kept says nothing of its time.
+    pub fn with(mut self, process: Observed, now: Timestamp) -> Observed {
+        let begun = process.since.filter(|p| now.duration_since(*p) <= SPAN);
+        let Some(begun) = begun else {
+            return self;
+        };
+        for (route, n) in process.routes {
+            let mine = self.routes.entry(route).or_default();
+            *mine = mine.max(n);
+        }
+        for (call, n) in process.calls {
+            let mine = self.calls.entry(call).or_default();
+            *mine = mine.max(n);
+        }
+        let runs = now.duration_since(begun);
+        self.looked = Some(self.looked.map_or(runs, |l| l.max(runs)));
+        self.since = Some(self.since.map_or(begun, |s| s.min(begun)));
+        self
+    }
+
+    /// For how long it was looked.
+    pub fn looked(&self, now: Timestamp) -> Option<SignedDuration> {
+        self.looked.or(Some(now.duration_since(self.since?)))
+    }
+
+    /// For how long it is sure that a service had no request: time in which Plimsoll did not run is taken off. `None`: it is not known.
+    pub fn idle(&self, config: &Config, service: &str, now: Timestamp) -> Option<SignedDuration> {
+        let looked = self.looked(now)?;
+        if self.requests(config, service) == 0.0 {
+            return Some(looked);
+        }
+        let blind = (now.duration_since(self.since?) - looked).max(SignedDuration::ZERO);
+        let routes = config.routes.iter().filter(|r| r.to == service);
+        let routes = routes.filter(|r| self.routes.get(&r.name).is_some_and(|n| *n > 0.0));
+        // Of one whose last request is not known, it may have been now.
+        let idle = routes.map(|r| match self.last.get(&r.name) {
+            Some(last) => now.duration_since(*last) - blind,
+            None => SignedDuration::ZERO,
+        });
+        idle.min().map(|d| d.max(SignedDuration::ZERO))
+    }
+
+    /// Which time was looked at, for people.
+    pub fn span(&self, now: Timestamp) -> String {
+        let Some((since, looked)) = self.since.zip(self.looked(now)) else {
+            return "nothing was counted yet".into();
+        };
+        let (whole, kept) = (now.duration_since(since), rough(SPAN));
+        format!(
+            "since {}, of these {} Plimsoll ran for {} (counts are kept for {kept})",
+            since.strftime("%Y-%m-%d %H:%M UTC"),
+            rough(whole),
+            rough(looked.min(whole)),
+        )
+    }
+
+    pub fn to_json(&self, now: Timestamp) -> Value {
+        let route = |(name, n): (&String, &f64)| {
+            let last = self.last.get(name).map(Timestamp::to_string);
+            json!({ "route": name, "requests": n, "last": last })
+        };
+        let call = |((parent, child), n): (&(String, String), &f64)| json!({ "parent": parent, "route": child, "requests": n });
+        json!({
+            "span_s": SPAN.as_secs(),
+            "since": self.since.map(|s| s.to_string()),
+            "looked_s": self.looked(now).map(|l| l.as_secs()),
+            "routes": self.routes.iter().map(route).collect::<Vec<_>>(),
+            "calls": self.calls.iter().map(call).collect::<Vec<_>>(),
+        })
+    }
+
+    /// What `to_json` wrote.
+    pub fn of_json(told: &Value) -> Observed {
+        let list = |key: &str| told[key].as_array().cloned().unwrap_or_default();
+        let text = |v: &Value| v.as_str().map(str::to_owned);
+        let time = |v: &Value| v.as_str()?.parse::<Timestamp>().ok();
+        let mut seen = Observed {
+            since: time(&told["since"]),
+            looked: told["looked_s"].as_i64().map(SignedDuration::from_secs),
+            ..Observed::default()
+        };
+        for r in list("routes").iter().take(MAX_ROWS) {
+            let (Some(name), Some(n)) = (text(&r["route"]), r["requests"].as_f64()) else {
+                continue;
+            };
+            seen.last
+                .extend(time(&r["last"]).map(|t| (name.clone(), t)));
+            seen.routes.insert(name, n);
+        }
+        for c in list("calls").iter().take(MAX_ROWS) {
+            let names = text(&c["parent"]).zip(text(&c["route"]));
+            seen.calls.extend(names.zip(c["requests"].as_f64()));
         }
         seen
     }
@@ -114,48 +220,4 @@ fn label(labels: &str, key: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_metrics_page_is_read() {
-        let text = "# HELP x\nplimsoll_requests_total{route=\"a\\\"b\",arm=\"base\",status=\"2xx\"} 3\n\
-                    plimsoll_requests_total{route=\"a\\\"b\",arm=\"canary\",status=\"2xx\"} 2\n\
-                    plimsoll_requests_total{route=\"none\",arm=\"base\",status=\"4xx\"} 9\n\
-                    plimsoll_calls_total{parent=\"p\",route=\"c\"} 7\nprocess_start_time_seconds 1700000000\nbroken\n";
-        let seen = Observed::from_metrics(text);
-        assert_eq!(seen.routes, [("a\"b".to_owned(), 5.0)].into());
-        assert_eq!(seen.calls[&("p".into(), "c".into())], 7.0);
-        assert_eq!(seen.since.unwrap().as_second(), 1_700_000_000);
-        let unknown = Observed::from_metrics("process_start_time_seconds 0\n");
-        assert_eq!(unknown.since, None);
-    }
-
-    #[test]
-    fn calls_are_summed_by_services() {
-        let text = "listen: 127.0.0.1:80\nservices: { a: { instances: [\"127.0.0.1:1\"] }, b: { instances: [\"127.0.0.1:2\"] } }\n\
-                    routes:\n  p: { match: GET /p, to: a }\n  q: { match: GET /q, to: a }\n  c: { match: GET /c, to: b }\n";
-        let config = config::check_text("p.yaml", text).config.unwrap();
-        let call = |p: &str, c: &str, n| ((p.to_owned(), c.to_owned()), n);
-        let seen = Observed {
-            calls: [
-                call("p", "c", 2.0),
-                call("q", "c", 3.0),
-                call("p", "q", 9.0),
-                call("x", "c", 1.0),
-            ]
-            .into(),
-            ..Observed::default()
-        };
-        let calls = seen.service_calls(&config);
-        assert_eq!(calls.len(), 1);
-        assert_eq!(
-            (
-                calls[0].from.as_str(),
-                calls[0].to.as_str(),
-                calls[0].requests
-            ),
-            ("a", "b", 5.0)
-        );
-    }
-}
+mod tests;

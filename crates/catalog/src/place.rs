@@ -1,5 +1,6 @@
 //! Finds the catalog's folder and the repository around it, and reads both with the config.
 
+use crate::files::MAX_FILES;
 use crate::lint::{Facts, Limits, lint};
 use crate::who::Who;
 use crate::{Catalog, FOLDER, Observed, codeowners};
@@ -96,6 +97,36 @@ pub fn load(file: &Path, given: Option<&Path>) -> Result<Loaded, Finding> {
         without,
         empty,
     })
+}
+
+/// The catalog's own files, and those of the repository around it, without what the config says. What is wrong in them is left to
+/// `plimsoll catalog check`.
+pub fn files_of(file: &Path, written: Option<&Path>) -> Catalog {
+    let beside = file.parent().unwrap_or(Path::new(""));
+    Catalog::load(&folder(file, written), &repository(beside)).0
+}
+
+/// Folders in which people keep one page for each decision.
+const DECISIONS: &[&str] = &[
+    "docs/adr",
+    "doc/adr",
+    "docs/decisions",
+    "docs/architecture/decisions",
+];
+
+/// Where the repository of the config `file` keeps its decisions, and how many there are: Markdown that begins with a number.
+pub fn decisions(file: &Path) -> Option<(PathBuf, usize)> {
+    let root = repository(file.parent().unwrap_or(Path::new("")));
+    let numbered = |e: &std::fs::DirEntry| {
+        let name = e.file_name().to_string_lossy().into_owned();
+        name.ends_with(".md") && name.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let count = |folder: PathBuf| {
+        let all = std::fs::read_dir(&folder).ok()?.flatten().take(MAX_FILES);
+        Some((folder, all.filter(numbered).count()))
+    };
+    let found = DECISIONS.iter().filter_map(|d| count(root.join(d)));
+    found.filter(|f| f.1 > 0).max_by_key(|f| f.1)
 }
 
 /// Where the catalog of the config `file` is; `written`: as the config names it.

@@ -4,9 +4,11 @@ use crate::{Format, State};
 use base::{Finding, Severity};
 use catalog::incident::{Incident, alerted, changed};
 use catalog::lint::Limits;
+use catalog::observed::SPAN;
 use catalog::runbook::Runbook;
 use catalog::{Loaded, Observed, Who};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use past::metric::{CALLS, REQUESTS};
 
 /// Entries of the ledger that an incident is filled from.
 const LEDGER: usize = 1000;
@@ -16,19 +18,20 @@ const FRESH_S: i64 = 10;
 pub struct Books {
     pub loaded: Loaded,
     pub found: Vec<Finding>,
+    /// What it was compared with.
+    pub seen: Observed,
     pub now: Timestamp,
 }
 
 impl Books {
     pub fn read(s: &State) -> Result<Books, Vec<Finding>> {
         let loaded = catalog::load(&s.file, None).map_err(|f| vec![f])?;
-        let (seen, now) = (
-            Observed::from_metrics(&(s.metrics)(Format::Text)),
-            Timestamp::now(),
-        );
+        let now = Timestamp::now();
+        let seen = observed(s, now);
         Ok(Books {
             found: loaded.check(Some(&seen), now, Limits::default()),
             loaded,
+            seen,
             now,
         })
     }
@@ -71,6 +74,49 @@ impl Books {
     pub fn draft(&self, i: &Incident) -> String {
         catalog::incident::draft(i, &self.loaded.catalog.roles(i, None))
     }
+}
+
+/// What was seen in the last weeks: what is kept, and what this process has counted.
+pub fn observed(s: &State, now: Timestamp) -> Observed {
+    let process = Observed::from_metrics(&(s.metrics)(Format::Text));
+    kept(s, now).with(process, now)
+}
+
+fn kept(s: &State, now: Timestamp) -> Observed {
+    let ms = |t: Timestamp| u64::try_from(t.as_millisecond()).unwrap_or(0);
+    let time = |ms: u64| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok();
+    let from = now.checked_sub(SPAN).unwrap_or(Timestamp::MIN);
+    let (from_ms, to_ms) = (ms(from), ms(now));
+    let past = s.past.read();
+    let Some(oldest_ms) = past.summary().oldest_ms else {
+        return Observed::default();
+    };
+    let looked = past.looked_ms(from_ms, to_ms);
+    let mut seen = Observed {
+        since: time(oldest_ms.max(from_ms)),
+        looked: Some(SignedDuration::from_millis(looked as i64)),
+        ..Observed::default()
+    };
+    let known = |name: &String| name != "none";
+    for sum in past.seen(&REQUESTS, from_ms, to_ms) {
+        let Some(route) = sum.labels.first().filter(|r| known(r)) else {
+            continue;
+        };
+        *seen.routes.entry(route.clone()).or_default() += sum.count as f64;
+        let last = time(sum.last_ms.min(to_ms)).unwrap_or(now);
+        let mine = seen.last.entry(route.clone()).or_insert(last);
+        *mine = last.max(*mine);
+    }
+    for sum in past.seen(&CALLS, from_ms, to_ms) {
+        if let [parent, route] = sum.labels
+            && known(parent)
+            && known(route)
+        {
+            let call = (parent.clone(), route.clone());
+            *seen.calls.entry(call).or_default() += sum.count as f64;
+        }
+    }
+    seen
 }
 
 fn unknown(kind: &str, name: &str) -> Vec<Finding> {

@@ -19,7 +19,7 @@ use crate::ports::{Budgets, Cancel, Compose, Counsel, Lead, Mind, Publish, Wall,
 use crate::proposal::Proposal;
 use crate::trial::{Progress, Runner, TryOptions, interrupted};
 use arc_swap::ArcSwap;
-use base::{Finding, Protection};
+use base::{Finding, Protection, Statement};
 use config::{Generation, Overlay};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -234,6 +234,17 @@ impl Control {
             at_ms: view.at_ms,
             diagnosis: view.diagnosis.clone(),
         }
+    }
+
+    /// What databases do for requests, that which takes most of their time first.
+    pub fn statements(&self) -> Vec<Statement> {
+        let view = self.view();
+        let mut all = view
+            .fit
+            .as_ref()
+            .map_or(Vec::new(), |f| f.statements.clone());
+        all.sort_by(|a, b| (b.calls * b.seconds).total_cmp(&(a.calls * a.seconds)));
+        all
     }
 
     pub fn advise(&self) -> Advice {

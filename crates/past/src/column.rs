@@ -30,6 +30,21 @@ impl Chunk {
     fn total(&self) -> u64 {
         self.sum + self.open
     }
+
+    /// Every slot in which something was added; `first` is the chunk's.
+    fn each(&self, first: u64, mut tell: impl FnMut(u64, u64)) {
+        let (mut bytes, mut slot) = (&self.bytes[..], first);
+        while let Some(n) = take(&mut bytes) {
+            match n {
+                0 => slot += take(&mut bytes).unwrap_or(0),
+                n => {
+                    tell(slot, n);
+                    slot += 1;
+                }
+            }
+        }
+        tell(self.at, self.open);
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -85,24 +100,36 @@ impl Column {
             if first > to {
                 break;
             }
-            let mut tell = |slot: u64, n: u64| match slot {
+            c.each(first, |slot, n| match slot {
                 s if s < from => before += n,
                 s if s <= to => each(slot, n),
                 _ => {}
-            };
-            let (mut bytes, mut slot) = (&c.bytes[..], first);
-            while let Some(n) = take(&mut bytes) {
-                match n {
-                    0 => slot += take(&mut bytes).unwrap_or(0),
-                    n => {
-                        tell(slot, n);
-                        slot += 1;
-                    }
-                }
-            }
-            tell(c.at, c.open);
+            });
         }
         before
+    }
+
+    /// The newest slot in which anything was added.
+    pub fn last(&self) -> Option<u64> {
+        self.chunks.back().map(|c| c.at)
+    }
+
+    /// All that was added in these slots: whole chunks are not looked into.
+    pub fn sum(&self, from: u64, to: u64, chunk: u64) -> u64 {
+        let mut sum = 0u64;
+        for c in &self.chunks {
+            let (first, last) = (c.number * chunk, (c.number + 1) * chunk - 1);
+            match from <= first && last <= to {
+                true => sum = sum.saturating_add(c.total()),
+                false if last < from || first > to => {}
+                false => c.each(first, |slot, n| {
+                    if (from..=to).contains(&slot) {
+                        sum = sum.saturating_add(n);
+                    }
+                }),
+            }
+        }
+        sum
     }
 
     /// Forgets chunks that end before a slot.
@@ -148,6 +175,8 @@ mod tests {
             let before = column.read(from, from + len, chunk, |s, n| seen.push((s, n)));
             prop_assert_eq!(before, added.range(..from).map(|a| a.1).sum::<u64>());
             let expected: Vec<_> = added.range(from..=from + len).map(|(s, n)| (*s, *n)).collect();
+            prop_assert_eq!(column.last(), added.keys().next_back().copied());
+            prop_assert_eq!(column.sum(from, from + len, chunk), expected.iter().map(|s| s.1).sum::<u64>());
             prop_assert_eq!(seen, expected);
         }
     }

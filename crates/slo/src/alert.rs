@@ -40,6 +40,17 @@ pub struct Context {
     pub down: Option<String>,
     /// The last change before it, with its time.
     pub change: Option<String>,
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Who was on call for the owner when it fired.
+    #[serde(default)]
+    pub on_call: Option<String>,
+    /// An address, or a file of the catalog.
+    #[serde(default)]
+    pub runbook: Option<String>,
+    /// What to do first: a command; only where the runbook is in the catalog.
+    #[serde(default)]
+    pub step: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,8 +83,6 @@ pub struct Alert {
     pub budget_left: f64,
     #[serde(flatten)]
     pub context: Context,
-    pub owner: Option<String>,
-    pub runbook: Option<String>,
     /// What each notifier was told, by its name.
     #[serde(default)]
     pub told: BTreeMap<String, Told>,
@@ -121,9 +130,11 @@ impl Alert {
             rules: seen.rules,
             burn: seen.burn,
             budget_left: seen.budget_left,
-            context: seen.context.clone(),
-            owner: o.owner.clone(),
-            runbook: o.runbook.clone(),
+            context: Context {
+                owner: or(&seen.context.owner, &o.owner),
+                runbook: or(&seen.context.runbook, &o.runbook),
+                ..seen.context.clone()
+            },
             told: BTreeMap::new(),
         }
     }
@@ -184,10 +195,28 @@ impl Alert {
                 .iter()
                 .map(|c| format!("last change: {c}")),
         );
-        lines.extend(self.owner.iter().map(|o| format!("owner: {o}")));
-        lines.extend(self.runbook.iter().map(|r| format!("runbook: {r}")));
+        let c = &self.context;
+        let nobody = |who: &Option<String>| who.clone().unwrap_or_else(|| "nobody is named".into());
+        lines.push(format!("owner: {}", nobody(&c.owner)));
+        if c.owner.is_some() || c.on_call.is_some() {
+            lines.push(format!("on call: {}", nobody(&c.on_call)));
+        }
+        lines.extend(c.runbook.iter().map(|r| format!("runbook: {r}")));
+        lines.extend(c.step.iter().map(|s| format!("first step: {s}")));
         lines
     }
+
+    /// The runbook's name in the catalog, when it is there.
+    pub fn runbook_name(&self) -> Option<&str> {
+        self.context.step.as_ref()?;
+        let file = self.context.runbook.as_deref()?;
+        file.rsplit('/').next()?.strip_suffix(".md")
+    }
+}
+
+/// What was found out, else what the config says.
+fn or(found: &Option<String>, declared: &Option<String>) -> Option<String> {
+    found.as_ref().or(declared.as_ref()).cloned()
 }
 
 /// The moments of all alerts of a service, or of all services.
@@ -239,8 +268,32 @@ mod tests {
             (&both[0], &both[1].1),
             (&first[0], &"page of route product is over".to_owned())
         );
+        let unknown = "on call: nobody is named".to_owned();
+        assert!(a.lines().contains(&unknown), "{:?}", a.lines());
         let all = [a.clone()];
         assert_eq!(moments(&all, Some(&a.service)).len(), 2);
         assert_eq!(moments(&all, Some("another")).len(), 0);
+    }
+
+    #[test]
+    fn an_alert_that_an_older_version_kept_is_read_with_its_owner() {
+        let old = r#"{"id":"a","objective":"route-home-latency","scope":"route","name":"home","service":"app",
+            "severity":"page","state":"firing","started_ms":8000,"ended_ms":null,"summary":"x","promise":"y","rules":[],
+            "burn":1.0,"budget_left":1.0,"cause":null,"change":null,"owner":"pay","runbook":"https://wiki/app"}"#;
+        let a: Alert = serde_json::from_str(old).unwrap();
+        let lines = a.lines();
+        let told = [
+            "owner: pay",
+            "on call: nobody is named",
+            "runbook: https://wiki/app",
+        ];
+        assert_eq!(lines[lines.len() - 3..], told);
+        assert_eq!(a.runbook_name(), None, "it is not in the catalog");
+        // It goes out as it came.
+        let again = serde_json::to_value(&a).unwrap();
+        assert_eq!(
+            (&again["owner"], &again["step"]),
+            (&"pay".into(), &serde_json::Value::Null)
+        );
     }
 }

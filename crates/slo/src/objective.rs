@@ -38,8 +38,8 @@ pub enum Kind {
 impl Kind {
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Latency => "latency",
-            Kind::Availability => "availability",
+            Kind::Latency => config::sections::LATENCY,
+            Kind::Availability => config::sections::AVAILABILITY,
         }
     }
 }
@@ -155,7 +155,7 @@ fn section(
     let available = slo.availability.map(|target| (Kind::Availability, target));
     let all = latency.into_iter().chain(available);
     all.map(|(kind, target)| Objective {
-        id: format!("{}-{name}-{}", scope.word(), kind.word()),
+        id: config::sections::objective_id(scope.word(), name, kind.word()),
         scope,
         name: name.into(),
         service: service.into(),

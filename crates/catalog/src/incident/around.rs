@@ -1,6 +1,6 @@
 //! What was known besides what people wrote into an incident's file.
 
-use super::{Happened, Incident, Stage, merge, second};
+use super::{Action, Happened, Incident, Stage, merge, second};
 use crate::Catalog;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -36,7 +36,11 @@ impl Incident {
         let timeline: Vec<_> = (self.timeline.iter())
             .map(|h| json!({ "at": h.at.to_string(), "text": h.text }))
             .collect();
+        let action =
+            |a: &Action| json!({ "what": a.what, "owner": a.owner, "due": a.due, "done": a.done });
+        let actions = self.actions.as_ref();
         let mut told = json!({
+            "actions": actions.map(|all| all.iter().map(action).collect::<Vec<_>>()),
             "id": self.id,
             "title": self.title,
             "stage": self.stage().word(),

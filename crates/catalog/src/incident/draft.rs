@@ -36,7 +36,7 @@ pub fn draft(i: &Incident, roles: &[(String, String)]) -> String {
     }
     out.push_str(
         "\n## What went well\n\n## What went wrong\n\n## Where we were lucky\n\n## Actions\n\n\
-         | action | owner (a team) | due | kind (prevent, detect, mitigate) |\n|---|---|---|---|\n| | | | |\n",
+         | action | owner (a team) | due | kind (prevent, detect, mitigate) | done |\n|---|---|---|---|---|\n| | | | | |\n",
     );
     out
 }

@@ -1,5 +1,6 @@
 //! An incident: Markdown with its times in the head and a timeline. `incidents/ID.md`.
 
+mod actions;
 mod alarm;
 mod around;
 mod draft;
@@ -10,6 +11,7 @@ mod times;
 #[cfg(test)]
 mod tests;
 
+pub use actions::Action;
 pub use alarm::{ALERT, Alarm, alerted, calmed, closed, is_over, joined, open_of, opened};
 pub use around::{LEDGER, changed};
 pub use draft::{draft, length};
@@ -53,6 +55,8 @@ pub struct Incident {
     pub mitigated: Option<Timestamp>,
     pub resolved: Option<Timestamp>,
     pub timeline: Vec<Happened>,
+    /// What is to be done after it; `None`: nobody has looked back.
+    pub actions: Option<Vec<Action>>,
     pub spot: Spot,
 }
 
@@ -135,6 +139,7 @@ pub fn parse(id: &str, file: &str, text: &str) -> (Incident, Vec<Finding>) {
         mitigated: f.value("mitigated", time),
         resolved: f.value("resolved", time),
         timeline: timeline(split.body),
+        actions: actions::actions(split.body),
         spot: Spot {
             file: file.to_owned(),
             line: 1,

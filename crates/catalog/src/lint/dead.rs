@@ -7,9 +7,10 @@ pub fn check(facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let (Some(config), Some(observed)) = (facts.config, facts.observed) else {
         return;
     };
-    let looked = observed.since.map(|s| facts.now.duration_since(s));
     for s in facts.catalog.services.values() {
-        if observed.requests(config, &s.name) > 0.0 {
+        let seen = observed.requests(config, &s.name) > 0.0;
+        let idle = observed.idle(config, &s.name, facts.now);
+        if seen && idle.is_none_or(|d| d < facts.limits.dead) {
             continue;
         }
         if config.service(&s.name).is_none() {
@@ -22,9 +23,9 @@ pub fn check(facts: &Facts<'_>, found: &mut Vec<Finding>) {
             found.push(spot(Finding::note("dead-unseen", what), &s.spot).help(help));
             continue;
         }
-        match looked {
-            Some(looked) if looked >= facts.limits.dead => {
-                let what = format!("`{}` had no request in {}", s.name, rough(looked));
+        match idle {
+            Some(idle) if idle >= facts.limits.dead => {
+                let what = format!("`{}` had no request in {}", s.name, rough(idle));
                 let help = "take it out of the catalog and the config, and stop its instances";
                 found.push(spot(Finding::warning("dead-service", what), &s.spot).help(help));
             }

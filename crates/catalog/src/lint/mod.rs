@@ -91,7 +91,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         name: "runbook-names",
-        about: "routes, services and config keys that a runbook names exist",
+        about: "routes, services, alerts and config keys that a runbook names exist",
         check: runbook_names::check,
     },
     Rule {
@@ -163,7 +163,7 @@ pub fn count(n: usize, thing: &str) -> String {
 }
 
 /// `12 days`, `3 h`, `4 min`.
-fn rough(d: SignedDuration) -> String {
+pub fn rough(d: SignedDuration) -> String {
     match d.as_secs() {
         s @ 172_800.. => format!("{} days", s / 86_400),
         s @ 7_200.. => format!("{} h", s / 3600),

@@ -1,12 +1,15 @@
 //! Every service has a runbook, and those that are named exist.
 
 use super::{Facts, spot, unknown};
+use crate::fields::Named;
+use crate::response::is_address;
 use base::Finding;
 
 pub fn check(facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let c = facts.catalog;
     for s in c.services.values() {
-        for r in s.runbooks.iter().filter(|r| c.runbook(&r.name).is_none()) {
+        let here = |r: &&Named| !is_address(&r.name) && c.runbook(&r.name).is_none();
+        for r in s.runbooks.iter().filter(here) {
             let what = format!(
                 "`{}` names the runbook `{}`, which is not there",
                 s.name, r.name

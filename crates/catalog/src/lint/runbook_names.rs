@@ -1,9 +1,10 @@
-//! Routes, services and config keys that a runbook names exist: at 3 a.m. nobody has time for a command that fails.
+//! Routes, services, alerts and config keys that a runbook names exist: at 3 a.m. nobody has time for a command that fails.
 
 use super::{Facts, spot, unknown};
 use crate::fields::Named;
 use crate::runbook::What;
 use base::Finding;
+use config::sections::{AVAILABILITY, LATENCY, objective_id};
 use config::{Config, nearest};
 use serde_json::Value;
 
@@ -18,7 +19,19 @@ pub fn check(facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let routes = || config.routes.iter().map(|r| r.name.as_str());
     let services = || c.services.keys().map(String::as_str);
     let resources = || c.others.keys().map(String::as_str);
+    let alerts = alerts(config);
     for r in c.runbooks.values() {
+        for word in &r.alerts {
+            if !alerts.contains(&word.name) {
+                let what = format!(
+                    "no alert is called `{}`: the runbook waits for it",
+                    word.name
+                );
+                let help = "write the id of an objective (`plimsoll slo --json`), or the name of a route or service that has one";
+                let known = alerts.iter().map(String::as_str);
+                found.push(unknown(CODE, what, word, known, help));
+            }
+        }
         let head = r.services.iter().map(|s| (What::Service, s));
         let head = head.chain(r.routes.iter().map(|x| (What::Route, x)));
         let all = head.chain(r.mentions.iter().map(|m| (m.what, &m.name)));
@@ -51,6 +64,20 @@ pub fn check(facts: &Facts<'_>, found: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// What a runbook may wait for: ids of objectives, and the names of what has one.
+fn alerts(config: &Config) -> Vec<String> {
+    let routes = config.routes.iter();
+    let routes = routes.filter_map(|r| Some(("route", &r.name, r.slo.as_ref()?)));
+    let services = config.services.iter();
+    let services = services.filter_map(|s| Some(("service", &s.name, s.slo.as_ref()?)));
+    let mut all = Vec::new();
+    for (scope, name, slo) in routes.chain(services) {
+        all.extend([name.clone(), objective_id(scope, name, LATENCY)]);
+        all.extend((slo.availability).map(|_| objective_id(scope, name, AVAILABILITY)));
+    }
+    all
 }
 
 /// `services.shop.pool.size`: the name exists, and so does every key after it.

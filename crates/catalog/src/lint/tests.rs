@@ -4,7 +4,7 @@ use super::*;
 use std::path::Path;
 
 const CONFIG: &str = "listen: 127.0.0.1:80\nservices:\n  shop: { instances: [\"127.0.0.1:1\"] }\n  \
-stock: { instances: [\"127.0.0.1:2\"] }\nroutes:\n  buy: { match: POST /buy, to: shop }\n  \
+stock: { instances: [\"127.0.0.1:2\"] }\nroutes:\n  buy: { match: POST /buy, to: shop, slo: { latency: 1s, availability: 99% } }\n  \
 item: { match: GET /item, to: stock }\n";
 
 /// A catalog in which all is well.
@@ -172,6 +172,26 @@ fn runbooks() {
     for (name, start) in names.iter().zip(starts) {
         assert!(name.starts_with(start), "{name}\n{start}");
     }
+    let waits = |alerts: &str| {
+        let head = format!("---\nalerts: [{alerts}]\n---\n");
+        found(&[("catalog/runbooks/slow.md", &head)], BUSY)
+    };
+    assert_eq!(
+        waits("buy, route-buy-latency, route-buy-availability"),
+        [""; 0]
+    );
+    assert_eq!(
+        waits("item, rout-buy-latency"),
+        [
+            "catalog/runbooks/slow.md:2:10: error[runbook-names]: no alert is called `item`: the runbook waits for it | \
+             help: write the id of an objective (`plimsoll slo --json`), or the name of a route or service that has one",
+            "catalog/runbooks/slow.md:2:16: error[runbook-names]: no alert is called `rout-buy-latency`: the runbook waits \
+             for it | help: did you mean `route-buy-latency`?",
+        ]
+    );
+    let address = "owner: pay\nrunbooks: [\"https://wiki.internal/stock\"]\n";
+    let elsewhere = found(&[("catalog/services/stock.yaml", address)], BUSY);
+    assert_eq!(elsewhere, [""; 0], "a runbook may be a page elsewhere");
     let never = found(&[("catalog/runs.jsonl", "")], BUSY);
     assert!(
         never[0].contains("warning[runbook-stale]: `slow` was never run"),

@@ -26,6 +26,15 @@ pub struct Slo {
     pub window: SloWindow,
 }
 
+/// Names of the objective of a latency, and of one for failures alone.
+pub const LATENCY: &str = "latency";
+pub const AVAILABILITY: &str = "availability";
+
+/// The id of an objective: `route-product-latency`. `scope` is `route` or `service`.
+pub fn objective_id(scope: &str, name: &str, kind: &str) -> String {
+    format!("{scope}-{name}-{kind}")
+}
+
 /// Over which the share is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SloWindow {

@@ -2,14 +2,24 @@
 
 use super::{Answer, off_thread};
 use crate::State;
-use crate::books::Books;
+use crate::books::{self, Books};
 use axum::extract::{Path, State as Extract};
 use catalog::incident::typical;
 use catalog::runbook::run::last;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub async fn all(Extract(s): Extract<State>) -> Answer {
     off_thread(move || Ok(whole(&Books::read(&s)?))).await
+}
+
+/// What the catalog is compared with.
+pub async fn observed(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || {
+        let now = Timestamp::now();
+        Ok(books::observed(&s, now).to_json(now))
+    })
+    .await
 }
 
 pub async fn incidents(Extract(s): Extract<State>) -> Answer {

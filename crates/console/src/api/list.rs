@@ -234,6 +234,12 @@ pub const CALLS: &[Call] = &[
         &["id"],
         || get(traces::one),
     ),
+    read(
+        "/api/v1/statements",
+        "Statements of databases that are looked into, without their values: what takes most time first",
+        &[],
+        || get(statements),
+    ),
     read("/api/v1/topology", "Who calls whom", &[], || get(topology)),
     read(
         "/api/v1/instances",
@@ -258,6 +264,12 @@ pub const CALLS: &[Call] = &[
         "Teams, services and whom to call for them, runbooks, and what is wrong with what is declared",
         &[],
         || get(catalog::all),
+    ),
+    read(
+        "/api/v1/observed",
+        "Requests of each route and calls between routes in the last 35 days, and for how much of that time Plimsoll looked",
+        &[],
+        || get(catalog::observed),
     ),
     read(
         "/api/v1/incidents",

@@ -107,6 +107,10 @@ pub async fn advice(Extract(s): Extract<State>) -> Answer {
     blocking(s, |c| Ok(c.advise())).await
 }
 
+pub async fn statements(Extract(s): Extract<State>) -> Answer {
+    blocking(s, |c| Ok(c.statements())).await
+}
+
 pub async fn overlays(Extract(s): Extract<State>) -> Answer {
     blocking(s, |c| Ok(c.overlays())).await
 }

@@ -228,16 +228,7 @@ pub fn diff<'a>(lines: impl Iterator<Item = &'a DiffLine>) -> Markup {
     }
 }
 
-/// A name as part of an address.
-pub fn encode(name: &str) -> String {
-    let one = |b: u8| match b {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-            (b as char).to_string()
-        }
-        _ => format!("%{b:02X}"),
-    };
-    name.bytes().map(one).collect()
-}
+pub use base::escape::encoded as encode;
 
 /// `10:18:32`, UTC.
 pub fn clock(at_s: u64) -> String {

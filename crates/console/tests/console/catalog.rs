@@ -60,6 +60,7 @@ fn the_catalog_says_whom_to_call_and_what_to_mend() {
     console
         .get("/catalog")
         .has("1 error, ")
+        .has("Traffic: ")
         .has("`mail` is owned by `nobody-known`, which is no team")
         .has("&lt;b&gt;Pages&lt;/b&gt;")
         .has_not("<b>Pages")
@@ -115,6 +116,8 @@ fn the_api_tells_the_same() {
     assert_eq!(all["runbooks"][0]["steps"][0], "look");
     let codes = all["findings"].to_string();
     assert!(codes.contains("owner-unknown"), "{codes}");
+    assert_eq!(read("/api/v1/observed")["span_s"], 35 * 86_400);
+    assert!(read("/api/v1/statements").is_array());
     let incidents = read("/api/v1/incidents");
     assert_eq!(incidents["incidents"][0]["id"], "2026-11-02-open");
     assert_eq!(incidents["typical"]["resolve_s"], 3600);

@@ -62,6 +62,7 @@ fn an_outage_says_what_who_and_what_to_do_on_every_page() {
         .has("OUTAGE of route route-000")
         .has("held down by: not known yet")
         .has("owner: &lt;b&gt;shop&lt;/b&gt;")
+        .has("on call: nobody is named")
         .has("runbook: <a href=\"https://wiki.internal/front\"")
         .has("overdrawn")
         .has("Nobody has been told");
@@ -74,6 +75,18 @@ fn an_outage_says_what_who_and_what_to_do_on_every_page() {
         .has("\"state\":\"firing\"")
         .has("\"lines\":[\"promised:");
     console.get("/api/v1/slos").has("\"alert\":\"page firing\"");
+
+    let mut found = slos.clone();
+    let context = &mut found.alerts[0].context;
+    context.on_call = Some("ana".into());
+    context.runbook = Some("catalog/runbooks/front down.md".into());
+    context.step =
+        Some("plimsoll runbook run 'front down' (first look: curl 'http://a/b' | wc)".into());
+    self::console(found)
+        .get("/slos")
+        .has("on call: ana")
+        .has("(first look: curl '<a href=\"http://a/b\" rel=\"noreferrer\">http://a/b</a>' | wc)")
+        .has("href=\"/catalog/runbooks/front%20down\"");
 
     let told = slos.alerts[0].told.entry("webhook".into()).or_default();
     (told.tries, told.error) = (3, Some("it answered 503".into()));

@@ -30,14 +30,6 @@ pub fn get<T: DeserializeOwned>(at: &Console, target: &str) -> Result<T, Failure
     decode(exchange(at, "GET", target, None)?)
 }
 
-/// A page that is no JSON.
-pub fn text(at: &Console, target: &str) -> Result<String, Failure> {
-    match exchange(at, "GET", target, None)? {
-        (200, body) => Ok(String::from_utf8_lossy(&body).into_owned()),
-        (status, _) => Err(Failure::new(format!("it answered {status} to {target}"))),
-    }
-}
-
 pub fn post<T: DeserializeOwned>(at: &Console, target: &str, body: &Value) -> Result<T, Failure> {
     decode(exchange(at, "POST", target, Some(body.to_string()))?)
 }
@@ -74,18 +66,7 @@ pub fn plain(value: &Value) -> String {
     value.as_str().map_or(value.to_string(), str::to_owned)
 }
 
-/// Percent-encodes a query value.
-pub fn encode(value: &str) -> String {
-    value
-        .bytes()
-        .map(|b| match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                (b as char).to_string()
-            }
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
-}
+pub use base::escape::encoded as encode;
 
 fn decode<T: DeserializeOwned>((status, body): (u16, Vec<u8>)) -> Result<T, Failure> {
     if status >= 400 {

@@ -77,6 +77,47 @@ fn a_first_catalog_is_written_and_traffic_without_an_owner_is_an_error() {
 }
 
 #[test]
+fn a_restart_makes_nothing_look_dead() {
+    let mut stage = Stage::new("");
+    let idle = format!("{{ old: {{ instances: [\"{}\"] }}, app:", stage.instance);
+    let routes =
+        "routes:\n  app: { match: '/{rest...}', to: app }\n  old: { match: GET /old, to: old }\n";
+    stage.write(&stage.config(routes).replace("{ app:", &idle));
+    write(&stage, "catalog/services/app.yaml", "runbooks: [app]\n");
+    write(&stage, "catalog/runbooks/app.md", "# App\n");
+    let first = stage.start();
+    let clients = Clients::start(stage.listen, 1);
+    clients.more(5);
+    assert_eq!(clients.end(), Vec::<String>::new());
+    signal(first, "TERM");
+    stage.ended(first);
+    stage.start();
+    let check = stage.ask(&["catalog", "check"]);
+    assert_eq!(check.status.code(), Some(3), "{}", said(&check));
+    for part in [
+        "`app` has traffic",
+        "`old` had no request yet",
+        "traffic: since ",
+        "Plimsoll ran for ",
+        "(counts are kept for 35 days)",
+    ] {
+        assert!(said(&check).contains(part), "{part}: {}", said(&check));
+    }
+    assert!(!said(&check).contains("`app` had no request"));
+    // The process itself has counted nothing of it.
+    let metrics = stage.console_get("/metrics").unwrap();
+    assert!(!metrics.contains("plimsoll_requests_total{route=\"app\""));
+    let long = stage.ask(&["catalog", "check", "--dead", "60d", "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&long.stdout).unwrap();
+    assert_eq!(
+        told["not_checked"],
+        serde_json::json!(["dead entries: --dead is 60 days, and counts of 35 days are looked at"])
+    );
+    assert_eq!(told["observed"]["span_s"], 35 * 86_400);
+    assert!(told["observed"]["looked_s"].as_i64().is_some(), "{told}");
+}
+
+#[test]
 fn who_is_on_call_at_night() {
     let stage = Stage::new("");
     write(&stage, "catalog/services/app.yaml", "owner: pay\n");

@@ -15,7 +15,7 @@ pub fn body(a: &Alert, state: State, link: Option<&str>, now_ms: u64) -> Value {
     };
     let mut alert = json!({
         "labels": labels(a),
-        "annotations": annotations(a),
+        "annotations": annotations(a, link),
         "startsAt": time(a.started_ms),
         "endsAt": time(ends),
     });

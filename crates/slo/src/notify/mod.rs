@@ -117,6 +117,10 @@ mod tests {
             cause: Some("cpu.shop (compute)".into()),
             down: Some("1 of 2 are not up: 127.0.0.1:7001 (down: its check fails)".into()),
             change: Some("2026-11-28 03:12:00 UTC the file changed".into()),
+            owner: Some("checkout".into()),
+            on_call: Some("ana".into()),
+            runbook: Some("catalog/runbooks/slow one.md".into()),
+            step: Some("plimsoll runbook run 'slow one'".into()),
         };
         let seen = Seen {
             rules: vec!["page quick".into()],
@@ -162,6 +166,43 @@ mod tests {
         assert_eq!(due(&a, &[], "w", Manner::Once, late), Some(State::Resolved));
         went(&mut a, "w", State::Resolved, Ok(()), late);
         assert_eq!(due(&a, &[], "w", Manner::Once, late), None);
+    }
+
+    #[test]
+    fn every_notifier_says_whose_it_is_and_what_to_do_first() {
+        let (a, link) = (alert(), Some("http://p:9400"));
+        let page = "http://p:9400/catalog/runbooks/slow%20one";
+        let manager = alertmanager::body(&a, State::Firing, link, 0);
+        let hook = webhook::body(&a, State::Firing, link);
+        for notes in [
+            &manager[0]["annotations"],
+            &hook["alerts"][0]["annotations"],
+        ] {
+            let step = a.context.step.as_deref().unwrap();
+            assert_eq!(
+                (
+                    &notes["on_call"],
+                    &notes["runbook_step"],
+                    &notes["runbook_url"]
+                ),
+                (&"ana".into(), &step.into(), &page.into())
+            );
+            let text = notes["description"].as_str().unwrap();
+            assert!(text.contains("owner: checkout\non call: ana\n"), "{text}");
+        }
+        assert_eq!(hook["commonLabels"]["owner"], "checkout");
+        let event = pagerduty::body(&a, State::Firing, "k", link);
+        let details = &event["payload"]["custom_details"];
+        assert_eq!(
+            (&details["owner"], &details["on_call"], &details["runbook"]),
+            (&"checkout".into(), &"ana".into(), &page.into())
+        );
+        assert_eq!(event["links"][1]["href"], page);
+        let unlinked = webhook::body(&a, State::Firing, None);
+        let notes = &unlinked["commonAnnotations"];
+        assert_eq!(notes["runbook_url"], "catalog/runbooks/slow one.md");
+        let event = pagerduty::body(&a, State::Firing, "k", None);
+        assert_eq!(event["links"].as_array().unwrap().len(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! PagerDuty's Events API, version 2.
 
-use super::text::{labels, short, time};
+use super::text::{labels, runbook, short, time};
 use crate::{Alert, Severity, State};
 use serde_json::{Value, json};
 
@@ -18,9 +18,18 @@ pub fn body(a: &Alert, state: State, routing_key: &str, link: Option<&str>) -> V
         Severity::Page => "critical",
         Severity::Ticket => "warning",
     };
+    let runbook = runbook(a, link);
+    let page = runbook.as_deref().filter(|r| r.starts_with("http"));
+    let page = page.map(|r| json!({ "href": r, "text": "runbook" }));
     let link = link.map(|l| json!({ "href": format!("{l}/slos"), "text": "alerts of Plimsoll" }));
-    let runbook = a.runbook.as_deref().filter(|r| r.starts_with("http"));
-    let runbook = runbook.map(|r| json!({ "href": r, "text": "runbook" }));
+    let details = json!({
+        "lines": a.lines(),
+        "labels": labels(a),
+        "owner": a.context.owner,
+        "on_call": a.context.on_call,
+        "runbook": runbook,
+        "runbook_step": a.context.step,
+    });
     json!({
         "routing_key": routing_key,
         "event_action": "trigger",
@@ -33,8 +42,8 @@ pub fn body(a: &Alert, state: State, routing_key: &str, link: Option<&str>) -> V
             "component": a.name,
             "group": a.service,
             "class": a.rules.join(", "),
-            "custom_details": { "lines": a.lines(), "labels": labels(a) },
+            "custom_details": details,
         },
-        "links": link.into_iter().chain(runbook).collect::<Vec<_>>(),
+        "links": link.into_iter().chain(page).collect::<Vec<_>>(),
     })
 }

@@ -1,6 +1,7 @@
 //! Labels, annotations and times, as all notifiers write them.
 
 use crate::{Alert, State};
+use base::escape::encoded;
 use serde_json::{Map, Value, json};
 
 /// Of all alerts about objectives.
@@ -21,13 +22,13 @@ pub fn labels(a: &Alert) -> Map<String, Value> {
     if a.scope == crate::Scope::Route {
         put("route", &a.name);
     }
-    if let Some(owner) = &a.owner {
+    if let Some(owner) = &a.context.owner {
         put("owner", owner);
     }
     labels
 }
 
-pub fn annotations(a: &Alert) -> Map<String, Value> {
+pub fn annotations(a: &Alert, link: Option<&str>) -> Map<String, Value> {
     let mut notes = Map::new();
     let mut put = |k: &str, v: String| notes.insert(k.into(), json!(v));
     put("summary", a.summary.clone());
@@ -42,10 +43,24 @@ pub fn annotations(a: &Alert) -> Map<String, Value> {
     if let Some(change) = &a.context.change {
         put("last_change", change.clone());
     }
-    if let Some(runbook) = &a.runbook {
-        put("runbook_url", runbook.clone());
+    if let Some(who) = &a.context.on_call {
+        put("on_call", who.clone());
+    }
+    if let Some(runbook) = runbook(a, link) {
+        put("runbook_url", runbook);
+    }
+    if let Some(step) = &a.context.step {
+        put("runbook_step", step.clone());
     }
     notes
+}
+
+/// The page of the runbook where the console's address is known, else as it is written.
+pub fn runbook(a: &Alert, link: Option<&str>) -> Option<String> {
+    if let (Some(name), Some(link)) = (a.runbook_name(), link) {
+        return Some(format!("{link}/catalog/runbooks/{}", encoded(name)));
+    }
+    a.context.runbook.clone()
 }
 
 /// RFC 3339, in UTC.

@@ -5,7 +5,7 @@ use crate::{Alert, State};
 use serde_json::{Map, Value, json};
 
 pub fn body(a: &Alert, state: State, link: Option<&str>) -> Value {
-    let (labels, notes, link) = (labels(a), annotations(a), link.unwrap_or(""));
+    let (labels, notes, link) = (labels(a), annotations(a, link), link.unwrap_or(""));
     let source = match link {
         "" => String::new(),
         link => format!("{link}/slos"),

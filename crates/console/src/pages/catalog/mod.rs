@@ -50,6 +50,7 @@ fn render(s: &State) -> Result<Shown, Problem> {
                 p.eyebrow { "Files in " code { (books.loaded.catalog.folder.display()) } }
                 h1 { (headline(&books)) }
                 @if let Some(why) = &books.loaded.without { p.lead { "Not compared with the config: " (why) "." } }
+                p.note { "Traffic: " (books.seen.span(books.now)) "." }
             }
             dl.figures {
                 (parts::figure("on call now", &covered(&services), "services that somebody is called for", ""))

@@ -15,7 +15,12 @@ pub fn firing(a: &Alert, all: &[Alert]) -> Markup {
         section.wrong aria-label="An alert that fires" {
             p { span class={ "chip " (tone) } { (word) } " " strong { (a.summary) } }
             p.note { "since " (time(a.started_ms)) }
-            ul.plain { @for line in a.lines() { li { (linked(&line)) } } }
+            ul.plain {
+                @for line in a.lines() { li { (linked(&line)) } }
+                @if let Some(name) = a.runbook_name() {
+                    li { a href={ "/catalog/runbooks/" (parts::encode(name)) } { "The runbook " (name) } }
+                }
+            }
             (told(a, all))
         }
     }
@@ -35,8 +40,10 @@ fn linked(line: &str) -> Markup {
     let at = ["https://", "http://"]
         .iter()
         .find_map(|web| line.find(web));
-    let (text, address) = line.split_at(at.unwrap_or(line.len()));
-    html! { (text) @if !address.is_empty() { a href=(address) rel="noreferrer" { (address) } } }
+    let (text, rest) = line.split_at(at.unwrap_or(line.len()));
+    let end = rest.find(|c: char| c.is_whitespace() || "'\"`<>".contains(c));
+    let (address, rest) = rest.split_at(end.unwrap_or(rest.len()));
+    html! { (text) @if !address.is_empty() { a href=(address) rel="noreferrer" { (address) } } (rest) }
 }
 
 /// Who has heard of it, and why others have not.

@@ -4,12 +4,13 @@ use super::read;
 use crate::cli::catalog::CheckCatalogArgs;
 use crate::exit::{Exit, Failure};
 use crate::show::page::Page;
-use crate::{ask, terminal};
+use crate::terminal;
 use base::{Finding, Severity};
 use catalog::Observed;
-use catalog::lint::{Limits, count};
+use catalog::lint::{Limits, count, rough};
+use catalog::observed::SPAN;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub fn run(args: &CheckCatalogArgs) -> Result<Exit, Failure> {
     let loaded = read(&args.place)?;
@@ -25,21 +26,29 @@ pub fn run(args: &CheckCatalogArgs) -> Result<Exit, Failure> {
         dead: span(args.dead),
         ..Limits::default()
     };
-    let found = loaded.check(observed.as_ref(), Timestamp::now(), limits);
+    let now = Timestamp::now();
+    let found = loaded.check(observed.as_ref(), now, limits);
     let all = |s: Severity| found.iter().filter(|f| f.severity == s).count();
     let (errors, warnings) = (all(Severity::Error), all(Severity::Warning));
     let bad = errors > 0 || (args.strict && warnings > 0);
-    let unseen = [loaded.without.clone(), not_asked];
+    let too_long = (observed.is_some() && limits.dead > SPAN).then(|| {
+        let (dead, span) = (rough(limits.dead), rough(SPAN));
+        format!("dead entries: --dead is {dead}, and counts of {span} are looked at")
+    });
+    let unseen = [loaded.without.clone(), not_asked, too_long];
     if args.place.ask.json {
         let unseen: Vec<_> = unseen.into_iter().flatten().collect();
         println!(
             "{}",
-            json!({ "ok": !bad, "findings": found, "not_checked": unseen })
+            json!({ "ok": !bad, "findings": found, "not_checked": unseen, "observed": spans(observed.as_ref(), now) })
         );
     } else {
         print!("{}", page(&found, terminal::width()));
         for why in unseen.into_iter().flatten() {
             println!("not checked: {why}");
+        }
+        if let Some(seen) = &observed {
+            println!("traffic: {}", seen.span(now));
         }
         let c = &loaded.catalog;
         println!(
@@ -60,15 +69,25 @@ fn observe(args: &CheckCatalogArgs) -> Result<(Option<Observed>, Option<String>)
     if args.offline {
         return Ok((None, Some("traffic: --offline".into())));
     }
-    let told = ask::console(&args.place.ask).and_then(|at| ask::text(&at, "/metrics"));
-    match told {
-        Ok(text) => Ok((Some(Observed::from_metrics(&text)), None)),
+    match super::observed(&args.place.ask) {
+        Ok(seen) => Ok((Some(seen), None)),
         Err(e) if args.place.ask.console.is_some() => Err(e),
         Err(e) => Ok((
             None,
             Some(format!("traffic, calls and dead entries: {}", e.what)),
         )),
     }
+}
+
+/// Which time was looked at, for machines; null: nobody was asked.
+fn spans(seen: Option<&Observed>, now: Timestamp) -> Value {
+    seen.map_or(Value::Null, |seen| {
+        json!({
+            "since": seen.since.map(|s| s.to_string()),
+            "span_s": SPAN.as_secs(),
+            "looked_s": seen.looked(now).map(|l| l.as_secs()),
+        })
+    })
 }
 
 /// Each finding with its place; what to do below it.

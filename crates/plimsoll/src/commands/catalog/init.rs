@@ -1,10 +1,9 @@
 //! `plimsoll catalog init`: a first catalog from the config and from the calls that were seen. Nothing is overwritten.
 
 use super::load;
-use crate::ask;
 use crate::cli::catalog::InitCatalogArgs;
 use crate::exit::{Exit, Failure};
-use catalog::{Named, Observed, backstage};
+use catalog::{Named, backstage};
 use config::Config;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,10 +13,7 @@ const NOBODY: &str = "unassigned";
 
 pub fn run(args: &InitCatalogArgs) -> Result<Exit, Failure> {
     let mut loaded = load(&args.place)?;
-    let observed = ask::console(&args.place.ask)
-        .and_then(|at| ask::text(&at, "/metrics"))
-        .map(|t| Observed::from_metrics(&t))
-        .ok();
+    let observed = super::observed(&args.place.ask).ok();
     let Some(config) = &loaded.config else {
         let why = loaded.without.unwrap_or_default();
         return Err(Failure::new(format!(

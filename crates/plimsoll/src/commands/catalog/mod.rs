@@ -3,12 +3,15 @@
 mod check;
 mod init;
 
+use crate::ask;
+use crate::cli::AskArgs;
 use crate::cli::catalog::{CatalogAsk, PlaceArgs};
 use crate::exit::{Exit, Failure};
 use crate::show::page::Page;
 use crate::terminal;
 use base::{Finding, Severity};
-use catalog::Loaded;
+use catalog::{Loaded, Observed};
+use serde_json::Value;
 
 pub fn run(ask: CatalogAsk) -> Result<Exit, Failure> {
     match ask {
@@ -35,6 +38,13 @@ pub fn load(args: &PlaceArgs) -> Result<Loaded, Failure> {
         );
     }
     Ok(loaded)
+}
+
+/// What a running Plimsoll has seen in the last weeks.
+pub fn observed(args: &AskArgs) -> Result<Observed, Failure> {
+    let at = ask::console(args)?;
+    let told: Value = ask::get(&at, "/api/v1/observed")?;
+    Ok(Observed::of_json(&told))
 }
 
 fn read(args: &PlaceArgs) -> Result<Loaded, Failure> {

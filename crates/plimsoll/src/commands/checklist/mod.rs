@@ -12,10 +12,12 @@ use crate::exit::{Exit, Failure};
 use crate::show::answer::of_live;
 use crate::show::page::Page;
 use crate::{ask, terminal};
-use catalog::Loaded;
+use catalog::{Loaded, Observed};
+use config::Route;
 use jiff::Timestamp;
 use model::Answer;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use steps::STEPS;
 
 /// What is known when the steps are looked at.
@@ -24,11 +26,28 @@ struct Known {
     /// How far learning is; `None`: nothing runs.
     progress: Option<String>,
     answer: Option<Answer>,
-    /// Kind and title of each proposal, best first.
-    proposals: Vec<(String, String)>,
-    /// Kinds of what the end of the ledger holds.
-    events: Vec<String>,
+    /// Kind and title of each proposal, best first; `None`: there is no advice yet.
+    proposals: Option<Vec<(String, String)>>,
+    seen: Option<Observed>,
+    told: Told,
+    /// Where decisions are kept, and how many.
+    decisions: Option<(PathBuf, usize)>,
     now: Timestamp,
+}
+
+/// Answers of the API; null for one that was not had.
+#[derive(Default)]
+struct Told {
+    diagnosis: Value,
+    advice: Value,
+    history: Value,
+    slos: Value,
+    routes: Value,
+    statements: Value,
+    probes: Value,
+    agents: Value,
+    gates: Value,
+    observed: Value,
 }
 
 pub fn run(args: PlaceArgs) -> Result<Exit, Failure> {
@@ -44,12 +63,19 @@ pub fn run(args: PlaceArgs) -> Result<Exit, Failure> {
         None => get(what).unwrap_or_default(),
         Some(_) => Value::Null,
     };
-    let known = Known::new(
-        loaded,
-        &diagnosis,
-        &more("/api/v1/advice"),
-        &more("/api/v1/history?n=1000"),
-    )?;
+    let told = Told {
+        advice: more("/api/v1/advice"),
+        history: more("/api/v1/history?n=1000"),
+        slos: more("/api/v1/slos"),
+        routes: more("/api/v1/routes"),
+        statements: more("/api/v1/statements"),
+        probes: more("/api/v1/probes"),
+        agents: more("/api/v1/agents"),
+        gates: more("/api/v1/decisions"),
+        observed: more("/api/v1/observed"),
+        diagnosis,
+    };
+    let known = Known::new(loaded, told, catalog::decisions(&args.ask.config))?;
     let looks: Vec<(&str, Look)> = STEPS
         .iter()
         .map(|(name, look)| (*name, look(&known)))
@@ -77,27 +103,44 @@ pub fn run(args: PlaceArgs) -> Result<Exit, Failure> {
 }
 
 impl Known {
-    /// From the answers of the API; null for one that was not had.
     fn new(
         loaded: Loaded,
-        diagnosis: &Value,
-        advice: &Value,
-        history: &Value,
+        told: Told,
+        decisions: Option<(PathBuf, usize)>,
     ) -> Result<Known, Failure> {
-        let text = |v: &Value| v.as_str().map(str::to_owned);
-        let proposals = advice["proposals"].as_array().into_iter().flatten();
-        let events = history.as_array().into_iter().flatten();
+        let proposals = told.advice["proposals"].as_array();
+        let proposals = proposals.filter(|_| told.advice["stage"]["stage"] == "ready");
+        let pair = |p: &Value| Some((text(&p["kind"])?, text(&p["title"])?));
         Ok(Known {
             loaded,
-            progress: text(&diagnosis["progress"]),
-            answer: of_live(diagnosis)?,
-            proposals: proposals
-                .filter_map(|p| Some((text(&p["kind"])?, text(&p["title"])?)))
-                .collect(),
-            events: events.filter_map(|l| text(&l["event"]["kind"])).collect(),
+            progress: text(&told.diagnosis["progress"]),
+            answer: of_live(&told.diagnosis)?,
+            proposals: proposals.map(|all| all.iter().filter_map(pair).collect()),
+            seen: (!told.observed.is_null()).then(|| Observed::of_json(&told.observed)),
+            told,
+            decisions,
             now: Timestamp::now(),
         })
     }
+
+    fn routes(&self) -> &[Route] {
+        self.loaded.config.as_ref().map_or(&[][..], |c| &c.routes)
+    }
+
+    /// Events of one kind at the end of the ledger.
+    fn events(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
+        let lines = rows(&self.told.history).map(|l| &l["event"]);
+        lines.filter(move |e| e["kind"] == kind)
+    }
+}
+
+fn text(v: &Value) -> Option<String> {
+    v.as_str().map(str::to_owned)
+}
+
+/// Of a list; nothing where it was not had.
+fn rows(told: &Value) -> impl Iterator<Item = &Value> {
+    told.as_array().into_iter().flatten()
 }
 
 /// What one step has to show.

@@ -1,9 +1,14 @@
-//! What else is known when an alert fires: what holds the system down, which instances are, and what was changed last.
+//! What else is known when an alert fires: what holds the system down, which instances are, what was changed last, and who
+//! answers with which runbook.
 
 use ::slo::alert::Context;
+use ::slo::{Objective, Scope};
+use catalog::{Asked, Catalog, Response};
+use config::Config;
 use console::Instance;
 use control::Control;
 use control::ledger::Event;
+use jiff::Timestamp;
 
 /// Entries of the ledger that are looked at for a change.
 const LOOK: usize = 20;
@@ -12,14 +17,49 @@ const LOOK: usize = 20;
 const NAMED: usize = 5;
 
 /// Control may be gone: then the alert goes without what it knows.
-pub fn of(control: Option<&Control>, instances: &[Instance], service: &str) -> Context {
-    let down = down(instances, service);
-    let Some(control) = control else {
-        return Context {
-            down,
-            ..Context::default()
-        };
+pub fn of(
+    control: Option<&Control>,
+    instances: &[Instance],
+    objective: &Objective,
+    response: Response,
+) -> Context {
+    let (cause, change) = control.map_or((None, None), known);
+    Context {
+        cause,
+        down: down(instances, &objective.service),
+        change,
+        owner: response.owner,
+        on_call: response.on_call,
+        runbook: response.runbook,
+        step: response.step,
+    }
+}
+
+/// Who answers, as the catalog says now; `None`: it was not read yet.
+pub fn response(
+    o: &Objective,
+    config: &Config,
+    catalog: Option<&Catalog>,
+    now: Timestamp,
+) -> Response {
+    let routes = config.routes.iter().filter(|r| r.to == o.service);
+    let routes: Vec<&str> = routes.map(|r| r.name.as_str()).collect();
+    let asked = Asked {
+        objective: &o.id,
+        route: (o.scope == Scope::Route).then_some(&o.name),
+        service: &o.service,
+        routes: &routes,
+        owner: o.owner.as_deref(),
+        runbook: o.runbook.as_deref(),
     };
+    match catalog {
+        Some(c) => Response::of(c, &asked, now),
+        None => Response::of(&Catalog::default(), &asked, now),
+    }
+}
+
+/// What holds the system down, and the last change.
+fn known(control: &Control) -> (Option<String>, Option<String>) {
     let diagnosis = control.diagnose().diagnosis;
     let cause = diagnosis.and_then(|d| {
         // With the line beside it once that has been simulated.
@@ -35,11 +75,8 @@ pub fn of(control: Option<&Control>, instances: &[Instance], service: &str) -> C
             Event::GenerationPublished { .. } | Event::ProposalMade { .. }
         )
     });
-    Context {
-        cause,
-        down,
-        change: change.map(|l| format!("{}, {} ({})", l.text, l.time, l.entry.who)),
-    }
+    let change = change.map(|l| format!("{}, {} ({})", l.text, l.time, l.entry.who));
+    (cause, change)
 }
 
 /// `None` when all of them are up.

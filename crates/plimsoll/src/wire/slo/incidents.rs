@@ -1,5 +1,5 @@
 //! Alerts become incidents: a thread of its own, so that a disk that hangs keeps no notifier. What is still to be written is in the
-//! alerts, as with notifiers: nothing is lost by a restart.
+//! alerts, as with notifiers: nothing is lost by a restart. It reads the catalog for alerts, too, for the same reason.
 
 use super::shown::Shown;
 use crate::wire::thread::Thread;
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// By which alerts remember what was written.
 const NAME: &str = "incidents";
 const SECOND: Duration = Duration::from_secs(1);
-/// How often those that are open are looked after.
+/// How often those that are open are looked after, and the catalog is read.
 const TEND: Duration = Duration::from_secs(30);
 /// Entries of the ledger that an incident is filled from.
 const LEDGER: usize = 1000;
@@ -44,6 +44,8 @@ struct Work {
     /// Ids of those that alerts opened or are in, by service; `None`: not looked for yet.
     open: Option<BTreeMap<String, String>>,
     tended: Instant,
+    /// When the catalog was read; `None`: not yet.
+    read: Option<Instant>,
 }
 
 impl Incidents {
@@ -62,6 +64,7 @@ impl Incidents {
             control,
             open: None,
             tended: Instant::now(),
+            read: None,
         };
         let stop = Arc::new(AtomicBool::new(false));
         let _thread = Thread::start(NAME, stop, work, || SECOND, Work::turn, |_| {})?;
@@ -72,6 +75,7 @@ impl Incidents {
 impl Work {
     fn turn(&mut self) {
         let config = self.config.load_full();
+        self.read(config.catalog.as_deref());
         let from = config.incidents.opens(config.catalog.is_some());
         if from == OpenFrom::None {
             return;
@@ -87,6 +91,14 @@ impl Work {
         if self.tended.elapsed() >= TEND {
             self.tended = Instant::now();
             self.tend(&folder, config.incidents.resolve_after);
+        }
+    }
+
+    /// For alerts: whose they are, and what to do. Whether or not they open incidents.
+    fn read(&mut self, written: Option<&Path>) {
+        if self.read.is_none_or(|at| at.elapsed() >= TEND) {
+            self.read = Some(Instant::now());
+            self.shown.declare(catalog::files_of(&self.file, written));
         }
     }
 

@@ -23,6 +23,7 @@ use config::Config;
 use console::DataPath;
 use control::Control;
 use control::ports::{SystemWall, Wall};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -138,9 +139,11 @@ impl Work {
         let stuck = self.newly_stuck();
         let rows = watch.push(now_ms, |o| tick(o, &config, &self.answered, &come, &stuck));
         let control = self.control.upgrade();
+        let catalog = self.shown.catalog();
         changes.extend(watch.evaluate(|o| {
+            let response = context::response(o, &config, catalog.as_deref(), Timestamp::now());
             let instances = self.path.instances();
-            context::of(control.as_deref(), &instances, &o.service)
+            context::of(control.as_deref(), &instances, o, response)
         }));
         self.changed(&watch, &changes, now_ms);
         for gone in watch.forget() {

@@ -2,15 +2,19 @@
 
 use super::metrics;
 use ::slo::{Alert, Scope, SloStatus, State, Watch};
+use arc_swap::ArcSwapOption;
+use catalog::Catalog;
 use control::policy::Budget;
 use control::ports::Budgets;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 #[derive(Default)]
 pub struct Shown {
     watch: Mutex<Watch>,
     /// Alerts whose notifiers have been told, and which are not stored since; by id.
     told: Mutex<Vec<String>>,
+    /// As it was read last; not under the lock of `watch`, since a disk may hang.
+    catalog: ArcSwapOption<Catalog>,
 }
 
 impl Shown {
@@ -20,6 +24,15 @@ impl Shown {
 
     pub fn metrics(&self) -> String {
         metrics::page(&self.watch().status())
+    }
+
+    /// `None`: it was not read yet.
+    pub fn catalog(&self) -> Option<Arc<Catalog>> {
+        self.catalog.load_full()
+    }
+
+    pub fn declare(&self, catalog: Catalog) {
+        self.catalog.store(Some(Arc::new(catalog)));
     }
 
     /// To be stored at the next turn.

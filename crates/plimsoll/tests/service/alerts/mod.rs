@@ -34,6 +34,39 @@ fn json(told: &str) -> Value {
     serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap()
 }
 
+const STEP: &str = "plimsoll runbook run home (first look: plimsoll diagnose)";
+
+/// A team with somebody on call, its service, and two runbooks: one waits for the alert.
+fn catalog(stage: &Stage) {
+    let files = [
+        ("services/app.yaml", "owner: pay\nrunbooks: [app]\n"),
+        ("teams/pay.yaml", "members: [ana]\n"),
+        (
+            "on-call/pay.yaml",
+            "people: [ana]\nstarts: 2026-01-05T09:00\nturn: 1w\n",
+        ),
+        ("runbooks/app.md", "# The service\n"),
+        (
+            "runbooks/home.md",
+            "---\nalerts: [route-home-latency]\n---\n# Home\n```sh { name=look }\nplimsoll diagnose\n```\n",
+        ),
+    ];
+    for (file, text) in files {
+        let path = stage.path("catalog").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+/// A receiver knows whom to call and what to do first.
+fn answers(owner: &Value, notes: &Value) {
+    assert_eq!(
+        (owner, &notes["on_call"], &notes["runbook_step"]),
+        (&"pay".into(), &"ana".into(), &STEP.into()),
+        "{notes}"
+    );
+}
+
 /// The page has opened one incident, before the kill or after it, and tells its times and its timeline.
 fn incident(stage: &Stage, alert: &str) {
     let shown = stage.wait("the incident", |s| {
@@ -80,6 +113,7 @@ fn an_outage_is_told_once_the_receivers_listen_though_plimsoll_was_killed_meanwh
          pagerduty: {{ routing_key: {{ file: key }}, url: 'http://{at}/pd' }}\n  webhook: {{ url: 'http://{at}/hook' }}\n"
     ));
     std::fs::write(stage.path("key"), KEY).unwrap();
+    catalog(&stage);
     let first = stage.start();
     stage.wait("the first tries", |s| {
         request(s.listen);
@@ -124,6 +158,11 @@ fn an_outage_is_told_once_the_receivers_listen_though_plimsoll_was_killed_meanwh
         receiver.last("/api/v2/alerts")
     });
     assert_eq!(told[0]["labels"]["severity"], "page");
+    let details = &event["payload"]["custom_details"];
+    answers(&page["commonLabels"]["owner"], &page["commonAnnotations"]);
+    answers(&told[0]["labels"]["owner"], &told[0]["annotations"]);
+    answers(&details["owner"], details);
+    assert_eq!(before[0]["step"], STEP, "{before}");
 
     incident(&stage, before[0]["id"].as_str().unwrap());
 
@@ -139,6 +178,19 @@ fn an_outage_is_told_once_the_receivers_listen_though_plimsoll_was_killed_meanwh
         text.contains("page FIRING since") && text.contains("OUTAGE of route home"),
         "{text}"
     );
+    assert!(
+        text.contains("owner: pay\n    on call: ana\n    runbook: ") && text.contains(STEP),
+        "{text}"
+    );
+    let shown = stage.console_get("/slos").unwrap();
+    for part in [
+        "owner: pay",
+        "on call: ana",
+        STEP,
+        "href=\"/catalog/runbooks/home\"",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
     let table = String::from_utf8_lossy(&stage.ask(&["slo"]).stdout).into_owned();
     assert!(
         table.contains("page firing") && table.contains("99.9 % good within"),

@@ -19,6 +19,7 @@ fn desk() -> Desk {
         control: Weak::new(),
         open: None,
         tended: Instant::now(),
+        read: None,
     };
     Desk { work, folder }
 }
@@ -143,7 +144,13 @@ fn a_folder_that_cannot_be_written_is_told_and_tried_again() {
 fn without_a_catalog_nothing_is_written() {
     let mut s = desk();
     s.work.config.store(Arc::new(Config::empty()));
+    // Nobody is called by incidents, but alerts say who is.
+    let team = s.folder.path().join("catalog/teams");
+    std::fs::create_dir_all(&team).unwrap();
+    std::fs::write(team.join("pay.yaml"), "members: [ana]\n").unwrap();
+    assert!(s.work.shown.catalog().is_none());
     s.turn(&[alert("home", "shop", "page", SystemWall.now_ms())]);
     assert!(s.alerts()[0].told.is_empty());
-    assert_eq!(std::fs::read_dir(s.folder.path()).unwrap().count(), 0);
+    assert!(s.work.shown.catalog().unwrap().teams.contains_key("pay"));
+    assert_eq!(std::fs::read_dir(s.folder.path()).unwrap().count(), 1);
 }
