@@ -21,12 +21,14 @@ mod serve;
 mod streams;
 mod topics;
 mod units;
+mod why;
 mod worth;
 
 pub use jobs::{Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
 pub use streams::{NewEvent, StreamAsk, Streams};
 pub use topics::{EventList, TopicDeed, Topics};
+pub use why::Decision;
 
 use access::{Access, Who};
 use arc_swap::ArcSwap;
@@ -141,16 +143,6 @@ pub struct Instance {
     /// Connections that carry a request, and requests that wait for one.
     pub busy: u32,
     pub waiting: u32,
-}
-
-/// What one gate has done out of the ordinary since the start.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Decision {
-    pub gate: String,
-    /// The route or service it belongs to.
-    pub of: String,
-    pub what: String,
-    pub count: u64,
 }
 
 /// What the running gateway tells of itself.

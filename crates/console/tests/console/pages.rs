@@ -107,12 +107,7 @@ fn hostile_names_are_text() {
     let name = "<script>alert(1)</script>\"'&";
     let mut world = World::of(2, 60);
     world.routes[0] = name.into();
-    world.decisions = vec![Decision {
-        gate: "rate".into(),
-        of: name.into(),
-        what: "refused".into(),
-        count: 7,
-    }];
+    world.decisions = vec![Decision::new("rate", name, "refused", 7)];
     let console = Console::start(world);
     let encoded = "%3Cscript%3Ealert%281%29%3C%2Fscript%3E%22%27%26";
     for page in [

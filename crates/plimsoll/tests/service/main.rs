@@ -19,6 +19,7 @@ mod manager;
 mod messages;
 mod purge;
 mod reloads;
+mod routes;
 #[cfg(feature = "redis")]
 mod shared_cache;
 mod sockets;
