@@ -177,8 +177,11 @@ pub trait Costs: Send + Sync {
 
 /// What is remembered of counts and latencies.
 pub trait Remembers: Send + Sync {
+    /// Whether what is stored has been read; at the start it takes a second for a month of history.
+    fn known(&self) -> bool;
+    /// Waits until it has been.
     fn read(&self) -> RwLockReadGuard<'_, Past>;
-    /// How much there is, and why it is not stored, if it is not: JSON as `GET /api/v1/past` gives it.
+    /// How much there is, whether more is being read, and why it is not stored, if it is not: JSON as `GET /api/v1/past` gives it.
     fn standing(&self) -> Value;
 }
 

@@ -210,6 +210,35 @@ fn charts_show_weeks_as_they_are_remembered() {
     );
 }
 
+#[test]
+fn no_page_waits_for_a_history_that_is_still_being_read() {
+    let world = World::of(2, 30);
+    let past = world.past.clone();
+    past.count("route-000", 1_700_000_000_000, 360);
+    past.set_known(false);
+    let console = Console::start(world);
+    let version = |page: &str| {
+        let body = console.get(page).body;
+        body.split("data-version=\"").nth(1).unwrap()[..60].to_owned()
+    };
+    let long = ["/?last=3024000", "/routes/route-000?last=3024000"];
+    for page in long {
+        console.get(page).has("still being read");
+    }
+    for page in ["/", "/routes", "/routes/route-000", "/cost"] {
+        assert_eq!(console.get(page).status, 200, "{page}");
+    }
+    let before = long.map(version);
+    past.set_known(true);
+    for (page, before) in long.into_iter().zip(before) {
+        console
+            .get(page)
+            .has_not("still being read")
+            .has("data-at=");
+        assert_ne!(version(page), before, "{page} is drawn anew");
+    }
+}
+
 /// Steps of a chart of a week.
 fn drawn_once(console: &Console) -> usize {
     console
