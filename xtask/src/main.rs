@@ -177,8 +177,13 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
         }
         "pages" => {
             cargo(&["build", "--package", "plimsoll"])?;
-            bench::console::check(bench::console::begin(Path::new(DEBUG))?)?;
+            let watched = bench::console::begin(Path::new(DEBUG))?;
+            let seen = watched.is_some();
+            bench::console::check(watched)?;
             bench::console::contract::check(Path::new(DEBUG))?;
+            if seen {
+                bench::console::pictures()?;
+            }
             String::new()
         }
         "queue" => bench::queue::run()?,

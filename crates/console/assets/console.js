@@ -1,6 +1,7 @@
 // Starts what a page has: charts, and the stream of live values. Pages work without.
 import "./chart.js";
 import { listen } from "./live.js";
+import { turn } from "./whatif.js";
 
 // Names that were given once are offered again on this machine.
 const KEY = "plimsoll-who";
@@ -16,3 +17,4 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("plimsoll:parts", names);
 names();
 listen();
+turn();

@@ -29,6 +29,11 @@ const ALL: &[(&str, &str, &str)] = &[
         include_str!("../assets/live.js"),
     ),
     (
+        "whatif.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/whatif.js"),
+    ),
+    (
         "icon.svg",
         "image/svg+xml",
         include_str!("../assets/icon.svg"),

@@ -21,12 +21,14 @@ mod serve;
 mod streams;
 mod topics;
 mod units;
+mod why;
 mod worth;
 
 pub use jobs::{Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
 pub use streams::{NewEvent, StreamAsk, Streams};
 pub use topics::{EventList, TopicDeed, Topics};
+pub use why::Decision;
 
 use access::{Access, Who};
 use arc_swap::ArcSwap;
@@ -143,16 +145,6 @@ pub struct Instance {
     pub waiting: u32,
 }
 
-/// What one gate has done out of the ordinary since the start.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Decision {
-    pub gate: String,
-    /// The route or service it belongs to.
-    pub of: String,
-    pub what: String,
-    pub count: u64,
-}
-
 /// What the running gateway tells of itself.
 pub trait DataPath: Send + Sync {
     fn instances(&self) -> Vec<Instance>;
@@ -185,8 +177,11 @@ pub trait Costs: Send + Sync {
 
 /// What is remembered of counts and latencies.
 pub trait Remembers: Send + Sync {
+    /// Whether what is stored has been read; at the start it takes a second for a month of history.
+    fn known(&self) -> bool;
+    /// Waits until it has been.
     fn read(&self) -> RwLockReadGuard<'_, Past>;
-    /// How much there is, and why it is not stored, if it is not: JSON as `GET /api/v1/past` gives it.
+    /// How much there is, whether more is being read, and why it is not stored, if it is not: JSON as `GET /api/v1/past` gives it.
     fn standing(&self) -> Value;
 }
 

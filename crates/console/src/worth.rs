@@ -21,6 +21,10 @@ pub fn over(s: &State, span: Span) -> Vec<Worth> {
 
 /// Of the last so many seconds, up to what has been counted.
 pub fn lately(s: &State, last_s: u64) -> Vec<Worth> {
+    // A page does not wait for what is still being read.
+    if !s.past.known() {
+        return Vec::new();
+    }
     let now_s = s.costs.now_s();
     let from_s = now_s.saturating_sub(last_s);
     over(

@@ -5,6 +5,7 @@ use crate::diagnose::{Diagnosis, Options, diagnose};
 use crate::fit::Fit;
 use crate::loadline::LoadLine;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -24,5 +25,25 @@ impl Answer {
             line: Some(line),
             costs: costs(fit).ok(),
         }
+    }
+
+    /// For each route the resource of which one request takes the largest share of what it offers per second, and that share.
+    pub fn heaviest(&self) -> BTreeMap<&str, (&str, f64)> {
+        let resources = &self.diagnosis.resources;
+        let offers: BTreeMap<&str, f64> = (resources.iter())
+            .filter_map(|r| Some((r.resource.as_str(), r.capacity?)))
+            .collect();
+        let mut all: BTreeMap<&str, (&str, f64)> = BTreeMap::new();
+        for d in &self.diagnosis.demand {
+            let Some(capacity) = offers.get(d.resource.as_str()) else {
+                continue;
+            };
+            let share = d.mean / capacity.max(1e-12);
+            let best = all.entry(&d.route).or_insert((&d.resource, share));
+            if share > best.1 {
+                *best = (&d.resource, share);
+            }
+        }
+        all
     }
 }

@@ -140,6 +140,11 @@ pub struct Fit {
 }
 
 impl ResourceFit {
+    /// What one instance offers per second.
+    pub fn each(&self) -> f64 {
+        self.capacity / self.instances.max(1) as f64
+    }
+
     /// What goes alongside `visits` requests of each route.
     pub fn alongside(&self, visits: &[f64]) -> f64 {
         self.alongside.iter().zip(visits).map(|(a, v)| a * v).sum()

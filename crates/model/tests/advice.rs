@@ -208,6 +208,7 @@ fn what_if_answers_and_useless_changes_promise_little() {
         "pool pool.catalogue.db 16",
         "batch list",
         "replica catalogue 2",
+        "cores catalogue 8",
     ] {
         let g = gain(useless);
         assert!((0.97..1.1).contains(&g), "{useless} promises x{g:.2}");
@@ -240,6 +241,13 @@ fn an_index_in_a_database_inside_the_process_frees_its_processor() {
     assert_eq!(by(&w.before), "cpu.catalogue");
     assert_eq!(by(&w.after), "lock.front.stock");
     assert!(w.predicted.gain.value > 2.0, "{:?}", w.predicted.gain);
+    // Or it gets more of them, unless it is one thread.
+    let w = whatif(&f, "cores catalogue 4", &options(220.0)).unwrap();
+    assert_eq!(by(&w.after), "lock.front.stock");
+    assert!(w.predicted.gain.value > 2.0, "{:?}", w.predicted.gain);
+    f.resources[2].info.serial = true;
+    let refused = whatif(&f, "cores catalogue 4", &options(220.0)).unwrap_err();
+    assert!(refused[0].what.contains("is one thread"), "{refused:?}");
 }
 
 #[test]

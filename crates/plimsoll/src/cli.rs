@@ -11,6 +11,7 @@ mod instant;
 pub mod jobs;
 pub mod learn;
 pub mod load;
+pub mod routes;
 pub mod slo;
 pub mod streams;
 pub mod topics;
@@ -75,6 +76,8 @@ pub enum Command {
     Slo(slo::SloArgs),
     /// What fires, why, and what to do
     Alerts(slo::AlertsArgs),
+    /// Each route: what comes, how it is answered, what it uses and costs, what gates did and why
+    Routes(routes::RoutesArgs),
     /// Requests that failed or were slow, step by step: list them, or show one with its log lines
     Traces(traces::TracesArgs),
     /// What was changed, by whom, why, and what came of it

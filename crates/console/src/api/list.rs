@@ -13,7 +13,7 @@ pub struct Call {
     pub what: &'static str,
     /// Parameters of the path and the query; those of the query end with `?` when they may be left out.
     pub parameters: &'static [&'static str],
-    /// An example of the body that it takes; names of what may be left out end with `?`.
+    /// An example of the body that it takes; names of what may be left out end with `?`, of what the example leaves out with `??`.
     pub body: Option<&'static str>,
     pub role: Role,
     pub handler: fn() -> MethodRouter<Served>,
@@ -307,7 +307,9 @@ pub const CALLS: &[Call] = &[
     change(
         "/api/v1/try",
         "Try a proposal of the latest advice, by its id or number",
-        Some(r#"{"which":"1","options?":{"share?":0.2,"who?":"ann"}}"#),
+        Some(
+            r#"{"which":"1","options?":{"share?":0.2,"who?":"ann","done??":false,"override_reason??":"it mends it"}}"#,
+        ),
         || post(try_proposal),
     ),
     change(
@@ -325,7 +327,9 @@ pub const CALLS: &[Call] = &[
     change(
         "/api/v1/cache/purge",
         "Make stored answers stale, or take them out",
-        Some(r#"{"prefix?":"/products/","hard?":false}"#),
+        Some(
+            r#"{"prefix?":"/products/","hard?":false,"url??":"/products/7","group??":"products","host??":"shop.example"}"#,
+        ),
         || post(purge),
     ),
     read(
@@ -457,7 +461,7 @@ pub const CALLS: &[Call] = &[
     beyond(
         "/api/v1/recording",
         "Start a recording to a folder of this host",
-        Some(r#"{"folder":"/tmp/rec","seconds?":60}"#),
+        Some(r#"{"folder":"/tmp/rec","seconds?":60,"bytes??":1000000}"#),
         || post(start_recording),
     ),
     beyond("/api/v1/recording/stop", "End the recording", None, || {

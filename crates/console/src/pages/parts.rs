@@ -137,6 +137,7 @@ pub const LATENCY: &[Series] = &[
 /// The traffic from outside, or of one route: of the last hour by seconds, before that as it is remembered.
 pub fn traffic(s: &State, route: Option<&str>, last_s: u64) -> Vec<Step> {
     match route {
+        _ if last_s > KEEP_S && !s.past.known() => return Vec::new(),
         _ if last_s > KEEP_S => s.past.read().chart(route, last_s * 1000, STEPS as u64),
         Some(route) => return s.control.route_traffic(route, last_s),
         None => return s.control.traffic(last_s),
@@ -158,8 +159,34 @@ fn remembered(p: &past::Step, outside: bool) -> Step {
     }
 }
 
+/// That what is stored is still being read, just after a start; nothing later.
+pub fn being_read(s: &State) -> Markup {
+    html! {
+        @if !s.past.known() { p.note { "The history is still being read: what lies further back than an hour is shown in a moment." } }
+    }
+}
+
+/// Why there is nothing to draw of a stretch.
+pub fn no_steps(s: &State, stage: &Stage, last_s: u64) -> Markup {
+    match last_s > KEEP_S && !s.past.known() {
+        true => being_read(s),
+        false => not_yet(stage),
+    }
+}
+
+/// Another word once what is stored has been read, so that pages about it are drawn anew.
+pub fn past_version(s: &State, last_s: u64) -> &'static str {
+    match last_s > KEEP_S && !s.past.known() {
+        true => "reading",
+        false => "",
+    }
+}
+
 /// That latencies are not there for all of a long stretch.
 pub fn latencies_kept(s: &State, last_s: u64) -> Markup {
+    if last_s <= KEEP_S || !s.past.known() {
+        return html! {};
+    }
     let kept_s = s.past.read().bounds().buckets_ms / 1000;
     html! {
         @if last_s > kept_s {

@@ -138,14 +138,19 @@ fn every_reading_call_of_the_document_is_answered() {
             .replace("{id}", "none");
         if calls.get("get").is_some() {
             let said = console.get(&target);
+            let text = calls["get"]["responses"]["200"]["content"].get("text/plain");
+            let kind = if text.is_some() { "text" } else { "json" };
             assert!(
-                said.status < 500 && said.head.contains("json") || said.status == 400,
+                said.status < 500 && said.head.contains(kind) || said.status == 400,
                 "{path}: {}",
                 said.head
             );
             assert!(!said.body.contains("no such page"), "{path}");
         }
-        if calls.get("post").is_some() {
+        // Long questions are posted by forms, and change nothing.
+        let content = &calls["post"]["requestBody"]["content"];
+        let asks = content.get("application/x-www-form-urlencoded").is_some();
+        if calls.get("post").is_some() && !asks {
             assert_eq!(console.ask("POST", &target, &[], "").status, 403, "{path}");
         }
     }

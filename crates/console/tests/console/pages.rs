@@ -107,12 +107,7 @@ fn hostile_names_are_text() {
     let name = "<script>alert(1)</script>\"'&";
     let mut world = World::of(2, 60);
     world.routes[0] = name.into();
-    world.decisions = vec![Decision {
-        gate: "rate".into(),
-        of: name.into(),
-        what: "refused".into(),
-        count: 7,
-    }];
+    world.decisions = vec![Decision::new("rate", name, "refused", 7)];
     let console = Console::start(world);
     let encoded = "%3Cscript%3Ealert%281%29%3C%2Fscript%3E%22%27%26";
     for page in [
@@ -213,6 +208,35 @@ fn charts_show_weeks_as_they_are_remembered() {
         drawn("/routes/route-001?last=604800"),
         2 * drawn_once(&console)
     );
+}
+
+#[test]
+fn no_page_waits_for_a_history_that_is_still_being_read() {
+    let world = World::of(2, 30);
+    let past = world.past.clone();
+    past.count("route-000", 1_700_000_000_000, 360);
+    past.set_known(false);
+    let console = Console::start(world);
+    let version = |page: &str| {
+        let body = console.get(page).body;
+        body.split("data-version=\"").nth(1).unwrap()[..60].to_owned()
+    };
+    let long = ["/?last=3024000", "/routes/route-000?last=3024000"];
+    for page in long {
+        console.get(page).has("still being read");
+    }
+    for page in ["/", "/routes", "/routes/route-000", "/cost"] {
+        assert_eq!(console.get(page).status, 200, "{page}");
+    }
+    let before = long.map(version);
+    past.set_known(true);
+    for (page, before) in long.into_iter().zip(before) {
+        console
+            .get(page)
+            .has_not("still being read")
+            .has("data-at=");
+        assert_ne!(version(page), before, "{page} is drawn anew");
+    }
 }
 
 /// Steps of a chart of a week.

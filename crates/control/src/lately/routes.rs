@@ -3,10 +3,10 @@
 use super::Objectives;
 use super::sum::Sum;
 use base::{Objective, RouteInfo, Window};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RouteLately {
     /// Its number, which stays the same.
     pub index: usize,
@@ -25,6 +25,22 @@ pub struct RouteLately {
     pub cache_hits: u64,
     pub cache_misses: u64,
     pub objective: Option<Objective>,
+}
+
+impl RouteLately {
+    /// Whether it does not do what its objective asks.
+    pub fn misses(&self) -> bool {
+        match (self.good, self.objective) {
+            (Some(good), Some(o)) => good < o.target,
+            _ => false,
+        }
+    }
+
+    /// Share that a cache answered; `None`: no cache was asked.
+    pub fn from_cache(&self) -> Option<f64> {
+        let asked = self.cache_hits + self.cache_misses;
+        (asked > 0).then(|| self.cache_hits as f64 / asked as f64)
+    }
 }
 
 /// Every route, in the order of their numbers, over all these windows.

@@ -208,6 +208,7 @@ pub use index::of as index;
 pub use limit::of as limit;
 pub use pool::of as pool;
 pub use replica::of as replica;
+pub use resize::of as resize;
 
 /// An operation that sets `path` to `value`.
 fn set(path: &[&str], value: serde_json::Value) -> Op {

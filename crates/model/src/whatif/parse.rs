@@ -1,7 +1,7 @@
 //! `cache product ttl=10s, traffic checkout x3`: clauses to moves, with every mistake found at once.
 
 use crate::moves::{self, Action, Candidate, Context, Edit, Kind};
-use base::{Discipline, Finding, units};
+use base::{Class, Discipline, Finding, units};
 use config::nearest;
 
 /// What can be asked, and how it is written.
@@ -9,6 +9,7 @@ const VERBS: &[(&str, &str)] = &[
     ("cache", "cache ROUTE ttl=10s"),
     ("traffic", "traffic ROUTE x3, or traffic x3 for all"),
     ("replica", "replica SERVICE 2"),
+    ("cores", "cores SERVICE 4"),
     ("pool", "pool RESOURCE 16"),
     ("index", "index ROUTE"),
     ("batch", "batch ROUTE"),
@@ -115,6 +116,20 @@ fn clause(cx: &Context, text: &str) -> Result<Candidate, Finding> {
                 ))
             })?;
             moves::replica(cx, name, Some(n)).map_err(cannot)
+        }
+        "cores" => {
+            let k = processor(cx, name, text)?;
+            let n = value()?
+                .parse::<f64>()
+                .ok()
+                .filter(|n| (0.1..=1024.0).contains(n));
+            let n = n.ok_or_else(|| {
+                wrong(format!(
+                    "`{}` is not a number of cores",
+                    third.unwrap_or("")
+                ))
+            })?;
+            moves::resize(cx, k, n).map_err(cannot)
         }
         "pool" => {
             let k = slots(cx, name, text)?;
@@ -227,4 +242,20 @@ fn slots(cx: &Context, name: &str, text: &str) -> Result<usize, Finding> {
         text,
     )?;
     Ok(all.into_iter().find(|&k| info(k).name == name).unwrap_or(0))
+}
+
+/// The processor of a service's instances, or one by its own name.
+fn processor(cx: &Context, name: &str, text: &str) -> Result<usize, Finding> {
+    let all: Vec<usize> = (0..cx.fit.resources.len())
+        .filter(|&k| cx.fit.resources[k].info.class == Class::Compute)
+        .collect();
+    let info = |k: usize| &cx.fit.resources[k].info;
+    let is = |k: &usize| info(*k).name == name || info(*k).service.as_deref() == Some(name);
+    match all.iter().copied().find(is) {
+        Some(k) => Ok(k),
+        None => {
+            let names = all.iter().map(|&k| info(k).name.as_str());
+            known(name, names, "processor", text).map(|()| 0)
+        }
+    }
 }

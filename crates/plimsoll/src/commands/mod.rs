@@ -28,6 +28,7 @@ mod record;
 pub mod recorded;
 mod replicas;
 mod rollback;
+mod routes;
 mod run;
 mod runbook;
 mod schema;
@@ -65,6 +66,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args),
         Command::Slo(args) => slo::run(args),
         Command::Alerts(args) => alerts::run(args),
+        Command::Routes(args) => routes::run(args),
         Command::Traces(args) => traces::run(&args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),

@@ -9,6 +9,7 @@ pub mod lines;
 pub mod load;
 pub mod page;
 pub mod record;
+pub mod routes;
 pub mod trial;
 pub mod unit;
 pub mod whatif;

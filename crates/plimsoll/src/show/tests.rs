@@ -1,6 +1,6 @@
 //! The pages of a small hand-made fit: a shop whose only lock is held 6 ms by one of its two routes.
 
-use super::{Answer, advice, answer, diagnosis, load, whatif};
+use super::{Answer, advice, answer, diagnosis, load, routes, whatif};
 use base::{Finding, Grade, Objective, ResourceInfo, RouteInfo};
 use control::proposal::{Change, Effect, Proposal};
 use model::demand::NotYet;
@@ -122,6 +122,76 @@ fn a_diagnosis_names_the_constraint_and_all_it_rests_on() {
         &diagnosis::render(&answer::answer(&shop(), true), &[], 120),
         &["(provisional: from the bound alone"],
     );
+}
+
+fn lately(route: &str, rate: f64, good: f64) -> control::lately::RouteLately {
+    control::lately::RouteLately {
+        index: 0,
+        route: route.into(),
+        service: "front".into(),
+        rate,
+        good: Some(good),
+        errors: 3,
+        refused: 1,
+        p50_s: Some(0.011),
+        p99_s: Some(0.03),
+        cache_hits: 30,
+        cache_misses: 70,
+        objective: Some(Objective {
+            latency_s: 0.25,
+            target: 0.99,
+            assumed: true,
+        }),
+    }
+}
+
+#[test]
+fn routes_are_shown_with_what_they_use_and_what_gates_did_and_why() {
+    let a = answer::answer(&shop(), false);
+    let decisions = vec![
+        console::Decision::new("rate", "buy", "would_refuse", 7),
+        console::Decision::new("limit", "front", "waited", 2),
+        console::Decision::new("rate", "browse", "refused", 0),
+    ];
+    let both = vec![lately("browse", 60.0, 1.0), lately("buy", 40.0, 0.9)];
+    let all = routes::join(both, decisions, Some(&a));
+    let text = routes::list(&all, 200);
+    has(
+        &text,
+        &[
+            "99 % within 250 ms (assumed)",
+            "90.00 %",
+            "30 %",
+            "lock.front.stock 24 %",
+            "rate would refuse 7, limit waited 2",
+        ],
+    );
+    let place = |route| text.find(&format!(" {route} ")).unwrap();
+    assert!(place("browse") < place("buy"), "the busiest first: {text}");
+    let text = routes::one(&all[1], "", 120);
+    has(
+        &text,
+        &[
+            "buy, to front: 40/s",
+            "90.00 %, less than its objective asks; 3 failed, 1 refused",
+            "p50 11.0 ms, p99 30.0 ms",
+            "30 % of 100 answered by it",
+            "nothing has a price",
+            " (safe ",
+            "5.70 ms to 6.30 ms",
+            "direct",
+            "more than the limit allows; the limit only counts",
+            "limit of front",
+            "it waited for its turn",
+        ],
+    );
+    assert!(text.lines().all(|l| l.chars().count() <= 121), "{text}");
+    let early = routes::join(vec![lately("buy", 1.0, 1.0)], vec![], None);
+    has(
+        &routes::one(&early[0], "learning, 3 of 60 s", 120),
+        &["not known yet: learning, 3 of 60 s", "No gate did anything"],
+    );
+    assert!(routes::list(&[], 120).contains("No route has been seen"));
 }
 
 #[test]

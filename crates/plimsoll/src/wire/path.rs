@@ -30,23 +30,17 @@ impl DataPath for Path {
         let Some(g) = self.gauges() else {
             return Vec::new();
         };
-        let one = |gate: &str, of: &str, what: &str, count| Decision {
-            gate: gate.into(),
-            of: of.into(),
-            what: what.into(),
-            count,
-        };
         let tallied = g
             .decisions
             .iter()
-            .map(|d| one(d.gate, &d.of, d.what, d.count));
+            .map(|d| Decision::new(d.gate, &d.of, d.what, d.count));
         let mut all: Vec<Decision> = tallied.collect();
         for r in &g.rates {
             let Some(name) = self.names.routes.name(r.route) else {
                 continue;
             };
-            all.push(one("rate", &name, "refused", r.refused));
-            all.push(one("rate", &name, "would_refuse", r.would_refuse));
+            all.push(Decision::new("rate", &name, "refused", r.refused));
+            all.push(Decision::new("rate", &name, "would_refuse", r.would_refuse));
         }
         for l in &g.limits {
             let c = &l.counts;
@@ -55,7 +49,7 @@ impl DataPath for Path {
                 ("refused", c.refused),
                 ("would_refuse", c.would_refuse),
             ];
-            all.extend(counts.map(|(what, n)| one("limit", &l.service, what, n)));
+            all.extend(counts.map(|(what, n)| Decision::new("limit", &l.service, what, n)));
         }
         all
     }

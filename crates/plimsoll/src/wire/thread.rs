@@ -21,7 +21,22 @@ impl Thread {
     pub fn start<W: Send + 'static>(
         name: &'static str,
         stop: Arc<AtomicBool>,
-        mut work: W,
+        work: W,
+        rest: fn() -> Duration,
+        turn: fn(&mut W),
+        close: fn(&mut W),
+    ) -> io::Result<Thread> {
+        Thread::start_with(name, stop, move || work, rest, turn, close)
+    }
+
+    /// The same for work whose beginning takes long: it is made on the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_with<W: 'static>(
+        name: &'static str,
+        stop: Arc<AtomicBool>,
+        begin: impl FnOnce() -> W + Send + 'static,
         rest: fn() -> Duration,
         turn: fn(&mut W),
         close: fn(&mut W),
@@ -30,6 +45,7 @@ impl Thread {
         let handle = std::thread::Builder::new()
             .name(name.into())
             .spawn(move || {
+                let mut work = begin();
                 while !ends.load(Ordering::Acquire) {
                     std::thread::park_timeout(rest());
                     turn(&mut work);

@@ -4,6 +4,7 @@ mod agents;
 mod alerts;
 mod catalog;
 mod console;
+mod contract;
 mod cost;
 mod cron;
 #[cfg(feature = "nats")]
@@ -19,6 +20,9 @@ mod manager;
 mod messages;
 mod purge;
 mod reloads;
+mod routes;
+#[path = "../../../console/tests/console/common/schema.rs"]
+mod schema;
 #[cfg(feature = "redis")]
 mod shared_cache;
 mod sockets;

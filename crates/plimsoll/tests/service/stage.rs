@@ -1,14 +1,15 @@
 //! An instance that answers and opens tunnels, Plimsoll in front of it as a process of its own, and clients that know
 //! exactly what was lost.
 
+use crate::schema;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -212,7 +213,37 @@ impl Stage {
         )
         .ok()?;
         stream.read_to_string(&mut answer).ok()?;
+        self.conforms(target, &answer);
         (!answer.is_empty()).then_some(answer)
+    }
+
+    /// What the API answers, which is what its document says.
+    pub fn console_json(&self, target: &str) -> Option<Value> {
+        let told = self.console_get(target)?;
+        serde_json::from_str(told.split_once("\r\n\r\n")?.1).ok()
+    }
+
+    /// Holds an answer of the API against the document that is served beside it.
+    fn conforms(&self, target: &str, answer: &str) {
+        static DOCUMENT: OnceLock<Value> = OnceLock::new();
+        let path = target.split('?').next().unwrap_or(target);
+        if !path.starts_with("/api/v1/") || path.ends_with("openapi.json") {
+            return;
+        }
+        if DOCUMENT.get().is_none()
+            && let Some(document) = self.console_json("/api/v1/openapi.json")
+        {
+            let _ = DOCUMENT.set(document);
+        }
+        let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+            return;
+        };
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
+        // Half an answer, of a process that was killed, is none.
+        let body = serde_json::from_str(body).ok();
+        if let (Some(document), Some(status), Some(body)) = (DOCUMENT.get(), status, body) {
+            schema::check(document, "get", target, status, &body).unwrap();
+        }
     }
 
     /// The generation in service.

@@ -14,6 +14,12 @@ const TOKEN: &str = "a-token-for-made-up-calls";
 const EXAMPLES: &str = "12";
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// A text may be no PromQL and no time: that is told by 400 or 422, as Prometheus tells it.
+const RULES: &str = "[[operations]]
+include-path-regex = '^/api/v1/(query|query_range|labels|series|label/.*)$'
+checks.positive_data_acceptance.expected-statuses = ['2xx', '4xx']
+";
+
 /// As part of the tests: loud when nothing was tested.
 pub fn check(plimsoll: &Path) -> Result<(), String> {
     let folder = npm::absolute(Path::new(FOLDER))?;
@@ -24,11 +30,16 @@ pub fn check(plimsoll: &Path) -> Result<(), String> {
             return Ok(());
         }
     };
-    let [listen, console, nobody] = peers::free()?;
+    write(&folder.join("schemathesis.toml"), RULES)?;
+    let [listen, console, nobody, state] = peers::free()?;
     let file = folder.join("plimsoll.yaml");
     let text = format!(
         "listen: {listen}\nconsole:\n  listen: {console}\n  users: {{ made-up: {{ role: operate, token: {{ env: MADE_UP }} }} }}\n\
-         data_dir: \"{}\"\nthreads: 1\nservices: {{ app: {{ instances: [\"{nobody}\"] }} }}\n",
+         data_dir: \"{}\"\nthreads: 1\nservices: {{ app: {{ instances: [\"{nobody}\"], price: $0.05/h }} }}\n\
+         routes:\n  page: {{ match: GET /p, to: app, slo: {{ latency: 250ms, target: 99.9% }}, cache: {{ ttl: 10s }} }}\n  \
+         orders: {{ match: POST /orders, to: app, async: {{ when: always }} }}\n\
+         state: {{ listen: \"{state}\", token: {{ env: MADE_UP }} }}\nstreams: {{}}\n\
+         topics: {{ orders: {{ subscriptions: {{ billing: {{ to: app, path: /billing }} }} }} }}\n",
         folder.join(format!("data-{}", listen.port())).display()
     );
     write(&file, &text)?;

@@ -42,6 +42,36 @@ pub fn check(watched: Option<Watched>) -> Result<(), String> {
     }
 }
 
+/// Of those that the script leaves, what docs show.
+const PICTURES: &[&str] = &[
+    "advice-light",
+    "catalog-dark",
+    "cost-light",
+    "heat-light",
+    "history-dark",
+    "incident-light",
+    "line-dark",
+    "line-phone",
+    "route-light",
+    "routes-dark",
+    "slos-light",
+    "trace-dark",
+    "trial-dark",
+    "whatif-dark",
+];
+
+/// Takes the pictures of the last check into docs.
+pub fn pictures() -> Result<(), String> {
+    for name in PICTURES.iter().map(|n| format!("{n}.png")) {
+        let (from, to) = (
+            Path::new(FOLDER).join(&name),
+            Path::new("docs/images").join(&name),
+        );
+        std::fs::copy(&from, to).map_err(|e| format!("{}: {e}", from.display()))?;
+    }
+    Ok(())
+}
+
 /// Chromium, driven by a script.
 struct Browser {
     folder: PathBuf,

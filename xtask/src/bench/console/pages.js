@@ -8,7 +8,11 @@ const { chromium } = require('playwright-core');
 const axe = require('fs').readFileSync(require.resolve('axe-core'), 'utf8');
 
 const [part, address, executablePath, folder] = process.argv.slice(2);
-const PAGES = { line: '/', routes: '/routes', route: '/routes/product', traces: '/traces', advice: '/advice', slos: '/slos', cost: '/cost', incidents: '/incidents', catalog: '/catalog', history: '/history', generation: '/history/1', signin: '/signin' };
+const PAGES = { line: '/', routes: '/routes', route: '/routes/product', traces: '/traces', advice: '/advice', slos: '/slos', cost: '/cost', incidents: '/incidents', catalog: '/catalog', runbook: '/catalog/runbooks/checkout-slow', history: '/history', generation: '/history/1', signin: '/signin' };
+/// What a page must show: it is looked at with something on it.
+const HOLDS = { slos: 'product', incidents: 'Checkout is slow', catalog: 'Checkout is slow or fails', runbook: 'plimsoll diagnose', cost: 'product' };
+/// Pages that are behind the first link of a table: its name, and a heading there.
+const BEHIND = { traces: ['trace', 'Step by step'], incidents: ['incident', 'Timeline'] };
 const LEARN_MS = 150_000;
 const LOOKS = [
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1200, height: 760 } },
@@ -35,6 +39,14 @@ async function accessible(page, what) {
   assert.deepStrictEqual(told, [], what);
 }
 
+/// Accessible, and not wider than the window.
+async function good(page, name, at, look) {
+  await accessible(page, `${at}, ${look.name}`);
+  const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
+  assert.ok(wide <= look.viewport.width, `${at}, ${look.name} is ${wide} px wide`);
+  await shot(page, `${name}-${look.name}`);
+}
+
 async function shot(page, name) {
   await page.screenshot({ path: path.join(folder, `${name}.png`) });
 }
@@ -42,7 +54,7 @@ async function shot(page, name) {
 /// What it says before anything is known.
 async function learns(browser) {
   const page = await open(browser, LOOKS[0]);
-  for (const at of ['/', '/advice', '/routes', '/history']) {
+  for (const at of ['/', '/advice', '/routes', '/history', '/incidents', '/catalog', '/slos']) {
     await page.goto(address + at);
     await accessible(page, `${at} while it learns`);
   }
@@ -63,17 +75,13 @@ async function looks(browser) {
     const page = await open(browser, look);
     for (const [name, at] of Object.entries(PAGES)) {
       await page.goto(address + at);
-      await accessible(page, `${at}, ${look.name}`);
-      const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
-      assert.ok(wide <= look.viewport.width, `${at}, ${look.name} is ${wide} px wide`);
-      await shot(page, `${name}-${look.name}`);
-      if (name === 'traces') {
+      if (HOLDS[name]) await page.locator('main', { hasText: HOLDS[name] }).waitFor({ timeout: 5000 });
+      await good(page, name, at, look);
+      if (BEHIND[name]) {
+        const [behind, heading] = BEHIND[name];
         await page.locator('tbody a').first().click();
-        await page.getByRole('heading', { name: 'Step by step' }).waitFor();
-        await accessible(page, `a trace, ${look.name}`);
-        const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
-        assert.ok(wide <= look.viewport.width, `a trace, ${look.name} is ${wide} px wide`);
-        await shot(page, `trace-${look.name}`);
+        await page.getByRole('heading', { name: heading }).waitFor();
+        await good(page, behind, `the first of ${at}`, look);
       }
       if (name === 'route') await page.locator('[data-part=heat]').screenshot({ path: path.join(folder, `heat-${look.name}.png`) });
     }
@@ -112,8 +120,25 @@ async function withoutScripts(browser) {
   await page.getByRole('link', { name: 'product' }).click();
   await page.getByRole('heading', { name: 'product', exact: true }).waitFor();
   await page.goto(`${address}/advice`);
+  assert.ok(await page.locator('.knob input[type=range]').count() > 0, 'sliders are part of the plain form');
   await page.getByRole('button', { name: 'Ask' }).click();
   await page.getByRole('row', { name: /^Load line/ }).waitFor();
+}
+
+/// A slider is turned by keys; what it would do is shown without a new page.
+async function turns(page) {
+  await page.goto(`${address}/advice`);
+  const slider = page.locator('.knob input[type=range]').first();
+  const says = page.locator('.knob output').first();
+  const before = await says.textContent();
+  await slider.focus();
+  await page.keyboard.press('ArrowRight');
+  assert.notStrictEqual(await says.textContent(), before);
+  await page.locator('#whatif-answer').getByRole('row', { name: /^Load line/ }).waitFor({ timeout: 60_000 });
+  await page.locator('#whatif-state', { hasText: /^Load line .*, then / }).waitFor({ timeout: 60_000 });
+  assert.ok(await slider.evaluate((s) => s === document.activeElement), 'whoever turns it keeps it');
+  await accessible(page, 'what if, turned');
+  await page.locator('#whatif').screenshot({ path: path.join(folder, 'whatif-dark.png') });
 }
 
 async function tries(page) {
@@ -146,6 +171,7 @@ async function tries(page) {
     await looks(browser);
     await lives(page);
     await keys(page);
+    await turns(page);
     await withoutScripts(browser);
     await tries(page);
     assert.deepStrictEqual(page.wrong, []);

@@ -17,6 +17,7 @@ impl Stage {
         let data = folder.join(format!("data-{}", listen.port()));
         std::fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
         let file = folder.join("plimsoll.yaml");
+        catalog(folder)?;
         write(
             &file,
             &config(listen, console, [catalogue, pay, front], &data),
@@ -39,6 +40,7 @@ impl Stage {
             console,
             run.args(["run", "--config"]).arg(&file),
         )?);
+        incidents(&plimsoll, &file)?;
         let load = Load::start(&plimsoll, &file, "shop", 12)?;
         Ok(Stage {
             console,
@@ -46,6 +48,75 @@ impl Stage {
             _load: load,
         })
     }
+}
+
+/// The catalog of the shop.
+const CATALOG: &str = "examples/catalog/catalog";
+
+/// Beside the config, without what earlier runs wrote into it.
+fn catalog(folder: &Path) -> Result<(), String> {
+    let to = folder.join("catalog");
+    // Not there is as good.
+    let _ = std::fs::remove_dir_all(&to);
+    copy(Path::new(CATALOG), &to).map_err(|e| format!("{CATALOG}: {e}"))
+}
+
+pub fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &to)?,
+            false => std::fs::copy(entry.path(), to).map(drop)?,
+        }
+    }
+    Ok(())
+}
+
+/// One that is over, and one that is open.
+fn incidents(plimsoll: &Path, config: &Path) -> Result<(), String> {
+    for args in [
+        &[
+            "open",
+            "Prices were wrong",
+            "--service",
+            "catalogue",
+            "--severity",
+            "minor",
+            "--began",
+            "30m",
+        ][..],
+        &["ack", "--at", "20m"],
+        &["note", "The cache kept old prices", "--at", "15m"],
+        &["mitigate", "--at", "12m"],
+        &["resolve", "--at", "5m"],
+        &[
+            "open",
+            "Checkout is slow",
+            "--service",
+            "front",
+            "--severity",
+            "major",
+            "--began",
+            "4m",
+        ],
+        &["ack"],
+    ] {
+        let mut incident = Command::new(plimsoll);
+        let out = incident
+            .arg("incident")
+            .args(args)
+            .arg("--config")
+            .arg(config)
+            .output();
+        let out = out.map_err(|e| format!("{}: {e}", plimsoll.display()))?;
+        if !out.status.success() {
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            return Err(format!("plimsoll incident {}: {said}", args.join(" ")));
+        }
+    }
+    Ok(())
 }
 
 /// Traffic, until it is dropped.

@@ -5,9 +5,11 @@ mod ask;
 mod json;
 
 use self::ask::Asked;
+use super::problem::told;
 use crate::{Served, State};
 use axum::extract::{Form, Path, State as Extract};
 use axum::http::{StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
@@ -22,21 +24,77 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 /// The Prometheus whose answers ours are compared with.
 const LIKE: &str = "2.42.0";
 
-/// A path, and what answers there.
-type Call = (&'static str, fn() -> MethodRouter<Served>);
+/// One path. Long questions are taken by POST, too.
+pub struct Call {
+    pub path: &'static str,
+    pub what: &'static str,
+    /// As those of `list`.
+    pub parameters: &'static [&'static str],
+    handler: fn() -> MethodRouter<Served>,
+}
 
-/// Every call, one line per member. Those that take long questions take them by POST, too.
-const CALLS: &[Call] = &[
-    ("/api/v1/query", || get(query).post(query)),
-    ("/api/v1/query_range", || get(query_range).post(query_range)),
-    ("/api/v1/labels", || get(labels).post(labels)),
-    ("/api/v1/series", || get(all_series).post(all_series)),
-    ("/api/v1/label/{name}/values", || get(values)),
-    ("/api/v1/metadata", || get(metadata)),
-    ("/api/v1/status/buildinfo", || get(build)),
-    ("/-/healthy", || get(healthy)),
-    ("/-/ready", || get(healthy)),
+const fn call(
+    path: &'static str,
+    what: &'static str,
+    parameters: &'static [&'static str],
+    handler: fn() -> MethodRouter<Served>,
+) -> Call {
+    Call {
+        path,
+        what,
+        parameters,
+        handler,
+    }
+}
+
+/// Every call, one line per member: the router and `openapi.json` are made from it.
+pub const CALLS: &[Call] = &[
+    call(
+        "/api/v1/query",
+        "PromQL at one time",
+        &["query", "time?"],
+        || get(query).post(query),
+    ),
+    call(
+        "/api/v1/query_range",
+        "PromQL over a time",
+        &["query", "start", "end", "step"],
+        || get(query_range).post(query_range),
+    ),
+    call(
+        "/api/v1/labels",
+        "Names of labels",
+        &["match[]?", "start?", "end?"],
+        || get(labels).post(labels),
+    ),
+    call(
+        "/api/v1/series",
+        "Series that fit one of the selectors",
+        &["match[]", "start?", "end?"],
+        || get(all_series).post(all_series),
+    ),
+    call(
+        "/api/v1/label/{name}/values",
+        "Values of a label",
+        &["name", "match[]?", "start?", "end?"],
+        || get(values),
+    ),
+    call(
+        "/api/v1/metadata",
+        "Nothing: help and types are on the metrics page",
+        &[],
+        || get(metadata),
+    ),
+    call(
+        "/api/v1/status/buildinfo",
+        "The Prometheus whose answers these are like",
+        &[],
+        || get(build),
+    ),
 ];
+
+/// What Prometheus says of itself, as text.
+const TEXTS: [&str; 2] = ["/-/healthy", "/-/ready"];
 
 /// What changes nothing although it is posted.
 pub const READ_BY_POST: [&str; 4] = [
@@ -47,8 +105,10 @@ pub const READ_BY_POST: [&str; 4] = [
 ];
 
 pub fn router() -> Router<Served> {
-    let add = |router: Router<Served>, call: &Call| router.route(call.0, (call.1)());
-    CALLS.iter().fold(Router::new(), add)
+    let add = |router: Router<Served>, call: &Call| router.route(call.path, (call.handler)());
+    let all = CALLS.iter().fold(Router::new(), add);
+    let texts = |router: Router<Served>, path: &&'static str| router.route(path, get(healthy));
+    TEXTS.iter().fold(all, texts).layer(map_response(told))
 }
 
 /// Works on what is remembered, off the async threads and in turn.

@@ -1,5 +1,6 @@
 //! Advice: what to change, what is refused and why, the trial under way, and what if.
 
+mod knobs;
 mod overlays;
 mod proposals;
 mod trial;
@@ -74,7 +75,7 @@ fn render(s: &State, who: &Who, ask: &whatif::Question) -> Shown {
         div.grid {
             section.panel.wide id="whatif" {
                 div.panel-head { h2 { "What if" } }
-                (whatif::panel(s, ask))
+                (whatif::panel(s, ask, &said.counsel))
             }
             section.panel data-part="refused" {
                 div.panel-head { h2 { "Not now" } }

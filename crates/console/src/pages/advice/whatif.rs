@@ -1,21 +1,28 @@
 //! What if: a question, and the line before and after.
 
+use super::knobs::{Knob, knobs, slider};
 use crate::State;
 use base::Finding;
 use base::number::{rate, rate_in, seconds, times};
+use control::ports::Counsel;
+use control::proposal::{Change, Proposal};
 use maud::{Markup, html};
 use model::loadline::{Limit, LoadLine};
 use model::whatif::WhatIf;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// As the form sends it: a route and a factor, or a question in words.
+/// As the form sends it: a route and a factor, what was turned, and a question in words.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Question {
     route: String,
     times: String,
     q: String,
+    /// Knobs by their names.
+    #[serde(flatten)]
+    turned: BTreeMap<String, String>,
 }
 
 /// One at a time: an answer takes seconds of a core.
@@ -23,48 +30,74 @@ static BUSY: Mutex<()> = Mutex::new(());
 
 impl Question {
     /// In the words of `plimsoll whatif`; `None`: nothing is asked.
-    fn text(&self) -> Option<String> {
+    fn text(&self, knobs: &[Knob]) -> Option<String> {
         let times = self.times.trim().trim_start_matches('x');
+        let turned = knobs.iter().filter_map(|k| k.clause(&self.turned));
+        let turned: Vec<String> = turned.collect();
         let traffic = match (self.route.as_str(), times) {
             (_, "") => None,
+            // The same traffic is no question, where there is another one.
+            (_, "1") if !turned.is_empty() || !self.q.trim().is_empty() => None,
             ("", n) => Some(format!("traffic x{n}")),
             (route, n) => Some(format!("traffic {route} x{n}")),
         };
         let q = Some(self.q.trim().to_owned()).filter(|q| !q.is_empty());
-        let all: Vec<String> = traffic.into_iter().chain(q).collect();
+        let all: Vec<String> = traffic.into_iter().chain(turned).chain(q).collect();
         (!all.is_empty()).then(|| all.join(", "))
     }
 }
 
-pub fn panel(s: &State, ask: &Question) -> Markup {
+pub fn panel(s: &State, ask: &Question, counsel: &Counsel) -> Markup {
     let view = s.control.view();
-    let times = if ask.text().is_none() {
-        "2"
-    } else {
-        &ask.times
+    let knobs = view
+        .fit
+        .as_ref()
+        .map_or(Vec::new(), |fit| knobs(fit, &proposed(counsel)));
+    let text = ask.text(&knobs);
+    let times = match (&text, knobs.is_empty()) {
+        (Some(_), _) => ask.times.as_str(),
+        (None, true) => "2",
+        // What is turned is compared with the traffic of now.
+        (None, false) => "1",
     };
     let routes: Vec<&str> = (view.fit.iter().flat_map(|f| &f.routes))
         .filter(|r| r.entry_rate > 0.0)
         .map(|r| r.info.name.as_str())
         .collect();
     html! {
-        form.act method="get" action="/advice#whatif" {
+        form.act.whatif method="get" action="/advice#whatif" {
             label { "Traffic of " select name="route" {
                 option value="" { "all routes" }
                 @for r in &routes { option value=(r) selected[ask.route == *r] { (r) } }
             } }
             label { "times " input type="number" name="times" min="0.1" max="100" step="0.1" size="5" value=(times); }
-            label.grow { "and " input name="q" value=(ask.q) placeholder="cache product ttl=10s, replica shop 1" aria-label="Further changes"; }
+            @if !knobs.is_empty() { div.knobs { @for (i, k) in knobs.iter().enumerate() { (slider(i, k, &ask.turned)) } } }
+            label.grow { "and " input name="q" value=(ask.q) placeholder="cache product ttl=10s, replica shop 2" aria-label="Further changes"; }
             button.primary { "Ask" }
         }
-        p.note { "Known are cache, traffic, replica, pool, index, batch and limit, as in " code { "plimsoll whatif" } "." }
-        @if let Some(text) = ask.text() { (answered(s, &text)) }
+        p.note { "Known are cache, traffic, replica, cores, pool, index, batch and limit, as in " code { "plimsoll whatif" } "." }
+        p.note role="status" id="whatif-state" {}
+        div id="whatif-answer" { @if let Some(text) = text { (answered(s, &text)) } }
     }
+}
+
+/// Names of what the proposals would change: routes, services and resources.
+fn proposed(counsel: &Counsel) -> Vec<String> {
+    let named = |p: &Proposal| match &p.change {
+        Change::Patch { ops } => ops.iter().filter_map(|o| o.path.get(1).cloned()).collect(),
+        Change::Replicas { service, .. } => vec![service.clone()],
+        // What an instruction is about stands first in its title: `cpu.front: 4.0 cores …`.
+        Change::Instruction { .. } => {
+            let first = p.title.split(':').next().unwrap_or_default();
+            vec![first.to_owned()]
+        }
+    };
+    counsel.proposals.iter().flat_map(named).collect()
 }
 
 fn answered(s: &State, text: &str) -> Markup {
     let Ok(_turn) = BUSY.try_lock() else {
-        return html! { p.wrong role="alert" { "Another question is being answered: ask again in some seconds." } };
+        return html! { p.wrong role="alert" data-again { "Another question is being answered: ask again in some seconds." } };
     };
     let said = s.control.whatif(text);
     match said.map(|v| WhatIf::deserialize(&v)) {
@@ -111,7 +144,7 @@ fn table(w: &WhatIf) -> Markup {
     ];
     let holds = w.traffic_after <= w.after.safe;
     html! {
-        div.result aria-live="polite" {
+        div.result {
             h3 { (w.changes.join(", ")) }
             p { span class={ "chip " (if holds { "tone-ok" } else { "tone-over" }) } { @if holds { "holds" } @else { "would not hold" } }
                 @if !holds { " The traffic then is above the safe line." } }

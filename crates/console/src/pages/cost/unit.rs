@@ -14,6 +14,9 @@ const SHOWN: usize = 14;
 
 /// Nothing where no route declares a number of the business.
 pub fn panel(s: &State) -> Markup {
+    if !s.past.known() {
+        return parts::being_read(s);
+    }
     let all = units::all(s, UNITS_WINDOW, Each::Day, None).unwrap_or_default();
     html! {
         @if !all.is_empty() {

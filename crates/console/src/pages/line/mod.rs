@@ -57,7 +57,7 @@ fn render(s: &State, last: u64) -> Shown {
         div.grid {
             section.panel.wide {
                 div.panel-head { h2 { "Traffic against the load line" } (parts::stretches("/", last)) }
-                @if steps.is_empty() { (parts::not_yet(&said.stage)) }
+                @if steps.is_empty() { (parts::no_steps(s, &said.stage, last)) }
                 @else { (parts::chart("Traffic against the load line", TRAFFIC, &steps, line.map(mark).as_ref())) }
                 p.note { "Requests from outside. A second is shown ten seconds after its end, when slow answers are in it too." }
             }
@@ -70,7 +70,7 @@ fn render(s: &State, last: u64) -> Shown {
             }
             section.panel.wide {
                 div.panel-head { h2 { "How long answers take" } }
-                @if steps.is_empty() { (parts::not_yet(&said.stage)) }
+                @if steps.is_empty() { (parts::no_steps(s, &said.stage, last)) }
                 @else { (parts::chart("How long answers take", LATENCY, &steps, None)) }
                 (parts::latencies_kept(s, last))
             }
@@ -171,7 +171,12 @@ fn version(s: &State, ask: &Ask) -> String {
     let width = ask.last.div_ceil(control::lately::STEPS as u64).max(1);
     let newest = s.control.traffic(1).last().map_or(0, |s| s.at_s);
     let drawn = if width > 1 { newest / width } else { 0 };
-    format!("{}-{drawn}-{}", parts::version(&s.control), map::version(s))
+    let past = parts::past_version(s, ask.last);
+    format!(
+        "{}-{drawn}{past}-{}",
+        parts::version(&s.control),
+        map::version(s)
+    )
 }
 
 fn live(s: &State, ask: &Ask) -> Frame {

@@ -1,6 +1,6 @@
 //! All routes in one table; which and in which order is in the address.
 
-use super::{business, misses, said};
+use super::{business, said};
 use crate::State;
 use crate::live::Frame;
 use crate::pages::Ask;
@@ -46,9 +46,7 @@ const COLUMNS: &[(&str, &str, Key, bool)] = &[
     (
         "cache",
         "Cache",
-        |r| {
-            r.lately.cache_hits as f64 / (r.lately.cache_hits + r.lately.cache_misses).max(1) as f64
-        },
+        |r| r.lately.from_cache().unwrap_or(0.0),
         true,
     ),
     ("use", "Uses most", |r| r.mostly.map_or(-1.0, |m| m.1), true),
@@ -119,7 +117,7 @@ pub fn live(s: &State, _: &Ask) -> Frame {
 fn summary(all: &[RouteLately]) -> String {
     let bad: Vec<&str> = all
         .iter()
-        .filter(|r| misses(r))
+        .filter(|r| r.misses())
         .map(|r| r.route.as_str())
         .collect();
     match bad.len() {
@@ -131,27 +129,14 @@ fn summary(all: &[RouteLately]) -> String {
 }
 
 fn rows<'a>(lately: &'a [RouteLately], answer: Option<&'a Answer>) -> Vec<Row<'a>> {
-    let mut mostly: HashMap<&str, (&str, f64)> = HashMap::new();
-    let mut cost: HashMap<&str, f64> = HashMap::new();
-    if let Some(a) = answer {
-        let offers: HashMap<&str, f64> = (a.diagnosis.resources.iter())
-            .filter_map(|r| Some((r.resource.as_str(), r.capacity?)))
-            .collect();
-        for d in &a.diagnosis.demand {
-            let Some(capacity) = offers.get(d.resource.as_str()) else {
-                continue;
-            };
-            let share = d.mean / capacity.max(1e-12);
-            let best = mostly.entry(&d.route).or_insert((&d.resource, share));
-            if share > best.1 {
-                *best = (&d.resource, share);
-            }
-        }
-        let costs = a.costs.iter().flat_map(|c| &c.routes);
-        cost = costs
-            .map(|c| (c.route.as_str(), c.with_children_per_1000))
-            .collect();
-    }
+    let mostly = answer.map(Answer::heaviest).unwrap_or_default();
+    let costs = answer
+        .and_then(|a| a.costs.as_ref())
+        .into_iter()
+        .flat_map(|c| &c.routes);
+    let cost: HashMap<&str, f64> = costs
+        .map(|c| (c.route.as_str(), c.with_children_per_1000))
+        .collect();
     let row = |r: &'a RouteLately| Row {
         lately: r,
         mostly: mostly.get(r.route.as_str()).map(|m| (m.0, m.1 * r.rate)),
@@ -232,7 +217,7 @@ fn row(r: &Row<'_>, worth: &Worths) -> Markup {
     let [(_, rate), (_, good), (_, p50), (_, p99), (_, cache)] = said(r.lately);
     let key = r.lately.index;
     html! {
-        tr class=[misses(r.lately).then_some("missed")] {
+        tr class=[r.lately.misses().then_some("missed")] {
             th scope="row" { a href={ "/routes/" (parts::encode(&r.lately.route)) } { (r.lately.route) } }
             td { (r.lately.service) }
             td { @match r.lately.objective {

@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use axum::routing::get;
-use base::number::{rate, seconds};
+use base::number::{percent, rate, seconds};
 use control::lately::RouteLately;
 use serde::Deserialize;
 
@@ -51,8 +51,6 @@ fn live(s: &State, ask: &Ask) -> Frame {
 
 /// The numbers that change each second, by the names of their places.
 fn said(r: &RouteLately) -> [(&'static str, String); 5] {
-    let asked = r.cache_hits + r.cache_misses;
-    let hits = r.cache_hits as f64 / asked.max(1) as f64;
     [
         ("rate", rate(r.rate)),
         (
@@ -61,21 +59,6 @@ fn said(r: &RouteLately) -> [(&'static str, String); 5] {
         ),
         ("p50", seconds(r.p50_s)),
         ("p99", seconds(r.p99_s)),
-        (
-            "cache",
-            if asked == 0 {
-                "—".into()
-            } else {
-                format!("{:.0} %", 100.0 * hits)
-            },
-        ),
+        ("cache", r.from_cache().map_or("—".into(), percent)),
     ]
-}
-
-/// Whether the route does not do what its objective asks.
-fn misses(r: &RouteLately) -> bool {
-    match (r.good, r.objective) {
-        (Some(good), Some(o)) => good < o.target,
-        _ => false,
-    }
 }

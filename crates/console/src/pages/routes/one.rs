@@ -57,6 +57,7 @@ pub fn render(s: &State, name: &str, last: Option<u64>) -> Result<Shown, Problem
             section.panel.wide {
                 div.panel-head { h2 { "Requests" } (parts::stretches(&here, last)) }
                 (parts::chart("Requests of this route", TRAFFIC, &steps, None))
+                @if last > KEEP_S { (parts::being_read(s)) }
             }
             section.panel data-part="under" {
                 div.panel-head { h2 { "Under the load line" } }
@@ -112,7 +113,8 @@ fn find(s: &State, name: &str) -> Option<RouteLately> {
 fn version(s: &State, last: u64, newest: u64) -> String {
     // The heatmap's columns are wider than the chart's steps, and wide enough to draw all anew.
     let drawn = newest / control::lately::width(last).max(HEAT_S);
-    format!("{}-{drawn}", parts::version(&s.control))
+    let past = parts::past_version(s, last);
+    format!("{}-{drawn}{past}", parts::version(&s.control))
 }
 
 pub fn live(s: &State, ask: &Ask, name: &str) -> Frame {

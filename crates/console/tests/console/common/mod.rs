@@ -2,6 +2,7 @@
 
 mod answer;
 mod past;
+pub mod schema;
 mod traces;
 mod world;
 
@@ -16,7 +17,7 @@ use console::{
 };
 use console::{TopicDeed, Topics};
 use control::{Control, Parts};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -35,6 +36,10 @@ pub struct Console {
 
 struct Nothing;
 
+fn unknown() -> Vec<Finding> {
+    vec![Finding::error("it-unknown", "there is none")]
+}
+
 impl Recordings for Nothing {
     fn start(&self, _: &StartRecording) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
@@ -52,25 +57,25 @@ impl Caches for Nothing {
         Ok(Value::Null)
     }
     fn why(&self, _: &AskWhy) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Err(unknown())
     }
     fn shared(&self) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Ok(json!([]))
     }
     fn disks(&self) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Ok(json!([]))
     }
 }
 
 impl Jobs for Nothing {
     fn lanes(&self) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Ok(json!([]))
     }
     fn list(&self, _: &JobList) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Ok(json!([]))
     }
     fn show(&self, _: &str) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Err(unknown())
     }
     fn act(&self, _: &Deed) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
@@ -79,10 +84,10 @@ impl Jobs for Nothing {
 
 impl Topics for Nothing {
     fn status(&self) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Ok(json!([]))
     }
     fn list(&self, _: &EventList) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Ok(json!([]))
     }
     fn act(&self, _: &TopicDeed) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
@@ -94,10 +99,10 @@ impl Streams for Nothing {
         Ok(Value::Null)
     }
     fn list(&self, _: &str, _: u64) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Ok(json!([]))
     }
     fn read(&self, _: &StreamAsk) -> Result<Value, Vec<Finding>> {
-        Ok(Value::Null)
+        Ok(json!([]))
     }
     fn append(&self, _: &NewEvent) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
@@ -112,7 +117,7 @@ impl Upgrades for Nothing {
         Ok(Value::Null)
     }
     fn progress(&self) -> Value {
-        Value::Null
+        json!({ "pid": 1, "version": "0", "state": "none", "why": null })
     }
 }
 
@@ -187,12 +192,12 @@ impl Console {
                 world.business.clone(),
             )),
             metrics: Arc::new(|_| "up 1\n".into()),
-            probes: Arc::new(|| Value::Null),
-            mirrors: Arc::new(|| Value::Null),
-            stateful: Arc::new(|| Value::Null),
-            agents: Arc::new(|| Value::Null),
-            engines: Arc::new(|| Value::Null),
-            replicas: Arc::new(|| Value::Null),
+            probes: Arc::new(|| json!([])),
+            mirrors: Arc::new(|| json!([])),
+            stateful: Arc::new(|| json!([])),
+            agents: Arc::new(|| json!([])),
+            engines: Arc::new(|| json!({ "shared": null, "durable": null })),
+            replicas: Arc::new(|| json!({ "replications": [], "routes": [] })),
             alive: Arc::new(|| Ok(())),
             ready: Arc::new(|| Ok(())),
             upgrades: Arc::new(Nothing),
@@ -231,8 +236,20 @@ impl Console {
         std::fs::write(path, text).unwrap();
     }
 
+    /// What the API answers is what its document says.
     pub fn get(&self, target: &str) -> Said {
-        self.ask("GET", target, &[], "")
+        let said = self.ask("GET", target, &[], "");
+        let api = target.starts_with("/api/v1/") || target.starts_with("/allocation/");
+        if api && ![404, 405].contains(&said.status) && said.head.contains("json") {
+            let document = self.ask("GET", "/api/v1/openapi.json", &[], "");
+            // Who is not known gets no document either.
+            if document.status == 200 {
+                let texts = [&document.body, &said.body];
+                let [document, body] = texts.map(|t| serde_json::from_str::<Value>(t).unwrap());
+                schema::check(&document, "get", target, said.status, &body).unwrap();
+            }
+        }
+        said
     }
 
     /// As a browser sends a form of this console's own page.

@@ -2,10 +2,11 @@
 
 use past::{Bounds, Past, Series, metric};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 #[derive(Clone)]
-pub struct Kept(Arc<RwLock<Past>>);
+pub struct Kept(Arc<RwLock<Past>>, Arc<AtomicBool>);
 
 impl Default for Kept {
     fn default() -> Kept {
@@ -14,11 +15,19 @@ impl Default for Kept {
             buckets_ms: 3 * 86_400_000,
             bytes: 64 << 20,
         };
-        Kept(Arc::new(RwLock::new(Past::new(bounds))))
+        Kept(
+            Arc::new(RwLock::new(Past::new(bounds))),
+            Arc::new(AtomicBool::new(true)),
+        )
     }
 }
 
 impl Kept {
+    /// Whether what is stored has been read.
+    pub fn set_known(&self, known: bool) {
+        self.1.store(known, Ordering::Relaxed);
+    }
+
     /// A hundred answers of a route in each of the ten-second slots from then on; every tenth failed.
     pub fn count(&self, route: &str, from_ms: u64, slots: u64) {
         let mut past = self.0.write().unwrap();
@@ -46,10 +55,14 @@ impl Kept {
 }
 
 impl console::Remembers for Kept {
+    fn known(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
+    }
     fn read(&self) -> RwLockReadGuard<'_, Past> {
+        assert!(self.known(), "a page waits for the history");
         self.0.read().unwrap()
     }
     fn standing(&self) -> Value {
-        json!({ "summary": self.0.read().unwrap().summary(), "not_stored": null })
+        json!({ "summary": self.0.read().unwrap().summary(), "not_stored": null, "being_read": !self.known() })
     }
 }

@@ -23,6 +23,7 @@ impl console::Traces for Traces {
         found.map(View::of).ok_or_else(none)
     }
     fn standing(&self) -> Value {
-        json!({ "traces": self.0.len(), "bytes": 1 << 20, "size": 256 << 20, "lost": 0, "wrong": null })
+        let none = json!({ "kept": 0, "let_go": 0, "undecided": 0, "left_out": 0, "alone": 0 });
+        json!({ "traces": self.0.len(), "bytes": 1 << 20, "size": 256 << 20, "lost": 0, "wrong": null, "spans": none, "lines": none })
     }
 }

@@ -44,7 +44,7 @@ struct Work {
 }
 
 impl Remembered {
-    /// Reads what is stored, then goes on from there.
+    /// Reads what is stored, on the thread of the history, then goes on from there: nobody who starts Plimsoll waits for it.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -63,11 +63,15 @@ impl Remembered {
             config,
             last: (SystemWall.now_ms(), Instant::now()),
         };
-        work.read(work.last.0);
-        let _thread = Thread::start(
+        let begin = move || {
+            work.read(work.last.0);
+            work.kept.set_known();
+            work
+        };
+        let _thread = Thread::start_with(
             "history",
             Arc::default(),
-            work,
+            begin,
             || until_end(SystemWall.now_ms()),
             |w| w.turn(SystemWall.now_ms()),
             |w| w.close(SystemWall.now_ms()),

@@ -1,6 +1,10 @@
-//! The API as OpenAPI 3.1 tells it, made from the list of its calls.
+//! The API as OpenAPI 3.1 tells it, made from the list of its calls and the table of what they answer.
+
+mod shape;
+mod text;
 
 use super::list::{CALLS, Call};
+use super::prometheus;
 use crate::State;
 use crate::guard::word;
 use axum::Json;
@@ -18,6 +22,14 @@ fn whole(users: bool) -> Value {
         let at = paths.entry(call.path).or_insert_with(|| json!({}));
         at[call.method] = operation(call);
     }
+    for call in prometheus::CALLS {
+        let at = paths.entry(call.path).or_insert_with(|| json!({}));
+        at["get"] = asked(call);
+        if prometheus::READ_BY_POST.contains(&call.path) {
+            at["post"] = posted(call);
+        }
+    }
+    paths.extend(text::paths());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -29,14 +41,15 @@ fn whole(users: bool) -> Value {
         "paths": paths,
         "security": if users { json!([{ "token": [] }]) } else { json!([]) },
         "components": {
-            "responses": { "Problem": problem() },
+            "schemas": shape::named(),
+            "responses": { "Problem": problem(), "PrometheusProblem": refused() },
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
         },
     })
 }
 
 fn operation(call: &Call) -> Value {
-    let mut parameters: Vec<Value> = call.parameters.iter().map(|p| parameter(call, p)).collect();
+    let mut parameters = parameters(call.path, call.parameters);
     if call.method == "post" {
         parameters.push(json!({
             "name": crate::guard::HEADER, "in": "header", "required": true,
@@ -46,10 +59,10 @@ fn operation(call: &Call) -> Value {
     let mut operation = json!({
         "summary": call.what,
         "description": format!("Takes the role `{}`.", word(call.role)),
-        "operationId": id(call),
+        "operationId": id(call.method, call.path),
         "parameters": parameters,
         "responses": {
-            "200": { "description": call.what, "content": { "application/json": { "schema": {} } } },
+            "200": good(call.what, call.method, call.path),
             "default": { "$ref": "#/components/responses/Problem" },
         },
     });
@@ -60,6 +73,46 @@ fn operation(call: &Call) -> Value {
         let content = json!({ "application/json": { "schema": schema(&example), "example": bare(&example) } });
         operation["requestBody"] = json!({ "required": true, "content": content });
     }
+    operation
+}
+
+fn good(what: &str, method: &str, path: &str) -> Value {
+    let schema = shape::answer(method, path).unwrap_or_else(|| json!({}));
+    json!({ "description": what, "content": { "application/json": { "schema": schema } } })
+}
+
+/// What Prometheus' clients ask.
+fn asked(call: &prometheus::Call) -> Value {
+    json!({
+        "summary": call.what,
+        "description": "As Prometheus has it.",
+        "operationId": id("get", call.path),
+        "parameters": parameters(call.path, call.parameters),
+        "responses": {
+            "200": good(call.what, "get", call.path),
+            "default": { "$ref": "#/components/responses/PrometheusProblem" },
+        },
+    })
+}
+
+/// The same by a form, for long questions.
+fn posted(call: &prometheus::Call) -> Value {
+    let needed = call.parameters.iter().filter(|p| !p.ends_with('?'));
+    let properties = call
+        .parameters
+        .iter()
+        .map(|p| (name(p).to_owned(), kind(p)));
+    let form = json!({
+        "type": "object",
+        "properties": properties.collect::<Map<String, Value>>(),
+        "required": needed.collect::<Vec<_>>(),
+    });
+    let mut operation = asked(call);
+    operation["operationId"] = id("post", call.path).into();
+    operation["parameters"] = json!([]);
+    operation["responses"]["200"] = good(call.what, "post", call.path);
+    let content = json!({ "application/x-www-form-urlencoded": { "schema": form } });
+    operation["requestBody"] = json!({ "required": true, "content": content });
     operation
 }
 
@@ -89,7 +142,10 @@ fn schema(example: &Value) -> Value {
 /// The example itself.
 fn bare(example: &Value) -> Value {
     match example {
-        Value::Object(all) => (all.iter().map(|(k, v)| (name(k).to_owned(), bare(v)))).collect(),
+        Value::Object(all) => {
+            let shown = all.iter().filter(|(k, _)| !k.ends_with("??"));
+            shown.map(|(k, v)| (name(k).to_owned(), bare(v))).collect()
+        }
         other => other.clone(),
     }
 }
@@ -98,62 +154,86 @@ fn name(of: &str) -> &str {
     of.trim_end_matches('?')
 }
 
-fn parameter(call: &Call, name: &str) -> Value {
-    let bare = self::name(name);
-    let inside = call.path.contains(&format!("{{{bare}}}"));
-    let kind = match bare {
+fn parameters(path: &str, names: &[&str]) -> Vec<Value> {
+    names.iter().map(|name| parameter(path, name)).collect()
+}
+
+fn kind(of: &str) -> Value {
+    match name(of) {
+        "match[]" => json!({ "type": "array", "items": { "type": "string" } }),
         "n" | "last_s" | "since_s" | "min_ms" | "number" | "after" | "from" | "limit" => {
             json!({ "type": "integer", "minimum": 0, "maximum": MOST })
         }
         "back" => json!({ "type": "boolean" }),
         _ => json!({ "type": "string" }),
-    };
+    }
+}
+
+fn parameter(path: &str, name: &str) -> Value {
+    let bare = self::name(name);
+    let inside = path.contains(&format!("{{{bare}}}"));
     json!({
         "name": bare,
         "in": if inside { "path" } else { "query" },
         "required": inside || bare == name,
-        "schema": kind,
+        "schema": kind(name),
     })
 }
 
 /// `get_trials_id`.
-fn id(call: &Call) -> String {
-    let path = call.path.trim_start_matches("/api/v1/");
+fn id(method: &str, path: &str) -> String {
+    let path = path.trim_start_matches("/api/v1/");
     let name: String = path
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect();
-    format!(
-        "{}_{}",
-        call.method,
-        name.replace("__", "_").trim_matches('_')
-    )
+    format!("{method}_{}", name.replace("__", "_").trim_matches('_'))
 }
 
 fn problem() -> Value {
-    let finding = json!({
-        "type": "object",
-        "properties": { "code": { "type": "string" }, "what": { "type": "string" }, "help": { "type": "string" } },
-    });
-    let schema = json!({
-        "type": "object",
-        "required": ["status", "title"],
-        "properties": {
-            "status": { "type": "integer" },
-            "title": { "type": "string" },
-            "findings": { "type": "array", "items": finding },
-        },
-    });
     json!({
         "description": "What is wrong, and what to do (RFC 9457)",
-        "content": { "application/problem+json": { "schema": schema } },
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
     })
+}
+
+/// What is wrong with a question as Prometheus tells it; who may not ask is told as everywhere.
+fn refused() -> Value {
+    let mut problem = problem();
+    problem["content"]["application/json"] =
+        json!({ "schema": { "$ref": "#/components/schemas/PrometheusError" } });
+    problem
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn every_answer_has_a_schema_and_no_line_of_the_table_is_for_nothing() {
+        let document = whole(true);
+        let paths = document["paths"].as_object().unwrap();
+        let mut known = BTreeSet::new();
+        for (path, methods) in paths {
+            for (method, told) in methods.as_object().unwrap() {
+                let content = told["responses"]["200"]["content"].as_object().unwrap();
+                for (kind, content) in content {
+                    let told = content["schema"].as_object();
+                    assert!(
+                        told.is_some_and(|s| !s.is_empty()),
+                        "{method} {path}: {kind} has no schema: src/api/shapes has no line for it"
+                    );
+                }
+                known.insert(format!("{method} {path}"));
+            }
+        }
+        let table = shape::calls();
+        assert_eq!(
+            table.difference(&known).collect::<Vec<_>>(),
+            Vec::<&String>::new()
+        );
+    }
 
     #[test]
     fn every_call_is_in_the_document_once_with_its_parameters() {
