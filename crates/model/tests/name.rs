@@ -449,3 +449,46 @@ fn a_lock_seen_by_its_waiters_has_a_demand() {
         "a route without the lock"
     );
 }
+
+#[test]
+fn a_quota_is_named_as_what_holds_a_processor() {
+    let d = |share: f64| {
+        let world = Shop {
+            front_cpu: 0.010,
+            ..Shop::plain()
+        };
+        let mut history = world
+            .world()
+            .run(5, 120, &Load::steady(75.0), &Seen::default());
+        for w in &mut history.windows {
+            w.signals.push(base::SignalCell {
+                resource: base::ResourceIx(0),
+                instance: base::InstanceIx(0),
+                signal: base::Signal::Throttled,
+                value: share,
+            });
+        }
+        let f = fit(&history, &Learn::default()).unwrap();
+        let c = diagnose(&f, &Options::default()).constraint.unwrap();
+        let advice = model::advice::advise(&f, &Default::default());
+        let resize = advice
+            .proposals
+            .into_iter()
+            .find(|p| p.title.contains("cores per instance"));
+        (
+            c.evidence.join("; "),
+            format!("{:?}", resize.unwrap().action),
+        )
+    };
+    let (evidence, change) = d(0.2);
+    assert!(
+        evidence.contains("quota is spent early in 20 %"),
+        "{evidence}"
+    );
+    assert!(change.contains("cpu.max"), "{change}");
+    let (evidence, change) = d(0.0);
+    assert!(
+        !evidence.contains("quota") && !change.contains("cpu.max"),
+        "{evidence} {change}"
+    );
+}

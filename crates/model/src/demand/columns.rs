@@ -3,6 +3,7 @@
 use super::direct::Told;
 use super::regress::regress;
 use super::routes::Totals;
+use super::signs;
 use super::{Options, Series};
 use crate::fit::{Demand, ResourceFit};
 use crate::{capacity, waiters};
@@ -169,6 +170,7 @@ pub fn column(known: &Known, k: usize) -> Column {
             instances: cap.instances,
             grade,
             notes,
+            signs: signs::signs(known, k),
             info,
         },
         demand: c.demand,

@@ -22,6 +22,7 @@ mod nnls;
 mod regress;
 mod routes;
 mod series;
+mod signs;
 mod whiten;
 
 pub use arms::{ArmDemand, fit_arms};

@@ -8,7 +8,7 @@ pub use table::{DemandRow, ResourceRow};
 pub use unseen::Unseen;
 pub use verdict::Verdict;
 
-use crate::constraint::{self, Constraint};
+use crate::constraint::{self, Constraint, signs};
 use crate::demand::{self, NotYet};
 use crate::fit::Fit;
 use crate::loadline::LoadLine;
@@ -116,11 +116,14 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
     let current: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
     let cliff = (0..fit.resources.len()).find(|&k| {
         let r = &fit.resources[k];
-        r.info.discipline == Discipline::Level && r.capacity_known && r.utilisation >= CLIFF
+        let full = r.utilisation >= CLIFF || signs::thrashing(r);
+        r.info.discipline == Discipline::Level && r.capacity_known && full
     });
     if let Some(k) = cliff {
         ranked.iter_mut().for_each(|r| r.confidence *= 0.1);
-        let rho = fit.resources[k].utilisation;
+        ranked.retain(|r| r.resource != k);
+        // What is read again as soon as it is thrown out is full, whatever the level says.
+        let rho = fit.resources[k].utilisation.max(CLIFF);
         ranked.insert(
             0,
             Ranked {

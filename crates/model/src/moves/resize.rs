@@ -1,6 +1,7 @@
 //! More or faster processors for the instances of a service, unless they work on one thread: then `replica` helps.
 
 use super::{Action, Candidate, Context, Edit, Kind};
+use crate::constraint::signs;
 use base::{Class, Discipline};
 
 pub fn applies(cx: &Context) -> Vec<Candidate> {
@@ -27,22 +28,32 @@ fn of(cx: &Context, k: usize) -> Candidate {
             r.info.name,
             2.0 * each
         ),
-        evidence: format!(
-            "{:.0} % of its processors are busy",
-            cx.utilisation(k) * 100.0
-        ),
+        evidence: match signs::throttled(r) {
+            Some(share) => format!(
+                "its quota is spent early in {:.0} % of its periods: the quota holds it, not the machine",
+                share * 100.0
+            ),
+            None => format!(
+                "{:.0} % of its processors are busy",
+                cx.utilisation(k) * 100.0
+            ),
+        },
         edits: vec![Edit::Capacity {
             resource: k,
             factor: 2.0,
         }],
         action: Action::Instruction {
             text: format!(
-                "Give {} {:.1} cores (quota, flavour or machine).",
+                "Give {} {:.1} cores ({}).",
                 match &*service {
                     "" => "the machine".to_owned(),
                     service => format!("each instance of {service}"),
                 },
-                2.0 * each
+                2.0 * each,
+                match signs::throttled(r) {
+                    Some(_) => "raise its quota: `cpu.max`, or the CPU limit of its container",
+                    None => "quota, flavour or machine",
+                }
             ),
         },
         size: 2,

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod network;
 pub mod pools;
 pub mod postgres;
+pub mod pressure;
 pub mod procfs;
 mod reader;
 pub mod redis;
@@ -22,7 +23,10 @@ pub mod told;
 pub mod waiters;
 
 use base::window::UseCell;
-use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx, Statement, Traced, Window};
+use base::{
+    InstanceIx, Names, Nanos, ResourceCell, ResourceIx, Signal, SignalCell, Statement, Traced,
+    Window,
+};
 use config::Address;
 pub use procfs::Proc;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +96,8 @@ pub struct Reading<'a> {
     pub names: &'a Names,
     pub found: BTreeMap<InstanceIx, Found>,
     pub cells: Vec<ResourceCell>,
+    /// What the kernel tells of resources beside their use.
+    pub signals: Vec<SignalCell>,
     /// What a resource tells of routes by itself.
     pub uses: Vec<UseCell>,
     pub statements: Vec<Statement>,
@@ -109,6 +115,7 @@ impl<'a> Reading<'a> {
             names,
             found: BTreeMap::new(),
             cells: Vec::new(),
+            signals: Vec::new(),
             uses: Vec::new(),
             statements: Vec::new(),
             traced: Vec::new(),
@@ -136,6 +143,18 @@ impl<'a> Reading<'a> {
             text: text.into(),
             blind: true,
         });
+    }
+    /// A sign of a resource; skipped when the table of resource names is full.
+    pub fn signal(&mut self, name: &str, instance: InstanceIx, signal: Signal, value: f64) {
+        let resource = self.names.resources.intern(name);
+        if !resource.is_none() {
+            self.signals.push(SignalCell {
+                resource,
+                instance,
+                signal,
+                value,
+            });
+        }
     }
     /// A cell with nothing but `busy` and `capacity`; skipped when the table of resource names is full.
     pub fn cell(
@@ -183,6 +202,7 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
         Box::new(disk::Disk::new(proc.clone())),
         Box::new(network::Network::new(proc.clone())),
         Box::new(memory::Memory::new(proc.clone())),
+        Box::new(pressure::Pressure::new(proc.clone())),
         Box::new(pools::Pools),
         Box::<scrape::Scrape>::default(),
         Box::<postgres::Postgres>::default(),

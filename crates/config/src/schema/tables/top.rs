@@ -11,6 +11,7 @@ pub const PROBES: &[&str] = &[
     "disk",
     "network",
     "memory",
+    "pressure",
     "pools",
     "scrape",
     "postgres",
