@@ -450,6 +450,111 @@ fn a_lock_seen_by_its_waiters_has_a_demand() {
     );
 }
 
+/// Requests hold 20 MB each while they wait 200 ms for a provider with slots to spare; 60 MB of 600 are always held. At 50 ms
+/// of two cores each, processors would be full at 400 a second, memory at 540 / (20 x 0.2) = 135.
+fn holding() -> World {
+    let station = |name: &str, kind, service| Station {
+        name: name.to_owned(),
+        kind,
+        service: Some(service),
+        see: See::All,
+        background: 0.0,
+        within: None,
+    };
+    let mut mem = station(
+        "mem.front",
+        StationKind::Level {
+            bytes: 600e6,
+            each: 20e6,
+        },
+        0,
+    );
+    mem.background = 60e6;
+    let work = |mean| Step::Use {
+        station: 0,
+        mean,
+        scv: 0.5,
+    };
+    let provider = Step::Delay {
+        mean: 0.2,
+        scv: 0.1,
+    };
+    let route = |name: &str, weight, steps| Route {
+        name: name.to_owned(),
+        service: 0,
+        weight,
+        steps,
+        hit: 0.0,
+        fails: 0.0,
+    };
+    World {
+        services: vec![("front".into(), 1)],
+        stations: vec![
+            station("cpu.front", StationKind::Cpu(2.0), 0),
+            mem,
+            station("slots.provider", StationKind::Slots(500), 0),
+        ],
+        routes: vec![
+            route(
+                "report",
+                1.0,
+                vec![
+                    work(0.005),
+                    Step::Enter(1),
+                    Step::Enter(2),
+                    provider,
+                    Step::Leave(2),
+                    Step::Leave(1),
+                ],
+            ),
+            route("home", 1.0, vec![work(0.002)]),
+        ],
+        canary: None,
+    }
+}
+
+#[test]
+fn memory_that_requests_hold_is_named_before_it_is_full() {
+    let seen = Seen {
+        direct: true,
+        ..Seen::default()
+    };
+    // Half of the requests hold memory.
+    let history = holding().run(3, 120, &Load::steady(90.0), &seen);
+    let f = fit(&history, &Learn::default()).unwrap();
+    let d = diagnose(&f, &Options::default());
+    let c = d.constraint.as_ref().unwrap();
+    println!("{}\n    {}", d.summary, c.evidence.join("\n    "));
+    assert_eq!(
+        (d.verdict, c.resource.as_str(), d.class),
+        (Verdict::Constraint, "mem.front", Class::Memory)
+    );
+    assert_eq!(c.carriers[0].route, "report");
+    assert!(
+        (c.saturation / 270.0 - 1.0).abs() < 0.15,
+        "{}",
+        c.saturation
+    );
+    let line = model::loadline::loadline(&f, &Default::default());
+    assert!(
+        line.line <= c.saturation * 1.001,
+        "{} above the cliff",
+        line.line
+    );
+    let asked = model::advice::Options {
+        target: Some(300.0),
+        ..Default::default()
+    };
+    let advice = model::advice::advise(&f, &asked);
+    let titles: Vec<&str> = advice.proposals.iter().map(|p| p.title.as_str()).collect();
+    let bound = |t: &&str| t.starts_with("at most") && t.ends_with("requests of front in flight");
+    assert!(titles.iter().any(bound), "{titles:?}");
+    assert!(
+        titles.iter().any(|t| t.contains("MB per instance")),
+        "{titles:?}"
+    );
+}
+
 #[test]
 fn a_quota_is_named_as_what_holds_a_processor() {
     let d = |share: f64| {

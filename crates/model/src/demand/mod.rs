@@ -18,6 +18,7 @@ mod crowd;
 mod direct;
 mod fin;
 pub(crate) mod machine;
+mod memory;
 mod nnls;
 mod regress;
 mod routes;
