@@ -597,3 +597,44 @@ fn a_quota_is_named_as_what_holds_a_processor() {
         "{evidence} {change}"
     );
 }
+
+#[test]
+fn clients_that_read_slowly_are_told_beside_the_constraint() {
+    let mut history = holding().run(3, 120, &Load::steady(90.0), &Seen::default());
+    // Of the time of reports, 0.15 s each are the clients'.
+    let k = base::ResourceIx(history.resources.len() as u16);
+    history
+        .resources
+        .push(base::ResourceInfo::from_name("peers.clients"));
+    for w in &mut history.windows {
+        let lives = w.attempts.iter().filter(|c| c.key.route.0 == 0);
+        let busy = 0.15 * lives.map(|c| c.life).sum::<f64>();
+        w.resources.push(base::ResourceCell {
+            resource: k,
+            instance: base::InstanceIx::NONE,
+            busy,
+            capacity: None,
+            waiting: None,
+            level: None,
+            background: Some(0.0),
+        });
+        w.signals.push(base::SignalCell {
+            resource: k,
+            instance: base::InstanceIx::NONE,
+            signal: base::Signal::ReceiverLimited,
+            value: 0.7,
+        });
+    }
+    let f = fit(&history, &Learn::default()).unwrap();
+    let d = diagnose(&f, &Options::default());
+    println!("{} {:?}", d.summary, d.held_up);
+    assert_eq!(d.held_up.len(), 1);
+    let (route, share) = d.held_up[0].route.clone().unwrap();
+    assert!(route == "report" && (share - 0.72).abs() < 0.15, "{share}");
+    assert!(d.constraint.is_none_or(|c| c.resource != "peers.clients"));
+    assert!(
+        d.resources
+            .iter()
+            .all(|r| r.resource != "peers.clients" || r.utilisation == 0.0)
+    );
+}

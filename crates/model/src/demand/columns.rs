@@ -140,7 +140,7 @@ pub fn column(known: &Known, k: usize) -> Column {
             notes.push("seen by its waiters only".to_owned());
         }
     }
-    if !cap.known {
+    if !cap.known && !info.is_delay() {
         notes.push(if cap.total > 0.0 {
             format!("capacity not known: {} {} taken", cap.total, info.unit)
         } else {

@@ -1,9 +1,11 @@
 //! The answer to "what holds us down?": a verdict, its constraint and evidence, and everything it rests on.
 
+mod peers;
 mod table;
 mod unseen;
 mod verdict;
 
+pub use peers::{HeldUp, Why};
 pub use table::{DemandRow, ResourceRow};
 pub use unseen::Unseen;
 pub use verdict::Verdict;
@@ -69,6 +71,9 @@ pub struct Diagnosis {
     pub traced: Vec<Traced>,
     /// Filled by the simulation, later.
     pub load_line: Option<LoadLine>,
+    /// Connections that the other side, our buffers or losses hold up.
+    #[serde(default)]
+    pub held_up: Vec<HeldUp>,
     pub notes: Vec<String>,
     pub span_s: f64,
 }
@@ -103,6 +108,7 @@ pub fn not_yet(e: &NotYet) -> Diagnosis {
         demand: Vec::new(),
         traced: Vec::new(),
         load_line: None,
+        held_up: Vec::new(),
         notes: vec![e.why.clone()],
         span_s: 0.0,
     }
@@ -187,6 +193,7 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
         demand: table::demand(fit),
         traced: fit.traced.clone(),
         load_line: None,
+        held_up: peers::held_up(fit),
         notes: notes(fit),
         span_s: fit.span_s,
     }

@@ -4,6 +4,7 @@
 //! in a note and reports nothing: a missing number is never a zero.
 
 pub mod cgroup;
+pub mod connections;
 pub mod counter;
 pub mod cpu;
 pub mod disk;
@@ -58,6 +59,8 @@ pub struct PoolGauge {
 pub struct Targets {
     pub instances: Vec<InstanceTarget>,
     pub pools: Vec<PoolGauge>,
+    /// Where clients connect to us.
+    pub ports: Vec<u16>,
     /// Sizes of slot resources as upstreams told them (`size=` of `Server-Timing`).
     pub sizes: Vec<(ResourceIx, InstanceIx, f64)>,
     pub scrapes: Vec<scrape::ScrapeTarget>,
@@ -201,6 +204,9 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
         Box::new(host::Host::new(proc.clone())),
         Box::new(disk::Disk::new(proc.clone())),
         Box::new(network::Network::new(proc.clone())),
+        Box::new(connections::ConnectionsProbe::new(
+            connections::Kernel::default(),
+        )),
         Box::new(memory::Memory::new(proc.clone())),
         Box::new(pressure::Pressure::new(proc.clone())),
         Box::new(pools::Pools),

@@ -10,6 +10,7 @@ pub const PROBES: &[&str] = &[
     "host",
     "disk",
     "network",
+    "connections",
     "memory",
     "pressure",
     "pools",
