@@ -19,6 +19,7 @@ pub mod procfs;
 mod reader;
 pub mod redis;
 pub mod scrape;
+pub mod storage;
 pub mod tls;
 pub mod told;
 pub mod waiters;
@@ -208,6 +209,7 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
             connections::Kernel::default(),
         )),
         Box::new(memory::Memory::new(proc.clone())),
+        Box::new(storage::Storage::new(proc.clone())),
         Box::new(pressure::Pressure::new(proc.clone())),
         Box::new(pools::Pools),
         Box::<scrape::Scrape>::default(),

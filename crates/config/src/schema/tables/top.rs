@@ -12,6 +12,7 @@ pub const PROBES: &[&str] = &[
     "network",
     "connections",
     "memory",
+    "storage",
     "pressure",
     "pools",
     "scrape",
