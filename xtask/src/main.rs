@@ -161,6 +161,8 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
             ])?;
             bench::state::run(Path::new("target/release/plimsoll"), pairs)?
         }
+        "agent" => bench::agent::run(true)?,
+        "agent-debug" => bench::agent::run(false)?,
         "model" => bench::model::run()?,
         "simulated" => bench::simulated::run()?,
         "cache" => {
@@ -210,7 +212,7 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
         }
         _ => {
             return Err(format!(
-                "no benchmark `{what}`; there are: proxy, load, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, state, otlp, topics, traces, export, backstage, console, pages, scenarios"
+                "no benchmark `{what}`; there are: proxy, load, agent, model, simulated, diagnosis, cache, disk, framing, hit, history, protocols, queue, replicas, state, otlp, topics, traces, export, backstage, console, pages, scenarios"
             ));
         }
     };

@@ -1,5 +1,5 @@
 //! What an agent costs its host, with 200 threads to look at:
-//! `cargo build --release -p plimsoll && cargo run --release -p agent --example cost -- target/release/plimsoll 60`.
+//! `cargo build --release -p plimsoll && cargo run --release -p agent --example cost -- target/release/plimsoll 60 200`.
 
 use agent::gateway::{Options, Receiver};
 use base::clock::Clock;
@@ -29,11 +29,13 @@ fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let binary = args.next().ok_or("name the plimsoll binary")?;
     if binary == "threads" {
-        return threads();
+        return threads(args.next().and_then(|s| s.parse().ok()).unwrap_or(THREADS));
     }
     let seconds: u64 = args.next().and_then(|s| s.parse().ok()).unwrap_or(60);
+    let threads: usize = args.next().and_then(|s| s.parse().ok()).unwrap_or(THREADS);
     let mut busy = Command::new(std::env::current_exe()?);
-    let mut busy = Process(busy.arg("threads").stdout(Stdio::piped()).spawn()?);
+    busy.args(["threads", &threads.to_string()]);
+    let mut busy = Process(busy.stdout(Stdio::piped()).spawn()?);
     let mut address = String::new();
     let out = busy.0.stdout.take().ok_or("no output")?;
     BufReader::new(out).read_line(&mut address)?;
@@ -75,16 +77,17 @@ fn main() -> Result<()> {
     std::thread::sleep(Duration::from_secs(seconds));
     let used = run_time(agent.0.id())? - before;
     let share = used / began.elapsed().as_secs_f64();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.0.id()))?;
+    let mib = |key: &str| {
+        let line = status.lines().find_map(|l| l.strip_prefix(key));
+        let number = line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
+        number.map_or("?".to_owned(), |kb| format!("{:.1} MiB", kb / 1024.0))
+    };
+    let (now, most) = (mib("VmRSS:"), mib("VmHWM:"));
     println!(
-        "{THREADS} threads, {seconds} s: {:.2} % of a core",
+        "| {threads} | {seconds} | {:.2} % | {now} | {most} |",
         100.0 * share
     );
-    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.0.id()))?;
-    let memory = ["VmRSS", "VmHWM", "RssAnon"];
-    let lines = status
-        .lines()
-        .filter(|l| memory.iter().any(|m| l.starts_with(m)));
-    lines.for_each(|l| println!("{l}"));
     println!("{}", receiver.status()());
     Ok(())
 }
@@ -101,9 +104,9 @@ fn run_time(pid: u32) -> Result<f64> {
 }
 
 /// Many threads that mostly wait, and a port.
-fn threads() -> Result<()> {
+fn threads(n: usize) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    for _ in 1..THREADS {
+    for _ in 1..n {
         std::thread::spawn(|| {
             loop {
                 std::thread::park_timeout(Duration::from_secs(1));

@@ -1,7 +1,7 @@
 //! What goes between an agent and the gateway: one request a second with a reading, and the answer to it. JSON, so
 //! that it can be read in a trace at night; the version is in the path.
 
-use base::Nanos;
+use base::{Nanos, Signal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ pub const MESSAGE: usize = 256 << 10;
 /// Most of each in one reading.
 pub const COUNTERS: usize = 256;
 pub const NOTES: usize = 64;
+pub const SIGNALS: usize = 256;
 pub const LOOKS: usize = 256;
 pub const WAITERS: usize = 64;
 /// Instances that an agent is told of.
@@ -51,6 +52,9 @@ pub struct Reading {
     /// Instances that are seen here.
     pub seen: Vec<Instance>,
     pub counters: Vec<Counter>,
+    /// Of the second before.
+    #[serde(default)]
+    pub signals: Vec<Told>,
     pub looks: Vec<Look>,
     pub notes: Vec<Note>,
 }
@@ -68,6 +72,16 @@ pub struct Counter {
     pub background: Option<f64>,
     pub capacity: Option<f64>,
     pub level: Option<f64>,
+}
+
+/// What the kernel told of a resource beside its use, over the second before: a share, or a number per second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    pub resource: String,
+    /// `None`: it is the whole host's.
+    pub instance: Option<Instance>,
+    pub signal: Signal,
+    pub value: f64,
 }
 
 /// Which threads of an instance waited at which futex, at one moment.
@@ -111,6 +125,7 @@ pub fn check(m: &Message) -> Result<(), String> {
     let too_many = [
         ("instances", r.seen.len(), COUNTERS),
         ("resources", r.counters.len(), COUNTERS),
+        ("signals", r.signals.len(), SIGNALS),
         ("looks at waiters", r.looks.len(), LOOKS),
         ("notes", r.notes.len(), NOTES),
     ];
@@ -125,6 +140,15 @@ pub fn check(m: &Message) -> Result<(), String> {
         let mut numbers = optional.into_iter().flatten().chain([c.busy]);
         if let Some(bad) = numbers.find(|v| !(v.is_finite() && *v >= 0.0)) {
             return Err(format!("{} is at {bad}: no such number", c.resource));
+        }
+    }
+    for s in &r.signals {
+        if s.resource.len() > RESOURCE {
+            return Err("the name of a resource is too long".into());
+        }
+        if !(s.value.is_finite() && s.value >= 0.0) {
+            let (what, v) = (s.signal.label(), s.value);
+            return Err(format!("{what} of {} is {v}: no such number", s.resource));
         }
     }
     for look in &r.looks {

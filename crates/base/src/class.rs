@@ -22,13 +22,13 @@ pub enum Class {
 }
 
 impl Class {
-    /// The class that a resource's name announces: `cpu. lock. pool. db. disk. net. mem. dep.`
+    /// The class that a resource's name announces: `cpu. lock. pool. db. disk. net. peers. mem. dep.`
     pub fn from_name(resource: &str) -> Class {
         match resource.split('.').next().unwrap_or("") {
             "cpu" => Class::Compute,
             "lock" | "pool" | "slots" => Class::PoolOrLock,
             "disk" | "db" => Class::Storage,
-            "net" => Class::Network,
+            "net" | "peers" => Class::Network,
             "mem" => Class::Memory,
             "dep" => Class::Dependency,
             _ => Class::Unknown,

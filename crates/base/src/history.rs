@@ -61,7 +61,7 @@ impl ResourceInfo {
         let service = name
             .split('.')
             .nth(1)
-            .filter(|s| !s.is_empty() && *s != "host")
+            .filter(|s| !s.is_empty() && *s != "host" && name != "peers.clients")
             .map(str::to_owned);
         ResourceInfo {
             name: name.to_owned(),
@@ -74,6 +74,7 @@ impl ResourceInfo {
             },
             service,
             unit: match discipline {
+                _ if name.starts_with("peers.") => "connections held up",
                 Discipline::Ps => "cores",
                 Discipline::Fcfs => "servers",
                 Discipline::Slots => "slots",
@@ -89,6 +90,13 @@ impl ResourceInfo {
             elsewhere: false,
             serial: false,
         }
+    }
+}
+
+impl ResourceInfo {
+    /// Time that the other side of a connection takes: it delays, and has no capacity that could run out.
+    pub fn is_delay(&self) -> bool {
+        self.name.starts_with("peers.")
     }
 }
 

@@ -1,6 +1,6 @@
 //! What was measured in one second: per route, arm and instance, and per resource.
 
-use crate::{Arm, Histogram, InstanceIx, ResourceIx, RouteIx};
+use crate::{Arm, Histogram, InstanceIx, ResourceIx, RouteIx, SignalCell};
 use serde::{Deserialize, Serialize};
 
 /// Length of a window, seconds. The fit relies on it: at 10 s the routes' demands can no longer be told apart.
@@ -146,6 +146,8 @@ pub struct Window {
     pub uses: Vec<UseCell>,
     pub calls: Vec<CallCell>,
     pub resources: Vec<ResourceCell>,
+    #[serde(default)]
+    pub signals: Vec<SignalCell>,
     pub ghosts: Vec<GhostCell>,
     /// Requests whose end came after their first window had closed.
     pub late: u32,

@@ -58,6 +58,9 @@ pub fn capacity(history: &History, from: u64, k: usize) -> Capacity {
         known,
         instances,
     };
+    if info.is_delay() {
+        return of(0.0, false);
+    }
     if !measured.is_empty() {
         // Instances that do not tell are taken to be like those that do.
         let mean = measured.iter().sum::<f64>() / measured.len() as f64;

@@ -2,7 +2,7 @@
 //! `demand` computes it; everything else (load line, moves, cost) reads it.
 
 use crate::pattern::Pattern;
-use base::{Grade, Objective, ResourceInfo, RouteInfo, Statement, Traced};
+use base::{Grade, Objective, ResourceInfo, RouteInfo, Signal, Statement, Traced};
 use serde::{Deserialize, Serialize};
 
 /// One entry of D: what one request of a route uses of a resource (resource-seconds, or bytes), itself only;
@@ -51,6 +51,18 @@ pub struct ResourceFit {
     pub grade: Grade,
     /// What weakens this column: `burst residual`, `background not measured`, `learning since 40 s` …
     pub notes: Vec<String>,
+    /// What the kernel tells beside its use.
+    #[serde(default)]
+    pub signs: Vec<Sign>,
+}
+
+/// One signal of a resource over the span: its mean, and that in the calmest and in the busiest quarter.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sign {
+    pub signal: Signal,
+    pub mean: f64,
+    pub calm: f64,
+    pub busy: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -143,6 +155,10 @@ impl ResourceFit {
     /// What one instance offers per second.
     pub fn each(&self) -> f64 {
         self.capacity / self.instances.max(1) as f64
+    }
+
+    pub fn sign(&self, signal: Signal) -> Option<&Sign> {
+        self.signs.iter().find(|s| s.signal == signal)
     }
 
     /// What goes alongside `visits` requests of each route.

@@ -50,7 +50,9 @@ fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
     let used = |k: usize| {
         let r = &fit.resources[k];
         let theirs = r.info.service.as_deref().is_some_and(|s| s != service);
-        !theirs && r.grade < Grade::Prior && routes.iter().any(|&r| fit.demand[r][k].mean > 0.0)
+        // Bytes are no servers: what fills memory is bounded by a proposal.
+        let counted = !theirs && !rank::fills(fit, k);
+        counted && r.grade < Grade::Prior && routes.iter().any(|&r| fit.demand[r][k].mean > 0.0)
     };
     let first = *rank_among(fit, seed, used).first()?;
     let k = first.resource;

@@ -30,8 +30,17 @@ pub fn candidate(fit: &Fit, k: usize) -> bool {
     let r = &fit.resources[k];
     let sized = r.capacity.is_finite() && r.capacity > 0.0;
     sized
-        && r.info.discipline != Discipline::Level
+        && (r.info.discipline != Discipline::Level || fills(fit, k))
         && (r.capacity_known || r.info.discipline == Discipline::Fcfs)
+}
+
+/// Whether it is a level that requests in flight are known to fill: no queue, but a rate at which it is full.
+pub fn fills(fit: &Fit, k: usize) -> bool {
+    let r = &fit.resources[k];
+    r.info.discipline == Discipline::Level
+        && r.capacity_known
+        && r.capacity > 0.0
+        && fit.demand.iter().any(|row| row[k].mean > 0.0)
 }
 
 /// Requests of each route per entry request at today's mix.

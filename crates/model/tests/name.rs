@@ -526,3 +526,192 @@ fn a_hot_instance_is_full_first() {
     let ratio = line(&even) / line(&skewed);
     assert!((1.6..=2.4).contains(&ratio), "simulated as well: {ratio}");
 }
+
+/// Requests hold 20 MB each while they wait 200 ms for a provider with slots to spare; 60 MB of 600 are always held. At 50 ms
+/// of two cores each, processors would be full at 400 a second, memory at 540 / (20 x 0.2) = 135.
+fn holding() -> World {
+    let station = |name: &str, kind, service| Station {
+        name: name.to_owned(),
+        kind,
+        service: Some(service),
+        see: See::All,
+        background: 0.0,
+        within: None,
+    };
+    let mut mem = station(
+        "mem.front",
+        StationKind::Level {
+            bytes: 600e6,
+            each: 20e6,
+        },
+        0,
+    );
+    mem.background = 60e6;
+    let work = |mean| Step::Use {
+        station: 0,
+        mean,
+        scv: 0.5,
+    };
+    let provider = Step::Delay {
+        mean: 0.2,
+        scv: 0.1,
+    };
+    let route = |name: &str, weight, steps| Route {
+        name: name.to_owned(),
+        service: 0,
+        weight,
+        steps,
+        hit: 0.0,
+        fails: 0.0,
+    };
+    World {
+        services: vec![("front".into(), 1)],
+        stations: vec![
+            station("cpu.front", StationKind::Cpu(2.0), 0),
+            mem,
+            station("slots.provider", StationKind::Slots(500), 0),
+        ],
+        routes: vec![
+            route(
+                "report",
+                1.0,
+                vec![
+                    work(0.005),
+                    Step::Enter(1),
+                    Step::Enter(2),
+                    provider,
+                    Step::Leave(2),
+                    Step::Leave(1),
+                ],
+            ),
+            route("home", 1.0, vec![work(0.002)]),
+        ],
+        canary: None,
+    }
+}
+
+#[test]
+fn memory_that_requests_hold_is_named_before_it_is_full() {
+    let seen = Seen {
+        direct: true,
+        ..Seen::default()
+    };
+    // Half of the requests hold memory.
+    let history = holding().run(3, 120, &Load::steady(90.0), &seen);
+    let f = fit(&history, &Learn::default()).unwrap();
+    let d = diagnose(&f, &Options::default());
+    let c = d.constraint.as_ref().unwrap();
+    println!("{}\n    {}", d.summary, c.evidence.join("\n    "));
+    assert_eq!(
+        (d.verdict, c.resource.as_str(), d.class),
+        (Verdict::Constraint, "mem.front", Class::Memory)
+    );
+    assert_eq!(c.carriers[0].route, "report");
+    assert!(
+        (c.saturation / 270.0 - 1.0).abs() < 0.15,
+        "{}",
+        c.saturation
+    );
+    let line = model::loadline::loadline(&f, &Default::default());
+    assert!(
+        line.line <= c.saturation * 1.001,
+        "{} above the cliff",
+        line.line
+    );
+    let asked = model::advice::Options {
+        target: Some(300.0),
+        ..Default::default()
+    };
+    let advice = model::advice::advise(&f, &asked);
+    let titles: Vec<&str> = advice.proposals.iter().map(|p| p.title.as_str()).collect();
+    let bound = |t: &&str| t.starts_with("at most") && t.ends_with("requests of front in flight");
+    assert!(titles.iter().any(bound), "{titles:?}");
+    assert!(
+        titles.iter().any(|t| t.contains("MB per instance")),
+        "{titles:?}"
+    );
+}
+
+#[test]
+fn a_quota_is_named_as_what_holds_a_processor() {
+    let d = |share: f64| {
+        let world = Shop {
+            front_cpu: 0.010,
+            ..Shop::plain()
+        };
+        let mut history = world
+            .world()
+            .run(5, 120, &Load::steady(75.0), &Seen::default());
+        for w in &mut history.windows {
+            w.signals.push(base::SignalCell {
+                resource: base::ResourceIx(0),
+                instance: base::InstanceIx(0),
+                signal: base::Signal::Throttled,
+                value: share,
+            });
+        }
+        let f = fit(&history, &Learn::default()).unwrap();
+        let c = diagnose(&f, &Options::default()).constraint.unwrap();
+        let advice = model::advice::advise(&f, &Default::default());
+        let resize = advice
+            .proposals
+            .into_iter()
+            .find(|p| p.title.contains("cores per instance"));
+        (
+            c.evidence.join("; "),
+            format!("{:?}", resize.unwrap().action),
+        )
+    };
+    let (evidence, change) = d(0.2);
+    assert!(
+        evidence.contains("quota is spent early in 20 %"),
+        "{evidence}"
+    );
+    assert!(change.contains("cpu.max"), "{change}");
+    let (evidence, change) = d(0.0);
+    assert!(
+        !evidence.contains("quota") && !change.contains("cpu.max"),
+        "{evidence} {change}"
+    );
+}
+
+#[test]
+fn clients_that_read_slowly_are_told_beside_the_constraint() {
+    let mut history = holding().run(3, 120, &Load::steady(90.0), &Seen::default());
+    // Of the time of reports, 0.15 s each are the clients'.
+    let k = base::ResourceIx(history.resources.len() as u16);
+    history
+        .resources
+        .push(base::ResourceInfo::from_name("peers.clients"));
+    for w in &mut history.windows {
+        let lives = w.attempts.iter().filter(|c| c.key.route.0 == 0);
+        let busy = 0.15 * lives.map(|c| c.life).sum::<f64>();
+        w.resources.push(base::ResourceCell {
+            resource: k,
+            instance: base::InstanceIx::NONE,
+            busy,
+            capacity: None,
+            waiting: None,
+            level: None,
+            background: Some(0.0),
+        });
+        w.signals.push(base::SignalCell {
+            resource: k,
+            instance: base::InstanceIx::NONE,
+            signal: base::Signal::ReceiverLimited,
+            value: 0.7,
+        });
+    }
+    let f = fit(&history, &Learn::default()).unwrap();
+    let d = diagnose(&f, &Options::default());
+    println!("{} {:?}", d.summary, d.held_up);
+    assert_eq!(d.held_up.len(), 1);
+    let (route, share) = d.held_up[0].route.clone().unwrap();
+    assert!(route == "report" && (share - 0.72).abs() < 0.15, "{share}");
+    assert!(d.constraint.is_none_or(|c| c.resource != "peers.clients"));
+    assert!(
+        d.resources
+            .iter()
+            .all(|r| r.resource != "peers.clients" || r.utilisation == 0.0)
+    );
+}

@@ -118,7 +118,14 @@ fn answer(
         }
         ("GET", ["report"]) => {
             burn(s.report_ms);
-            Ok((200, "{\"sold\":42}".into()))
+            if s.hold_mb > 0 {
+                // Written to, or the kernel would not give it.
+                let held = vec![1u8; s.hold_mb << 20];
+                client.call("POST", "pay", "/charge", trace)?;
+                drop(std::hint::black_box(held));
+            }
+            let padding = " ".repeat(s.page_kb << 10);
+            Ok((200, format!("{{\"sold\":42}}{padding}")))
         }
         _ => Ok((404, "{\"error\":\"no such page\"}".into())),
     }

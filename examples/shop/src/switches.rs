@@ -10,6 +10,10 @@ pub struct Switches {
     /// CPU of a product page, and of a report.
     pub cpu_ms: f64,
     pub report_ms: f64,
+    /// Memory that a report holds while it asks the payment provider, megabytes; 0: it asks nobody.
+    pub hold_mb: usize,
+    /// Size of a report's answer, KiB more than it needs.
+    pub page_kb: usize,
     /// Connections of the catalogue's pool, and how long each item lookup holds one while its thread sleeps
     /// (a database on another host).
     pub pool: usize,
@@ -47,6 +51,8 @@ impl Default for Switches {
             lock_ms: 0.2,
             cpu_ms: 0.5,
             report_ms: 2.0,
+            hold_mb: 0,
+            page_kb: 0,
             pool: 32,
             db_ms: 1.0,
             no_index: false,
@@ -82,6 +88,8 @@ impl FromStr for Switches {
                 "lock_ms" => s.lock_ms = number(key, value)?,
                 "cpu_ms" => s.cpu_ms = number(key, value)?,
                 "report_ms" => s.report_ms = number(key, value)?,
+                "hold_mb" => s.hold_mb = value.parse().map_err(bad)?,
+                "page_kb" => s.page_kb = value.parse().map_err(bad)?,
                 "pool" => s.pool = value.parse().map_err(bad)?,
                 "db_ms" => s.db_ms = number(key, value)?,
                 "no_index" => s.no_index = flag(key, value)?,
@@ -100,12 +108,15 @@ impl FromStr for Switches {
                 "rows" => s.rows = value.parse().map_err(bad)?,
                 _ => {
                     return Err(format!(
-                        "no switch `{key}`; there are lock_ms, cpu_ms, report_ms, pool, db_ms, no_index, n_plus_one, \
+                        "no switch `{key}`; there are lock_ms, cpu_ms, report_ms, hold_mb, page_kb, pool, db_ms, no_index, n_plus_one, \
                          items, pay_ms, pay_slots, pay_fails, retries, shards, cache_s, pause_ms, pause_every_s, one_core, \
                          timing, rows"
                     ));
                 }
             }
+        }
+        if s.hold_mb > 1024 || s.page_kb > 64 << 10 {
+            return Err("hold_mb is at most 1024, page_kb at most 65536".into());
         }
         if s.pool == 0 || s.pay_slots == 0 || s.rows == 0 || s.shards == 0 {
             return Err("pool, pay_slots, shards and rows must be at least 1".into());

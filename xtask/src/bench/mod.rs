@@ -1,5 +1,6 @@
 //! Measurements against peers, side by side in one run. Results go to `bench/*.md`.
 
+pub mod agent;
 pub mod backstage;
 pub mod cache;
 pub mod console;

@@ -2,7 +2,7 @@
 
 use super::locks::{Flights, Locks};
 use super::place::{Part, Track};
-use crate::message::{Counter, Instance, Message, Note, Reading};
+use crate::message::{Counter, Instance, Message, Note, Reading, Told};
 use base::{InstanceIx, Nanos};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub struct Agent {
     locks: Locks,
     /// By second: what is to go into its window.
     cells: BTreeMap<u64, Vec<(Key, Part)>>,
+    signals: BTreeMap<u64, Vec<Told>>,
     pub trouble: Option<(Nanos, String)>,
     pub used: u64,
     pub unused: u64,
@@ -56,6 +57,7 @@ impl Agent {
             tracks: BTreeMap::new(),
             locks: Locks::default(),
             cells: BTreeMap::new(),
+            signals: BTreeMap::new(),
             trouble: None,
             used: 0,
             unused: 0,
@@ -135,7 +137,9 @@ impl Agent {
         self.seen = reading.seen;
         self.seen.retain(|i| known.contains_key(i));
         for c in &reading.counters {
-            if may_tell(c, known) && c.instance.as_ref().is_none_or(mine) {
+            if may_tell(&c.resource, c.instance.as_ref(), known)
+                && c.instance.as_ref().is_none_or(mine)
+            {
                 self.place(at, c, now);
             }
         }
@@ -145,6 +149,18 @@ impl Agent {
             lately && instance.as_ref().is_none_or(|i| known.contains_key(i))
         });
         let ended = (at.0 + 500_000_000) / 1_000_000_000;
+        let may = |s: &Told| {
+            may_tell(&s.resource, s.instance.as_ref(), known)
+                && s.instance.as_ref().is_none_or(mine)
+        };
+        let mut signals = reading.signals;
+        signals.retain(may);
+        // A second reading of one second says the same again.
+        let second = self.signals.entry(ended.saturating_sub(1));
+        second.or_insert(signals);
+        while self.signals.len() > SECONDS {
+            self.signals.pop_first();
+        }
         for (i, waiting, locks) in self.locks.take(&reading.looks, flights, known) {
             if !mine(&i) {
                 continue;
@@ -188,6 +204,12 @@ impl Agent {
         }
     }
 
+    /// What the kernel told there of a second. Earlier ones are given up.
+    pub fn signals(&mut self, second: u64) -> Vec<Told> {
+        self.signals = self.signals.split_off(&second);
+        self.signals.remove(&second).unwrap_or_default()
+    }
+
     /// What this agent has for a second, and which of what it should have is missing. Earlier seconds are given up.
     pub fn close(&mut self, second: u64) -> (Vec<(Key, Part)>, Vec<Key>) {
         self.cells = self.cells.split_off(&second);
@@ -201,20 +223,21 @@ impl Agent {
     }
 }
 
-/// Agents tell of what their probes see, and of nothing else: the CPU and the memory of instances that the config has, and
+/// Agents tell of what their probes see, and of nothing else: CPU, memory and limited disks of instances that the config has, and
 /// memory, disks and links of their own host.
-fn may_tell(c: &Counter, known: &Known) -> bool {
-    match &c.instance {
+fn may_tell(resource: &str, instance: Option<&Instance>, known: &Known) -> bool {
+    match instance {
         Some(i) => {
-            let own = c.resource.split_once('.');
-            known.contains_key(i) && matches!(own, Some(("cpu" | "mem", s)) if s == i.service)
+            let own = resource.split_once('.');
+            known.contains_key(i)
+                && matches!(own, Some(("cpu" | "mem" | "disk", s)) if s == i.service)
         }
         None => {
             let device = |rest: &str| crate::message::is_name(rest);
-            c.resource == "mem.host"
+            resource == "mem.host"
                 || ["disk.host.", "net.host."]
                     .iter()
-                    .any(|p| c.resource.strip_prefix(p).is_some_and(device))
+                    .any(|p| resource.strip_prefix(p).is_some_and(device))
         }
     }
 }

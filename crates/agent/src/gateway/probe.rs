@@ -2,7 +2,7 @@
 
 use super::Shared;
 use crate::message::Instance;
-use base::{InstanceIx, Names, Nanos, ResourceCell, Window};
+use base::{InstanceIx, Names, Nanos, ResourceCell, SignalCell, Window};
 use config::Address;
 use std::sync::Arc;
 use telemetry::probes::{Probe, ProbeNote, Reading};
@@ -53,6 +53,17 @@ impl Probe for AgentProbe {
         let name = |c: &ResourceCell| self.names.resources.name(c.resource).unwrap_or_default();
         w.resources
             .retain(|c| !second.withheld.contains(name(c).as_ref()));
+        for (resource, instance, signal, value) in second.signals {
+            let resource = self.names.resources.intern(&resource);
+            if !resource.is_none() {
+                w.signals.push(SignalCell {
+                    resource,
+                    instance,
+                    signal,
+                    value,
+                });
+            }
+        }
         for (resource, instance, p) in second.cells {
             let resource = self.names.resources.intern(&resource);
             let ours = |c: &ResourceCell| c.resource == resource && c.instance == instance;

@@ -4,7 +4,7 @@ use super::agent::{Agent, Key, Known, MISSED, TELL, named};
 use super::locks::Flights;
 use super::place::Part;
 use crate::message::{self, Instance, Message, Note};
-use base::{InstanceIx, Nanos};
+use base::{InstanceIx, Nanos, Signal};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -42,6 +42,7 @@ pub enum Refused {
 #[derive(Debug, Default, PartialEq)]
 pub struct Second {
     pub cells: Vec<(String, InstanceIx, Part)>,
+    pub signals: Vec<(String, InstanceIx, Signal, f64)>,
     /// Resources of which a part is out of sight: what is seen of them is no sum.
     pub withheld: BTreeSet<String>,
 }
@@ -140,6 +141,14 @@ impl Table {
         let mut all = Second::default();
         let mut missing: Vec<Key> = Vec::new();
         for (name, agent) in &mut self.agents {
+            for s in agent.signals(second) {
+                let (resource, ix) = match &s.instance {
+                    None => (named(&s.resource, name), Some(InstanceIx::NONE)),
+                    Some(i) => (s.resource.clone(), self.known.get(i).copied()),
+                };
+                all.signals
+                    .extend(ix.map(|ix| (resource, ix, s.signal, s.value)));
+            }
             let (parts, without) = agent.close(second);
             for ((resource, instance), part) in parts {
                 match instance {
@@ -165,6 +174,7 @@ impl Table {
         });
         all.withheld = withheld.collect();
         all.cells.retain(|c| !all.withheld.contains(&c.0));
+        all.signals.retain(|c| !all.withheld.contains(&c.0));
         all
     }
 

@@ -3,7 +3,7 @@
 use crate::host::clock::Estimate;
 use crate::host::meter::{Meters, Rates};
 use crate::host::share::Shares;
-use crate::message::{self, Instance, Look, Note, Reading};
+use crate::message::{self, Instance, Look, Note, Reading, Told};
 use base::{InstanceIx, Names, Nanos};
 use config::Address;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use telemetry::probes::waiters::{REFUSED, Threads};
 use telemetry::probes::{self, InstanceTarget, Probe, Proc, Targets};
 
 /// Those that look at this host; the others ask servers or the gateway itself.
-const HERE: [&str; 7] = [
+const HERE: [&str; 9] = [
     "listeners",
     "cgroup",
     "cpu",
@@ -21,6 +21,8 @@ const HERE: [&str; 7] = [
     "disk",
     "network",
     "memory",
+    "storage",
+    "pressure",
 ];
 /// Addresses of this host may change: they are looked at this often.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -116,6 +118,7 @@ impl Probes {
         let probes::Reading {
             found,
             cells,
+            signals,
             notes,
             ..
         } = r;
@@ -160,6 +163,16 @@ impl Probes {
                 .filter_map(|i| self.instances.get(i).cloned())
                 .collect(),
             counters,
+            signals: signals
+                .into_iter()
+                .take(message::SIGNALS)
+                .map(|s| Told {
+                    resource: name(s.resource),
+                    instance: self.instances.get(&s.instance).cloned(),
+                    signal: s.signal,
+                    value: s.value,
+                })
+                .collect(),
             looks: looks
                 .into_iter()
                 .filter_map(|(when, i, waiters)| {

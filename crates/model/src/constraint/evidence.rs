@@ -1,6 +1,6 @@
 //! The numbers behind a constraint, in plain words.
 
-use super::Cause;
+use super::{Cause, signs};
 use crate::demand::machine;
 use crate::fit::Fit;
 use crate::rank::Ranked;
@@ -16,14 +16,17 @@ pub fn lines(
     let k = found.resource;
     let r = &fit.resources[k];
     let mut lines = Vec::new();
+    let level = r.info.discipline == Discipline::Level;
     let verb = match r.info.discipline {
-        Discipline::Slots | Discipline::Fcfs => "held",
+        Discipline::Slots | Discipline::Fcfs | Discipline::Level => "held",
         _ => "used",
     };
     let entry: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
     for (i, (route, share)) in carriers.iter().take(3).enumerate() {
         let d = fit.demand[*route][k];
-        let per = if r.info.unit.starts_with("bytes") {
+        let per = if level {
+            format!("{:.1} MB for a second", d.mean / 1e6)
+        } else if r.info.unit.starts_with("bytes") {
             format!("{:.0} bytes", d.mean)
         } else {
             format!("{} ± {}", Secs(d.mean), Secs(1.645 * d.sd))
@@ -49,7 +52,9 @@ pub fn lines(
         }
         lines.push(line);
     }
-    let servers = if r.info.unit.starts_with("bytes") {
+    let servers = if level {
+        format!("{:.0} MB", r.capacity / 1e6)
+    } else if r.info.unit.starts_with("bytes") {
         format!("{:.0} bytes/s", r.capacity)
     } else {
         let n = (r.capacity * 100.0).round() / 100.0;
@@ -92,6 +97,7 @@ pub fn lines(
     if r.grade == Grade::Waits {
         lines.push("known by its waiters only: their number gives how long it is held".to_owned());
     }
+    lines.extend(signs::lines(r));
     lines.extend(cause.map(Cause::to_string));
     lines
 }

@@ -2,6 +2,7 @@
 
 mod cause;
 mod evidence;
+pub mod signs;
 
 pub use cause::Cause;
 

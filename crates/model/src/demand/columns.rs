@@ -1,8 +1,10 @@
 //! One column of D: chooses the evidence for each route and puts the resource's own numbers beside it.
 
 use super::direct::Told;
+use super::memory::{self, Held};
 use super::regress::regress;
 use super::routes::Totals;
+use super::signs;
 use super::{Options, Series};
 use crate::fit::{Demand, ResourceFit};
 use crate::pattern::jobs_of;
@@ -71,6 +73,13 @@ pub fn column(known: &Known, k: usize) -> Column {
     let busy = mean(&series.busy);
     if info.discipline == Discipline::Level {
         c.busy = series.level.as_ref().map_or(busy, |l| mean(l));
+        if let (Some(level), Class::Memory, true) =
+            (&series.level, info.class, info.service.is_some())
+            && let Some(h) = memory::held(known.series, level, &seconds, &rows)
+        {
+            c.held(known, &rows, &h);
+            notes.extend(said(&h));
+        }
     } else if let Some(w) = series.waiting.as_ref().filter(|w| {
         let lock = info.class == Class::PoolOrLock && info.discipline == Discipline::Fcfs;
         lock && busy > 0.0 && reported == 0.0 && mean(w) > 0.0
@@ -137,7 +146,7 @@ pub fn column(known: &Known, k: usize) -> Column {
             notes.push("seen by its waiters only".to_owned());
         }
     }
-    if !cap.known {
+    if !cap.known && !info.is_delay() {
         notes.push(if cap.total > 0.0 {
             format!("capacity not known: {} {} taken", cap.total, info.unit)
         } else {
@@ -175,10 +184,29 @@ pub fn column(known: &Known, k: usize) -> Column {
             instances: cap.instances,
             grade,
             notes,
+            signs: signs::signs(known, k),
             info,
         },
         demand: c.demand,
     }
+}
+
+/// What the fit of a level found, in words.
+fn said(h: &Held) -> Vec<String> {
+    let mb = |v: f64| format!("{:.1} MB", v / 1e6);
+    let mut told = vec![format!(
+        "{} and {} for each request in flight (± {:.0} %)",
+        mb(h.base),
+        mb(h.each),
+        164.5 * h.error
+    )];
+    if h.drift * 3600.0 > 0.05 * h.base {
+        told.push(format!(
+            "it grows by {} per hour whatever is in flight: a leak, or a start",
+            mb(h.drift * 3600.0)
+        ));
+    }
+    told
 }
 
 /// Threads asleep on a lock that the service itself reports are seen twice: the column known by waiters only gives way
@@ -245,6 +273,16 @@ impl Draft {
             let sd = mean * (s.spread.powi(2) + waiters::SHARE_SPREAD.powi(2)).sqrt();
             self.set(r, mean, sd, None, Grade::Waits);
         }
+    }
+    /// What requests hold, and what is held without them.
+    fn held(&mut self, known: &Known, rows: &[usize], h: &Held) {
+        for (&r, each) in rows.iter().zip(&h.rows) {
+            let sum = |v: &[f64]| v.iter().sum::<f64>();
+            let stay = sum(&known.series.in_flight[r]) / sum(&known.series.life[r]).max(1e-9);
+            let mean = each * stay;
+            self.set(r, mean, mean * h.error.max(0.1), None, Grade::Regression);
+        }
+        (self.background, self.background_sd) = (h.base, h.base_sd);
     }
     pub fn set(&mut self, r: usize, mean: f64, sd: f64, scv: Option<f64>, grade: Grade) {
         self.demand[r] = Demand {

@@ -18,10 +18,12 @@ mod crowd;
 mod direct;
 mod fin;
 pub(crate) mod machine;
+mod memory;
 mod nnls;
 mod regress;
 mod routes;
 mod series;
+mod signs;
 mod warm;
 mod whiten;
 

@@ -1,14 +1,16 @@
 //! The answer to "what holds us down?": a verdict, its constraint and evidence, and everything it rests on.
 
+mod peers;
 mod table;
 mod unseen;
 mod verdict;
 
+pub use peers::{HeldUp, Why};
 pub use table::{DemandRow, ResourceRow};
 pub use unseen::Unseen;
 pub use verdict::Verdict;
 
-use crate::constraint::{self, Constraint};
+use crate::constraint::{self, Constraint, signs};
 use crate::demand::{self, NotYet};
 use crate::fit::Fit;
 use crate::loadline::LoadLine;
@@ -70,6 +72,9 @@ pub struct Diagnosis {
     pub traced: Vec<Traced>,
     /// Filled by the simulation, later.
     pub load_line: Option<LoadLine>,
+    /// Connections that the other side, our buffers or losses hold up.
+    #[serde(default)]
+    pub held_up: Vec<HeldUp>,
     pub notes: Vec<String>,
     pub span_s: f64,
 }
@@ -104,6 +109,7 @@ pub fn not_yet(e: &NotYet) -> Diagnosis {
         demand: Vec::new(),
         traced: Vec::new(),
         load_line: None,
+        held_up: Vec::new(),
         notes: vec![e.why.clone()],
         span_s: 0.0,
     }
@@ -117,11 +123,14 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
     let current: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
     let cliff = (0..fit.resources.len()).find(|&k| {
         let r = &fit.resources[k];
-        r.info.discipline == Discipline::Level && r.capacity_known && r.utilisation >= CLIFF
+        let full = r.utilisation >= CLIFF || signs::thrashing(r);
+        r.info.discipline == Discipline::Level && r.capacity_known && full
     });
     if let Some(k) = cliff {
         ranked.iter_mut().for_each(|r| r.confidence *= 0.1);
-        let rho = fit.resources[k].utilisation;
+        ranked.retain(|r| r.resource != k);
+        // What is read again as soon as it is thrown out is full, whatever the level says.
+        let rho = fit.resources[k].utilisation.max(CLIFF);
         ranked.insert(
             0,
             Ranked {
@@ -189,6 +198,7 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
         demand: table::demand(fit),
         traced: fit.traced.clone(),
         load_line: None,
+        held_up: peers::held_up(fit),
         notes: notes(fit),
         span_s: fit.span_s,
     }

@@ -2,6 +2,7 @@
 //! `X*_k = (C_k - b_k) / sum_r m_r D_rk`: an upper bound of the load line, known long before each demand is.
 
 use crate::fit::Fit;
+use crate::rank;
 use crate::twin::System;
 use crate::twin::draw::{mix, normal};
 
@@ -16,6 +17,11 @@ pub fn loads(fit: &Fit, shares: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// Whether work queues for it, or requests fill it.
+fn runs_out(system: &System, fit: &Fit, k: usize) -> bool {
+    system.queues[k] || rank::fills(fit, k)
+}
+
 /// Entry rate at which each resource saturates, requests per second; infinite where nothing can run out.
 /// With caches the hit ratios are those at the lowest of these rates.
 pub fn saturation(system: &System) -> Vec<f64> {
@@ -25,7 +31,7 @@ pub fn saturation(system: &System) -> Vec<f64> {
         let left = |k: usize| (fit.resources[k].capacity - fit.resources[k].background).max(0.0);
         (0..loads.len())
             .map(|k| {
-                if system.queues[k] && loads[k] > 1e-12 {
+                if runs_out(system, fit, k) && loads[k] > 1e-12 {
                     left(k) / (loads[k] * fit.skew(k))
                 } else {
                     f64::INFINITY
@@ -61,7 +67,7 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
     let fit = system.at(rate);
     let visits = System::visits(&fit, &system.shares());
     let used: Vec<usize> = (0..fit.resources.len())
-        .filter(|&k| system.queues[k])
+        .filter(|&k| runs_out(system, &fit, k))
         .collect();
     let luck = |draw: usize, what: u64, r: usize, k: usize| {
         normal(mix(seed

@@ -6,6 +6,7 @@ mod bulkhead;
 mod cache;
 mod compress;
 pub mod edit;
+mod hold;
 mod index;
 mod limit;
 mod lock;
@@ -186,6 +187,7 @@ pub const MOVES: &[(Kind, Applies)] = &[
     (Kind::Retry, retry::applies),
     (Kind::Compress, compress::applies),
     (Kind::Limit, limit::applies),
+    (Kind::Limit, hold::applies),
     (Kind::Bulkhead, bulkhead::applies),
     (Kind::Replica, replica::applies),
     (Kind::Resize, resize::applies),

@@ -19,6 +19,7 @@ pub fn resource(name: &str, capacity: f64) -> ResourceFit {
         instances: 1,
         grade: Grade::Direct,
         notes: vec![],
+        signs: vec![],
     }
 }
 

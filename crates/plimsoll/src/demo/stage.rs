@@ -156,6 +156,12 @@ impl Stage {
         Ok(())
     }
 
+    /// The process of a role.
+    pub fn pid(&self, role: &str) -> Option<u32> {
+        let mut all = self.children.iter();
+        all.find(|(r, _)| r == role).map(|(_, child)| child.id())
+    }
+
     /// Waits until each accepts connections (at most 20 s: some fill a database first).
     pub fn await_listening(&mut self, all: &[SocketAddr], data: &Path) -> Result<(), Failure> {
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -2,7 +2,7 @@
 
 use super::scenarios::Right;
 use base::Class;
-use model::diagnose::{Diagnosis, Verdict};
+use model::diagnose::{Diagnosis, Verdict, Why};
 use serde::{Deserialize, Serialize};
 
 /// A route that carries this share of a constraint's load counts as named.
@@ -37,6 +37,10 @@ pub fn judge(right: &Right, d: &Diagnosis) -> Judged {
             resources,
             routes,
         } => constraint(*class, resources, routes, d),
+        Right::HeldUp { routes } => one(d.held_up.iter().any(|h| {
+            let route = h.route.as_ref().map(|(name, _)| name.as_str());
+            h.why == Why::Receiver && route.is_some_and(|r| routes.contains(&r))
+        })),
         Right::Unseen { routes } => one(d.verdict == Verdict::UnseenResource
             && d.unseen
                 .as_ref()

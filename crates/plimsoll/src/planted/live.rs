@@ -1,6 +1,7 @@
 //! An application with something planted, behind a Plimsoll that runs.
 
 use super::Run;
+use super::around::{self, Standing};
 use super::orders;
 use super::scenarios::{Scenario, World};
 use crate::commands::recorded;
@@ -17,6 +18,7 @@ pub struct Live {
     config: Config,
     ports: Ports,
     stage: Stage,
+    around: Standing,
     _scratch: Scratch,
 }
 
@@ -30,19 +32,24 @@ impl Live {
             return Err(recorded::refused(&checked.findings));
         };
         let system = System::start("planted", &text)?;
-        let stage = match plant {
-            World::Shop(plant) => {
+        let mut stage = match plant {
+            World::Shop(plant) | World::Around(plant, _) => {
                 Stage::start(&std::env::current_exe()?, &ports, plant, &scratch.0)?
             }
             World::Orders(settings) => {
                 orders::start(orders::needed(run.servers)?, settings, &ports, &scratch.0)?
             }
         };
+        let around = match plant {
+            World::Around(_, what) => around::place(*what, &mut stage, ports.listen, &scratch.0)?,
+            _ => Standing::default(),
+        };
         Ok(Live {
             system,
             config,
             ports,
             stage,
+            around,
             _scratch: scratch,
         })
     }
@@ -71,6 +78,7 @@ impl Live {
     pub fn stop(self) {
         self.system.stop();
         drop(self.stage);
+        drop(self.around);
     }
 }
 
@@ -84,7 +92,7 @@ fn config_text(
     let Scenario { mix, .. } = run.scenario;
     let data = scratch.0.join("data");
     Ok(match plant {
-        World::Shop(plant) => {
+        World::Shop(plant) | World::Around(plant, _) => {
             let off: &[&str] = if blind { &["waiters"] } else { &[] };
             let text = stage::config_text(ports, &data, weights(mix)?, off);
             match plant.route {

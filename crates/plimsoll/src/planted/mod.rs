@@ -1,6 +1,7 @@
 //! Planted bottlenecks: an application with one thing wrong, watched live, and the answer beside the truth.
 //! `cargo xtask bench diagnosis` runs all of them; the tests answer from recordings of such runs.
 
+pub mod around;
 pub mod estimators;
 pub mod judge;
 mod live;

@@ -1,5 +1,6 @@
 //! The planted bottlenecks of the shop, and which answers count as right. Those on real databases are in `orders.rs`.
 
+use super::around::Around;
 use super::orders;
 use crate::demo::stage::{Plant, SHOPPERS};
 use base::Class;
@@ -9,6 +10,8 @@ use model::moves::Kind;
 #[derive(Clone, Debug)]
 pub enum World {
     Shop(Plant),
+    /// The shop, with something wrong around it.
+    Around(Plant, Around),
     /// The order service, with these settings (JSON).
     Orders(&'static str),
 }
@@ -56,6 +59,8 @@ pub enum Right {
         resources: &'static [&'static str],
         routes: &'static [&'static str],
     },
+    /// Connections that the other side holds up, of one of these routes most.
+    HeldUp { routes: &'static [&'static str] },
     /// "There is something that nobody measures", in one of these routes.
     Unseen { routes: &'static [&'static str] },
     /// "No constraint below the target."
@@ -79,7 +84,88 @@ pub fn lift(ask: Ask, plant: World) -> Option<Lift> {
 
 /// All of them; `plimsoll example planted` runs one live, and the tests answer from recordings of these runs.
 pub fn all() -> Vec<Scenario> {
-    [shop(), orders::scenarios()].concat()
+    [shop(), around_the_shop(), orders::scenarios()].concat()
+}
+
+fn around(front: &str, what: Around) -> World {
+    let front = front.into();
+    let plant = Plant {
+        front,
+        ..Plant::default()
+    };
+    World::Around(plant, what)
+}
+
+/// Reports that hold 40 MB each, in so many megabytes.
+fn holding(megabytes: u64) -> World {
+    let plant = Plant {
+        front: "hold_mb=40".into(),
+        pay: "pay_ms=250".into(),
+        ..Plant::default()
+    };
+    World::Around(plant, Around::Memory(megabytes))
+}
+
+/// What is wrong around it. Limits need control groups that may be written.
+fn around_the_shop() -> Vec<Scenario> {
+    let watched = |name, what, plant, rate, right| Scenario {
+        name,
+        what,
+        plant,
+        lift: None,
+        mix: &SHOPPERS,
+        rate,
+        seconds: 120,
+        blind: false,
+        right,
+    };
+    let constraint = |class, resources, routes| Right::Constraint {
+        class,
+        resources,
+        routes,
+    };
+    vec![
+        Scenario {
+            lift: lift(
+                Ask::Proposal(Kind::Resize, "cpu.front"),
+                around("cpu_ms=6", Around::Quota(600)),
+            ),
+            ..watched(
+                "quota",
+                "front may use 0.3 of the machine's cores, product pages compute for 6 ms",
+                around("cpu_ms=6", Around::Quota(300)),
+                28.0,
+                constraint(Class::Compute, &["cpu.front"], &["product"]),
+            )
+        },
+        Scenario {
+            mix: &[20, 30, 10, 5, 5, 30],
+            lift: lift(Ask::Proposal(Kind::Resize, "mem.front"), holding(1000)),
+            ..watched(
+                "memory",
+                "a report holds 40 MB while it asks the payment provider for 250 ms, and front may have 500 MB",
+                holding(500),
+                55.0,
+                constraint(Class::Memory, &["mem.front"], &["report"]),
+            )
+        },
+        watched(
+            "neighbour",
+            "a process beside the shop computes all the time, product pages for 12 ms",
+            around("cpu_ms=12", Around::Neighbours(1)),
+            40.0,
+            constraint(Class::Compute, &["cpu.host"], &["product"]),
+        ),
+        watched(
+            "slow-client",
+            "ten clients take about 2 MB per second of a report of 16 MB",
+            around("page_kb=16384", Around::SlowClients(10)),
+            30.0,
+            Right::HeldUp {
+                routes: &["report"],
+            },
+        ),
+    ]
 }
 
 fn shop() -> Vec<Scenario> {

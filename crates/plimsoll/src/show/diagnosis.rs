@@ -62,6 +62,7 @@ fn named(page: &mut Page, d: &Diagnosis) {
         )
     });
     page.labelled("unseen", unseen);
+    page.labelled("held up", d.held_up.iter().map(|h| &h.text));
     let next = d.next.iter().map(|n| {
         let further = times(n.ratio);
         format!(

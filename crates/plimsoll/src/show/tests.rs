@@ -21,6 +21,7 @@ fn resource(name: &str, capacity: f64, utilisation: f64) -> ResourceFit {
         instances: 1,
         grade: Grade::Direct,
         notes: vec![],
+        signs: vec![],
     }
 }
 

@@ -259,12 +259,19 @@ fn targets(gateway: &Shared, config: &Config, names: &Names) -> Targets {
             .filter_map(pool)
             .chain(workers(gateway, config))
             .collect(),
+        ports: with(gateway, ports),
         sizes: with(gateway, Gateway::told_sizes),
         scrapes: config.resources.iter().filter_map(scrape).collect(),
         databases: config.resources.iter().filter_map(postgres).collect(),
         stores: config.resources.iter().filter_map(redis).collect(),
         origins: origins(gateway, config, names),
     }
+}
+
+/// Where clients connect, Unix sockets apart.
+fn ports(g: &Gateway) -> Vec<u16> {
+    let all = g.listens().ip().into_iter().chain(g.tls_address());
+    all.map(|at| at.port()).collect()
 }
 
 fn postgres(r: &config::Resource) -> Option<PostgresTarget> {

@@ -80,6 +80,7 @@ impl Core {
         self.probes.iter_mut().for_each(|p| p.read(&mut reading));
         let Reading {
             cells,
+            signals,
             uses,
             notes,
             statements,
@@ -90,6 +91,7 @@ impl Core {
         let lost = dropped.saturating_sub(std::mem::replace(&mut self.dropped, dropped));
         if let Some(ended) = second.checked_sub(1) {
             self.roller.resources(ended, cells);
+            self.roller.signals(ended, signals);
             self.roller.uses(ended, uses);
             if lost > 0 {
                 self.roller

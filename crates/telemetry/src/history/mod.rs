@@ -63,6 +63,7 @@ pub fn bytes(w: &Window) -> usize {
         + std::mem::size_of_val(w.uses.as_slice())
         + std::mem::size_of_val(w.calls.as_slice())
         + std::mem::size_of_val(w.resources.as_slice())
+        + std::mem::size_of_val(w.signals.as_slice())
         + std::mem::size_of_val(w.ghosts.as_slice())
 }
 

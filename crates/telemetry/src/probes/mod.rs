@@ -4,6 +4,7 @@
 //! in a note and reports nothing: a missing number is never a zero.
 
 pub mod cgroup;
+pub mod connections;
 pub mod counter;
 pub mod cpu;
 pub mod disk;
@@ -13,16 +14,21 @@ pub mod memory;
 pub mod network;
 pub mod pools;
 pub mod postgres;
+pub mod pressure;
 pub mod procfs;
 mod reader;
 pub mod redis;
 pub mod scrape;
+pub mod storage;
 pub mod tls;
 pub mod told;
 pub mod waiters;
 
 use base::window::UseCell;
-use base::{InstanceIx, Names, Nanos, ResourceCell, ResourceIx, Statement, Traced, Window};
+use base::{
+    InstanceIx, Names, Nanos, ResourceCell, ResourceIx, Signal, SignalCell, Statement, Traced,
+    Window,
+};
 use config::Address;
 pub use procfs::Proc;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +62,8 @@ pub struct PoolGauge {
 pub struct Targets {
     pub instances: Vec<InstanceTarget>,
     pub pools: Vec<PoolGauge>,
+    /// Where clients connect to us.
+    pub ports: Vec<u16>,
     /// Sizes of slot resources as upstreams told them (`size=` of `Server-Timing`).
     pub sizes: Vec<(ResourceIx, InstanceIx, f64)>,
     pub scrapes: Vec<scrape::ScrapeTarget>,
@@ -94,6 +102,8 @@ pub struct Reading<'a> {
     pub names: &'a Names,
     pub found: BTreeMap<InstanceIx, Found>,
     pub cells: Vec<ResourceCell>,
+    /// What the kernel tells of resources beside their use.
+    pub signals: Vec<SignalCell>,
     /// What a resource tells of routes by itself.
     pub uses: Vec<UseCell>,
     pub statements: Vec<Statement>,
@@ -111,6 +121,7 @@ impl<'a> Reading<'a> {
             names,
             found: BTreeMap::new(),
             cells: Vec::new(),
+            signals: Vec::new(),
             uses: Vec::new(),
             statements: Vec::new(),
             traced: Vec::new(),
@@ -138,6 +149,18 @@ impl<'a> Reading<'a> {
             text: text.into(),
             blind: true,
         });
+    }
+    /// A sign of a resource; skipped when the table of resource names is full.
+    pub fn signal(&mut self, name: &str, instance: InstanceIx, signal: Signal, value: f64) {
+        let resource = self.names.resources.intern(name);
+        if !resource.is_none() {
+            self.signals.push(SignalCell {
+                resource,
+                instance,
+                signal,
+                value,
+            });
+        }
     }
     /// A cell with nothing but `busy` and `capacity`; skipped when the table of resource names is full.
     pub fn cell(
@@ -184,7 +207,12 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
         Box::new(host::Host::new(proc.clone())),
         Box::new(disk::Disk::new(proc.clone())),
         Box::new(network::Network::new(proc.clone())),
+        Box::new(connections::ConnectionsProbe::new(
+            connections::Kernel::default(),
+        )),
         Box::new(memory::Memory::new(proc.clone())),
+        Box::new(storage::Storage::new(proc.clone())),
+        Box::new(pressure::Pressure::new(proc.clone())),
         Box::new(pools::Pools),
         Box::<scrape::Scrape>::default(),
         Box::<postgres::Postgres>::default(),

@@ -10,6 +10,7 @@ mod progress;
 mod read;
 mod requests;
 mod row;
+mod signals;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,8 @@ pub const USAGE_ROWS: usize = 2_000_000;
 pub const REQUESTS: &str = "requests.csv";
 pub const USAGE: &str = "usage.csv";
 pub const USES: &str = "uses.csv";
+/// What the kernel told of resources beside their use.
+pub const SIGNALS: &str = "signals.csv";
 pub const STATEMENTS: &str = "statements.json";
 /// How routes work, as spans showed it.
 pub const TRACED: &str = "traced.json";

@@ -1,7 +1,7 @@
 //! A folder as a history.
 
 use super::faults::Faults;
-use super::{SPAN_S, STATEMENTS, TRACED, requests, table, usage, uses, yaml};
+use super::{SPAN_S, STATEMENTS, TRACED, requests, signals, table, usage, uses, yaml};
 use crate::probes::told::Told;
 use crate::roll::{Bounds, Roller};
 use base::{Class, Finding, History, Names, ResourceInfo, RouteInfo, Severity};
@@ -72,6 +72,9 @@ pub fn read(folder: &Path) -> Recording {
     }
     for (second, cells) in uses::read(folder, &names, &mut faults) {
         roller.uses(second, cells);
+    }
+    for (second, cells) in signals::read(folder, &names, &infos, &mut faults) {
+        roller.signals(second, cells);
     }
     let statements = uses::list(folder, STATEMENTS, &mut faults);
     let traced = uses::list(folder, TRACED, &mut faults);

@@ -7,7 +7,8 @@ use super::names::outside;
 use super::progress::{Ending, Progress, Stage};
 use super::row::{self, REQUEST_HEADER, USAGE_HEADER};
 use super::{
-    REQUESTS, STATEMENTS, TRACED, USAGE, USES, shell_from_names, uses, write_descriptions,
+    REQUESTS, SIGNALS, STATEMENTS, TRACED, USAGE, USES, shell_from_names, signals, uses,
+    write_descriptions,
 };
 use crate::history::{Shell, mark_serial};
 use base::{Finding, InstanceIx, Names, Nanos, ResourceIx, Sample, Statement, Traced, Window};
@@ -52,6 +53,8 @@ pub struct Recorder {
     usage: BufWriter<File>,
     /// Made when a resource tells of routes for the first time.
     uses: Option<BufWriter<File>>,
+    /// Made when the kernel tells something for the first time.
+    signals: Option<BufWriter<File>>,
     statements: Vec<Statement>,
     traced: Vec<Traced>,
     serial: BTreeSet<ResourceIx>,
@@ -101,6 +104,7 @@ impl Recorder {
             requests: BufWriter::new(open(REQUESTS)?),
             usage: BufWriter::new(open(USAGE)?),
             uses: None,
+            signals: None,
             statements: Vec::new(),
             traced: Vec::new(),
             serial: BTreeSet::new(),
@@ -209,30 +213,28 @@ impl Recorder {
         let wrote = self.usage.write_all(&out);
         self.count(out.len(), wrote, Nanos((w.index + 1) * SECOND));
         self.told(w);
+        self.signs(w);
         self.complete |= w.index + 1 == self.until;
     }
 
     fn told(&mut self, w: &Window) {
         let mut out = Vec::new();
         uses::rows(&mut out, w, &self.names);
-        if out.is_empty() {
-            return;
+        if !out.is_empty() {
+            let path = self.folder.join(USES);
+            let wrote = append(&mut self.uses, &path, uses::HEADER, &out);
+            self.count(out.len(), wrote, Nanos((w.index + 1) * SECOND));
         }
-        let path = self.folder.join(USES);
-        let file = || -> io::Result<BufWriter<File>> {
-            let mut file = BufWriter::new(File::create_new(path)?);
-            writeln!(file, "{}", uses::HEADER)?;
-            Ok(file)
-        };
-        let wrote = match &mut self.uses {
-            Some(file) => file.write_all(&out),
-            None => file().and_then(|mut f| {
-                f.write_all(&out)?;
-                self.uses = Some(f);
-                Ok(())
-            }),
-        };
-        self.count(out.len(), wrote, Nanos((w.index + 1) * SECOND));
+    }
+
+    fn signs(&mut self, w: &Window) {
+        let mut out = Vec::new();
+        signals::rows(&mut out, w, &self.names);
+        if !out.is_empty() {
+            let path = self.folder.join(SIGNALS);
+            let wrote = append(&mut self.signals, &path, signals::HEADER, &out);
+            self.count(out.len(), wrote, Nanos((w.index + 1) * SECOND));
+        }
     }
 
     /// What databases do most; the last of it that it covers is written at the end.
@@ -266,7 +268,9 @@ impl Recorder {
         self.progress.seconds = second.clamp(self.from, self.until) - self.from;
         if self.error.is_none() {
             let told = self.uses.as_mut().map_or(Ok(()), BufWriter::flush);
+            let signs = self.signals.as_mut().map_or(Ok(()), BufWriter::flush);
             let done = told
+                .and(signs)
                 .and(self.requests.flush())
                 .and_then(|()| self.usage.flush());
             self.count(0, done, now);
@@ -365,5 +369,23 @@ impl Recorder {
         fs::rename(&new, &old)?;
         self.requests = out;
         Ok(())
+    }
+}
+
+/// Adds rows to a file that is made, with its header, for the first of them.
+fn append(
+    to: &mut Option<BufWriter<File>>,
+    path: &Path,
+    header: &str,
+    rows: &[u8],
+) -> io::Result<()> {
+    if to.is_none() {
+        let mut file = BufWriter::new(File::create_new(path)?);
+        writeln!(file, "{header}")?;
+        *to = Some(file);
+    }
+    match to {
+        Some(file) => file.write_all(rows),
+        None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use crate::ghost::Ghosts;
 use base::window::{CLOSE_AFTER_S, UseCell};
 use base::{
     CellKey, InstanceIx, Nanos, Outcome, ResourceCell, ResourceIx, RouteIx, Sample, SampleKind,
-    Window,
+    SignalCell, Window,
 };
 use keys::Keys;
 use open::Open;
@@ -174,6 +174,16 @@ impl Roller {
         self.open[i]
             .told
             .extend(cells.into_iter().take(self.bounds.pairs));
+    }
+
+    /// What the kernel told of resources beside their use.
+    pub fn signals(&mut self, second: u64, cells: Vec<SignalCell>) {
+        let Some(i) = self.position(second) else {
+            return;
+        };
+        let signals = &mut self.open[i].signals;
+        let room = self.bounds.pairs.saturating_sub(signals.len());
+        signals.extend(cells.into_iter().take(room));
     }
 
     /// `n` requests of `route` that were in flight in `second` are still open while its window is about to close:

@@ -6,7 +6,7 @@ use base::sample::{CacheState, Use};
 use base::window::{CallCell, UseCell};
 use base::{
     Cell, CellKey, InstanceIx, Outcome, ResourceCell, ResourceIx, RouteIx, Sample, SampleKind,
-    Window,
+    SignalCell, Window,
 };
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ pub struct Open {
     pub told: Vec<UseCell>,
     calls: HashMap<(RouteIx, RouteIx), CallCell, FixedState>,
     resources: HashMap<(ResourceIx, InstanceIx), ResourceCell, FixedState>,
+    pub signals: Vec<SignalCell>,
     ghosts: Vec<(u32, Tally)>,
     pub dropped: u32,
 }
@@ -185,6 +186,7 @@ impl Open {
             uses,
             calls,
             resources,
+            signals: self.signals,
             ghosts: shown,
             late: 0,
             dropped: self.dropped,

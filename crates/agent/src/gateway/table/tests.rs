@@ -246,3 +246,44 @@ fn agents_are_bounded_and_trouble_is_told() {
     // After an hour there is room again.
     assert_eq!(take(&mut t, said(1, 5, 4000), 4000.0), Ok(None));
 }
+
+#[test]
+fn what_the_kernel_told_goes_into_its_second() {
+    let mut t = table();
+    let told = |resource: &str, instance, value| crate::message::Told {
+        resource: resource.into(),
+        instance,
+        signal: Signal::Pressure,
+        value,
+    };
+    let mut m = said(1, 5, 10);
+    if let Some(r) = &mut m.reading {
+        r.signals = vec![
+            told("cpu.shop", Some(instance(1)), 0.25),
+            told("disk.host.vda", None, 0.5),
+            // Another's instance, and what no agent sees.
+            told("cpu.shop", Some(instance(2)), 0.75),
+            told("db.shop", None, 0.75),
+        ];
+    }
+    assert_eq!(t.take("10.0.0.1", m, at(10.003)), Ok(None));
+    let expected = vec![
+        ("cpu.shop".to_owned(), InstanceIx(1), Signal::Pressure, 0.25),
+        (
+            "disk.host.a1.vda".to_owned(),
+            InstanceIx::NONE,
+            Signal::Pressure,
+            0.5,
+        ),
+    ];
+    assert_eq!(t.close(9).signals, expected);
+    assert_eq!(t.close(9).signals, vec![]);
+    let mut m = said(1, 5, 11);
+    if let Some(r) = &mut m.reading {
+        r.signals = vec![told("cpu.shop", Some(instance(1)), f64::NAN)];
+    }
+    assert!(matches!(
+        t.take("10.0.0.1", m, at(11.0)),
+        Err(Refused::Malformed(_))
+    ));
+}

@@ -116,6 +116,7 @@ pub fn rests(a: &Answer) -> Markup {
     let evidence = d.constraint.iter().flat_map(|c| &c.evidence);
     let doubts = a.line.iter().flat_map(|l| &l.reasons);
     let all: Vec<(&str, &String)> = (evidence.map(|e| ("evidence", e)))
+        .chain(d.held_up.iter().map(|h| ("held up", &h.text)))
         .chain(doubts.map(|t| ("doubt", t)))
         .chain(d.notes.iter().map(|n| ("note", n)))
         .collect();

@@ -98,6 +98,7 @@ pub fn answer(routes: &[String]) -> Answer {
         resources: vec![resource(names[1], 0.2, 300.0), resource(names[0], 0.39, 160.0), resource(names[2], 0.1, 500.0)],
         demand: (routes.iter()).flat_map(|r| names.map(|n| demand(r, n))).collect(),
         load_line: None,
+        held_up: vec![],
         notes: vec![],
         span_s: 120.0,
     };

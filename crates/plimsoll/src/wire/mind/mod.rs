@@ -219,8 +219,9 @@ fn strongest(changes: &[advice::Change]) -> Option<&advice::Change> {
     let fall = |c: &advice::Change| c.before - c.after;
     let of_a_route = |c: &&advice::Change| c.route.is_some() && !c.of.starts_with("calls of ");
     changes.iter().filter(of_a_route).max_by(|a, b| {
-        let saves_time =
-            |c: &advice::Change| Class::from_name(&c.of) != Class::Network && fall(c) > 0.0;
+        let in_bytes =
+            |c: &advice::Change| matches!(Class::from_name(&c.of), Class::Network | Class::Memory);
+        let saves_time = |c: &advice::Change| !in_bytes(c) && fall(c) > 0.0;
         let first = saves_time(a).cmp(&saves_time(b));
         first.then(fall(a).total_cmp(&fall(b)))
     })

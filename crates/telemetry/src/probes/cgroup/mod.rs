@@ -2,7 +2,7 @@
 
 use super::counter::Counters;
 use super::{Probe, Proc, Reading};
-use base::InstanceIx;
+use base::{InstanceIx, Signal};
 
 /// Share of periods throttled above which the quota, not the cores, is what limits.
 const THROTTLED: f64 = 0.01;
@@ -15,13 +15,14 @@ pub enum Group {
     V2(String),
 }
 
-/// From `/proc/PID/cgroup`. Version 1 wins when its `cpu` controller is mounted, as on hybrid machines.
-pub fn group(text: &str) -> Option<Group> {
+/// The group of a controller, such as `cpu`, from `/proc/PID/cgroup`. Version 1 wins where it has the controller, as on hybrid
+/// machines.
+pub fn group(text: &str, controller: &str) -> Option<Group> {
     let mut v2 = None;
     for line in text.lines() {
         let mut parts = line.splitn(3, ':');
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        if controllers.split(',').any(|c| c == "cpu") {
+        if controllers.split(',').any(|c| c == controller) {
             return Some(Group::V1(path.to_owned()));
         }
         if controllers.is_empty() {
@@ -29,6 +30,20 @@ pub fn group(text: &str) -> Option<Group> {
         }
     }
     v2
+}
+
+/// The path in the tree of version 2, without slashes around it; empty: its root.
+pub fn unified(text: &str) -> Option<String> {
+    let path = text.lines().find_map(|l| l.strip_prefix("0::"))?;
+    Some(path.trim_matches('/').to_owned())
+}
+
+/// A group's file in the first of some folders of `/sys/fs/cgroup` that has it.
+pub fn read_any(proc: &Proc, folders: &[&str], path: &str, file: &str) -> Option<String> {
+    let path = path.trim_matches('/');
+    folders
+        .iter()
+        .find_map(|f| proc.read_sys(&format!("fs/cgroup/{f}{path}/{file}")))
 }
 
 /// Cores from `cpu.max` (`50000 100000`); `None` when not limited.
@@ -77,7 +92,7 @@ pub fn stat(text: &str) -> Stat {
 }
 
 /// The path and its ancestors, the root left out: it has no limits of its own.
-fn up(path: &str) -> impl Iterator<Item = &str> {
+pub fn up(path: &str) -> impl Iterator<Item = &str> {
     let mut next = Some(path.trim_matches('/'));
     std::iter::from_fn(move || {
         let at = next?;
@@ -100,12 +115,6 @@ impl Cgroups {
         }
     }
 
-    fn read_any(&self, folders: &[&str], path: &str, file: &str) -> Option<String> {
-        folders
-            .iter()
-            .find_map(|f| self.proc.read_sys(&format!("fs/cgroup/{f}{path}/{file}")))
-    }
-
     /// The tightest quota on the way up, and the counters of the group that has it.
     fn limit(&self, group: &Group) -> (Option<f64>, Option<Stat>) {
         let (path, folders): (&str, &[&str]) = match group {
@@ -114,7 +123,7 @@ impl Cgroups {
         };
         let mut tightest: Option<(f64, &str)> = None;
         for at in up(path) {
-            let read = |file| self.read_any(folders, at, file);
+            let read = |file| read_any(&self.proc, folders, at, file);
             let quota = match group {
                 Group::V2(_) => read("cpu.max").and_then(|t| quota_v2(&t)),
                 Group::V1(_) => read("cpu.cfs_quota_us")
@@ -128,10 +137,11 @@ impl Cgroups {
             }
         }
         let at = tightest.map_or(path.trim_matches('/'), |t| t.1);
-        let counted = self.read_any(folders, at, "cpu.stat").map(|t| {
+        let counted = read_any(&self.proc, folders, at, "cpu.stat").map(|t| {
             let mut s = stat(&t);
             s.usage_s = s.usage_s.or_else(|| {
-                let usage = self.read_any(
+                let usage = read_any(
+                    &self.proc,
                     &["cpuacct/", "cpu,cpuacct/", "cpuacct,cpu/"],
                     at,
                     "cpuacct.usage",
@@ -162,7 +172,7 @@ impl Probe for Cgroups {
             let Some(group) = self
                 .proc
                 .read(&format!("{pid}/cgroup"))
-                .and_then(|t| group(&t))
+                .and_then(|t| group(&t, "cpu"))
             else {
                 r.blind(
                     "cgroup",
@@ -184,10 +194,14 @@ impl Probe for Cgroups {
             let used = stat
                 .usage_s
                 .and_then(|u| self.counters.rate((i, 3), now, u));
-            if let (Some(p), Some(th), Some(quota)) = (periods, throttled, quota)
-                && th > THROTTLED * p
-                && p > 0.0
-            {
+            let (Some(p), Some(th), Some(quota)) = (periods, throttled, quota) else {
+                continue;
+            };
+            if p > 0.0 {
+                let name = format!("cpu.{}", t.service);
+                r.signal(&name, i, Signal::Throttled, (th / p).min(1.0));
+            }
+            if th > THROTTLED * p && p > 0.0 {
                 r.note(
                     "cgroup",
                     t.address.to_string(),
@@ -215,16 +229,20 @@ mod tests {
     #[test]
     fn both_layouts_are_recognised() {
         let hybrid = "9:name=systemd:/\n2:cpuacct:/a\n1:cpu:/a\n0::/x\n";
-        assert_eq!(group(hybrid), Some(Group::V1("/a".into())));
+        assert_eq!(group(hybrid, "cpu"), Some(Group::V1("/a".into())));
         assert_eq!(
-            group("4:cpu,cpuacct:/b:c\n"),
+            group("4:cpu,cpuacct:/b:c\n", "cpu"),
             Some(Group::V1("/b:c".into()))
         );
         assert_eq!(
-            group("0::/system.slice/shop.service\n"),
+            group("0::/system.slice/shop.service\n", "cpu"),
             Some(Group::V2("/system.slice/shop.service".into()))
         );
-        assert_eq!(group("rubbish"), None);
+        assert_eq!(group("rubbish", "cpu"), None);
+        assert_eq!(
+            (unified(hybrid), unified("1:cpu:/")),
+            (Some("x".into()), None)
+        );
         assert_eq!(quota_v2("max 100000\n"), None);
         assert_eq!(quota_v2("150000 100000\n"), Some(1.5));
         assert_eq!(quota_v1("-1\n", "100000\n"), None);

@@ -1,0 +1,55 @@
+//! What the kernel tells of a resource, over the span: the mean of each signal, and how it moves with the load.
+
+use super::columns::Known;
+use super::series::{finite, quarters};
+use crate::fit::Sign;
+use base::{Signal, SignalCell};
+
+/// Seconds that a signal must have been told in.
+const FEWEST: usize = 10;
+
+/// Shares are averaged over instances; numbers per second are added up.
+fn joined(signal: Signal, cells: &[&SignalCell]) -> f64 {
+    let sum: f64 = cells.iter().map(|c| finite(c.value)).sum();
+    match signal {
+        Signal::Refaults | Signal::MajorFaults => sum,
+        _ => sum / cells.len().max(1) as f64,
+    }
+}
+
+/// Every signal of resource `k` that was told often enough.
+pub fn signs(known: &Known, k: usize) -> Vec<Sign> {
+    let windows = || {
+        known
+            .history
+            .windows
+            .iter()
+            .filter(|w| w.index >= known.from)
+    };
+    let first = windows().next().map_or(0, |w| w.index);
+    let (calm, busy) = quarters(&known.series.entry);
+    let of = |signal: Signal| {
+        let mut seconds: Vec<Option<f64>> = vec![None; known.series.seconds];
+        for w in windows() {
+            let mine = |s: &&SignalCell| s.signal == signal && s.resource.get() == Some(k);
+            let cells: Vec<&SignalCell> = w.signals.iter().filter(mine).collect();
+            let at = seconds.get_mut((w.index - first) as usize);
+            if let (Some(at), false) = (at, cells.is_empty()) {
+                *at = Some(joined(signal, &cells));
+            }
+        }
+        let told: Vec<f64> = seconds.iter().flatten().copied().collect();
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len().max(1) as f64;
+        let among = |some: &[usize]| {
+            let v: Vec<f64> = some.iter().filter_map(|&t| *seconds.get(t)?).collect();
+            if v.is_empty() { mean(&told) } else { mean(&v) }
+        };
+        (told.len() >= FEWEST).then(|| Sign {
+            signal,
+            mean: mean(&told),
+            calm: among(&calm),
+            busy: among(&busy),
+        })
+    };
+    Signal::ALL.into_iter().filter_map(of).collect()
+}
