@@ -4,6 +4,7 @@ mod cause;
 mod evidence;
 
 pub use cause::Cause;
+pub(crate) use cause::{held_idle, unbounded};
 
 use crate::fit::Fit;
 use crate::rank::Ranked;
