@@ -1,6 +1,6 @@
-//! The planted bottlenecks of the shop, and which answers count as right. Those on real databases are in `orders.rs`.
+//! The planted bottlenecks of the shop, and which answers count as right. Those on real databases are in `orders.rs` and `databases.rs`.
 
-use super::orders;
+use super::{databases, orders};
 use crate::demo::stage::{Plant, SHOPPERS};
 use base::Class;
 use model::moves::Kind;
@@ -64,7 +64,7 @@ pub enum Right {
     TooLittle,
 }
 
-fn plant(front: &str, catalogue: &str, pay: &str) -> World {
+pub fn plant(front: &str, catalogue: &str, pay: &str) -> World {
     World::Shop(Plant {
         front: front.into(),
         catalogue: catalogue.into(),
@@ -78,7 +78,7 @@ pub fn lift(ask: Ask, plant: World) -> Option<Lift> {
 
 /// All of them; `plimsoll example planted` runs one live, and the tests answer from recordings of these runs.
 pub fn all() -> Vec<Scenario> {
-    [shop(), orders::scenarios()].concat()
+    [shop(), orders::scenarios(), databases::scenarios()].concat()
 }
 
 fn shop() -> Vec<Scenario> {
