@@ -287,7 +287,7 @@ fn each_move_is_listed_once() {
     let n = kinds.len();
     kinds.sort();
     kinds.dedup();
-    assert_eq!((kinds.len(), n), (14, 14));
+    assert_eq!((kinds.len(), n), (15, 15));
 }
 
 #[test]
