@@ -14,10 +14,14 @@ const Redis = require('ioredis');
 const settings = {
   orders: 600_000, // rows
   index: true, // on the orders' customer
+  customers: 5000, // the orders are theirs in equal parts
+  limit: true, // a customer's largest ten orders are shown, not all
   pool: 10, // connections to the database
   items: 1000, // rows of the stock
   held_ms: 2, // how long a reservation keeps its row
+  advisory: false, // a reservation locks the whole stock, by an advisory lock
   report_ms: 0, // how long a report keeps its connection
+  call_ms: 0, // how long a report asks somebody else meanwhile
   batch: true, // a basket is one statement, not one for each item
   keys: false, // the feed is found by looking at every key of the store
   others: 60_000, // keys that the store has
@@ -48,8 +52,9 @@ const routes = {
   },
 
   async orders(request, id) {
-    const text = 'SELECT id, total FROM orders WHERE customer = $1 ORDER BY total DESC LIMIT 10';
-    return (await pool.query(tagged(text, 'orders', request), [id])).rows;
+    const largest = 'SELECT id, total FROM orders WHERE customer = $1 ORDER BY total DESC LIMIT 10';
+    const text = settings.limit ? largest : 'SELECT id, total, note FROM orders WHERE customer = $1 ORDER BY total DESC';
+    return (await pool.query(tagged(text, 'orders', request), [id % settings.customers])).rows;
   },
 
   async basket(request, id) {
@@ -72,6 +77,7 @@ const routes = {
     const client = await pool.connect();
     try {
       await client.query('BEGIN');
+      if (settings.advisory) await client.query(tagged('SELECT pg_advisory_xact_lock(1)', 'reserve', request));
       const lock = 'SELECT n FROM stock WHERE item = $1 FOR UPDATE';
       await client.query(tagged(lock, 'reserve', request), [item]);
       await pause(settings.held_ms);
@@ -88,6 +94,7 @@ const routes = {
 
   /** Keeps a connection while the database waits for something of its own. */
   async report(request) {
+    if (settings.call_ms) return reportWithCall(request);
     const text = 'SELECT count(*), pg_sleep($1) FROM stock';
     const found = await pool.query(tagged(text, 'report', request), [settings.report_ms / 1000]);
     return { items: found.rows[0].count };
@@ -104,6 +111,20 @@ const routes = {
     return { sum };
   },
 };
+
+/** Reads, asks somebody else while its transaction is open, and writes nothing. */
+async function reportWithCall(request) {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    const found = await client.query(tagged('SELECT count(*) FROM stock', 'report', request));
+    await pause(settings.call_ms);
+    await client.query('COMMIT');
+    return { items: found.rows[0].count };
+  } finally {
+    client.release();
+  }
+}
 
 const paths = [
   [/^\/$/, 'home'],
@@ -132,7 +153,7 @@ async function prepare() {
   await pool.query(`
     CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
     DROP TABLE IF EXISTS orders, stock;
-    CREATE TABLE orders AS SELECT n AS id, n % 5000 AS customer, n % 997 AS total, repeat('x', 60) AS note
+    CREATE TABLE orders AS SELECT n AS id, n % ${Number(settings.customers)} AS customer, n % 997 AS total, repeat('x', 60) AS note
       FROM generate_series(1, ${Number(settings.orders)}) n;
     ALTER TABLE orders ADD PRIMARY KEY (id);
     CREATE TABLE stock (item int PRIMARY KEY, n int);

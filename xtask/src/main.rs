@@ -7,7 +7,7 @@ mod run;
 
 use clap::{Parser, Subcommand};
 use run::cargo;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Parser)]
 #[command(about = "Contributor commands of Plimsoll")]
@@ -33,9 +33,18 @@ enum Command {
         /// Pairs per proxy
         #[arg(long, default_value_t = 6)]
         pairs: usize,
-        /// Runs of each planted bottleneck (diagnosis)
-        #[arg(long, default_value_t = 1)]
+        /// Runs of each planted bottleneck, each with a mix of its own (diagnosis)
+        #[arg(long, default_value_t = 3)]
         seeds: u64,
+        /// Forget this scenario's rows and make them again, those only (diagnosis; may be given more than once)
+        #[arg(long)]
+        only: Vec<String>,
+        /// At most so many measurements now, a watch or a line each; 0 writes the page only (diagnosis)
+        #[arg(long)]
+        at_most: Option<usize>,
+        /// A binary that is there already, instead of a release build (diagnosis)
+        #[arg(long)]
+        plimsoll: Option<PathBuf>,
         /// Longer overload (scenarios)
         #[arg(long)]
         full: bool,
@@ -63,10 +72,21 @@ fn main() -> std::process::ExitCode {
             names,
             pairs,
             seeds,
+            only,
+            at_most,
+            plimsoll,
             full,
         } => match what.as_str() {
             "scenarios" => scenarios(&names, full),
-            "diagnosis" => diagnosis(&names, seeds),
+            "diagnosis" => {
+                let ask = bench::diagnosis::Ask {
+                    names,
+                    again: only,
+                    seeds,
+                    at_most,
+                };
+                diagnosis(&ask, plimsoll)
+            }
             what => bench(what, pairs),
         },
         Command::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
@@ -220,9 +240,15 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn diagnosis(names: &[String], seeds: u64) -> Result<(), String> {
-    cargo(&["build", "--release", "--package", "plimsoll"])?;
-    let done = bench::diagnosis::run(Path::new("target/release/plimsoll"), names, seeds)?;
+fn diagnosis(ask: &bench::diagnosis::Ask, plimsoll: Option<PathBuf>) -> Result<(), String> {
+    let binary = match plimsoll {
+        Some(there) => there,
+        None => {
+            cargo(&["build", "--release", "--package", "plimsoll"])?;
+            "target/release/plimsoll".into()
+        }
+    };
+    let done = bench::diagnosis::run(&binary, ask)?;
     println!("{done}");
     Ok(())
 }

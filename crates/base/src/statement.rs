@@ -22,6 +22,9 @@ pub struct Statement {
     pub waiting: f64,
     /// The lock that others wait for while its transaction is open.
     pub holds: Option<String>,
+    /// Mean number of connections whose transaction stays open after it with nothing to do.
+    #[serde(default)]
+    pub idle: f64,
 }
 
 /// A table that is read from end to end for the few rows that a condition lets pass.

@@ -295,7 +295,7 @@ fn each_move_is_listed_once() {
     let n = kinds.len();
     kinds.sort();
     kinds.dedup();
-    assert_eq!((kinds.len(), n), (14, 14));
+    assert_eq!((kinds.len(), n), (15, 15));
 }
 
 #[test]
@@ -363,6 +363,22 @@ fn a_slow_command_of_a_store_is_the_data_and_not_the_disk() {
         class(&feed("SELECT 1", 0.0015, 0.0)).0,
         base::Class::Storage
     );
+}
+
+#[test]
+fn a_full_memory_is_a_cliff_where_it_is_a_limit() {
+    let named = |limit: bool| {
+        let mut memory = resource("mem.feed", if limit { 3e6 } else { 0.0 });
+        (memory.capacity_known, memory.utilisation) = (limit, 1.0);
+        let mut f = feed("keys", 0.0015, 100.0);
+        f.resources.push(memory);
+        f.demand[0].push(Demand::NONE);
+        let d = model::diagnose::diagnose(&f, &Default::default());
+        d.constraint.map(|c| c.resource)
+    };
+    assert_eq!(named(true).as_deref(), Some("mem.feed"));
+    // A cache that evicts tells none.
+    assert_eq!(named(false).as_deref(), Some("db.feed"));
 }
 
 #[test]

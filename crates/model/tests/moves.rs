@@ -7,7 +7,8 @@ use base::{Scan, Statement};
 use common::*;
 use model::Fit;
 use model::advice::Options;
-use model::fit::ResourceFit;
+use model::constraint::Cause;
+use model::fit::{Demand, ResourceFit};
 use model::loadline::saturation::{lowest, saturation};
 use model::loadline::{Options as LineOptions, Search, loadline};
 use model::moves::{Action, Candidate, Context, Kind, candidates};
@@ -195,6 +196,127 @@ fn a_lock_of_a_row_names_the_statement_that_takes_it() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn an_advisory_lock_is_split_by_what_is_changed() {
+    let mut f = orders();
+    f.resources[0] = shared(resource("lock.orders.advisory", 1.0));
+    f.statements = vec![Statement {
+        text: "SELECT pg_advisory_xact_lock($1)".into(),
+        routes: vec![("buy".into(), 1.0)],
+        waits_for: Some("lock.orders.advisory".into()),
+        ..Statement::default()
+    }];
+    let all = moves(&f);
+    let split = all.iter().find(|c| c.0.title.contains("stripes")).unwrap();
+    let text = instruction(&split.0);
+    assert!(
+        text.contains("pg_advisory_xact_lock of its id") && !text.contains("row that"),
+        "{text}"
+    );
+}
+
+/// Three connections, each held for 40 ms by a report, of which `idle` connections have nothing to do.
+fn reports(idle: f64) -> Fit {
+    let mut pool = shared(resource("pool.app.orders", 3.0));
+    pool.utilisation = 0.4;
+    let mut f = fit(
+        vec![route("report", "app", 30.0, 0.2)],
+        vec![pool, shared(resource("db.orders", 1.0))],
+        vec![vec![demand(0.040, 1.0), demand(0.0005, 1.0)]],
+    );
+    f.statements = vec![Statement {
+        database: "db.orders".into(),
+        text: "SELECT count(*) FROM stock".into(),
+        routes: vec![("report".into(), 1.0)],
+        calls: 30.0,
+        seconds: 0.0005,
+        idle,
+        ..Statement::default()
+    }];
+    f
+}
+
+#[test]
+fn connections_that_are_held_while_nothing_is_asked_are_given_back_sooner() {
+    let named = |f: &Fit| model::constraint::name(f, &model::rank::rank(f, 1)[0]);
+    let f = reports(1.08);
+    let c = named(&f);
+    assert_eq!(c.class, base::Class::PoolOrLock);
+    assert!(
+        matches!(&c.cause, Some(Cause::HeldIdle { route, share }) if route == "report" && (share - 0.9).abs() < 1e-6),
+        "{:?}",
+        c.cause
+    );
+    let all = moves(&f);
+    let (sooner, lifts) = all
+        .iter()
+        .find(|c| c.0.title.contains("give the connection"))
+        .unwrap();
+    assert!(
+        instruction(sooner)
+            .starts_with("In report, make the slow call before the transaction begins")
+    );
+    assert!(*lifts > 5.0, "{lifts}");
+    let (wider, _) = all
+        .iter()
+        .find(|c| c.0.title.contains("slots instead of"))
+        .unwrap();
+    assert!(
+        wider.size < sooner.size,
+        "more connections are the smaller change"
+    );
+    assert!(
+        wider.guards.iter().any(|g| g.contains("90 % of")),
+        "{:?}",
+        wider.guards
+    );
+    assert_eq!(
+        named(&reports(0.2)).cause,
+        None,
+        "the database works for most of it"
+    );
+}
+
+/// `orders` returns 2000 rows; the process that passes them on takes most of the time.
+fn listing(returned: f64, cpu: f64) -> Fit {
+    let mut all = route("orders", "app", 40.0, 0.2);
+    (all.db_calls, all.db_rows, all.db_returned) = (1.0, returned, returned);
+    let home = route("home", "app", 40.0, 0.2);
+    fit(
+        vec![all, home],
+        vec![resource("cpu.app", 1.0), shared(resource("db.orders", 1.0))],
+        vec![
+            vec![demand(cpu, 1.0), demand(0.002, 1.0)],
+            vec![demand(0.0005, 1.0), Demand::NONE],
+        ],
+    )
+}
+
+#[test]
+fn an_answer_of_every_row_is_paged_wherever_its_rows_cost() {
+    let f = listing(2000.0, 0.008);
+    let c = model::constraint::name(&f, &model::rank::rank(&f, 1)[0]);
+    assert_eq!(
+        (c.resource.as_str(), c.class),
+        ("cpu.app", base::Class::DataDesign)
+    );
+    assert!(
+        matches!(c.cause, Some(Cause::UnboundedResult { .. })),
+        "{:?}",
+        c.cause
+    );
+    let (page, lifts) = one(&f, Kind::Page).unwrap();
+    assert!(instruction(&page).contains("add LIMIT 100"));
+    // The process and the database shrink together, down to the tenth that is left at least.
+    assert_eq!(page.edits.len(), 2);
+    assert!((6.0..7.0).contains(&lifts), "{lifts}");
+    // Few rows, and many rows beside work that no row explains.
+    assert!(one(&listing(100.0, 0.008), Kind::Page).is_none());
+    let busy = listing(2000.0, 0.080);
+    let c = model::constraint::name(&busy, &model::rank::rank(&busy, 1)[0]);
+    assert_eq!((c.class, c.cause), (base::Class::Compute, None));
 }
 
 #[test]

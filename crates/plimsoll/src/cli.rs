@@ -148,9 +148,10 @@ pub struct PlantedArgs {
     /// The names of all scenarios, a line each
     #[arg(long)]
     pub list: bool,
-    /// Measure the load line too, with and without what is planted (some minutes more)
-    #[arg(long)]
-    pub truth: bool,
+    /// Measure a load line instead (some minutes): as planted, with the planted limit lifted, or with the runner-up lifted
+    #[arg(long, value_enum)]
+    pub truth: Option<crate::planted::truth::Which>,
+    /// Of the traffic; from the second on each draws a mix of its own
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// The order service (examples/orders/orders.js), where node finds its packages

@@ -162,6 +162,31 @@ fn a_missing_index_a_lock_and_their_routes_are_seen() {
 }
 
 #[test]
+fn an_advisory_lock_has_one_holder_who_is_seen() {
+    let Some(db) = server(&[]) else {
+        return;
+    };
+    let mut w = watch(&db.url());
+    w.until("a connection", |s, n| {
+        cell(s, n, "slots.orders.connections").is_some()
+    });
+    let take = "BEGIN;\nSELECT pg_advisory_xact_lock(7) /*route='reserve'*/;\n";
+    let mut clients: Vec<Child> = (0..2).map(|_| db.client("shop").unwrap()).collect();
+    for client in &mut clients {
+        send(client, take);
+    }
+    let seen = w.until("its holder and its waiter", |s, n| {
+        cell(s, n, "lock.orders.advisory").is_some_and(|c| c.busy > 0.9)
+    });
+    let lock = cell(&seen, &w.names, "lock.orders.advisory").unwrap();
+    assert!(
+        lock.waiting.is_some_and(|w| (w - 1.0).abs() < 0.2),
+        "{lock:?}"
+    );
+    clients.into_iter().for_each(end);
+}
+
+#[test]
 fn a_database_that_is_down_stalled_or_restarted_is_said_and_comes_back() {
     let Some(mut db) = server(&[]) else { return };
     db.sql("CREATE EXTENSION pg_stat_statements").unwrap();

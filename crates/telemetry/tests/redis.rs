@@ -61,7 +61,7 @@ fn the_thread_memory_clients_and_slow_commands_are_seen() {
         seen.statements[0]
     );
     let memory = cell(&seen, &w.names, "mem.keys").unwrap();
-    assert_eq!(memory.capacity, Some(3.0 * 1024.0 * 1024.0));
+    assert_eq!(memory.capacity, None, "it evicts: full is no limit");
     assert!(memory.level > Some(5e5));
     assert_eq!(
         cell(&seen, &w.names, "slots.keys.connections")
@@ -73,7 +73,29 @@ fn the_thread_memory_clients_and_slow_commands_are_seen() {
     let sets: Vec<String> = (0..400).map(|i| format!("SET k{i} {value}")).collect();
     server.commands(&sets.join("\r\n")).unwrap();
     let seen = w.read();
-    assert!(said(&seen, false, "its memory is full"), "{:?}", seen.notes);
+    let memory = cell(&seen, &w.names, "mem.keys").unwrap();
+    assert!(memory.level > Some(2.5e6) && memory.capacity.is_none());
+    assert!(!said(&seen, false, "it evicts"), "{:?}", seen.notes);
+    // Now what was evicted is asked for again, and evicts what is asked for next.
+    let again: Vec<String> = (0..400)
+        .map(|i| format!("GET k{i}\r\nSET k{i} {value}"))
+        .collect();
+    server.commands(&again.join("\r\n")).unwrap();
+    let seen = w.read();
+    assert!(said(&seen, false, "asked for again"), "{:?}", seen.notes);
+    let memory = cell(&seen, &w.names, "mem.keys").unwrap();
+    assert_eq!(memory.capacity, Some(3.0 * 1024.0 * 1024.0));
+}
+
+#[test]
+fn a_store_that_refuses_when_it_is_full_has_a_limit() {
+    let Some(server) = peers::there(Redis::start(&[["maxmemory", "3mb"]])) else {
+        return;
+    };
+    let mut w = watch(&server.url());
+    let seen = w.until("a connection", |s, _| !s.cells.is_empty());
+    let memory = cell(&seen, &w.names, "mem.keys").unwrap();
+    assert_eq!(memory.capacity, Some(3.0 * 1024.0 * 1024.0));
 }
 
 #[test]

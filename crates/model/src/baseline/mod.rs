@@ -1,16 +1,38 @@
 //! What textbooks and common practice would answer, from the same history: for comparison only.
 
+mod correlation;
+mod kalman;
+mod usl;
+mod zscore;
+
+pub use correlation::most_correlated;
+pub use kalman::kalman;
+pub use usl::{Usl, usl};
+pub use zscore::most_deviant;
+
 use crate::demand::{Series, nnls_columns};
 use base::History;
-use nalgebra::{DMatrix, DVector};
 
 /// Busy time per second on completions per `window_s` seconds, non-negative least squares, no background, no
 /// clock alignment: `demand[route][resource]`. Ends are counted where the attempts ended.
 pub fn textbook(history: &History, window_s: usize) -> Vec<Vec<f64>> {
-    let series = Series::new(history, 0);
+    let (columns, busy) = completions(history, window_s);
     let (n, m) = (history.routes.len(), history.resources.len());
+    let mut d = vec![vec![0.0; m]; n];
+    for k in 0..m {
+        let x = nnls_columns(&columns, &busy[k]);
+        for (row, x) in d.iter_mut().zip(x) {
+            row[k] = x;
+        }
+    }
+    d
+}
+
+/// Completions of each route, and busy time of each resource, in windows of so many seconds.
+fn completions(history: &History, window_s: usize) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    let series = Series::new(history, 0);
     let first = history.windows.first().map_or(0, |w| w.index);
-    let mut ends = vec![vec![0.0; series.seconds]; n];
+    let mut ends = vec![vec![0.0; series.seconds]; history.routes.len()];
     for w in &history.windows {
         for c in &w.attempts {
             if let Some(v) = c.key.route.get().and_then(|r| ends.get_mut(r))
@@ -25,15 +47,30 @@ pub fn textbook(history: &History, window_s: usize) -> Vec<Vec<f64>> {
             .map(|c| c.iter().sum())
             .collect()
     };
-    let columns: Vec<Vec<f64>> = ends.iter().map(|e| sum(e)).collect();
-    let mut d = vec![vec![0.0; m]; n];
-    for k in 0..m {
-        let x = nnls_columns(&columns, &sum(&series.resources[k].busy));
-        for (row, x) in d.iter_mut().zip(x) {
-            row[k] = x;
-        }
-    }
-    d
+    let columns = ends.iter().map(|e| sum(e)).collect();
+    let busy = series.resources.iter().map(|c| sum(&c.busy)).collect();
+    (columns, busy)
+}
+
+/// Mean time of an attempt in each second in which one was in flight, and what each resource did in that second: the
+/// signals that fault locators look at.
+fn signals(history: &History) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let series = Series::new(history, 0);
+    let sum = |rows: &[Vec<f64>], t: usize| rows.iter().map(|v| v[t]).sum::<f64>();
+    let some: Vec<usize> = (0..series.seconds)
+        .filter(|&t| sum(&series.life, t) > 0.0)
+        .collect();
+    let latency = some
+        .iter()
+        .map(|&t| sum(&series.in_flight, t) / sum(&series.life, t))
+        .collect();
+    let each = series.resources.iter().map(|c| {
+        // Of what is known by its waiters only, they are the signal.
+        let idle = c.busy.iter().all(|b| *b <= 0.0);
+        let signal = c.waiting.as_ref().filter(|_| idle).unwrap_or(&c.busy);
+        some.iter().map(|&t| signal[t]).collect()
+    });
+    (latency, each.collect())
 }
 
 /// The service demand law with response times as the key: `D_rk = U_k R_r / sum_q n_q R_q`.
@@ -89,70 +126,6 @@ pub fn seventy_percent(history: &History) -> Option<f64> {
     (busiest > 0.0).then(|| 0.7 * rate / busiest)
 }
 
-/// Gunther's universal scalability law, throughput over the number in flight:
-/// `X(N) = g N / (1 + s (N - 1) + k N (N - 1))`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Usl {
-    pub gamma: f64,
-    pub sigma: f64,
-    pub kappa: f64,
-    /// Highest throughput, requests per second; infinite without contention.
-    pub peak: f64,
-}
-
-/// Fits the law to ten-second means by least squares on `N / X` (linear in its coefficients, all non-negative).
-pub fn usl(history: &History) -> Option<Usl> {
-    let series = Series::new(history, 0);
-    let all: Vec<f64> = (0..series.seconds)
-        .map(|t| series.in_flight.iter().map(|v| v[t]).sum())
-        .collect();
-    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-    let points: Vec<(f64, f64)> = all
-        .chunks_exact(10)
-        .zip(series.entry.chunks_exact(10))
-        .map(|(n, x)| (mean(n), mean(x)))
-        .filter(|p| p.0 > 0.0 && p.1 > 0.0)
-        .collect();
-    if points.len() < 6 {
-        return None;
-    }
-    let y: Vec<f64> = points.iter().map(|(n, x)| n / x).collect();
-    let column = |f: &dyn Fn(f64) -> f64| -> Vec<f64> { points.iter().map(|p| f(p.0)).collect() };
-    let columns = [column(&|_| 1.0), column(&|n| n), column(&|n| n * n)];
-    let a = DMatrix::from_fn(3, 3, |i, j| {
-        columns[i]
-            .iter()
-            .zip(&columns[j])
-            .map(|(x, y)| x * y)
-            .sum::<f64>()
-    });
-    let b = DVector::from_fn(3, |i, _| {
-        columns[i].iter().zip(&y).map(|(x, y)| x * y).sum::<f64>()
-    });
-    let free = a.clone().lu().solve(&b);
-    let ok = free.filter(|c| c.iter().all(|v| *v >= 0.0 && v.is_finite()));
-    let c = ok.unwrap_or_else(|| DVector::from_vec(nnls_columns(&columns, &y)));
-    // N/X = (1 - s)/g + N (s - k)/g + N^2 k/g
-    let total = c[0] + c[1] + c[2];
-    let gamma = 1.0 / total.max(1e-12);
-    let kappa = c[2] * gamma;
-    let sigma = c[1] * gamma + kappa;
-    let peak = if c[2] > 0.0 {
-        let n = (c[0] / c[2]).sqrt();
-        n / (c[0] + c[1] * n + c[2] * n * n)
-    } else if c[1] > 0.0 {
-        1.0 / c[1]
-    } else {
-        f64::INFINITY
-    };
-    Some(Usl {
-        gamma,
-        sigma,
-        kappa,
-        peak,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +136,63 @@ mod tests {
         assert_eq!(most_utilised(&h), None);
         assert_eq!(seventy_percent(&h), None);
         assert_eq!(usl(&h), None);
+        assert_eq!(most_correlated(&h), None);
+        assert_eq!(most_deviant(&h), None);
+        assert!(kalman(&h, 5).is_empty());
         assert!(textbook(&h, 10).is_empty());
+    }
+}
+
+/// A history of one route, for the tests of this folder.
+#[cfg(test)]
+mod made {
+    use base::window::ResourceCell;
+    use base::{
+        Arm, Cell, CellKey, History, InstanceIx, ResourceInfo, ResourceIx, RouteInfo, RouteIx,
+        Window,
+    };
+
+    /// Each second: attempts of each route, their mean seconds, and busy time of each resource.
+    pub type Second<'a> = (&'a [f64], f64, &'a [f64]);
+
+    pub fn history<'a>(
+        resources: &[&str],
+        seconds: impl IntoIterator<Item = Second<'a>>,
+    ) -> History {
+        let mut h = History {
+            resources: resources
+                .iter()
+                .map(|n| ResourceInfo::from_name(n))
+                .collect(),
+            ..History::default()
+        };
+        for (index, (attempts, each, busy)) in seconds.into_iter().enumerate() {
+            let cell = |(r, n): (usize, &f64)| {
+                let mut c = Cell::new(CellKey {
+                    route: RouteIx(r as u16),
+                    arm: Arm::BASE,
+                    instance: InstanceIx::NONE,
+                });
+                (c.ends, c.life, c.in_flight_s) = (*n as u32, *n, n * each);
+                c
+            };
+            let used = |(k, busy): (usize, &f64)| ResourceCell {
+                resource: ResourceIx(k as u16),
+                instance: InstanceIx::NONE,
+                busy: *busy,
+                capacity: Some(1.0),
+                waiting: None,
+                level: None,
+                background: None,
+            };
+            h.routes.resize(attempts.len(), RouteInfo::default());
+            h.windows.push(Window {
+                index: index as u64,
+                attempts: attempts.iter().enumerate().map(cell).collect(),
+                resources: busy.iter().enumerate().map(used).collect(),
+                ..Window::default()
+            });
+        }
+        h
     }
 }

@@ -13,6 +13,9 @@ const CALLS: f64 = 5.0;
 const ROWS: f64 = 100.0;
 /// Rows returned per request that make an unbounded result.
 const RETURNED: f64 = 1000.0;
+/// What one row may cost a process that decodes it and encodes it again, seconds, and its bytes on a wire: more is other work.
+const ROW_S: f64 = 20e-6;
+const ROW_BYTES: f64 = 4096.0;
 /// Seconds of one command of a key-value store that make it slow: the usual ones take microseconds, and all others wait meanwhile.
 const SLOW_S: f64 = 0.000_5;
 /// What has to be carried to be the cause.
@@ -37,6 +40,12 @@ pub enum Cause {
         route: String,
         returned: f64,
     },
+    /// Connections of a pool are kept, in an open transaction, while the application does something else: for `share` of the
+    /// time for which they are held.
+    HeldIdle {
+        route: String,
+        share: f64,
+    },
     /// Of a store that does one command at a time; `seconds` is of one.
     SlowCommand {
         command: String,
@@ -60,6 +69,7 @@ impl Cause {
             Cause::RetryStorm(_) => Class::RetryStorm,
             Cause::Pauses(_) => Class::Memory,
             Cause::Backlog(_) => Class::PoolOrLock,
+            Cause::HeldIdle { .. } => Class::PoolOrLock,
             _ => Class::DataDesign,
         }
     }
@@ -93,6 +103,12 @@ impl fmt::Display for Cause {
                     "unbounded result: {route} returns {returned:.0} rows per request"
                 )
             }
+            Cause::HeldIdle { route, share } => write!(
+                f,
+                "held idle: {:.0} % of the time that its connections are held their transactions have nothing to do, most of it in \
+                 {route}, which keeps one while it waits for something else",
+                100.0 * share
+            ),
             Cause::SlowCommand { command, seconds } => write!(
                 f,
                 "slow command: {} takes {:.1} ms each time, and others wait meanwhile: ask for less at once (SCAN, a set or a \
@@ -148,7 +164,7 @@ pub fn cause(fit: &Fit, k: usize) -> Option<Cause> {
             calls: calls(i),
         });
     }
-    if let Some(i) = most(&|i| r(i).db_returned >= RETURNED && mostly_database(fit, i, k)) {
+    if let Some(i) = most(&|i| unbounded(fit, i, k)) {
         return Some(Cause::UnboundedResult {
             route: name(i),
             returned: r(i).db_returned,
@@ -170,6 +186,7 @@ pub fn cause(fit: &Fit, k: usize) -> Option<Cause> {
     backlog
         .map(Cause::Backlog)
         .or_else(|| slow_command(fit, k))
+        .or_else(|| held_idle(fit, k))
         .or_else(|| dependency(fit, k))
 }
 
@@ -221,6 +238,32 @@ fn stampede(fit: &Fit, route: usize) -> Option<&Stampede> {
         Pattern::Stampede(x) if x.route == *name => Some(x),
         _ => None,
     })
+}
+
+/// Whether what a route uses of the resource can be for the rows that it gets: in the database, and in whoever passes them on.
+pub fn unbounded(fit: &Fit, route: usize, k: usize) -> bool {
+    let returned = fit.routes[route].db_returned;
+    let used = fit.demand[route][k].mean;
+    let info = &fit.resources[k].info;
+    let passes_on = match info.class {
+        Class::Compute => used <= ROW_S * returned,
+        Class::Network => info.unit.starts_with("bytes") && used <= ROW_BYTES * returned,
+        _ => false,
+    };
+    returned >= RETURNED && used > 0.0 && (passes_on || mostly_database(fit, route, k))
+}
+
+/// Connections that wait in open transactions for their application, of a pool that the database sees: `pool.APP.BASE`.
+pub fn held_idle(fit: &Fit, k: usize) -> Option<Cause> {
+    let r = &fit.resources[k];
+    let (_, base) = r.info.name.strip_prefix("pool.")?.split_once('.')?;
+    let database = format!("db.{base}");
+    let here = || fit.statements.iter().filter(|s| s.database == database);
+    let held = r.utilisation * r.capacity;
+    let share = (here().map(|s| s.idle).sum::<f64>() / held.max(1e-9)).min(1.0);
+    let most = here().max_by(|a, b| a.idle.total_cmp(&b.idle))?;
+    let route = most.routes.first()?.0.clone();
+    (share >= MOST).then_some(Cause::HeldIdle { route, share })
 }
 
 /// A command that takes most of a store's time because each one is long. Statements of SQL have more than one word.

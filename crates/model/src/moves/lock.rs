@@ -97,6 +97,11 @@ fn holder(cx: &Context, lock: &str) -> Option<(String, String)> {
 fn striped(cx: &Context, k: usize) -> Candidate {
     let name = &cx.fit.resources[k].info.name;
     let text = match holder(cx, name) {
+        // The probe of PostgreSQL calls it so.
+        Some((text, routes)) if name.ends_with(".advisory") => format!(
+            "Take an advisory lock for each thing that is changed (pg_advisory_xact_lock of its id, or a lock of its row) instead \
+             of one for all of them: `{text}`{routes}."
+        ),
         Some((text, routes)) => format!(
             "Split the row that `{text}`{routes} locks into {STRIPES} rows, use one of them at random, and add them up when read."
         ),

@@ -11,6 +11,7 @@ mod index;
 mod limit;
 mod lock;
 mod offload;
+mod page;
 mod pool;
 mod read_replica;
 mod replica;
@@ -39,6 +40,8 @@ pub enum Kind {
     Resize,
     Index,
     Batch,
+    /// A bound on the rows of one answer.
+    Page,
     Lock,
     Compress,
     Bulkhead,
@@ -60,6 +63,7 @@ impl Kind {
             Kind::Resize => "resize",
             Kind::Index => "index",
             Kind::Batch => "batch",
+            Kind::Page => "page",
             Kind::Lock => "lock",
             Kind::Compress => "compress",
             Kind::Bulkhead => "bulkhead",
@@ -193,6 +197,7 @@ pub const MOVES: &[(Kind, Applies)] = &[
     (Kind::Resize, resize::applies),
     (Kind::Index, index::applies),
     (Kind::Batch, batch::applies),
+    (Kind::Page, page::applies),
     (Kind::Lock, lock::applies),
     (Kind::Offload, offload::applies),
     (Kind::ReadReplica, read_replica::applies),

@@ -1,6 +1,7 @@
 //! A wider pool or more slots: helps when slots run out while what is used inside them has room.
 
 use super::{Action, Candidate, Context, Edit, Kind, set};
+use crate::constraint::{Cause, held_idle};
 use crate::pattern::jobs_of;
 use base::Discipline;
 use serde_json::json;
@@ -10,8 +11,51 @@ pub fn applies(cx: &Context) -> Vec<Candidate> {
     cx.hot()
         .into_iter()
         .filter(slots)
-        .filter_map(|k| smallest(cx, k))
+        .flat_map(|k| [smallest(cx, k), sooner(cx, k)])
+        .flatten()
         .collect()
+}
+
+/// Least of the time that a connection is held for after its idle part is gone.
+const LEAST: f64 = 0.05;
+
+/// Gives connections back before the application waits for something else.
+fn sooner(cx: &Context, k: usize) -> Option<Candidate> {
+    let Some(Cause::HeldIdle { route, share }) = held_idle(cx.fit, k) else {
+        return None;
+    };
+    let name = &cx.fit.resources[k].info.name;
+    let r = cx.fit.routes.iter().position(|x| x.info.name == route)?;
+    // What is idle is this route's; its own part of the holds shrinks by all of it.
+    let factor = (1.0 - share / cx.share(r, k).max(share)).max(LEAST);
+    Some(Candidate {
+        kind: Kind::Pool,
+        subject: name.clone(),
+        title: format!("{route}: give the connection of {name} back before it waits for something else"),
+        evidence: format!(
+            "{:.0} % of the time that connections are held their transactions have nothing to do",
+            100.0 * share
+        ),
+        edits: vec![Edit::Demand {
+            route: r,
+            resource: k,
+            factor,
+        }],
+        action: Action::Instruction {
+            text: format!(
+                "In {route}, make the slow call before the transaction begins, or after it has ended: commit and give the connection \
+                 back, call, and take one again for what is left."
+            ),
+        },
+        size: 3,
+        cost_per_hour: 0.0,
+        reverse: "revert the code change".into(),
+        guards: vec![
+            "what the transaction had read may have changed after the call: look at it again before writing".into(),
+        ],
+        uncertainty: 0.2,
+        protects: false,
+    })
 }
 
 /// The smallest of a few sizes that is enough for the target, else the double.
@@ -83,7 +127,12 @@ pub fn of(cx: &Context, k: usize, size: f64) -> Result<Candidate, String> {
             ));
         }
     }
-    if guards.is_empty() {
+    if let Some(Cause::HeldIdle { share, .. }) = held_idle(cx.fit, k) {
+        guards.push(format!(
+            "{:.0} % of the time that they are held they have nothing to do: giving them back sooner needs no more of them",
+            100.0 * share
+        ));
+    } else if guards.is_empty() {
         guards.push(
             "what the slots protect must bear as many at once; its own limit is not seen".into(),
         );

@@ -28,7 +28,7 @@ fn shop(args: ShopArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// One JSON object; exit status 0 when the answer is right.
+/// One JSON object: the answer (exit status 0 when it is right), or a line that was measured.
 fn planted(args: PlantedArgs) -> Result<Exit, Failure> {
     let all = scenarios::all();
     if args.list {
@@ -50,20 +50,26 @@ fn planted(args: PlantedArgs) -> Result<Exit, Failure> {
         database,
         store,
     });
-    let row = planted::run(&planted::Run {
+    let run = planted::Run {
         scenario,
         out: &out,
         seed: args.seed,
-        truth: args.truth,
         servers: servers.as_ref(),
-    })?;
-    println!(
-        "{}",
-        serde_json::to_string(&row).map_err(|e| Failure::new(e.to_string()))?
-    );
-    Ok(if row.judged.all() {
-        Exit::Ok
-    } else {
-        Exit::Not
+    };
+    let say = |v: serde_json::Result<String>| {
+        v.map(|text| println!("{text}"))
+            .map_err(|e| Failure::new(e.to_string()))
+    };
+    if let Some(which) = args.truth {
+        say(serde_json::to_string(&planted::truth::measure(
+            &run, which,
+        )?))?;
+        return Ok(Exit::Ok);
+    }
+    let row = planted::run(&run)?;
+    say(serde_json::to_string(&row))?;
+    Ok(match row.judged.all() {
+        true => Exit::Ok,
+        false => Exit::Not,
     })
 }

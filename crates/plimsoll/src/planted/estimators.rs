@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Reports that a route must have for its mean to count as the truth.
 const LEAST: f64 = 30.0;
+/// Windows of the Kalman filter, seconds.
+const KALMAN_S: usize = 5;
 /// 90 % of a normal distribution, both sides.
 const NINETY: f64 = 1.645;
 
@@ -20,6 +22,9 @@ pub struct Estimates {
     pub nnls_1s: f64,
     pub nnls_10s: f64,
     pub apportioned: f64,
+    /// At the end of the recording.
+    #[serde(default)]
+    pub kalman: f64,
     pub inside: usize,
     pub of: usize,
 }
@@ -42,6 +47,7 @@ pub fn compare(history: &History, learn: &demand::Options) -> Option<Estimates> 
         model::baseline::textbook(&blind, 10),
     );
     let apportioned = model::baseline::apportioned(&blind);
+    let kalman = model::baseline::kalman(&blind, KALMAN_S);
     let inside = |t: &&Truth| {
         let d = fit.demand[t.route][t.resource];
         (d.mean - t.demand).abs() <= NINETY * d.sd
@@ -51,6 +57,7 @@ pub fn compare(history: &History, learn: &demand::Options) -> Option<Estimates> 
         nnls_1s: error(&|r, k| one[r][k]),
         nnls_10s: error(&|r, k| ten[r][k]),
         apportioned: error(&|r, k| apportioned[r][k]),
+        kalman: error(&|r, k| kalman[r][k]),
         inside: truths.iter().filter(inside).count(),
         of: truths.len(),
     })

@@ -10,8 +10,6 @@ use crate::demo::traffic;
 use crate::exit::Failure;
 use crate::wire::system::System;
 use config::Config;
-use prove::{FindLimit, Flow, Mode};
-use std::time::Duration;
 
 pub struct Live {
     pub system: System,
@@ -58,23 +56,6 @@ impl Live {
         traffic::plan(&self.config, self.ports.listen, rate, seed)
     }
 
-    /// Bisects the load line around what is expected.
-    pub fn line(&self, expected: f64, seed: u64) -> Result<Option<f64>, Failure> {
-        let find = FindLimit {
-            plan: self.plan(1.0, seed)?,
-            start: 0.75 * expected,
-            max: 12.0 * expected,
-            mode: Mode::Bisect {
-                hold: Duration::from_secs(12),
-                tolerance: 0.05,
-            },
-            at_most: Duration::from_secs(180),
-        };
-        let limit = prove::find_limit(&find, &mut |_| Flow::Continue)
-            .map_err(|e| Failure::new(e.to_string()))?;
-        Ok(limit.line_rps)
-    }
-
     pub fn stop(self) {
         self.system.stop();
         drop(self.stage);
@@ -89,7 +70,7 @@ fn config_text(
     scratch: &Scratch,
     blind: bool,
 ) -> Result<String, Failure> {
-    let Scenario { mix, .. } = run.scenario;
+    let mix = &super::truth::weights(run);
     let data = scratch.0.join("data");
     Ok(match plant {
         World::Shop(plant) | World::Around(plant, _) => {

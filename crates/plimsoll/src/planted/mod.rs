@@ -2,13 +2,17 @@
 //! `cargo xtask bench diagnosis` runs all of them; the tests answer from recordings of such runs.
 
 pub mod around;
+pub mod databases;
 pub mod estimators;
 pub mod judge;
 mod live;
+mod mix;
 pub mod orders;
+mod runner_up;
 pub mod scenarios;
 #[cfg(test)]
 mod tests;
+pub mod truth;
 
 use crate::commands::recorded;
 use crate::demo::traffic;
@@ -22,7 +26,7 @@ use model::Answer;
 use model::diagnose::Verdict;
 use model::{Fit, advice};
 use orders::Servers;
-use scenarios::{Ask, Right, Scenario, World};
+use scenarios::{Ask, Right, Scenario};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -36,8 +40,16 @@ pub struct Row {
     pub scenario: String,
     pub what: String,
     pub seed: u64,
-    /// Entry requests per second while it was watched.
+    /// What is asked for: a constraint, or one of the answers that abstain.
+    #[serde(default)]
+    pub asks: String,
+    /// Weights of the application's requests.
+    #[serde(default)]
+    pub mix: Vec<u32>,
+    /// Entry requests per second while it was watched, and for how many seconds.
     pub rate: f64,
+    #[serde(default)]
+    pub seconds: u64,
     /// Share of the host's CPU in use meanwhile.
     pub host_cpu: f64,
     pub summary: String,
@@ -47,19 +59,45 @@ pub struct Row {
     pub routes: Vec<String>,
     pub confidence: f64,
     pub judged: Judged,
-    /// What USE (the highest utilisation) would have named.
-    pub most_utilised: Option<String>,
+    /// What comes after the constraint, by the model.
+    #[serde(default)]
+    pub next: Option<String>,
+    /// What is doubled instead of the planted limit, to see that it is not what holds the line down.
+    #[serde(default)]
+    pub runner_up: Option<String>,
+    /// The change that the advice puts first.
+    #[serde(default)]
+    pub advice: Option<String>,
+    #[serde(default)]
+    pub named: Named,
     pub line: Option<Line>,
     pub gain: Option<Gain>,
     pub estimates: Option<Estimates>,
 }
 
-/// The load line before any change, requests per second.
+/// What others would have named from the same recording, and whether that is right.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Named {
+    /// USE: the highest utilisation.
+    pub most_utilised: Option<String>,
+    pub most_utilised_right: bool,
+    pub correlated: Option<String>,
+    pub correlated_right: bool,
+    /// By its z-score.
+    pub deviant: Option<String>,
+    pub deviant_right: bool,
+}
+
+/// The load line before any change, requests per second. `cargo xtask bench diagnosis` adds what is measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Line {
     pub predicted: f64,
     pub safe: f64,
+    #[serde(default)]
     pub measured: Option<f64>,
+    /// `X*`: where the constraint is full.
+    #[serde(default)]
+    pub saturation: Option<f64>,
     pub seventy_percent: Option<f64>,
     pub usl: Option<f64>,
 }
@@ -70,6 +108,7 @@ pub struct Gain {
     /// As the model was asked, or as it proposed.
     pub change: String,
     pub predicted: f64,
+    #[serde(default)]
     pub measured: Option<f64>,
 }
 
@@ -78,9 +117,8 @@ pub struct Run<'a> {
     pub scenario: &'a Scenario,
     /// Where the recording is, or goes when nothing is there.
     pub out: &'a Path,
+    /// Of the traffic, and of the mix.
     pub seed: u64,
-    /// Measure the lines too, with and without what is planted.
-    pub truth: bool,
     /// What the order service works with.
     pub servers: Option<&'a Servers>,
 }
@@ -96,14 +134,11 @@ pub fn run(run: &Run<'_>) -> Result<Row, Failure> {
     let Some(fit) = fit.filter(|_| matches!(s.right, Right::Constraint { .. })) else {
         return Ok(row);
     };
-    let measured = match run.truth {
-        true => line(run, &s.plant, s.rate / 0.4)?,
-        false => None,
-    };
     row.line = answer.line.as_ref().map(|l| Line {
         predicted: l.line,
         safe: l.safe,
-        measured,
+        measured: None,
+        saturation: answer.diagnosis.saturation,
         seventy_percent: model::baseline::seventy_percent(&recorded.history),
         usl: model::baseline::usl(&recorded.history)
             .map(|u| u.peak)
@@ -116,12 +151,14 @@ pub fn run(run: &Run<'_>) -> Result<Row, Failure> {
         row.gain = Some(Gain {
             change,
             predicted,
-            measured: match run.truth {
-                true => line(run, &lift.plant, predicted)?,
-                false => None,
-            },
+            measured: None,
         });
     }
+    row.advice = advice::advise(&fit, &advice::Options::default())
+        .proposals
+        .into_iter()
+        .next()
+        .map(|p| p.title);
     Ok(row)
 }
 
@@ -159,21 +196,16 @@ fn watch(run: &Run<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The load line with something planted, found by bisection around what is expected.
-fn line(run: &Run<'_>, plant: &World, expected: f64) -> Result<Option<f64>, Failure> {
-    let on = Live::start(run, plant, false)?;
-    let line = on.line(expected, run.seed);
-    on.stop();
-    line
-}
-
 fn row(run: &Run<'_>, answer: &Answer, history: &History) -> Row {
     let (s, d) = (run.scenario, &answer.diagnosis);
     Row {
         scenario: s.name.into(),
         what: s.what.into(),
         seed: run.seed,
+        asks: asks(&s.right).into(),
+        mix: truth::weights(run),
         rate: s.rate,
+        seconds: s.seconds,
         host_cpu: host_cpu(history),
         summary: d.summary.clone(),
         verdict: d.verdict,
@@ -184,11 +216,44 @@ fn row(run: &Run<'_>, answer: &Answer, history: &History) -> Row {
         }),
         confidence: d.confidence,
         judged: judge::judge(&s.right, d),
-        most_utilised: model::baseline::most_utilised(history)
-            .map(|k| history.resources[k].name.clone()),
+        next: d.next.as_ref().map(|n| n.resource.clone()),
+        runner_up: runner_up::of(s.name).map(|r| r.resource.into()),
+        advice: None,
+        named: named(&s.right, history),
         line: None,
         gain: None,
         estimates: None,
+    }
+}
+
+fn asks(right: &Right) -> &'static str {
+    match right {
+        Right::Constraint { .. } => "constraint",
+        Right::Unseen { .. } => "unseen resource",
+        Right::Nothing => "no constraint",
+        Right::TooLittle => "not enough evidence",
+    }
+}
+
+fn named(right: &Right, history: &History) -> Named {
+    let name = |k: Option<usize>| k.map(|k| history.resources[k].name.clone());
+    let good = |name: &Option<String>| match right {
+        Right::Constraint { resources, .. } => name
+            .as_ref()
+            .is_some_and(|n| resources.contains(&n.as_str())),
+        // They always name something.
+        _ => false,
+    };
+    let most_utilised = name(model::baseline::most_utilised(history));
+    let correlated = name(model::baseline::most_correlated(history));
+    let deviant = name(model::baseline::most_deviant(history));
+    Named {
+        most_utilised_right: good(&most_utilised),
+        correlated_right: good(&correlated),
+        deviant_right: good(&deviant),
+        most_utilised,
+        correlated,
+        deviant,
     }
 }
 

@@ -1,7 +1,7 @@
-//! The planted bottlenecks of the shop, and which answers count as right. Those on real databases are in `orders.rs`.
+//! The planted bottlenecks of the shop, and which answers count as right. Those on real databases are in `orders.rs` and `databases.rs`.
 
 use super::around::Around;
-use super::orders;
+use super::{databases, orders};
 use crate::demo::stage::{Plant, SHOPPERS};
 use base::Class;
 use model::moves::Kind;
@@ -69,7 +69,7 @@ pub enum Right {
     TooLittle,
 }
 
-fn plant(front: &str, catalogue: &str, pay: &str) -> World {
+pub fn plant(front: &str, catalogue: &str, pay: &str) -> World {
     World::Shop(Plant {
         front: front.into(),
         catalogue: catalogue.into(),
@@ -84,7 +84,13 @@ pub fn lift(ask: Ask, plant: World) -> Option<Lift> {
 
 /// All of them; `plimsoll example planted` runs one live, and the tests answer from recordings of these runs.
 pub fn all() -> Vec<Scenario> {
-    [shop(), around_the_shop(), orders::scenarios()].concat()
+    [
+        shop(),
+        around_the_shop(),
+        orders::scenarios(),
+        databases::scenarios(),
+    ]
+    .concat()
 }
 
 fn around(front: &str, what: Around) -> World {

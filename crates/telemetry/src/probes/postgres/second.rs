@@ -49,9 +49,13 @@ impl Backend {
             _ => Doing::Other,
         })
     }
+    /// Its transaction is open, and it has nothing to do.
+    pub fn idles(&self) -> bool {
+        self.state.starts_with("idle in transaction")
+    }
     /// Works, or keeps its transaction open: whoever uses it holds it.
     pub fn held(&self) -> bool {
-        self.state == "active" || self.state.starts_with("idle in transaction")
+        self.state == "active" || self.idles()
     }
 }
 
@@ -64,6 +68,8 @@ pub struct Memory {
     read: Option<f64>,
     locks: Locks,
     disks: (bool, bool),
+    /// Looks, which fade as what they saw does.
+    looks: f64,
     pub pools: Pools,
     pub cores: Option<f64>,
 }
@@ -90,6 +96,8 @@ struct Seen {
     waits: BTreeMap<String, f64>,
     holds: BTreeMap<String, f64>,
     looks: f64,
+    /// Of the looks, those that found its transaction open after it, with nothing to do.
+    idle: f64,
     /// Sums of what it used in the seconds since, which fade, and their number.
     used: Counter,
     seconds: f64,
@@ -166,6 +174,7 @@ impl Memory {
 
     fn fade(&mut self) {
         let fade = |s: &mut Share| (s.cpu, s.all) = (s.cpu * FADE, s.all * FADE);
+        self.looks *= FADE;
         fade(&mut self.whole);
         for seen in self.seen.values_mut() {
             fade(&mut seen.share);
@@ -174,6 +183,7 @@ impl Memory {
                 .chain(seen.routes.values_mut())
                 .for_each(|v| *v *= FADE);
             seen.looks *= FADE;
+            seen.idle *= FADE;
             seen.seconds *= FADE;
             let u = &mut seen.used;
             (u.calls, u.seconds, u.rows) = (u.calls * FADE, u.seconds * FADE, u.rows * FADE);
@@ -191,6 +201,7 @@ impl Memory {
         names: &Names,
     ) -> f64 {
         let (mut wal, mut io) = (0.0, 0.0);
+        self.looks += 1.0;
         let computing = |b: &&Backend| b.doing() == Some(Doing::Cpu);
         let cpu = look.backends.iter().filter(computing).count() as f64;
         let part = self.cores.map_or(1.0, |c| (c / cpu).min(1.0));
@@ -209,6 +220,7 @@ impl Memory {
                 continue;
             };
             seen.looks += 1.0;
+            seen.idle += f64::from(b.idles());
             if let Some(d) = doing {
                 seen.share.all += 1.0;
                 seen.share.cpu += on_cpu(d);
@@ -312,6 +324,7 @@ impl Memory {
                     waiting: waits.as_ref().map_or(0.0, |w| w.1 / seen.looks.max(1.0)),
                     waits_for: waits.map(|w| w.0),
                     holds: lock(&seen.holds).map(|h| h.0),
+                    idle: seen.idle / self.looks.max(1.0),
                 })
             })
             .collect();

@@ -148,14 +148,20 @@ pub async fn blocked(c: &Client) -> Result<Vec<Blocked>, Error> {
     Ok(rows.iter().map(blocked).collect())
 }
 
+/// What waits for an advisory lock is said to wait for, whatever its key.
+pub const ADVISORY: &str = "advisory";
+
 /// Who holds these tables: locks of rows are not listed, but who has one has a lock on its table, until the transaction ends.
+/// Advisory locks are listed themselves.
 pub async fn holders(c: &Client, tables: &[&str]) -> Result<Vec<Holder>, Error> {
     let rows = c
         .query(
             "SELECT /*plimsoll*/ DISTINCT l.pid, k.relname::text FROM pg_locks l JOIN pg_class k ON k.oid = l.relation
                JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-             WHERE l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock' AND k.relname = ANY($1) LIMIT $2",
-            &[&tables, &BACKENDS],
+             WHERE l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock' AND k.relname = ANY($1)
+             UNION SELECT l.pid, l.locktype FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+             WHERE l.locktype = $3 AND $3 = ANY($1) AND l.granted AND l.mode = 'ExclusiveLock' LIMIT $2",
+            &[&tables, &BACKENDS, &ADVISORY],
         )
         .await?;
     let holder = |r: &Row| Holder {

@@ -171,3 +171,28 @@ fn without_statements_looks_and_active_time_tell_the_whole() {
     let s = memory.second(&answer(60.0, looks(), whole(50.0)), &origins, &names);
     assert_eq!(s.cpu, None);
 }
+
+/// A connection whose transaction stays open after statement 1 in three of four looks.
+#[test]
+fn who_keeps_a_transaction_open_with_nothing_to_do_is_told() {
+    let names = Names::default();
+    names.routes.intern("report");
+    let (mut memory, origins) = (Memory::default(), Origins::default());
+    let look = |state: &str| Look {
+        backends: vec![Backend {
+            state: state.into(),
+            ..backend(1, 1, "report", "")
+        }],
+        ..Look::default()
+    };
+    let open = "idle in transaction";
+    let looks = || vec![look("active"), look(open), look(open), look(open)];
+    let used = |s: f64| Used::Statements(vec![counter(1, 40.0 * s, 0.04 * s)]);
+    for i in 0..30 {
+        let at = f64::from(i);
+        memory.second(&answer(at, looks(), used(at)), &origins, &names);
+    }
+    let told = memory.statements("shop", &facts(), &names);
+    assert!((told[0].idle - 0.75).abs() < 1e-9, "{told:?}");
+    assert_eq!(told[0].routes, [("report".to_owned(), 1.0)]);
+}

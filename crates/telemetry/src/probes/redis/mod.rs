@@ -1,6 +1,7 @@
 //! Redis (and Valkey): the one thread that runs every command, its memory, its clients, and what takes long.
 
 mod client;
+mod evict;
 mod info;
 mod resp;
 
@@ -11,6 +12,7 @@ use super::{Probe, Reading};
 use base::{InstanceIx, Nanos, Statement};
 use client::Store;
 use config::Secret;
+use evict::{Evictions, Rates};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -40,6 +42,7 @@ struct Known {
     ca: Option<PathBuf>,
     reader: Reader<Store>,
     counters: Counters<String>,
+    evictions: Evictions,
     /// Which run of which role was seen last; what changed when.
     run: Option<(String, String)>,
     news: Option<(Nanos, String)>,
@@ -86,6 +89,7 @@ impl Known {
             ca: t.ca.clone(),
             reader,
             counters: Counters::default(),
+            evictions: Evictions::default(),
             run: None,
             news: None,
             slow: None,
@@ -100,16 +104,21 @@ impl Known {
         if let Some(busy) = cpu.and_then(|(s, _)| self.counters.rate("cpu".into(), now, s)) {
             r.cell(&format!("db.{base}"), InstanceIx::NONE, busy, Some(1.0));
         }
+        let full = self.full(store, now);
         for (name, level, most) in [
-            (format!("mem.{base}"), "used_memory", "maxmemory"),
+            (
+                format!("mem.{base}"),
+                "used_memory",
+                full.then_some("maxmemory"),
+            ),
             (
                 format!("slots.{base}.connections"),
                 "connected_clients",
-                "maxclients",
+                Some("maxclients"),
             ),
         ] {
             // A most of 0 is none.
-            let most = number(most).filter(|m| *m > 0.0);
+            let most = most.and_then(number).filter(|m| *m > 0.0);
             if let Some(c) = number(level).and_then(|v| r.cell(&name, InstanceIx::NONE, v, most)) {
                 c.level = Some(c.busy);
             }
@@ -117,6 +126,21 @@ impl Known {
         let statements = self.commands(base, store, now);
         r.statements.extend(statements);
         self.notes(t, store, r);
+    }
+
+    /// Whether its memory is a limit: a cache that evicts what is not asked for any more is full, and fine.
+    fn full(&mut self, store: &Store, now: Nanos) -> bool {
+        let info = &store.info;
+        let mut rate = |name: &str, total: Option<f64>| {
+            self.counters.rate(format!("memory {name}"), now, total?)
+        };
+        self.evictions.second(Rates {
+            hits: rate("hits", info.number("keyspace_hits")),
+            misses: rate("misses", info.number("keyspace_misses")),
+            evicted: rate("evicted", info.number("evicted_keys")),
+            refused: rate("refused", evict::refused(info)),
+        });
+        self.evictions.hurts(info.text("maxmemory_policy"))
     }
 
     /// The commands that take most of the thread's time.
@@ -175,6 +199,7 @@ impl Known {
                 .filter(|v| *v > 0.0)
         };
         let (evicted, rejected) = (rate("evicted_keys"), rate("rejected_connections"));
+        let too_small = self.evictions.hurts(info.text("maxmemory_policy"));
         let mut note = |text: String| r.note("redis", &t.resource, text);
         let recent = |at: &Nanos| now.since(*at).as_secs_f64() < TELL_S;
         if let Some((_, what)) = self.news.as_ref().filter(|n| recent(&n.0)) {
@@ -186,9 +211,9 @@ impl Known {
                 1e3 * seconds
             ));
         }
-        if let Some(n) = evicted {
+        if let Some(n) = evicted.filter(|_| too_small) {
             note(format!(
-                "it evicts {n:.0} keys/s: its memory is full; raise maxmemory, or keep less"
+                "it evicts {n:.0} keys/s that are asked for again: its memory is too small; raise maxmemory, or keep less"
             ));
         }
         if rejected.is_some() {

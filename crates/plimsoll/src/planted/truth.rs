@@ -1,0 +1,128 @@
+//! The truth of a scenario, by intervention: the load line as planted, with the planted limit lifted, and with the
+//! runner-up lifted instead. Each is found by bisection and then has to hold for a minute.
+
+use super::live::Live;
+use super::scenarios::{Scenario, World};
+use super::{Run, mix};
+use crate::commands::recorded;
+use crate::exit::Failure;
+use crate::show::answer;
+use prove::{FindLimit, Flow, Mode};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A line is held this long: p99 has to be within the objective all the while.
+const HOLD: Duration = Duration::from_secs(60);
+/// By so much it is lowered when it does not hold, and so often before it is given up.
+const LOWER: f64 = 0.95;
+const TRIES: usize = 4;
+/// Each rate of the bisection, how near it comes, and how long it may take in all.
+const STEP: Duration = Duration::from_secs(12);
+const TOLERANCE: f64 = 0.05;
+const SEARCH: Duration = Duration::from_secs(180);
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Which {
+    Line,
+    Lifted,
+    RunnerUp,
+}
+
+/// A line that was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Requests per second; `None`: no rate was good, or it held at none that was tried.
+    pub rps: Option<f64>,
+    /// Seconds for which it was held.
+    pub held_s: u64,
+    /// How often it was lowered before it held.
+    pub lowered: usize,
+}
+
+/// Measures one of them, with the mix of the run's seed. `Err` also where the scenario has nothing to lift.
+pub fn measure(run: &Run<'_>, which: Which) -> Result<Measured, Failure> {
+    let plant = plant(run.scenario, which)?;
+    let expected = expected(run, which)?;
+    let on = Live::start(run, plant, false)?;
+    let found = hold(&on, expected, run.seed);
+    on.stop();
+    found
+}
+
+fn plant(s: &Scenario, which: Which) -> Result<&World, Failure> {
+    let missing = |what: &str| Failure::new(format!("{} has no {what} to lift", s.name));
+    match which {
+        Which::Line => Ok(&s.plant),
+        Which::Lifted => s.lift.as_ref().map(|l| &l.plant).ok_or(missing("limit")),
+        Which::RunnerUp => super::runner_up::of(s.name)
+            .map(|r| &r.plant)
+            .ok_or(missing("runner-up")),
+    }
+}
+
+/// About where to look: what the model predicts from the recording, where there is one.
+fn expected(run: &Run<'_>, which: Which) -> Result<f64, Failure> {
+    let s = run.scenario;
+    let usual = s.rate / 0.4;
+    if !run.out.exists() {
+        return Ok(usual);
+    }
+    let recorded = recorded::read(run.out)?;
+    let (answer, fit) = answer::of_history(&recorded.history, &recorded.learn());
+    let line = answer.line.map_or(usual, |l| l.line);
+    Ok(match (which, fit, &s.lift) {
+        (Which::Lifted, Some(fit), Some(lift)) => {
+            super::asked(&fit, lift.ask)?.map_or(2.0 * line, |(_, after)| after)
+        }
+        _ => line,
+    })
+}
+
+/// Bisects, then holds what was found, a little lower each time that it breaks.
+fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
+    let plan = on.plan(1.0, seed)?;
+    // A hold is one rate: there is no time for a second.
+    let once = plan.warmup + HOLD + Duration::from_secs(1);
+    let look = |start: f64, max: f64, hold, at_most| {
+        let find = FindLimit {
+            plan: plan.clone(),
+            start,
+            max,
+            mode: Mode::Bisect {
+                hold,
+                tolerance: TOLERANCE,
+            },
+            at_most,
+        };
+        let limit = prove::find_limit(&find, &mut |_| Flow::Continue);
+        Ok::<_, Failure>(limit.map_err(|e| Failure::new(e.to_string()))?.line_rps)
+    };
+    let Some(mut line) = look(0.75 * expected, 12.0 * expected, STEP, SEARCH)? else {
+        return Ok(Measured {
+            rps: None,
+            held_s: 0,
+            lowered: 0,
+        });
+    };
+    for lowered in 0..TRIES {
+        if look(line, line, HOLD, once)?.is_some_and(|held| held >= line) {
+            return Ok(Measured {
+                rps: Some(line),
+                held_s: HOLD.as_secs(),
+                lowered,
+            });
+        }
+        line *= LOWER;
+    }
+    Ok(Measured {
+        rps: None,
+        held_s: 0,
+        lowered: TRIES,
+    })
+}
+
+/// The scenario with the mix of a seed.
+pub fn weights(run: &Run<'_>) -> Vec<u32> {
+    mix::drawn(run.scenario.mix, run.seed)
+}
