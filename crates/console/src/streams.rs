@@ -25,7 +25,7 @@ pub struct StreamAsk {
     pub from: Option<u64>,
     #[serde(default)]
     pub back: bool,
-    pub limit: Option<u64>,
+    pub limit: Option<u32>,
 }
 
 /// A whole number from 0 to 2⁵³, however JSON writes it.

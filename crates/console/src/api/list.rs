@@ -13,7 +13,8 @@ pub struct Call {
     pub what: &'static str,
     /// Parameters of the path and the query; those of the query end with `?` when they may be left out.
     pub parameters: &'static [&'static str],
-    /// An example of the body that it takes; names of what may be left out end with `?`, of what the example leaves out with `??`.
+    /// An example of the body that it takes; names of what may be left out end with `?`, of what the example leaves out with `??`;
+    /// `[60,null]`: it may be null as well.
     pub body: Option<&'static str>,
     pub role: Role,
     pub handler: fn() -> MethodRouter<Served>,
@@ -308,7 +309,7 @@ pub const CALLS: &[Call] = &[
         "/api/v1/try",
         "Try a proposal of the latest advice, by its id or number",
         Some(
-            r#"{"which":"1","options?":{"share?":0.2,"who?":"ann","done??":false,"override_reason??":"it mends it"}}"#,
+            r#"{"which":"1","options?":{"share?":0.2,"who?":"ann","done??":false,"override_reason??":["it mends it",null]}}"#,
         ),
         || post(try_proposal),
     ),
@@ -328,7 +329,7 @@ pub const CALLS: &[Call] = &[
         "/api/v1/cache/purge",
         "Make stored answers stale, or take them out",
         Some(
-            r#"{"prefix?":"/products/","hard?":false,"url??":"/products/7","group??":"products","host??":"shop.example"}"#,
+            r#"{"prefix?":["/products/",null],"hard?":false,"url??":["/products/7",null],"group??":["products",null],"host??":["shop.example",null]}"#,
         ),
         || post(purge),
     ),
@@ -377,7 +378,7 @@ pub const CALLS: &[Call] = &[
     change(
         "/api/v1/jobs/redrive",
         "Deliver a dead job again, or all of a route",
-        Some(r#"{"job?":"1f-6b0c4f","route?":"orders"}"#),
+        Some(r#"{"job?":["1f-6b0c4f",null],"route?":["orders",null]}"#),
         || post(jobs::redrive),
     ),
     read(
@@ -443,13 +444,13 @@ pub const CALLS: &[Call] = &[
     change(
         "/api/v1/streams/append",
         "Append one event by hand",
-        Some(r#"{"stream":"orders","expected?":0,"event":{"type":"order.placed"}}"#),
+        Some(r#"{"stream":"orders","expected?":[0,null],"event":{"type":"order.placed"}}"#),
         || post(streams::append),
     ),
     change(
         "/api/v1/streams/replay",
         "Push everything after a position to a projection again",
-        Some(r#"{"projection":"orders-view","from?":0,"rate?":100}"#),
+        Some(r#"{"projection":"orders-view","from?":0,"rate?":[100,null]}"#),
         || post(streams::replay),
     ),
     read(
@@ -461,7 +462,7 @@ pub const CALLS: &[Call] = &[
     beyond(
         "/api/v1/recording",
         "Start a recording to a folder of this host",
-        Some(r#"{"folder":"/tmp/rec","seconds?":60,"bytes??":1000000}"#),
+        Some(r#"{"folder":"/tmp/rec","seconds?":[60,null],"bytes??":[1000000,null]}"#),
         || post(start_recording),
     ),
     beyond("/api/v1/recording/stop", "End the recording", None, || {

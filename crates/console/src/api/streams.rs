@@ -11,12 +11,12 @@ pub async fn standing(Extract(s): Extract<State>) -> Answer {
 #[derive(Deserialize)]
 pub struct List {
     after: Option<String>,
-    limit: Option<u64>,
+    limit: Option<u32>,
 }
 
 pub async fn list(Extract(s): Extract<State>, Query(ask): Query<List>) -> Answer {
     let after = ask.after.unwrap_or_default();
-    off_thread(move || s.streams.list(&after, ask.limit.unwrap_or(100))).await
+    off_thread(move || s.streams.list(&after, ask.limit.map_or(100, u64::from))).await
 }
 
 pub async fn read(Extract(s): Extract<State>, Query(ask): Query<StreamAsk>) -> Answer {

@@ -38,7 +38,9 @@ impl Stage {
         proxies.push(peers::launch(
             "Plimsoll",
             console,
-            run.args(["run", "--config"]).arg(&file),
+            // By its name alone: pages tell where the catalog is.
+            run.current_dir(folder)
+                .args(["run", "--config", "plimsoll.yaml"]),
         )?);
         incidents(&plimsoll, &file)?;
         let load = Load::start(&plimsoll, &file, "shop", 12)?;
@@ -87,10 +89,10 @@ fn incidents(plimsoll: &Path, config: &Path) -> Result<(), String> {
             "--began",
             "30m",
         ][..],
-        &["ack", "--at", "20m"],
-        &["note", "The cache kept old prices", "--at", "15m"],
-        &["mitigate", "--at", "12m"],
-        &["resolve", "--at", "5m"],
+        &["ack"],
+        &["note", "The cache kept old prices"],
+        &["mitigate"],
+        &["resolve"],
         &[
             "open",
             "Checkout is slow",

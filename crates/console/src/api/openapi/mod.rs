@@ -101,7 +101,7 @@ fn posted(call: &prometheus::Call) -> Value {
     let properties = call
         .parameters
         .iter()
-        .map(|p| (name(p).to_owned(), kind(p)));
+        .map(|p| (name(p).to_owned(), field(p)));
     let form = json!({
         "type": "object",
         "properties": properties.collect::<Map<String, Value>>(),
@@ -114,6 +114,14 @@ fn posted(call: &prometheus::Call) -> Value {
     let content = json!({ "application/x-www-form-urlencoded": { "schema": form } });
     operation["requestBody"] = json!({ "required": true, "content": content });
     operation
+}
+
+/// Of a form, where one value looks like a list of one.
+fn field(of: &str) -> Value {
+    match name(of) {
+        "match[]" => json!({ "type": "string", "description": "may be repeated" }),
+        other => kind(other),
+    }
 }
 
 /// Numbers beyond are refused.
@@ -129,6 +137,10 @@ fn schema(example: &Value) -> Value {
                 .collect();
             let required: Vec<&String> = all.keys().filter(|k| !k.ends_with('?')).collect();
             json!({ "type": "object", "properties": properties, "required": required })
+        }
+        Value::Array(all) => {
+            let one = all.first().map(schema).unwrap_or_default();
+            json!({ "anyOf": [one, { "type": "null" }] })
         }
         Value::Bool(_) => json!({ "type": "boolean" }),
         Value::Number(n) if n.is_u64() => {
@@ -146,6 +158,7 @@ fn bare(example: &Value) -> Value {
             let shown = all.iter().filter(|(k, _)| !k.ends_with("??"));
             shown.map(|(k, v)| (name(k).to_owned(), bare(v))).collect()
         }
+        Value::Array(all) => all.first().map(bare).unwrap_or_default(),
         other => other.clone(),
     }
 }
@@ -161,7 +174,8 @@ fn parameters(path: &str, names: &[&str]) -> Vec<Value> {
 fn kind(of: &str) -> Value {
     match name(of) {
         "match[]" => json!({ "type": "array", "items": { "type": "string" } }),
-        "n" | "last_s" | "since_s" | "min_ms" | "number" | "after" | "from" | "limit" => {
+        "after" | "from" => json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }),
+        "n" | "last_s" | "since_s" | "min_ms" | "number" | "limit" => {
             json!({ "type": "integer", "minimum": 0, "maximum": MOST })
         }
         "back" => json!({ "type": "boolean" }),
@@ -172,11 +186,16 @@ fn kind(of: &str) -> Value {
 fn parameter(path: &str, name: &str) -> Value {
     let bare = self::name(name);
     let inside = path.contains(&format!("{{{bare}}}"));
+    // Streams are listed after a name; everything else after a number.
+    let kind = match (path, bare) {
+        ("/api/v1/streams/list", "after") => json!({ "type": "string" }),
+        _ => kind(name),
+    };
     json!({
         "name": bare,
         "in": if inside { "path" } else { "query" },
         "required": inside || bare == name,
-        "schema": kind(name),
+        "schema": kind,
     })
 }
 

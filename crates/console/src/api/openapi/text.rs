@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// Path, what it tells, and whether anybody may ask.
+/// Path, what it tells, and whether it may say no. Anybody may ask these.
 const ALL: &[(&str, &str, bool)] = &[
     (
         "/livez",
@@ -19,29 +19,29 @@ const ALL: &[(&str, &str, bool)] = &[
 ];
 
 pub fn paths() -> Map<String, Value> {
-    let one = |(path, what, open): &(&str, &str, bool)| {
-        (path.to_string(), json!({ "get": plain(path, what, *open) }))
+    let one = |(path, what, no): &(&str, &str, bool)| {
+        (path.to_string(), json!({ "get": plain(path, what, *no) }))
     };
     let mut all: Map<String, Value> = ALL.iter().map(one).collect();
     all.insert("/metrics".into(), json!({ "get": metrics() }));
     all
 }
 
-fn plain(path: &str, what: &str, open: bool) -> Value {
+fn plain(path: &str, what: &str, no: bool) -> Value {
     let content = json!({ "text/plain": { "schema": { "type": "string" } } });
     let mut told = json!({
         "summary": what,
         "operationId": format!("get_{}", path.trim_start_matches(['/', '-'])),
         "parameters": [],
+        "security": [],
         "responses": {
             "200": { "description": "It is so", "content": content.clone() },
             "default": { "$ref": "#/components/responses/Problem" },
         },
     });
-    if open {
+    if no {
         told["responses"]["503"] =
             json!({ "description": "It is not, and why", "content": content });
-        told["security"] = json!([]);
     }
     told
 }

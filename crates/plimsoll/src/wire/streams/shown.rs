@@ -196,7 +196,7 @@ impl console::Streams for Shown {
 
     fn read(&self, ask: &StreamAsk) -> Result<Value, Vec<Finding>> {
         let store = self.place()?.store().map_err(failed)?;
-        let limit = ask.limit.unwrap_or(20).min(MOST) as usize;
+        let limit = ask.limit.map_or(20, u64::from).min(MOST) as usize;
         let read = match (&ask.stream, ask.back) {
             (Some(name), true) => store.read_back(name, ask.from.unwrap_or(u64::MAX), limit),
             (Some(name), false) => store.read(name, ask.from.unwrap_or(1), limit),
