@@ -3,7 +3,7 @@
 use super::Run;
 use super::around::{self, Standing};
 use super::orders;
-use super::scenarios::{Scenario, World};
+use super::scenarios::World;
 use crate::commands::recorded;
 use crate::demo::stage::{self, Ports, Scratch, Stage};
 use crate::demo::traffic;

@@ -229,6 +229,7 @@ fn row(run: &Run<'_>, answer: &Answer, history: &History) -> Row {
 fn asks(right: &Right) -> &'static str {
     match right {
         Right::Constraint { .. } => "constraint",
+        Right::HeldUp { .. } => "held up",
         Right::Unseen { .. } => "unseen resource",
         Right::Nothing => "no constraint",
         Right::TooLittle => "not enough evidence",
