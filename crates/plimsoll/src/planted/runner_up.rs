@@ -49,8 +49,12 @@ fn all() -> Vec<RunnerUp> {
         ),
         of(
             "index",
-            "pool.catalogue.db",
-            plant("", "one_core=true,rows=200000,no_index=true,pool=64", ""),
+            "slots.pay",
+            plant(
+                "",
+                "one_core=true,rows=200000,no_index=true",
+                "pay_slots=128",
+            ),
         ),
         of(
             "n-plus-one",
@@ -71,11 +75,6 @@ fn all() -> Vec<RunnerUp> {
             "pg-row-lock",
             "pool.app.orders",
             orders(r#"{"items":1,"held_ms":18,"pool":20}"#),
-        ),
-        of(
-            "pg-n-plus-one",
-            "pool.app.orders",
-            orders(r#"{"batch":false,"pool":20}"#),
         ),
         of(
             "pg-advisory",
