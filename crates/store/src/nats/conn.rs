@@ -1,5 +1,6 @@
 //! A connection that is given up at its first fault, and requests over it.
 
+use super::bucket::Bucket;
 use super::fault::{Fault, chain, fault, said, unreachable};
 use super::link::PATIENCE;
 use super::target::{Login, Target};
@@ -12,8 +13,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// The oldest version whose requests are used: values with a lifetime, and reads of many at once.
-const OLDEST: [u32; 2] = [2, 11];
 /// The library never connects again by itself: see `link`.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -49,9 +48,11 @@ impl Conn {
         let info = client.server_info();
         let mut numbers = info.version.split('.').map(|n| n.parse().unwrap_or(0));
         let version = [numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)];
-        if version < OLDEST {
+        let oldest = target.buckets.iter().map(Bucket::oldest).max();
+        let [major, minor] = oldest.unwrap_or_default();
+        if version < [major, minor] {
             return Err(format!(
-                "nats-server {} is too old: 2.11 or later is needed",
+                "nats-server {} is too old: {major}.{minor} or later is needed",
                 info.version
             ));
         }

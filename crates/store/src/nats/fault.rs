@@ -3,6 +3,7 @@
 use super::link::PATIENCE;
 use crate::Error;
 use serde_json::Value;
+use std::fmt;
 
 /// JetStream's numbers of what it refuses.
 pub const NO_MESSAGE: u64 = 10_037;
@@ -23,6 +24,15 @@ pub enum Fault {
         why: String,
     },
     Own(Error),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Lost(why) | Fault::Said { why, .. } => f.write_str(why),
+            Fault::Own(e) => e.fmt(f),
+        }
+    }
 }
 
 impl From<Error> for Fault {

@@ -270,6 +270,7 @@ mod tests {
             prefix: "p".into(),
             replicas: 1,
             size: 64 << 20,
+            jobs: false,
         };
         let target = Target::new(&options).unwrap();
         let stream = target.buckets[0].stream();

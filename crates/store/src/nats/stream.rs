@@ -1,6 +1,6 @@
 //! JetStream's requests for a stream: what is in it, and what comes into it.
 
-use super::bucket::{self, Bucket};
+use super::bucket::Bucket;
 use super::conn::Conn;
 use super::fault::{
     BEHIND, BEHIND_IN_FLIGHT, Fault, NO_MESSAGE, NO_STREAM, OTHER_STREAM, chain, fault, odd, said,
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 /// What a message may carry beside its value, bytes.
 const HEADERS: usize = 1024;
+const LONG_HEADERS: usize = 16 << 10;
 /// Most values, and most of their bytes, in one answer to a read of many.
 const PAGE: usize = 256;
 const PAGE_BYTES: usize = 2 << 20;
@@ -51,7 +52,7 @@ impl Conn {
             }
             info => info?,
         };
-        match bucket::unfit(&info["config"]) {
+        match bucket.unfit(&info["config"]) {
             None => Ok(()),
             Some(lacks) => Err(Fault::Own(Error::Invalid(format!(
                 "the stream {stream} was not made by Plimsoll and lacks {lacks}: set that (`nats stream edit`), or remove it"
@@ -61,26 +62,93 @@ impl Conn {
 
     /// Stores a message; its number. `None`: the last message under this subject is another one than expected.
     pub async fn publish(&self, subject: String, message: Draft) -> Result<Option<u64>, Fault> {
-        let most = self.max_payload.saturating_sub(HEADERS);
-        if message.value.len() > most {
-            return Err(Fault::Own(Error::TooLarge {
-                what: "a value (nats-server takes more with a larger `max_payload`)".into(),
-                size: message.value.len(),
-                limit: most,
-            }));
-        }
+        self.fits(&message)?;
         let headers = message.headers();
         let answer = self.request(subject, Some(headers), message.value).await?;
-        match said(&answer.payload) {
-            Ok(answer) => Ok(Some(answer["seq"].as_u64().ok_or_else(odd)?)),
-            Err(Fault::Said {
-                code: BEHIND | BEHIND_IN_FLIGHT,
-                ..
-            }) => Ok(None),
-            Err(fault) => Err(fault),
-        }
+        stored(&answer.payload)
     }
 
+    /// Most bytes of a value, beside headers of any length.
+    pub fn most(&self) -> usize {
+        self.max_payload.saturating_sub(LONG_HEADERS)
+    }
+
+    fn fits(&self, message: &Draft) -> Result<(), Fault> {
+        let headers: usize = message.headers.iter().map(|(_, text)| text.len()).sum();
+        let most = self
+            .max_payload
+            .saturating_sub(HEADERS.max(headers + HEADERS / 2));
+        if message.value.len() <= most {
+            return Ok(());
+        }
+        Err(Fault::Own(Error::TooLarge {
+            what: "what is to be stored (nats-server takes more with a larger `max_payload`)"
+                .into(),
+            size: message.value.len(),
+            limit: most,
+        }))
+    }
+
+    /// Stores all messages, one after the other, or none; the number of the last.
+    pub async fn publish_all(
+        &self,
+        mut messages: Vec<(String, Draft)>,
+    ) -> Result<Option<u64>, Fault> {
+        for (_, message) in &messages {
+            self.fits(message)?;
+        }
+        let Some((subject, last)) = messages.pop() else {
+            return Err(Error::Invalid("there is nothing to be stored".into()).into());
+        };
+        if messages.is_empty() {
+            return self.publish(subject, last).await;
+        }
+        // What an inbox is named after is random.
+        let batch = self.client.new_inbox().replace(['.', '_'], "");
+        let batch = batch
+            .get(..batch.len().min(60))
+            .unwrap_or_default()
+            .to_owned();
+        let mut number = 0u32;
+        let mut headers = |message: &Draft| {
+            number += 1;
+            let mut headers = message.headers();
+            headers.insert("Nats-Batch-Id", batch.as_str());
+            headers.insert("Nats-Batch-Sequence", number.to_string().as_str());
+            headers
+        };
+        for (subject, message) in messages {
+            let headers = headers(&message);
+            let sent = self
+                .client
+                .publish_with_headers(subject, headers, message.value.into());
+            sent.await.map_err(|e| Fault::Lost(fault(&chain(&e))))?;
+        }
+        let mut headers = headers(&last);
+        headers.insert("Nats-Batch-Commit", "1");
+        let answer = self.request(subject, Some(headers), last.value).await?;
+        stored(&answer.payload)
+    }
+
+    /// A message by its number.
+    pub async fn get(&self, stream: &str, seq: u64) -> Result<Option<Found>, Fault> {
+        let ask = json!({ "seq": seq });
+        let answer = match self.api(&format!("STREAM.MSG.GET.{stream}"), ask).await {
+            Err(Fault::Said {
+                code: NO_MESSAGE, ..
+            }) => return Ok(None),
+            answer => answer?,
+        };
+        read(&answer["message"]).map(Some).ok_or_else(odd)
+    }
+
+    /// Takes out all messages under a subject.
+    pub async fn purge(&self, stream: &str, filter: &str) -> Result<(), Fault> {
+        let ask = json!({ "filter": filter });
+        self.api(&format!("STREAM.PURGE.{stream}"), ask)
+            .await
+            .map(drop)
+    }
     /// The last message under a subject, as the stream's leader knows it.
     pub async fn last(&self, stream: &str, subject: &str) -> Result<Option<Found>, Fault> {
         let asked = json!({ "last_by_subj": subject });
@@ -153,5 +221,17 @@ impl Conn {
             Err(Fault::Said { .. }) => Ok(false),
             Err(lost) => Err(lost),
         }
+    }
+}
+
+/// The number of what was stored; `None`: the last message there is another one than expected.
+fn stored(payload: &[u8]) -> Result<Option<u64>, Fault> {
+    match said(payload) {
+        Ok(answer) => Ok(Some(answer["seq"].as_u64().ok_or_else(odd)?)),
+        Err(Fault::Said {
+            code: BEHIND | BEHIND_IN_FLIGHT,
+            ..
+        }) => Ok(None),
+        Err(fault) => Err(fault),
     }
 }

@@ -28,6 +28,10 @@ pub(super) enum Login {
 
 impl Target {
     pub fn new(options: &Options) -> Result<Target, Error> {
+        Target::to(options, bucket::of(options).into())
+    }
+
+    pub fn to(options: &Options, buckets: Vec<Bucket>) -> Result<Target, Error> {
         // Not with the URL, nor with what a library says of it: it holds a password.
         let bad = || {
             Error::Invalid("the URL of the nats engine cannot be read: write nats://USER:PASSWORD@HOST:PORT (or nats://TOKEN@HOST:PORT), tls:// for TLS, several with commas".into())
@@ -44,7 +48,7 @@ impl Target {
             login: Login::Nobody,
             encrypted: false,
             ca: options.ca.clone(),
-            buckets: bucket::of(options).into(),
+            buckets,
         };
         for text in options.url.trim().split(',') {
             let (scheme, rest) = text.trim().split_once("://").ok_or_else(bad)?;
