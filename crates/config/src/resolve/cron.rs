@@ -2,17 +2,33 @@
 
 use super::Whole;
 use super::request::Made;
-use crate::sections::Config;
+use crate::sections::{Config, JobsIn};
 use base::Finding;
 
 impl Whole<'_> {
     pub(super) fn crons(&mut self, c: &Config) {
+        if c.engines.jobs == JobsIn::Durable && c.engines.durable.is_none() {
+            let what = "`engines.jobs: durable`, and `engines.durable` names no NATS";
+            let finding = Finding::error("config-jobs", what);
+            let help =
+                "name one, such as `durable: { env: PLIMSOLL_NATS_URL }`, or leave `jobs` out";
+            self.add(&["engines", "jobs"], finding.help(help));
+        }
         let takes: Vec<&str> = (c.routes.iter())
             .filter(|r| r.asynchronous.is_some())
             .map(|r| r.name.as_str())
             .collect();
         for cron in &c.crons {
             let name = cron.name.as_str();
+            if c.engines.jobs == JobsIn::Durable {
+                let what = "`cron` does not go with `engines.jobs: durable`";
+                let finding = Finding::error("config-jobs", what)
+                    .why("that a time has come is written together with its job, in the file of one node: each node would make one");
+                self.add(
+                    &["cron", name],
+                    finding.help("leave `engines.jobs` out, or have a scheduler send the request"),
+                );
+            }
             if !cron.route.is_empty() && !takes.contains(&cron.route.as_str()) {
                 let path = ["cron", name, "route"];
                 self.unknown(&path, "route with `async`", &cron.route, &takes);

@@ -248,8 +248,16 @@ impl Body {
             clock: self.clock,
         };
         let store = open_store(&self.data_dir)?;
-        let queue = self.with_gateway(|g| jobs::open(&self.data_dir, &config, g));
+        let queue =
+            self.with_gateway(|g| jobs::open(&self.data_dir, &config, g, self.engines.queue()));
         let queue = queue.transpose()?.flatten();
+        if let Some(waiting) = self.with_gateway(|g| Arc::downgrade(&g.jobs())) {
+            (self.engines).listen(Box::new(move |id| {
+                if let Some(waiting) = waiting.upgrade() {
+                    waiting.ended(id);
+                }
+            }));
+        }
         let engine = self.engines.kv();
         let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g, engine));
         let kept_state = kept_state.transpose()?.flatten();

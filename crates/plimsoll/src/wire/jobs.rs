@@ -37,6 +37,7 @@ pub fn open(
     dir: &Path,
     config: &Config,
     gateway: &Gateway,
+    shared: Option<Arc<dyn Queue>>,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
     if config.topics.is_empty() && config.routes.iter().all(|r| r.asynchronous.is_none()) {
         return Ok(None);
@@ -59,9 +60,28 @@ pub fn open(
     }
     health::recall(&gateway.jobs(), &*store, SystemWall.now_ms())
         .map_err(|e| Failure::new(e.to_string()))?;
+    if shared.is_some() {
+        nothing_waits(&store)?;
+    }
     let weak = Arc::downgrade(&store);
+    gateway.jobs().lend(shared);
     gateway.jobs().set_queue(Some(store));
     Ok(Some(weak))
+}
+
+/// Whoever takes their jobs to an engine has none left behind in a file that nobody delivers from.
+fn nothing_waits(store: &Embedded) -> Result<(), Failure> {
+    let lanes = store.lanes().map_err(|e| Failure::new(e.to_string()))?;
+    let left = |l: &&store::Lane| l.waiting > 0 && of_lane(&l.name).is_none();
+    let Some(lane) = lanes.iter().find(left) else {
+        return Ok(());
+    };
+    let what = format!(
+        "{} jobs of `{}` wait in the file of this node, and `engines.jobs: durable` has none delivered from there",
+        lane.waiting, lane.name
+    );
+    Err(Failure::new(what)
+        .help("start once with `engines.jobs: embedded` until `plimsoll jobs status` shows none"))
 }
 
 impl Jobs {
@@ -78,11 +98,13 @@ impl Jobs {
         }
     }
 
-    fn store(&self) -> Result<Arc<Embedded>, Vec<Finding>> {
-        self.store.upgrade().ok_or_else(|| {
-            let none = Finding::error("jobs-none", "there is no queue: no route has `async`");
-            vec![none.help("add `async: {}` to a route, and restart")]
-        })
+    /// Where the jobs of routes are.
+    fn queue(&self) -> Result<Arc<dyn Queue>, Vec<Finding>> {
+        self.lent().ok_or_else(|| vec![none()])
+    }
+
+    fn lent(&self) -> Option<Arc<dyn Queue>> {
+        self.with_gateway(|g| g.jobs().queue())
     }
 
     pub(super) fn with_gateway<T: Default>(&self, ask: impl FnOnce(&Gateway) -> T) -> T {
@@ -97,7 +119,7 @@ impl Jobs {
     /// Of every lane, for Prometheus; nothing without a queue.
     pub fn metrics(&self) -> String {
         let mut page = Page::default();
-        let Some(Ok(mut lanes)) = self.store.upgrade().map(|s| s.lanes()) else {
+        let Some(Ok(mut lanes)) = self.lent().map(|s| s.lanes()) else {
             return String::new();
         };
         // Those of subscriptions have their own numbers.
@@ -153,7 +175,7 @@ impl Jobs {
         page.finish()
     }
 
-    pub(super) fn redrive(&self, route: &str, store: &Embedded) -> Result<usize, Error> {
+    pub(super) fn redrive(&self, route: &str, store: &dyn Queue) -> Result<usize, Error> {
         let (mut driven, mut after) = (0, 0);
         while driven < REDRIVEN {
             let dead = store.jobs(route, State::Dead, after, 256)?;
@@ -171,6 +193,11 @@ impl Jobs {
         self.with_gateway(|g| g.jobs().news.notify_one());
         Ok(driven)
     }
+}
+
+fn none() -> Finding {
+    Finding::error("jobs-none", "there is no queue: no route has `async`")
+        .help("add `async: {}` to a route, and restart")
 }
 
 fn failed(e: Error) -> Vec<Finding> {
@@ -191,7 +218,7 @@ pub(super) fn shown(job: &Job) -> Value {
 
 impl console::Jobs for Jobs {
     fn lanes(&self) -> Result<Value, Vec<Finding>> {
-        let Some(store) = self.store.upgrade() else {
+        let Some(store) = self.lent() else {
             return Ok(json!([]));
         };
         let mut lanes = store.lanes().map_err(failed)?;
@@ -231,12 +258,12 @@ impl console::Jobs for Jobs {
         };
         let limit = ask.limit.unwrap_or(50).min(1000) as usize;
         let after = ask.after.unwrap_or(0);
-        let jobs = self.store()?.jobs(&ask.route, state, after, limit);
+        let jobs = self.queue()?.jobs(&ask.route, state, after, limit);
         Ok(jobs.map_err(failed)?.iter().map(shown).collect())
     }
 
     fn show(&self, id: &str) -> Result<Value, Vec<Finding>> {
-        let (store, id) = (self.store()?, known(id)?);
+        let (store, id) = (self.queue()?, known(id)?);
         let Some(job) = store.job(id).map_err(failed)? else {
             return Err(unknown(format!(
                 "there is no job {id}, or it has been forgotten"
@@ -259,14 +286,15 @@ impl console::Jobs for Jobs {
     }
 
     fn act(&self, deed: &Deed) -> Result<Value, Vec<Finding>> {
-        let store = self.store()?;
+        let store = self.queue()?;
         match deed {
             Deed::Pause { route } | Deed::Resume { route } => {
                 let paused = matches!(deed, Deed::Pause { .. });
                 if !self.with_gateway(|g| g.pause_jobs(route, paused)) {
                     return Err(unknown(format!("no route `{route}` takes jobs")));
                 }
-                keep(&store, route, paused).map_err(failed)?;
+                let file = self.store.upgrade().ok_or_else(|| vec![none()])?;
+                keep(&file, route, paused).map_err(failed)?;
                 Ok(json!({ "route": route, "paused": paused }))
             }
             Deed::Cancel { job } => {
@@ -302,7 +330,7 @@ impl console::Jobs for Jobs {
             Deed::Redrive {
                 route: Some(route), ..
             } => {
-                let driven = self.redrive(route, &store).map_err(failed)?;
+                let driven = self.redrive(route, &*store).map_err(failed)?;
                 Ok(json!({ "redriven": driven }))
             }
             Deed::Redrive { .. } => {

@@ -64,6 +64,10 @@ struct Node {
 }
 
 fn node(nats: &Nats, service: SocketAddr) -> Node {
+    node_with(nats, service, "jobs: embedded", "")
+}
+
+fn node_with(nats: &Nats, service: SocketAddr, jobs: &str, route: &str) -> Node {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let values = held.local_addr().unwrap();
     drop(held);
@@ -73,10 +77,10 @@ fn node(nats: &Nats, service: SocketAddr) -> Node {
     std::fs::write(stage.path("nats"), nats.url()).unwrap();
     let config = format!(
         "limits: {{ connections: 100 }}\n\
-         engines: {{ durable: {{ file: nats }}, size: 64MiB, monitors: ['{}'] }}\n\
+         engines: {{ durable: {{ file: nats }}, size: 64MiB, {jobs}, monitors: ['{}'] }}\n\
          sessions: {{ shop: {{ idle: 30m }} }}\n\
          state: {{ listen: {values}, token: {{ file: token }}, stores: {{ carts: {{ ttl: 1h }} }} }}\n\
-         routes:\n  now: {{ match: POST /now, to: app, idempotency: true }}\n\
+         routes:\n{route}  now: {{ match: POST /now, to: app, idempotency: true }}\n\
          \x20 shop: {{ match: '/{{rest...}}', to: app, session: shop }}",
         nats.monitor()
     );
@@ -218,6 +222,71 @@ fn what_one_was_told_the_other_knows_and_without_the_engine_only_that_is_refused
         );
     }
     assert_eq!(count("held"), 1);
+}
+
+/// Where the job is that this became.
+fn accepted(stage: &Stage, body: &str) -> String {
+    let (head, told) = ask(stage.listen, "/orders", body);
+    assert!(head.starts_with("HTTP/1.1 202"), "{head}{told}");
+    let place = head.lines().find_map(|l| l.strip_prefix("Location: "));
+    place.expect("a place").to_owned()
+}
+
+#[test]
+fn a_job_is_done_by_another_node_than_the_one_that_accepted_it_and_died() {
+    let Some(mut nats) = start(SYNCED) else {
+        return;
+    };
+    let (at, got) = service(serve);
+    let count = |what: &str| got.lock().unwrap().iter().filter(|b| *b == what).count();
+    let orders = "  orders: { match: POST /orders, to: app, async: { when: always } }\n";
+    let nodes = [(); 2].map(|()| node_with(&nats, at, "jobs: durable", orders));
+    let [a, b] = &nodes;
+    for n in &nodes {
+        is_up(&n.stage);
+        let said = n.stage.ask_console(&["jobs", "pause", "orders"]);
+        assert!(said.contains("orders"), "{said}");
+    }
+    let place = accepted(&a.stage, "kept");
+    signal(a.pid, "KILL");
+    // Whoever asks another node finds it there.
+    let (head, told) = request(b.stage.listen, &format!("GET {place}"), "");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}{told}");
+    assert!(told.contains("\"state\":\"waiting\""), "{told}");
+    assert_eq!(count("kept"), 0);
+    b.stage.ask_console(&["jobs", "resume", "orders"]);
+    b.stage.wait("the job", |_| (count("kept") == 1).then_some(()));
+    let result = format!("GET {place}/result");
+    b.stage.wait("its result", |s| {
+        let (head, _) = request(s.listen, &result, "");
+        head.starts_with("HTTP/1.1 200").then_some(())
+    });
+
+    // Without the engine nothing is accepted; what is under way ends when it is back.
+    let held = accepted(&b.stage, "held");
+    b.stage
+        .wait("it at the service", |_| (count("held") == 1).then_some(()));
+    nats.stop();
+    b.stage.wait("what is wrong", |s| {
+        let wrong = engine(s)?["wrong"].as_str()?.to_owned();
+        wrong.contains("is it running").then_some(())
+    });
+    let (head, told) = ask(b.stage.listen, "/orders", "lost");
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    assert!(
+        told.contains("job-refused") && told.contains("is it running"),
+        "{told}"
+    );
+    got.lock().unwrap().push("go".into());
+    nats.start_again().unwrap();
+    let result = format!("GET {held}/result");
+    b.stage.wait("its end", |s| {
+        let (head, _) = request(s.listen, &result, "");
+        head.starts_with("HTTP/1.1 200").then_some(())
+    });
+    assert_eq!([count("kept"), count("held"), count("lost")], [1, 1, 0]);
+    let shown = b.stage.ask_console(&["jobs", "status"]);
+    assert!(shown.contains("orders: 0 waiting"), "{shown}");
 }
 
 #[test]

@@ -1,29 +1,36 @@
-//! The engine `nats`: `Kv` and `Lease` for several nodes, on the JetStream of a nats-server of 2.11 or later.
+//! The engine `nats`: `Kv`, `Lease` and `Queue` for several nodes, on the JetStream of a nats-server of 2.11 or later (jobs: 2.12).
 //!
 //! Values and leases are two buckets, as `nats kv` knows them. A change is acknowledged when JetStream has stored it; what must hold for it is
 //! checked there. Nothing waits for longer than [`link::PATIENCE`] and a connection attempt; while the server is away everything
 //! fails at once, and its return is noticed without a restart. How durable it is, is a matter of the server's settings: `plimsoll
 //! doctor` looks at them.
 //!
-//! Not `Queue`, `Topics`, `Log` and `Counter`: ADR 330.
+//! Jobs are a stream of their own, with a connection of their own: [`Jobs`], ADR 360. Not `Topics`, `Log` and `Counter`: ADR 330.
 
 mod bucket;
 mod conn;
+mod fault;
+mod follow;
 mod kv;
 mod lease;
 mod link;
+mod message;
+mod queue;
 mod settings;
+mod stream;
 mod subject;
+mod target;
 
 use crate::Error;
 use bucket::Bucket;
-use conn::Target;
 use link::Link;
+pub use queue::Jobs;
 pub use settings::{Settings, Stored};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use target::Target;
 
 /// Where it is, and whose data is whose.
 #[derive(Clone)]
@@ -36,8 +43,10 @@ pub struct Options {
     pub prefix: String,
     /// On how many servers of a cluster a bucket is, when it is made.
     pub replicas: u32,
-    /// Most bytes of all values, when the bucket is made.
+    /// Most bytes of all values, and of all jobs, when their streams are made.
     pub size: u64,
+    /// Whether jobs are there, too: whoever looks at the settings looks at theirs.
+    pub jobs: bool,
 }
 
 impl fmt::Debug for Options {
@@ -46,7 +55,8 @@ impl fmt::Debug for Options {
         shown.field("url", &"***").field("ca", &self.ca);
         shown.field("prefix", &self.prefix);
         shown.field("replicas", &self.replicas);
-        shown.field("size", &self.size).finish()
+        shown.field("size", &self.size);
+        shown.field("jobs", &self.jobs).finish()
     }
 }
 
@@ -69,6 +79,8 @@ pub struct Nats {
     /// Where the next look for what has expired begins.
     swept: Arc<AtomicU64>,
     prefix: String,
+    /// Of jobs, where they are there, too.
+    jobs: Option<Bucket>,
 }
 
 impl fmt::Debug for Nats {
@@ -94,11 +106,12 @@ impl Nats {
     fn start(options: &Options, target: Target) -> Result<Nats, Error> {
         let [values, leases] = bucket::of(options);
         Ok(Nats {
-            link: Link::start(target)?,
+            link: Link::start(target, None)?,
             values,
             leases,
             swept: Arc::default(),
             prefix: options.prefix.clone(),
+            jobs: options.jobs.then(|| bucket::of_jobs(options)),
         })
     }
 
@@ -108,16 +121,13 @@ impl Nats {
     }
 
     pub fn standing(&self) -> Standing {
-        Standing {
-            place: self.link.place().to_owned(),
-            wrong: self.link.wrong(),
-            failed: self.link.failed(),
-        }
+        (self.link.stander())()
     }
 
     /// What it says of itself and the buckets, for whoever checks a deployment.
     pub fn settings(&self) -> Result<Settings, Error> {
-        let streams = [&self.values, &self.leases].map(Bucket::stream);
+        let all = [Some(&self.values), Some(&self.leases), self.jobs.as_ref()];
+        let streams: Vec<String> = all.into_iter().flatten().map(Bucket::stream).collect();
         let asked = self.link.ask("", 0, move |conn| async move {
             settings::ask(&conn, &streams).await
         });

@@ -1,5 +1,7 @@
 //! The engine `nats` against the suites on a real server, and what only a server can get wrong.
 
+mod jobs;
+
 use crate::remote::{self, BOUNDED, Remote};
 use crate::suite;
 use peers::{NatsOptions, there};
@@ -23,6 +25,7 @@ fn options(url: String, prefix: &str) -> Options {
         prefix: prefix.into(),
         replicas: 1,
         size: 64 << 20,
+        jobs: false,
     }
 }
 
@@ -262,6 +265,9 @@ authorization { users: [ { user: u, password: hunter2, permissions: {
     "$JS.API.STREAM.MSG.GET.KV_p_values", "$JS.API.STREAM.MSG.GET.KV_p_leases"
     "$JS.API.STREAM.MSG.DELETE.KV_p_values", "$JS.API.DIRECT.GET.KV_p_values"
     "$KV.p_values.>", "$KV.p_leases.>"
+    "$JS.API.STREAM.INFO.p_jobs", "$JS.API.STREAM.CREATE.p_jobs", "$JS.API.STREAM.MSG.GET.p_jobs"
+    "$JS.API.STREAM.PURGE.p_jobs", "$JS.API.CONSUMER.CREATE.p_jobs", "$JS.API.CONSUMER.MSG.NEXT.p_jobs.>"
+    "p_jobs.>"
   ] } } ] }
 "#;
 
@@ -299,6 +305,11 @@ fn who_it_is_is_checked_and_nothing_secret_is_shown() {
         (settings.server.as_str(), settings.buckets.len()),
         ("alone", 2)
     );
+    let with_ca = Options {
+        ca: Some(peer.ca().to_owned()),
+        ..options(format!("tls://u:hunter2@localhost:{}", peer.port()), "p")
+    };
+    jobs::all_is_done_with_these_rights(&with_ca);
     for (password, ca, advice) in [
         ("hunter2", false, "name the CA's file"),
         ("wrong-hunter2", true, "correct the URL"),

@@ -23,6 +23,19 @@ pub const ENGINES: &[Field<Engines>] = &[
         |e, n, cx| e.durable = cx.secret(n)
     ),
     key!(
+        "jobs" = "embedded",
+        Kind::OneOf(&["embedded", "durable"]),
+        "durable",
+        "where the jobs of routes with `async` are: in `data_dir` of the node that accepted them, or in `durable` (2.12 or later), where every node that names the same one delivers them; topics stay in `data_dir`; read at start",
+        |e, n, cx| put!(
+            e.jobs,
+            cx.one_of(
+                n,
+                &[("embedded", JobsIn::Embedded), ("durable", JobsIn::Durable)]
+            )
+        )
+    ),
+    key!(
         "replicas" = "1",
         Kind::Whole { min: 1, max: 5 },
         "3",
@@ -33,7 +46,7 @@ pub const ENGINES: &[Field<Engines>] = &[
         "size" = "1GiB",
         Kind::Bytes,
         "10GiB",
-        "most bytes of values that `durable` keeps, when it makes their bucket; more are refused, and nothing is thrown away",
+        "most bytes of values that `durable` keeps, and as many of jobs, when it makes their streams; more are refused, and nothing is thrown away",
         |e, n, cx| put!(e.size, cx.bytes_within(n, 1 << 20, 1 << 44))
     ),
     key!(

@@ -1,17 +1,26 @@
-//! `engines.durable`: a NATS with JetStream, for keys, sessions and values of services, and for leases where no Redis has them.
+//! `engines.durable`: a NATS with JetStream, for keys, sessions and values of services, for leases where no Redis has them, and for jobs
+//! where `engines.jobs` says so.
 
 use crate::exit::Failure;
 use base::Finding;
 use config::Config;
 #[cfg(feature = "nats")]
 use config::Secret;
+#[cfg(feature = "nats")]
+use config::sections::JobsIn;
 use serde_json::Value;
 use std::sync::Arc;
-use store::{Kv, Lease};
+use store::{JobId, Kv, Lease, Queue};
+
+/// Told of each job that has ended, or whose attempt has, at whatever node.
+pub type Heard = Box<dyn Fn(JobId) + Send + Sync>;
 
 pub struct Durable {
     pub kv: Arc<dyn Kv>,
     pub lease: Arc<dyn Lease>,
+    /// `None`: jobs are in a file of each node.
+    pub queue: Option<Arc<dyn Queue>>,
+    pub listen: Box<dyn Fn(Heard) + Send + Sync>,
     pub standing: Box<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -35,6 +44,7 @@ pub fn options(config: &Config) -> Result<store::nats::Options, Finding> {
         prefix: engines.prefix.clone(),
         replicas: engines.replicas,
         size: engines.size,
+        jobs: engines.jobs == JobsIn::Durable,
     })
 }
 
@@ -59,10 +69,29 @@ pub fn open(config: &Config) -> Result<Option<Durable>, Failure> {
         return Ok(None);
     }
     let nats = super::made(options(config), store::nats::Nats::open)?;
+    let jobs = match config.engines.jobs {
+        JobsIn::Durable => Some(super::made(options(config), store::nats::Jobs::open)?),
+        JobsIn::Embedded => None,
+    };
+    let (listening, standing) = (jobs.clone(), jobs.as_ref().map(|j| j.stander()));
     Ok(Some(Durable {
         kv: nats.clone(),
         lease: nats.clone(),
-        standing: Box::new(move || serde_json::to_value(nats.standing()).unwrap_or_default()),
+        queue: jobs.map(|jobs| jobs as Arc<dyn Queue>),
+        listen: Box::new(move |heard| {
+            if let Some(jobs) = &listening {
+                jobs.listen(heard);
+            }
+        }),
+        standing: Box::new(move || {
+            let mut all = nats.standing();
+            if let Some(jobs) = &standing {
+                let jobs = jobs();
+                all.failed += jobs.failed;
+                all.wrong = all.wrong.or(jobs.wrong);
+            }
+            serde_json::to_value(all).unwrap_or_default()
+        }),
     }))
 }
 

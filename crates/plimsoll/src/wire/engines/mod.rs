@@ -16,7 +16,7 @@ use lead::Leader;
 use serde_json::{Value, json};
 use shared::Shared;
 use std::sync::{Arc, Mutex};
-use store::{Counter, Embedded, Kv, Lease, SecondLevel};
+use store::{Counter, Embedded, Kv, Lease, Queue, SecondLevel};
 use telemetry::prometheus::Page;
 
 /// What several nodes have together; `None`: nothing of that kind.
@@ -71,6 +71,18 @@ impl Engines {
     /// Where keys, sessions and values of services are; `None`: in a file of this node.
     pub fn kv(&self) -> Option<Arc<dyn Kv>> {
         self.durable.as_ref().map(|d| d.kv.clone())
+    }
+
+    /// Where the jobs of routes are; `None`: in a file of this node.
+    pub fn queue(&self) -> Option<Arc<dyn Queue>> {
+        self.durable.as_ref().and_then(|d| d.queue.clone())
+    }
+
+    /// Has whoever waits for a job told of its end at another node.
+    pub fn listen(&self, heard: durable::Heard) {
+        if let Some(durable) = &self.durable {
+            (durable.listen)(heard);
+        }
     }
 
     fn lease(&self) -> Option<Arc<dyn Lease>> {
@@ -194,6 +206,8 @@ mod tests {
         let durable = Durable {
             kv: store.clone(),
             lease: store.clone(),
+            queue: None,
+            listen: Box::new(|_| {}),
             standing: Box::new(standing(Some("gone"))),
         };
         let mut engines = Engines {
