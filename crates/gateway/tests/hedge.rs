@@ -100,6 +100,15 @@ fn p99(client: &mut Client, requests: usize) -> u128 {
     all[requests * 99 / 100]
 }
 
+/// By key, so that the slow one is not simply avoided.
+fn by_user() -> Balance {
+    Balance {
+        by: HashBy::Header("x-user".into()),
+        method: HashMethod::Maglev,
+        ..Balance::default()
+    }
+}
+
 #[test]
 fn one_slow_instance_of_three_is_no_longer_the_p99_within_the_cap() {
     let seen = Arc::new(AtomicUsize::new(0));
@@ -117,12 +126,7 @@ fn one_slow_instance_of_three_is_no_longer_the_p99_within_the_cap() {
         .collect();
     let addresses: Vec<_> = all.iter().map(|u| u.address).collect();
     let mut c = config(&addresses);
-    // By key, so that the slow one is not simply avoided.
-    c.services[0].balance = Some(Balance {
-        by: HashBy::Header("x-user".into()),
-        method: HashMethod::Maglev,
-        ..Balance::default()
-    });
+    c.services[0].balance = Some(by_user());
     let plain = Running::of(generation(1, c.clone()), 1);
     let without = p99(&mut plain.client(), 60);
     assert!(without >= 150, "{without} ms");
@@ -245,11 +249,7 @@ fn bodies_are_whole(kept_back: bool) {
         .collect();
     let addresses: Vec<_> = all.iter().map(|u| u.address).collect();
     let mut c = config(&addresses);
-    c.services[0].balance = Some(Balance {
-        by: HashBy::Header("x-user".into()),
-        method: HashMethod::Maglev,
-        ..Balance::default()
-    });
+    c.services[0].balance = Some(by_user());
     c.routes[0].writes = Some(false);
     c.routes[0].fault = kept_back.then(|| Fault {
         delay: Some(150 * MS),

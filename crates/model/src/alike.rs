@@ -25,16 +25,9 @@ pub fn alike(old: &Fit, new: &Fit) -> bool {
             |((k, x), (l, y)): (&(usize, f64), &(usize, f64))| k == l && within(MOVED, *x, *y);
         a.len() == b.len() && a.iter().zip(&b).all(same)
     };
-    let routes = |f: &Fit| f.routes.iter().map(|r| r.info.clone()).collect::<Vec<_>>();
-    let resources = |f: &Fit| {
-        f.resources
-            .iter()
-            .map(|r| r.info.clone())
-            .collect::<Vec<_>>()
-    };
     within(WATCHED, old.span_s, new.span_s)
         && within(MOVED, traffic(old), traffic(new))
-        && routes(old) == routes(new)
-        && resources(old) == resources(new)
+        && (old.routes.iter().map(|r| &r.info)).eq(new.routes.iter().map(|r| &r.info))
+        && (old.resources.iter().map(|r| &r.info)).eq(new.resources.iter().map(|r| &r.info))
         && full()
 }

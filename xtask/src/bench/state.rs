@@ -1,6 +1,7 @@
 //! `cargo xtask bench state`: what a session and an idempotency key cost a request, beside the same route without, in a file of this
 //! node and on a NATS JetStream.
 
+use super::console::measure::serve_one_of;
 use super::cores::{keep_on, on};
 use super::history::resident;
 use super::machine::{self, First};
@@ -10,7 +11,7 @@ use super::stats::{cpu_by_thread, cpu_of, in_turns, spread, used};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -358,38 +359,15 @@ fn config(
 
 /// A service that answers at once; below `/…/set` it changes the session, too.
 fn serve() -> std::io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let at = listener.local_addr()?;
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || answer(stream));
-        }
-    });
-    Ok(at)
-}
-
-fn answer(mut stream: TcpStream) -> Option<()> {
     let body = "x".repeat(BODY);
-    let plain = format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n{body}");
     let data = "d".repeat(DATA);
-    let set = format!(
-        "HTTP/1.1 200 OK\r\nPlimsoll-Session-Set: {data}\r\nContent-Length: {BODY}\r\n\r\n{body}"
-    );
-    let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
-    stream.set_nodelay(true).ok()?;
-    loop {
-        match stream.read(&mut chunk).ok()? {
-            0 => return None,
-            n => seen.extend_from_slice(&chunk[..n]),
-        }
-        while let Some(end) = seen.windows(4).position(|w| w == b"\r\n\r\n") {
-            let line = seen.split(|b| *b == b'\r').next().unwrap_or(&[]);
-            let sets = line.windows(5).any(|w| w == b"/set ");
-            let answer = if sets { &set } else { &plain };
-            seen.drain(..end + 4);
-            stream.write_all(answer.as_bytes()).ok()?;
-        }
-    }
+    let answer =
+        |more: &str| format!("HTTP/1.1 200 OK\r\n{more}Content-Length: {BODY}\r\n\r\n{body}");
+    let set = answer(&format!("Plimsoll-Session-Set: {data}\r\n"));
+    serve_one_of([answer(""), set], |head| {
+        let line = head.split(|b| *b == b'\r').next().unwrap_or(&[]);
+        line.windows(5).any(|w| w == b"/set ")
+    })
 }
 
 /// One connection of a client.

@@ -83,8 +83,10 @@ pub(super) fn write_head(room: &mut Busy, came: &Came) {
         edits[n] = Edit::Append(b"X-Forwarded-Host", host);
         n += 1;
     }
+    // What Plimsoll delivers for a topic says itself which delivery it is.
+    let told = live.facts.job.is_some() && head.fields.has(Kind::PlimsollAttempt);
     let mut which = Text::<3>::default();
-    if live.facts.attempt > 1 {
+    if live.facts.attempt > 1 && !told {
         let _ = write!(which, "{}", live.facts.attempt);
         edits[n] = Edit::Append(ATTEMPT.as_bytes(), which.bytes());
         n += 1;
@@ -95,9 +97,13 @@ pub(super) fn write_head(room: &mut Busy, came: &Came) {
         edits[n] = Edit::Append(b"Via", via.bytes());
         n += 1;
     }
-    let drop = match live.facts.is_refresh {
-        true => VOUCHED.with(Kind::IfNoneMatch).with(Kind::IfModifiedSince),
+    let vouched = match told {
+        true => VOUCHED.without(Kind::PlimsollAttempt),
         false => VOUCHED,
+    };
+    let drop = match live.facts.is_refresh {
+        true => vouched.with(Kind::IfNoneMatch).with(Kind::IfModifiedSince),
+        false => vouched,
     };
     let rewrite = Rewrite {
         edits: &edits[..n],

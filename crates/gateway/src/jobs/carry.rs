@@ -35,7 +35,11 @@ pub fn keep(head: &Head<'_>, client: IpAddr, secure: bool) -> Vec<u8> {
             && name[..OURS_BEGIN.len()].eq_ignore_ascii_case(OURS_BEGIN.as_bytes());
         let framing = matches!(
             http1::classify(name),
-            Kind::ContentLength | Kind::Expect | Kind::ClientCert | Kind::XForwardedClientCert
+            Kind::ContentLength
+                | Kind::Expect
+                | Kind::ClientCert
+                | Kind::XForwardedClientCert
+                | Kind::PlimsollAttempt
         );
         if !begins && !framing && !OURS.iter().any(|o| is(o)) {
             line(&mut kept, name, value);
@@ -201,6 +205,7 @@ mod tests {
                 ("Prefer", "respond-async"),
                 ("X-Forwarded-For", "10.0.0.1"),
                 ("Plimsoll-Job-Id", "forged"),
+                ("Plimsoll-Attempt", "7"),
                 ("Cookie", "c=1"),
             ],
         );

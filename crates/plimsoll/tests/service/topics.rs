@@ -177,6 +177,11 @@ fn kill_9_during_fan_out_and_delivery_loses_no_event() {
             "{path}: {twice} were delivered twice"
         );
     }
+    // By a route or as a webhook, each says which delivery it is.
+    for (head, _) in t.got.lock().unwrap().iter() {
+        let which = header(head, "plimsoll-attempt").map(str::parse::<u32>);
+        assert!(matches!(which, Some(Ok(1..))), "{head}");
+    }
     // What is pulled is there, too, each once.
     let mut pulled = BTreeSet::new();
     loop {

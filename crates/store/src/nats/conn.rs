@@ -106,6 +106,10 @@ impl Conn {
         headers: Option<HeaderMap>,
         payload: Vec<u8>,
     ) -> Result<Message, Fault> {
+        // Whose turn comes between the fault and the end of the connection would still be sent, and nobody waits for it.
+        if let Some(why) = self.broken.borrow().clone() {
+            return Err(Fault::Lost(why));
+        }
         let mut request = Request::new()
             .payload(Bytes::from(payload))
             .timeout(Some(PATIENCE));

@@ -114,7 +114,22 @@ pub mod fake {
     //! A made-up `/proc` in a temporary folder.
 
     use super::Proc;
+    use crate::probes::{InstanceTarget, Targets};
+    use base::InstanceIx;
     use std::fs;
+
+    /// One instance of `shop`.
+    pub fn shop() -> Targets {
+        Targets {
+            instances: vec![InstanceTarget {
+                service: "shop".into(),
+                instance: InstanceIx(0),
+                address: "127.0.0.1:1".parse().unwrap(),
+                pid: None,
+            }],
+            ..Targets::default()
+        }
+    }
 
     pub struct Fake {
         dir: tempfile::TempDir,

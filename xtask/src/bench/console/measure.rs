@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ROUTES: usize = 200;
@@ -212,22 +213,36 @@ impl Stage {
 
 /// Answers everything at once with a kibibyte, and what is below `/fail` with a 500; ends with the process.
 pub fn serve() -> std::io::Result<SocketAddr> {
+    let response = |status| {
+        let body = "x".repeat(1024);
+        format!("HTTP/1.1 {status}\r\nContent-Length: 1024\r\n\r\n{body}")
+    };
+    let both = [response("200 OK"), response("500 Failed")];
+    serve_one_of(both, |head| head.starts_with(b"GET /fail"))
+}
+
+/// Answers at once with the first, and requests whose head is one of the others' with the second; ends with the process.
+pub fn serve_one_of(
+    answers: [String; 2],
+    is_other: fn(&[u8]) -> bool,
+) -> std::io::Result<SocketAddr> {
+    let answers = Arc::new(answers);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let at = listener.local_addr()?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || answer(stream));
+            let answers = answers.clone();
+            std::thread::spawn(move || answer(stream, &answers, is_other));
         }
     });
     Ok(at)
 }
 
-fn answer(mut stream: TcpStream) -> Option<()> {
-    let response = |status| {
-        let body = "x".repeat(1024);
-        format!("HTTP/1.1 {status}\r\nContent-Length: 1024\r\n\r\n{body}")
-    };
-    let (good, bad) = (response("200 OK"), response("500 Failed"));
+fn answer(
+    mut stream: TcpStream,
+    [usual, other]: &[String; 2],
+    is_other: fn(&[u8]) -> bool,
+) -> Option<()> {
     let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
     stream.set_nodelay(true).ok()?;
     loop {
@@ -236,9 +251,9 @@ fn answer(mut stream: TcpStream) -> Option<()> {
             n => seen.extend_from_slice(&chunk[..n]),
         }
         while let Some(end) = seen.windows(4).position(|w| w == b"\r\n\r\n") {
-            let response = match seen.starts_with(b"GET /fail") {
-                true => &bad,
-                false => &good,
+            let response = match is_other(&seen[..end]) {
+                true => other,
+                false => usual,
             };
             seen.drain(..end + 4);
             stream.write_all(response.as_bytes()).ok()?;

@@ -150,8 +150,8 @@ impl Probe for Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probes::procfs::fake::Fake;
-    use crate::probes::{Found, InstanceTarget, Targets};
+    use crate::probes::Found;
+    use crate::probes::procfs::fake::{Fake, shop};
     use base::{Names, Nanos};
 
     #[test]
@@ -160,18 +160,6 @@ mod tests {
         assert_eq!(capacity(8.0, Some(status), None), 2.0);
         assert_eq!(capacity(8.0, Some(status), Some(0.5)), 0.5);
         assert_eq!(capacity(8.0, None, None), 8.0);
-    }
-
-    fn shop() -> Targets {
-        Targets {
-            instances: vec![InstanceTarget {
-                service: "shop".into(),
-                instance: InstanceIx(0),
-                address: "127.0.0.1:1".parse().unwrap(),
-                pid: None,
-            }],
-            ..Targets::default()
-        }
     }
 
     #[test]

@@ -57,7 +57,6 @@ pub struct Postgres {
 struct Database {
     url: Secret,
     ca: Option<PathBuf>,
-    cores: Option<f64>,
     worker: Worker,
     memory: Memory,
     /// When it was started and whether it is a standby, as seen last, and what changed when.
@@ -74,7 +73,8 @@ impl Probe for Postgres {
         let targets = r.targets;
         let wanted = || targets.databases.iter().take(MOST);
         self.databases.retain(|name, d| {
-            let same = |t: &PostgresTarget| t.url == d.url && t.ca == d.ca && t.cores == d.cores;
+            let same =
+                |t: &PostgresTarget| t.url == d.url && t.ca == d.ca && t.cores == d.memory.cores;
             wanted().any(|t| t.resource == *name && same(t))
         });
         for t in wanted() {
@@ -107,7 +107,6 @@ impl Database {
         Database {
             url: t.url.clone(),
             ca: t.ca.clone(),
-            cores: t.cores,
             worker,
             memory: Memory::new(t.cores),
             server: None,

@@ -65,7 +65,7 @@ pub struct Memory {
     locks: Locks,
     disks: (bool, bool),
     pub pools: Pools,
-    cores: Option<f64>,
+    pub cores: Option<f64>,
 }
 
 /// How time was spent, in looks that fade.

@@ -2,8 +2,8 @@
 
 use super::threads::parse_syscall;
 use super::*;
-use crate::probes::procfs::fake::Fake;
-use crate::probes::{Found, InstanceTarget, Targets};
+use crate::probes::procfs::fake::{Fake, shop};
+use crate::probes::{Found, Targets};
 use base::Names;
 
 #[test]
@@ -19,18 +19,6 @@ fn a_line_tells_the_address_of_a_wait_only() {
     assert_eq!(parse_syscall(&line("0x81")), None, "a wake is no wait");
     assert_eq!(parse_syscall("0 0x3 0x7f 0x2"), None);
     assert_eq!((parse_syscall("running"), parse_syscall("")), (None, None));
-}
-
-fn targets() -> Targets {
-    Targets {
-        instances: vec![InstanceTarget {
-            service: "shop".into(),
-            instance: InstanceIx(0),
-            address: "127.0.0.1:1".parse().unwrap(),
-            pid: None,
-        }],
-        ..Targets::default()
-    }
 }
 
 fn read(probe: &mut Waiters, targets: &Targets, names: &Names) -> (Vec<f64>, Vec<bool>) {
@@ -62,7 +50,7 @@ fn waiters_at_a_lock_are_counted_and_idle_workers_are_not() {
         f.put(&format!("proc/9/task/{tid}/syscall"), &line);
     };
     (1..=4).for_each(|tid| put(tid, 0x1dd1e));
-    let (targets, names) = (targets(), Names::default());
+    let (targets, names) = (shop(), Names::default());
     let mut probe = Waiters::new(f.proc(2.0));
     assert!(read(&mut probe, &targets, &names).0.is_empty());
     let mut seen = Vec::new();
@@ -85,7 +73,7 @@ fn waiters_at_a_lock_are_counted_and_idle_workers_are_not() {
 fn an_unreadable_process_is_said_to_be_so() {
     let f = Fake::new();
     f.put("proc/9/task/1/stat", "");
-    let (targets, names) = (targets(), Names::default());
+    let (targets, names) = (shop(), Names::default());
     let mut probe = Waiters::new(f.proc(2.0));
     read(&mut probe, &targets, &names);
     probe.sample(Nanos::ZERO, &|_| 0);
@@ -98,7 +86,7 @@ fn many_threads_are_read_in_turns_and_scaled() {
     for tid in 0..200 {
         f.put(&format!("proc/9/task/{tid}/wchan"), "futex_wait_queue");
     }
-    let (targets, names) = (targets(), Names::default());
+    let (targets, names) = (shop(), Names::default());
     let mut probe = Waiters::new(f.proc(2.0));
     read(&mut probe, &targets, &names);
     for _ in 0..4 {
@@ -129,7 +117,7 @@ fn a_real_lock_is_found() {
             (tx, worker)
         })
         .unzip();
-    let mut targets = targets();
+    let mut targets = shop();
     targets.instances[0].pid = Some(std::process::id());
     let names = Names::default();
     let mut probe = Waiters::new(Proc::host());
@@ -185,7 +173,7 @@ fn a_thread_that_has_gone_is_let_go_of() {
     for tid in [1, 2] {
         f.put(&format!("proc/9/task/{tid}/syscall"), "running");
     }
-    let (targets, names) = (targets(), Names::default());
+    let (targets, names) = (shop(), Names::default());
     let mut probe = Waiters::new(f.proc(2.0));
     read(&mut probe, &targets, &names);
     probe.sample(Nanos::ZERO, &|_| 0);
