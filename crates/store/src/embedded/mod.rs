@@ -2,6 +2,7 @@
 //! and readers with connections of their own.
 
 mod backup;
+pub(crate) mod copy;
 mod counters;
 mod leases;
 mod queue;
@@ -171,7 +172,7 @@ impl Drop for Embedded {
     }
 }
 
-fn acceptable(stream: &str, events: &[NewEvent]) -> Result<(), Error> {
+pub(crate) fn acceptable(stream: &str, events: &[NewEvent]) -> Result<(), Error> {
     name("name of a stream", stream)?;
     if events.is_empty() {
         return Err(Error::Invalid("an append without events".into()));
