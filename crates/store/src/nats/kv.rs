@@ -5,7 +5,9 @@
 //! key is deleted after [`GONE`]; `sweep` is only quicker.
 
 use super::Nats;
-use super::conn::{Conn, Draft, EXPIRES, Fault, Found};
+use super::conn::Conn;
+use super::fault::Fault;
+use super::message::{Draft, EXPIRES, Found};
 use super::{bucket::Bucket, subject};
 use crate::{Ack, Entry, Error, Etag, Kv, MAX_ROWS, Precondition, Put};
 use std::collections::BTreeMap;
@@ -276,6 +278,7 @@ mod tests {
             expires_ms,
             token: None,
             ttl_ms: None,
+            headers: Default::default(),
             value: Vec::new(),
         };
         let (live, gone) = (found(false, Some(101)), found(true, None));

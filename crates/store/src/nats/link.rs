@@ -4,7 +4,9 @@
 //! The library would reconnect by itself and then send what had waited: a write that nobody waits for any more could undo a newer one.
 //! So a connection that broke is given up with all that waited for it, and its runtime with it.
 
-use super::conn::{Conn, Fault, Target};
+use super::conn::Conn;
+use super::fault::Fault;
+use super::target::Target;
 use crate::Error;
 use crate::ack::{Ack, Reply, pair};
 use std::future::Future;

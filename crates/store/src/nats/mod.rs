@@ -9,21 +9,27 @@
 
 mod bucket;
 mod conn;
+mod fault;
+#[cfg_attr(not(test), allow(dead_code, reason = "nothing follows yet"))]
+mod follow;
 mod kv;
 mod lease;
 mod link;
+mod message;
 mod settings;
+mod stream;
 mod subject;
+mod target;
 
 use crate::Error;
 use bucket::Bucket;
-use conn::Target;
 use link::Link;
 pub use settings::{Settings, Stored};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use target::Target;
 
 /// Where it is, and whose data is whose.
 #[derive(Clone)]

@@ -1,7 +1,9 @@
 //! What the server says of itself and of the buckets. Whether it syncs each write it tells only on its monitoring port or to its
 //! system account: not here.
 
-use super::conn::{self, Conn, Fault, NO_STREAM};
+use super::conn::Conn;
+use super::fault::{Fault, NO_STREAM};
+use super::message;
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -59,7 +61,7 @@ pub async fn ask(conn: &Conn, streams: &[String]) -> Result<Settings, Fault> {
         let ours = (asked + took / 2)
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        ahead_s = conn::now_ms(&info).map(|theirs| theirs as f64 / 1e3 - ours.as_secs_f64());
+        ahead_s = message::now_ms(&info).map(|theirs| theirs as f64 / 1e3 - ours.as_secs_f64());
         buckets.push(stored(stream, &info));
     }
     let limit = account["limits"]["max_storage"].as_i64().unwrap_or(-1);
