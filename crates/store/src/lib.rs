@@ -1,6 +1,6 @@
 //! State behind six traits: `Log` (streams of events), `Kv` (values by key), `Queue` (jobs that wait), `Topics` (events for
 //! many), `Counter` (how often something may happen) and `Lease` (who may do it). Engines: `embedded` (SQLite in the data directory) has all of them,
-//! `redis` (a feature) the last two and `Kv`, `nats` (a feature) `Kv` and `Lease`, for several nodes. Every engine passes the suites in `tests/suite`.
+//! `redis` (a feature) the last two and `Kv`, `nats` (a feature) `Kv`, `Lease` and `Log`, for several nodes. Every engine passes the suites in `tests/suite`.
 
 pub mod ack;
 mod bounds;

@@ -3,7 +3,10 @@
 //!
 //! Entries and how far they were applied are one transaction. It need not wait for the disk: what a power cut takes is applied again.
 
-#![cfg_attr(not(feature = "nats"), allow(dead_code, reason = "what is followed is an engine"))]
+#![cfg_attr(
+    not(feature = "nats"),
+    allow(dead_code, reason = "what is followed is an engine")
+)]
 
 use super::Embedded;
 use super::queue::Settle;
@@ -28,7 +31,7 @@ pub struct Reached {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
-    /// Which log.
+    /// Which log: when its stream was made, milliseconds since the Unix epoch.
     pub source: u64,
     pub reached: Reached,
     /// Of the last event then: one that came in another way is noticed.
@@ -124,6 +127,14 @@ impl Step {
 }
 
 impl Copy {
+    pub fn new(source: u64, seq: u64) -> Copy {
+        Copy {
+            source,
+            reached: Reached { seq, at_ms: 0 },
+            position: 0,
+        }
+    }
+
     /// `None`: the file is of its own.
     pub fn read(db: &Connection) -> rusqlite::Result<Option<Copy>> {
         let number = |name: &str| {
@@ -214,11 +225,7 @@ impl State {
                 self.position
             )),
             None => {
-                let copy = Copy {
-                    source,
-                    reached: Reached::default(),
-                    position: 0,
-                };
+                let copy = Copy::new(source, 0);
                 copy.write(&self.db)?;
                 self.copy = Some(copy);
                 Ok(Ok(Reached::default()))
@@ -275,6 +282,12 @@ impl State {
 }
 
 impl Embedded {
+    /// Whose copy its events are; `None`: they are its own.
+    pub fn copy_of(&self) -> Result<Option<Copy>, Error> {
+        self.readers
+            .with(|db| Copy::read(db).map_err(self.readers.sql()))
+    }
+
     /// Makes an empty file the copy of a log, or goes on with the one of that log: how far it is.
     pub(crate) fn begin_copy(&self, source: u64) -> Ack<Reached> {
         self.submit(|reply| Write::Copy(Step::Begin { source, reply }))

@@ -28,6 +28,7 @@ use std::thread::JoinHandle;
 use writer::Write;
 
 pub use backup::copy;
+pub use copy::Copy as CopyOf;
 #[cfg(feature = "redis")]
 pub(crate) use readers::successor;
 pub use relaxed::Relaxed;

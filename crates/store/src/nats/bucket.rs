@@ -1,4 +1,5 @@
-//! The two buckets: streams as `nats kv` makes them, with lifetimes, bounds, and numbers that are never given out again.
+//! The two buckets: streams as `nats kv` makes them, with lifetimes, bounds, and numbers that are never given out again. And the stream of
+//! events, of which nothing is taken out.
 
 use super::{Options, subject};
 use serde_json::{Value, json};
@@ -7,9 +8,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Most bytes of all leases.
 const LEASES: u64 = 16 << 20;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Kv,
+    Events,
+}
+
 #[derive(Clone, Debug)]
 pub struct Bucket {
     pub name: String,
+    kind: Kind,
     /// Most bytes.
     size: u64,
     replicas: u32,
@@ -19,15 +27,29 @@ pub struct Bucket {
 pub fn of(options: &Options) -> [Bucket; 2] {
     let bucket = |kind: &str, size: u64| Bucket {
         name: format!("{}_{kind}", options.prefix),
+        kind: Kind::Kv,
         size,
         replicas: options.replicas,
     };
     [bucket("values", options.size), bucket("leases", LEASES)]
 }
 
+/// Of events, where the config asks for it.
+pub fn events(options: &Options) -> Option<Bucket> {
+    Some(Bucket {
+        name: format!("{}_events", options.prefix),
+        kind: Kind::Events,
+        size: options.events?,
+        replicas: options.replicas,
+    })
+}
+
 impl Bucket {
     pub fn stream(&self) -> String {
-        format!("KV_{}", self.name)
+        match self.kind {
+            Kind::Kv => format!("KV_{}", self.name),
+            Kind::Events => self.name.clone(),
+        }
     }
 
     /// Where a key of it is.
@@ -35,8 +57,35 @@ impl Bucket {
         subject::subject(&self.name, key)
     }
 
-    /// Numbers begin with the present microsecond: should the stream be lost and made anew, they go on above those that it gave out.
     pub fn config(&self) -> Value {
+        match self.kind {
+            Kind::Kv => self.keys(),
+            Kind::Events => self.log(),
+        }
+    }
+
+    fn log(&self) -> Value {
+        json!({
+            "name": self.stream(),
+            "description": "Plimsoll",
+            "subjects": [format!("{}.>", self.name)],
+            "retention": "limits",
+            "storage": "file",
+            "discard": "new",
+            "max_consumers": -1,
+            "max_msgs": -1,
+            "max_msgs_per_subject": -1,
+            "max_msg_size": -1,
+            "max_bytes": self.size,
+            "max_age": 0,
+            "num_replicas": self.replicas,
+            "duplicate_window": 120_000_000_000u64,
+            "deny_delete": true,
+        })
+    }
+
+    /// Numbers begin with the present microsecond: should the stream be lost and made anew, they go on above those that it gave out.
+    fn keys(&self) -> Value {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         json!({
             "name": self.stream(),
@@ -59,10 +108,35 @@ impl Bucket {
             "first_seq": now.unwrap_or_default().as_micros() as u64,
         })
     }
+
+    /// What a stream's config must have and has not.
+    pub fn unfit(&self, config: &Value) -> Option<&'static str> {
+        match self.kind {
+            Kind::Kv => unfit(config),
+            Kind::Events => unfit_events(config),
+        }
+    }
 }
 
-/// What a stream's config must have and has not.
-pub fn unfit(config: &Value) -> Option<&'static str> {
+/// Every message is read by every node, also by those that come later.
+fn unfit_events(config: &Value) -> Option<&'static str> {
+    let has = |key: &str| config[key].as_i64().is_some_and(|n| n > 0);
+    if config["discard"] != "new" {
+        return Some("discard `new`");
+    }
+    if config["retention"] != "limits" {
+        return Some("retention `limits`");
+    }
+    if has("max_msgs_per_subject") {
+        return Some("max_msgs_per_subject -1");
+    }
+    if has("max_age") {
+        return Some("max_age 0");
+    }
+    None
+}
+
+fn unfit(config: &Value) -> Option<&'static str> {
     let is = |key: &str| config[key] == true;
     if config["max_msgs_per_subject"] != 1 {
         return Some("max_msgs_per_subject 1");
@@ -91,10 +165,14 @@ mod tests {
             prefix: "p".into(),
             replicas: 3,
             size: 7,
+            events: Some(9),
         };
         let [values, leases] = of(&options);
         let config = values.config();
-        assert_eq!((unfit(&config), unfit(&leases.config())), (None, None));
+        assert_eq!(
+            (values.unfit(&config), leases.unfit(&leases.config())),
+            (None, None)
+        );
         assert_eq!(config["name"], "KV_p_values");
         assert_eq!(
             (&config["num_replicas"], &config["max_bytes"]),
@@ -108,7 +186,24 @@ mod tests {
         ] {
             let mut config = config.clone();
             config[key] = value;
-            assert!(unfit(&config).unwrap().contains(key), "{key}");
+            assert!(values.unfit(&config).unwrap().contains(key), "{key}");
+        }
+        let events = events(&options).unwrap();
+        let config = events.config();
+        assert_eq!(events.unfit(&config), None);
+        assert_eq!(
+            (&config["name"], &config["max_bytes"]),
+            (&json!("p_events"), &json!(9))
+        );
+        for (key, value) in [
+            ("discard", json!("old")),
+            ("retention", json!("workqueue")),
+            ("max_msgs_per_subject", json!(1)),
+            ("max_age", json!(5)),
+        ] {
+            let mut config = config.clone();
+            config[key] = value;
+            assert!(events.unfit(&config).unwrap().contains(key), "{key}");
         }
     }
 }

@@ -36,7 +36,8 @@ const LANES: usize = 64;
 type Work = Box<dyn FnOnce(Conn) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 struct Ask {
-    lane: usize,
+    /// `None`: beside them all.
+    lane: Option<usize>,
     work: Work,
 }
 
@@ -157,6 +158,16 @@ impl Link {
         self.shared.failed.load(Relaxed)
     }
 
+    /// What is written is taken.
+    pub fn takes(&self) {
+        self.shared.state().refuses = None;
+    }
+
+    /// Why there is no connection.
+    pub fn away(&self) -> Option<String> {
+        self.shared.state().away.clone()
+    }
+
     pub fn wrong(&self) -> Option<String> {
         let state = self.shared.state();
         state.away.clone().or_else(|| state.refuses.clone())
@@ -196,6 +207,28 @@ impl Link {
         T: Send + 'static,
         F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
+        self.go(Some(lane(key)), bytes, make)
+    }
+
+    /// Does what goes on for as long as the connection lives: it holds up nobody.
+    pub fn beside<T, F>(&self, make: impl FnOnce(Conn) -> F + Send + 'static) -> Ack<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        self.go(None, 0, make)
+    }
+
+    fn go<T, F>(
+        &self,
+        lane: Option<usize>,
+        bytes: usize,
+        make: impl FnOnce(Conn) -> F + Send + 'static,
+    ) -> Ack<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
         let shared = self.shared.clone();
         let (reply, ack) = pair();
         let waiting = shared.waiting.fetch_add(1, Relaxed);
@@ -220,7 +253,6 @@ impl Link {
                 })
             });
             // Dropped by a thread that is gone, it tells so.
-            let lane = lane(key);
             let _ = self.asks.send(Ask { lane, work });
         }
         ack
@@ -299,11 +331,12 @@ async fn life(
                 return Some(why);
             }
             ask = asks.recv() => match ask {
-                Some(Ask { lane, work }) => {
+                Some(Ask { lane: Some(lane), work }) => {
                     if let Some(lane) = lanes.get(lane) {
                         let _ = lane.send(work);
                     }
                 }
+                Some(Ask { lane: None, work }) => drop(tokio::spawn(work(conn.clone()))),
                 None => {
                     drop(lanes);
                     let end = async { while tasks.join_next().await.is_some() {} };

@@ -1,20 +1,20 @@
-//! The engine `nats`: `Kv` and `Lease` for several nodes, on the JetStream of a nats-server of 2.11 or later.
+//! The engine `nats`: `Kv`, `Lease` and `Log` for several nodes, on the JetStream of a nats-server of 2.11 or later.
 //!
 //! Values and leases are two buckets, as `nats kv` knows them. A change is acknowledged when JetStream has stored it; what must hold for it is
 //! checked there. Nothing waits for longer than [`link::PATIENCE`] and a connection attempt; while the server is away everything
 //! fails at once, and its return is noticed without a restart. How durable it is, is a matter of the server's settings: `plimsoll
 //! doctor` looks at them.
 //!
-//! Not `Queue`, `Topics`, `Log` and `Counter`: ADR 330.
+//! Events are a stream that each node applies to a file of its own ([`log`]). Not `Queue`, `Topics` and `Counter`: ADR 330.
 
 mod bucket;
 mod conn;
 mod fault;
-#[cfg_attr(not(test), allow(dead_code, reason = "nothing follows yet"))]
 mod follow;
 mod kv;
 mod lease;
 mod link;
+pub mod log;
 mod message;
 mod settings;
 mod stream;
@@ -44,6 +44,8 @@ pub struct Options {
     pub replicas: u32,
     /// Most bytes of all values, when the bucket is made.
     pub size: u64,
+    /// Most bytes of all events, when their stream is made; `None`: they are not here.
+    pub events: Option<u64>,
 }
 
 impl fmt::Debug for Options {
@@ -52,7 +54,8 @@ impl fmt::Debug for Options {
         shown.field("url", &"***").field("ca", &self.ca);
         shown.field("prefix", &self.prefix);
         shown.field("replicas", &self.replicas);
-        shown.field("size", &self.size).finish()
+        shown.field("size", &self.size);
+        shown.field("events", &self.events).finish()
     }
 }
 
@@ -72,6 +75,7 @@ pub struct Nats {
     link: Link,
     values: Bucket,
     leases: Bucket,
+    events: Option<Bucket>,
     /// Where the next look for what has expired begins.
     swept: Arc<AtomicU64>,
     prefix: String,
@@ -103,6 +107,7 @@ impl Nats {
             link: Link::start(target)?,
             values,
             leases,
+            events: bucket::events(options),
             swept: Arc::default(),
             prefix: options.prefix.clone(),
         })
@@ -123,7 +128,8 @@ impl Nats {
 
     /// What it says of itself and the buckets, for whoever checks a deployment.
     pub fn settings(&self) -> Result<Settings, Error> {
-        let streams = [&self.values, &self.leases].map(Bucket::stream);
+        let streams = [&self.values, &self.leases].into_iter().chain(&self.events);
+        let streams: Vec<String> = streams.map(Bucket::stream).collect();
         let asked = self.link.ask("", 0, move |conn| async move {
             settings::ask(&conn, &streams).await
         });

@@ -38,6 +38,9 @@ pub struct Stored {
     /// `None`: it has no bound.
     pub max_bytes: Option<u64>,
     pub bytes: u64,
+    /// When it was made, milliseconds since the Unix epoch; and the number of its last message.
+    pub born_ms: u64,
+    pub last: u64,
     /// Names of the servers that have it: the leader first.
     pub servers: Vec<String>,
     /// Those of them that do not follow.
@@ -94,6 +97,11 @@ fn stored(stream: &str, info: &Value) -> Stored {
             .as_i64()
             .and_then(|n| u64::try_from(n).ok()),
         bytes: info["state"]["bytes"].as_u64().unwrap_or(0),
+        born_ms: info["created"]
+            .as_str()
+            .and_then(message::time_ms)
+            .unwrap_or(0),
+        last: info["state"]["last_seq"].as_u64().unwrap_or(0),
         servers: leader
             .into_iter()
             .chain(replicas.iter().map(|r| text(&r["name"])))

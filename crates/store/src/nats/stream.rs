@@ -1,6 +1,6 @@
 //! JetStream's requests for a stream: what is in it, and what comes into it.
 
-use super::bucket::{self, Bucket};
+use super::bucket::Bucket;
 use super::conn::Conn;
 use super::fault::{
     BEHIND, BEHIND_IN_FLIGHT, Fault, NO_MESSAGE, NO_STREAM, OTHER_STREAM, chain, fault, odd, said,
@@ -51,7 +51,7 @@ impl Conn {
             }
             info => info?,
         };
-        match bucket::unfit(&info["config"]) {
+        match bucket.unfit(&info["config"]) {
             None => Ok(()),
             Some(lacks) => Err(Fault::Own(Error::Invalid(format!(
                 "the stream {stream} was not made by Plimsoll and lacks {lacks}: set that (`nats stream edit`), or remove it"
@@ -84,6 +84,18 @@ impl Conn {
     /// The last message under a subject, as the stream's leader knows it.
     pub async fn last(&self, stream: &str, subject: &str) -> Result<Option<Found>, Fault> {
         let asked = json!({ "last_by_subj": subject });
+        let answer = match self.api(&format!("STREAM.MSG.GET.{stream}"), asked).await {
+            Err(Fault::Said {
+                code: NO_MESSAGE, ..
+            }) => return Ok(None),
+            answer => answer?,
+        };
+        read(&answer["message"]).map(Some).ok_or_else(odd)
+    }
+
+    /// The message of this number, as the stream's leader knows it.
+    pub async fn at(&self, stream: &str, seq: u64) -> Result<Option<Found>, Fault> {
+        let asked = json!({ "seq": seq });
         let answer = match self.api(&format!("STREAM.MSG.GET.{stream}"), asked).await {
             Err(Fault::Said {
                 code: NO_MESSAGE, ..

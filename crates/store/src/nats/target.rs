@@ -44,7 +44,9 @@ impl Target {
             login: Login::Nobody,
             encrypted: false,
             ca: options.ca.clone(),
-            buckets: bucket::of(options).into(),
+            buckets: (bucket::of(options).into_iter())
+                .chain(bucket::events(options))
+                .collect(),
         };
         for text in options.url.trim().split(',') {
             let (scheme, rest) = text.trim().split_once("://").ok_or_else(bad)?;

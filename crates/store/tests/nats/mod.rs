@@ -1,5 +1,7 @@
 //! The engine `nats` against the suites on a real server, and what only a server can get wrong.
 
+mod log;
+
 use crate::remote::{self, BOUNDED, Remote};
 use crate::suite;
 use peers::{NatsOptions, there};
@@ -23,6 +25,7 @@ fn options(url: String, prefix: &str) -> Options {
         prefix: prefix.into(),
         replicas: 1,
         size: 64 << 20,
+        events: None,
     }
 }
 
@@ -262,6 +265,9 @@ authorization { users: [ { user: u, password: hunter2, permissions: {
     "$JS.API.STREAM.MSG.GET.KV_p_values", "$JS.API.STREAM.MSG.GET.KV_p_leases"
     "$JS.API.STREAM.MSG.DELETE.KV_p_values", "$JS.API.DIRECT.GET.KV_p_values"
     "$KV.p_values.>", "$KV.p_leases.>"
+    "$JS.API.STREAM.INFO.p_events", "$JS.API.STREAM.CREATE.p_events"
+    "$JS.API.STREAM.MSG.GET.p_events", "$JS.API.CONSUMER.CREATE.p_events"
+    "$JS.API.CONSUMER.MSG.NEXT.p_events.>", "p_events.>"
   ] } } ] }
 "#;
 

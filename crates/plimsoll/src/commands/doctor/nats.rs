@@ -2,11 +2,13 @@
 
 use super::{Check, Grade, clock};
 use crate::wire::engines;
+use crate::wire::streams::FILE;
 use config::Config;
 use serde_json::Value;
 use std::time::Duration;
-use store::MAX_VALUE;
+use store::embedded::CopyOf;
 use store::nats::{Nats, Settings, Stored};
+use store::{Embedded, Log, MAX_VALUE};
 
 /// Longest wait for a monitoring port.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,8 +37,55 @@ pub fn checks(config: &Config, durable: bool) -> Vec<Check> {
     };
     let monitored: Vec<Monitored> = config.engines.monitors.iter().map(|at| ask(at)).collect();
     match Nats::open_to_look(&options).and_then(|nats| nats.settings()) {
-        Ok(settings) => judge(&settings, &monitored, config.engines.replicas, durable),
+        Ok(settings) => {
+            let mut all = judge(&settings, &monitored, config.engines.replicas, durable);
+            all.extend(followed(config, &settings));
+            all
+        }
         Err(e) => wrong(e.to_string()),
+    }
+}
+
+/// Whether this node's file of events can be read on from what JetStream has.
+fn followed(config: &Config, settings: &Settings) -> Option<Check> {
+    let file = config.data_dir.join(FILE);
+    if !config.shares_streams() || !file.exists() {
+        return None;
+    }
+    let copy = Embedded::open_read_only(&file).and_then(|s| Ok((s.copy_of()?, s.ends()?.last)));
+    let stream = format!("{}_events", config.engines.prefix);
+    let there = settings.buckets.iter().find(|b| b.stream == stream);
+    Some(match copy {
+        Ok((copy, last)) => same(there, copy, last),
+        Err(e) => Check::new("events", Grade::Wrong, e.to_string()),
+    })
+}
+
+/// `last`: position of the last event in the file.
+fn same(there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
+    let wrong = |text: String| Check::new("events", Grade::Wrong, text);
+    let good = |text: String| Check::new("events", Grade::Good, text);
+    let aside = format!("move {FILE} away (and its -wal and -shm)");
+    match (there, copy) {
+        (_, None) if last > 0 => wrong(format!(
+            "{FILE} holds {last} events of this node alone: keep them here with `streams: {{ shared: false }}`, or {aside}"
+        )),
+        (_, None) => good("nothing was followed yet".into()),
+        (None, Some(_)) => wrong(format!(
+            "{FILE} is the copy of a stream that is not there any more: name the NATS and the prefix that it is of, or {aside}"
+        )),
+        (Some(there), Some(copy)) if there.born_ms != copy.source => wrong(format!(
+            "{FILE} is the copy of another stream than {}, or of one that was removed: name the NATS and the prefix that it is of, or {aside}",
+            there.stream
+        )),
+        (Some(there), Some(copy)) if there.last < copy.reached.seq => wrong(format!(
+            "{} ends with message {}, and {} were applied here: it lost its end; bring it back as it was, or {aside} at every node",
+            there.stream, there.last, copy.reached.seq
+        )),
+        (Some(there), Some(copy)) => good(format!(
+            "{FILE} has {} of {} messages of {}",
+            copy.reached.seq, there.last, there.stream
+        )),
     }
 }
 
@@ -208,6 +257,8 @@ mod tests {
             max_age: false,
             max_bytes: Some(100 << 20),
             bytes: 1 << 20,
+            born_ms: 5,
+            last: 9,
             servers: vec!["a".into()],
             behind: Vec::new(),
         }
@@ -293,6 +344,25 @@ mod tests {
         assert_eq!(worst(&three, &all, true), Grade::Good);
         let one_lazy = [two.as_slice(), &[says("c", false)]].concat();
         assert_eq!(worst(&three, &one_lazy, false), Grade::Wrong);
+    }
+
+    #[test]
+    fn a_copy_of_something_else_is_seen() {
+        let there = stored("events");
+        let copy = |source, seq| CopyOf::new(source, seq);
+        let grade = |there, copy, last| same(there, copy, last).grade;
+        assert_eq!(grade(Some(&there), Some(copy(5, 9)), 9), Grade::Good);
+        assert_eq!(grade(Some(&there), Some(copy(5, 3)), 9), Grade::Good);
+        assert_eq!(grade(Some(&there), None, 0), Grade::Good);
+        for (there, copy, last) in [
+            (Some(&there), Some(copy(5, 10)), 10),
+            (Some(&there), Some(copy(6, 1)), 1),
+            (None, Some(copy(5, 1)), 1),
+            (Some(&there), None, 3),
+        ] {
+            let check = same(there, copy, last);
+            assert_eq!(check.grade, Grade::Wrong, "{}", check.text);
+        }
     }
 
     #[test]
