@@ -6,7 +6,7 @@ use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
 use crate::wire::cron;
 use crate::wire::door::Door;
-use crate::wire::engines::{Engines, Lead, Saying, Shares};
+use crate::wire::engines::{Engines, Lead, STREAMS, Saying, Shares};
 use crate::wire::export::Export;
 use crate::wire::jobs::{self, Jobs};
 use crate::wire::outward::Outward;
@@ -25,7 +25,7 @@ use base::{Incident, Learned, Names};
 use config::{Config, Generation};
 use console::{Format, Upgrades};
 use control::Control;
-use control::ports::{Alone, Publish};
+use control::ports::{Alone, Lead as _, Publish};
 use gateway::Gateway;
 use otlp::Receiver;
 use serde_json::{Value, json};
@@ -211,7 +211,11 @@ impl Body {
         *self.readiness.lock().unwrap_or_else(|e| e.into_inner()) = not_ready;
     }
 
-    fn stream_work(&self, queue: &Weak<Embedded>) -> Result<Option<streams::Work>, Failure> {
+    fn stream_work(
+        &self,
+        queue: &Weak<Embedded>,
+        lead: Option<&Lead>,
+    ) -> Result<Option<streams::Work>, Failure> {
         let Some(place) = &self.streams else {
             return Ok(None);
         };
@@ -224,6 +228,15 @@ impl Body {
             jobs,
             clock: self.clock,
         };
+        let events = self.engines.events();
+        let leading = lead.map(|l| l.leading.clone());
+        let nodes = streams::Nodes {
+            events,
+            leads: match leading.filter(|_| events.is_some()) {
+                Some(leading) => Arc::new(move || leading.leads(STREAMS)),
+                None => Arc::new(|| Ok(())),
+            },
+        };
         let runtime = self.runtime.handle();
         streams::start(
             &self.data_dir,
@@ -231,6 +244,7 @@ impl Body {
             &self.current,
             positions,
             queue,
+            nodes,
             runtime,
         )
         .map(Some)
@@ -261,7 +275,8 @@ impl Body {
         let engine = self.engines.kv();
         let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g, engine));
         let kept_state = kept_state.transpose()?.flatten();
-        let work = self.stream_work(&queue.clone().unwrap_or_default())?;
+        let lead = self.engines.lead()?;
+        let work = self.stream_work(&queue.clone().unwrap_or_default(), lead.as_ref())?;
         let handle = self.runtime.handle();
         let shown_streams = match &work {
             Some(work) => work.shown(handle),
@@ -277,7 +292,6 @@ impl Body {
         let windows = self.watch.windows();
         let kept = store.clone();
         let shown = Arc::new(Shown::default());
-        let lead = self.engines.lead()?;
         let saying = self.engines.say(self.current.clone())?;
         let nodes = saying.as_ref().map(|s| s.nodes.clone());
         let shares = (self.engines).keep_shares(store.clone(), self.gateway.clone())?;

@@ -46,16 +46,6 @@ impl Conn {
         };
         is_open.store(true, Relaxed);
         let info = client.server_info();
-        let mut numbers = info.version.split('.').map(|n| n.parse().unwrap_or(0));
-        let version = [numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)];
-        let oldest = target.buckets.iter().map(Bucket::oldest).max();
-        let [major, minor] = oldest.unwrap_or_default();
-        if version < [major, minor] {
-            return Err(format!(
-                "nats-server {} is too old: {major}.{minor} or later is needed",
-                info.version
-            ));
-        }
         let conn = Conn {
             client,
             broken,
@@ -63,6 +53,12 @@ impl Conn {
             version: info.version,
             server: info.server_name,
         };
+        if let Some(needed) = conn.too_old_for(&target.buckets) {
+            return Err(format!(
+                "nats-server {} is too old: {needed} or later is needed",
+                conn.version
+            ));
+        }
         let ensured = async {
             for bucket in &target.buckets {
                 conn.ensure(bucket).await?;
@@ -76,6 +72,14 @@ impl Conn {
             Err(_) => return Err(unreachable()),
         }
         Ok(conn)
+    }
+
+    /// The version that these need, where the server has an older one.
+    pub fn too_old_for(&self, buckets: &[Bucket]) -> Option<String> {
+        let mut numbers = self.version.split('.').map(|n| n.parse().unwrap_or(0));
+        let version = [numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)];
+        let needed = buckets.iter().map(Bucket::oldest).max()?;
+        (version < needed).then(|| format!("{}.{}", needed[0], needed[1]))
     }
 
     /// Nothing more is done over it.

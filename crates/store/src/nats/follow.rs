@@ -39,7 +39,7 @@ pub struct Wanted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// When the stream was made: another one of the same name is another stream.
-    born_ms: u64,
+    pub born_ms: u64,
     /// Of the last message that was told.
     pub seq: u64,
 }
@@ -229,7 +229,7 @@ impl Follow {
 }
 
 struct Standing {
-    born_ms: u64,
+    pub born_ms: u64,
     first: u64,
     last: u64,
 }
@@ -257,9 +257,9 @@ fn meaning(message: &Message) -> Result<Said, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Options;
     use super::super::message::Draft;
     use super::super::target::Target;
+    use super::super::{Options, bucket};
     use super::*;
     use peers::{Nats, NatsOptions, there};
 
@@ -270,9 +270,10 @@ mod tests {
             prefix: "p".into(),
             replicas: 1,
             size: 64 << 20,
-            jobs: false,
+            jobs: None,
+            events: None,
         };
-        let target = Target::new(&options).unwrap();
+        let target = Target::new(&options, bucket::of(&options).into()).unwrap();
         let stream = target.buckets[0].stream();
         let wanted = Wanted {
             stream,

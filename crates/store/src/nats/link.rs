@@ -28,13 +28,15 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(200);
 /// JetStream is asked this often whether it is there.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long what is under way may still take when it is closed.
+const CLOSES: Duration = Duration::from_secs(3);
 /// Calls that wait at once, and their bytes; beyond, `Error::Busy`.
 const QUEUE: usize = 4096;
 const QUEUE_BYTES: usize = 64 << 20;
 /// Calls that are under way at once: one of each lane, and a key is always of the same lane.
 const LANES: usize = 64;
 
-/// Follows something for as long as a connection lasts; why it ended.
+/// Follows something for as long as a connection lasts; why it ended, and with it the connection.
 pub type Following = Box<dyn Fn(Conn) -> Pin<Box<dyn Future<Output = Fault> + Send>> + Send>;
 type Work = Box<dyn FnOnce(Conn) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
@@ -154,6 +156,11 @@ impl Link {
 
     pub fn place(&self) -> &str {
         &self.shared.place
+    }
+
+    /// Why there is no connection.
+    pub fn away(&self) -> Option<String> {
+        self.shared.state().away.clone()
     }
 
     /// Tells how it is, without keeping it open.
@@ -340,7 +347,7 @@ async fn life(
                 None => {
                     drop(lanes);
                     let end = async { while tasks.join_next().await.is_some() {} };
-                    let _ = timeout(PATIENCE, end).await;
+                    let _ = timeout(CLOSES, end).await;
                     return None;
                 }
             },

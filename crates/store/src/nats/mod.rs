@@ -1,11 +1,12 @@
-//! The engine `nats`: `Kv`, `Lease` and `Queue` for several nodes, on the JetStream of a nats-server of 2.11 or later (jobs: 2.12).
+//! The engine `nats`: `Kv`, `Lease`, `Queue` and `Log` for several nodes, on the JetStream of a nats-server of 2.11 or later (jobs: 2.12).
 //!
 //! Values and leases are two buckets, as `nats kv` knows them. A change is acknowledged when JetStream has stored it; what must hold for it is
 //! checked there. Nothing waits for longer than [`link::PATIENCE`] and a connection attempt; while the server is away everything
 //! fails at once, and its return is noticed without a restart. How durable it is, is a matter of the server's settings: `plimsoll
 //! doctor` looks at them.
 //!
-//! Jobs are a stream of their own, with a connection of their own: [`Jobs`], ADR 360. Not `Topics`, `Log` and `Counter`: ADR 330.
+//! Jobs are a stream of their own ([`Jobs`], ADR 360), and so are events, which each node applies to a file of its own ([`Events`],
+//! ADR 365). Each has a connection of its own, so that nothing waits for what waits there. Not `Topics` and `Counter`: ADR 330.
 
 mod bucket;
 mod conn;
@@ -14,6 +15,7 @@ mod follow;
 mod kv;
 mod lease;
 mod link;
+mod log;
 mod message;
 mod queue;
 mod settings;
@@ -24,6 +26,7 @@ mod target;
 use crate::Error;
 use bucket::Bucket;
 use link::Link;
+pub use log::{Events, Following, News};
 pub use queue::Jobs;
 pub use settings::{Settings, Stored};
 use std::fmt;
@@ -43,10 +46,11 @@ pub struct Options {
     pub prefix: String,
     /// On how many servers of a cluster a bucket is, when it is made.
     pub replicas: u32,
-    /// Most bytes of all values, and of all jobs, when their streams are made.
+    /// Most bytes of all values, when their bucket is made.
     pub size: u64,
-    /// Whether jobs are there, too: whoever looks at the settings looks at theirs.
-    pub jobs: bool,
+    /// The same of all jobs, and of all events; `None`: they are not there.
+    pub jobs: Option<u64>,
+    pub events: Option<u64>,
 }
 
 impl fmt::Debug for Options {
@@ -56,7 +60,8 @@ impl fmt::Debug for Options {
         shown.field("prefix", &self.prefix);
         shown.field("replicas", &self.replicas);
         shown.field("size", &self.size);
-        shown.field("jobs", &self.jobs).finish()
+        shown.field("jobs", &self.jobs);
+        shown.field("events", &self.events).finish()
     }
 }
 
@@ -79,8 +84,8 @@ pub struct Nats {
     /// Where the next look for what has expired begins.
     swept: Arc<AtomicU64>,
     prefix: String,
-    /// Of jobs, where they are there, too.
-    jobs: Option<Bucket>,
+    /// All that is there, jobs and events too.
+    all: Vec<Bucket>,
 }
 
 impl fmt::Debug for Nats {
@@ -93,43 +98,44 @@ impl Nats {
     /// # Errors
     /// When the URL or the CA's file cannot be used, or there is no thread.
     pub fn open(options: &Options) -> Result<Nats, Error> {
-        Nats::start(options, Target::new(options)?)
+        Nats::start(options, Target::new(options, bucket::of(options).into())?)
     }
 
     /// The same for whoever only wants to know its [`settings`](Nats::settings): makes nothing.
     pub fn open_to_look(options: &Options) -> Result<Nats, Error> {
-        let mut target = Target::new(options)?;
-        target.buckets.clear();
-        Nats::start(options, target)
+        Nats::start(options, Target::new(options, Vec::new())?)
     }
 
     fn start(options: &Options, target: Target) -> Result<Nats, Error> {
         let [values, leases] = bucket::of(options);
+        let others = [bucket::of_jobs(options), bucket::of_events(options)];
+        let all = [&values, &leases]
+            .into_iter()
+            .chain(others.iter().flatten());
         Ok(Nats {
+            all: all.cloned().collect(),
             link: Link::start(target, None)?,
             values,
             leases,
             swept: Arc::default(),
             prefix: options.prefix.clone(),
-            jobs: options.jobs.then(|| bucket::of_jobs(options)),
         })
     }
 
     /// Whether the URL and the CA's file can be used; connects to nothing.
     pub fn check(options: &Options) -> Result<(), Error> {
-        Target::new(options).map(drop)
+        Target::new(options, Vec::new()).map(drop)
     }
 
     pub fn standing(&self) -> Standing {
         (self.link.stander())()
     }
 
-    /// What it says of itself and the buckets, for whoever checks a deployment.
+    /// What it says of itself and of all streams, for whoever checks a deployment.
     pub fn settings(&self) -> Result<Settings, Error> {
-        let all = [Some(&self.values), Some(&self.leases), self.jobs.as_ref()];
-        let streams: Vec<String> = all.into_iter().flatten().map(Bucket::stream).collect();
+        let all = self.all.clone();
         let asked = self.link.ask("", 0, move |conn| async move {
-            settings::ask(&conn, &streams).await
+            settings::ask(&conn, &all).await
         });
         asked.wait()
     }

@@ -130,8 +130,8 @@ impl Conn {
         stored(&answer.payload)
     }
 
-    /// A message by its number.
-    pub async fn get(&self, stream: &str, seq: u64) -> Result<Option<Found>, Fault> {
+    /// The message of this number, as the stream's leader knows it.
+    pub async fn at(&self, stream: &str, seq: u64) -> Result<Option<Found>, Fault> {
         let ask = json!({ "seq": seq });
         let answer = match self.api(&format!("STREAM.MSG.GET.{stream}"), ask).await {
             Err(Fault::Said {
@@ -149,6 +149,7 @@ impl Conn {
             .await
             .map(drop)
     }
+
     /// The last message under a subject, as the stream's leader knows it.
     pub async fn last(&self, stream: &str, subject: &str) -> Result<Option<Found>, Fault> {
         let asked = json!({ "last_by_subj": subject });

@@ -1,7 +1,7 @@
 //! Where to connect to, and as whom.
 
 use super::Options;
-use super::bucket::{self, Bucket};
+use super::bucket::Bucket;
 use crate::Error;
 use async_nats::ServerAddr;
 use base::escape::decoded;
@@ -27,11 +27,7 @@ pub(super) enum Login {
 }
 
 impl Target {
-    pub fn new(options: &Options) -> Result<Target, Error> {
-        Target::to(options, bucket::of(options).into())
-    }
-
-    pub fn to(options: &Options, buckets: Vec<Bucket>) -> Result<Target, Error> {
+    pub fn new(options: &Options, buckets: Vec<Bucket>) -> Result<Target, Error> {
         // Not with the URL, nor with what a library says of it: it holds a password.
         let bad = || {
             Error::Invalid("the URL of the nats engine cannot be read: write nats://USER:PASSWORD@HOST:PORT (or nats://TOKEN@HOST:PORT), tls:// for TLS, several with commas".into())

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use store::nats::{Jobs, Options};
+use store::nats::{Jobs, Nats, Options};
 use store::{Bounds, Cancel, Error, Finish, JobId, Leased, NewJob, Queue, State};
 
 type Server = remote::Server<Jobs>;
@@ -147,7 +147,15 @@ fn what_one_node_did_the_other_sees_and_goes_on_with() {
         !again.is_empty()
     });
     assert_eq!((again[0].id, again[0].attempt), (id, 1));
-    assert_eq!(server.open("p").settings().unwrap().buckets.len(), 1);
+    let options = super::options(server.peer.url(), "p");
+    let settings = Nats::open_to_look(&options).and_then(|nats| nats.settings());
+    let streams: Vec<String> = settings
+        .unwrap()
+        .buckets
+        .into_iter()
+        .map(|b| b.stream)
+        .collect();
+    assert_eq!(streams, ["p_jobs"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The engine `nats` against the suites on a real server, and what only a server can get wrong.
 
 mod jobs;
+mod log;
 
 use crate::remote::{self, BOUNDED, Remote};
 use crate::suite;
@@ -25,7 +26,8 @@ fn options(url: String, prefix: &str) -> Options {
         prefix: prefix.into(),
         replicas: 1,
         size: 64 << 20,
-        jobs: false,
+        jobs: Some(64 << 20),
+        events: Some(64 << 20),
     }
 }
 
@@ -268,6 +270,9 @@ authorization { users: [ { user: u, password: hunter2, permissions: {
     "$JS.API.STREAM.INFO.p_jobs", "$JS.API.STREAM.CREATE.p_jobs", "$JS.API.STREAM.MSG.GET.p_jobs"
     "$JS.API.STREAM.PURGE.p_jobs", "$JS.API.CONSUMER.CREATE.p_jobs", "$JS.API.CONSUMER.MSG.NEXT.p_jobs.>"
     "p_jobs.>"
+    "$JS.API.STREAM.INFO.p_events", "$JS.API.STREAM.CREATE.p_events"
+    "$JS.API.STREAM.MSG.GET.p_events", "$JS.API.CONSUMER.CREATE.p_events"
+    "$JS.API.CONSUMER.MSG.NEXT.p_events.>", "p_events.>"
   ] } } ] }
 "#;
 
@@ -492,4 +497,36 @@ fn a_client_of_nats_reads_what_we_wrote_and_we_what_it_wrote() {
         String::from_utf8_lossy(&out.stderr)
     );
     assert_eq!(found.value, b"theirs");
+}
+
+#[test]
+fn how_streams_are_stored_is_seen_of_jobs_and_events_too() {
+    let Some(server) = start("") else {
+        return;
+    };
+    let memory = r#"{"name":"p_jobs","subjects":["p_jobs.>"],"storage":"memory","discard":"new","max_msgs_per_subject":1,"allow_atomic":true}"#;
+    let early =
+        r#"{"name":"p_events","subjects":["p_events.>"],"storage":"file","persist_mode":"async"}"#;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = async_nats::connect(server.peer.url()).await.unwrap();
+        for (name, config) in [("p_jobs", memory), ("p_events", early)] {
+            let subject = format!("$JS.API.STREAM.CREATE.{name}");
+            let made = client.request(subject, config.into()).await.unwrap();
+            let made = String::from_utf8_lossy(&made.payload).into_owned();
+            assert!(!made.contains("\"error\""), "{made}");
+        }
+    });
+    let looks = Nats::open_to_look(&options(server.peer.url(), "p"));
+    let told = looks.and_then(|nats| nats.settings()).unwrap();
+    assert_eq!(told.missing, ["KV_p_values", "KV_p_leases"]);
+    let [jobs, events] = told.buckets.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(jobs.in_memory && !jobs.acks_early && jobs.lacks.is_none());
+    assert!(!events.in_memory && events.acks_early && events.drops_old);
+    assert_eq!((events.lacks, told.too_old), (Some("discard `new`"), None));
 }

@@ -19,7 +19,7 @@ pub const ENGINES: &[Field<Engines>] = &[
         "durable",
         Kind::Secret,
         "{ env: PLIMSOLL_NATS_URL }",
-        "the URL of a nats-server (2.11 or later) with JetStream: `nats://USER:PASSWORD@HOST:PORT` or `nats://TOKEN@HOST:PORT`, `tls://` for TLS, several of one cluster with commas; idempotency keys, sessions and values of services are kept there in place of `state.db`, for all nodes that name the same one; read at start",
+        "the URL of a nats-server (2.11 or later) with JetStream: `nats://USER:PASSWORD@HOST:PORT` or `nats://TOKEN@HOST:PORT`, `tls://` for TLS, several of one cluster with commas; idempotency keys, sessions and values of services are kept there in place of `state.db`, and streams of events have their order there, for all nodes that name the same one; read at start",
         |e, n, cx| e.durable = cx.secret(n)
     ),
     key!(

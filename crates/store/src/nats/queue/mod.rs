@@ -12,9 +12,8 @@ mod pick;
 mod watch;
 mod work;
 
-use super::bucket::{self, Bucket};
+use super::bucket;
 use super::link::Link;
-use super::settings::{self, Settings};
 use super::target::Target;
 use super::{Options, Standing};
 use crate::queue::{MAX_JOBS, acceptable, acceptable_end};
@@ -56,7 +55,6 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Jobs {
     link: Link,
     shared: Arc<Shared>,
-    bucket: Bucket,
     prefix: String,
 }
 
@@ -68,12 +66,14 @@ impl fmt::Debug for Jobs {
 
 impl Jobs {
     /// # Errors
-    /// When the URL or the CA's file cannot be used, or there is no thread.
+    /// When the options say nothing of jobs, the URL or the CA's file cannot be used, or there is no thread.
     pub fn open(options: &Options) -> Result<Jobs, Error> {
-        let bucket = bucket::of_jobs(options);
-        let target = Target::to(options, vec![bucket.clone()])?;
+        let bucket = bucket::of_jobs(options)
+            .ok_or_else(|| Error::Invalid("the nats engine is not to have jobs".into()))?;
+        let stream = bucket.stream();
+        let target = Target::new(options, vec![bucket])?;
         let shared = Arc::new(Shared {
-            stream: bucket.stream(),
+            stream,
             me: RandomState::new().hash_one(std::process::id()),
             index: Mutex::default(),
             seen: channel::channel((0, false)).0,
@@ -85,7 +85,6 @@ impl Jobs {
         Ok(Jobs {
             link: Link::start(target, Some(Box::new(follow)))?,
             shared,
-            bucket,
             prefix: options.prefix.clone(),
         })
     }
@@ -98,15 +97,6 @@ impl Jobs {
     /// Asked how it is; does not keep it open.
     pub fn stander(&self) -> impl Fn() -> Standing + Send + Sync + use<> {
         self.link.stander()
-    }
-
-    /// What it says of itself and the stream, for whoever checks a deployment.
-    pub fn settings(&self) -> Result<Settings, Error> {
-        let streams = [self.bucket.stream()];
-        let asked = self.link.ask("", 0, move |conn| async move {
-            settings::ask(&conn, &streams).await
-        });
-        asked.wait()
     }
 
     pub fn prefix(&self) -> &str {

@@ -71,7 +71,7 @@ impl Shared {
         if let Some(entry) = lock(&self.index).get(id) {
             return Ok(Some(entry.clone()));
         }
-        let Some(found) = conn.get(&self.stream, id.seq).await? else {
+        let Some(found) = conn.at(&self.stream, id.seq).await? else {
             return Ok(None);
         };
         let is_it = note::secret(&self.stream, &found.subject) == Some(id.secret);
@@ -255,7 +255,7 @@ async fn claim(
     let attempt = next.note.attempts;
     let (claimed, carried) = tokio::join!(
         shared.write(conn, id, entry.at, next),
-        conn.get(&shared.stream, seq)
+        conn.at(&shared.stream, seq)
     );
     let carried = match (claimed, carried) {
         (Ok(false), _) => return Ok(None),
