@@ -293,7 +293,7 @@ fn what_a_server_does_not_take_is_refused_and_a_full_stream_lets_jobs_end() {
     let e = q.enqueue(vec![large], Bounds::NONE).wait().unwrap_err();
     assert!(e.to_string().contains("max_payload"), "{e}");
     let small = Options {
-        size: 4 << 20,
+        jobs: Some(4 << 20),
         ..super::options(server.peer.url(), "small")
     };
     let q = Jobs::open(&small).unwrap();
