@@ -944,17 +944,6 @@ fn streams_and_calendars_name_what_is_there() {
             "`engines.durable` names no NATS",
         ),
         (
-            format!("engines: {{ durable: {{ env: U }}, jobs: durable }}\n{jobs}"),
-            "rows become no jobs",
-        ),
-        (
-            format!(
-                "engines: {{ durable: {{ env: U }}, jobs: durable }}\n{}",
-                cron("schedule: '* * * * *', route: a, path: /")
-            ),
-            "`cron` does not go with",
-        ),
-        (
             cron("schedule: '* * * * *', route: a, path: /, headers: { connection: close }"),
             "not all of these are headers",
         ),

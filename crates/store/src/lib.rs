@@ -32,7 +32,7 @@ pub use kv::{Entry, Etag, Kv, Precondition, Put, entries};
 pub use lease::{Holding, Lease};
 pub use log::{Appended, Ends, Expect, Log, Names, NewEvent, Record};
 pub use queue::{
-    Bounds, Cancel, Finish, Job, JobId, Lane, Leased, Named, NewJob, Payload, Queue, State,
+    Bounds, Cancel, Finish, Job, JobId, Lane, Leased, Marked, Named, NewJob, Payload, Queue, State,
 };
 pub use second::SecondLevel;
 pub use topics::{Broker, Message, NewMessage, Published, Topic, TopicBounds, Topics};

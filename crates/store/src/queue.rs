@@ -1,7 +1,7 @@
 //! `Queue`: jobs that wait until they are due, are lent to one worker at a time, and end in exactly one way.
 
 use crate::bounds::{limit, name};
-use crate::{Ack, Error, MAX_NAME, MAX_VALUE};
+use crate::{Ack, Entry, Error, MAX_NAME, MAX_VALUE, Put};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -270,6 +270,23 @@ pub trait Queue: Send + Sync {
     fn lanes(&self) -> Result<Vec<Lane>, Error>;
 }
 
+/// A queue that keeps something beside its jobs, in the same write.
+pub trait Marked: Queue {
+    /// Accepts jobs and changes a key, both or neither; `Error::Stale` when the key is not as expected. Without jobs only the key.
+    fn enqueue_marked(
+        &self,
+        jobs: Vec<NewJob>,
+        bounds: Bounds,
+        mark: Put,
+        now_ms: u64,
+    ) -> Ack<Vec<JobId>>;
+    /// Accepts those whose names are not known, each with its name; how many those are. One process has all of them accepted or none; of
+    /// an engine that several nodes share, the first ones may have been when it fails.
+    fn enqueue_named(&self, named: Named, bounds: Bounds, now_ms: u64) -> Ack<usize>;
+    /// What such a key holds.
+    fn mark(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error>;
+}
+
 /// What every engine refuses.
 pub(crate) fn acceptable(jobs: &[NewJob]) -> Result<(), Error> {
     if jobs.is_empty() || jobs.len() > MAX_JOBS {
@@ -289,6 +306,23 @@ pub(crate) fn acceptable(jobs: &[NewJob]) -> Result<(), Error> {
         limit("the payload of a job", job.payload.len(), MAX_PAYLOAD)?;
     }
     Ok(())
+}
+
+pub(crate) fn acceptable_marked(jobs: &[NewJob], mark: &Put) -> Result<(), Error> {
+    mark.fits()?;
+    match jobs.is_empty() {
+        true => Ok(()),
+        false => acceptable(jobs),
+    }
+}
+
+pub(crate) fn acceptable_named(named: &Named) -> Result<(), Error> {
+    let many = named.jobs.len() + named.settled.len();
+    limit("jobs and names", many, 2 * MAX_JOBS)?;
+    named.jobs.iter().try_for_each(|(key, job)| {
+        name("name of a job", key)?;
+        acceptable(std::slice::from_ref(job))
+    })
 }
 
 pub(crate) fn acceptable_end(how: &Finish) -> Result<(), Error> {

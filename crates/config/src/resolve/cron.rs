@@ -20,15 +20,6 @@ impl Whole<'_> {
             .collect();
         for cron in &c.crons {
             let name = cron.name.as_str();
-            if c.engines.jobs == JobsIn::Durable {
-                let what = "`cron` does not go with `engines.jobs: durable`";
-                let finding = Finding::error("config-jobs", what)
-                    .why("that a time has come is written together with its job, in the file of one node: each node would make one");
-                self.add(
-                    &["cron", name],
-                    finding.help("leave `engines.jobs` out, or have a scheduler send the request"),
-                );
-            }
             if !cron.route.is_empty() && !takes.contains(&cron.route.as_str()) {
                 let path = ["cron", name, "route"];
                 self.unknown(&path, "route with `async`", &cron.route, &takes);

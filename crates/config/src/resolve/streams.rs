@@ -2,7 +2,7 @@
 
 use super::Whole;
 use super::request::Made;
-use crate::sections::{Config, JobsIn, Route, Target};
+use crate::sections::{Config, Route, Target};
 use base::Finding;
 
 impl Whole<'_> {
@@ -44,15 +44,6 @@ impl Whole<'_> {
             .collect();
         for o in &c.outboxes {
             let path = ["outbox", o.name.as_str(), "to"];
-            if c.engines.jobs == JobsIn::Durable && matches!(o.to, Target::Job(_)) {
-                let what = "rows become no jobs with `engines.jobs: durable`";
-                let finding = Finding::error("config-jobs", what)
-                    .why("which rows were taken is written together with their jobs, in the file of one node");
-                self.add(
-                    &path,
-                    finding.help("leave `engines.jobs` out, or send them to a stream"),
-                );
-            }
             match &o.to {
                 Target::Job(route) if !takes.contains(&route.as_str()) => {
                     self.unknown(&path, "route with `async`", route, &takes);

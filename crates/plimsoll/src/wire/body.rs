@@ -8,7 +8,7 @@ use crate::wire::cron;
 use crate::wire::door::Door;
 use crate::wire::engines::{Engines, Lead, STREAMS, Saying, Shares};
 use crate::wire::export::Export;
-use crate::wire::jobs::{self, Jobs};
+use crate::wire::jobs::{self, Jobs, Makes};
 use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
 use crate::wire::replicas::Replicas;
@@ -211,6 +211,14 @@ impl Body {
         *self.readiness.lock().unwrap_or_else(|e| e.into_inner()) = not_ready;
     }
 
+    /// `file`: this node's queue.
+    fn makes(&self, file: &Weak<Embedded>) -> Makes {
+        Makes {
+            shared: self.engines.queue(),
+            file: file.clone(),
+        }
+    }
+
     fn stream_work(
         &self,
         queue: &Weak<Embedded>,
@@ -224,18 +232,22 @@ impl Body {
             return Ok(None);
         };
         let queue = streams::Queue {
-            store: queue.clone(),
+            makes: self.makes(queue),
             jobs,
             clock: self.clock,
         };
         let events = self.engines.events();
         let leading = lead.map(|l| l.leading.clone());
-        let nodes = streams::Nodes {
-            events,
-            leads: match leading.filter(|_| events.is_some()) {
+        let leads = |shared: bool| -> ::streams::Leads {
+            match leading.clone().filter(|_| shared) {
                 Some(leading) => Arc::new(move || leading.leads(STREAMS)),
                 None => Arc::new(|| Ok(())),
-            },
+            }
+        };
+        let nodes = streams::Nodes {
+            events,
+            leads: leads(events.is_some()),
+            leads_jobs: leads(self.engines.queue().is_some()),
         };
         let runtime = self.runtime.handle();
         streams::start(
@@ -283,10 +295,11 @@ impl Body {
             None => streams::Shown::nothing(handle),
         };
         let crons = self.with_gateway(|g| {
-            let (store, current) = (queue.clone()?, self.current.clone());
-            Some(cron::start(store, current, g.jobs(), self.clock, handle))
+            let (makes, current) = (self.makes(queue.as_ref()?), self.current.clone());
+            Some(cron::start(makes, current, g.jobs(), self.clock, handle))
         });
-        let jobs = Jobs::new(self.gateway.clone(), queue.clone(), self.current.clone());
+        let makes = self.makes(&queue.clone().unwrap_or_default());
+        let jobs = Jobs::new(self.gateway.clone(), makes, self.current.clone());
         let topics = Topics::new(jobs.clone(), self.current.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();

@@ -14,7 +14,7 @@ use gateway::topics::health;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
-use store::{Cancel, Embedded, Error, Job, JobId, Kv, Precondition, Put, Queue, State};
+use store::{Cancel, Embedded, Error, Job, JobId, Kv, Marked, Precondition, Put, Queue, State};
 use telemetry::prometheus::Page;
 
 /// What keys of paused routes begin with.
@@ -29,7 +29,23 @@ const AGAIN_MS: u64 = 24 * 3600 * 1000;
 pub struct Jobs {
     gateway: Arc<Mutex<Option<Gateway>>>,
     pub(super) store: Weak<Embedded>,
+    makes: Makes,
     current: Arc<ArcSwap<Config>>,
+}
+
+/// Where jobs are made that no request asked for: in the engine of all nodes, or in this node's file as long as the gateway has it.
+#[derive(Clone)]
+pub struct Makes {
+    pub shared: Option<Arc<dyn Marked>>,
+    pub file: Weak<Embedded>,
+}
+
+impl Makes {
+    /// `None`: another process has the file.
+    pub fn queue(&self) -> Option<Arc<dyn Marked>> {
+        let file = || self.file.upgrade().map(|file| file as Arc<dyn Marked>);
+        self.shared.clone().or_else(file)
+    }
 }
 
 /// Opens the queue where a route takes jobs, and lends it to the gateway. `None`: no route does.
@@ -37,7 +53,7 @@ pub fn open(
     dir: &Path,
     config: &Config,
     gateway: &Gateway,
-    shared: Option<Arc<dyn Queue>>,
+    shared: Option<Arc<dyn Marked>>,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
     if config.topics.is_empty() && config.routes.iter().all(|r| r.asynchronous.is_none()) {
         return Ok(None);
@@ -64,7 +80,9 @@ pub fn open(
         nothing_waits(&store)?;
     }
     let weak = Arc::downgrade(&store);
-    gateway.jobs().lend(shared);
+    gateway
+        .jobs()
+        .lend(shared.map(|shared| shared as Arc<dyn Queue>));
     gateway.jobs().set_queue(Some(store));
     Ok(Some(weak))
 }
@@ -87,13 +105,13 @@ fn nothing_waits(store: &Embedded) -> Result<(), Failure> {
 impl Jobs {
     pub fn new(
         gateway: Arc<Mutex<Option<Gateway>>>,
-        store: Option<Weak<Embedded>>,
+        makes: Makes,
         current: Arc<ArcSwap<Config>>,
     ) -> Jobs {
-        let store = store.unwrap_or_default();
         Jobs {
             gateway,
-            store,
+            store: makes.file.clone(),
+            makes,
             current,
         }
     }
@@ -241,7 +259,7 @@ impl console::Jobs for Jobs {
     }
 
     fn crons(&self) -> Result<Value, Vec<Finding>> {
-        Ok(cron::shown(&self.store, &self.current.load()))
+        Ok(cron::shown(&self.makes, &self.current.load()))
     }
 
     fn list(&self, ask: &JobList) -> Result<Value, Vec<Finding>> {

@@ -7,10 +7,13 @@ use crate::stage::{Stage, signal};
 use crate::streams::{self, event};
 use peers::{Nats, NatsOptions, there};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::nats::{Jobs, Options};
+use store::{Bounds, Marked, Put};
 
 const SYNCED: &str = "sync_interval: always";
 
@@ -420,6 +423,50 @@ fn events_are_the_same_at_all_nodes_whichever_dies() {
     assert_eq!(read(b, 20).as_array().unwrap().len(), 20);
     let doctor = b.stage.ask_console(&["doctor"]);
     assert!(doctor.contains("copy of another stream"), "{doctor}");
+}
+
+#[test]
+fn a_time_that_has_come_is_one_job_whichever_nodes_see_it() {
+    const MINUTE: u64 = 60_000;
+    const MISSED: u64 = 30;
+    let Some(nats) = start(SYNCED) else {
+        return;
+    };
+    let (at, got) = service(serve);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let began = (now.as_millis() as u64 / MINUTE - MISSED) * MINUTE;
+    let options = Options {
+        url: nats.url(),
+        ca: None,
+        prefix: "plimsoll".into(),
+        replicas: 1,
+        size: 64 << 20,
+        jobs: Some(64 << 20),
+        events: None,
+    };
+    // As if nobody had been there for half an hour.
+    let jobs = Jobs::open(&options).unwrap();
+    let mark = Put::new("cron/report", began.to_string().into_bytes());
+    let marked = jobs.enqueue_marked(Vec::new(), Bounds::NONE, mark, began);
+    marked.wait().unwrap();
+    drop(jobs);
+    let cron =
+        "cron: { report: { schedule: '* * * * *', route: orders, path: /orders, missed: all } }";
+    let nodes = [(); 2].map(|()| node_with(&nats, at, "jobs: durable", ORDERS, cron));
+    let list = [
+        "jobs", "list", "orders", "--state", "done", "--limit", "1000", "--json",
+    ];
+    let titles = nodes[1].stage.wait("all of them", |s| {
+        let jobs: Value = serde_json::from_slice(&s.ask(&list).stdout).ok()?;
+        let titles = jobs.as_array()?.iter().map(|j| j["request"].to_string());
+        let titles: Vec<String> = titles.collect();
+        (titles.len() as u64 >= MISSED).then_some(titles)
+    });
+    let unique: BTreeSet<&String> = titles.iter().collect();
+    assert_eq!(unique.len(), titles.len(), "{titles:?}");
+    // A minute may have begun meanwhile.
+    assert!(titles.len() as u64 <= MISSED + 3, "{titles:?}");
+    assert!(got.lock().unwrap().len() as u64 <= MISSED + 3);
 }
 
 #[test]

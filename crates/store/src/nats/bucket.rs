@@ -102,7 +102,7 @@ impl Bucket {
         config["max_msgs_per_subject"] = json!(1);
         config["allow_direct"] = json!(true);
         config["allow_rollup_hdrs"] = json!(true);
-        config["allow_msg_ttl"] = json!(self.kind == Kind::Kv);
+        config["allow_msg_ttl"] = json!(true);
         config["allow_atomic"] = json!(self.kind == Kind::Jobs);
         // Numbers begin with the present microsecond: should the stream be lost and made anew, they go on above those that it gave out.
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -137,7 +137,12 @@ impl Bucket {
             Kind::Jobs => {
                 let purges = !is("deny_delete") && !is("deny_purge");
                 let right = "the right to delete and purge messages (deny_delete, deny_purge)";
-                let own = [last, (is("allow_atomic"), "allow_atomic"), (purges, right)];
+                let own = [
+                    last,
+                    (is("allow_atomic"), "allow_atomic"),
+                    (is("allow_msg_ttl"), "allow_msg_ttl"),
+                    (purges, right),
+                ];
                 [&own[..], &keeps].concat()
             }
             Kind::Events => {
@@ -210,6 +215,7 @@ mod tests {
         let of_jobs = [
             ("max_msgs_per_subject", json!(-1)),
             ("allow_atomic", json!(null)),
+            ("allow_msg_ttl", json!(false)),
             ("deny_purge", json!(true)),
             ("deny_delete", json!(true)),
         ];

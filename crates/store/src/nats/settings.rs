@@ -46,8 +46,9 @@ pub struct Stored {
     /// `None`: it has no bound.
     pub max_bytes: Option<u64>,
     pub bytes: u64,
-    /// When it was made, milliseconds since the Unix epoch; and the number of its last message.
+    /// When it was made, milliseconds since the Unix epoch; and the numbers of its first and its last message.
     pub born_ms: u64,
+    pub first: u64,
     pub last: u64,
     /// Names of the servers that have it: the leader first.
     pub servers: Vec<String>,
@@ -116,6 +117,7 @@ fn stored(bucket: &Bucket, info: &Value) -> Stored {
             .as_str()
             .and_then(message::time_ms)
             .unwrap_or(0),
+        first: info["state"]["first_seq"].as_u64().unwrap_or(0),
         last: info["state"]["last_seq"].as_u64().unwrap_or(0),
         servers: leader
             .into_iter()

@@ -150,6 +150,14 @@ impl Conn {
             .map(drop)
     }
 
+    /// Takes out all messages before this number.
+    pub async fn purge_before(&self, stream: &str, seq: u64) -> Result<(), Fault> {
+        let ask = json!({ "seq": seq });
+        self.api(&format!("STREAM.PURGE.{stream}"), ask)
+            .await
+            .map(drop)
+    }
+
     /// The last message under a subject, as the stream's leader knows it.
     pub async fn last(&self, stream: &str, subject: &str) -> Result<Option<Found>, Fault> {
         let asked = json!({ "last_by_subj": subject });

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::nats::{Jobs, Nats, Options};
-use store::{Bounds, Cancel, Error, Finish, JobId, Leased, NewJob, Queue, State};
+use store::{
+    Bounds, Cancel, Error, Finish, JobId, Leased, Marked, Named, NewJob, Precondition, Put, Queue,
+    State,
+};
 
 type Server = remote::Server<Jobs>;
 
@@ -156,6 +159,81 @@ fn what_one_node_did_the_other_sees_and_goes_on_with() {
         .map(|b| b.stream)
         .collect();
     assert_eq!(streams, ["p_jobs"]);
+}
+
+#[test]
+fn a_time_or_a_row_is_one_job_whichever_nodes_take_it() {
+    let Some(server) = start("sync_interval: always") else {
+        return;
+    };
+    let nodes = [server.open("p"), server.open("p")];
+    let marked = |q: &Jobs, n: usize, precondition, bounds| {
+        let put = Put {
+            precondition,
+            ..Put::new("cron/a b", n.to_string().into_bytes())
+        };
+        q.enqueue_marked(vec![new("l", &n.to_string())], bounds, put, 0)
+    };
+    let mut is = Precondition::Absent;
+    for n in 0..40 {
+        let both = nodes.each_ref().map(|q| marked(q, n, is, Bounds::NONE));
+        let both = both.map(|ack| ack.wait());
+        assert_eq!(both.iter().filter(|b| b.is_ok()).count(), 1, "{both:?}");
+        assert!(
+            both.iter()
+                .flat_map(|b| b.as_ref().err())
+                .all(Error::is_conflict)
+        );
+        let [a, b] = nodes.each_ref().map(|q| q.mark("cron/a b", 0).unwrap());
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert_eq!((&a, a.value.as_slice()), (&b, n.to_string().as_bytes()));
+        is = Precondition::Is(a.etag);
+    }
+    // What finds no room is not marked either.
+    let none = Bounds { jobs: 1, bytes: 1 };
+    let full = marked(&nodes[0], 40, is, none).wait().unwrap_err();
+    assert!(matches!(full, Error::Full { .. }), "{full}");
+    let kept = nodes[1].mark("cron/a b", 0).unwrap().unwrap();
+    assert_eq!(
+        (kept.value.as_slice(), Precondition::Is(kept.etag)),
+        (&b"39"[..], is)
+    );
+    let put = Put::new("cron/a b", b"x".to_vec());
+    let alone = nodes[1].enqueue_marked(Vec::new(), Bounds::NONE, put, 0);
+    assert_eq!(alone.wait(), Ok(Vec::new()));
+
+    let named = |q: &Jobs, rows: std::ops::Range<u32>, settled: &[&str], now_ms| {
+        let jobs = rows.map(|i| (format!("o/{i}"), new("r", &i.to_string())));
+        let named = Named {
+            jobs: jobs.collect(),
+            known_ms: 100_000,
+            settled: settled.iter().map(|s| s.to_string()).collect(),
+        };
+        q.enqueue_named(named, Bounds::NONE, now_ms)
+    };
+    let both = [
+        named(&nodes[0], 0..300, &[], 0),
+        named(&nodes[1], 200..500, &[], 0),
+    ];
+    let added: usize = both.into_iter().map(|ack| ack.wait().unwrap()).sum();
+    assert_eq!(added, 500);
+    assert_eq!(named(&nodes[1], 0..500, &[], 99_999).wait(), Ok(0));
+    assert_eq!(named(&nodes[0], 0..0, &["o/7"], 0).wait(), Ok(0));
+    assert_eq!(
+        named(&nodes[1], 0..9, &[], 0).wait(),
+        Ok(1),
+        "it was settled"
+    );
+    assert_eq!(
+        named(&nodes[1], 0..1, &[], 100_000).wait(),
+        Ok(1),
+        "its time is over"
+    );
+    for q in &nodes {
+        until("all of them", || waiting(q) == 40 + 502);
+    }
+    let fresh = server.open("p");
+    assert_eq!(waiting(&fresh), 40 + 502);
 }
 
 #[test]

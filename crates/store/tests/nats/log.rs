@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const SYNCED: &str = "sync_interval: always";
 
 /// A node whose file is in that directory.
-fn opened(url: String, prefix: &str, dir: &Path, news: News) -> Events {
+pub fn opened(url: String, prefix: &str, dir: &Path, news: News) -> Events {
     let options = options(url, prefix);
     let values = Arc::new(Nats::open(&options).unwrap());
     Events::open(&options, values, copy(dir), news).unwrap()
@@ -213,6 +213,65 @@ fn what_was_away_catches_up_and_goes_on_by_itself() {
 }
 
 #[test]
+fn what_all_let_go_is_gone_everywhere_and_who_joins_then_brings_a_copy() {
+    let Some(server) = start("") else {
+        return;
+    };
+    let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [first, second] = [0, 1].map(|i| node(&server.peer, "p", dirs[i].path()));
+    for i in 0..40 {
+        add(&first, "a", Expect::Version(i), "x").unwrap();
+    }
+    until(&second, 40);
+    drop(second);
+    // Nothing is old enough; then all is.
+    assert_eq!(first.trim(0, 1000).wait(), Ok(0));
+    assert_eq!(first.trim(u64::MAX, 30).wait(), Ok(30));
+    assert_eq!(first.ends().unwrap().gone, 30);
+    // What was stored a moment ago stays for whoever was away, and he lets the same go.
+    let second = node(&server.peer, "p", dirs[1].path());
+    let end = Instant::now() + Duration::from_secs(20);
+    while all(&second).len() > 10 {
+        assert!(Instant::now() < end, "{:?}", second.following());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(all(&first), all(&second));
+    let messages = || {
+        let nats = Nats::open_to_look(&options(server.peer.url(), "p"));
+        let told = nats.and_then(|nats| nats.settings()).unwrap();
+        let events = told.buckets.into_iter().find(|b| b.stream == "p_events");
+        let events = events.unwrap();
+        events.last + 1 - events.first
+    };
+    assert_eq!(messages(), 41);
+    first.let_go(0).wait().unwrap();
+    assert_eq!(messages(), 41);
+    first.let_go(u64::MAX).wait().unwrap();
+    assert_eq!(messages(), 1);
+    // Those that are there go on, also after a restart.
+    assert_eq!(add(&first, "a", Expect::Version(40), "y").unwrap(), 41);
+    until(&second, 41);
+    first.let_go(u64::MAX).wait().unwrap();
+    drop(second);
+    let second = node(&server.peer, "p", dirs[1].path());
+    assert_eq!(add(&second, "a", Expect::Version(41), "z").unwrap(), 42);
+    // Who joins is told what to do, and does it.
+    let joins = node(&server.peer, "p", dirs[2].path());
+    until_wrong(&joins, "begin with a copy of another node's file");
+    assert!(add(&joins, "a", Expect::Any, "no").is_err());
+    drop((joins, second));
+    let events = |i: usize| dirs[i].path().join("events.db");
+    for end in ["events.db", "events.db-wal", "events.db-shm"] {
+        let _ = std::fs::remove_file(dirs[2].path().join(end));
+    }
+    store::embedded::copy(&events(1), &events(2)).unwrap();
+    let joins = node(&server.peer, "p", dirs[2].path());
+    assert_eq!(add(&joins, "a", Expect::Version(42), "!").unwrap(), 43);
+    until(&first, 43);
+    assert_eq!(all(&first), all(&joins));
+}
+
+#[test]
 fn a_file_that_is_of_something_else_is_refused_and_says_what_to_do() {
     let Some(server) = start("") else {
         return;
@@ -280,5 +339,6 @@ fn the_rights_of_the_page_are_enough() {
     for position in 1..3 {
         let node = opened(url.clone(), "p", dir.path(), Box::new(|_| {}));
         assert_eq!(add(&node, "a/b", Expect::Any, "x").unwrap(), position);
+        node.let_go(u64::MAX).wait().unwrap();
     }
 }

@@ -11,8 +11,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use store::nats::{Nats, Options};
-use store::{Error, Etag, Kv, Lease, Precondition, Put};
+use store::nats::{Jobs, Nats, Options};
+use store::{Bounds, Error, Etag, Expect, Kv, Lease, Log, Precondition, Put, Queue};
 
 /// A value of the largest size fits.
 const LARGE: &str = "max_payload: 2MB";
@@ -202,6 +202,45 @@ fn killed_and_stalled_it_fails_in_time_and_comes_back_by_itself() {
 }
 
 #[test]
+fn stalled_no_job_and_no_event_is_stored_later_that_nobody_waits_for() {
+    let Some(server) = start("sync_interval: always") else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(server.peer.url(), "p");
+    let jobs = Jobs::open(&options).unwrap();
+    let events = log::opened(server.peer.url(), "p", dir.path(), Box::new(|_| {}));
+    let enqueue = |lane: &str| jobs.enqueue(vec![suite::queue::new(lane, "x")], Bounds::NONE);
+    let append = |stream: &str| {
+        let new = vec![suite::log::event("k", b"x")];
+        events.append(stream, Expect::Any, new)
+    };
+    enqueue("before").wait().unwrap();
+    append("before").wait().unwrap();
+
+    server.peer.stall(true);
+    let begun = Instant::now();
+    let late: Vec<_> = (0..200)
+        .map(|i| (enqueue("late"), append(&format!("late{i}"))))
+        .collect();
+    for (job, event) in late {
+        assert!(matches!(job.wait(), Err(Error::Away { .. })));
+        assert!(matches!(event.wait(), Err(Error::Away { .. })));
+    }
+    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
+    server.peer.stall(false);
+    remote::until_answered(|| enqueue("back").wait().is_ok(), || jobs.stander()());
+    remote::until_answered(|| append("back").wait().is_ok(), || events.following());
+    // As of values: what was on its way may be there, what waited behind that is not.
+    let fresh = Jobs::open(&options).unwrap().lanes().unwrap();
+    let late = fresh.iter().find(|l| l.name == "late");
+    assert!(late.is_none_or(|l| l.waiting <= 64), "{fresh:?}");
+    let streams = events.streams("", 1000).unwrap();
+    let late = streams.iter().filter(|s| s.0.starts_with("late"));
+    assert!(late.count() <= 64, "{streams:?}");
+}
+
+#[test]
 fn a_server_that_lost_everything_gives_no_etag_and_no_token_twice() {
     let Some(mut server) = start("") else {
         return;
@@ -272,7 +311,7 @@ authorization { users: [ { user: u, password: hunter2, permissions: {
     "p_jobs.>"
     "$JS.API.STREAM.INFO.p_events", "$JS.API.STREAM.CREATE.p_events"
     "$JS.API.STREAM.MSG.GET.p_events", "$JS.API.CONSUMER.CREATE.p_events"
-    "$JS.API.CONSUMER.MSG.NEXT.p_events.>", "p_events.>"
+    "$JS.API.CONSUMER.MSG.NEXT.p_events.>", "$JS.API.STREAM.PURGE.p_events", "p_events.>"
   ] } } ] }
 "#;
 
@@ -504,7 +543,7 @@ fn how_streams_are_stored_is_seen_of_jobs_and_events_too() {
     let Some(server) = start("") else {
         return;
     };
-    let memory = r#"{"name":"p_jobs","subjects":["p_jobs.>"],"storage":"memory","discard":"new","max_msgs_per_subject":1,"allow_atomic":true}"#;
+    let memory = r#"{"name":"p_jobs","subjects":["p_jobs.>"],"storage":"memory","discard":"new","max_msgs_per_subject":1,"allow_atomic":true,"allow_msg_ttl":true}"#;
     let early =
         r#"{"name":"p_events","subjects":["p_events.>"],"storage":"file","persist_mode":"async"}"#;
     let runtime = tokio::runtime::Builder::new_current_thread()

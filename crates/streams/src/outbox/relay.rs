@@ -28,8 +28,9 @@ pub struct Parts {
     pub place: Arc<Place>,
     pub connect: Connect,
     pub take: Take,
-    /// Of several nodes one relays to streams; jobs are each node's own.
+    /// Whether this node relays to streams, and whether rows to jobs: where those are of several nodes, one does.
     pub leads: Leads,
+    pub leads_jobs: Leads,
 }
 
 /// Between two looks whether this node shall.
@@ -158,7 +159,7 @@ impl Run {
     fn is_elsewhere(&self) -> bool {
         let elsewhere = match self.outbox.to {
             Target::Stream(_) => (self.parts.leads)().err(),
-            Target::Job(_) => None,
+            Target::Job(_) => (self.parts.leads_jobs)().err(),
         };
         let is = elsewhere.is_some();
         self.now(|s| {

@@ -61,6 +61,10 @@ fn followed(config: &Config, settings: &Settings) -> Option<Check> {
     })
 }
 
+fn applied(copy: Option<&CopyOf>) -> u64 {
+    copy.map_or(0, |c| c.reached.seq)
+}
+
 /// `last`: position of the last event in the file.
 fn same(there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
     let wrong = |text: String| Check::new("events", Grade::Wrong, text);
@@ -70,7 +74,6 @@ fn same(there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
         (_, None) if last > 0 => wrong(format!(
             "{FILE} holds {last} events of this node alone: keep them here with `streams: {{ shared: false }}`, or {aside}"
         )),
-        (_, None) => good("nothing was followed yet".into()),
         (None, Some(_)) => wrong(format!(
             "{FILE} is the copy of a stream that is not there any more: name the NATS and the prefix that it is of, or {aside}"
         )),
@@ -78,6 +81,13 @@ fn same(there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
             "{FILE} is the copy of another stream than {}, or of one that was removed: name the NATS and the prefix that it is of, or {aside}",
             there.stream
         )),
+        (Some(there), copy) if there.first > applied(copy.as_ref()) + 1 => wrong(format!(
+            "{} begins with message {}, and {} were applied here: begin with a copy of another node's {FILE} (`plimsoll backup`)",
+            there.stream,
+            there.first,
+            applied(copy.as_ref())
+        )),
+        (_, None) => good("nothing was followed yet".into()),
         (Some(there), Some(copy)) if there.last < copy.reached.seq => wrong(format!(
             "{} ends with message {}, and {} were applied here: it lost its end; bring it back as it was, or {aside} at every node",
             there.stream, there.last, copy.reached.seq
@@ -288,6 +298,7 @@ mod tests {
             max_bytes: Some(100 << 20),
             bytes: 1 << 20,
             born_ms: 5,
+            first: 1,
             last: 9,
             servers: vec!["a".into()],
             behind: Vec::new(),
@@ -392,7 +403,14 @@ mod tests {
         assert_eq!(grade(Some(&there), Some(copy(5, 9)), 9), Grade::Good);
         assert_eq!(grade(Some(&there), Some(copy(5, 3)), 9), Grade::Good);
         assert_eq!(grade(Some(&there), None, 0), Grade::Good);
+        let later = Stored {
+            first: 5,
+            ..there.clone()
+        };
+        assert_eq!(grade(Some(&later), Some(copy(5, 4)), 4), Grade::Good);
         for (there, copy, last) in [
+            (Some(&later), Some(copy(5, 3)), 3),
+            (Some(&later), None, 0),
             (Some(&there), Some(copy(5, 10)), 10),
             (Some(&there), Some(copy(6, 1)), 1),
             (None, Some(copy(5, 1)), 1),

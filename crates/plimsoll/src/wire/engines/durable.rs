@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard};
 #[cfg(feature = "nats")]
 use store::nats::Standing;
-use store::{Embedded, JobId, Kv, Lease, Queue};
+use store::{Embedded, JobId, Kv, Lease, Marked};
 
 /// Told of each job that has ended, or whose attempt has, at whatever node.
 pub type Heard = Box<dyn Fn(JobId) + Send + Sync>;
@@ -35,7 +35,7 @@ pub struct Durable {
     pub kv: Arc<dyn Kv>,
     pub lease: Arc<dyn Lease>,
     /// `None`: jobs are in a file of each node.
-    pub queue: Option<Arc<dyn Queue>>,
+    pub queue: Option<Arc<dyn Marked>>,
     pub listen: Box<dyn Fn(Heard) + Send + Sync>,
     pub standing: Box<dyn Fn() -> Value + Send + Sync>,
     /// `None`: there are none, or each node has its own.
@@ -46,20 +46,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
     match (&config.engines.durable, cfg!(feature = "nats")) {
         (None, _) => Vec::new(),
         (Some(_), false) => vec![super::not_built("durable", "NATS", "nats")],
-        (Some(_), true) => (opened(config).err().into_iter())
-            .chain(kept(config))
-            .collect(),
+        (Some(_), true) => opened(config).err().into_iter().collect(),
     }
-}
-
-/// A node that joins reads all events from the first on.
-fn kept(config: &Config) -> Option<Finding> {
-    let retention = config.streams.as_ref().and_then(|s| s.retention);
-    (config.shares_streams() && retention.is_some()).then(|| {
-        let what = "`streams.retention` cannot be had with the streams of `engines.durable`: a node that joins reads them from the first event on";
-        Finding::error("engine-retention", what)
-            .help("leave `retention` out, or keep each node's own with `streams: { shared: false }`")
-    })
 }
 
 #[cfg(feature = "nats")]
@@ -117,7 +105,7 @@ pub fn open(config: &Config) -> Result<Option<Durable>, Failure> {
         events,
         kv: nats.clone(),
         lease: nats.clone(),
-        queue: jobs.map(|jobs| jobs as Arc<dyn Queue>),
+        queue: jobs.map(|jobs| jobs as Arc<dyn Marked>),
         listen: Box::new(move |heard| {
             if let Some(jobs) = &listening {
                 jobs.listen(heard);

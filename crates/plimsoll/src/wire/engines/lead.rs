@@ -19,7 +19,7 @@ const TTL: Duration = Duration::from_secs(5);
 /// Between two questions.
 const ASK: Duration = Duration::from_secs(1);
 
-/// Who relays outboxes to streams and pushes to projections, where streams are those of all nodes.
+/// Who relays outboxes and pushes to projections, where the streams or jobs that they are about are those of all nodes.
 pub const STREAMS: &str = "streams";
 
 /// How it stands with one loop.
@@ -77,8 +77,8 @@ pub struct Leader {
 }
 
 impl Leader {
-    pub fn start(lease: Arc<dyn Lease>, shares_streams: bool) -> Result<Leader, Failure> {
-        let streams = shares_streams.then_some(STREAMS);
+    pub fn start(lease: Arc<dyn Lease>, relays: bool) -> Result<Leader, Failure> {
+        let streams = relays.then_some(STREAMS);
         let leading = Arc::new(Leading {
             owner: owner(),
             loops: LED.into_iter().chain(streams).collect(),

@@ -16,7 +16,7 @@ use lead::Leader;
 use serde_json::{Value, json};
 use shared::Shared;
 use std::sync::{Arc, Mutex};
-use store::{Counter, Embedded, Kv, Lease, Queue, SecondLevel};
+use store::{Counter, Embedded, Kv, Lease, Marked, SecondLevel};
 use telemetry::prometheus::Page;
 
 /// What several nodes have together; `None`: nothing of that kind.
@@ -74,7 +74,7 @@ impl Engines {
     }
 
     /// Where the jobs of routes are; `None`: in a file of this node.
-    pub fn queue(&self) -> Option<Arc<dyn Queue>> {
+    pub fn queue(&self) -> Option<Arc<dyn Marked>> {
         self.durable.as_ref().and_then(|d| d.queue.clone())
     }
 
@@ -97,8 +97,8 @@ impl Engines {
 
     /// Keeps asking for the leases of the loops that act. `None`: this node is alone.
     pub fn lead(&self) -> Result<Option<Leader>, Failure> {
-        let shares_streams = self.events().is_some();
-        let start = |lease| Leader::start(lease, shares_streams);
+        let relays = self.events().is_some() || self.queue().is_some();
+        let start = |lease| Leader::start(lease, relays);
         self.lease().map(start).transpose()
     }
 

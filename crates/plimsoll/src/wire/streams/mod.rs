@@ -50,6 +50,8 @@ pub struct Nodes<'a> {
     /// Opens those of all nodes; `None`: they are this node's own.
     pub events: Option<&'a OpenEvents>,
     pub leads: Leads,
+    /// Of outboxes whose rows become jobs.
+    pub leads_jobs: Leads,
 }
 
 impl Drop for Work {
@@ -117,6 +119,7 @@ pub fn start(
         connect,
         take: enqueue::take(queue, current.clone()),
         leads: nodes.leads.clone(),
+        leads_jobs: nodes.leads_jobs,
     };
     for o in &config.outboxes {
         let standing = Arc::new(Mutex::new(outbox::Standing::of(o)));
@@ -128,7 +131,7 @@ pub fn start(
         place: place.clone(),
         push: push::push(),
         tell: Arc::new(move |name, position| positions.tell(name, position)),
-        leads: nodes.leads,
+        leads: nodes.leads.clone(),
     };
     for p in &config.projections {
         let standing = projection::Standing {
@@ -143,7 +146,8 @@ pub fn start(
     }
     let current = current.clone();
     let keep = move || current.load().streams.as_ref().and_then(|s| s.retention);
-    work.tasks.push(runtime.spawn(retain(place.clone(), keep)));
+    work.tasks
+        .push(runtime.spawn(retain(place.clone(), nodes.leads, keep)));
     Ok(work)
 }
 

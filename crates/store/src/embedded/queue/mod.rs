@@ -10,10 +10,10 @@ mod writes;
 
 use super::{Embedded, Write};
 use crate::ack::Reply;
-use crate::bounds::limit;
-use crate::queue::{MAX_JOBS, acceptable, acceptable_end};
+use crate::queue::{MAX_JOBS, acceptable, acceptable_end, acceptable_marked, acceptable_named};
 use crate::{
-    Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, Named, NewJob, Put, Queue, State,
+    Ack, Bounds, Cancel, Entry, Error, Finish, Job, JobId, Kv, Lane, Leased, Marked, Named, NewJob,
+    Put, Queue, State,
 };
 
 pub use files::payloads;
@@ -87,20 +87,15 @@ impl Ask {
     }
 }
 
-impl Embedded {
-    /// Accepts jobs and changes a key, both or neither; `Error::Stale` when the key is not as expected. Without jobs only the key.
-    pub fn enqueue_marked(
+impl Marked for Embedded {
+    fn enqueue_marked(
         &self,
         jobs: Vec<NewJob>,
         bounds: Bounds,
         mark: Put,
         now_ms: u64,
     ) -> Ack<Vec<JobId>> {
-        let fine = mark.fits().and_then(|()| match jobs.is_empty() {
-            true => Ok(()),
-            false => acceptable(&jobs),
-        });
-        if let Err(e) = fine {
+        if let Err(e) = acceptable_marked(&jobs, &mark) {
             return Ack::ready(Err(e));
         }
         self.submit(|reply| Write::Marked {
@@ -111,21 +106,9 @@ impl Embedded {
             reply,
         })
     }
-}
 
-impl Embedded {
-    /// Accepts those whose names are not known, all of them or none; how many those are.
-    pub fn enqueue_named(&self, named: Named, bounds: Bounds, now_ms: u64) -> Ack<usize> {
-        let each = |(name, job): &(String, NewJob)| {
-            crate::bounds::name("name of a job", name)
-                .and_then(|()| acceptable(std::slice::from_ref(job)))
-        };
-        let most = limit(
-            "jobs and names",
-            named.jobs.len() + named.settled.len(),
-            2 * MAX_JOBS,
-        );
-        if let Err(e) = most.and_then(|()| named.jobs.iter().try_for_each(each)) {
+    fn enqueue_named(&self, named: Named, bounds: Bounds, now_ms: u64) -> Ack<usize> {
+        if let Err(e) = acceptable_named(&named) {
             return Ack::ready(Err(e));
         }
         self.submit(|reply| Write::Named {
@@ -134,6 +117,10 @@ impl Embedded {
             now_ms,
             reply,
         })
+    }
+
+    fn mark(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error> {
+        self.get(key, now_ms)
     }
 }
 

@@ -106,7 +106,9 @@ async fn follow_once(conn: &Conn, inner: &Inner) -> Result<Infallible, Fault> {
     let source = info["created"].as_str().and_then(time_ms).ok_or_else(odd)?;
     let reached = inner.copy.begin_copy(source).await?;
     fits(&info, reached)?;
-    if reached.seq > 0 {
+    // What was let go is not there to be compared.
+    let first = info["state"]["first_seq"].as_u64().ok_or_else(odd)?;
+    if reached.seq >= first.max(1) {
         is_same(conn, &stream, reached).await?;
     }
     inner.applied.send_replace(reached.seq);

@@ -12,7 +12,7 @@ use super::conn::Conn;
 use super::fault::{Fault, odd};
 use super::link::{Link, PATIENCE};
 use super::target::Target;
-use super::{Nats, Options, Standing, bucket, subject};
+use super::{Nats, Options, Standing, bucket, message, subject};
 use crate::ack::{Ack, Reply, pair};
 use crate::embedded::acceptable;
 use crate::embedded::copy::{Foreseen, Outcome};
@@ -30,6 +30,9 @@ use tokio::time::timeout;
 
 /// How long closing waits for its connection's end.
 const CLOSES: Duration = Duration::from_secs(4);
+
+/// How long messages stay whose events were let go: so long a node may be away without a copy of another one's file.
+const STAYS: Duration = Duration::from_secs(24 * 3600);
 
 /// Told of the last position, whoever appended.
 pub type News = Box<dyn Fn(u64) + Send + Sync>;
@@ -142,6 +145,15 @@ impl Events {
         }
     }
 
+    /// Takes messages out of JetStream that were stored before, milliseconds since the Unix epoch by its clock, and applied here. Whoever has not
+    /// applied them needs a copy of another node's file.
+    pub fn let_go(&self, before_ms: u64) -> Ack<()> {
+        let inner = self.inner.0.clone();
+        self.link.write("", 0, move |conn| async move {
+            inner.let_go(&conn, |_| before_ms).await
+        })
+    }
+
     fn copy(&self) -> &Embedded {
         &self.inner.0.copy
     }
@@ -246,11 +258,45 @@ impl Inner {
 
     async fn trim(&self, conn: Conn, before_ms: u64, limit: usize) -> Result<u64, Fault> {
         self.follows().await?;
-        let value = codec::trim(before_ms, limit);
-        let subject = subject::of_all(&self.stream);
-        match self.ask(&conn, subject, value).await? {
-            Outcome::Trimmed(gone) => Ok(gone),
-            Outcome::Appended(_) | Outcome::Nothing => Err(odd()),
+        let mut gone = 0;
+        if self.is_due(before_ms)? {
+            let value = codec::trim(before_ms, limit);
+            let subject = subject::of_all(&self.stream);
+            gone = match self.ask(&conn, subject, value).await? {
+                Outcome::Trimmed(gone) => gone,
+                Outcome::Appended(_) | Outcome::Nothing => return Err(odd()),
+            };
+        }
+        if (gone as usize) < limit {
+            let stays = STAYS.as_millis() as u64;
+            let until = |now_ms: u64| before_ms.min(now_ms.saturating_sub(stays));
+            self.let_go(&conn, until).await?;
+        }
+        Ok(gone)
+    }
+
+    /// `before`: of when, by what JetStream's clock says now.
+    async fn let_go(&self, conn: &Conn, before: impl Fn(u64) -> u64) -> Result<(), Fault> {
+        let info = conn.stream(&self.stream).await?;
+        let number = |name: &str| info["state"][name].as_u64().ok_or_else(odd);
+        let before_ms = before(message::now_ms(&info).ok_or_else(odd)?);
+        let first = number("first_seq")?;
+        // The last one stays: by it a copy is known to be of this stream.
+        let end = number("last_seq")?.min(*self.applied.borrow());
+        // The first of them that stays is looked for; mostly it is the first that is there.
+        let (mut low, mut high, mut middle) = (first, end, first);
+        while low < high {
+            match conn.at(&self.stream, middle).await? {
+                Some(found) if found.at_ms < before_ms => low = middle + 1,
+                Some(_) => high = middle,
+                // Another node lets them go.
+                None => return Ok(()),
+            }
+            middle = low + high.saturating_sub(low) / 2;
+        }
+        match low > first {
+            true => conn.purge_before(&self.stream, low).await,
+            false => Ok(()),
         }
     }
 
@@ -273,10 +319,8 @@ impl Log for Events {
         })
     }
     fn trim(&self, before_ms: u64, limit: usize) -> Ack<u64> {
-        match self.inner.0.is_due(before_ms) {
-            Ok(true) if limit > 0 => {}
-            Ok(_) => return Ack::ready(Ok(0)),
-            Err(e) => return Ack::ready(Err(e)),
+        if limit == 0 {
+            return Ack::ready(Ok(0));
         }
         let (inner, limit) = (self.inner.0.clone(), limit.min(MAX_ROWS));
         self.link.write("", 0, move |conn| async move {

@@ -7,6 +7,7 @@
 
 mod decide;
 mod index;
+mod marks;
 mod note;
 mod pick;
 mod watch;
@@ -15,7 +16,7 @@ mod work;
 use super::bucket;
 use super::link::Link;
 use super::target::Target;
-use super::{Options, Standing};
+use super::{Options, Standing, subject};
 use crate::queue::{MAX_JOBS, acceptable, acceptable_end};
 use crate::{Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, NewJob, Queue, State};
 use index::Index;
@@ -119,6 +120,11 @@ impl Jobs {
         self.whole()?;
         Ok(lock(&self.shared.index))
     }
+}
+
+/// Where something is that is kept beside jobs.
+fn of_mark(stream: &str, key: &str) -> String {
+    subject::of_stream(&format!("{stream}.mark"), key)
 }
 
 /// What is done one after another.

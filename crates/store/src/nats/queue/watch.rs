@@ -94,9 +94,9 @@ async fn measure(shared: &Shared, conn: &Conn) -> Result<(), Fault> {
 impl Shared {
     /// Puts into the index what a message says; of which job that has ended or whose attempt has.
     pub fn learn(&self, found: &Found) -> Option<JobId> {
-        let secret = note::secret(&self.stream, &found.subject)?;
         let mut index = lock(&self.index);
         index.followed = index.followed.max(found.seq);
+        let secret = note::secret(&self.stream, &found.subject)?;
         if let Some(card) = note::read::<Card>(&found.headers, JOB) {
             index.accept(found.seq, secret, card);
             return None;

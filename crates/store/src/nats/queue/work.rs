@@ -15,11 +15,11 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 /// How often a change begins again that others overtake.
-const TRIES: usize = 8;
+pub const TRIES: usize = 8;
 /// How often one lease looks again when others were quicker, or when jobs ended that stood before others.
 const LOOKS: usize = 3;
 /// Messages that one call has under way at once.
-const AT_ONCE: usize = 32;
+pub const AT_ONCE: usize = 32;
 /// How long a job is left alone that is being claimed, or went to another node.
 const LEFT_MS: u64 = 3_000;
 
@@ -158,6 +158,20 @@ pub async fn enqueue(
     jobs: Vec<NewJob>,
     bounds: Bounds,
 ) -> Result<Vec<JobId>, Fault> {
+    let ids = accept(&conn, &shared, Vec::new(), jobs, bounds).await?;
+    ids.ok_or_else(|| {
+        Error::Invalid("a job with the same secret is in the queue already".into()).into()
+    })
+}
+
+/// Stores jobs behind other messages, all of them or none. `None`: one of them is not what was expected under its subject.
+pub async fn accept(
+    conn: &Conn,
+    shared: &Arc<Shared>,
+    mut messages: Vec<(String, Draft)>,
+    jobs: Vec<NewJob>,
+    bounds: Bounds,
+) -> Result<Option<Vec<JobId>>, Fault> {
     shared.whole().await?;
     // Near its bound it matters what others have accepted meanwhile.
     let is_near = lock(&shared.index).is_near(&jobs, bounds);
@@ -169,7 +183,7 @@ pub async fn enqueue(
         shared: shared.clone(),
         more,
     };
-    let (mut cards, mut messages) = (Vec::new(), Vec::new());
+    let mut cards = Vec::new();
     for job in jobs {
         let card = Card::of(&job);
         let mut value = job.head;
@@ -183,9 +197,9 @@ pub async fn enqueue(
         messages.push((Subjects::of(&shared.stream, job.secret).accepted, draft));
         cards.push((job.secret, card));
     }
-    let last = conn.publish_all(messages).await?.ok_or_else(|| {
-        Error::Invalid("a job with the same secret is in the queue already".into())
-    })?;
+    let Some(last) = conn.publish_all(messages).await? else {
+        return Ok(None);
+    };
     let first = (last + 1).saturating_sub(cards.len() as u64);
     let mut index = lock(&shared.index);
     index.accepted = index.accepted.max(last);
@@ -193,7 +207,7 @@ pub async fn enqueue(
         index.accept(seq, secret, card);
         JobId { seq, secret }
     });
-    Ok(ids.collect())
+    Ok(Some(ids.collect()))
 }
 
 pub async fn lease(
