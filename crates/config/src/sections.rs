@@ -518,6 +518,12 @@ impl Config {
         self.streams.is_some() || !self.outboxes.is_empty() || !self.projections.is_empty()
     }
 
+    /// Whether they are those of all nodes on the durable engine.
+    pub fn shares_streams(&self) -> bool {
+        let shared = self.streams.as_ref().is_none_or(|s| s.shared);
+        self.has_streams() && shared && self.engines.durable.is_some()
+    }
+
     /// Nothing but where to listen.
     pub fn empty() -> Config {
         Config {

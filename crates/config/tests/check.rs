@@ -976,6 +976,10 @@ fn streams_and_calendars_name_what_is_there() {
             "is not a path",
         ),
         (
+            format!("engines: {{ jobs: durable }}\n{jobs}"),
+            "`engines.durable` names no NATS",
+        ),
+        (
             cron("schedule: '* * * * *', route: a, path: /, headers: { connection: close }"),
             "not all of these are headers",
         ),

@@ -1,6 +1,7 @@
 //! State behind seven traits: `Log` (streams of events), `Kv` (values by key), `Queue` (jobs that wait), `Topics` (events for
 //! many), `Counter` (how often something may happen), `Lease` (who may do it) and `SecondLevel` (answers that several caches have together). Engines: `embedded`
-//! (SQLite in the data directory) has all but the last, `redis` (a feature) the last three and `Kv`, `nats` (a feature) `Kv` and `Lease`, for several nodes. Every engine passes the suites in `tests/suite`.
+//! (SQLite in the data directory) has all but the last, `redis` (a feature) the last three and `Kv`, `nats` (a feature) `Kv`, `Lease`, `Queue` and `Log`, for several
+//! nodes. Every engine passes the suites in `tests/suite`.
 
 #![cfg_attr(
     not(test),
@@ -31,7 +32,7 @@ pub use kv::{Entry, Etag, Kv, Precondition, Put, entries};
 pub use lease::{Holding, Lease};
 pub use log::{Appended, Ends, Expect, Log, Names, NewEvent, Record};
 pub use queue::{
-    Bounds, Cancel, Finish, Job, JobId, Lane, Leased, Named, NewJob, Payload, Queue, State,
+    Bounds, Cancel, Finish, Job, JobId, Lane, Leased, Marked, Named, NewJob, Payload, Queue, State,
 };
 pub use second::SecondLevel;
 pub use topics::{Broker, Message, NewMessage, Published, Topic, TopicBounds, Topics};

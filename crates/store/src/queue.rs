@@ -1,6 +1,7 @@
 //! `Queue`: jobs that wait until they are due, are lent to one worker at a time, and end in exactly one way.
 
-use crate::{Ack, Error};
+use crate::bounds::{limit, name};
+use crate::{Ack, Entry, Error, MAX_NAME, MAX_VALUE, Put};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -247,7 +248,9 @@ pub trait Queue: Send + Sync {
     /// Stores all or none. `Error::Full` when one would not fit into the bounds of its lane.
     fn enqueue(&self, jobs: Vec<NewJob>, bounds: Bounds) -> Ack<Vec<JobId>>;
     /// Lends up to `most` due jobs of a lane, tenants in turns, and counts the attempt. One that is not finished
-    /// by `until_ms` is due again then. Whoever opens the store anew finds all leases void and their attempts counted.
+    /// by `until_ms` is due again then. What is still leased when its worker's store is closed is due at once, with its attempt
+    /// counted. A process that is killed closes nothing: an engine that one process has finds all leases void when it is opened anew, one
+    /// that several nodes share lets them end in their time, which is by the nodes' clocks.
     fn lease(&self, lane: &str, most: usize, until_ms: u64, now_ms: u64) -> Ack<Vec<Leased>>;
     /// False: the worker does not have it (any more), and nothing has changed.
     fn finish(&self, id: JobId, attempt: u32, how: Finish, now_ms: u64) -> Ack<bool>;
@@ -265,6 +268,74 @@ pub trait Queue: Send + Sync {
     fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error>;
     /// Every lane that ever was, by name.
     fn lanes(&self) -> Result<Vec<Lane>, Error>;
+}
+
+/// A queue that keeps something beside its jobs, in the same write.
+pub trait Marked: Queue {
+    /// Accepts jobs and changes a key, both or neither; `Error::Stale` when the key is not as expected. Without jobs only the key.
+    fn enqueue_marked(
+        &self,
+        jobs: Vec<NewJob>,
+        bounds: Bounds,
+        mark: Put,
+        now_ms: u64,
+    ) -> Ack<Vec<JobId>>;
+    /// Accepts those whose names are not known, each with its name; how many those are. One process has all of them accepted or none; of
+    /// an engine that several nodes share, the first ones may have been when it fails.
+    fn enqueue_named(&self, named: Named, bounds: Bounds, now_ms: u64) -> Ack<usize>;
+    /// What such a key holds.
+    fn mark(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error>;
+}
+
+/// What every engine refuses.
+pub(crate) fn acceptable(jobs: &[NewJob]) -> Result<(), Error> {
+    if jobs.is_empty() || jobs.len() > MAX_JOBS {
+        return Err(Error::Invalid(format!(
+            "{} jobs at once; 1 to {MAX_JOBS} are taken",
+            jobs.len()
+        )));
+    }
+    for job in jobs {
+        name("lane of a job", &job.lane)?;
+        limit("the tenant of a job", job.tenant.len(), MAX_NAME)?;
+        limit("the title of a job", job.title.len(), MAX_NAME)?;
+        if let Some(key) = &job.key {
+            name("ordering key of a job", key)?;
+        }
+        limit("the head of a job", job.head.len(), MAX_HEAD)?;
+        limit("the payload of a job", job.payload.len(), MAX_PAYLOAD)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn acceptable_marked(jobs: &[NewJob], mark: &Put) -> Result<(), Error> {
+    mark.fits()?;
+    match jobs.is_empty() {
+        true => Ok(()),
+        false => acceptable(jobs),
+    }
+}
+
+pub(crate) fn acceptable_named(named: &Named) -> Result<(), Error> {
+    let many = named.jobs.len() + named.settled.len();
+    limit("jobs and names", many, 2 * MAX_JOBS)?;
+    named.jobs.iter().try_for_each(|(key, job)| {
+        name("name of a job", key)?;
+        acceptable(std::slice::from_ref(job))
+    })
+}
+
+pub(crate) fn acceptable_end(how: &Finish) -> Result<(), Error> {
+    match how {
+        Finish::Done { result } => limit("a result", result.len(), MAX_VALUE),
+        Finish::Dead { reason, result } => {
+            limit("a reason", reason.len(), MAX_NAME)?;
+            limit("a result", result.len(), MAX_VALUE)
+        }
+        Finish::Retry { reason, .. } | Finish::Release { reason, .. } => {
+            limit("a reason", reason.len(), MAX_NAME)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ mod suite;
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use store::{Bounds, Embedded, Error, Expect, Finish, Kv, Log, Named, Precondition, Put, Queue};
+use store::{
+    Bounds, Embedded, Error, Expect, Finish, Kv, Log, Marked, Named, Precondition, Put, Queue,
+};
 use suite::log::event;
 
 struct Files {

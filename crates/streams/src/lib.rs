@@ -1,4 +1,4 @@
-//! Streams of events for services, in one file with one order: append with what is expected, read, subscribe with a checkpoint
+//! Streams of events for services, in one order: append with what is expected, read, subscribe with a checkpoint
 //! that is kept here; rows of an outbox become events (`outbox`), and events are pushed to services (`projection`).
 //!
 //! `event` is how an event is kept and given back (pure; what it is on the wire `cloudevents` knows), `place` the store and who waits for news of it, `subscription`
@@ -21,6 +21,6 @@ mod subscription;
 mod tests;
 
 pub use event::{BATCH, batch, keep_json};
-pub use place::{Fault, Place, Store};
+pub use place::{Fault, Leads, Place, Store};
 pub use retention::retain;
 pub use subscription::{Batch, Subscription};

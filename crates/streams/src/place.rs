@@ -1,5 +1,6 @@
 //! The store while it is lent, and who waits for news of it.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Appended, Ends, Error, Expect, Kv, Log, MAX_EVENTS, NewEvent};
@@ -56,7 +57,15 @@ pub struct Place {
     /// The last position that is known of.
     news: watch::Sender<u64>,
     followers: Arc<Semaphore>,
+    /// Others append too, and what they were told comes here a little later.
+    lags: AtomicBool,
 }
+
+/// How long something is waited for that another node may have told of.
+const REACHED: Duration = Duration::from_secs(1);
+
+/// Whether this node does what one of several does; else who does.
+pub type Leads = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 impl Default for Place {
     fn default() -> Self {
@@ -64,6 +73,7 @@ impl Default for Place {
             store: RwLock::default(),
             news: watch::channel(0).0,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            lags: AtomicBool::new(false),
         }
     }
 }
@@ -111,15 +121,30 @@ impl Place {
         }
         let ack = self.store()?.append(stream, expect, events);
         let appended = ack.await?;
-        self.news
-            .send_if_modified(|last| match appended.position > *last {
-                true => {
-                    *last = appended.position;
-                    true
-                }
-                false => false,
-            });
+        self.heard(appended.position);
         Ok(appended)
+    }
+
+    /// There are events up to here.
+    pub fn heard(&self, position: u64) {
+        self.news.send_if_modified(|last| {
+            let is_news = position > *last;
+            *last = position.max(*last);
+            is_news
+        });
+    }
+
+    /// Other nodes append to its streams, too.
+    pub fn set_lags(&self) {
+        self.lags.store(true, Relaxed);
+    }
+
+    /// Both ends, after a moment for a position that another node may have told of.
+    pub(crate) async fn ends_at(&self, position: u64) -> Result<Ends, Fault> {
+        if self.lags.load(Relaxed) && position > self.last() {
+            self.wait_past(position - 1, after(REACHED)).await;
+        }
+        self.ends().await
     }
 
     /// Reads off the runtime's threads.

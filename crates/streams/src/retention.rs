@@ -1,6 +1,6 @@
 //! Lets old events go.
 
-use crate::place::{Place, now_ms};
+use crate::place::{Leads, Place, now_ms};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +8,15 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 1000;
 
-/// Runs until it is dropped. `keep` says how long events stay now; `None`: for ever.
-pub async fn retain(place: Arc<Place>, keep: impl Fn() -> Option<Duration>) {
+/// Runs until it is dropped. `keep` says how long events stay now; `None`: for ever. Of several nodes one lets them go for all.
+pub async fn retain(place: Arc<Place>, leads: Leads, keep: impl Fn() -> Option<Duration>) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let Some(keep) = keep() else { continue };
+        let Some(keep) = keep().filter(|_| leads().is_ok()) else {
+            continue;
+        };
         let before = now_ms().saturating_sub(keep.as_millis() as u64);
         loop {
             let Ok(store) = place.store() else { break };

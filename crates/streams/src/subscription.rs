@@ -119,7 +119,7 @@ impl Place {
         if want.stream.is_some() && want.prefix.is_some() {
             return Err(Fault::Wrong("name a stream or a prefix".into()));
         }
-        let ends = self.ends().await?;
+        let ends = self.ends_at(want.position).await?;
         if want.position == 0 {
             want.position = ends.gone;
         }
@@ -173,7 +173,7 @@ impl Place {
 
     /// Says that events up to `position` are done; how far it is now. It never goes back, unless `back` says so.
     pub async fn acknowledge(&self, name: &str, position: u64, back: bool) -> Result<u64, Fault> {
-        let last = self.ends().await?.last;
+        let last = self.ends_at(position).await?.last;
         if position > last {
             return Err(Fault::Wrong(format!(
                 "position {position} is not there yet; the last is {last}"
@@ -202,6 +202,14 @@ impl Place {
     pub async fn next(&self, name: &str, limit: usize, wait: Duration) -> Result<Batch, Fault> {
         let sub = self.subscription(name).await?;
         let began = sub.position;
+        // Its checkpoint is kept elsewhere than the events: they may have begun anew without it.
+        if began > self.last() && began > self.ends_at(began).await?.last {
+            let last = self.last();
+            return Err(Fault::Other(format!(
+                "subscription `{name}` was acknowledged up to {began}, and the last event here is at {last}: this node has not all events yet; \
+                 when they began anew, acknowledge what is there with `\"back\":true`"
+            )));
+        }
         let batch = self
             .after(began, limit, wait, move |s, from, to, limit| {
                 Ok(s.read_some(sub.names(), from, to, limit)?)

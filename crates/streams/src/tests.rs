@@ -233,6 +233,7 @@ fn a_projection_is_pushed_in_order_and_again_where_it_is_told_to() {
         let (calls, told) = (AtomicU64::new(0), Arc::new(AtomicU64::new(0)));
         let parts = Parts {
             place: s.place.clone(),
+            leads: Arc::new(|| Ok(())),
             push: Arc::new({
                 let pushed = pushed.clone();
                 move |_, position, body| {

@@ -2,11 +2,18 @@
 
 use super::Whole;
 use super::request::Made;
-use crate::sections::Config;
+use crate::sections::{Config, JobsIn};
 use base::Finding;
 
 impl Whole<'_> {
     pub(super) fn crons(&mut self, c: &Config) {
+        if c.engines.jobs == JobsIn::Durable && c.engines.durable.is_none() {
+            let what = "`engines.jobs: durable`, and `engines.durable` names no NATS";
+            let finding = Finding::error("config-jobs", what);
+            let help =
+                "name one, such as `durable: { env: PLIMSOLL_NATS_URL }`, or leave `jobs` out";
+            self.add(&["engines", "jobs"], finding.help(help));
+        }
         let takes: Vec<&str> = (c.routes.iter())
             .filter(|r| r.asynchronous.is_some())
             .map(|r| r.name.as_str())

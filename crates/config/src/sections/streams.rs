@@ -11,6 +11,13 @@ pub struct Streams {
     pub size: u64,
     /// Events that are older are let go; `None`: they stay.
     pub retention: Option<Duration>,
+    /// With a durable engine: the same for all nodes.
+    #[serde(default = "yes")]
+    pub shared: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for Streams {
@@ -18,6 +25,7 @@ impl Default for Streams {
         Streams {
             size: 4 << 30,
             retention: None,
+            shared: true,
         }
     }
 }

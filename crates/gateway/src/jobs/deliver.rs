@@ -18,7 +18,7 @@ use http1::Method;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use store::{Broker, Finish, Leased, Payload};
+use store::{Finish, Leased, Payload, Queue};
 use tokio::time::{Instant, interval, timeout_at};
 
 /// How often lanes are looked at when there is no news.
@@ -143,15 +143,24 @@ async fn look(jobs: Arc<Jobs>, shared: Weak<Shared>) {
         if shared.draining.load(Relaxed) {
             return;
         }
-        let Some(queue) = jobs.queue() else { continue };
+        if jobs.queue().is_none() {
+            continue;
+        }
         for lane in lanes(&shared) {
-            lend(&jobs, &shared, &queue, lane).await;
+            let of_node = || jobs.broker().map(|broker| broker as Arc<dyn Queue>);
+            let queue = match lane.subscriber {
+                Some(_) => of_node(),
+                None => jobs.queue(),
+            };
+            if let Some(queue) = queue {
+                lend(&jobs, &shared, &queue, lane).await;
+            }
         }
     }
 }
 
 /// Begins as many deliveries of the lane as there is room for.
-async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Broker>, lane: Lane) {
+async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, lane: Lane) {
     let pace = jobs.pace(&lane.name);
     let now = shared.clock.now();
     jobs.set_bound(&lane.name, lane.bound);
@@ -186,6 +195,7 @@ async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Broker>, l
             jobs: jobs.clone(),
             shared: Arc::downgrade(shared),
             queue: queue.clone(),
+            changes_hands: lane.subscriber.is_some() || jobs.shared().is_none(),
             pace: pace.clone(),
             rules: lane.rules.clone(),
             subscriber: lane.subscriber.clone(),
@@ -202,7 +212,9 @@ fn lock(pace: &Mutex<Pace>) -> std::sync::MutexGuard<'_, Pace> {
 struct Run {
     jobs: Arc<Jobs>,
     shared: Weak<Shared>,
-    queue: Arc<dyn Broker>,
+    queue: Arc<dyn Queue>,
+    /// Another process may wait for the queue.
+    changes_hands: bool,
     pace: Arc<Mutex<Pace>>,
     rules: Arc<Async>,
     subscriber: Option<Arc<Subscriber>>,
@@ -221,7 +233,7 @@ impl Run {
             false => tokio::select! {
                 came = self.attempt(job) => came,
                 // Whoever is asked may have got it, and gets it once more.
-                () = self.jobs.taken(PATIENCE) => (released(self.now_ms().unwrap_or(0), "another process takes over"), None),
+                () = self.jobs.taken(PATIENCE), if self.changes_hands => (released(self.now_ms().unwrap_or(0), "another process takes over"), None),
             },
         };
         let Some(shared) = self.shared.upgrade() else {
@@ -298,7 +310,11 @@ impl Run {
             }
         };
         let now_ms = self.now_ms().unwrap_or(now_ms);
-        match health::learn(&self.jobs, &self.queue, s, &answered, now_ms).await {
+        let Some(broker) = self.jobs.broker() else {
+            let how = push::decide(&answered, job.attempt, &endpoint.retry, random(job));
+            return (self.finish(how, carry::Kept::default()), Some(answered));
+        };
+        match health::learn(&self.jobs, &broker, s, &answered, now_ms).await {
             // It waits until somebody resumes the subscription.
             Ok(true) => return (released(now_ms, "the webhook is disabled"), Some(answered)),
             Ok(false) => {}

@@ -6,7 +6,7 @@ use crate::runtime::Shared;
 use crate::topics;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use store::{Broker, Error, in_parts};
+use store::{Error, Queue, in_parts};
 use tokio::time::interval;
 
 /// How often, how many in one commit, and in how many: faster than jobs end, and not for so long that whoever wants the store
@@ -25,24 +25,29 @@ pub async fn forget(jobs: Arc<Jobs>, shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let Some(queue) = jobs.queue() else { continue };
         let now_ms = jobs.now_ms(shared.clock.now());
         let topics = shared.generation().base.topics.clone();
-        if let Err(e) = topics::forget(&queue, &topics, now_ms).await {
+        let broker = jobs.broker();
+        if let Some(broker) = &broker
+            && let Err(e) = topics::forget(broker, &topics, now_ms).await
+        {
             tracing::error!("events of long ago cannot be forgotten: {e}");
         }
-        if let Err(e) = ended(&queue, now_ms, keep(&shared)).await {
-            tracing::error!("what ended long ago cannot be forgotten: {e}");
+        let of_node = broker.map(|broker| broker as Arc<dyn Queue>);
+        let mut depths = Vec::new();
+        for queue in of_node.into_iter().chain(jobs.shared()) {
+            if let Err(e) = ended(&queue, now_ms, keep(&shared)).await {
+                tracing::error!("what ended long ago cannot be forgotten: {e}");
+            }
+            let looked = tokio::task::spawn_blocking(move || queue.lanes()).await;
+            depths.extend(looked.into_iter().flatten().flatten());
         }
-        let looked = tokio::task::spawn_blocking(move || queue.lanes()).await;
-        if let Ok(Ok(lanes)) = looked {
-            jobs.set_depths(&lanes);
-        }
+        jobs.set_depths(&depths);
     }
 }
 
 /// Forgets the jobs that ended longer than `keep` ago.
-async fn ended(queue: &Arc<dyn Broker>, now_ms: u64, keep: Duration) -> Result<(), Error> {
+async fn ended(queue: &Arc<dyn Queue>, now_ms: u64, keep: Duration) -> Result<(), Error> {
     let ended_ms = now_ms.saturating_sub(keep.as_millis() as u64);
     let dead_ms = now_ms.saturating_sub(DEAD_MS);
     in_parts(AT_ONCE, TURNS, |most| queue.forget(ended_ms, dead_ms, most)).await
@@ -74,7 +79,7 @@ mod tests {
     #[test]
     fn all_that_ended_long_ago_is_forgotten_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let queue: Arc<dyn Broker> = Arc::new(Embedded::open(dir.path().join("state.db")).unwrap());
+        let queue: Arc<dyn Queue> = Arc::new(Embedded::open(dir.path().join("state.db")).unwrap());
         let mut ids = Vec::new();
         for part in (0..ALL).collect::<Vec<_>>().chunks(500) {
             let jobs = part.iter().map(|i| job(*i)).collect();

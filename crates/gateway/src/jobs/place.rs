@@ -8,7 +8,7 @@ use base::Nanos;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
-use store::{Broker, JobId};
+use store::{Broker, JobId, Queue};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
@@ -20,8 +20,10 @@ type Shared<T> = Arc<Mutex<T>>;
 /// Survives new generations.
 #[derive(Default)]
 pub struct Jobs {
-    /// `None`: there is none yet, or another process has it.
-    queue: RwLock<Option<Arc<dyn Broker>>>,
+    /// Of this node: what topics, and jobs without an engine, are in. `None`: there is none yet, or another process has it.
+    broker: RwLock<Option<Arc<dyn Broker>>>,
+    /// Of several nodes, for the jobs of routes; `None`: they are in that of this node.
+    shared: RwLock<Option<Arc<dyn Queue>>>,
     /// Whether it is there.
     open: watch::Sender<bool>,
     /// Something was accepted, or a delivery has ended.
@@ -81,15 +83,37 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Jobs {
-    pub fn queue(&self) -> Option<Arc<dyn Broker>> {
-        self.queue.read().unwrap_or_else(|e| e.into_inner()).clone()
+    /// Where the jobs of routes are.
+    pub fn queue(&self) -> Option<Arc<dyn Queue>> {
+        match self.shared() {
+            Some(shared) => Some(shared),
+            None => self.broker().map(|broker| broker as Arc<dyn Queue>),
+        }
     }
 
-    /// `None` gives the queue up: no job is accepted or begun from then on.
-    pub fn set_queue(&self, queue: Option<Arc<dyn Broker>>) {
-        let open = queue.is_some();
-        *self.queue.write().unwrap_or_else(|e| e.into_inner()) = queue;
+    /// Where topics are, with the jobs of their subscriptions.
+    pub fn broker(&self) -> Option<Arc<dyn Broker>> {
+        let broker = self.broker.read().unwrap_or_else(|e| e.into_inner());
+        broker.clone()
+    }
+
+    /// The queue of several nodes.
+    pub fn shared(&self) -> Option<Arc<dyn Queue>> {
+        let shared = self.shared.read().unwrap_or_else(|e| e.into_inner());
+        shared.clone()
+    }
+
+    /// `None` gives the queue of this node up: no job is accepted there or begun from then on.
+    pub fn set_queue(&self, broker: Option<Arc<dyn Broker>>) {
+        let open = broker.is_some();
+        *self.broker.write().unwrap_or_else(|e| e.into_inner()) = broker;
         self.open.send_replace(open);
+        self.news.notify_one();
+    }
+
+    /// Jobs of routes are there from then on; `None`: in the queue of this node.
+    pub fn lend(&self, shared: Option<Arc<dyn Queue>>) {
+        *self.shared.write().unwrap_or_else(|e| e.into_inner()) = shared;
         self.news.notify_one();
     }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use store::{Broker, Cancel, Error, Job, JobId, State};
+use store::{Cancel, Error, Job, JobId, Queue, State};
 
 /// Where jobs are.
 pub const PREFIX: &str = "/.plimsoll/jobs/";
@@ -111,12 +111,12 @@ pub fn away() -> Reply {
 }
 
 /// The disk is not for a traffic thread.
-async fn look(queue: Arc<dyn Broker>, jobs: Arc<Jobs>, ask: Ask, id: JobId, now: Nanos) -> Reply {
+async fn look(queue: Arc<dyn Queue>, jobs: Arc<Jobs>, ask: Ask, id: JobId, now: Nanos) -> Reply {
     let looked = tokio::task::spawn_blocking(move || read(&*queue, &jobs, ask, id, now)).await;
     looked.unwrap_or_else(|_| away())
 }
 
-fn read(queue: &dyn Broker, jobs: &Jobs, ask: Ask, id: JobId, now: Nanos) -> Reply {
+fn read(queue: &dyn Queue, jobs: &Jobs, ask: Ask, id: JobId, now: Nanos) -> Reply {
     match told(queue, jobs, ask, id, now) {
         Ok(reply) => reply,
         Err(e) => failed(&e),
@@ -129,7 +129,7 @@ fn failed(e: &Error) -> Reply {
 
 /// When a job that waits will be done, as far as anybody knows.
 pub fn eta(
-    queue: &dyn Broker,
+    queue: &dyn Queue,
     job: &Job,
     speed: Option<Speed>,
     depth: u64,
@@ -160,7 +160,7 @@ pub fn told_eta(text: &mut serde_json::Value, eta: Option<Eta>) {
     text["eta_basis"] = json!(eta.map_or(Basis::Nothing, |e| e.basis));
 }
 
-fn told(queue: &dyn Broker, jobs: &Jobs, ask: Ask, id: JobId, now: Nanos) -> Result<Reply, Error> {
+fn told(queue: &dyn Queue, jobs: &Jobs, ask: Ask, id: JobId, now: Nanos) -> Result<Reply, Error> {
     let now_ms = jobs.now_ms(now);
     let Some(job) = queue.job(id)? else {
         let detail = "there is no such job, or it has been forgotten";

@@ -89,6 +89,12 @@ fn wrong(said: &Value) -> String {
     error.map_or(String::new(), |e| format!("  {e}\n"))
 }
 
+/// A line that says which node does it, where it is not this one.
+fn elsewhere(said: &Value) -> String {
+    let node = said["elsewhere"].as_str();
+    node.map_or(String::new(), |n| format!("  not by this node: {n}\n"))
+}
+
 fn status(said: &Value) -> String {
     if said.is_null() {
         return "there are no streams: nothing in the config asks for them\n".into();
@@ -100,7 +106,22 @@ fn status(said: &Value) -> String {
         Some(gone) if gone > 0 => out += &format!("; those up to {gone} were let go\n"),
         _ => out.push('\n'),
     }
+    let following = &said["following"];
+    if let Some(why) = following["wrong"].as_str() {
+        let _ = writeln!(out, "NOT FOLLOWED: {why}");
+    } else if following["behind"] == true {
+        out += "this node still reads what was appended before\n";
+    } else if let Some(stream) = following["stream"].as_str() {
+        let _ = writeln!(
+            out,
+            "the same at all nodes: message {} of {stream}",
+            following["applied"]
+        );
+    }
     let all = |what: &str| said[what].as_array().cloned().unwrap_or_default();
+    if let Some(why) = said["subscriptions_unknown"].as_str() {
+        let _ = writeln!(out, "subscriptions are not known: {why}");
+    }
     for s in all("subscriptions") {
         let _ = writeln!(
             out,
@@ -122,7 +143,7 @@ fn status(said: &Value) -> String {
             Some(until) => out += &format!("; being built again up to {until}\n"),
             None => out.push('\n'),
         }
-        out += &wrong(&p);
+        out += &(elsewhere(&p) + &wrong(&p));
     }
     for o in all("outboxes") {
         let waiting = o["waiting"].as_u64().map_or("?".into(), |n| n.to_string());
@@ -143,7 +164,7 @@ fn status(said: &Value) -> String {
             }
             _ => {}
         }
-        out += &wrong(&o);
+        out += &(elsewhere(&o) + &wrong(&o));
     }
     out
 }
@@ -170,6 +191,11 @@ mod tests {
              outbox mails: 0 rows wait in mail, 2 became jobs of send\n"
         );
         assert!(status(&Value::Null).starts_with("there are no streams"));
+        let following = |following: Value| status(&json!({ "last": 9, "following": following }));
+        let well = json!({ "stream": "p_events", "applied": 4, "wrong": null, "behind": false });
+        assert!(following(well).contains("the same at all nodes: message 4 of p_events\n"));
+        let wrong = json!({ "stream": "p_events", "applied": 4, "wrong": "gone", "behind": true });
+        assert!(following(wrong).contains("NOT FOLLOWED: gone\n"));
         let event = json!([{ "position": 1, "stream": "s", "version": 1, "type": "t", "time": "now", "data": {"a": 1} }]);
         assert_eq!(events(&event), "1  s 1  t  now {\"a\":1}\n");
     }

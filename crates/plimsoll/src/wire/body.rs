@@ -6,9 +6,9 @@ use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
 use crate::wire::cron;
 use crate::wire::door::Door;
-use crate::wire::engines::{Engines, Lead, Saying, Shares};
+use crate::wire::engines::{Engines, Lead, STREAMS, Saying, Shares};
 use crate::wire::export::Export;
-use crate::wire::jobs::{self, Jobs};
+use crate::wire::jobs::{self, Jobs, Makes};
 use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
 use crate::wire::replicas::Replicas;
@@ -25,7 +25,7 @@ use base::{Incident, Learned, Names};
 use config::{Config, Generation};
 use console::{Format, Upgrades};
 use control::Control;
-use control::ports::{Alone, Publish};
+use control::ports::{Alone, Lead as _, Publish};
 use gateway::Gateway;
 use otlp::Receiver;
 use serde_json::{Value, json};
@@ -211,7 +211,19 @@ impl Body {
         *self.readiness.lock().unwrap_or_else(|e| e.into_inner()) = not_ready;
     }
 
-    fn stream_work(&self, queue: &Weak<Embedded>) -> Result<Option<streams::Work>, Failure> {
+    /// `file`: this node's queue.
+    fn makes(&self, file: &Weak<Embedded>) -> Makes {
+        Makes {
+            shared: self.engines.queue(),
+            file: file.clone(),
+        }
+    }
+
+    fn stream_work(
+        &self,
+        queue: &Weak<Embedded>,
+        lead: Option<&Lead>,
+    ) -> Result<Option<streams::Work>, Failure> {
         let Some(place) = &self.streams else {
             return Ok(None);
         };
@@ -220,9 +232,22 @@ impl Body {
             return Ok(None);
         };
         let queue = streams::Queue {
-            store: queue.clone(),
+            makes: self.makes(queue),
             jobs,
             clock: self.clock,
+        };
+        let events = self.engines.events();
+        let leading = lead.map(|l| l.leading.clone());
+        let leads = |shared: bool| -> ::streams::Leads {
+            match leading.clone().filter(|_| shared) {
+                Some(leading) => Arc::new(move || leading.leads(STREAMS)),
+                None => Arc::new(|| Ok(())),
+            }
+        };
+        let nodes = streams::Nodes {
+            events,
+            leads: leads(events.is_some()),
+            leads_jobs: leads(self.engines.queue().is_some()),
         };
         let runtime = self.runtime.handle();
         streams::start(
@@ -231,6 +256,7 @@ impl Body {
             &self.current,
             positions,
             queue,
+            nodes,
             runtime,
         )
         .map(Some)
@@ -248,28 +274,37 @@ impl Body {
             clock: self.clock,
         };
         let store = open_store(&self.data_dir)?;
-        let queue = self.with_gateway(|g| jobs::open(&self.data_dir, &config, g));
+        let queue =
+            self.with_gateway(|g| jobs::open(&self.data_dir, &config, g, self.engines.queue()));
         let queue = queue.transpose()?.flatten();
+        if let Some(waiting) = self.with_gateway(|g| Arc::downgrade(&g.jobs())) {
+            (self.engines).listen(Box::new(move |id| {
+                if let Some(waiting) = waiting.upgrade() {
+                    waiting.ended(id);
+                }
+            }));
+        }
         let engine = self.engines.kv();
         let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g, engine));
         let kept_state = kept_state.transpose()?.flatten();
-        let work = self.stream_work(&queue.clone().unwrap_or_default())?;
+        let lead = self.engines.lead()?;
+        let work = self.stream_work(&queue.clone().unwrap_or_default(), lead.as_ref())?;
         let handle = self.runtime.handle();
         let shown_streams = match &work {
             Some(work) => work.shown(handle),
             None => streams::Shown::nothing(handle),
         };
         let crons = self.with_gateway(|g| {
-            let (store, current) = (queue.clone()?, self.current.clone());
-            Some(cron::start(store, current, g.jobs(), self.clock, handle))
+            let (makes, current) = (self.makes(queue.as_ref()?), self.current.clone());
+            Some(cron::start(makes, current, g.jobs(), self.clock, handle))
         });
-        let jobs = Jobs::new(self.gateway.clone(), queue.clone(), self.current.clone());
+        let makes = self.makes(&queue.clone().unwrap_or_default());
+        let jobs = Jobs::new(self.gateway.clone(), makes, self.current.clone());
         let topics = Topics::new(jobs.clone(), self.current.clone());
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
         let kept = store.clone();
         let shown = Arc::new(Shown::default());
-        let lead = self.engines.lead()?;
         let saying = self.engines.say(self.current.clone())?;
         let nodes = saying.as_ref().map(|s| s.nodes.clone());
         let shares = (self.engines).keep_shares(store.clone(), self.gateway.clone())?;

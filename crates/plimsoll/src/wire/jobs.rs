@@ -14,7 +14,7 @@ use gateway::topics::health;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
-use store::{Cancel, Embedded, Error, Job, JobId, Kv, Precondition, Put, Queue, State};
+use store::{Cancel, Embedded, Error, Job, JobId, Kv, Marked, Precondition, Put, Queue, State};
 use telemetry::prometheus::Page;
 
 /// What keys of paused routes begin with.
@@ -29,7 +29,23 @@ const AGAIN_MS: u64 = 24 * 3600 * 1000;
 pub struct Jobs {
     gateway: Arc<Mutex<Option<Gateway>>>,
     pub(super) store: Weak<Embedded>,
+    makes: Makes,
     current: Arc<ArcSwap<Config>>,
+}
+
+/// Where jobs are made that no request asked for: in the engine of all nodes, or in this node's file as long as the gateway has it.
+#[derive(Clone)]
+pub struct Makes {
+    pub shared: Option<Arc<dyn Marked>>,
+    pub file: Weak<Embedded>,
+}
+
+impl Makes {
+    /// `None`: another process has the file.
+    pub fn queue(&self) -> Option<Arc<dyn Marked>> {
+        let file = || self.file.upgrade().map(|file| file as Arc<dyn Marked>);
+        self.shared.clone().or_else(file)
+    }
 }
 
 /// Opens the queue where a route takes jobs, and lends it to the gateway. `None`: no route does.
@@ -37,6 +53,7 @@ pub fn open(
     dir: &Path,
     config: &Config,
     gateway: &Gateway,
+    shared: Option<Arc<dyn Marked>>,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
     if config.topics.is_empty() && config.routes.iter().all(|r| r.asynchronous.is_none()) {
         return Ok(None);
@@ -59,30 +76,53 @@ pub fn open(
     }
     health::recall(&gateway.jobs(), &*store, SystemWall.now_ms())
         .map_err(|e| Failure::new(e.to_string()))?;
+    if shared.is_some() {
+        nothing_waits(&store)?;
+    }
     let weak = Arc::downgrade(&store);
+    gateway
+        .jobs()
+        .lend(shared.map(|shared| shared as Arc<dyn Queue>));
     gateway.jobs().set_queue(Some(store));
     Ok(Some(weak))
+}
+
+/// Whoever takes their jobs to an engine has none left behind in a file that nobody delivers from.
+fn nothing_waits(store: &Embedded) -> Result<(), Failure> {
+    let lanes = store.lanes().map_err(|e| Failure::new(e.to_string()))?;
+    let left = |l: &&store::Lane| l.waiting > 0 && of_lane(&l.name).is_none();
+    let Some(lane) = lanes.iter().find(left) else {
+        return Ok(());
+    };
+    let what = format!(
+        "{} jobs of `{}` wait in the file of this node, and `engines.jobs: durable` has none delivered from there",
+        lane.waiting, lane.name
+    );
+    Err(Failure::new(what)
+        .help("start once with `engines.jobs: embedded` until `plimsoll jobs status` shows none"))
 }
 
 impl Jobs {
     pub fn new(
         gateway: Arc<Mutex<Option<Gateway>>>,
-        store: Option<Weak<Embedded>>,
+        makes: Makes,
         current: Arc<ArcSwap<Config>>,
     ) -> Jobs {
-        let store = store.unwrap_or_default();
         Jobs {
             gateway,
-            store,
+            store: makes.file.clone(),
+            makes,
             current,
         }
     }
 
-    fn store(&self) -> Result<Arc<Embedded>, Vec<Finding>> {
-        self.store.upgrade().ok_or_else(|| {
-            let none = Finding::error("jobs-none", "there is no queue: no route has `async`");
-            vec![none.help("add `async: {}` to a route, and restart")]
-        })
+    /// Where the jobs of routes are.
+    fn queue(&self) -> Result<Arc<dyn Queue>, Vec<Finding>> {
+        self.lent().ok_or_else(|| vec![none()])
+    }
+
+    fn lent(&self) -> Option<Arc<dyn Queue>> {
+        self.with_gateway(|g| g.jobs().queue())
     }
 
     pub(super) fn with_gateway<T: Default>(&self, ask: impl FnOnce(&Gateway) -> T) -> T {
@@ -97,7 +137,7 @@ impl Jobs {
     /// Of every lane, for Prometheus; nothing without a queue.
     pub fn metrics(&self) -> String {
         let mut page = Page::default();
-        let Some(Ok(mut lanes)) = self.store.upgrade().map(|s| s.lanes()) else {
+        let Some(Ok(mut lanes)) = self.lent().map(|s| s.lanes()) else {
             return String::new();
         };
         // Those of subscriptions have their own numbers.
@@ -153,7 +193,7 @@ impl Jobs {
         page.finish()
     }
 
-    pub(super) fn redrive(&self, route: &str, store: &Embedded) -> Result<usize, Error> {
+    pub(super) fn redrive(&self, route: &str, store: &dyn Queue) -> Result<usize, Error> {
         let (mut driven, mut after) = (0, 0);
         while driven < REDRIVEN {
             let dead = store.jobs(route, State::Dead, after, 256)?;
@@ -171,6 +211,11 @@ impl Jobs {
         self.with_gateway(|g| g.jobs().news.notify_one());
         Ok(driven)
     }
+}
+
+fn none() -> Finding {
+    Finding::error("jobs-none", "there is no queue: no route has `async`")
+        .help("add `async: {}` to a route, and restart")
 }
 
 fn failed(e: Error) -> Vec<Finding> {
@@ -191,7 +236,7 @@ pub(super) fn shown(job: &Job) -> Value {
 
 impl console::Jobs for Jobs {
     fn lanes(&self) -> Result<Value, Vec<Finding>> {
-        let Some(store) = self.store.upgrade() else {
+        let Some(store) = self.lent() else {
             return Ok(json!([]));
         };
         let mut lanes = store.lanes().map_err(failed)?;
@@ -214,7 +259,7 @@ impl console::Jobs for Jobs {
     }
 
     fn crons(&self) -> Result<Value, Vec<Finding>> {
-        Ok(cron::shown(&self.store, &self.current.load()))
+        Ok(cron::shown(&self.makes, &self.current.load()))
     }
 
     fn list(&self, ask: &JobList) -> Result<Value, Vec<Finding>> {
@@ -231,12 +276,12 @@ impl console::Jobs for Jobs {
         };
         let limit = ask.limit.unwrap_or(50).min(1000) as usize;
         let after = ask.after.unwrap_or(0);
-        let jobs = self.store()?.jobs(&ask.route, state, after, limit);
+        let jobs = self.queue()?.jobs(&ask.route, state, after, limit);
         Ok(jobs.map_err(failed)?.iter().map(shown).collect())
     }
 
     fn show(&self, id: &str) -> Result<Value, Vec<Finding>> {
-        let (store, id) = (self.store()?, known(id)?);
+        let (store, id) = (self.queue()?, known(id)?);
         let Some(job) = store.job(id).map_err(failed)? else {
             return Err(unknown(format!(
                 "there is no job {id}, or it has been forgotten"
@@ -259,14 +304,15 @@ impl console::Jobs for Jobs {
     }
 
     fn act(&self, deed: &Deed) -> Result<Value, Vec<Finding>> {
-        let store = self.store()?;
+        let store = self.queue()?;
         match deed {
             Deed::Pause { route } | Deed::Resume { route } => {
                 let paused = matches!(deed, Deed::Pause { .. });
                 if !self.with_gateway(|g| g.pause_jobs(route, paused)) {
                     return Err(unknown(format!("no route `{route}` takes jobs")));
                 }
-                keep(&store, route, paused).map_err(failed)?;
+                let file = self.store.upgrade().ok_or_else(|| vec![none()])?;
+                keep(&file, route, paused).map_err(failed)?;
                 Ok(json!({ "route": route, "paused": paused }))
             }
             Deed::Cancel { job } => {
@@ -302,7 +348,7 @@ impl console::Jobs for Jobs {
             Deed::Redrive {
                 route: Some(route), ..
             } => {
-                let driven = self.redrive(route, &store).map_err(failed)?;
+                let driven = self.redrive(route, &*store).map_err(failed)?;
                 Ok(json!({ "redriven": driven }))
             }
             Deed::Redrive { .. } => {

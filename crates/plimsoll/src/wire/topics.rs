@@ -20,7 +20,7 @@ use topics::{Api, Parts};
 pub fn api(gateway: &Gateway, config: Arc<ArcSwap<Config>>, clock: Clock) -> Arc<Api> {
     let (lent, timed, woken) = (gateway.jobs(), gateway.jobs(), gateway.jobs());
     Api::new(Parts {
-        lent: Box::new(move || lent.queue()),
+        lent: Box::new(move || lent.broker()),
         config,
         now_ms: Box::new(move || timed.now_ms(clock.now())),
         news: gateway.jobs().published.clone(),
@@ -287,7 +287,7 @@ impl console::Topics for Topics {
                 Ok(json!({ "topic": topic, "subscription": name, "paused": paused }))
             }
             TopicDeed::Redrive { .. } => {
-                let driven = self.jobs.redrive(&lane, &store).map_err(failed)?;
+                let driven = self.jobs.redrive(&lane, &*store).map_err(failed)?;
                 Ok(json!({ "topic": topic, "subscription": name, "redriven": driven }))
             }
         }

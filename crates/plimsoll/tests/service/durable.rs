@@ -4,12 +4,16 @@
 use crate::keys::{ask, send, state};
 use crate::messages::{message, service};
 use crate::stage::{Stage, signal};
+use crate::streams::{self, event};
 use peers::{Nats, NatsOptions, there};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::nats::{Jobs, Options};
+use store::{Bounds, Marked, Put};
 
 const SYNCED: &str = "sync_interval: always";
 
@@ -64,6 +68,11 @@ struct Node {
 }
 
 fn node(nats: &Nats, service: SocketAddr) -> Node {
+    node_with(nats, service, "jobs: embedded", "", "")
+}
+
+/// `more`: further sections.
+fn node_with(nats: &Nats, service: SocketAddr, jobs: &str, route: &str, more: &str) -> Node {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let values = held.local_addr().unwrap();
     drop(held);
@@ -73,14 +82,14 @@ fn node(nats: &Nats, service: SocketAddr) -> Node {
     std::fs::write(stage.path("nats"), nats.url()).unwrap();
     let config = format!(
         "limits: {{ connections: 100 }}\n\
-         engines: {{ durable: {{ file: nats }}, size: 64MiB, monitors: ['{}'] }}\n\
+         engines: {{ durable: {{ file: nats }}, size: 64MiB, {jobs}, monitors: ['{}'] }}\n\
          sessions: {{ shop: {{ idle: 30m }} }}\n\
          state: {{ listen: {values}, token: {{ file: token }}, stores: {{ carts: {{ ttl: 1h }} }} }}\n\
-         routes:\n  now: {{ match: POST /now, to: app, idempotency: true }}\n\
+         routes:\n{route}  now: {{ match: POST /now, to: app, idempotency: true }}\n\
          \x20 shop: {{ match: '/{{rest...}}', to: app, session: shop }}",
         nats.monitor()
     );
-    stage.write(&stage.config(&config));
+    stage.write(&format!("{}\n{more}", stage.config(&config)));
     let pid = stage.start();
     Node { stage, values, pid }
 }
@@ -220,6 +229,246 @@ fn what_one_was_told_the_other_knows_and_without_the_engine_only_that_is_refused
     assert_eq!(count("held"), 1);
 }
 
+const ORDERS: &str = "  orders: { match: POST /orders, to: app, async: { when: always } }\n";
+
+/// Where the job is that this became.
+fn accepted(stage: &Stage, body: &str) -> String {
+    let (head, told) = ask(stage.listen, "/orders", body);
+    assert!(head.starts_with("HTTP/1.1 202"), "{head}{told}");
+    let place = head.lines().find_map(|l| l.strip_prefix("Location: "));
+    place.expect("a place").to_owned()
+}
+
+#[test]
+fn a_job_is_done_by_another_node_than_the_one_that_accepted_it_and_died() {
+    let Some(mut nats) = start(SYNCED) else {
+        return;
+    };
+    let (at, got) = service(serve);
+    let count = |what: &str| got.lock().unwrap().iter().filter(|b| *b == what).count();
+    let nodes = [(); 2].map(|()| node_with(&nats, at, "jobs: durable", ORDERS, ""));
+    let [a, b] = &nodes;
+    for n in &nodes {
+        is_up(&n.stage);
+        let said = n.stage.ask_console(&["jobs", "pause", "orders"]);
+        assert!(said.contains("orders"), "{said}");
+    }
+    let place = accepted(&a.stage, "kept");
+    signal(a.pid, "KILL");
+    // Whoever asks another node finds it there.
+    let (head, told) = request(b.stage.listen, &format!("GET {place}"), "");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}{told}");
+    assert!(told.contains("\"state\":\"waiting\""), "{told}");
+    assert_eq!(count("kept"), 0);
+    b.stage.ask_console(&["jobs", "resume", "orders"]);
+    b.stage
+        .wait("the job", |_| (count("kept") == 1).then_some(()));
+    let result = format!("GET {place}/result");
+    b.stage.wait("its result", |s| {
+        let (head, _) = request(s.listen, &result, "");
+        head.starts_with("HTTP/1.1 200").then_some(())
+    });
+
+    // Without the engine nothing is accepted; what is under way ends when it is back.
+    let held = accepted(&b.stage, "held");
+    b.stage
+        .wait("it at the service", |_| (count("held") == 1).then_some(()));
+    nats.stop();
+    b.stage.wait("what is wrong", |s| {
+        let wrong = engine(s)?["wrong"].as_str()?.to_owned();
+        wrong.contains("is it running").then_some(())
+    });
+    let (head, told) = ask(b.stage.listen, "/orders", "lost");
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    assert!(
+        told.contains("job-refused") && told.contains("is it running"),
+        "{told}"
+    );
+    got.lock().unwrap().push("go".into());
+    nats.start_again().unwrap();
+    let result = format!("GET {held}/result");
+    b.stage.wait("its end", |s| {
+        let (head, _) = request(s.listen, &result, "");
+        head.starts_with("HTTP/1.1 200").then_some(())
+    });
+    assert_eq!([count("kept"), count("held"), count("lost")], [1, 1, 0]);
+    let shown = b.stage.ask_console(&["jobs", "status"]);
+    assert!(shown.contains("orders: 0 waiting"), "{shown}");
+}
+
+/// A node whose streams are those of all.
+fn with_streams(nats: &Nats, service: SocketAddr, more: &str) -> Node {
+    node_with(nats, service, "jobs: embedded", "", more)
+}
+
+#[test]
+fn events_are_the_same_at_all_nodes_whichever_dies() {
+    let Some(mut nats) = start(SYNCED) else {
+        return;
+    };
+    let (at, got) = service(serve);
+    let config = format!(
+        "streams: {{}}\nprojections: {{ view: {{ to: 'http://{at}/events', stream: orders }} }}"
+    );
+    let mut nodes = [(); 2].map(|()| with_streams(&nats, at, &config));
+    let append = |n: &Node, id: &str, expected: &str| {
+        let line = format!("Plimsoll-Expected-Version: {expected}\r\n");
+        streams::ask(n.values, "POST /v1/streams/orders", &line, &event(id))
+    };
+    let read = |n: &Node, many: usize| {
+        n.stage.wait("the events of the other", |_| {
+            let said = streams::ask(n.values, "GET /v1/streams?after=0", "", "");
+            (said.ids().len() == many).then_some(said.body)
+        })
+    };
+    for n in &nodes {
+        n.stage.wait("that it follows", |s| {
+            let said = s.ask_console(&["streams", "status"]);
+            said.contains("the same at all nodes").then_some(())
+        });
+    }
+    let [a, b] = &nodes;
+    assert_eq!(append(a, "1", "none").status, 201);
+    // The other one is told what holds, whether it has heard of it or not; and what is there already is not stored again.
+    let said = append(b, "2", "none");
+    assert_eq!((said.status, &said.body["actual"]), (409, &json!(1)));
+    assert_eq!(append(b, "1", "none").status, 200);
+    assert_eq!(append(b, "2", "1").status, 201);
+    // A subscription goes on where it was acknowledged, at any node; what one told of is waited for by the other.
+    let made = streams::ask(b.values, "PUT /v1/subscriptions/mailer", "", "{}");
+    assert_eq!(made.status, 201);
+    let third = append(a, "3", "2");
+    let position = third.body["position"].as_u64().unwrap();
+    let ack = json!({ "position": position - 1 }).to_string();
+    let said = streams::ask(b.values, "POST /v1/subscriptions/mailer/ack", "", &ack);
+    assert_eq!(said.status, 200);
+    let next = streams::ask(a.values, "GET /v1/subscriptions/mailer/events", "", "");
+    assert_eq!(next.ids(), ["3"]);
+    assert_eq!(read(a, 3), read(b, 3));
+    // One of them pushes, and the other knows how far it is.
+    let pushed = || got.lock().unwrap().join("\n");
+    a.stage.wait("the projection", |_| {
+        pushed().contains("\"id\":\"3\"").then_some(())
+    });
+    for n in &nodes {
+        n.stage.wait("how far it is", |s| {
+            let said = s.ask_console(&["streams", "status"]);
+            let is = said.contains("projection view: 0 behind, at position 3");
+            (is && said.contains("the same at all nodes")).then_some(())
+        });
+    }
+    assert_eq!(pushed().matches("\"id\":\"1\"").count(), 1);
+
+    // One dies; the other goes on, and it has all of it when it is back.
+    signal(nodes[0].pid, "KILL");
+    let pid = nodes[0].pid;
+    nodes[0].stage.ended(pid);
+    for i in 4..20 {
+        assert_eq!(append(&nodes[1], &i.to_string(), "any").status, 201);
+    }
+    nodes[1].stage.wait("the projection", |_| {
+        pushed().contains("\"id\":\"19\"").then_some(())
+    });
+    nodes[0].pid = nodes[0].stage.start();
+    let [a, b] = &nodes;
+    assert_eq!(read(a, 19), read(b, 19));
+    // So does one that joins.
+    let late = with_streams(&nats, at, &config);
+    assert_eq!(read(&late, 19), read(b, 19));
+
+    // Each alone nothing is appended to what all have, and what one had alone is not mixed in.
+    let mut late = late;
+    signal(late.pid, "KILL");
+    let pid = late.pid;
+    late.stage.ended(pid);
+    let text = std::fs::read_to_string(late.stage.path("plimsoll.yaml")).unwrap();
+    late.stage
+        .write(&text.replace("streams: {}", "streams: { shared: false }"));
+    let mut command = late.stage.command();
+    let pid = late.stage.spawn(&mut command);
+    late.stage.ended(pid);
+    let said = std::fs::read_to_string(late.stage.path("log")).unwrap();
+    assert!(
+        said.contains("is a copy of the events of all nodes"),
+        "{said}"
+    );
+
+    // Without the engine nothing is appended, and what is there is read.
+    nats.stop();
+    b.stage.wait("what is wrong", |_| {
+        let said = append(b, "no", "any");
+        (said.status == 503 && said.body["detail"].as_str()?.contains("is it running"))
+            .then_some(())
+    });
+    assert_eq!(read(b, 19).as_array().unwrap().len(), 19);
+    let status = b.stage.ask_console(&["streams", "status"]);
+    assert!(status.contains("NOT FOLLOWED"), "{status}");
+    nats.start_again().unwrap();
+    b.stage.wait("appends", |_| {
+        (append(b, "20", "any").status < 300).then_some(())
+    });
+    assert_eq!(read(a, 20), read(b, 20));
+    let doctor = b.stage.ask_console(&["doctor"]);
+    assert!(doctor.contains("events.db has"), "{doctor}");
+
+    // Another one in its place is not followed, and nothing is mixed.
+    nats.stop();
+    nats.start_empty().unwrap();
+    b.stage.wait("what is wrong", |s| {
+        let said = s.ask_console(&["streams", "status"]);
+        said.contains("NOT FOLLOWED: this node's copy")
+            .then_some(())
+    });
+    assert_eq!(append(b, "no", "any").status, 503);
+    assert_eq!(read(b, 20).as_array().unwrap().len(), 20);
+    let doctor = b.stage.ask_console(&["doctor"]);
+    assert!(doctor.contains("copy of another stream"), "{doctor}");
+}
+
+#[test]
+fn a_time_that_has_come_is_one_job_whichever_nodes_see_it() {
+    const MINUTE: u64 = 60_000;
+    const MISSED: u64 = 30;
+    let Some(nats) = start(SYNCED) else {
+        return;
+    };
+    let (at, got) = service(serve);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let began = (now.as_millis() as u64 / MINUTE - MISSED) * MINUTE;
+    let options = Options {
+        url: nats.url(),
+        ca: None,
+        prefix: "plimsoll".into(),
+        replicas: 1,
+        size: 64 << 20,
+        jobs: Some(64 << 20),
+        events: None,
+    };
+    // As if nobody had been there for half an hour.
+    let jobs = Jobs::open(&options).unwrap();
+    let mark = Put::new("cron/report", began.to_string().into_bytes());
+    let marked = jobs.enqueue_marked(Vec::new(), Bounds::NONE, mark, began);
+    marked.wait().unwrap();
+    drop(jobs);
+    let cron =
+        "cron: { report: { schedule: '* * * * *', route: orders, path: /orders, missed: all } }";
+    let nodes = [(); 2].map(|()| node_with(&nats, at, "jobs: durable", ORDERS, cron));
+    let list = [
+        "jobs", "list", "orders", "--state", "done", "--limit", "1000", "--json",
+    ];
+    let titles = nodes[1].stage.wait("all of them", |s| {
+        let jobs: Value = serde_json::from_slice(&s.ask(&list).stdout).ok()?;
+        let titles = jobs.as_array()?.iter().map(|j| j["request"].to_string());
+        let titles: Vec<String> = titles.collect();
+        (titles.len() as u64 >= MISSED).then_some(titles)
+    });
+    let unique: BTreeSet<&String> = titles.iter().collect();
+    assert_eq!(unique.len(), titles.len(), "{titles:?}");
+    // A minute may have begun meanwhile.
+    assert!(titles.len() as u64 <= MISSED + 3, "{titles:?}");
+    assert!(got.lock().unwrap().len() as u64 <= MISSED + 3);
+}
+
 #[test]
 fn one_leads_by_the_durable_engine_until_it_dies() {
     let Some(nats) = start("") else {
@@ -253,15 +502,37 @@ fn the_doctor_calls_no_lazy_jetstream_durable() {
         (text("grade"), text("text"))
     };
     let (at, _got) = service(serve);
-    for (jetstream, grade, says) in [
-        ("", "wrong", "`sync_interval: always`"),
-        (SYNCED, "good", "durable: stored on 1 server"),
+    // Of jobs and events as of values.
+    for (jetstream, grade, says, jobs, more) in [
+        ("", "wrong", "`sync_interval: always`", "jobs: durable", ""),
+        (
+            SYNCED,
+            "good",
+            "durable: stored on 1 server",
+            "jobs: embedded",
+            "",
+        ),
+        (
+            SYNCED,
+            "good",
+            "durable: stored on 1 server",
+            "jobs: durable",
+            "streams: {}",
+        ),
     ] {
         let Some(mut nats) = start(jetstream) else {
             return;
         };
-        let node = node(&nats, at);
+        let node = node_with(&nats, at, jobs, ORDERS, more);
+        // Until each part has made its own.
+        node.stage.wait("that all is made", |s| {
+            let said = s.ask(&["doctor", "--json"]).stdout;
+            (!String::from_utf8_lossy(&said).contains("not made yet")).then_some(())
+        });
         is_up(&node.stage);
+        let buckets = 2 + usize::from(jobs == "jobs: durable") + usize::from(!more.is_empty());
+        let said = node.stage.ask_console(&["doctor"]);
+        assert_eq!(said.matches(" bucket ").count(), buckets, "{said}");
         let (is, text) = graded(&node.stage, &["--durable"], "durability");
         assert!(is == grade && text.contains(says), "{is} {text}");
         for about in ["engine", "bucket", "clock"] {

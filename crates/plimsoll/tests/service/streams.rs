@@ -11,21 +11,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// What services are answered.
-struct Said {
-    status: u16,
+pub struct Said {
+    pub status: u16,
     head: String,
-    body: Value,
+    pub body: Value,
 }
 
 impl Said {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|l| l.split_once(": "));
         lines
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, v)| v)
     }
 
-    fn ids(&self) -> Vec<String> {
+    pub fn ids(&self) -> Vec<String> {
         let all = self.body.as_array().cloned().unwrap_or_default();
         all.iter()
             .map(|e| e["id"].as_str().unwrap().to_owned())
@@ -34,7 +34,7 @@ impl Said {
 }
 
 /// One request, on a connection of its own; `None`: nobody answers.
-fn tried(at: SocketAddr, request: &str, lines: &str, body: &str) -> Option<Said> {
+pub fn tried(at: SocketAddr, request: &str, lines: &str, body: &str) -> Option<Said> {
     let mut stream = TcpStream::connect(at).ok()?;
     let text = format!(
         "{request} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer secret\r\nConnection: close\r\nContent-Length: {}\r\n\
@@ -48,11 +48,11 @@ fn tried(at: SocketAddr, request: &str, lines: &str, body: &str) -> Option<Said>
     Some(Said { status, head, body })
 }
 
-fn ask(at: SocketAddr, request: &str, lines: &str, body: &str) -> Said {
+pub fn ask(at: SocketAddr, request: &str, lines: &str, body: &str) -> Said {
     tried(at, request, lines, body).expect("an answer")
 }
 
-fn event(id: &str) -> String {
+pub fn event(id: &str) -> String {
     json!({ "type": "t", "id": id, "data": { "n": id } }).to_string()
 }
 

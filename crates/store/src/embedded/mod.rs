@@ -2,6 +2,7 @@
 //! and readers with connections of their own.
 
 mod backup;
+pub(crate) mod copy;
 mod counters;
 mod leases;
 mod queue;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use writer::Write;
 
 pub use backup::copy;
+pub use copy::Copy as CopyOf;
 #[cfg(feature = "redis")]
 pub(crate) use readers::successor;
 pub use relaxed::Relaxed;
@@ -178,7 +180,7 @@ impl Drop for Embedded {
     }
 }
 
-fn acceptable(stream: &str, events: &[NewEvent]) -> Result<(), Error> {
+pub(crate) fn acceptable(stream: &str, events: &[NewEvent]) -> Result<(), Error> {
     name("name of a stream", stream)?;
     if events.is_empty() {
         return Err(Error::Invalid("an append without events".into()));

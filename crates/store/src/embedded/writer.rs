@@ -1,6 +1,7 @@
 //! The one thread that writes: takes what waits, does it in one transaction, commits, then answers.
 //! The group sizes itself: alone a write is committed at once, under load many share one sync of the disk.
 
+use super::copy::{Copy, Step};
 use super::queue::{Ask, Jobs, Said, Settle};
 use super::schema::{checksum, io, open_writer};
 use crate::ack::Reply;
@@ -69,6 +70,8 @@ pub enum Write {
         now_ms: u64,
         reply: Reply<usize>,
     },
+    /// Of a file whose events are the copy of a log elsewhere.
+    Copy(Step),
 }
 
 /// Version and position of an event.
@@ -89,6 +92,7 @@ impl Write {
             Write::Queue(ask) => ask.bytes(),
             Write::Marked { jobs, .. } => jobs.iter().map(|j| j.head.len() + j.payload.len()).sum(),
             Write::Named { named, .. } => named.bytes(),
+            Write::Copy(step) => step.bytes(),
         }
     }
 
@@ -97,6 +101,7 @@ impl Write {
         match self {
             Write::Put { relaxed, .. } | Write::Delete { relaxed, .. } => *relaxed,
             Write::Sweep { .. } | Write::Trim { .. } => true,
+            Write::Copy(step) => step.is_relaxed(),
             Write::Append { .. } | Write::Queue(_) => false,
             Write::Marked { .. } | Write::Named { .. } => false,
         }
@@ -112,15 +117,18 @@ impl Write {
             Write::Queue(ask) => ask.fail(e),
             Write::Marked { reply, .. } => reply.send(Err(e)),
             Write::Named { reply, .. } => reply.send(Err(e)),
+            Write::Copy(step) => step.fail(e),
         }
     }
 }
 
 /// The connection and what the writer knows by heart.
 pub struct State {
-    db: Connection,
+    pub(super) db: Connection,
     path: PathBuf,
-    position: u64,
+    pub(super) position: u64,
+    /// Whose copy its events are.
+    pub(super) copy: Option<Copy>,
     /// Streams there are.
     streams: u64,
     etag: u64,
@@ -131,8 +139,21 @@ pub struct State {
     waiting: Arc<AtomicUsize>,
 }
 
+/// What becomes of an append.
+pub(super) enum Verdict<'e> {
+    /// Its events are there, by their ids.
+    Known(Appended),
+    Conflict(Error),
+    /// The stream's number (`None`: it is new) and version, and what it does not hold yet.
+    Fresh {
+        id: Option<i64>,
+        actual: u64,
+        fresh: Vec<&'e NewEvent>,
+    },
+}
+
 /// An answer that is sent only after the commit, or turned into its failure.
-type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
+pub(super) type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
 
 /// Keeps what to say to whoever asked for one write; passes a failure of the engine on.
 impl Settle for Vec<Answer> {
@@ -168,6 +189,7 @@ impl State {
         let etag = number("SELECT value FROM counter WHERE name = 'etag'")? as u64;
         Ok(State {
             jobs: Jobs::open(&db, path, bytes)?,
+            copy: Copy::read(&db).map_err(|e| io(path, e))?,
             db,
             path: path.to_path_buf(),
             position,
@@ -187,7 +209,13 @@ impl State {
                 expect,
                 events,
                 reply,
-            } => answers.settle(reply, self.append(&stream, expect, &events)),
+            } => {
+                let said = match &self.copy {
+                    Some(copy) => Ok(Err(copy.is_not_written())),
+                    None => self.append(&stream, expect, &events, true),
+                };
+                answers.settle(reply, said)
+            }
             Write::Put {
                 put, now_ms, reply, ..
             } => answers.settle(reply, self.put(&put, now_ms)),
@@ -207,7 +235,13 @@ impl State {
                 before_ms,
                 limit,
                 reply,
-            } => answers.settle(reply, self.trim(before_ms, limit).map(Ok)),
+            } => {
+                let said = match &self.copy {
+                    Some(copy) => Ok(Err(copy.is_not_written())),
+                    None => self.trim(before_ms, limit).map(Ok),
+                };
+                answers.settle(reply, said)
+            }
             Write::Queue(ask) => self.jobs.apply(&self.db, ask, answers),
             Write::Marked {
                 jobs,
@@ -222,6 +256,7 @@ impl State {
                 now_ms,
                 reply,
             } => answers.settle(reply, self.named(named, bounds, now_ms)),
+            Write::Copy(step) => self.step(step, answers),
         }
     }
 
@@ -283,12 +318,13 @@ impl State {
         Ok(self.put(mark, now_ms)?.map(|_| ids))
     }
 
-    fn append(
-        &mut self,
+    /// What an append means for what is there; it changes nothing.
+    pub(super) fn judge<'e>(
+        &self,
         stream: &str,
         expect: Expect,
-        events: &[NewEvent],
-    ) -> rusqlite::Result<Result<Appended, Error>> {
+        events: &'e [NewEvent],
+    ) -> rusqlite::Result<Verdict<'e>> {
         let known: Option<(i64, i64)> = self
             .db
             .prepare_cached("SELECT id, version FROM stream WHERE name = ?1")?
@@ -300,7 +336,7 @@ impl State {
             None => (unnamed_or_first(events), None),
         };
         if let (true, Some((version, position))) = (fresh.is_empty(), before) {
-            return Ok(Ok(Appended {
+            return Ok(Verdict::Known(Appended {
                 version,
                 position,
                 added: 0,
@@ -312,17 +348,37 @@ impl State {
             Expect::Version(v) => Some(v),
         };
         if let Some(expected) = expected.filter(|v| *v != actual) {
-            return Ok(Err(Error::Conflict {
+            return Ok(Verdict::Conflict(Error::Conflict {
                 stream: stream.into(),
                 expected: expected.to_string(),
                 actual,
             }));
         }
-        if let Err(full) = self.room(known.is_none(), &fresh) {
+        Ok(Verdict::Fresh {
+            id: known.map(|k| k.0),
+            actual,
+            fresh,
+        })
+    }
+
+    /// `bounded`: the file's own bound counts. A copy takes what the others took.
+    pub(super) fn append(
+        &mut self,
+        stream: &str,
+        expect: Expect,
+        events: &[NewEvent],
+        bounded: bool,
+    ) -> rusqlite::Result<Result<Appended, Error>> {
+        let (known, actual, fresh) = match self.judge(stream, expect, events)? {
+            Verdict::Known(appended) => return Ok(Ok(appended)),
+            Verdict::Conflict(e) => return Ok(Err(e)),
+            Verdict::Fresh { id, actual, fresh } => (id, actual, fresh),
+        };
+        if let Err(full) = self.room(known.is_none(), &fresh, bounded) {
             return Ok(Err(full));
         }
         let last = actual + fresh.len() as u64;
-        let id = self.touch(stream, known.map(|k| k.0), last)?;
+        let id = self.touch(stream, known, last)?;
         self.insert(stream, id, actual, &fresh)?;
         Ok(Ok(Appended {
             version: last,
@@ -358,7 +414,12 @@ impl State {
         Ok((fresh, before))
     }
 
-    fn room(&mut self, new_stream: bool, fresh: &[&NewEvent]) -> Result<(), Error> {
+    pub(super) fn room(
+        &mut self,
+        new_stream: bool,
+        fresh: &[&NewEvent],
+        bounded: bool,
+    ) -> Result<(), Error> {
         if new_stream && self.streams >= MAX_STREAMS {
             return Err(Error::Full {
                 what: "the store".into(),
@@ -367,7 +428,7 @@ impl State {
             });
         }
         let bytes = fresh.iter().map(|e| e.data.len() as u64 + EVENT).sum();
-        match self.jobs.fits(bytes) {
+        match !bounded || self.jobs.fits(bytes) {
             true => Ok(()),
             false => Err(Error::Full {
                 what: "the file of events".into(),
@@ -424,7 +485,7 @@ impl State {
     }
 
     /// Goes by positions from the first on, so that what is left has no gaps.
-    fn trim(&mut self, before_ms: u64, limit: usize) -> rusqlite::Result<u64> {
+    pub(super) fn trim(&mut self, before_ms: u64, limit: usize) -> rusqlite::Result<u64> {
         let first: Option<i64> = self
             .db
             .query_row("SELECT min(position) FROM event", [], |r| r.get(0))?;
@@ -526,7 +587,7 @@ impl State {
     fn group(&mut self, writes: &mut VecDeque<Write>) -> Result<(), Error> {
         let mut answers = Vec::with_capacity(writes.len());
         let (position, etag, jobs) = (self.position, self.etag, self.jobs.before());
-        let streams = self.streams;
+        let (streams, copy) = (self.streams, self.copy.clone());
         let Err(e) = self.commit(writes, &mut answers) else {
             answers.into_iter().for_each(|answer| answer(None));
             // A file that stays is found at the next start.
@@ -537,6 +598,7 @@ impl State {
         let is_full = matches!(failed, Error::DiskFull { .. }) && self.roll_back().is_ok();
         if is_full {
             (self.position, self.streams, self.etag) = (position, streams, etag);
+            self.copy = copy;
             self.jobs.take_back(jobs);
         } else {
             failed = Error::Stopped(failed.to_string());

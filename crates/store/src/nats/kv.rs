@@ -5,7 +5,9 @@
 //! key is deleted after [`GONE`]; `sweep` is only quicker.
 
 use super::Nats;
-use super::conn::{Conn, Draft, EXPIRES, Fault, Found};
+use super::conn::Conn;
+use super::fault::Fault;
+use super::message::{Draft, EXPIRES, Found};
 use super::{bucket::Bucket, subject};
 use crate::{Ack, Entry, Error, Etag, Kv, MAX_ROWS, Precondition, Put};
 use std::collections::BTreeMap;
@@ -25,11 +27,11 @@ const TRIES: usize = 8;
 const MANY: &str = "";
 
 impl Found {
-    fn lives(&self, now_ms: u64) -> bool {
+    pub(super) fn lives(&self, now_ms: u64) -> bool {
         !self.is_gone && self.expires_ms.is_none_or(|at| at > now_ms)
     }
 
-    fn entry(self, key: String) -> Entry {
+    pub(super) fn entry(self, key: String) -> Entry {
         Entry {
             key,
             value: self.value,
@@ -40,7 +42,7 @@ impl Found {
 }
 
 /// What is there now, as far as it counts; an error when that is not what must be.
-fn judge(
+pub(super) fn judge(
     key: &str,
     found: Option<&Found>,
     precondition: Precondition,
@@ -58,27 +60,29 @@ fn judge(
     }
 }
 
-fn overtaken(key: &str, actual: Option<Etag>) -> Error {
+pub(super) fn overtaken(key: &str, actual: Option<Etag>) -> Error {
     Error::Stale {
         key: key.to_owned(),
         actual,
     }
 }
 
-async fn put(conn: Conn, bucket: Bucket, put: Put, now_ms: u64) -> Result<Etag, Fault> {
-    let (stream, at) = (bucket.stream(), bucket.subject(&put.key));
+/// The message of a value.
+pub(super) fn draft(put: &Put, now_ms: u64, expected: Option<u64>) -> Draft {
     let lives = |until: u64| until.saturating_sub(now_ms);
     let lives = put.expires_ms.map(lives).filter(|l| *l < LONGEST_MS);
-    let draft = |expected: Option<u64>| Draft {
-        headers: put
-            .expires_ms
-            .map(|at| (EXPIRES, at.to_string()))
-            .into_iter()
-            .collect(),
+    let expires = put.expires_ms.map(|at| (EXPIRES, at.to_string()));
+    Draft {
+        headers: expires.into_iter().collect(),
         value: put.value.clone(),
         lifetime: lives.map(|l| Duration::from_millis(l) + GRACE),
         expected,
-    };
+    }
+}
+
+async fn put(conn: Conn, bucket: Bucket, put: Put, now_ms: u64) -> Result<Etag, Fault> {
+    let (stream, at) = (bucket.stream(), bucket.subject(&put.key));
+    let draft = |expected: Option<u64>| draft(&put, now_ms, expected);
     // Mostly nothing is there where nothing shall be: it need not be looked at first.
     let mut expected = match put.precondition {
         Precondition::Any => {
@@ -276,6 +280,7 @@ mod tests {
             expires_ms,
             token: None,
             ttl_ms: None,
+            headers: Default::default(),
             value: Vec::new(),
         };
         let (live, gone) = (found(false, Some(101)), found(true, None));

@@ -4,7 +4,9 @@
 
 use super::Nats;
 use super::bucket::Bucket;
-use super::conn::{self, Conn, Draft, Fault, Found, TOKEN, TTL};
+use super::conn::Conn;
+use super::fault::Fault;
+use super::message::{self, Draft, Found, TOKEN, TTL};
 use crate::lease::acceptable;
 use crate::{Error, Holding, Lease};
 use std::time::Duration;
@@ -37,7 +39,7 @@ async fn look(
     };
     // After the message: it may have been there for longer than this says, never for less.
     let info = conn.stream(&stream).await?;
-    let now_ms = conn::now_ms(&info).ok_or_else(|| {
+    let now_ms = message::now_ms(&info).ok_or_else(|| {
         Error::Invalid("nats does not say its time: is it a nats-server of 2.11 or later?".into())
     })?;
     let holding = held(&found, now_ms);
@@ -146,6 +148,7 @@ mod tests {
             expires_ms: None,
             token: None,
             ttl_ms: Some(500),
+            headers: Default::default(),
             value: b"one".to_vec(),
         };
         let first = held(&found, 1_100).unwrap();

@@ -4,7 +4,10 @@
 //! The library would reconnect by itself and then send what had waited: a write that nobody waits for any more could undo a newer one.
 //! So a connection that broke is given up with all that waited for it, and its runtime with it.
 
-use super::conn::{Conn, Fault, Target};
+use super::Standing;
+use super::conn::Conn;
+use super::fault::Fault;
+use super::target::Target;
 use crate::Error;
 use crate::ack::{Ack, Reply, pair};
 use std::future::Future;
@@ -25,12 +28,16 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(200);
 /// JetStream is asked this often whether it is there.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long what is under way may still take when it is closed.
+const CLOSES: Duration = Duration::from_secs(3);
 /// Calls that wait at once, and their bytes; beyond, `Error::Busy`.
 const QUEUE: usize = 4096;
 const QUEUE_BYTES: usize = 64 << 20;
 /// Calls that are under way at once: one of each lane, and a key is always of the same lane.
 const LANES: usize = 64;
 
+/// Follows something for as long as a connection lasts; why it ended, and with it the connection.
+pub type Following = Box<dyn Fn(Conn) -> Pin<Box<dyn Future<Output = Fault> + Send>> + Send>;
 type Work = Box<dyn FnOnce(Conn) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 struct Ask {
@@ -128,7 +135,7 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn start(target: Target) -> Result<Link, Error> {
+    pub fn start(target: Target, following: Option<Following>) -> Result<Link, Error> {
         let (asks, waiting) = unbounded_channel();
         let shared = Arc::new(Shared {
             place: target.place().to_owned(),
@@ -138,7 +145,7 @@ impl Link {
             bytes: AtomicUsize::new(0),
         });
         let theirs = shared.clone();
-        let run = move || run(&theirs, &target, waiting);
+        let run = move || run(&theirs, &target, following.as_ref(), waiting);
         let thread = std::thread::Builder::new().name("nats".into()).spawn(run);
         thread.map_err(|e| Error::Io {
             path: "nats".into(),
@@ -151,13 +158,22 @@ impl Link {
         &self.shared.place
     }
 
-    pub fn failed(&self) -> u64 {
-        self.shared.failed.load(Relaxed)
+    /// Why there is no connection.
+    pub fn away(&self) -> Option<String> {
+        self.shared.state().away.clone()
     }
 
-    pub fn wrong(&self) -> Option<String> {
-        let state = self.shared.state();
-        state.away.clone().or_else(|| state.refuses.clone())
+    /// Tells how it is, without keeping it open.
+    pub fn stander(&self) -> impl Fn() -> Standing + Send + Sync + use<> {
+        let shared = self.shared.clone();
+        move || {
+            let state = shared.state();
+            Standing {
+                place: shared.place.clone(),
+                wrong: state.away.clone().or_else(|| state.refuses.clone()),
+                failed: shared.failed.load(Relaxed),
+            }
+        }
     }
 
     /// Changes the value of a key, in its turn: as a whole it waits as long as one answer may take.
@@ -171,11 +187,27 @@ impl Link {
         T: Send + 'static,
         F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
-        let shared = self.shared.clone();
-        self.ask(key, bytes, move |conn: Conn| async move {
+        self.write(key, bytes, move |conn: Conn| async move {
             let slow = |_| Err(Fault::Lost(conn.slow()));
             let done = timeout(PATIENCE, make(conn.clone())).await;
-            let done = done.unwrap_or_else(slow);
+            done.unwrap_or_else(slow)
+        })
+    }
+
+    /// Writes something; each answer is waited for by itself.
+    pub fn write<T, F>(
+        &self,
+        key: &str,
+        bytes: usize,
+        make: impl FnOnce(Conn) -> F + Send + 'static,
+    ) -> Ack<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        let shared = self.shared.clone();
+        self.ask(key, bytes, move |conn: Conn| async move {
+            let done = make(conn).await;
             if done.is_ok() {
                 shared.state().refuses = None;
             }
@@ -230,14 +262,19 @@ fn lane(key: &str) -> usize {
     hash as usize % LANES
 }
 
-fn run(shared: &Shared, target: &Target, mut asks: UnboundedReceiver<Ask>) {
+fn run(
+    shared: &Shared,
+    target: &Target,
+    following: Option<&Following>,
+    mut asks: UnboundedReceiver<Ask>,
+) {
     loop {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         let why = match runtime {
             Ok(runtime) => {
-                let ended = runtime.block_on(life(shared, target, &mut asks));
+                let ended = runtime.block_on(life(shared, target, following, &mut asks));
                 // Whoever looks up a name may be held up for long.
                 runtime.shutdown_background();
                 match ended {
@@ -267,6 +304,7 @@ fn run(shared: &Shared, target: &Target, mut asks: UnboundedReceiver<Ask>) {
 async fn life(
     shared: &Shared,
     target: &Target,
+    following: Option<&Following>,
     asks: &mut UnboundedReceiver<Ask>,
 ) -> Option<String> {
     let conn = match Conn::open(target).await {
@@ -274,6 +312,10 @@ async fn life(
         Err(why) => return Some(why),
     };
     shared.state().away = None;
+    if let Some(following) = following {
+        let (ended, conn) = (following(conn.clone()), conn.clone());
+        tokio::spawn(async move { conn.give_up(&ended.await.to_string()) });
+    }
     let mut tasks = JoinSet::new();
     let lanes: Vec<UnboundedSender<Work>> = (0..LANES)
         .map(|_| {
@@ -305,7 +347,7 @@ async fn life(
                 None => {
                     drop(lanes);
                     let end = async { while tasks.join_next().await.is_some() {} };
-                    let _ = timeout(PATIENCE, end).await;
+                    let _ = timeout(CLOSES, end).await;
                     return None;
                 }
             },

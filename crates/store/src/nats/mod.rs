@@ -1,29 +1,39 @@
-//! The engine `nats`: `Kv` and `Lease` for several nodes, on the JetStream of a nats-server of 2.11 or later.
+//! The engine `nats`: `Kv`, `Lease`, `Queue` and `Log` for several nodes, on the JetStream of a nats-server of 2.11 or later (jobs: 2.12).
 //!
 //! Values and leases are two buckets, as `nats kv` knows them. A change is acknowledged when JetStream has stored it; what must hold for it is
 //! checked there. Nothing waits for longer than [`link::PATIENCE`] and a connection attempt; while the server is away everything
 //! fails at once, and its return is noticed without a restart. How durable it is, is a matter of the server's settings: `plimsoll
 //! doctor` looks at them.
 //!
-//! Not `Queue`, `Topics`, `Log` and `Counter`: ADR 330.
+//! Jobs are a stream of their own ([`Jobs`], ADR 360), and so are events, which each node applies to a file of its own ([`Events`],
+//! ADR 365). Each has a connection of its own, so that nothing waits for what waits there. Not `Topics` and `Counter`: ADR 330.
 
 mod bucket;
 mod conn;
+mod fault;
+mod follow;
 mod kv;
 mod lease;
 mod link;
+mod log;
+mod message;
+mod queue;
 mod settings;
+mod stream;
 mod subject;
+mod target;
 
 use crate::Error;
 use bucket::Bucket;
-use conn::Target;
 use link::Link;
+pub use log::{Events, Following, News};
+pub use queue::Jobs;
 pub use settings::{Settings, Stored};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use target::Target;
 
 /// Where it is, and whose data is whose.
 #[derive(Clone)]
@@ -36,8 +46,11 @@ pub struct Options {
     pub prefix: String,
     /// On how many servers of a cluster a bucket is, when it is made.
     pub replicas: u32,
-    /// Most bytes of all values, when the bucket is made.
+    /// Most bytes of all values, when their bucket is made.
     pub size: u64,
+    /// The same of all jobs, and of all events; `None`: they are not there.
+    pub jobs: Option<u64>,
+    pub events: Option<u64>,
 }
 
 impl fmt::Debug for Options {
@@ -46,7 +59,9 @@ impl fmt::Debug for Options {
         shown.field("url", &"***").field("ca", &self.ca);
         shown.field("prefix", &self.prefix);
         shown.field("replicas", &self.replicas);
-        shown.field("size", &self.size).finish()
+        shown.field("size", &self.size);
+        shown.field("jobs", &self.jobs);
+        shown.field("events", &self.events).finish()
     }
 }
 
@@ -69,6 +84,8 @@ pub struct Nats {
     /// Where the next look for what has expired begins.
     swept: Arc<AtomicU64>,
     prefix: String,
+    /// All that is there, jobs and events too.
+    all: Vec<Bucket>,
 }
 
 impl fmt::Debug for Nats {
@@ -81,20 +98,23 @@ impl Nats {
     /// # Errors
     /// When the URL or the CA's file cannot be used, or there is no thread.
     pub fn open(options: &Options) -> Result<Nats, Error> {
-        Nats::start(options, Target::new(options)?)
+        Nats::start(options, Target::new(options, bucket::of(options).into())?)
     }
 
     /// The same for whoever only wants to know its [`settings`](Nats::settings): makes nothing.
     pub fn open_to_look(options: &Options) -> Result<Nats, Error> {
-        let mut target = Target::new(options)?;
-        target.buckets.clear();
-        Nats::start(options, target)
+        Nats::start(options, Target::new(options, Vec::new())?)
     }
 
     fn start(options: &Options, target: Target) -> Result<Nats, Error> {
         let [values, leases] = bucket::of(options);
+        let others = [bucket::of_jobs(options), bucket::of_events(options)];
+        let all = [&values, &leases]
+            .into_iter()
+            .chain(others.iter().flatten());
         Ok(Nats {
-            link: Link::start(target)?,
+            all: all.cloned().collect(),
+            link: Link::start(target, None)?,
             values,
             leases,
             swept: Arc::default(),
@@ -104,22 +124,18 @@ impl Nats {
 
     /// Whether the URL and the CA's file can be used; connects to nothing.
     pub fn check(options: &Options) -> Result<(), Error> {
-        Target::new(options).map(drop)
+        Target::new(options, Vec::new()).map(drop)
     }
 
     pub fn standing(&self) -> Standing {
-        Standing {
-            place: self.link.place().to_owned(),
-            wrong: self.link.wrong(),
-            failed: self.link.failed(),
-        }
+        (self.link.stander())()
     }
 
-    /// What it says of itself and the buckets, for whoever checks a deployment.
+    /// What it says of itself and of all streams, for whoever checks a deployment.
     pub fn settings(&self) -> Result<Settings, Error> {
-        let streams = [&self.values, &self.leases].map(Bucket::stream);
+        let all = self.all.clone();
         let asked = self.link.ask("", 0, move |conn| async move {
-            settings::ask(&conn, &streams).await
+            settings::ask(&conn, &all).await
         });
         asked.wait()
     }

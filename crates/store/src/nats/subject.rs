@@ -7,13 +7,17 @@ const EMPTY: &str = "=";
 /// Under which a key is stored.
 pub fn subject(bucket: &str, key: &str) -> String {
     let mut out = beginning(bucket);
+    tokens(key, &mut out);
+    out
+}
+
+fn tokens(key: &str, out: &mut String) {
     for (i, part) in key.split('/').enumerate() {
         if i > 0 {
             out.push('.');
         }
-        token(part, &mut out);
+        token(part, out);
     }
-    out
 }
 
 /// The key that is stored there; `None`: something else is.
@@ -34,6 +38,18 @@ pub fn filter(bucket: &str, prefix: &str) -> String {
     }
     out.push('>');
     out
+}
+
+/// Under which the appends to a stream of events are, in the stream of JetStream that has them all.
+pub fn of_stream(events: &str, stream: &str) -> String {
+    let mut out = format!("{events}.");
+    tokens(stream, &mut out);
+    out
+}
+
+/// Under which what is of all streams is: no stream has an empty name.
+pub fn of_all(events: &str) -> String {
+    of_stream(events, "")
 }
 
 fn beginning(bucket: &str) -> String {
@@ -94,6 +110,15 @@ mod tests {
         for odd in ["$KV.c.a", "$KV.b.", "$KV.b.=4", "$KV.b.=zz", "$KV.b.=FF"] {
             assert_eq!(key("b", odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn each_stream_of_events_has_a_subject_of_its_own() {
+        assert_eq!(of_stream("p_events", "order-7"), "p_events.order-7");
+        assert_eq!(of_stream("p_events", "a/b.c"), "p_events.a.b=2Ec");
+        assert_eq!(of_all("p_events"), "p_events.=");
+        assert_eq!(of_stream("p_events", "/"), "p_events.=.=");
+        assert_eq!(of_stream("p_events", "="), "p_events.=3D");
     }
 
     #[test]

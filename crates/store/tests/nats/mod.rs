@@ -1,5 +1,8 @@
 //! The engine `nats` against the suites on a real server, and what only a server can get wrong.
 
+mod jobs;
+mod log;
+
 use crate::remote::{self, BOUNDED, Remote};
 use crate::suite;
 use peers::{NatsOptions, there};
@@ -8,8 +11,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use store::nats::{Nats, Options};
-use store::{Error, Etag, Kv, Lease, Precondition, Put};
+use store::nats::{Jobs, Nats, Options};
+use store::{Bounds, Error, Etag, Expect, Kv, Lease, Log, Precondition, Put, Queue};
 
 /// A value of the largest size fits.
 const LARGE: &str = "max_payload: 2MB";
@@ -23,6 +26,8 @@ fn options(url: String, prefix: &str) -> Options {
         prefix: prefix.into(),
         replicas: 1,
         size: 64 << 20,
+        jobs: Some(64 << 20),
+        events: Some(64 << 20),
     }
 }
 
@@ -197,6 +202,45 @@ fn killed_and_stalled_it_fails_in_time_and_comes_back_by_itself() {
 }
 
 #[test]
+fn stalled_no_job_and_no_event_is_stored_later_that_nobody_waits_for() {
+    let Some(server) = start("sync_interval: always") else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(server.peer.url(), "p");
+    let jobs = Jobs::open(&options).unwrap();
+    let events = log::opened(server.peer.url(), "p", dir.path(), Box::new(|_| {}));
+    let enqueue = |lane: &str| jobs.enqueue(vec![suite::queue::new(lane, "x")], Bounds::NONE);
+    let append = |stream: &str| {
+        let new = vec![suite::log::event("k", b"x")];
+        events.append(stream, Expect::Any, new)
+    };
+    enqueue("before").wait().unwrap();
+    append("before").wait().unwrap();
+
+    server.peer.stall(true);
+    let begun = Instant::now();
+    let late: Vec<_> = (0..200)
+        .map(|i| (enqueue("late"), append(&format!("late{i}"))))
+        .collect();
+    for (job, event) in late {
+        assert!(matches!(job.wait(), Err(Error::Away { .. })));
+        assert!(matches!(event.wait(), Err(Error::Away { .. })));
+    }
+    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
+    server.peer.stall(false);
+    remote::until_answered(|| enqueue("back").wait().is_ok(), || jobs.stander()());
+    remote::until_answered(|| append("back").wait().is_ok(), || events.following());
+    // As of values: what was on its way may be there, what waited behind that is not.
+    let fresh = Jobs::open(&options).unwrap().lanes().unwrap();
+    let late = fresh.iter().find(|l| l.name == "late");
+    assert!(late.is_none_or(|l| l.waiting <= 64), "{fresh:?}");
+    let streams = events.streams("", 1000).unwrap();
+    let late = streams.iter().filter(|s| s.0.starts_with("late"));
+    assert!(late.count() <= 64, "{streams:?}");
+}
+
+#[test]
 fn a_server_that_lost_everything_gives_no_etag_and_no_token_twice() {
     let Some(mut server) = start("") else {
         return;
@@ -262,6 +306,12 @@ authorization { users: [ { user: u, password: hunter2, permissions: {
     "$JS.API.STREAM.MSG.GET.KV_p_values", "$JS.API.STREAM.MSG.GET.KV_p_leases"
     "$JS.API.STREAM.MSG.DELETE.KV_p_values", "$JS.API.DIRECT.GET.KV_p_values"
     "$KV.p_values.>", "$KV.p_leases.>"
+    "$JS.API.STREAM.INFO.p_jobs", "$JS.API.STREAM.CREATE.p_jobs", "$JS.API.STREAM.MSG.GET.p_jobs"
+    "$JS.API.STREAM.PURGE.p_jobs", "$JS.API.CONSUMER.CREATE.p_jobs", "$JS.API.CONSUMER.MSG.NEXT.p_jobs.>"
+    "p_jobs.>"
+    "$JS.API.STREAM.INFO.p_events", "$JS.API.STREAM.CREATE.p_events"
+    "$JS.API.STREAM.MSG.GET.p_events", "$JS.API.CONSUMER.CREATE.p_events"
+    "$JS.API.CONSUMER.MSG.NEXT.p_events.>", "$JS.API.STREAM.PURGE.p_events", "p_events.>"
   ] } } ] }
 "#;
 
@@ -299,6 +349,11 @@ fn who_it_is_is_checked_and_nothing_secret_is_shown() {
         (settings.server.as_str(), settings.buckets.len()),
         ("alone", 2)
     );
+    let with_ca = Options {
+        ca: Some(peer.ca().to_owned()),
+        ..options(format!("tls://u:hunter2@localhost:{}", peer.port()), "p")
+    };
+    jobs::all_is_done_with_these_rights(&with_ca);
     for (password, ca, advice) in [
         ("hunter2", false, "name the CA's file"),
         ("wrong-hunter2", true, "correct the URL"),
@@ -481,4 +536,36 @@ fn a_client_of_nats_reads_what_we_wrote_and_we_what_it_wrote() {
         String::from_utf8_lossy(&out.stderr)
     );
     assert_eq!(found.value, b"theirs");
+}
+
+#[test]
+fn how_streams_are_stored_is_seen_of_jobs_and_events_too() {
+    let Some(server) = start("") else {
+        return;
+    };
+    let memory = r#"{"name":"p_jobs","subjects":["p_jobs.>"],"storage":"memory","discard":"new","max_msgs_per_subject":1,"allow_atomic":true,"allow_msg_ttl":true}"#;
+    let early =
+        r#"{"name":"p_events","subjects":["p_events.>"],"storage":"file","persist_mode":"async"}"#;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = async_nats::connect(server.peer.url()).await.unwrap();
+        for (name, config) in [("p_jobs", memory), ("p_events", early)] {
+            let subject = format!("$JS.API.STREAM.CREATE.{name}");
+            let made = client.request(subject, config.into()).await.unwrap();
+            let made = String::from_utf8_lossy(&made.payload).into_owned();
+            assert!(!made.contains("\"error\""), "{made}");
+        }
+    });
+    let looks = Nats::open_to_look(&options(server.peer.url(), "p"));
+    let told = looks.and_then(|nats| nats.settings()).unwrap();
+    assert_eq!(told.missing, ["KV_p_values", "KV_p_leases"]);
+    let [jobs, events] = told.buckets.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(jobs.in_memory && !jobs.acks_early && jobs.lacks.is_none());
+    assert!(!events.in_memory && events.acks_early && events.drops_old);
+    assert_eq!((events.lacks, told.too_old), (Some("discard `new`"), None));
 }

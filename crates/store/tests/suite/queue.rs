@@ -2,6 +2,7 @@
 
 use super::Factory;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use store::{
     Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, NewJob, Payload, Queue, State,
 };
@@ -9,9 +10,12 @@ use store::{
 /// Far away.
 const LATER: u64 = 1 << 40;
 
+/// Secrets are random where they are used: no two are the same.
+static SECRET: AtomicU64 = AtomicU64::new(0xfeed);
+
 pub fn new(lane: &str, text: &str) -> NewJob {
     NewJob {
-        secret: 0xfeed,
+        secret: u128::from(SECRET.fetch_add(1, Relaxed)),
         lane: lane.into(),
         tenant: String::new(),
         key: None,

@@ -36,7 +36,8 @@ async fn begun(place: &Arc<Place>, head: &Parts) -> Result<Response<Payload>, sa
     let after = sse::after(head).map_err(|what| Bad(400, what.into()))?;
     let permit = place.followers().try_acquire_owned();
     let permit = permit.map_err(|_| say::crowded())?;
-    let ends = place.ends().await.map_err(|f| say::failed(&f))?;
+    let ends = place.ends_at(after.unwrap_or(0)).await;
+    let ends = ends.map_err(|f| say::failed(&f))?;
     let at = after.unwrap_or(ends.last);
     if at > ends.last {
         let what = format!("position {at} is not there yet; the last is {}", ends.last);

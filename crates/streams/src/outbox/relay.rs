@@ -1,7 +1,7 @@
 //! The loop of one outbox.
 
 use super::plan::{Request, Row, Statements, appended, job_name, request, statements};
-use crate::place::{Place, now_ms};
+use crate::place::{Leads, Place, now_ms};
 use config::sections::{Outbox, Target};
 use serde::Serialize;
 use std::error::Error as _;
@@ -28,7 +28,13 @@ pub struct Parts {
     pub place: Arc<Place>,
     pub connect: Connect,
     pub take: Take,
+    /// Whether this node relays to streams, and whether rows to jobs: where those are of several nodes, one does.
+    pub leads: Leads,
+    pub leads_jobs: Leads,
 }
+
+/// Between two looks whether this node shall.
+const LED: Duration = Duration::from_secs(1);
 
 /// Its transaction must be on the disk of the database when it says so: names are forgotten then.
 const SURE: &str = "SET LOCAL synchronous_commit = on";
@@ -58,6 +64,9 @@ pub struct Standing {
     pub up: bool,
     /// What went wrong last, while it does.
     pub error: Option<String>,
+    /// Another node does it: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     /// Rows that became events or jobs, and those that had become one before.
     pub relayed: u64,
     pub repeated: u64,
@@ -106,6 +115,11 @@ pub async fn relay(outbox: Outbox, parts: Parts, standing: Arc<Mutex<Standing>>)
     };
     let (mut client, mut pause) = (None, FIRST);
     loop {
+        if run.is_elsewhere() {
+            client = None;
+            sleep(LED).await;
+            continue;
+        }
         let step = timeout(DEADLINE, async {
             let mut link = match client.take() {
                 Some(link) => link,
@@ -139,6 +153,22 @@ pub async fn relay(outbox: Outbox, parts: Parts, standing: Arc<Mutex<Standing>>)
 impl Run {
     fn now<T>(&self, change: impl FnOnce(&mut Standing) -> T) -> T {
         change(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether another node relays.
+    fn is_elsewhere(&self) -> bool {
+        let elsewhere = match self.outbox.to {
+            Target::Stream(_) => (self.parts.leads)().err(),
+            Target::Job(_) => (self.parts.leads_jobs)().err(),
+        };
+        let is = elsewhere.is_some();
+        self.now(|s| {
+            s.elsewhere = elsewhere;
+            if is {
+                (s.up, s.error, s.waiting) = (true, None, None);
+            }
+        });
+        is
     }
 
     fn say(&self, error: Option<String>) {

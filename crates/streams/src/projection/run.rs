@@ -2,7 +2,7 @@
 
 use super::{Checkpoint, load, save};
 use crate::event::batch;
-use crate::place::{Fault, Place, after};
+use crate::place::{Fault, Leads, Place, after};
 use crate::subscription::{WINDOW, names, whole};
 use config::sections::Projection;
 use serde::Serialize;
@@ -21,6 +21,8 @@ const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
 /// How often it looks whether it shall begin anew.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it looks how far another node is with it.
+const LED: Duration = Duration::from_millis(100);
 /// Bytes of events in one request, but for a first one that is larger.
 const BYTES: usize = 4 << 20;
 /// The checkpoint goes over events of others when there are so many.
@@ -35,6 +37,9 @@ pub struct Standing {
     pub up: bool,
     /// What went wrong last, while it does.
     pub error: Option<String>,
+    /// Another node pushes: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     pub position: u64,
     /// It is being built again up to here.
     pub replay_until: Option<u64>,
@@ -47,6 +52,8 @@ pub struct Parts {
     pub place: Arc<Place>,
     pub push: Push,
     pub tell: Tell,
+    /// Of several nodes one pushes.
+    pub leads: Leads,
 }
 
 struct Run {
@@ -105,8 +112,25 @@ impl Run {
     /// Looks for what comes next and pushes it; how long to rest then.
     async fn turn(&mut self) -> Result<Duration, String> {
         self.catch_up().await.map_err(|e| e.to_string())?;
+        let elsewhere = (self.parts.leads)().err();
+        let is_elsewhere = elsewhere.is_some();
+        self.standing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elsewhere = elsewhere;
+        if is_elsewhere {
+            return Ok(LED);
+        }
         if !self.parts.place.wait_past(self.position, after(LOOK)).await {
-            return Ok(Duration::ZERO);
+            let last = self.parts.place.last();
+            // Its checkpoint is kept elsewhere than the events: they may have begun anew without it.
+            return match self.position > last {
+                true => Err(format!(
+                    "it is at position {}, and the last event here is at {last}: this node has not all events yet; when they began anew, so must the projection (`plimsoll streams replay`)",
+                    self.position
+                )),
+                false => Ok(Duration::ZERO),
+            };
         }
         let replay = self.kept.as_ref().and_then(|k| k.0.replay.clone());
         let rate = replay.as_ref().and_then(|r| r.rate);

@@ -19,8 +19,21 @@ pub const ENGINES: &[Field<Engines>] = &[
         "durable",
         Kind::Secret,
         "{ env: PLIMSOLL_NATS_URL }",
-        "the URL of a nats-server (2.11 or later) with JetStream: `nats://USER:PASSWORD@HOST:PORT` or `nats://TOKEN@HOST:PORT`, `tls://` for TLS, several of one cluster with commas; idempotency keys, sessions and values of services are kept there in place of `state.db`, for all nodes that name the same one; read at start",
+        "the URL of a nats-server (2.11 or later) with JetStream: `nats://USER:PASSWORD@HOST:PORT` or `nats://TOKEN@HOST:PORT`, `tls://` for TLS, several of one cluster with commas; idempotency keys, sessions and values of services are kept there in place of `state.db`, and streams of events have their order there, for all nodes that name the same one; read at start",
         |e, n, cx| e.durable = cx.secret(n)
+    ),
+    key!(
+        "jobs" = "embedded",
+        Kind::OneOf(&["embedded", "durable"]),
+        "durable",
+        "where the jobs of routes with `async` are: in `data_dir` of the node that accepted them, or in `durable` (2.12 or later), where every node that names the same one delivers them; topics stay in `data_dir`; read at start",
+        |e, n, cx| put!(
+            e.jobs,
+            cx.one_of(
+                n,
+                &[("embedded", JobsIn::Embedded), ("durable", JobsIn::Durable)]
+            )
+        )
     ),
     key!(
         "replicas" = "1",
@@ -33,7 +46,7 @@ pub const ENGINES: &[Field<Engines>] = &[
         "size" = "1GiB",
         Kind::Bytes,
         "10GiB",
-        "most bytes of values that `durable` keeps, when it makes their bucket; more are refused, and nothing is thrown away",
+        "most bytes of values that `durable` keeps, and as many of jobs, when it makes their streams; more are refused, and nothing is thrown away",
         |e, n, cx| put!(e.size, cx.bytes_within(n, 1 << 20, 1 << 44))
     ),
     key!(

@@ -16,7 +16,7 @@ pub const STREAMS: &[Field<Streams>] = &[
         "size" = "4GiB",
         Kind::Bytes,
         "20GiB",
-        "bytes of `events.db` at which no more events are taken; read at start",
+        "bytes of `events.db` at which no more events are taken, and of the stream of `engines.durable`, when that is made; read at start",
         |s, n, cx| put!(s.size, cx.bytes_within(n, 1 << 20, 1 << 46))
     ),
     key!(
@@ -25,6 +25,13 @@ pub const STREAMS: &[Field<Streams>] = &[
         "30d",
         "events that are older are let go, read or not; they stay when left out",
         |s, n, cx| s.retention = cx.some_time(n)
+    ),
+    key!(
+        "shared" = "true",
+        Kind::Flag,
+        "false",
+        "with `engines.durable`, events are the same at all nodes, unless this says `false`: then each has its own; read at start",
+        |s, n, cx| put!(s.shared, cx.flag(n))
     ),
 ];
 

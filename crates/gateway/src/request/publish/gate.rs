@@ -106,7 +106,7 @@ impl PublishGate {
         let Some(message) = message(&self.topic, event, now_ms) else {
             return Err(away("the system gives no random numbers"));
         };
-        let Some(queue) = self.jobs.queue() else {
+        let Some(queue) = self.jobs.broker() else {
             return Err(away("the queue of events is not open; try again"));
         };
         let name = self.topic.name.clone();

@@ -2,11 +2,13 @@
 
 use super::{Check, Grade, clock};
 use crate::wire::engines;
+use crate::wire::streams::FILE;
 use config::Config;
 use serde_json::Value;
 use std::time::Duration;
-use store::MAX_VALUE;
+use store::embedded::CopyOf;
 use store::nats::{Nats, Settings, Stored};
+use store::{Embedded, Log, MAX_VALUE};
 
 /// Longest wait for a monitoring port.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,8 +37,65 @@ pub fn checks(config: &Config, durable: bool) -> Vec<Check> {
     };
     let monitored: Vec<Monitored> = config.engines.monitors.iter().map(|at| ask(at)).collect();
     match Nats::open_to_look(&options).and_then(|nats| nats.settings()) {
-        Ok(settings) => judge(&settings, &monitored, config.engines.replicas, durable),
+        Ok(settings) => {
+            let mut all = judge(&settings, &monitored, config.engines.replicas, durable);
+            all.extend(followed(config, &settings));
+            all
+        }
         Err(e) => wrong(e.to_string()),
+    }
+}
+
+/// Whether this node's file of events can be read on from what JetStream has.
+fn followed(config: &Config, settings: &Settings) -> Option<Check> {
+    let file = config.data_dir.join(FILE);
+    if !config.shares_streams() || !file.exists() {
+        return None;
+    }
+    let copy = Embedded::open_read_only(&file).and_then(|s| Ok((s.copy_of()?, s.ends()?.last)));
+    let stream = format!("{}_events", config.engines.prefix);
+    let there = settings.buckets.iter().find(|b| b.stream == stream);
+    Some(match copy {
+        Ok((copy, last)) => same(there, copy, last),
+        Err(e) => Check::new("events", Grade::Wrong, e.to_string()),
+    })
+}
+
+fn applied(copy: Option<&CopyOf>) -> u64 {
+    copy.map_or(0, |c| c.reached.seq)
+}
+
+/// `last`: position of the last event in the file.
+fn same(there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
+    let wrong = |text: String| Check::new("events", Grade::Wrong, text);
+    let good = |text: String| Check::new("events", Grade::Good, text);
+    let aside = format!("move {FILE} away (and its -wal and -shm)");
+    match (there, copy) {
+        (_, None) if last > 0 => wrong(format!(
+            "{FILE} holds {last} events of this node alone: keep them here with `streams: {{ shared: false }}`, or {aside}"
+        )),
+        (None, Some(_)) => wrong(format!(
+            "{FILE} is the copy of a stream that is not there any more: name the NATS and the prefix that it is of, or {aside}"
+        )),
+        (Some(there), Some(copy)) if there.born_ms != copy.source => wrong(format!(
+            "{FILE} is the copy of another stream than {}, or of one that was removed: name the NATS and the prefix that it is of, or {aside}",
+            there.stream
+        )),
+        (Some(there), copy) if there.first > applied(copy.as_ref()) + 1 => wrong(format!(
+            "{} begins with message {}, and {} were applied here: begin with a copy of another node's {FILE} (`plimsoll backup`)",
+            there.stream,
+            there.first,
+            applied(copy.as_ref())
+        )),
+        (_, None) => good("nothing was followed yet".into()),
+        (Some(there), Some(copy)) if there.last < copy.reached.seq => wrong(format!(
+            "{} ends with message {}, and {} were applied here: it lost its end; bring it back as it was, or {aside} at every node",
+            there.stream, there.last, copy.reached.seq
+        )),
+        (Some(there), Some(copy)) => good(format!(
+            "{FILE} has {} of {} messages of {}",
+            copy.reached.seq, there.last, there.stream
+        )),
     }
 }
 
@@ -81,8 +140,14 @@ pub fn judge(s: &Settings, monitored: &[Monitored], replicas: u32, durable: bool
         "nats-server {} ({}), JetStream answers in {ms:.1} ms",
         s.version, s.server
     );
-    let mut all = vec![Check::new("engine", Grade::Good, text)];
-    all.push(keeps(s, monitored, durable));
+    let mut all = vec![match &s.too_old {
+        None => Check::new("engine", Grade::Good, text),
+        Some(needed) => {
+            let text = format!("{text}: {needed} or later is needed, for jobs 2.12");
+            Check::new("engine", Grade::Wrong, text)
+        }
+    }];
+    all.push(keeps(s, monitored, replicas, durable));
     all.extend(s.buckets.iter().map(|b| bucket(b, replicas)));
     all.push(room(s));
     all.extend(s.ahead_s.map(|ahead_s| clock(ahead_s, s.took)));
@@ -90,13 +155,24 @@ pub fn judge(s: &Settings, monitored: &[Monitored], replicas: u32, durable: bool
 }
 
 /// Whether what was acknowledged is still there after a power cut. Never called durable on a guess.
-fn keeps(s: &Settings, monitored: &[Monitored], durable: bool) -> Check {
+fn keeps(s: &Settings, monitored: &[Monitored], replicas: u32, durable: bool) -> Check {
     let about = "durability";
-    if let Some(b) = s.buckets.iter().find(|b| b.in_memory) {
-        let text = format!(
-            "not durable: {} is stored in memory; remove it, and Plimsoll makes it on disk",
-            b.stream
-        );
+    let lacking = s.buckets.iter().find_map(|b| {
+        let lack = if b.in_memory {
+            "is stored in memory; remove it, and Plimsoll makes it on disk".to_owned()
+        } else if b.acks_early {
+            "acknowledges before it writes (`persist_mode: async`); remove it, and Plimsoll makes it anew".to_owned()
+        } else if b.replicas < u64::from(replicas) {
+            format!(
+                "is on {} server(s), and `engines.replicas` says {replicas}, which only holds when it is made: `nats stream edit --replicas {replicas}`",
+                b.replicas
+            )
+        } else {
+            return None;
+        };
+        Some(format!("not durable: {} {lack}", b.stream))
+    });
+    if let Some(text) = lacking {
         return Check::new(about, Grade::Wrong, text);
     }
     let told = || monitored.iter().filter_map(|m| m.told.as_ref().ok());
@@ -113,8 +189,8 @@ fn keeps(s: &Settings, monitored: &[Monitored], durable: bool) -> Check {
     let unknown = needed.clone().find(|n| !told().any(|t| t.server == **n));
     let failed = (monitored.iter()).find_map(|m| Some((&m.at, m.told.as_ref().err()?)));
     let why = match (unknown, failed) {
-        (None, _) if needed.clone().count() > 0 => {
-            let many = s.buckets.iter().map(|b| b.servers.len()).max().unwrap_or(0);
+        (None, _) if needed.clone().count() > 0 && s.missing.is_empty() => {
+            let many = s.buckets.iter().map(|b| b.servers.len()).min().unwrap_or(0);
             let text =
                 format!("durable: stored on {many} server(s), each with `sync_interval: always`");
             return Check::new(about, Grade::Good, text);
@@ -123,7 +199,13 @@ fn keeps(s: &Settings, monitored: &[Monitored], durable: bool) -> Check {
         (Some(server), None) => {
             format!("no monitoring port of `{server}` is named in `engines.monitors`")
         }
-        (None, None) => "its buckets are not made yet: Plimsoll does that when it starts".into(),
+        (None, None) => format!(
+            "{} not made yet: Plimsoll does that when it starts",
+            match s.missing.as_slice() {
+                [one] => format!("{one} is"),
+                many => format!("{} are", many.join(", ")),
+            }
+        ),
     };
     let grade = if durable { Grade::Wrong } else { Grade::Note };
     let text = format!(
@@ -138,10 +220,15 @@ fn bucket(b: &Stored, replicas: u32) -> Check {
     let wrong = |text: String| Check::new("bucket", Grade::Wrong, text);
     if b.drops_old || b.max_age {
         let how = match b.drops_old {
-            true => "throws the oldest values away when it is full: set discard to `new`",
-            false => "has a max_age, and forgets values whatever they say: set it to 0",
+            true => "throws away what is oldest when it is full: set discard to `new`",
+            false => "has a max_age, and forgets what is older, whatever it is: set it to 0",
         };
         return wrong(format!("{of} {how} (`nats stream edit`)"));
+    }
+    if let Some(lacks) = b.lacks {
+        return wrong(format!(
+            "{of} lacks {lacks}: Plimsoll does not use it so (`nats stream edit`)"
+        ));
     }
     if !b.behind.is_empty() {
         let behind = b.behind.join(", ");
@@ -203,11 +290,16 @@ mod tests {
         Stored {
             stream: format!("KV_p_{name}"),
             in_memory: false,
+            acks_early: false,
+            lacks: None,
             replicas: 1,
             drops_old: false,
             max_age: false,
             max_bytes: Some(100 << 20),
             bytes: 1 << 20,
+            born_ms: 5,
+            first: 1,
+            last: 9,
             servers: vec!["a".into()],
             behind: Vec::new(),
         }
@@ -216,9 +308,11 @@ mod tests {
     fn good() -> Settings {
         Settings {
             version: "2.14.0".into(),
+            too_old: None,
             server: "a".into(),
             max_payload: 2 << 20,
-            buckets: vec![stored("values"), stored("leases")],
+            buckets: vec![stored("values"), stored("leases"), stored("jobs")],
+            missing: Vec::new(),
             used: 1 << 20,
             limit: Some(1 << 30),
             ahead_s: Some(0.001),
@@ -247,7 +341,13 @@ mod tests {
         let always = [says("a", true)];
         assert_eq!(worst(&good(), &always, true), Grade::Good);
         type Change = fn(&mut Settings);
-        let faults: [(Change, Grade); 10] = [
+        let faults: [(Change, Grade); 16] = [
+            (|s| s.too_old = Some("2.12".into()), Grade::Wrong),
+            (|s| s.buckets[2].in_memory = true, Grade::Wrong),
+            (|s| s.buckets[2].acks_early = true, Grade::Wrong),
+            (|s| s.buckets[2].lacks = Some("retention"), Grade::Wrong),
+            (|s| s.buckets[2].replicas = 0, Grade::Wrong),
+            (|s| s.missing = vec!["p_events".into()], Grade::Note),
             (|s| s.buckets[1].drops_old = true, Grade::Wrong),
             (|s| s.buckets[0].max_age = true, Grade::Wrong),
             (|s| s.buckets[0].max_bytes = None, Grade::Note),
@@ -296,9 +396,43 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_something_else_is_seen() {
+        let there = stored("events");
+        let copy = |source, seq| CopyOf::new(source, seq);
+        let grade = |there, copy, last| same(there, copy, last).grade;
+        assert_eq!(grade(Some(&there), Some(copy(5, 9)), 9), Grade::Good);
+        assert_eq!(grade(Some(&there), Some(copy(5, 3)), 9), Grade::Good);
+        assert_eq!(grade(Some(&there), None, 0), Grade::Good);
+        let later = Stored {
+            first: 5,
+            ..there.clone()
+        };
+        assert_eq!(grade(Some(&later), Some(copy(5, 4)), 4), Grade::Good);
+        for (there, copy, last) in [
+            (Some(&later), Some(copy(5, 3)), 3),
+            (Some(&later), None, 0),
+            (Some(&there), Some(copy(5, 10)), 10),
+            (Some(&there), Some(copy(6, 1)), 1),
+            (None, Some(copy(5, 1)), 1),
+            (Some(&there), None, 3),
+        ] {
+            let check = same(there, copy, last);
+            assert_eq!(check.grade, Grade::Wrong, "{}", check.text);
+        }
+    }
+
+    #[test]
     fn before_its_first_start_nothing_is_known() {
+        // Of what is not there yet it is not known how durable it will be.
+        let mut some = good();
+        some.missing = vec!["p_jobs".into(), "p_events".into()];
+        let checks = judge(&some, &[says("a", true)], 1, true);
+        let says_so =
+            |c: &Check| c.grade == Grade::Wrong && c.text.contains("p_jobs, p_events are");
+        assert!(checks.iter().any(says_so), "{checks:?}");
         let none = Settings {
             buckets: Vec::new(),
+            missing: vec!["KV_p_values".into()],
             ahead_s: None,
             ..good()
         };

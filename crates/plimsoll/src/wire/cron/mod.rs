@@ -4,6 +4,7 @@
 mod core;
 
 use self::core::due;
+use crate::wire::jobs::Makes;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use config::Config;
@@ -12,9 +13,9 @@ use control::ports::{SystemWall, Wall};
 use gateway::jobs::{Jobs, carry};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
-use store::{Bounds, Embedded, Error, Kv, NewJob, Precondition, Put};
+use store::{Bounds, Error, Etag, Marked, NewJob, Precondition, Put};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -34,20 +35,20 @@ impl Drop for Work {
 
 #[derive(Clone)]
 struct Desk {
-    store: Weak<Embedded>,
+    makes: Makes,
     jobs: Arc<Jobs>,
     clock: Clock,
 }
 
 /// Makes jobs of the crons of whatever config is in service.
 pub fn start(
-    store: Weak<Embedded>,
+    makes: Makes,
     current: Arc<ArcSwap<Config>>,
     jobs: Arc<Jobs>,
     clock: Clock,
     runtime: &Handle,
 ) -> Work {
-    let desk = Desk { store, jobs, clock };
+    let desk = Desk { makes, jobs, clock };
     Work(runtime.spawn(async move {
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -67,29 +68,37 @@ pub fn start(
     }))
 }
 
-/// Up to when a cron is settled, as it is kept.
-fn settled(store: &Embedded, name: &str) -> Result<Option<(u64, store::Etag)>, Error> {
-    let entry = store.get(&format!("{PREFIX}{name}"), SystemWall.now_ms())?;
-    let read = |e: store::Entry| Some((std::str::from_utf8(&e.value).ok()?.parse().ok()?, e.etag));
-    Ok(entry.and_then(read))
+/// Up to when a cron is settled, as it is kept; `None` within: what is there is not ours.
+fn settled(store: &dyn Marked, name: &str) -> Result<Option<(Option<u64>, Etag)>, Error> {
+    let entry = store.mark(&format!("{PREFIX}{name}"), SystemWall.now_ms())?;
+    let read = |e: store::Entry| {
+        let text = std::str::from_utf8(&e.value).unwrap_or_default();
+        (text.parse().ok(), e.etag)
+    };
+    Ok(entry.map(read))
 }
 
 impl Desk {
     async fn look(&self, cron: &Cron, rules: &Async) -> Result<(), String> {
-        let Some(store) = self.store.upgrade() else {
+        let Some(store) = self.makes.queue() else {
             return Ok(());
         };
         let (reader, name) = (store.clone(), cron.name.clone());
-        let kept = tokio::task::spawn_blocking(move || settled(&reader, &name)).await;
-        let kept = kept
-            .map_err(|e| e.to_string())?
-            .map_err(|e| e.to_string())?;
+        let kept = tokio::task::spawn_blocking(move || settled(&*reader, &name)).await;
+        let kept = match kept.map_err(|e| e.to_string())? {
+            Ok(kept) => kept,
+            // The engine says so itself.
+            Err(Error::Away { .. }) => return Ok(()),
+            Err(e) => return Err(e.to_string()),
+        };
         let now = SystemWall.now_ms();
         // A new one begins now: nobody has missed what was before it.
-        let (last, precondition) = match kept {
-            Some((last, etag)) => (last, Precondition::Is(etag)),
-            None => (now, Precondition::Any),
+        let precondition = match kept {
+            Some((_, etag)) => Precondition::Is(etag),
+            None => Precondition::Absent,
         };
+        let kept = kept.and_then(|k| k.0);
+        let last = kept.unwrap_or(now);
         let due = match (due(cron, last, now)?, kept) {
             (Some(due), _) => due,
             (None, Some(_)) => return Ok(()),
@@ -113,7 +122,8 @@ impl Desk {
         };
         match store.enqueue_marked(jobs, bounds, mark, now).await {
             Ok(_) => self.jobs.news.notify_one(),
-            // Somebody else was first; what he did is looked at the next time.
+            // Somebody else was first, or it is not known what became of it; what is there is looked at the next time.
+            Err(Error::Away { .. }) => {}
             Err(e) if e.is_conflict() => {}
             Err(e) => return Err(e.to_string()),
         }
@@ -156,13 +166,13 @@ impl Desk {
 }
 
 /// Each cron: when it was settled last, and when it is due next. A list.
-pub fn shown(store: &Weak<Embedded>, config: &Config) -> Value {
-    let store = store.upgrade();
+pub fn shown(makes: &Makes, config: &Config) -> Value {
+    let store = makes.queue();
     let one = |cron: &Cron| {
         let last = store
             .as_ref()
-            .and_then(|s| settled(s, &cron.name).ok().flatten());
-        let last = last.map(|l| l.0);
+            .and_then(|s| settled(&**s, &cron.name).ok().flatten());
+        let last = last.and_then(|l| l.0);
         json!({
             "cron": cron.name, "schedule": cron.schedule, "timezone": cron.timezone, "route": cron.route,
             "settled_ms": last, "next_ms": cron.after(last.unwrap_or_else(|| SystemWall.now_ms())).ok(),

@@ -1,18 +1,45 @@
-//! `engines.durable`: a NATS with JetStream, for keys, sessions and values of services, and for leases where no Redis has them.
+//! `engines.durable`: a NATS with JetStream, for keys, sessions and values of services, for leases where no Redis has them, and for jobs
+//! where `engines.jobs` says so.
 
 use crate::exit::Failure;
 use base::Finding;
 use config::Config;
 #[cfg(feature = "nats")]
 use config::Secret;
+#[cfg(feature = "nats")]
+use config::sections::JobsIn;
 use serde_json::Value;
 use std::sync::Arc;
-use store::{Kv, Lease};
+#[cfg(feature = "nats")]
+use std::sync::{Mutex, MutexGuard};
+#[cfg(feature = "nats")]
+use store::nats::Standing;
+use store::{Embedded, JobId, Kv, Lease, Marked};
+
+/// Told of each job that has ended, or whose attempt has, at whatever node.
+pub type Heard = Box<dyn Fn(JobId) + Send + Sync>;
+/// Told of the last position of an event.
+pub type News = Box<dyn Fn(u64) + Send + Sync>;
+/// Makes a file of this node the copy of the events of all nodes.
+pub type OpenEvents =
+    Box<dyn Fn(Arc<Embedded>, News) -> Result<Events, store::Error> + Send + Sync>;
+
+/// Events of all nodes.
+pub struct Events {
+    pub store: Arc<dyn streams::Store>,
+    /// How it stands with this node's copy.
+    pub following: Arc<dyn Fn() -> Value + Send + Sync>,
+}
 
 pub struct Durable {
     pub kv: Arc<dyn Kv>,
     pub lease: Arc<dyn Lease>,
+    /// `None`: jobs are in a file of each node.
+    pub queue: Option<Arc<dyn Marked>>,
+    pub listen: Box<dyn Fn(Heard) + Send + Sync>,
     pub standing: Box<dyn Fn() -> Value + Send + Sync>,
+    /// `None`: there are none, or each node has its own.
+    pub events: Option<OpenEvents>,
 }
 
 pub fn check(config: &Config) -> Vec<Finding> {
@@ -35,6 +62,8 @@ pub fn options(config: &Config) -> Result<store::nats::Options, Finding> {
         prefix: engines.prefix.clone(),
         replicas: engines.replicas,
         size: engines.size,
+        jobs: (engines.jobs == JobsIn::Durable).then_some(engines.size),
+        events: (config.shares_streams()).then(|| config.streams.clone().unwrap_or_default().size),
     })
 }
 
@@ -59,10 +88,69 @@ pub fn open(config: &Config) -> Result<Option<Durable>, Failure> {
         return Ok(None);
     }
     let nats = super::made(options(config), store::nats::Nats::open)?;
+    let jobs = match config.engines.jobs {
+        JobsIn::Durable => Some(super::made(options(config), store::nats::Jobs::open)?),
+        JobsIn::Embedded => None,
+    };
+    let others: Others = Arc::default();
+    if let Some(jobs) = &jobs {
+        lock(&others).push(Box::new(jobs.stander()));
+    }
+    let events = match config.shares_streams() {
+        true => Some(open_events(config, nats.clone(), others.clone())?),
+        false => None,
+    };
+    let listening = jobs.clone();
     Ok(Some(Durable {
+        events,
         kv: nats.clone(),
         lease: nats.clone(),
-        standing: Box::new(move || serde_json::to_value(nats.standing()).unwrap_or_default()),
+        queue: jobs.map(|jobs| jobs as Arc<dyn Marked>),
+        listen: Box::new(move |heard| {
+            if let Some(jobs) = &listening {
+                jobs.listen(heard);
+            }
+        }),
+        standing: Box::new(move || {
+            let mut all = nats.standing();
+            for other in lock(&others).iter().map(|stands| stands()) {
+                all.failed += other.failed;
+                all.wrong = all.wrong.or(other.wrong);
+            }
+            serde_json::to_value(all).unwrap_or_default()
+        }),
+    }))
+}
+
+/// How the connections of jobs and events are; one each.
+#[cfg(feature = "nats")]
+type Others = Arc<Mutex<Vec<Box<dyn Fn() -> Standing + Send + Sync>>>>;
+
+#[cfg(feature = "nats")]
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+#[cfg(feature = "nats")]
+fn open_events(
+    config: &Config,
+    values: Arc<store::nats::Nats>,
+    others: Others,
+) -> Result<OpenEvents, Failure> {
+    let options = options(config).map_err(|f| Failure::new(f.to_string()))?;
+    Ok(Box::new(move |copy, news| {
+        let events = store::nats::Events::open(&options, values.clone(), copy, news)?;
+        let events = Arc::new(events);
+        lock(&others).push(Box::new(events.stander()));
+        let of = Arc::downgrade(&events);
+        let following = move || {
+            let now = of.upgrade().map(|e| e.following());
+            serde_json::to_value(now).unwrap_or_default()
+        };
+        Ok(Events {
+            store: events,
+            following: Arc::new(following),
+        })
     }))
 }
 

@@ -19,6 +19,9 @@ const TTL: Duration = Duration::from_secs(5);
 /// Between two questions.
 const ASK: Duration = Duration::from_secs(1);
 
+/// Who relays outboxes and pushes to projections, where the streams or jobs that they are about are those of all nodes.
+pub const STREAMS: &str = "streams";
+
 /// How it stands with one loop.
 #[derive(Clone, Debug)]
 struct Seat {
@@ -33,6 +36,8 @@ struct Seat {
 #[derive(Debug)]
 pub struct Leading {
     owner: String,
+    /// What is led.
+    loops: Vec<&'static str>,
     seats: Mutex<BTreeMap<&'static str, Seat>>,
 }
 
@@ -46,7 +51,7 @@ impl Leading {
             Ok(()) => (name.to_string(), Value::from("here")),
             Err(other) => (name.to_string(), Value::from(other)),
         };
-        Value::Object(LED.iter().map(shown).collect())
+        Value::Object(self.loops.iter().map(shown).collect())
     }
 }
 
@@ -72,9 +77,11 @@ pub struct Leader {
 }
 
 impl Leader {
-    pub fn start(lease: Arc<dyn Lease>) -> Result<Leader, Failure> {
+    pub fn start(lease: Arc<dyn Lease>, relays: bool) -> Result<Leader, Failure> {
+        let streams = relays.then_some(STREAMS);
         let leading = Arc::new(Leading {
             owner: owner(),
+            loops: LED.into_iter().chain(streams).collect(),
             seats: Mutex::default(),
         });
         let mut work = Work {
@@ -97,7 +104,7 @@ fn place(name: &str) -> String {
 
 fn turn(work: &mut Work) {
     let owner = &work.leading.owner;
-    for name in LED {
+    for &name in &work.leading.loops {
         let asked = Instant::now();
         let held = work
             .lease
@@ -177,10 +184,11 @@ mod tests {
     fn one_of_two_leads_and_the_other_takes_over_when_it_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let store: Arc<dyn Lease> = Arc::new(Embedded::open(dir.path().join("l.db")).unwrap());
-        let first = Leader::start(store.clone()).unwrap();
+        let first = Leader::start(store.clone(), true).unwrap();
         assert_eq!(first.leading.leads("trial"), Ok(()));
         let leading = Arc::new(Leading {
             owner: "other".into(),
+            loops: LED.to_vec(),
             seats: Mutex::default(),
         });
         let mut other = Work {

@@ -16,7 +16,7 @@ use lead::Leader;
 use serde_json::{Value, json};
 use shared::Shared;
 use std::sync::{Arc, Mutex};
-use store::{Counter, Embedded, Kv, Lease, SecondLevel};
+use store::{Counter, Embedded, Kv, Lease, Marked, SecondLevel};
 use telemetry::prometheus::Page;
 
 /// What several nodes have together; `None`: nothing of that kind.
@@ -73,6 +73,23 @@ impl Engines {
         self.durable.as_ref().map(|d| d.kv.clone())
     }
 
+    /// Where the jobs of routes are; `None`: in a file of this node.
+    pub fn queue(&self) -> Option<Arc<dyn Marked>> {
+        self.durable.as_ref().and_then(|d| d.queue.clone())
+    }
+
+    /// Has whoever waits for a job told of its end at another node.
+    pub fn listen(&self, heard: durable::Heard) {
+        if let Some(durable) = &self.durable {
+            (durable.listen)(heard);
+        }
+    }
+
+    /// Opens the events of all nodes; `None`: each node has its own, or there are none.
+    pub fn events(&self) -> Option<&durable::OpenEvents> {
+        self.durable.as_ref()?.events.as_ref()
+    }
+
     fn lease(&self) -> Option<Arc<dyn Lease>> {
         let shared = self.shared.as_ref().map(|s| s.lease.clone());
         shared.or_else(|| self.durable.as_ref().map(|d| d.lease.clone()))
@@ -80,7 +97,9 @@ impl Engines {
 
     /// Keeps asking for the leases of the loops that act. `None`: this node is alone.
     pub fn lead(&self) -> Result<Option<Leader>, Failure> {
-        self.lease().map(Leader::start).transpose()
+        let relays = self.events().is_some() || self.queue().is_some();
+        let start = |lease| Leader::start(lease, relays);
+        self.lease().map(start).transpose()
     }
 
     /// How each is that is configured.
@@ -160,7 +179,7 @@ impl Engines {
     }
 }
 
-pub use lead::Leader as Lead;
+pub use lead::{Leader as Lead, STREAMS};
 pub use nodes::{Nodes, Saying};
 pub use shares::Keeper as Shares;
 
@@ -183,6 +202,22 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "nats")]
+    #[test]
+    fn streams_of_all_nodes_have_no_retention() {
+        let said = |streams: &str| {
+            let text = format!(
+                "listen: 127.0.0.1:0\nengines: {{ durable: 'nats://h' }}\nstreams: {streams}\nservices: {{ a: {{ instances: [127.0.0.1:1] }} }}\n"
+            );
+            let config = config::check_text("p.yaml", &text).config.unwrap();
+            let wrong = check(&config);
+            wrong.iter().map(ToString::to_string).collect::<String>()
+        };
+        assert!(said("{ retention: 30d }").contains("`streams.retention`"));
+        assert_eq!(said("{ retention: 30d, shared: false }"), "");
+        assert_eq!(said("{}"), "");
+    }
+
     #[test]
     fn what_is_there_is_shown_and_who_has_the_leases_has_the_loops() {
         let dir = tempfile::tempdir().unwrap();
@@ -194,6 +229,9 @@ mod tests {
         let durable = Durable {
             kv: store.clone(),
             lease: store.clone(),
+            queue: None,
+            listen: Box::new(|_| {}),
+            events: None,
             standing: Box::new(standing(Some("gone"))),
         };
         let mut engines = Engines {

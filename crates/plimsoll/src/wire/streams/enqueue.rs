@@ -1,5 +1,6 @@
 //! Rows of an outbox as jobs of a route: one write for all of them and for their names.
 
+use crate::wire::jobs::Makes;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use config::Config;
@@ -7,9 +8,9 @@ use config::sections::{Async, Outbox, Target};
 use control::ports::{SystemWall, Wall};
 use gateway::jobs::{Jobs, carry};
 use ring::rand::{SecureRandom, SystemRandom};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
-use store::{Bounds, Embedded, Named, NewJob};
+use store::{Bounds, Named, NewJob};
 use streams::outbox::{Request, Take};
 
 /// How long the name of a job is known whose row may still be there.
@@ -18,7 +19,7 @@ const KNOWN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// What jobs go into.
 #[derive(Clone)]
 pub struct Queue {
-    pub store: Weak<Embedded>,
+    pub makes: Makes,
     pub jobs: Arc<Jobs>,
     pub clock: Clock,
 }
@@ -33,7 +34,7 @@ pub fn take(queue: Queue, current: Arc<ArcSwap<Config>>) -> Take {
 async fn taken(queue: Queue, named: Result<(Named, Bounds), String>) -> Result<usize, String> {
     let (named, bounds) = named?;
     // Not held while it waits: another process may be about to take the queue over.
-    let ack = match queue.store.upgrade() {
+    let ack = match queue.makes.queue() {
         Some(store) => store.enqueue_named(named, bounds, SystemWall.now_ms()),
         None => return Err("the queue of jobs is not open".into()),
     };

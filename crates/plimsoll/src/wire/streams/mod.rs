@@ -9,16 +9,17 @@ pub use enqueue::Queue;
 pub use shown::Shown;
 
 use crate::exit::Failure;
+use crate::wire::engines::durable::OpenEvents;
 use arc_swap::ArcSwap;
 use config::Config;
 use gateway::request::projection::Positions;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use store::Embedded;
+use store::{Embedded, Log};
 use streams::outbox::{self, Connect};
 use streams::projection::{self, Parts};
-use streams::{Place, retain};
+use streams::{Leads, Place, Store, retain};
 use telemetry::probes::postgres;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -37,7 +38,20 @@ pub struct Work {
     tasks: Vec<JoinHandle<()>>,
     outboxes: Standings<outbox::Standing>,
     projections: Standings<projection::Standing>,
+    /// How it stands with the copy of what all nodes have; `None`: they are this node's own.
+    following: Option<Following>,
     pub store: Weak<Embedded>,
+}
+
+pub type Following = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// What they have to do with other nodes.
+pub struct Nodes<'a> {
+    /// Opens those of all nodes; `None`: they are this node's own.
+    pub events: Option<&'a OpenEvents>,
+    pub leads: Leads,
+    /// Of outboxes whose rows become jobs.
+    pub leads_jobs: Leads,
 }
 
 impl Drop for Work {
@@ -60,6 +74,7 @@ pub fn start(
     current: &Arc<ArcSwap<Config>>,
     positions: Arc<Positions>,
     queue: Queue,
+    nodes: Nodes<'_>,
     runtime: &Handle,
 ) -> Result<Work, Failure> {
     let config = current.load_full();
@@ -70,13 +85,29 @@ pub fn start(
     };
     let size = config.streams.clone().unwrap_or_default().size;
     let store = Arc::new(Embedded::open_within(&file, size).map_err(wrong)?);
+    fitting(&store, nodes.events.is_some())?;
     let weak = Arc::downgrade(&store);
+    let (store, following): (Arc<dyn Store>, _) = match nodes.events {
+        Some(open) => {
+            place.set_lags();
+            let hears = Arc::downgrade(place);
+            let news = move |last| {
+                if let Some(place) = hears.upgrade() {
+                    place.heard(last);
+                }
+            };
+            let events = open(store, Box::new(news)).map_err(wrong)?;
+            (events.store, Some(events.following))
+        }
+        None => (store, None),
+    };
     place.lend(Some(store)).map_err(wrong)?;
     let mut work = Work {
         place: place.clone(),
         tasks: Vec::new(),
         outboxes: Vec::new(),
         projections: Vec::new(),
+        following,
         store: weak,
     };
     let connect: Connect = Arc::new(|o| {
@@ -87,6 +118,8 @@ pub fn start(
         place: place.clone(),
         connect,
         take: enqueue::take(queue, current.clone()),
+        leads: nodes.leads.clone(),
+        leads_jobs: nodes.leads_jobs,
     };
     for o in &config.outboxes {
         let standing = Arc::new(Mutex::new(outbox::Standing::of(o)));
@@ -98,6 +131,7 @@ pub fn start(
         place: place.clone(),
         push: push::push(),
         tell: Arc::new(move |name, position| positions.tell(name, position)),
+        leads: nodes.leads.clone(),
     };
     for p in &config.projections {
         let standing = projection::Standing {
@@ -112,8 +146,30 @@ pub fn start(
     }
     let current = current.clone();
     let keep = move || current.load().streams.as_ref().and_then(|s| s.retention);
-    work.tasks.push(runtime.spawn(retain(place.clone(), keep)));
+    work.tasks
+        .push(runtime.spawn(retain(place.clone(), nodes.leads, keep)));
     Ok(work)
+}
+
+/// A file is this node's own or a copy of what all nodes have, and never becomes the other.
+fn fitting(store: &Embedded, shared: bool) -> Result<(), Failure> {
+    let wrong = |e: store::Error| Failure::new(format!("the store of streams: {e}"));
+    let (copy, last) = (
+        store.copy_of().map_err(wrong)?,
+        store.ends().map_err(wrong)?.last,
+    );
+    let file = store.path().display();
+    match (copy, shared) {
+        (None, true) if last > 0 => Err(Failure::new(format!(
+            "{file} holds {last} events of this node alone, and `engines.durable` has those of all nodes"
+        ))
+        .help("keep them here with `streams: { shared: false }`, or move the file away (and its -wal and -shm) to go on with those of all nodes")),
+        (Some(_), false) => Err(Failure::new(format!(
+            "{file} is a copy of the events of all nodes, and no event is appended to it here alone"
+        ))
+        .help("name the NATS that they are on (`engines.durable`, and no `shared: false`), or move the file away (and its -wal and -shm) to begin anew")),
+        _ => Ok(()),
+    }
 }
 
 impl Work {
@@ -123,6 +179,7 @@ impl Work {
             runtime: runtime.clone(),
             outboxes: self.outboxes.clone(),
             projections: self.projections.clone(),
+            following: self.following.clone(),
         }
     }
 }

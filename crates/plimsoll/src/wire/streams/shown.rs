@@ -1,6 +1,6 @@
 //! What console, metrics and commands ask of the streams.
 
-use super::Standings;
+use super::{Following, Standings};
 use base::Finding;
 use console::{NewEvent, StreamAsk};
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub struct Shown {
     pub runtime: Handle,
     pub outboxes: Standings<Outbox>,
     pub projections: Standings<Projection>,
+    pub following: Option<Following>,
 }
 
 fn now<T: Clone>(all: &Standings<T>) -> Vec<T> {
@@ -46,6 +47,7 @@ impl Shown {
             runtime: runtime.clone(),
             outboxes: Vec::new(),
             projections: Vec::new(),
+            following: None,
         }
     }
 
@@ -82,6 +84,11 @@ impl Shown {
             "Position of the last event.",
         );
         page.row("", &[], last as f64);
+        if let Some(following) = &self.following {
+            let help = "Whether what all nodes append is followed here.";
+            page.family("plimsoll_streams_followed", "gauge", help);
+            page.row("", &[], f64::from(u8::from(following()["wrong"].is_null())));
+        }
         let outboxes = now(&self.outboxes);
         type Of<'a, T> = &'a dyn Fn(&T) -> f64;
         let families: [(&'static str, &'static str, &str, Of<'_, Outbox>); 5] = [
@@ -166,8 +173,14 @@ impl console::Streams for Shown {
         };
         let (ends, subscriptions) = self
             .runtime
-            .block_on(async { Ok::<_, Fault>((place.ends().await?, place.subscriptions().await?)) })
+            .block_on(async { Ok::<_, Fault>((place.ends().await?, place.subscriptions().await)) })
             .map_err(failed)?;
+        let (subscriptions, unknown) = match (subscriptions, &self.following) {
+            (Ok(all), _) => (all, None),
+            // They are kept elsewhere than the events.
+            (Err(e), Some(_)) => (Vec::new(), Some(e.to_string())),
+            (Err(e), None) => return Err(failed(e)),
+        };
         let lag = |position: u64| ends.last.saturating_sub(position);
         let subscriptions = subscriptions.iter().map(|(name, s)| {
             json!({ "name": name, "stream": s.stream, "prefix": s.prefix, "position": s.position, "lag": lag(s.position),
@@ -179,6 +192,7 @@ impl console::Streams for Shown {
             value
         });
         Ok(json!({
+            "following": self.following.as_ref().map(|f| f()), "subscriptions_unknown": unknown,
             "gone": ends.gone, "last": ends.last, "subscriptions": subscriptions.collect::<Value>(),
             "projections": projections.collect::<Value>(), "outboxes": now(&self.outboxes),
         }))

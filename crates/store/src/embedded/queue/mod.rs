@@ -10,11 +10,10 @@ mod writes;
 
 use super::{Embedded, Write};
 use crate::ack::Reply;
-use crate::bounds::{limit, name};
-use crate::queue::{MAX_HEAD, MAX_JOBS, MAX_PAYLOAD};
+use crate::queue::{MAX_JOBS, acceptable, acceptable_end, acceptable_marked, acceptable_named};
 use crate::{
-    Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, MAX_NAME, MAX_VALUE, Named,
-    NewJob, Put, Queue, State,
+    Ack, Bounds, Cancel, Entry, Error, Finish, Job, JobId, Kv, Lane, Leased, Marked, Named, NewJob,
+    Put, Queue, State,
 };
 
 pub use files::payloads;
@@ -88,20 +87,15 @@ impl Ask {
     }
 }
 
-impl Embedded {
-    /// Accepts jobs and changes a key, both or neither; `Error::Stale` when the key is not as expected. Without jobs only the key.
-    pub fn enqueue_marked(
+impl Marked for Embedded {
+    fn enqueue_marked(
         &self,
         jobs: Vec<NewJob>,
         bounds: Bounds,
         mark: Put,
         now_ms: u64,
     ) -> Ack<Vec<JobId>> {
-        let fine = mark.fits().and_then(|()| match jobs.is_empty() {
-            true => Ok(()),
-            false => acceptable(&jobs),
-        });
-        if let Err(e) = fine {
+        if let Err(e) = acceptable_marked(&jobs, &mark) {
             return Ack::ready(Err(e));
         }
         self.submit(|reply| Write::Marked {
@@ -112,20 +106,9 @@ impl Embedded {
             reply,
         })
     }
-}
 
-impl Embedded {
-    /// Accepts those whose names are not known, all of them or none; how many those are.
-    pub fn enqueue_named(&self, named: Named, bounds: Bounds, now_ms: u64) -> Ack<usize> {
-        let each = |(name, job): &(String, NewJob)| {
-            self::name("name of a job", name).and_then(|()| acceptable(std::slice::from_ref(job)))
-        };
-        let most = limit(
-            "jobs and names",
-            named.jobs.len() + named.settled.len(),
-            2 * MAX_JOBS,
-        );
-        if let Err(e) = most.and_then(|()| named.jobs.iter().try_for_each(each)) {
+    fn enqueue_named(&self, named: Named, bounds: Bounds, now_ms: u64) -> Ack<usize> {
+        if let Err(e) = acceptable_named(&named) {
             return Ack::ready(Err(e));
         }
         self.submit(|reply| Write::Named {
@@ -135,38 +118,9 @@ impl Embedded {
             reply,
         })
     }
-}
 
-fn acceptable(jobs: &[NewJob]) -> Result<(), Error> {
-    if jobs.is_empty() || jobs.len() > MAX_JOBS {
-        return Err(Error::Invalid(format!(
-            "{} jobs at once; 1 to {MAX_JOBS} are taken",
-            jobs.len()
-        )));
-    }
-    for job in jobs {
-        name("lane of a job", &job.lane)?;
-        limit("the tenant of a job", job.tenant.len(), MAX_NAME)?;
-        limit("the title of a job", job.title.len(), MAX_NAME)?;
-        if let Some(key) = &job.key {
-            name("ordering key of a job", key)?;
-        }
-        limit("the head of a job", job.head.len(), MAX_HEAD)?;
-        limit("the payload of a job", job.payload.len(), MAX_PAYLOAD)?;
-    }
-    Ok(())
-}
-
-fn acceptable_end(how: &Finish) -> Result<(), Error> {
-    match how {
-        Finish::Done { result } => limit("a result", result.len(), MAX_VALUE),
-        Finish::Dead { reason, result } => {
-            limit("a reason", reason.len(), MAX_NAME)?;
-            limit("a result", result.len(), MAX_VALUE)
-        }
-        Finish::Retry { reason, .. } | Finish::Release { reason, .. } => {
-            limit("a reason", reason.len(), MAX_NAME)
-        }
+    fn mark(&self, key: &str, now_ms: u64) -> Result<Option<Entry>, Error> {
+        self.get(key, now_ms)
     }
 }
 
