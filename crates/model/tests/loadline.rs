@@ -156,7 +156,7 @@ fn no_traffic_and_nothing_known_are_said() {
     let f = fit(vec![], vec![], vec![]);
     let l = line(&f);
     assert!(l.limit.is_none() && !l.trusted && l.line == 0.0);
-    let mut g = single("mem.front", 1e9, 1000.0, 1.0, 1.0);
+    let mut g = single("mem.front", 1e9, 0.0, 1.0, 1.0);
     (g.routes[0].rate, g.routes[0].entry_rate) = (10.0, 10.0);
     g.routes[0].low_mean = 0.01;
     let l = line(&g);

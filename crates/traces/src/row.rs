@@ -12,6 +12,8 @@ use zstd::bulk::{Compressor, Decompressor};
 const MOST: usize = 8 << 20;
 /// What a row takes beside its bytes; a large one takes whole pages.
 const ROW: u64 = 128;
+/// The newest comes first, so each page that fills is split and its older half stays as it is: pages are half full.
+const PAGES_FOR_FULL_ONES: u64 = 2;
 const LARGE: u64 = 900;
 const PAGE: u64 = 4096;
 
@@ -84,8 +86,10 @@ impl Packer {
         let list = self.pack(&trace.summary())?;
         let all = self.pack(trace)?;
         let row = |n: usize| match n as u64 {
-            n if n > LARGE => ROW + LARGE + (n - LARGE).div_ceil(PAGE) * PAGE,
-            n => ROW + n,
+            n if n > LARGE => {
+                PAGES_FOR_FULL_ONES * (ROW + LARGE) + (n - LARGE).div_ceil(PAGE) * PAGE
+            }
+            n => PAGES_FOR_FULL_ONES * (ROW + n),
         };
         let takes = row(list.len() + 4) + row(all.len());
         let size = u32::try_from(takes).ok()?;

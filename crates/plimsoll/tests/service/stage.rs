@@ -89,7 +89,11 @@ impl Stage {
             pids: BTreeSet::new(),
             first: None,
         };
-        std::fs::copy(env!("CARGO_BIN_EXE_plimsoll"), stage.binary()).unwrap();
+        // A file that was written a moment ago may still be open in a process that another test begins, and cannot be executed then.
+        let built = env!("CARGO_BIN_EXE_plimsoll");
+        if std::fs::hard_link(built, stage.binary()).is_err() {
+            std::fs::copy(built, stage.binary()).unwrap();
+        }
         stage.write(&stage.config(extra));
         stage
     }

@@ -29,7 +29,7 @@ pub const TRACES: &[Field<Traces>] = &[
         "rate" = "256KiB/s",
         Kind::Flow,
         "1MiB/s",
-        "how much is written to it, 4 s of that at once; what is more in a storm gives way and is counted, errors last; a usual trace takes half a KiB",
+        "how much is written to it, 4 s of that at once; what is more in a storm gives way and is counted, errors last; a usual trace takes one KiB",
         |t, n, cx| put!(t.rate, cx.flow(n))
     ),
     key!(
