@@ -4,7 +4,8 @@ use super::cores;
 use super::drive::Drive;
 use super::machine::{self, First};
 use super::peers::{self, Proxy, Stage};
-use super::proxy::{STARTS, paired, range};
+use super::proxy::{STARTS, paired, range, verdict};
+use super::stats::spread;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -25,6 +26,9 @@ As in [proxy.md](proxy.md): one core for each proxy, one thread of ours and of H
 at work), 64 keep-alive connections, requests of 331 bytes with a cookie, answers of 1 KiB that are fresh for an hour.
 HAProxy's cache has no `Vary`; Varnish is told to look up requests with cookies, which it passes by default. The paced rows are of what
 a proxy spends when it is not busy all the time; every proxy is started three times, as there; the targets are for the saturated ones.
+
+Where a hit's time goes (`perf record`, saturated): 73 % in the kernel, for one read and one write, 19 % in Plimsoll, 4 % in the C library. A fifth of
+what is Plimsoll's own (0.28 of 1.25 µs) would have to go for the target beside Varnish.
 
 ";
 
@@ -49,6 +53,7 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
         out,
         "\n| peer | load | CPU per hit, peer = 1 | target | peer µs | Plimsoll µs | of it traffic thread | cores busy: peer, Plimsoll | requests to the upstream |\n|---|---|---|---|---|---|---|---|---|"
     );
+    let mut verdicts = String::new();
     for ((name, start), most) in theirs.into_iter().zip(TARGETS) {
         let mut measured: [(Vec<_>, u64); LOADS.len()] = Default::default();
         for _ in 0..STARTS {
@@ -82,8 +87,14 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
                 range(&turns, 2, |(a, _)| a.busy),
                 range(&turns, 2, |(_, b)| b.busy),
             );
+            if rate.is_none() {
+                let ratios: Vec<f64> = turns.iter().map(|(a, b)| b.all / a.all).collect();
+                let median = spread(&ratios).map_or(f64::NAN, |s| s.median);
+                verdicts += &verdict(&format!("CPU of {name}, saturated"), median, most);
+            }
         }
     }
+    *out += &verdicts;
     let _ = writeln!(out, "\nRequests that failed: {}.", drive.errors);
     Ok(())
 }

@@ -24,6 +24,6 @@ impl console::Traces for Traces {
     }
     fn standing(&self) -> Value {
         let none = json!({ "kept": 0, "let_go": 0, "undecided": 0, "left_out": 0, "alone": 0 });
-        json!({ "traces": self.0.len(), "bytes": 1 << 20, "size": 256 << 20, "lost": 0, "wrong": null, "spans": none, "lines": none })
+        json!({ "traces": self.0.len(), "bytes": 1 << 20, "size": 256 << 20, "lost": 0, "dropped": 0, "wrong": null, "spans": none, "lines": none })
     }
 }
