@@ -14,8 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The header that a change over the API must carry: a page of another site cannot send it.
 pub const HEADER: &str = "plimsoll-api";
 
+const METRICS: &str = "/metrics";
 /// What machines ask, by whatever name they know this host.
-const FOR_MACHINES: &[&str] = &["/livez", "/readyz", "/metrics", "/-/healthy", "/-/ready"];
+const FOR_MACHINES: &[&str] = &["/livez", "/readyz", METRICS, "/-/healthy", "/-/ready"];
 /// For whoever has not said who they are: whether it lives, and how to say it.
 const OPEN: &[&str] = &[
     "/livez",
@@ -86,7 +87,8 @@ fn allow(
     names: &[String],
 ) -> Result<(), &'static str> {
     let reads = is_read(method, path);
-    if is_get(method) && FOR_MACHINES.contains(&path) {
+    // Where there is nothing to change, another method is answered as such and not as a change.
+    if FOR_MACHINES.contains(&path) && (is_get(method) || path != METRICS) {
         return Ok(());
     }
     let text = |name| {

@@ -18,11 +18,6 @@ const LONGEST: Duration = Duration::from_secs(30);
 const RULES: &str = "[[operations]]
 include-path-regex = '^/api/v1/(query|query_range|labels|series|label/.*)$'
 checks.positive_data_acceptance.expected-statuses = ['2xx', '4xx']
-
-# What would be a change is refused before it is looked for.
-[[operations]]
-include-path-regex = '^/(livez|readyz|-/.*)$'
-checks.unsupported_method.enabled = false
 ";
 
 /// As part of the tests: loud when nothing was tested.
