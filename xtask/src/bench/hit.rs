@@ -4,8 +4,7 @@ use super::cores;
 use super::drive::Drive;
 use super::machine::{self, First};
 use super::peers::{self, Proxy, Stage};
-use super::proxy::{STARTS, paired, range, verdict};
-use super::stats::spread;
+use super::proxy::{STARTS, paired, range, times, verdict};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -88,9 +87,8 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
                 range(&turns, 2, |(_, b)| b.busy),
             );
             if rate.is_none() {
-                let ratios: Vec<f64> = turns.iter().map(|(a, b)| b.all / a.all).collect();
-                let median = spread(&ratios).map_or(f64::NAN, |s| s.median);
-                verdicts += &verdict(&format!("CPU of {name}, saturated"), median, most);
+                let what = format!("CPU of {name}, saturated");
+                verdicts += &verdict(&what, times(&turns, |t| t.all), most);
             }
         }
     }

@@ -3,8 +3,8 @@
 use super::cores;
 use super::machine::{self, First};
 use super::peers::{self, Entry, Proxy, Stage};
-use super::proxy::{STARTS, range, verdict};
-use super::stats::{cpu_by_thread, cpu_of, in_turns, spread, used};
+use super::proxy::{STARTS, range, times, verdict};
+use super::stats::{cpu_by_thread, cpu_of, in_turns, used};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
@@ -146,10 +146,8 @@ fn measure(plimsoll: &Path, dir: &Path, pairs: usize, out: &mut String) -> Resul
                     range(&turns, 2, |(_, b)| b.busy),
                 );
                 if let (Some(target), None) = (target, load.per_second) {
-                    let ratios: Vec<f64> = turns.iter().map(|(a, b)| b.all / a.all).collect();
-                    let median = spread(&ratios).map_or(f64::NAN, |s| s.median);
                     let what = format!("CPU of HAProxy, {}, saturated", way.name);
-                    verdicts += &verdict(&what, median, target);
+                    verdicts += &verdict(&what, times(&turns, |t| t.all), target);
                 }
             }
         }

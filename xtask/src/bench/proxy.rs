@@ -145,6 +145,12 @@ fn median<T>(all: &[T], digits: usize, f: impl Fn(&T) -> f64) -> String {
     spread(&values).map_or("–".into(), |s| format!("{:.digits$}", s.median))
 }
 
+/// How many times the second of a pair is the first; the median of all pairs.
+pub fn times<T>(pairs: &[(T, T)], f: impl Fn(&T) -> f64) -> f64 {
+    let ratios: Vec<f64> = pairs.iter().map(|(a, b)| f(b) / f(a)).collect();
+    spread(&ratios).map_or(f64::NAN, |s| s.median)
+}
+
 /// For what comes in bursts: a median would hide it.
 fn mean<T>(all: &[T], f: impl Fn(&T) -> f64) -> String {
     format!("{:.2}", all.iter().map(f).sum::<f64>() / all.len() as f64)
@@ -198,8 +204,7 @@ fn cost(
     for (rate, [with_nginx, all]) in LOADS.into_iter().zip(measured) {
         let load = rate.map_or("saturated".to_owned(), |r| format!("{r:.0}/s"));
         if rate.is_none() {
-            let ratios: Vec<f64> = all.iter().map(|(a, b)| b.all / a.all).collect();
-            saturated = spread(&ratios).map_or(f64::NAN, |s| s.median);
+            saturated = times(&all, |t| t.all);
         }
         let (base, ours): (Vec<Turn>, Vec<Turn>) = all.iter().copied().unzip();
         let theirs: Vec<Turn> = with_nginx.iter().map(|p| p.1).collect();

@@ -1,6 +1,7 @@
 //! More bottlenecks on a real PostgreSQL, behind the order service: what an application does to a database that is fine itself.
 
-use super::scenarios::{Ask, Right, Scenario, World, lift};
+use super::orders::watched;
+use super::scenarios::{Ask, Scenario, World, constraint, lift};
 use base::Class;
 use model::moves::Kind;
 
@@ -8,35 +9,9 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![advisory(), held_idle(), unbounded()]
 }
 
-/// Weights of home, orders, basket, reserve, report, feed and invoice.
-type Mix = &'static [u32; 7];
-
-fn watched(
-    name: &'static str,
-    what: &'static str,
-    settings: &'static str,
-    (mix, rate): (Mix, f64),
-    (class, resources, routes): (Class, &'static [&'static str], &'static [&'static str]),
-) -> Scenario {
-    Scenario {
-        name,
-        what,
-        plant: World::Orders(settings),
-        lift: None,
-        mix,
-        rate,
-        seconds: 120,
-        blind: false,
-        right: Right::Constraint {
-            class,
-            resources,
-            routes,
-        },
-    }
-}
-
 fn advisory() -> Scenario {
     Scenario {
+        mix: &[20, 10, 10, 50, 0, 10, 0],
         lift: lift(
             Ask::Proposal(Kind::Lock, "half as long"),
             World::Orders(r#"{"advisory":true,"held_ms":6}"#),
@@ -45,14 +20,15 @@ fn advisory() -> Scenario {
             "pg-advisory",
             "every reservation takes one advisory lock for the whole stock, and keeps it for 14 ms",
             r#"{"advisory":true,"held_ms":14}"#,
-            (&[20, 10, 10, 50, 0, 10, 0], 35.0),
-            (Class::PoolOrLock, &["lock.orders.advisory"], &["reserve"]),
+            35.0,
+            constraint(Class::PoolOrLock, &["lock.orders.advisory"], &["reserve"]),
         )
     }
 }
 
 fn held_idle() -> Scenario {
     Scenario {
+        mix: &[30, 10, 5, 5, 45, 5, 0],
         lift: lift(
             Ask::WhatIf("pool pool.app.orders 6"),
             World::Orders(r#"{"pool":6,"call_ms":40}"#),
@@ -61,14 +37,15 @@ fn held_idle() -> Scenario {
             "pg-pool-call",
             "a report keeps one of three connections to PostgreSQL while it asks a partner for 40 ms",
             r#"{"pool":3,"call_ms":40}"#,
-            (&[30, 10, 5, 5, 45, 5, 0], 40.0),
-            (Class::PoolOrLock, &["pool.app.orders"], &["report"]),
+            40.0,
+            constraint(Class::PoolOrLock, &["pool.app.orders"], &["report"]),
         )
     }
 }
 
 fn unbounded() -> Scenario {
     Scenario {
+        mix: &[30, 40, 10, 5, 5, 10, 0],
         lift: lift(
             Ask::Proposal(Kind::Page, "orders"),
             World::Orders(r#"{"customers":300}"#),
@@ -77,8 +54,8 @@ fn unbounded() -> Scenario {
             "pg-unbounded",
             "a customer's 2000 orders are all returned, instead of the largest ten",
             r#"{"customers":300,"limit":false}"#,
-            (&[30, 40, 10, 5, 5, 10, 0], 50.0),
-            (Class::DataDesign, &["cpu.orders", "db.orders"], &["orders"]),
+            50.0,
+            constraint(Class::DataDesign, &["cpu.orders", "db.orders"], &["orders"]),
         )
     }
 }

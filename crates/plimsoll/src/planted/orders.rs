@@ -1,7 +1,7 @@
 //! Bottlenecks on real databases: `examples/orders`, a service in another runtime (Node), on a PostgreSQL and a Redis that
 //! `cargo xtask bench diagnosis` starts.
 
-use super::scenarios::{Ask, Right, Scenario, World, lift};
+use super::scenarios::{self, Ask, Right, Scenario, World, constraint, lift};
 use crate::demo::stage::{Ports, Stage};
 use crate::exit::Failure;
 use base::Class;
@@ -100,23 +100,19 @@ loads:
 /// Weights of home, orders, basket, reserve, report, feed and invoice.
 const VISITORS: [u32; 7] = [30, 20, 20, 10, 5, 10, 5];
 
+/// The order service with these settings (JSON) and its usual mix.
+pub fn watched(
+    name: &'static str,
+    what: &'static str,
+    settings: &'static str,
+    rate: f64,
+    right: Right,
+) -> Scenario {
+    let plant = World::Orders(settings);
+    scenarios::watched(name, what, plant, &VISITORS, rate, right)
+}
+
 pub fn scenarios() -> Vec<Scenario> {
-    let constraint = |class, resources, routes| Right::Constraint {
-        class,
-        resources,
-        routes,
-    };
-    let watched = |name, what, settings, rate, right| Scenario {
-        name,
-        what,
-        plant: World::Orders(settings),
-        lift: None,
-        mix: &VISITORS,
-        rate,
-        seconds: 120,
-        blind: false,
-        right,
-    };
     vec![
         Scenario {
             mix: &[25, 30, 20, 10, 5, 10, 0],

@@ -78,6 +78,40 @@ pub fn plant(front: &str, catalogue: &str, pay: &str) -> World {
     })
 }
 
+/// Watched for two minutes, with all probes, and nothing to lift.
+pub fn watched(
+    name: &'static str,
+    what: &'static str,
+    plant: World,
+    mix: &'static [u32],
+    rate: f64,
+    right: Right,
+) -> Scenario {
+    Scenario {
+        name,
+        what,
+        plant,
+        lift: None,
+        mix,
+        rate,
+        seconds: 120,
+        blind: false,
+        right,
+    }
+}
+
+pub fn constraint(
+    class: Class,
+    resources: &'static [&'static str],
+    routes: &'static [&'static str],
+) -> Right {
+    Right::Constraint {
+        class,
+        resources,
+        routes,
+    }
+}
+
 pub fn lift(ask: Ask, plant: World) -> Option<Lift> {
     Some(Lift { ask, plant })
 }
@@ -114,22 +148,8 @@ fn holding(megabytes: u64) -> World {
 
 /// What is wrong around it. Limits need control groups that may be written.
 fn around_the_shop() -> Vec<Scenario> {
-    let watched = |name, what, plant, rate, right| Scenario {
-        name,
-        what,
-        plant,
-        lift: None,
-        mix: &SHOPPERS,
-        rate,
-        seconds: 120,
-        blind: false,
-        right,
-    };
-    let constraint = |class, resources, routes| Right::Constraint {
-        class,
-        resources,
-        routes,
-    };
+    let watched =
+        |name, what, plant, rate, right| watched(name, what, plant, &SHOPPERS, rate, right);
     vec![
         Scenario {
             lift: lift(
@@ -175,17 +195,8 @@ fn around_the_shop() -> Vec<Scenario> {
 }
 
 fn shop() -> Vec<Scenario> {
-    let watched = |name, what, plant, rate, right| Scenario {
-        name,
-        what,
-        plant,
-        lift: None,
-        mix: &SHOPPERS,
-        rate,
-        seconds: 120,
-        blind: false,
-        right,
-    };
+    let watched =
+        |name, what, plant, rate, right| watched(name, what, plant, &SHOPPERS, rate, right);
     vec![
         Scenario {
             lift: lift(

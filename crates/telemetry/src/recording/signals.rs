@@ -1,12 +1,11 @@
 //! `signals.csv`: what the kernel told of resources beside their use.
 
+use super::SIGNALS;
 use super::faults::Faults;
 use super::names::{inside, outside};
 use super::row;
-use super::table::{Columns, Table, number, present, text};
-use super::{SIGNALS, USAGE_ROWS};
-use base::{Finding, Names, ResourceInfo, Signal, SignalCell, Window};
-use csv::ByteRecord;
+use super::table::{Columns, by_second, number, text};
+use base::{Names, ResourceInfo, Signal, SignalCell, Window};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -40,50 +39,24 @@ pub fn read(
     infos: &BTreeMap<String, ResourceInfo>,
     faults: &mut Faults,
 ) -> BTreeMap<u64, Vec<SignalCell>> {
-    let mut out: BTreeMap<u64, Vec<SignalCell>> = BTreeMap::new();
-    let path = folder.join(SIGNALS);
-    if !present(&path).exists() {
-        return out;
-    }
-    let mut t = match Table::open(&path, &COLUMNS, faults) {
-        Ok(t) => t,
-        Err(f) => {
-            faults.push(f);
-            return out;
-        }
-    };
-    let all = COLUMNS.required.iter().chain(COLUMNS.optional);
-    let c: Vec<Option<usize>> = all.map(|n| t.column(n)).collect();
-    let mut row = ByteRecord::new();
-    let mut n = 0;
-    while let Some(line) = t.next(&mut row, faults).filter(|_| n < USAGE_ROWS) {
-        n += 1;
-        let parse = || -> Result<(u64, SignalCell), String> {
-            let resource = text(&row, c[1]).ok_or("`resource` is empty")?;
-            let label = text(&row, c[2]).ok_or("`signal` is empty")?;
-            let signal = Signal::from_label(label)
-                .ok_or_else(|| format!("`{label:.40}` is no signal that is known"))?;
-            let service = infos.get(resource).map_or_else(
-                || ResourceInfo::from_name(resource).service,
-                |i| i.service.clone(),
-            );
-            let cell = SignalCell {
-                resource: names.resources.intern(resource),
-                instance: inside(names, service.as_deref(), text(&row, c[4])),
-                signal,
-                value: number(&row, c[3], "value")?.ok_or("`value` is empty")?,
-            };
-            let second = number(&row, c[0], "time_s")?.ok_or("`time_s` is empty")? as u64;
-            Ok((second.saturating_sub(1), cell))
+    by_second(&folder.join(SIGNALS), &COLUMNS, faults, |row, c| {
+        let resource = text(row, c[1]).ok_or("`resource` is empty")?;
+        let label = text(row, c[2]).ok_or("`signal` is empty")?;
+        let signal = Signal::from_label(label)
+            .ok_or_else(|| format!("`{label:.40}` is no signal that is known"))?;
+        let service = infos.get(resource).map_or_else(
+            || ResourceInfo::from_name(resource).service,
+            |i| i.service.clone(),
+        );
+        let cell = SignalCell {
+            resource: names.resources.intern(resource),
+            instance: inside(names, service.as_deref(), text(row, c[4])),
+            signal,
+            value: number(row, c[3], "value")?.ok_or("`value` is empty")?,
         };
-        match parse() {
-            Ok((second, cell)) => out.entry(second).or_default().push(cell),
-            Err(what) => {
-                faults.push(Finding::error("recording-bad-value", what).at(&t.file, line, 0))
-            }
-        }
-    }
-    out
+        let second = number(row, c[0], "time_s")?.ok_or("`time_s` is empty")? as u64;
+        Ok((second.saturating_sub(1), cell))
+    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! A CSV file with a header: columns by name, cells as text, times checked.
 
-use super::MAX_BYTES;
 use super::faults::Faults;
+use super::{MAX_BYTES, USAGE_ROWS};
 use base::Finding;
 use csv::ByteRecord;
 use flate2::read::MultiGzDecoder;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Take};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,41 @@ fn unpacked(file: File, packed: bool) -> Box<dyn Read> {
         true => Box::new(MultiGzDecoder::new(file)),
         false => Box::new(file),
     }
+}
+
+/// What the rows of a file say of each second; nothing when the file is not there. `parse` gets a row and the column of each name
+/// that is wanted, the required ones first.
+pub fn by_second<T>(
+    path: &Path,
+    want: &Columns<'_>,
+    faults: &mut Faults,
+    parse: impl Fn(&ByteRecord, &[Option<usize>]) -> Result<(u64, T), String>,
+) -> BTreeMap<u64, Vec<T>> {
+    let mut out: BTreeMap<u64, Vec<T>> = BTreeMap::new();
+    if !present(path).exists() {
+        return out;
+    }
+    let mut t = match Table::open(path, want, faults) {
+        Ok(t) => t,
+        Err(f) => {
+            faults.push(f);
+            return out;
+        }
+    };
+    let all = want.required.iter().chain(want.optional);
+    let columns: Vec<Option<usize>> = all.map(|n| t.column(n)).collect();
+    let mut row = ByteRecord::new();
+    let mut n = 0;
+    while let Some(line) = t.next(&mut row, faults).filter(|_| n < USAGE_ROWS) {
+        n += 1;
+        match parse(&row, &columns) {
+            Ok((second, cell)) => out.entry(second).or_default().push(cell),
+            Err(what) => {
+                faults.push(Finding::error("recording-bad-value", what).at(&t.file, line, 0))
+            }
+        }
+    }
+    out
 }
 
 impl Table {

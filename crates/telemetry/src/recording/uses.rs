@@ -1,13 +1,12 @@
 //! `uses.csv`, `statements.json` and `traced.json`: what databases and spans told of routes, the heaviest statements, and
 //! how routes work.
 
+use super::USES;
 use super::faults::Faults;
 use super::row;
-use super::table::{Columns, Table, number, present, text};
-use super::{USAGE_ROWS, USES};
+use super::table::{Columns, by_second, number, text};
 use base::window::UseCell;
 use base::{Arm, CellKey, Finding, InstanceIx, Names, Window};
-use csv::ByteRecord;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -46,60 +45,34 @@ pub fn rows(out: &mut Vec<u8>, w: &Window, names: &Names) {
 
 /// The uses of every second; nothing when the file is not there.
 pub fn read(folder: &Path, names: &Names, faults: &mut Faults) -> BTreeMap<u64, Vec<UseCell>> {
-    let mut out: BTreeMap<u64, Vec<UseCell>> = BTreeMap::new();
-    let path = folder.join(USES);
-    if !present(&path).exists() {
-        return out;
-    }
-    let mut t = match Table::open(&path, &COLUMNS, faults) {
-        Ok(t) => t,
-        Err(f) => {
-            faults.push(f);
-            return out;
-        }
-    };
-    let all = COLUMNS.required.iter().chain(COLUMNS.optional);
-    let c: Vec<Option<usize>> = all.map(|n| t.column(n)).collect();
-    let mut row = ByteRecord::new();
-    let mut n = 0;
-    while let Some(line) = t.next(&mut row, faults).filter(|_| n < USAGE_ROWS) {
-        n += 1;
-        let parse = || -> Result<(u64, UseCell), String> {
-            let num = |i: usize, name| Ok::<f64, String>(number(&row, c[i], name)?.unwrap_or(0.0));
-            let route = text(&row, c[1]).ok_or("`route` is empty")?;
-            let resource = text(&row, c[2]).ok_or("`resource` is empty")?;
-            let key = CellKey {
-                route: names.routes.intern(route),
-                arm: Arm::BASE,
-                instance: InstanceIx::NONE,
-            };
-            let cell = UseCell {
-                key,
-                resource: names.resources.intern(resource),
-                count: num(3, "count")?.round() as u32,
-                weight: number(&row, c[9], "weight")?
-                    .filter(|w| *w > 0.0)
-                    .unwrap_or(1.0),
-                of: num(10, "of")?,
-                busy_s: num(4, "busy")?,
-                busy_sq: num(5, "squares")?,
-                wait_s: 0.0,
-                waits: 0,
-                calls: num(6, "calls")?,
-                rows: num(7, "rows")?,
-                returned: num(8, "returned")?,
-            };
-            let second = num(0, "time_s")? as u64;
-            Ok((second.saturating_sub(1), cell))
+    by_second(&folder.join(USES), &COLUMNS, faults, |row, c| {
+        let num = |i: usize, name| Ok::<f64, String>(number(row, c[i], name)?.unwrap_or(0.0));
+        let route = text(row, c[1]).ok_or("`route` is empty")?;
+        let resource = text(row, c[2]).ok_or("`resource` is empty")?;
+        let key = CellKey {
+            route: names.routes.intern(route),
+            arm: Arm::BASE,
+            instance: InstanceIx::NONE,
         };
-        match parse() {
-            Ok((second, cell)) => out.entry(second).or_default().push(cell),
-            Err(what) => {
-                faults.push(Finding::error("recording-bad-value", what).at(&t.file, line, 0))
-            }
-        }
-    }
-    out
+        let cell = UseCell {
+            key,
+            resource: names.resources.intern(resource),
+            count: num(3, "count")?.round() as u32,
+            weight: number(row, c[9], "weight")?
+                .filter(|w| *w > 0.0)
+                .unwrap_or(1.0),
+            of: num(10, "of")?,
+            busy_s: num(4, "busy")?,
+            busy_sq: num(5, "squares")?,
+            wait_s: 0.0,
+            waits: 0,
+            calls: num(6, "calls")?,
+            rows: num(7, "rows")?,
+            returned: num(8, "returned")?,
+        };
+        let second = num(0, "time_s")? as u64;
+        Ok((second.saturating_sub(1), cell))
+    })
 }
 
 /// What a file of statements or of traced routes says; nothing when it is not there.
