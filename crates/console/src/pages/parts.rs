@@ -43,6 +43,15 @@ pub fn choice<'a>(all: impl IntoIterator<Item = (String, &'a str, bool)>) -> Mar
     }
 }
 
+/// What terminals are told too: what stands between backticks is code.
+pub fn told(text: &str) -> Markup {
+    html! {
+        @for (i, piece) in text.split('`').enumerate() {
+            @if i % 2 == 1 { code { (piece) } } @else { (piece) }
+        }
+    }
+}
+
 /// The model's answer, once there is one.
 pub fn answer(d: &Diagnosis) -> Option<Answer> {
     Answer::deserialize(d.diagnosis.as_deref()?).ok()
@@ -75,7 +84,7 @@ pub fn figure(label: &str, value: &str, note: &str, live: &str) -> Markup {
 
 /// What is missing, and how long to wait.
 pub fn empty(what: &str, more: &str) -> Markup {
-    html! { div.empty { p { strong { (what) } } @if !more.is_empty() { p { (more) } } } }
+    html! { div.empty { p { strong { (what) } } @if !more.is_empty() { p { (told(more)) } } } }
 }
 
 /// Why there is no answer of the model yet, with a bar while it learns.
@@ -190,7 +199,7 @@ pub fn latencies_kept(s: &State, last_s: u64) -> Markup {
     let kept_s = s.past.read().bounds().buckets_ms / 1000;
     html! {
         @if last_s > kept_s {
-            p.note { "How long answers took is kept for " (Secs(kept_s as f64)) ": `history.histograms` says how long." }
+            p.note { "How long answers took is kept for " (Secs(kept_s as f64)) ": " code { "history.histograms" } " says how long." }
         }
     }
 }
@@ -323,4 +332,19 @@ pub fn version(c: &Control) -> String {
         status.generation,
         trial.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn what_stands_between_backticks_is_code_and_nothing_is_markup() {
+        let said = |text| told(text).into_string();
+        assert_eq!(
+            said("try `a <b>` & go"),
+            "try <code>a &lt;b&gt;</code> &amp; go"
+        );
+        assert_eq!(said("no end of `it"), "no end of <code>it</code>");
+    }
 }

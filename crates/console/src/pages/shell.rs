@@ -1,6 +1,6 @@
 //! What all pages have around them: head, navigation, and what is wrong right now.
 
-use super::{Ask, PAGES, Page, slos};
+use super::{Ask, PAGES, Page, parts, slos};
 use crate::access::Who;
 use crate::api::Problem;
 use crate::guard::word;
@@ -144,7 +144,7 @@ fn wrong(status: &Status) -> Markup {
         div data-part="wrong" {
             @if !all.is_empty() {
                 section.wrong aria-label="What is wrong" {
-                    @for f in all { p { strong { (f.what) } " " (f.help) } }
+                    @for f in all { p { strong { (parts::told(&f.what)) } " " (parts::told(&f.help)) } }
                 }
             }
         }

@@ -61,7 +61,7 @@ fn the_catalog_says_whom_to_call_and_what_to_mend() {
         .get("/catalog")
         .has("1 error, ")
         .has("Traffic: ")
-        .has("`mail` is owned by `nobody-known`, which is no team")
+        .has("<code>mail</code> is owned by <code>nobody-known</code>, which is no team")
         .has("&lt;b&gt;Pages&lt;/b&gt;")
         .has_not("<b>Pages")
         .has("<strong>ana</strong>")

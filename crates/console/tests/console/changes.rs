@@ -84,8 +84,8 @@ fn a_question_that_is_not_understood_says_what_would_be() {
     let console = Console::start(World::of(2, 60));
     console
         .get("/advice?q=cash%20it")
-        .has("`cash it` is not a change that is known")
-        .has("did you mean `cache`?");
+        .has("<code>cash it</code> is not a change that is known")
+        .has("did you mean <code>cache</code>?");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn form(c: &Control, p: &Proposal, busy: bool, who: &Who) -> Markup {
         @if !who.may_operate() { (parts::only_looks(who)) }
         @else if busy { p.note { "One trial at a time: wait for its verdict, or roll it back." } }
         @else {
-            @if let Some(f) = &held { p.note { strong { "Held back: " } (f.what) } }
+            @if let Some(f) = &held { p.note { strong { "Held back: " } (parts::told(&f.what)) } }
             form.act method="post" action="/advice/try" {
                 input type="hidden" name="which" value=(p.id);
                 @if matches!(p.change, Change::Patch { .. }) {

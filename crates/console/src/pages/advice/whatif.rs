@@ -2,6 +2,7 @@
 
 use super::knobs::{Knob, knobs, slider};
 use crate::State;
+use crate::pages::parts;
 use base::Finding;
 use base::number::{rate, rate_in, seconds, times};
 use control::ports::Counsel;
@@ -108,7 +109,7 @@ fn answered(s: &State, text: &str) -> Markup {
 }
 
 fn refused(findings: &[Finding]) -> Markup {
-    html! { div.wrong role="alert" { @for f in findings { p { strong { (f.what) } " " (f.help) } } } }
+    html! { div.wrong role="alert" { @for f in findings { p { strong { (parts::told(&f.what)) } " " (parts::told(&f.help)) } } } }
 }
 
 fn table(w: &WhatIf) -> Markup {

@@ -19,10 +19,10 @@ pub fn found(all: &[Finding]) -> Markup {
                     Severity::Warning => span.chip.tone-near { "warning" },
                     Severity::Note => span.chip { "note" },
                 }
-                " " (f.what)
+                " " (parts::told(&f.what))
                 p.note {
                     @if let Some(spot) = &f.spot { code { (spot) } " " }
-                    (f.help)
+                    (parts::told(&f.help))
                 }
             } }
         }

@@ -59,7 +59,7 @@ fn next(i: &Incident) -> Markup {
 fn called(who: Option<&Who<'_>>) -> Markup {
     html! {
         @match who {
-            None => p.note { "Its file names no service that is known: write `service` into its head." },
+            None => p.note { "Its file names no service that is known: write " code { "service" } " into its head." },
             Some(w) => dl.rows {
                 dt { "Service" } dd { (w.service.name) }
                 dt { "Owner" } dd { (owner(w)) }

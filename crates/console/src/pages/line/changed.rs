@@ -14,7 +14,7 @@ pub fn changed(c: &Control) -> Markup {
     let lines = match c.history(LOOK) {
         Ok(lines) => lines,
         Err(findings) => {
-            return html! { @for f in &findings { p { (f.what) } } };
+            return html! { @for f in &findings { p { (parts::told(&f.what)) } } };
         }
     };
     let is_change = |e: &Event| !matches!(e, Event::ProposalMade { .. });

@@ -50,7 +50,7 @@ fn linked(line: &str) -> Markup {
 fn told(a: &Alert, all: &[Alert]) -> Markup {
     html! {
         @if a.told.is_empty() {
-            p.note { @if covered(a, all, parts::now_ms()) { "Told with an earlier alert of " (a.service) "." } @else { "Nobody has been told: `alerts` in the config says who is." } }
+            p.note { @if covered(a, all, parts::now_ms()) { "Told with an earlier alert of " (a.service) "." } @else { "Nobody has been told: " code { "alerts" } " in the config says who is." } }
         }
         @for (name, told) in &a.told {
             p.note {
