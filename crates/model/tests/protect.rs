@@ -61,6 +61,16 @@ fn shares_of_the_lock_and_nothing_for_who_does_not_take_it() {
 }
 
 #[test]
+fn a_burst_of_a_fiftieth_of_a_second_may_wait_however_strict_the_objective() {
+    let mut f = shop();
+    for r in &mut f.routes {
+        r.objective.latency_s = 0.001;
+    }
+    let waiting = learned(&f, 1).services[0].waiting;
+    assert!((waiting - 0.02 / 0.006).abs() < 1e-6, "{waiting}");
+}
+
+#[test]
 fn a_slow_path_needs_room_to_fill_the_resource() {
     let mut f = shop();
     let whole = |f: &Fit| 0.009 / learned(f, 1).services[0].routes[0].1.share;

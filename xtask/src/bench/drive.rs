@@ -21,12 +21,15 @@ pub fn page(n: usize) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Eight headers and 1 KiB.
+/// Bytes of an answer's body.
+const BODY: usize = 1024;
+
+/// Eight headers and the body.
 pub fn response() -> Vec<u8> {
     let mut r = b"HTTP/1.1 200 OK\r\nServer: upstream\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: application/json\r\n\
 Cache-Control: no-store\r\nETag: \"abcdef0123456789\"\r\nX-Request-Id: 0123456789abcdef\r\nVary: Accept\r\nContent-Length: 1024\r\n\r\n"
         .to_vec();
-    r.resize(r.len() + 1024, b'x');
+    r.resize(r.len() + BODY, b'x');
     r
 }
 
@@ -315,9 +318,9 @@ impl Drive {
                 }
             }
         } else if let Some(head) = c.seen.windows(4).position(|w| w == b"\r\n\r\n")
-            && c.seen.len() >= head + 4 + 1024
+            && c.seen.len() >= head + 4 + length(&c.seen[..head])
         {
-            if !c.seen.starts_with(b"HTTP/1.1 200") {
+            if !good(&c.seen) {
                 self.errors += 1;
             }
             c.seen.clear();
@@ -325,6 +328,21 @@ impl Drive {
             self.ready.push(i);
         }
     }
+}
+
+fn good(answer: &[u8]) -> bool {
+    answer.starts_with(b"HTTP/1.1 200")
+}
+
+/// Bytes of the body: those of what is refused are in its head.
+fn length(head: &[u8]) -> usize {
+    if good(head) {
+        return BODY;
+    }
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let mut lines = text.lines().filter_map(|l| l.split_once(':'));
+    let told = lines.find(|(name, _)| *name == "content-length");
+    told.and_then(|(_, n)| n.trim().parse().ok()).unwrap_or(0)
 }
 
 /// A client that has gone loses its place.

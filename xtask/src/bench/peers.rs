@@ -223,6 +223,24 @@ pub fn plimsoll(stage: &Stage<'_>, binary: &Path, entry: Entry) -> Result<Proxy,
     launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
 }
 
+/// With as little as can be configured: one route, one try, no gate that may be left out, no probe, no traces.
+pub fn plimsoll_bare(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
+    let [at, console] = free()?;
+    let (upstream, threads) = (stage.upstream, stage.threads);
+    let data = stage.dir.join(format!("data-{}", at.port()));
+    let text = format!(
+        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\n\
+         probes_off: [cgroup, cpu, host, disk, network, memory, connections, waiters]\ntraces: {{ size: 0 }}\n\
+         services:\n  app: {{ instances: [\"{upstream}\"], breaker: off, shed: off }}\n\
+         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app, compress: off, retry: {{ attempts: 1 }} }}\n",
+        data.display()
+    );
+    let file = stage.write(&format!("plimsoll-bare-{}.yaml", at.port()), &text)?;
+    let mut command = stage.on_cores(binary);
+    let name = "Plimsoll, bare";
+    launch(name, at, command.args(["run", "--config"]).arg(file))
+}
+
 /// As people run it, with a cache on the route that is asked for.
 /// `cache`: its section.
 pub fn plimsoll_cache(stage: &Stage<'_>, binary: &Path, cache: &str) -> Result<Proxy, String> {
