@@ -151,7 +151,7 @@ fn alert(o: &Objective, severity: Severity, expr: String) -> Value {
         put("owner", owner);
     }
     let what = match o.kind {
-        Kind::Latency => "failed or late answers",
+        Kind::Latency { .. } => "failed or late answers",
         Kind::Availability => "failed answers",
     };
     let mut notes = json!({
