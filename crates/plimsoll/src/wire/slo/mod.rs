@@ -1,6 +1,6 @@
 //! Objectives at work: a thread that counts and judges once a second, keeps it in the store, and tells the notifiers.
 
-mod context;
+pub mod context;
 mod incidents;
 mod metrics;
 mod notify;
