@@ -27,6 +27,8 @@ pub struct Response {
     pub owner: Option<String>,
     /// For the owner, at the time that was asked about.
     pub on_call: Option<String>,
+    /// Which rotation or calendar says so; `None`: the owner has none.
+    pub rotation: Option<String>,
     /// An address, or a file of the catalog.
     pub runbook: Option<String>,
     /// The command that begins the runbook; `None`: it is not in the catalog.
@@ -48,6 +50,7 @@ impl Response {
         Response {
             owner: owner.as_deref().map(plain),
             on_call,
+            rotation: rotation.map(|r| plain(&r.name)),
             runbook,
             step,
         }

@@ -71,7 +71,7 @@ pub fn schema() -> Json {
     defs.insert("match".into(), section_schema(MATCH));
     defs.insert("mirror".into(), section_schema(MIRROR));
     defs.insert("stateful".into(), section_schema(STATEFUL));
-    defs.insert("slo".into(), section_schema(SLO));
+    defs.insert("slo".into(), slo_schema());
     defs.insert("cache".into(), section_schema(CACHE));
     defs.insert("cache_disk".into(), section_schema(CACHE_DISK));
     defs.insert("cache_shared".into(), section_schema(CACHE_SHARED));
@@ -97,6 +97,14 @@ pub fn schema() -> Json {
     top["title"] = json!("plimsoll.yaml");
     top["$defs"] = Json::Object(defs);
     top
+}
+
+/// An objective of one kind at least, and no share of answers within nothing.
+fn slo_schema() -> Json {
+    let mut slo = section_schema(SLO);
+    slo["anyOf"] = json!([{ "required": ["latency"] }, { "required": ["availability"] }]);
+    slo["dependentRequired"] = json!({ "target": ["latency"] });
+    slo
 }
 
 fn section_schema<T>(fields: &[Field<T>]) -> Json {
@@ -374,7 +382,7 @@ mod tests {
         honest(MATCH, Match::default);
         honest(MIRROR, Mirror::default);
         honest(STATEFUL, Stateful::default);
-        honest(SLO, Slo::default);
+        honest(SLO, WrittenSlo::default);
         honest(ALERTS, Alerts::default);
         honest(INCIDENTS, Incidents::default);
         honest(HISTORY, History::default);

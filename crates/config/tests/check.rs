@@ -244,7 +244,8 @@ fn a_full_file_is_read_without_a_word() {
     let c = checked.config.unwrap();
     let product = c.route("product").unwrap();
     assert_eq!(product.matcher.to_string(), "GET /products/{id}");
-    assert_eq!(product.slo.as_ref().unwrap().target, 0.999);
+    let latency = product.slo.as_ref().unwrap().latency.unwrap();
+    assert_eq!((latency.within.as_millis(), latency.target), (250, 0.999));
     assert_eq!(c.service("shop").unwrap().price_per_hour, Some(0.05));
     assert_eq!(c.loads[0].requests.len(), 2);
 }
@@ -265,6 +266,45 @@ fn every_mistake_is_reported_at_once_with_its_place_and_the_nearest_key() {
         "p.yaml:11:21: error[config-unit]: `250` is not a duration",
     ] {
         assert!(all.contains(expected), "missing {expected:?} in\n{all}");
+    }
+}
+
+#[test]
+fn an_objective_is_of_latency_or_of_availability_or_of_both() {
+    let with = |slo: &str| {
+        format!(
+            "listen: 127.0.0.1:1\nservices: {{ app: {{ instances: [127.0.0.1:2] }} }}\n\
+             routes: {{ home: {{ match: GET /, to: app, slo: {slo} }} }}\n"
+        )
+    };
+    let read = |slo: &str| {
+        let checked = check_text("p.yaml", &with(slo));
+        assert_eq!(checked.findings, [], "{slo}");
+        let slo = checked.config.unwrap().routes[0].slo.clone().unwrap();
+        (slo.latency.map(|l| l.target), slo.availability)
+    };
+    assert_eq!(read("{ availability: 99.9% }"), (None, Some(0.999)));
+    assert_eq!(read("{ latency: 1s }"), (Some(0.99), None));
+    let both = "{ latency: 1s, target: 98%, availability: 99.9% }";
+    assert_eq!(read(both), (Some(0.98), Some(0.999)));
+    let nothing = "`slo` promises nothing";
+    let no_latency = "`slo` has no `latency`";
+    for (slo, says) in [
+        ("{}", nothing),
+        ("", nothing),
+        ("{ window: 7d }", nothing),
+        ("{ target: 99% }", no_latency),
+        ("{ target: 99%, availability: 99.9% }", no_latency),
+        ("{ latency: 0s }", "0 is too short"),
+        ("[latency]", "takes keys"),
+        ("99.9%", "takes keys"),
+    ] {
+        let all = findings(&with(slo));
+        let errors: Vec<_> = all.iter().filter(|f| f.contains("error[")).collect();
+        assert!(
+            errors.len() == 1 && errors[0].contains(says),
+            "{slo}: {all:?}"
+        );
     }
 }
 

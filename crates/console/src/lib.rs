@@ -20,6 +20,7 @@ mod pages;
 mod serve;
 mod streams;
 mod topics;
+mod turns;
 mod units;
 mod why;
 mod worth;
@@ -271,6 +272,7 @@ pub struct State {
 struct Served {
     state: State,
     hub: Arc<live::Hub>,
+    turns: Arc<turns::Turns>,
 }
 
 impl FromRef<Served> for State {
@@ -279,11 +281,18 @@ impl FromRef<Served> for State {
     }
 }
 
+impl FromRef<Served> for Arc<turns::Turns> {
+    fn from_ref(served: &Served) -> Arc<turns::Turns> {
+        served.turns.clone()
+    }
+}
+
 /// What a page is made from: what is shared, and who asks.
 #[derive(Clone)]
 struct App {
     state: State,
     hub: Arc<live::Hub>,
+    turns: Arc<turns::Turns>,
     who: Who,
 }
 
@@ -295,6 +304,7 @@ impl FromRequestParts<Served> for App {
         Ok(App {
             state: served.state.clone(),
             hub: served.hub.clone(),
+            turns: served.turns.clone(),
             who: who.ok_or_else(api::Problem::unauthorized)?,
         })
     }
@@ -311,6 +321,7 @@ pub async fn serve(
     let served = Served {
         state,
         hub: hub.clone(),
+        turns: Arc::default(),
     };
     let ending = async move {
         stop.await;

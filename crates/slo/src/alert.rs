@@ -1,6 +1,7 @@
 //! An alert: what people and notifiers are told of.
 
 use crate::{Objective, Scope};
+use base::escape::encoded;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -51,6 +52,23 @@ pub struct Context {
     /// What to do first: a command; only where the runbook is in the catalog.
     #[serde(default)]
     pub step: Option<String>,
+}
+
+impl Context {
+    /// The runbook's name in the catalog, when it is there.
+    pub fn runbook_name(&self) -> Option<&str> {
+        self.step.as_ref()?;
+        let file = self.runbook.as_deref()?;
+        file.rsplit('/').next()?.strip_suffix(".md")
+    }
+
+    /// Its page where it is in the catalog and the console's address is known (`link`), else as it is written.
+    pub fn runbook_url(&self, link: Option<&str>) -> Option<String> {
+        match (self.runbook_name(), link) {
+            (Some(name), Some(link)) => Some(format!("{link}/catalog/runbooks/{}", encoded(name))),
+            _ => self.runbook.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -208,9 +226,7 @@ impl Alert {
 
     /// The runbook's name in the catalog, when it is there.
     pub fn runbook_name(&self) -> Option<&str> {
-        self.context.step.as_ref()?;
-        let file = self.context.runbook.as_deref()?;
-        file.rsplit('/').next()?.strip_suffix(".md")
+        self.context.runbook_name()
     }
 }
 

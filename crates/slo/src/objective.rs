@@ -26,11 +26,14 @@ impl Scope {
 }
 
 /// What a good answer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Kind {
     /// Status below 500, and complete in time.
-    Latency,
+    Latency {
+        #[serde(rename = "latency")]
+        within: Duration,
+    },
     /// Status below 500.
     Availability,
 }
@@ -38,7 +41,7 @@ pub enum Kind {
 impl Kind {
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Latency => config::sections::LATENCY,
+            Kind::Latency { .. } => config::sections::LATENCY,
             Kind::Availability => config::sections::AVAILABILITY,
         }
     }
@@ -53,9 +56,9 @@ pub struct Objective {
     pub name: String,
     /// The service itself, or where the route leads.
     pub service: String,
+    /// In JSON `kind`, and `latency` where it is one.
+    #[serde(flatten)]
     pub kind: Kind,
-    /// Of the section, also where `kind` does not look at it.
-    pub latency: Duration,
     pub target: f64,
     pub window: SloWindow,
     pub owner: Option<String>,
@@ -84,14 +87,6 @@ impl Objective {
         }
     }
 
-    /// The time limit as it was given: `250 ms`, `1.5 s`.
-    pub fn limit(&self) -> String {
-        match self.latency.as_secs_f64() {
-            s if s < 1.0 => format!("{} ms", round(s * 1000.0)),
-            s => format!("{} s", round(s)),
-        }
-    }
-
     /// `99.9 % good within 250 ms over 28 days`.
     pub fn text(&self) -> String {
         let over = match self.window {
@@ -100,11 +95,19 @@ impl Objective {
         };
         let percent = round(self.target * 100.0);
         match self.kind {
-            Kind::Latency => {
-                format!("{percent} % good within {} {over}", self.limit())
+            Kind::Latency { within } => {
+                format!("{percent} % good within {} {over}", limit(within))
             }
             Kind::Availability => format!("{percent} % available {over}"),
         }
+    }
+}
+
+/// A time limit as it was given: `250 ms`, `1.5 s`.
+pub(crate) fn limit(within: Duration) -> String {
+    match within.as_secs_f64() {
+        s if s < 1.0 => format!("{} ms", round(s * 1000.0)),
+        s => format!("{} s", round(s)),
     }
 }
 
@@ -151,7 +154,10 @@ fn section(
     slo: &Slo,
     (owner, runbook): &(Option<String>, Option<String>),
 ) -> Vec<Objective> {
-    let latency = Some((Kind::Latency, slo.target));
+    let latency = slo.latency.map(|l| {
+        let kind = Kind::Latency { within: l.within };
+        (kind, l.target)
+    });
     let available = slo.availability.map(|target| (Kind::Availability, target));
     let all = latency.into_iter().chain(available);
     all.map(|(kind, target)| Objective {
@@ -160,7 +166,6 @@ fn section(
         name: name.into(),
         service: service.into(),
         kind,
-        latency: slo.latency,
         target,
         window: slo.window,
         owner: owner.clone(),
@@ -195,6 +200,27 @@ mod tests {
         let reach = all[2].reach(1_772_409_610_000);
         assert_eq!(reach, Duration::from_secs(86_410));
     }
+
+    #[test]
+    fn an_objective_of_availability_alone_knows_no_latency() {
+        let text = "listen: 127.0.0.1:1\n\
+            services: { app: { instances: [127.0.0.1:2], slo: { availability: 99% } } }\n\
+            routes: { home: { match: GET /, to: app, slo: { availability: 99.95% } } }\n";
+        let all = objectives(&config::check_text("p.yaml", text).config.unwrap());
+        let ids: Vec<_> = all.iter().map(|o| o.id.as_str()).collect();
+        assert_eq!(ids, ["route-home-availability", "service-app-availability"]);
+        let json = serde_json::to_value(&all[0]).unwrap();
+        assert_eq!(json["kind"], "availability");
+        assert_eq!(json.get("latency"), None);
+        assert_eq!(serde_json::from_value::<Objective>(json).unwrap(), all[0]);
+        let timed = tests_support::objective(0.999, 28);
+        let json = serde_json::to_value(&timed).unwrap();
+        assert_eq!(
+            (&json["kind"], &json["latency"]["nanos"]),
+            (&"latency".into(), &200_000_000.into())
+        );
+        assert_eq!(serde_json::from_value::<Objective>(json).unwrap(), timed);
+    }
 }
 
 #[cfg(test)]
@@ -208,8 +234,9 @@ pub(crate) mod tests_support {
             scope: Scope::Route,
             name: "product".into(),
             service: "shop".into(),
-            kind: Kind::Latency,
-            latency: Duration::from_millis(200),
+            kind: Kind::Latency {
+                within: Duration::from_millis(200),
+            },
             target,
             window: SloWindow::Rolling(Duration::from_secs(days * 86_400)),
             owner: Some("checkout".into()),

@@ -13,12 +13,23 @@ use std::time::Duration;
 const SLOW: &str = "2m";
 const WEEK: u64 = 7 * 86_400;
 
+/// Who answers and how. A file outlives a shift, so it names the rotation and nobody in it.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    pub owner: Option<String>,
+    pub rotation: Option<String>,
+    pub runbook_url: Option<String>,
+    /// The command that begins the runbook.
+    pub step: Option<String>,
+}
+
 /// The file's content.
-pub fn file(objectives: &[Objective]) -> Value {
+pub fn file(objectives: &[Objective], response: impl Fn(&Objective) -> Response) -> Value {
+    let groups = |o: &Objective| groups(o, &response(o));
     json!({ "groups": objectives.iter().flat_map(groups).collect::<Vec<_>>() })
 }
 
-fn groups(o: &Objective) -> [Value; 4] {
+fn groups(o: &Objective, response: &Response) -> [Value; 4] {
     let rules = rules(o);
     let windows: BTreeSet<Duration> = rules.iter().flat_map(|r| [r.short, r.long]).collect();
     let shortest = windows.first().copied().unwrap_or(o.period() / 8064);
@@ -38,7 +49,7 @@ fn groups(o: &Objective) -> [Value; 4] {
             "rules": [share(o, o.period())],
         }),
         json!({ "name": name("meta-recordings"), "rules": meta(o, shortest) }),
-        json!({ "name": name("alerts"), "rules": alerts(o, &rules) }),
+        json!({ "name": name("alerts"), "rules": alerts(o, &rules, response) }),
     ]
 }
 
@@ -113,7 +124,7 @@ fn meta(o: &Objective, shortest: Duration) -> Vec<Value> {
 }
 
 /// One alert for each severity that has rules.
-fn alerts(o: &Objective, rules: &[Rule]) -> Vec<Value> {
+fn alerts(o: &Objective, rules: &[Rule], response: &Response) -> Vec<Value> {
     let all = selector(o);
     let over = |window, factor: f64| {
         let limit = format!("({factor} * {})", round(o.allowed()));
@@ -132,12 +143,12 @@ fn alerts(o: &Objective, rules: &[Rule]) -> Vec<Value> {
             )
         });
         let expr = both.collect::<Vec<_>>().join(" or ");
-        (!expr.is_empty()).then(|| alert(o, severity, expr))
+        (!expr.is_empty()).then(|| alert(o, severity, expr, response))
     };
     Severity::ALL.into_iter().filter_map(of).collect()
 }
 
-fn alert(o: &Objective, severity: Severity, expr: String) -> Value {
+fn alert(o: &Objective, severity: Severity, expr: String, response: &Response) -> Value {
     let mut labels = Map::new();
     let mut put = |k: &str, v: &str| labels.insert(k.into(), json!(v));
     put("severity", severity.word());
@@ -147,21 +158,32 @@ fn alert(o: &Objective, severity: Severity, expr: String) -> Value {
     if o.scope == Scope::Route {
         put("route", &o.name);
     }
-    if let Some(owner) = &o.owner {
-        put("owner", owner);
+    if let Some(owner) = &response.owner {
+        put("owner", &literal(owner));
     }
     let what = match o.kind {
-        Kind::Latency => "failed or late answers",
+        Kind::Latency { .. } => "failed or late answers",
         Kind::Availability => "failed answers",
     };
     let mut notes = json!({
         "summary": format!("{} {}: too many {what}", o.scope.word(), o.name),
         "description": format!("promised: {}; the error budget burns too fast", o.text()),
     });
-    if let Some(runbook) = &o.runbook {
-        notes["runbook_url"] = json!(runbook);
+    for (name, text) in [
+        ("on_call_rotation", &response.rotation),
+        ("runbook_url", &response.runbook_url),
+        ("runbook_step", &response.step),
+    ] {
+        if let Some(text) = text {
+            notes[name] = json!(literal(text));
+        }
     }
     json!({ "alert": NAME, "expr": expr, "labels": labels, "annotations": notes })
+}
+
+/// Labels and annotations are templates to Prometheus: what others wrote stays as it is.
+fn literal(text: &str) -> String {
+    text.replace("{{", r#"{{ "{{" }}"#)
 }
 
 /// `1h`, `5m`, `1m15s`, and `4w` for 28 days: as Prometheus reads and writes it.

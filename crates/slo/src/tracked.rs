@@ -4,6 +4,7 @@ use crate::alert::{Context, Seen, budget};
 use crate::burn::{Reading, Rule, read, rules};
 use crate::counts::{Count, Counts, Sum};
 use crate::machine::{Machine, Standing, Turn};
+use crate::objective::limit;
 use crate::outage::{Outage, threshold};
 use crate::status::{SloStatus, WINDOWS, budget_left};
 use crate::{Alert, Kind, Objective, Severity, Tick};
@@ -18,6 +19,8 @@ pub(crate) struct Tracked {
     pub counts: Counts,
     rules: Vec<Rule>,
     outage: Outage,
+    /// Whether the outage rule speaks here: an objective of latency on the same route or service speaks for both.
+    speaks: bool,
     readings: Vec<Reading>,
     page: Machine,
     ticket: Machine,
@@ -39,6 +42,7 @@ impl Tracked {
             objective,
             counts: Counts::default(),
             outage: Outage::default(),
+            speaks: true,
             readings: Vec::new(),
             page,
             ticket,
@@ -47,8 +51,9 @@ impl Tracked {
         }
     }
 
-    /// The same objective as it is promised now.
-    pub fn promise(&mut self, objective: Objective) {
+    /// The same objective as it is promised now. `alone`: no objective of latency stands beside it.
+    pub fn promise(&mut self, objective: Objective, alone: bool) {
+        self.speaks = alone || matches!(objective.kind, Kind::Latency { .. });
         self.rules = rules(&objective);
         self.objective = objective;
         self.readings.clear();
@@ -90,9 +95,8 @@ impl Tracked {
         self.readings = self.rules.iter().map(of).collect();
     }
 
-    /// An objective of both speed and availability has the outage rule for both.
     fn outage(&self) -> bool {
-        self.objective.kind == Kind::Latency && self.outage.proven(&self.objective)
+        self.speaks && self.outage.proven(&self.objective)
     }
 
     fn of(&self, severity: Severity) -> impl Iterator<Item = (&Rule, &Reading)> {
@@ -125,7 +129,7 @@ impl Tracked {
         let left = budget_left(o, self.counts.over(o.reach(now_ms)));
         let what = format!("{} {}", o.scope.word(), o.name);
         let bad = match o.kind {
-            Kind::Latency => format!("failed or took longer than {}", o.limit()),
+            Kind::Latency { within } => format!("failed or took longer than {}", limit(within)),
             Kind::Availability => "failed".to_owned(),
         };
         let (summary, burn) = match proven().next() {

@@ -6,7 +6,7 @@ use crate::keep::{MAX_NAMES, Row};
 use crate::machine::Turn;
 use crate::status::SloStatus;
 use crate::tracked::Tracked;
-use crate::{Alert, Objective, Severity, State};
+use crate::{Alert, Kind, Objective, Severity, State};
 use base::Grain;
 use std::collections::BTreeSet;
 
@@ -43,6 +43,11 @@ impl Watch {
     /// Takes the objectives of a configuration; those that stay keep their counts. Alerts of those that go end.
     pub fn objectives(&mut self, list: Vec<Objective>, now_ms: u64) -> Vec<Change> {
         let mut old = std::mem::take(&mut self.tracked);
+        let timed = |o: &Objective| match o.kind {
+            Kind::Latency { .. } => Some((o.scope, o.name.clone())),
+            Kind::Availability => None,
+        };
+        let timed: BTreeSet<_> = list.iter().filter_map(timed).collect();
         for objective in list {
             if !self.names.contains(&objective.id) && self.names.len() < MAX_NAMES {
                 self.names.push(objective.id.clone());
@@ -52,7 +57,8 @@ impl Watch {
                 Some(tracked) => tracked,
                 None => Tracked::new(objective.clone(), self.fires(&objective.id)),
             };
-            tracked.promise(objective);
+            let alone = !timed.contains(&(objective.scope, objective.name.clone()));
+            tracked.promise(objective, alone);
             tracked.counts.add(now_ms, Count::default());
             self.tracked.push(tracked);
         }

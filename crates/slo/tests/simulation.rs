@@ -13,10 +13,10 @@ const DAY_S: u64 = 86_400;
 /// Months of a simulation.
 const MONTHS: u64 = 20;
 
-fn objective(target: &str) -> Vec<Objective> {
+fn objective(slo: &str) -> Vec<Objective> {
     let text = format!(
         "listen: 127.0.0.1:1\nservices: {{ app: {{ instances: [127.0.0.1:2] }} }}\n\
-         routes: {{ home: {{ match: GET /, to: app, slo: {{ latency: 100ms, target: {target} }} }} }}\n"
+         routes: {{ home: {{ match: GET /, to: app, slo: {{ {slo} }} }} }}\n"
     );
     objectives(&config::check_text("p.yaml", &text).config.unwrap())
 }
@@ -31,8 +31,12 @@ struct Run {
 
 impl Run {
     fn new(target: &str) -> Run {
+        Run::of(&format!("latency: 100ms, target: {target}"))
+    }
+
+    fn of(slo: &str) -> Run {
         let mut watch = Watch::default();
-        watch.objectives(objective(target), START_MS);
+        watch.objectives(objective(slo), START_MS);
         Run {
             watch,
             second: 0,
@@ -184,6 +188,28 @@ fn a_total_outage_pages_within_a_minute_whatever_the_objective_and_ends_once() {
         let pages = run.fired.iter().filter(|f| f.0 == Severity::Page).count();
         assert_eq!(pages, 1, "{target}: one outage, one page: {:?}", run.fired);
         assert!(run.ended >= 1, "{target}");
+    }
+}
+
+#[test]
+fn an_outage_is_told_of_availability_where_it_stands_alone_and_not_twice_where_it_does_not() {
+    for (slo, tells) in [
+        ("availability: 99.9%", vec!["route-home-availability"]),
+        (
+            "latency: 1s, availability: 99.9%",
+            vec!["route-home-latency"],
+        ),
+    ] {
+        let mut run = Run::of(slo);
+        for bad in [0, 20] {
+            for _ in 0..60 {
+                run.push(1, 20, bad);
+            }
+        }
+        let alerts = run.watch.alerts().iter();
+        let outages = alerts.filter(|a| a.rules.iter().any(|r| r.starts_with("outage")));
+        let of: Vec<_> = outages.map(|a| a.objective.as_str()).collect();
+        assert_eq!(of, tells, "{slo}");
     }
 }
 

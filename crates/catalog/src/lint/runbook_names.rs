@@ -74,7 +74,8 @@ fn alerts(config: &Config) -> Vec<String> {
     let services = services.filter_map(|s| Some(("service", &s.name, s.slo.as_ref()?)));
     let mut all = Vec::new();
     for (scope, name, slo) in routes.chain(services) {
-        all.extend([name.clone(), objective_id(scope, name, LATENCY)]);
+        all.push(name.clone());
+        all.extend((slo.latency).map(|_| objective_id(scope, name, LATENCY)));
         all.extend((slo.availability).map(|_| objective_id(scope, name, AVAILABILITY)));
     }
     all

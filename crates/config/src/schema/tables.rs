@@ -139,7 +139,7 @@ pub use route::{DEADLINE, MATCH, RETRY, ROUTE};
 pub use scrape::SCRAPE;
 pub use service::{BULKHEAD, HEALTH, POOL, SERVICE, SHED, START};
 pub use session::SESSION;
-pub use slo::SLO;
+pub use slo::{SLO, WrittenSlo};
 pub use state::{STATE, STATE_STORE};
 pub use stateful::STATEFUL;
 pub use streams::{AWAITED, OUTBOX, PROJECTION, STREAMS};

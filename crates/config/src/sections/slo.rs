@@ -18,12 +18,20 @@ pub const BURN_FACTORS: [(&str, f64); 4] = [
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slo {
-    pub latency: Duration,
-    /// 0.999 for 99.9 %: share of answers that are neither failed nor late.
-    pub target: f64,
+    /// `None`: no answer is too late. A file has one of both at least.
+    pub latency: Option<LatencyObjective>,
     /// Share of answers that have not failed, late or not; `None`: no objective of its own.
     pub availability: Option<f64>,
     pub window: SloWindow,
+}
+
+/// Answers that are good and in time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatencyObjective {
+    /// Above 0.
+    pub within: Duration,
+    /// 0.999 for 99.9 %: share of answers that are neither failed nor late.
+    pub target: f64,
 }
 
 /// Names of the objective of a latency, and of one for failures alone.
@@ -47,8 +55,7 @@ pub enum SloWindow {
 impl Default for Slo {
     fn default() -> Slo {
         Slo {
-            latency: Duration::ZERO,
-            target: 0.99,
+            latency: None,
             availability: None,
             window: SloWindow::Rolling(Duration::from_secs(28 * 86_400)),
         }

@@ -37,7 +37,7 @@ impl crate::Config {
     /// What takes longer on this route is slow.
     pub fn slow(&self, route: Option<&crate::Route>) -> Duration {
         let slo = route.and_then(|r| r.slo.as_ref());
-        let slo = slo.map(|s| s.latency).filter(|l| !l.is_zero());
+        let slo = slo.and_then(|s| s.latency).map(|l| l.within);
         self.traces.slow.or(slo).unwrap_or(SLOW)
     }
 

@@ -18,6 +18,7 @@ pub use list::{role, router};
 pub use problem::Problem;
 
 use crate::access::Who;
+use crate::turns::Turns;
 use crate::{AskPurge, AskWhy, StartRecording, State};
 use axum::extract::{Path, Query, State as Extract};
 use axum::{Extension, Json, Router};
@@ -25,6 +26,7 @@ use base::Finding;
 use control::trial::TryOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -128,8 +130,17 @@ pub struct WhatIf {
     q: String,
 }
 
-pub async fn whatif(Extract(s): Extract<State>, Query(w): Query<WhatIf>) -> Answer {
-    blocking(s, move |c| c.whatif(&w.q)).await
+pub async fn whatif(
+    Extract(s): Extract<State>,
+    Extract(turns): Extract<Arc<Turns>>,
+    Query(w): Query<WhatIf>,
+) -> Answer {
+    let turn = turns.wait().await.ok_or_else(Problem::busy)?;
+    blocking(s, move |c| {
+        let _turn = turn;
+        c.whatif(&w.q)
+    })
+    .await
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,12 @@
 //! What went wrong, as RFC 9457 writes it.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base::Finding;
 use serde_json::json;
+
+/// When whoever is sent away as too much is under way may come again, seconds.
+const AGAIN_S: u16 = 5;
 
 /// An error as RFC 9457 writes it, with the findings behind it.
 pub struct Problem {
@@ -35,6 +38,17 @@ impl Problem {
             status: StatusCode::FORBIDDEN,
             title: why.into(),
             findings: vec![],
+        }
+    }
+    /// Too many ask what takes seconds of a core.
+    pub fn busy() -> Problem {
+        let what = "other questions are being answered, and as many wait as may";
+        let why = "each takes seconds of a core, so they take turns";
+        let help = format!("ask again in {AGAIN_S} s, one question after the other");
+        Problem {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            title: what.into(),
+            findings: vec![Finding::error("console-busy", what).why(why).help(help)],
         }
     }
     pub fn internal() -> Problem {
@@ -70,12 +84,13 @@ impl From<Vec<Finding>> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = json!({ "status": self.status.as_u16(), "title": self.title, "findings": self.findings });
-        (
-            self.status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            body.to_string(),
-        )
-            .into_response()
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut answer = (self.status, kind, body.to_string()).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let again = HeaderValue::from(AGAIN_S);
+            answer.headers_mut().insert(header::RETRY_AFTER, again);
+        }
+        answer
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the console may change, who may ask for it, and the stream of live values.
 
-use crate::common::{Console, World};
+use crate::common::{Console, Gate, World};
 use control::policy::Budget;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::sync::{Arc, mpsc};
 
 const TRY: &str = "which=cache-route-000&share=20&who=ann";
 
@@ -172,4 +173,37 @@ fn pages_are_asked_for_anew_when_the_model_says_something_and_not_for_less() {
     control::loops::list::advise(console.control.shared()).unwrap();
     let after = versions();
     assert!(before.iter().zip(&after).all(|(b, a)| b != a), "{after:?}");
+}
+
+#[test]
+fn what_if_is_answered_one_at_a_time_and_whoever_is_too_many_is_told_when_to_come_back() {
+    const WHATIF: &str = "/api/v1/whatif?q=cach%20x";
+    let gate = Arc::new(Gate::default());
+    let console = Console::start(World {
+        gate: Some(gate.clone()),
+        ..World::of(2, 60)
+    });
+    let (answered, answers) = mpsc::channel();
+    std::thread::scope(|s| {
+        for _ in 0..8 {
+            let (answered, console) = (answered.clone(), &console);
+            s.spawn(move || answered.send(console.ask("GET", WHATIF, &[], "")));
+        }
+        // One is being answered and four wait.
+        for busy in answers.iter().take(3) {
+            assert_eq!(busy.status, 503, "{}", busy.body);
+            assert!(busy.head.contains("retry-after: 5"), "{}", busy.head);
+            busy.has("console-busy").has("ask again in 5 s");
+        }
+        console.get(WHATIF).has("console-busy");
+        let page = console.get("/advice?times=2");
+        page.has("Other questions are being answered")
+            .has("data-again");
+        gate.open();
+        for said in answers.iter().take(5) {
+            assert_eq!(said.status, 409, "{}", said.body);
+        }
+    });
+    assert_eq!(gate.most(), 1);
+    console.get("/advice?times=2").has("did you mean");
 }

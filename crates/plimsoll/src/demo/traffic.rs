@@ -37,7 +37,7 @@ pub fn plan(config: &Config, target: SocketAddr, rate: f64, seed: u64) -> Result
     Ok(plan)
 }
 
-/// The objective of the route that each request meets; the demo's routes all have one.
+/// The objective of latency of the route that each request meets; the demo's routes all have one.
 fn goals(config: &Config, mix: &[LoadRequest]) -> Vec<Goal> {
     mix.iter()
         .map(|r| {
@@ -48,11 +48,11 @@ fn goals(config: &Config, mix: &[LoadRequest]) -> Vec<Goal> {
                 .filter(|x| {
                     x.matcher.host.is_none() && same_shape(&x.matcher.path.to_string(), path)
                 })
-                .find_map(|x| x.slo.as_ref());
+                .find_map(|x| x.slo.as_ref()?.latency);
             match slo {
-                Some(s) => Goal {
-                    latency: s.latency,
-                    target: s.target,
+                Some(l) => Goal {
+                    latency: l.within,
+                    target: l.target,
                 },
                 None => Goal {
                     latency: Duration::from_millis(500),

@@ -36,9 +36,9 @@ fn route(name: &str, config: &Config) -> RouteInfo {
     RouteInfo {
         name: name.into(),
         service: r.to.clone(),
-        objective: r.slo.as_ref().map(|s| Objective {
-            latency_s: s.latency.as_secs_f64(),
-            target: s.target,
+        objective: r.slo.as_ref().and_then(|s| s.latency).map(|l| Objective {
+            latency_s: l.within.as_secs_f64(),
+            target: l.target,
             assumed: false,
         }),
         safe: matches!(r.matcher.method.as_deref(), Some("GET" | "HEAD")),
@@ -170,7 +170,8 @@ mod tests {
     fn names_and_config_together_say_what_a_resource_is() {
         let text = "listen: 127.0.0.1:1\nservices: { app: { instances: [127.0.0.1:2], price: $0.05/h } }\n\
                     resources: { lock.app.stock: { capacity: 2 } }\n\
-                    routes: { home: { match: GET /, to: app, slo: { latency: 100ms, target: 99% } } }\n";
+                    routes: { home: { match: GET /, to: app, slo: { latency: 100ms, target: 99% } },
+                    export: { match: GET /export, to: app, slo: { availability: 99% } } }\n";
         let config = config::check_text("p.yaml", text).config.unwrap();
         let names = Names::default();
         for r in [
@@ -191,7 +192,10 @@ mod tests {
         );
         // A link is in bytes, and one whose speed nobody tells is not full at one byte.
         assert_eq!((all[4].unit.as_str(), all[4].size), ("bytes/s", None));
-        let home = &routes(&names, &config)[0];
+        names.routes.intern("export");
+        let all = routes(&names, &config);
+        assert_eq!(all[1].objective, None, "none is of latency");
+        let home = &all[0];
         assert!(home.safe && home.service == "app" && home.objective.unwrap().latency_s == 0.1);
     }
 

@@ -11,7 +11,7 @@ traces: { share: 100% }
 routes:
   page: { match: GET /p, to: app, slo: { latency: 250ms, target: 99.9% }, cache: { ttl: 10s }, business: { visits: { status: 200 } } }
   reports: { match: POST /reports, to: app, async: { when: always } }
-  out: { match: POST /events, to: app, publish: orders }
+  out: { match: POST /events, to: app, publish: orders, slo: { availability: 99% } }
 cron: { nightly: { schedule: '0 3 * * *', route: reports, path: /reports } }
 topics: { orders: { subscriptions: { billing: { to: app, path: /billing }, audit: { pull: true } } } }
 streams: {}

@@ -1,6 +1,6 @@
 //! PagerDuty's Events API, version 2.
 
-use super::text::{labels, runbook, short, time};
+use super::text::{labels, short, time};
 use crate::{Alert, Severity, State};
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub fn body(a: &Alert, state: State, routing_key: &str, link: Option<&str>) -> V
         Severity::Page => "critical",
         Severity::Ticket => "warning",
     };
-    let runbook = runbook(a, link);
+    let runbook = a.context.runbook_url(link);
     let page = runbook.as_deref().filter(|r| r.starts_with("http"));
     let page = page.map(|r| json!({ "href": r, "text": "runbook" }));
     let link = link.map(|l| json!({ "href": format!("{l}/slos"), "text": "alerts of Plimsoll" }));

@@ -1,7 +1,6 @@
 //! Labels, annotations and times, as all notifiers write them.
 
 use crate::{Alert, State};
-use base::escape::encoded;
 use serde_json::{Map, Value, json};
 
 /// Of all alerts about objectives.
@@ -46,21 +45,13 @@ pub fn annotations(a: &Alert, link: Option<&str>) -> Map<String, Value> {
     if let Some(who) = &a.context.on_call {
         put("on_call", who.clone());
     }
-    if let Some(runbook) = runbook(a, link) {
+    if let Some(runbook) = a.context.runbook_url(link) {
         put("runbook_url", runbook);
     }
     if let Some(step) = &a.context.step {
         put("runbook_step", step.clone());
     }
     notes
-}
-
-/// The page of the runbook where the console's address is known, else as it is written.
-pub fn runbook(a: &Alert, link: Option<&str>) -> Option<String> {
-    if let (Some(name), Some(link)) = (a.runbook_name(), link) {
-        return Some(format!("{link}/catalog/runbooks/{}", encoded(name)));
-    }
-    a.context.runbook.clone()
 }
 
 /// RFC 3339, in UTC.

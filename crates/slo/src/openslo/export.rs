@@ -96,7 +96,7 @@ fn slo(name: &str, service: &str, o: &Objective) -> Value {
                 "metadata": { "name": name },
                 "spec": { "ratioMetric": {
                     "counter": true,
-                    "good": source(Some(condition(o.kind, o.latency))),
+                    "good": source(Some(condition(o.kind))),
                     "total": source(None),
                 } },
             },

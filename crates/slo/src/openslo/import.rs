@@ -5,7 +5,7 @@ use crate::rules::round;
 use crate::{Kind, Scope};
 use base::{Finding, Severity};
 use config::document::{Node, Value};
-use config::sections::{LONGEST_WINDOW, SHORTEST_WINDOW, Slo, SloWindow};
+use config::sections::{LONGEST_WINDOW, LatencyObjective, SHORTEST_WINDOW, Slo, SloWindow};
 use config::{Config, Document, Op, nearest};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -22,7 +22,6 @@ struct Read {
     scope: Scope,
     name: String,
     kind: Kind,
-    latency: Option<Duration>,
     target: f64,
     window: SloWindow,
 }
@@ -30,8 +29,7 @@ struct Read {
 /// What all SLOs of a route or service say together.
 #[derive(Default)]
 struct Section {
-    latency: Option<Duration>,
-    target: Option<f64>,
+    latency: Option<LatencyObjective>,
     availability: Option<f64>,
     window: Option<SloWindow>,
 }
@@ -54,10 +52,9 @@ pub fn import(
             reader.merge(section.or_default(), &read, at);
         }
     }
-    let mut ops = Vec::new();
-    for ((scope, name), section) in sections {
-        ops.extend(reader.op(scope, &name, section));
-    }
+    let op =
+        |((scope, name), section): ((Scope, String), Section)| reader.op(scope, &name, section);
+    let ops: Vec<Op> = sections.into_iter().map(op).collect();
     let (errors, notes): (Vec<Finding>, Vec<Finding>) =
         (reader.findings.into_iter()).partition(|f| f.severity == Severity::Error);
     match errors.is_empty() {
@@ -147,12 +144,11 @@ impl<'a> Reader<'a> {
         }
         let window = self.window(spec);
         let target = self.target(spec);
-        let (scope, name, kind, latency) = self.about(root, spec)?;
+        let (scope, name, kind) = self.about(root, spec)?;
         Some(Read {
             scope,
             name,
             kind,
-            latency,
             target: target?,
             window: window?,
         })
@@ -223,11 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Of what, and which answers are good.
-    fn about(
-        &mut self,
-        root: &Node,
-        spec: &Node,
-    ) -> Option<(Scope, String, Kind, Option<Duration>)> {
+    fn about(&mut self, root: &Node, spec: &Node) -> Option<(Scope, String, Kind)> {
         let inline = find(spec, "indicator.spec").cloned();
         let named =
             text_at(spec, "indicatorRef").and_then(|name| self.indicators.get(name).cloned());
@@ -273,11 +265,15 @@ impl<'a> Reader<'a> {
             return None;
         };
         self.known(scope, &name, root)?;
+        if limit.is_some_and(|l| l.is_zero()) {
+            self.wrong(place, "no answer is complete within 0", "write `250ms`");
+            return None;
+        }
         let kind = match limit {
-            Some(_) => Kind::Latency,
+            Some(within) => Kind::Latency { within },
             None => Kind::Availability,
         };
-        Some((scope, name, kind, limit))
+        Some((scope, name, kind))
     }
 
     fn known(&mut self, scope: Scope, name: &str, at: &Node) -> Option<()> {
@@ -304,16 +300,18 @@ impl<'a> Reader<'a> {
 
     fn merge(&mut self, section: &mut Section, read: &Read, at: &Node) {
         let of = format!("{} {}", read.scope.word(), read.name);
-        let target = match read.kind {
-            Kind::Latency => &mut section.target,
-            Kind::Availability => &mut section.availability,
+        let target = read.target;
+        let twice = match read.kind {
+            Kind::Latency { within } => {
+                let latency = LatencyObjective { within, target };
+                section.latency.replace(latency).is_some()
+            }
+            Kind::Availability => section.availability.replace(target).is_some(),
         };
-        let twice = target.replace(read.target).is_some();
         let other = section
             .window
             .replace(read.window)
             .is_some_and(|w| w != read.window);
-        section.latency = section.latency.or(read.latency);
         if twice {
             self.wrong(
                 at,
@@ -330,7 +328,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn op(&mut self, scope: Scope, name: &str, section: Section) -> Option<Op> {
+    /// What the file does not speak of stays as the configuration has it.
+    fn op(&self, scope: Scope, name: &str, section: Section) -> Op {
         let (map, old) = match scope {
             Scope::Route => (
                 "routes",
@@ -341,35 +340,27 @@ impl<'a> Reader<'a> {
                 self.config.service(name).and_then(|s| s.slo.as_ref()),
             ),
         };
-        let latency = section.latency.or(old.map(|s| s.latency));
-        let target = section.target.or(old.map(|s| s.target));
-        let (Some(latency), Some(target)) = (latency, target) else {
-            let what = format!(
-                "{} {name} has an objective of availability alone",
-                scope.word()
-            );
-            self.findings.push(Finding::error("openslo", what).help(
-                "Plimsoll also has to know when an answer is too late: add an SLO with a latency, or write `slo: { latency: 250ms }` into the configuration first",
-            ));
-            return None;
-        };
+        let latency = section.latency.or(old.and_then(|s| s.latency));
+        let availability = section.availability.or(old.and_then(|s| s.availability));
         let window = section.window.unwrap_or(Slo::default().window);
         let mut value = json!({
-            "latency": time(latency),
-            "target": percent(target),
             "window": match window {
                 SloWindow::Month => "month".into(),
                 SloWindow::Rolling(d) => time(d),
             },
         });
-        if let Some(share) = section.availability.or(old.and_then(|s| s.availability)) {
+        if let Some(l) = latency {
+            value["latency"] = json!(time(l.within));
+            value["target"] = json!(percent(l.target));
+        }
+        if let Some(share) = availability {
             value["availability"] = json!(percent(share));
         }
-        Some(Op {
+        Op {
             path: [map, name, "slo"].map(str::to_owned).to_vec(),
             value: Some(value),
             base: None,
-        })
+        }
     }
 }
 

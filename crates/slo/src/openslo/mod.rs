@@ -24,10 +24,10 @@ const LATENCY: &str = "plimsoll.dev/latency";
 const MONTH: &str = "1M";
 
 /// Which answers are good, as a condition.
-fn condition(kind: Kind, latency: Duration) -> String {
+fn condition(kind: Kind) -> String {
     match kind {
         Kind::Availability => "status<500".into(),
-        Kind::Latency => format!("status<500 && latency<={}", time(latency)),
+        Kind::Latency { within } => format!("status<500 && latency<={}", time(within)),
     }
 }
 

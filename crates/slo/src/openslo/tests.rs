@@ -56,9 +56,13 @@ fn what_is_exported_comes_back_the_same() {
         .replace(
             "POST /,",
             &format!("POST /, {},", slo("latency: 90s, target: 50%, window: 35d")),
+        )
+        .replace(
+            "127.0.0.1:3]",
+            &format!("127.0.0.1:3], {}", slo("availability: 99.9%, window: 7d")),
         );
     let before = objectives(&read(&full));
-    assert_eq!(before.len(), 5);
+    assert_eq!(before.len(), 6);
     let text = export(&before);
     assert_eq!(objectives(&with(BARE, &text).unwrap()), before, "{text}");
     assert_eq!(objectives(&with(&full, &text).unwrap()), before);
@@ -132,7 +136,7 @@ fn what_cannot_be_had_is_said_all_at_once() {
             "openslo/v1alpha\nkind: SLO\n",
             "no document of openslo/v1",
         ),
-        (", plimsoll.dev/latency: 300ms", "", "availability alone"),
+        ("latency: 300ms", "latency: 0s", "within 0"),
         ("kind: SLI", "kind: [", "o.yaml"),
     ] {
         let text = FOREIGN.replacen(old, new, 1);
@@ -144,4 +148,16 @@ fn what_cannot_be_had_is_said_all_at_once() {
         .replace("Occurrences", "Timeslices")
         .replace("4w", "90d");
     assert_eq!(with(BARE, &twice).unwrap_err().len(), 2);
+}
+
+#[test]
+fn an_objective_of_availability_alone_gets_no_latency_and_takes_none_away() {
+    let text = FOREIGN.replace(", plimsoll.dev/latency: 300ms", "");
+    let slo = |config: Config| config.route("home").unwrap().slo.clone().unwrap();
+    let alone = slo(with(BARE, &text).unwrap());
+    assert_eq!((alone.latency, alone.availability), (None, Some(0.995)));
+    let timed = BARE.replace("GET /,", "GET /, slo: { latency: 1s, target: 99% },");
+    let both = slo(with(&timed, &text).unwrap());
+    assert_eq!(both.availability, Some(0.995));
+    assert_eq!(both.latency, slo(read(&timed)).latency);
 }

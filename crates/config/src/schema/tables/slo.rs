@@ -1,14 +1,46 @@
 //! The keys of `slo`, of routes and of services.
 
 use super::*;
+use std::time::Duration;
 
-pub const SLO: &[Field<Slo>] = &[
-    key!(required "latency", Kind::Duration, "250ms", "a good answer is complete within this", |s, n, cx| put!(s.latency, cx.some_time(n))),
+/// The section as it stands in a file, where `target` may stand without `latency`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrittenSlo {
+    latency: Option<Duration>,
+    target: f64,
+    availability: Option<f64>,
+    window: SloWindow,
+}
+
+impl Default for WrittenSlo {
+    fn default() -> WrittenSlo {
+        let Slo {
+            availability,
+            window,
+            ..
+        } = Slo::default();
+        WrittenSlo {
+            latency: None,
+            target: 0.99,
+            availability,
+            window,
+        }
+    }
+}
+
+pub const SLO: &[Field<WrittenSlo>] = &[
+    key!(
+        "latency",
+        Kind::Duration,
+        "250ms",
+        "a good answer is complete within this; when left out none is too late, and `availability` is needed",
+        |s, n, cx| s.latency = cx.some_time(n)
+    ),
     key!(
         "target" = "99%",
         Kind::Share,
         "99.9%",
-        "share of good answers: status below 500, and within `latency`",
+        "share of good answers: status below 500, and within `latency`, which it needs",
         |s, n, cx| put!(s.target, share(n, cx))
     ),
     key!(
@@ -29,17 +61,45 @@ pub const SLO: &[Field<Slo>] = &[
 
 /// A section, with what its numbers mean for alerts.
 pub(super) fn read(n: &Node, cx: &mut Cx) -> Slo {
-    let mut slo = Slo::default();
-    cx.section("slo", n, SLO, &mut slo);
-    for (key, target) in [
-        ("target", Some(slo.target)),
-        ("availability", slo.availability),
-    ] {
+    let mut w = WrittenSlo::default();
+    cx.section("slo", n, SLO, &mut w);
+    promises(n, cx);
+    let target = w.latency.map(|_| w.target);
+    for (key, target) in [("target", target), ("availability", w.availability)] {
         if let (Some(target), Some(at)) = (target, n.get(key)) {
             silent_rules(target, at, cx);
         }
     }
-    slo
+    Slo {
+        latency: w.latency.map(|within| LatencyObjective {
+            within,
+            target: w.target,
+        }),
+        availability: w.availability,
+        window: w.window,
+    }
+}
+
+/// Something is promised, and what is written has a meaning.
+fn promises(n: &Node, cx: &mut Cx) {
+    let has = |key| n.get(key).is_some();
+    if has("latency") {
+        return;
+    }
+    if let Some(target) = n.get("target") {
+        let what = "`target` is the share of answers within `latency`, and `slo` has no `latency`";
+        cx.error(target, "config-slo", what).help =
+            "add `latency: 250ms`; or, where no answer is too late, call it `availability`".into();
+        return;
+    }
+    let keys = matches!(n.value, Value::Map { .. }) || n.text() == Some("");
+    if keys && !has("availability") {
+        let what = "`slo` promises nothing: it says neither `latency` nor `availability`";
+        cx.error(n, "config-slo", what).help =
+            "write `slo: { latency: 250ms, target: 99.9% }` for answers in time, \
+             `slo: { availability: 99.9% }` for answers that do not fail, or both in one"
+                .into();
+    }
 }
 
 fn share(n: &Node, cx: &mut Cx) -> Option<f64> {

@@ -42,7 +42,7 @@ fn whole(users: bool) -> Value {
         "security": if users { json!([{ "token": [] }]) } else { json!([]) },
         "components": {
             "schemas": shape::named(),
-            "responses": { "Problem": problem(), "PrometheusProblem": refused() },
+            "responses": { "Problem": problem(), "Busy": busy(), "PrometheusProblem": refused() },
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
         },
     })
@@ -66,6 +66,10 @@ fn operation(call: &Call) -> Value {
             "default": { "$ref": "#/components/responses/Problem" },
         },
     });
+    if call.path == TURNS {
+        let busy = json!({ "$ref": "#/components/responses/Busy" });
+        operation["responses"]["503"] = busy;
+    }
     if let Some(example) = call
         .body
         .and_then(|b| serde_json::from_str::<Value>(b).ok())
@@ -75,6 +79,9 @@ fn operation(call: &Call) -> Value {
     }
     operation
 }
+
+/// What asks a simulation; such questions take turns.
+const TURNS: &str = "/api/v1/whatif";
 
 fn good(what: &str, method: &str, path: &str) -> Value {
     let schema = shape::answer(method, path).unwrap_or_else(|| json!({}));
@@ -214,6 +221,18 @@ fn problem() -> Value {
         "description": "What is wrong, and what to do (RFC 9457)",
         "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
     })
+}
+
+/// A problem that passes.
+fn busy() -> Value {
+    let mut busy = problem();
+    busy["description"] =
+        json!("Questions of this kind are answered one at a time, and as many wait as may");
+    busy["headers"] = json!({ "Retry-After": {
+        "description": "Seconds after which to ask again",
+        "schema": { "type": "integer", "minimum": 1 },
+    } });
+    busy
 }
 
 /// What is wrong with a question as Prometheus tells it; who may not ask is told as everywhere.

@@ -12,6 +12,7 @@ use super::{Ask, Page};
 use crate::access::Who;
 use crate::api::Problem;
 use crate::live::Frame;
+use crate::turns::Turns;
 use crate::{App, State};
 use axum::Form;
 use axum::Router;
@@ -39,11 +40,11 @@ pub static PAGE: Page = Page {
 };
 
 async fn page(app: App, Query(ask): Query<whatif::Question>) -> Response {
-    let who = app.who.clone();
-    show(app, &PAGE, move |s| Ok(render(s, &who, &ask))).await
+    let (who, turns) = (app.who.clone(), app.turns.clone());
+    show(app, &PAGE, move |s| Ok(render(s, &turns, &who, &ask))).await
 }
 
-fn render(s: &State, who: &Who, ask: &whatif::Question) -> Shown {
+fn render(s: &State, turns: &Turns, who: &Who, ask: &whatif::Question) -> Shown {
     let c = &s.control;
     let said = c.advise();
     let diagnosis = c.diagnose();
@@ -75,7 +76,7 @@ fn render(s: &State, who: &Who, ask: &whatif::Question) -> Shown {
         div.grid {
             section.panel.wide id="whatif" {
                 div.panel-head { h2 { "What if" } }
-                (whatif::panel(s, ask, &said.counsel))
+                (whatif::panel(s, turns, ask, &said.counsel))
             }
             section.panel data-part="refused" {
                 div.panel-head { h2 { "Not now" } }

@@ -3,6 +3,7 @@
 use super::knobs::{Knob, knobs, slider};
 use crate::State;
 use crate::pages::parts;
+use crate::turns::Turns;
 use base::Finding;
 use base::number::{rate, rate_in, seconds, times};
 use control::ports::Counsel;
@@ -12,7 +13,6 @@ use model::loadline::{Limit, LoadLine};
 use model::whatif::WhatIf;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 /// As the form sends it: a route and a factor, what was turned, and a question in words.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -25,9 +25,6 @@ pub struct Question {
     #[serde(flatten)]
     turned: BTreeMap<String, String>,
 }
-
-/// One at a time: an answer takes seconds of a core.
-static BUSY: Mutex<()> = Mutex::new(());
 
 impl Question {
     /// In the words of `plimsoll whatif`; `None`: nothing is asked.
@@ -48,7 +45,7 @@ impl Question {
     }
 }
 
-pub fn panel(s: &State, ask: &Question, counsel: &Counsel) -> Markup {
+pub fn panel(s: &State, turns: &Turns, ask: &Question, counsel: &Counsel) -> Markup {
     let view = s.control.view();
     let knobs = view
         .fit
@@ -78,7 +75,7 @@ pub fn panel(s: &State, ask: &Question, counsel: &Counsel) -> Markup {
         }
         p.note { "Known are cache, traffic, replica, cores, pool, index, batch and limit, as in " code { "plimsoll whatif" } "." }
         p.note role="status" id="whatif-state" {}
-        div id="whatif-answer" { @if let Some(text) = text { (answered(s, &text)) } }
+        div id="whatif-answer" { @if let Some(text) = text { (answered(s, turns, &text)) } }
     }
 }
 
@@ -96,9 +93,9 @@ fn proposed(counsel: &Counsel) -> Vec<String> {
     counsel.proposals.iter().flat_map(named).collect()
 }
 
-fn answered(s: &State, text: &str) -> Markup {
-    let Ok(_turn) = BUSY.try_lock() else {
-        return html! { p.wrong role="alert" data-again { "Another question is being answered: ask again in some seconds." } };
+fn answered(s: &State, turns: &Turns, text: &str) -> Markup {
+    let Some(_turn) = turns.wait_here() else {
+        return html! { p.wrong role="alert" data-again { "Other questions are being answered: ask again in some seconds." } };
     };
     let said = s.control.whatif(text);
     match said.map(|v| WhatIf::deserialize(&v)) {

@@ -134,10 +134,10 @@ pub fn live(s: &State, ask: &Ask, name: &str) -> Frame {
 
 fn objective_text(r: &RouteLately) -> String {
     match r.objective {
-        None => "It has no objective; one is assumed once enough has been seen.".into(),
+        None => "It has no objective of latency; one is assumed once enough has been seen.".into(),
         Some(o) => {
             let word = if o.assumed {
-                ", which is assumed: give the route an `slo`"
+                ", which is assumed: give the route an `slo` with a `latency`"
             } else {
                 ""
             };

@@ -6,7 +6,7 @@ pub mod schema;
 mod traces;
 mod world;
 
-pub use world::{Costs, Slos, World};
+pub use world::{Costs, Gate, Slos, World};
 
 use arc_swap::ArcSwap;
 use base::Finding;

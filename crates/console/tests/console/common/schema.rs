@@ -20,7 +20,7 @@ pub fn check(
     let responses = &operation["responses"];
     let response = match &responses[status.to_string()] {
         Value::Null => resolve(document, &responses["default"]),
-        told => told,
+        told => resolve(document, told),
     };
     let contents = response["content"].as_object().ok_or("no content")?;
     let held = contents

@@ -20,7 +20,7 @@ use model::Fit;
 use serde_json::{Value, json};
 use slo::{Alert, SloStatus};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
 /// Midnight of some day, seconds.
 const NOW_S: u64 = 1_750_000_000;
@@ -44,6 +44,39 @@ pub struct World {
     /// What is remembered.
     pub past: Kept,
     pub traces: Traces,
+    /// Questions wait at it.
+    pub gate: Option<Arc<Gate>>,
+}
+
+/// Counts who is inside, and lets nobody out before it is opened.
+#[derive(Default)]
+pub struct Gate {
+    inside: Mutex<[usize; 2]>,
+    open: (Mutex<bool>, Condvar),
+}
+
+impl Gate {
+    fn pass(&self) {
+        {
+            let [now, most] = &mut *self.inside.lock().unwrap();
+            *now += 1;
+            *most = (*most).max(*now);
+        }
+        let (open, opened) = &self.open;
+        let wait = opened.wait_while(open.lock().unwrap(), |open| !*open);
+        drop(wait.unwrap());
+        self.inside.lock().unwrap()[0] -= 1;
+    }
+
+    pub fn open(&self) {
+        *self.open.0.lock().unwrap() = true;
+        self.open.1.notify_all();
+    }
+
+    /// Most that were inside at once.
+    pub fn most(&self) -> usize {
+        self.inside.lock().unwrap()[1]
+    }
 }
 
 #[derive(Clone, Default)]
@@ -106,6 +139,7 @@ impl World {
             costs: Costs::default(),
             past: Kept::default(),
             traces: Traces::default(),
+            gate: None,
         }
     }
 
@@ -304,6 +338,9 @@ impl Mind for World {
         })
     }
     fn whatif(&self, _: &Fit, text: &str) -> Result<Value, Vec<Finding>> {
+        if let Some(gate) = &self.gate {
+            gate.pass();
+        }
         let what = format!("`{text}` is not a change that is known");
         Err(vec![
             Finding::error("whatif-verb", what).help("did you mean `cache`?"),

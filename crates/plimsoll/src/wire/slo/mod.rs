@@ -1,6 +1,6 @@
 //! Objectives at work: a thread that counts and judges once a second, keeps it in the store, and tells the notifiers.
 
-mod context;
+pub mod context;
 mod incidents;
 mod metrics;
 mod notify;
@@ -199,11 +199,14 @@ fn limits<'a>(
 ) -> BTreeMap<&'a str, Limits> {
     let mut limits: BTreeMap<&str, Limits> = BTreeMap::new();
     for o in list {
+        let Kind::Latency { within } = o.kind else {
+            continue;
+        };
         match o.scope {
-            Scope::Route => limits.entry(&o.name).or_default()[0] = Some(o.latency),
+            Scope::Route => limits.entry(&o.name).or_default()[0] = Some(within),
             Scope::Service => {
                 for r in config.routes.iter().filter(|r| r.to == o.name) {
-                    limits.entry(&r.name).or_default()[1] = Some(o.latency);
+                    limits.entry(&r.name).or_default()[1] = Some(within);
                 }
             }
         }
@@ -212,7 +215,7 @@ fn limits<'a>(
 }
 
 /// What came for an objective: of its route, or of all routes to its service. A request that hangs is late only
-/// where the objective allows less than that.
+/// where the objective allows less than that; it has not failed.
 fn tick(
     o: &Objective,
     config: &Config,
@@ -228,12 +231,14 @@ fn tick(
     for ix in mine.filter_map(|r| answered.route(&r.name)) {
         let a = of(come, ix);
         tick.total += a.total;
-        tick.bad += match o.kind {
-            Kind::Latency => a.bad[place],
-            Kind::Availability => a.failed,
-        };
-        if o.latency <= HANGS {
-            tick.stuck += stuck.get(&ix).copied().unwrap_or(0);
+        match o.kind {
+            Kind::Latency { within } => {
+                tick.bad += a.bad[place];
+                if within <= HANGS {
+                    tick.stuck += stuck.get(&ix).copied().unwrap_or(0);
+                }
+            }
+            Kind::Availability => tick.bad += a.failed,
         }
     }
     tick

@@ -66,6 +66,58 @@ fn prometheus_takes_our_rules_and_they_say_what_they_should() {
     content(&["test", "rules", path(&at("tests.yaml"))], "");
 }
 
+/// A team with a rotation, and a runbook that waits for an alert and prints a template of its own.
+const CATALOG: [(&str, &str); 5] = [
+    ("services/app.yaml", "owner: pay\n"),
+    ("teams/pay.yaml", "members: [ana]\non_call: night\n"),
+    (
+        "on-call/night.yaml",
+        "people: [ana]\nstarts: 2026-01-05T09:00\nturn: 1w\n",
+    ),
+    (
+        "runbooks/app.md",
+        "---\nservices: [app]\n---\n# The service\n",
+    ),
+    (
+        "runbooks/home.md",
+        "---\nalerts: [route-home-availability]\n---\n# Home\n```sh { name=look }\ndocker ps --format '{{.Names}}'\n```\n",
+    ),
+];
+
+#[test]
+fn rules_name_the_catalogs_owner_its_rotation_and_the_runbook_that_is_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let config = "listen: 127.0.0.1:1\nservices: { app: { instances: [127.0.0.1:2] } }\n\
+        routes: { home: { match: GET /, to: app, slo: { availability: 99.9% } }, other: { match: GET /x, to: app, slo: { latency: 1s } } }\n";
+    std::fs::write(at("plimsoll.yaml"), config).unwrap();
+    let bare = slo(folder.path(), &["export", "--prometheus"]);
+    for absent in ["owner", "runbook", "on_call", "route-home-latency"] {
+        assert!(!bare.contains(absent), "{absent} in\n{bare}");
+    }
+    for (file, text) in CATALOG {
+        let path = at("catalog").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let linked = format!("{config}alerts: {{ link: 'https://plimsoll.internal' }}\n");
+    std::fs::write(at("plimsoll.yaml"), linked).unwrap();
+    let rules = slo(folder.path(), &["export", "--prometheus"]);
+    for (text, times) in [
+        // Four alerts: a page and a ticket of each.
+        ("owner: pay", 4),
+        ("on_call_rotation: night", 4),
+        ("https://plimsoll.internal/catalog/runbooks/home", 2),
+        ("https://plimsoll.internal/catalog/runbooks/app", 2),
+        ("plimsoll runbook run home (first look: docker ps", 2),
+        ("ana", 0),
+    ] {
+        assert_eq!(rules.matches(text).count(), times, "{text} in\n{rules}");
+    }
+    std::fs::write(at("rules.yaml"), rules).unwrap();
+    content(&["check", "rules", path(&at("rules.yaml"))], "");
+}
+
 /// What `plimsoll slo` says.
 fn slo(folder: &Path, args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
