@@ -75,6 +75,13 @@ struct Database {
     news: Option<(f64, String)>,
 }
 
+/// On the machine we run on.
+impl Default for Postgres {
+    fn default() -> Postgres {
+        Postgres::new(Proc::host())
+    }
+}
+
 impl Probe for Postgres {
     fn name(&self) -> &'static str {
         "postgres"
