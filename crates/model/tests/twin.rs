@@ -63,6 +63,30 @@ fn one_server_with_constant_service() {
     close(seen[0].mean(), want, 0.03, "M/D/1 mean");
 }
 
+/// A third party that serves one at a time, in 60 ms. What is seen at low load has a wait of 7 ms in it, which is not held too.
+#[test]
+fn the_wait_for_a_slot_is_not_held_with_it() {
+    let (rate, hold) = (3.4, 0.06);
+    let rho = rate * hold;
+    let mean = hold * (1.0 + rho / (2.0 * (1.0 - rho)));
+    let mut charge = route("charge", "pay", rate, 0.3);
+    (charge.low_mean, charge.low_var) = (mean, 0.017 * 0.017);
+    let f = fit(
+        vec![charge],
+        vec![resource("slots.pay", 1.0)],
+        vec![vec![demand(hold, 0.0)]],
+    );
+    let seen = simulate(&f, rate, 60_000);
+    close(seen[0].mean(), mean, 0.03, "M/D/1 mean");
+    // Erlang's series for the wait of M/D/1 gives 99 % at 1.455 holds.
+    close(
+        seen[0].quantile(0.99).unwrap(),
+        2.455 * hold,
+        0.04,
+        "M/D/1 p99",
+    );
+}
+
 /// Each request asks one of four shards for 40 ms; a third of them the first.
 #[test]
 fn a_request_goes_to_one_of_several_shards() {
