@@ -716,18 +716,18 @@ fn clients_that_read_slowly_are_told_beside_the_constraint() {
     );
 }
 
-/// The processor of a service at 15 % at most, and a disk that somebody keeps busy for 5 s of 30 while the traffic is the same.
+/// The processor of a service at 10 % at most, and a disk that somebody keeps busy for 4 s of 30 while the traffic is the same.
 #[test]
 fn a_disk_whose_use_does_not_follow_the_requests_is_not_surely_the_constraint() {
     let plan = Plan::random(5000, 6, Planted::ALL[0], 0.05, 0.002);
-    let load = Load::steady(plan.limit * 0.13);
+    let load = Load::steady(plan.limit * 0.1);
     let mut history = plan.world.run(1, 120, &load, &Seen::default());
     let disk = base::ResourceIx(history.resources.len() as u16);
     history
         .resources
         .push(base::ResourceInfo::from_name("disk.host.vda"));
     for (t, w) in history.windows.iter_mut().enumerate() {
-        let busy = if t % 30 < 5 { 0.95 } else { 0.0 };
+        let busy = if t % 30 < 4 { 0.95 } else { 0.0 };
         w.resources.push(base::ResourceCell {
             resource: disk,
             instance: base::InstanceIx::NONE,

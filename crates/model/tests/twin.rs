@@ -82,7 +82,7 @@ fn the_wait_for_a_slot_is_not_held_with_it() {
     close(
         seen[0].quantile(0.99).unwrap(),
         2.455 * hold,
-        0.04,
+        0.05,
         "M/D/1 p99",
     );
 }
@@ -100,7 +100,7 @@ fn a_request_goes_to_one_of_several_shards() {
     };
     let one = shards(&|p| 1.0 / p - 1.0);
     let seen = simulate(&one, 0.1, 20_000);
-    close(seen[0].quantile(0.99).unwrap(), hold, 0.03, "no queue");
+    close(seen[0].quantile(0.99).unwrap(), hold, 0.05, "no queue");
     let rate = 30.0;
     let seen = simulate(&one, rate, 150_000);
     let stay = |p: f64| {
