@@ -715,3 +715,35 @@ fn clients_that_read_slowly_are_told_beside_the_constraint() {
             .all(|r| r.resource != "peers.clients" || r.utilisation == 0.0)
     );
 }
+
+/// The processor of a service at 10 % at most, and a disk that somebody keeps busy for 4 s of 30 while the traffic is the same.
+#[test]
+fn a_disk_whose_use_does_not_follow_the_requests_is_not_surely_the_constraint() {
+    let plan = Plan::random(5000, 6, Planted::ALL[0], 0.05, 0.002);
+    let load = Load::steady(plan.limit * 0.1);
+    let mut history = plan.world.run(1, 120, &load, &Seen::default());
+    let disk = base::ResourceIx(history.resources.len() as u16);
+    history
+        .resources
+        .push(base::ResourceInfo::from_name("disk.host.vda"));
+    for (t, w) in history.windows.iter_mut().enumerate() {
+        let busy = if t % 30 < 4 { 0.95 } else { 0.0 };
+        w.resources.push(base::ResourceCell {
+            resource: disk,
+            instance: base::InstanceIx::NONE,
+            busy,
+            capacity: Some(1.0),
+            waiting: None,
+            level: None,
+            background: None,
+        });
+    }
+    let f = fit(&history, &Learn::default()).unwrap();
+    let d = diagnose(&f, &Options::default());
+    println!("{}", d.summary);
+    let planted = &plan.world.stations[Planted::ALL[0] as usize].name;
+    let named = [&d.constraint, &d.rival].map(|c| c.as_ref().map(|c| c.resource.as_str()));
+    assert_eq!(d.verdict, Verdict::TwoCandidates, "{}", d.summary);
+    assert_eq!(named, [Some("disk.host.vda"), Some(planted.as_str())]);
+    assert!(d.confidence < 0.6, "{}", d.confidence);
+}

@@ -63,6 +63,57 @@ fn one_server_with_constant_service() {
     close(seen[0].mean(), want, 0.03, "M/D/1 mean");
 }
 
+/// A third party that serves one at a time, in 60 ms. What is seen at low load has a wait of 7 ms in it, which is not held too.
+#[test]
+fn the_wait_for_a_slot_is_not_held_with_it() {
+    let (rate, hold) = (3.4, 0.06);
+    let rho = rate * hold;
+    let mean = hold * (1.0 + rho / (2.0 * (1.0 - rho)));
+    let mut charge = route("charge", "pay", rate, 0.3);
+    (charge.low_mean, charge.low_var) = (mean, 0.017 * 0.017);
+    let f = fit(
+        vec![charge],
+        vec![resource("slots.pay", 1.0)],
+        vec![vec![demand(hold, 0.0)]],
+    );
+    let seen = simulate(&f, rate, 60_000);
+    close(seen[0].mean(), mean, 0.03, "M/D/1 mean");
+    // Erlang's series for the wait of M/D/1 gives 99 % at 1.455 holds.
+    close(
+        seen[0].quantile(0.99).unwrap(),
+        2.455 * hold,
+        0.05,
+        "M/D/1 p99",
+    );
+}
+
+/// Each request asks one of four shards for 40 ms; a third of them the first.
+#[test]
+fn a_request_goes_to_one_of_several_shards() {
+    let (hold, parts) = (0.04, [0.35, 0.25, 0.2, 0.2]);
+    let shards = |scv: &dyn Fn(f64) -> f64| {
+        let mut r = route("item", "shop", 1e-3, 0.15);
+        r.low_mean = hold;
+        let pools = (0..4).map(|i| resource(&format!("pool.shop.db{i}"), 1.0));
+        let uses = parts.map(|p| demand(p * hold, scv(p)));
+        fit(vec![r], pools.collect(), vec![uses.to_vec()])
+    };
+    let one = shards(&|p| 1.0 / p - 1.0);
+    let seen = simulate(&one, 0.1, 20_000);
+    close(seen[0].quantile(0.99).unwrap(), hold, 0.05, "no queue");
+    let rate = 30.0;
+    let seen = simulate(&one, rate, 150_000);
+    let stay = |p: f64| {
+        let rho = p * rate * hold;
+        hold * (1.0 + rho / (2.0 * (1.0 - rho)))
+    };
+    let want: f64 = parts.iter().map(|p| p * stay(*p)).sum();
+    close(seen[0].mean(), want, 0.03, "M/D/1 at each");
+    // Who always uses all of them, a little each, goes through all.
+    let all = simulate(&shards(&|_| 0.0), 0.1, 20_000);
+    close(all[0].mean(), hold, 0.03, "one after the other");
+}
+
 #[test]
 fn several_servers_and_slots_wait_as_erlang_says() {
     for name in ["disk.front", "pool.front.db"] {

@@ -106,6 +106,7 @@ fn a_missing_index_a_lock_and_their_routes_are_seen() {
         "{told:?}"
     );
     let cpu = cell(&seen, names, "db.orders").unwrap();
+    assert!(cpu.background.is_some(), "it runs here: {cpu:?}");
     assert!(
         (told.busy_s / cpu.busy - 1.0).abs() < 0.3,
         "{cpu:?} {told:?}"

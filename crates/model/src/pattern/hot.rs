@@ -90,7 +90,7 @@ pub fn find(seen: &Seen) -> Vec<Pattern> {
 }
 
 /// `pool.catalogue.db` of `pool.catalogue.db3`; `None`: it has no number, or is nothing that holds keys, such as a link.
-fn base(name: &str) -> Option<&str> {
+pub fn unnumbered(name: &str) -> Option<&str> {
     let holds = ["pool.", "lock.", "db."]
         .iter()
         .any(|p| name.starts_with(p));
@@ -104,7 +104,7 @@ fn shards(seen: &Seen) -> Vec<Hot> {
     let mut groups: BTreeMap<(Option<&str>, &str), Vec<usize>> = BTreeMap::new();
     let resources = &seen.fit.resources;
     for (k, r) in resources.iter().enumerate() {
-        let parted = base(&r.info.name).filter(|_| r.utilisation > 0.0 && r.capacity_known);
+        let parted = unnumbered(&r.info.name).filter(|_| r.utilisation > 0.0 && r.capacity_known);
         if let Some(base) = parted {
             let service = r.info.service.as_deref();
             groups.entry((service, base)).or_default().push(k);
@@ -287,7 +287,7 @@ mod tests {
         assert!((h.share - 0.55).abs() < 0.06, "{h:?}");
         assert_eq!(sharded([0.15, 0.16, 0.15]), None);
         assert_eq!(
-            (base("lock.app.row12"), base("cpu.front")),
+            (unnumbered("lock.app.row12"), unnumbered("cpu.front")),
             (Some("lock.app.row"), None)
         );
     }

@@ -11,7 +11,7 @@ mod rhythm;
 mod stampede;
 
 pub use backlog::{Backlog, route_of as jobs_of};
-pub use hot::{EXCESS, Hot};
+pub use hot::{EXCESS, Hot, unnumbered};
 pub use pauses::Pauses;
 pub use retries::{FACTOR as RETRIES, Retries};
 pub use stampede::Stampede;

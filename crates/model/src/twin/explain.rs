@@ -65,7 +65,12 @@ impl System {
             .sum();
         for (s, &hold) in demand.iter().enumerate() {
             let is_slots = self.fit.resources[s].info.discipline == Discipline::Slots;
-            let has_rest = others + child_s - hold > 0.15 * mean;
+            // Its own wait is none of what goes on while it is held.
+            let own = match self.inside[r][s] {
+                None => stay(s, hold, &self.fit),
+                Some(_) => 0.0,
+            };
+            let has_rest = others - own + child_s > 0.15 * mean;
             // A pool inside the process cannot be told from one around it when it is all the visit does.
             let outer = self.fit.resources[s].info.name.split('.').count() <= 2;
             if is_slots && outer && hold >= WHOLE_VISIT * mean && mean > 0.0 && has_rest {

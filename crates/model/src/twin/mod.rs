@@ -7,6 +7,7 @@ pub mod draw;
 mod explain;
 pub mod plan;
 mod queues;
+mod shards;
 pub mod stations;
 pub mod system;
 mod tries;

@@ -1,6 +1,7 @@
 //! What one entry request does, step by step: the call tree unrolled, bounded.
 
 use super::draw::{Spread, mix};
+use super::shards;
 use super::system::{System, service_s};
 use super::tries;
 use crate::fit::Fit;
@@ -96,38 +97,24 @@ impl Builder<'_> {
     fn attempt(&mut self, r: usize, times: f64, key: u64, depth: usize) {
         let (s, fit) = (self.system, self.fit);
         let tried = fit.routes[r].amplification.max(1e-6);
-        let demand = |k: usize| {
-            let touches = if s.touches[r][k] { 1.0 } else { 0.0 };
-            touches * fit.demand[r][k].mean * s.own[r][k] / tried
-        };
-        let scv = |k: usize| s.scv[r][k] / times;
         for &slot in &s.around[r] {
             if s.queues[slot] {
                 self.push(Op::Acquire, slot, 0.0, 0.0, key);
             }
         }
-        let resources = fit.resources.len();
-        for k in 0..resources {
-            let slots = fit.resources[k].info.discipline == Discipline::Slots;
-            if s.inside[r][k].is_some() || s.around[r].contains(&k) || demand(k) <= 0.0 {
+        // Visits in one use all shards: which of them each would is not known any more.
+        let shards = match times <= 1.0 {
+            true => shards::of(s, fit, r),
+            false => Vec::new(),
+        };
+        for k in 0..fit.resources.len() {
+            if s.inside[r][k].is_some() || s.around[r].contains(&k) {
                 continue;
             }
-            if !slots {
-                self.work(k, demand(k) * times, scv(k), key);
-                continue;
-            }
-            if s.queues[k] {
-                self.push(Op::Acquire, k, 0.0, 0.0, key);
-            }
-            for inner in (0..resources).filter(|&i| s.inside[r][i] == Some(k)) {
-                self.work(inner, demand(inner) * times, scv(inner), key);
-            }
-            let rest = s.hold_rest[r][k] * times;
-            if rest > 1e-7 {
-                self.push(Op::Delay, k, rest, scv(k), key ^ 2);
-            }
-            if s.queues[k] {
-                self.push(Op::Release, k, 0.0, 0.0, key);
+            match shards.iter().find(|g| g.iter().any(|x| x.0 == k)) {
+                Some(group) if group[0].0 == k => self.one_of(r, group, key),
+                Some(_) => {}
+                None => self.hold(r, k, times, 1.0, key),
             }
         }
         for (child, &calls) in fit.calls[r].iter().enumerate() {
@@ -155,6 +142,58 @@ impl Builder<'_> {
             if s.queues[slot] {
                 self.push(Op::Release, slot, 0.0, 0.0, key);
             }
+        }
+    }
+
+    /// One of several: each is passed over with the share that is left for those behind it.
+    fn one_of(&mut self, r: usize, group: &[(usize, f64)], key: u64) {
+        let (mut left, mut done) = (1.0, Vec::new());
+        for (i, &(k, share)) in group.iter().enumerate() {
+            let over = self.steps.len();
+            let last = i + 1 == group.len();
+            if !last {
+                self.push(Op::Skip, k, 1.0 - share / left, 0.0, key ^ 8);
+            }
+            self.hold(r, k, 1.0, share, key);
+            if !last {
+                done.push(self.steps.len());
+                self.push(Op::Skip, k, 1.0, 0.0, key ^ 9);
+                self.close_skip(over);
+            }
+            left -= share;
+        }
+        done.into_iter().for_each(|skip| self.close_skip(skip));
+    }
+
+    /// A use by `share` of the requests: of slots, with what is used while they are held, or of the resource itself.
+    fn hold(&mut self, r: usize, k: usize, times: f64, share: f64, key: u64) {
+        let (s, fit) = (self.system, self.fit);
+        let tried = fit.routes[r].amplification.max(1e-6);
+        let demand = |k: usize| {
+            let touches = if s.touches[r][k] { 1.0 } else { 0.0 };
+            touches * fit.demand[r][k].mean * s.own[r][k] / tried
+        };
+        // Those that do not use it are in the spread of all.
+        let scv = |k: usize| (share * (1.0 + s.scv[r][k]) - 1.0).max(0.0) / times;
+        let times = times / share;
+        if demand(k) <= 0.0 {
+            return;
+        }
+        if fit.resources[k].info.discipline != Discipline::Slots {
+            return self.work(k, demand(k) * times, scv(k), key);
+        }
+        if s.queues[k] {
+            self.push(Op::Acquire, k, 0.0, 0.0, key);
+        }
+        for inner in (0..fit.resources.len()).filter(|&i| s.inside[r][i] == Some(k)) {
+            self.work(inner, demand(inner) * times, scv(inner), key);
+        }
+        let rest = s.hold_rest[r][k] * times;
+        if rest > 1e-7 {
+            self.push(Op::Delay, k, rest, scv(k), key ^ 2);
+        }
+        if s.queues[k] {
+            self.push(Op::Release, k, 0.0, 0.0, key);
         }
     }
 

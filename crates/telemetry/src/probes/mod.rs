@@ -215,7 +215,7 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
         Box::new(pressure::Pressure::new(proc.clone())),
         Box::new(pools::Pools),
         Box::<scrape::Scrape>::default(),
-        Box::<postgres::Postgres>::default(),
+        Box::new(postgres::Postgres::new(proc.clone())),
         Box::<redis::Redis>::default(),
         Box::new(waiters::Waiters::new(proc.clone())),
     ]

@@ -6,15 +6,17 @@
 mod blind;
 mod locks;
 mod open;
+mod overhead;
 mod plan;
 mod pools;
+mod processes;
 mod second;
 mod sql;
 mod tag;
 mod tls;
 mod worker;
 
-use super::{Probe, Reading};
+use super::{Probe, Proc, Reading};
 use base::window::UseCell;
 use base::{Arm, CellKey, InstanceIx, Statement};
 use config::Secret;
@@ -49,9 +51,18 @@ pub fn base(resource: &str) -> &str {
     resource.strip_prefix("db.").unwrap_or(resource)
 }
 
-#[derive(Default)]
 pub struct Postgres {
+    proc: Proc,
     databases: BTreeMap<String, Database>,
+}
+
+impl Postgres {
+    pub fn new(proc: Proc) -> Postgres {
+        Postgres {
+            proc,
+            databases: BTreeMap::new(),
+        }
+    }
 }
 
 struct Database {
@@ -62,6 +73,13 @@ struct Database {
     /// When it was started and whether it is a standby, as seen last, and what changed when.
     server: Option<(f64, bool)>,
     news: Option<(f64, String)>,
+}
+
+/// On the machine we run on.
+impl Default for Postgres {
+    fn default() -> Postgres {
+        Postgres::new(Proc::host())
+    }
 }
 
 impl Probe for Postgres {
@@ -79,7 +97,7 @@ impl Probe for Postgres {
         });
         for t in wanted() {
             if !self.databases.contains_key(&t.resource) {
-                match Worker::start(&t.url, t.ca.as_deref()) {
+                match Worker::start(&t.url, t.ca.as_deref(), self.proc.clone()) {
                     Ok(worker) => drop(
                         self.databases
                             .insert(t.resource.clone(), Database::new(t, worker)),
@@ -198,8 +216,10 @@ impl Database {
 
 /// What each of its parts did.
 fn cells(base: &str, cores: Option<f64>, a: &Answer, s: &Second, r: &mut Reading<'_>) {
-    if let Some(cpu) = s.cpu {
-        r.cell(&format!("db.{base}"), InstanceIx::NONE, cpu, cores);
+    if let Some(cpu) = s.cpu
+        && let Some(c) = r.cell(&format!("db.{base}"), InstanceIx::NONE, cpu, cores)
+    {
+        c.background = a.spent.map(|s| s.others);
     }
     if !s.looked || !a.facts.server.sees_all {
         return;

@@ -1,6 +1,7 @@
 //! What one second of a database was, from looks at its connections and from its counters. Pure.
 
 use super::locks::{Locks, Waited};
+use super::overhead::Overhead;
 use super::pools::Pools;
 use super::sql::{Backend, Counter};
 use super::tag::Origins;
@@ -70,6 +71,7 @@ pub struct Memory {
     disks: (bool, bool),
     /// Looks, which fade as what they saw does.
     looks: f64,
+    overhead: Overhead,
     pub pools: Pools,
     pub cores: Option<f64>,
 }
@@ -157,13 +159,17 @@ impl Memory {
         s.locks = self.locks.second(&a.looks, a.at);
         let gap = self.read.replace(a.at).is_none_or(|t| a.at - t > GAP_S);
         match &a.used {
-            Used::Statements(all) => self.used(all, a.at, &a.facts, gap, &mut s),
+            Used::Statements(all) => self.used(all, a, gap, &mut s),
             Used::Whole(seconds, _) => {
                 let rate = self
                     .counters
                     .rate((0, 3), Nanos::from_secs_f64(a.at), *seconds);
                 s.cpu = rate.filter(|_| !gap).map(|r| r * self.whole.cpu());
             }
+        }
+        // What its processes used is not guessed from times, which have waits for a processor in them and leave work out.
+        if let Some(spent) = a.spent.filter(|_| !gap) {
+            s.cpu = Some(spent.clients + spent.others);
         }
         // Without a look at states, counters cannot tell work from waits; without counters, looks tell both.
         if s.looked && s.cpu.is_none() && !gap {
@@ -175,6 +181,7 @@ impl Memory {
     fn fade(&mut self) {
         let fade = |s: &mut Share| (s.cpu, s.all) = (s.cpu * FADE, s.all * FADE);
         self.looks *= FADE;
+        self.overhead.fade(FADE);
         fade(&mut self.whole);
         for seen in self.seen.values_mut() {
             fade(&mut seen.share);
@@ -250,9 +257,9 @@ impl Memory {
     }
 
     /// Counters of statements as uses of routes.
-    fn used(&mut self, all: &[Counter], at: f64, facts: &Facts, gap: bool, s: &mut Second) {
-        let now = Nanos::from_secs_f64(at);
-        let mut whole = 0.0;
+    fn used(&mut self, all: &[Counter], a: &Answer, gap: bool, s: &mut Second) {
+        let now = Nanos::from_secs_f64(a.at);
+        let mut ran = Vec::with_capacity(all.len());
         for c in all {
             let mut rate = |part, value| self.counters.rate((c.query_id, part), now, value);
             let rates = (
@@ -267,29 +274,51 @@ impl Memory {
             };
             let own = seen.as_ref().map(|s| s.share).filter(|s| s.all >= LOOKS);
             let cpu = own.unwrap_or(self.whole).cpu();
-            whole += seconds * cpu;
-            let Some(seen) = seen else { continue };
-            seen.seconds += 1.0;
-            seen.used.calls += calls;
-            seen.used.seconds += seconds;
-            seen.used.rows += rows;
-            let of_table = facts.scans.get(&c.query_id).map(|t| t.rows);
-            let sum: f64 = seen.routes.values().sum();
-            for (route, looks) in &seen.routes {
-                let share = looks / sum;
-                let u = s.routes.entry(*route).or_default();
-                u.calls += calls * share;
-                u.seconds += seconds * cpu * share;
-                u.squares += squares * cpu * cpu * share;
-                u.returned += rows * share;
-                u.rows += share * of_table.map_or(rows, |rows| calls * rows);
+            if let Some(seen) = seen {
+                seen.seconds += 1.0;
+                seen.used.calls += calls;
+                seen.used.seconds += seconds;
+                seen.used.rows += rows;
             }
+            ran.push(Counter {
+                query_id: c.query_id,
+                calls,
+                seconds: seconds * cpu,
+                squares: squares * cpu * cpu,
+                rows,
+            });
         }
         self.counters.forget_before(now);
         if gap {
-            s.routes.clear();
-        } else if self.whole.all > 0.0 {
-            s.cpu = Some(whole);
+            return;
+        }
+        let told: f64 = ran.iter().map(|c| c.seconds).sum();
+        s.cpu = (self.whole.all > 0.0).then_some(told);
+        if let Some(spent) = a.spent {
+            let ours = |id: i64| a.facts.texts.get(&id).is_some_and(String::is_empty);
+            let theirs = ran.iter().filter(|c| !ours(c.query_id));
+            self.overhead.see(spent.clients, theirs);
+        }
+        for c in &ran {
+            self.share_out(&self.overhead.with(c), &a.facts, s);
+        }
+    }
+
+    /// One statement's second, to the routes that it was seen of.
+    fn share_out(&self, c: &Counter, facts: &Facts, s: &mut Second) {
+        let Some(seen) = self.seen.get(&c.query_id) else {
+            return;
+        };
+        let of_table = facts.scans.get(&c.query_id).map(|t| t.rows);
+        let sum: f64 = seen.routes.values().sum();
+        for (route, looks) in &seen.routes {
+            let share = looks / sum;
+            let u = s.routes.entry(*route).or_default();
+            u.calls += c.calls * share;
+            u.seconds += c.seconds * share;
+            u.squares += c.squares * share;
+            u.returned += c.rows * share;
+            u.rows += share * of_table.map_or(c.rows, |rows| c.calls * rows);
         }
     }
 

@@ -70,6 +70,9 @@ pub struct Server {
     pub sees_all: bool,
     /// The schema of pg_stat_statements.
     pub statements: Option<String>,
+    /// Of our own connection: its process, and our port as it sees it (none: a Unix socket).
+    pub pid: i32,
+    pub port: Option<i32>,
 }
 
 /// What is needed to judge a scan of a table.
@@ -90,7 +93,7 @@ pub async fn server(c: &Client) -> Result<Server, Error> {
                pg_is_in_recovery(), extract(epoch FROM pg_postmaster_start_time())::float8,
                pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
                (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-                 WHERE e.extname = 'pg_stat_statements')",
+                 WHERE e.extname = 'pg_stat_statements'), pg_backend_pid(), nullif(inet_client_port(), -1)",
             &[],
         )
         .await?;
@@ -101,6 +104,8 @@ pub async fn server(c: &Client) -> Result<Server, Error> {
         started: row.get(3),
         sees_all: row.get(4),
         statements: row.get(5),
+        pid: row.get(6),
+        port: row.get(7),
     })
 }
 

@@ -53,6 +53,7 @@ fn answer(at: f64, looks: Vec<Look>, used: Used) -> Answer {
         at,
         looks,
         used,
+        spent: None,
         facts: facts(),
     }
 }

@@ -4,8 +4,10 @@ use super::blind::words;
 use super::locks::FORGET_S;
 use super::open::{open, said};
 use super::plan::{indexable, scans};
+use super::processes::{Processes, Spent};
 use super::sql::{self, Backend, Blocked, Counter, Holder, OLDEST, Server};
-use base::Scan;
+use crate::probes::Proc;
+use base::{Nanos, Scan};
 use config::Secret;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -70,6 +72,8 @@ pub struct Answer {
     pub at: f64,
     pub looks: Vec<Look>,
     pub used: Used,
+    /// `None`: its processes are not seen.
+    pub spent: Option<Spent>,
     pub facts: Arc<Facts>,
 }
 
@@ -82,7 +86,7 @@ pub struct Worker {
 
 impl Worker {
     /// Fails when the system gives no thread.
-    pub fn start(url: &Secret, ca: Option<&Path>) -> std::io::Result<Worker> {
+    pub fn start(url: &Secret, ca: Option<&Path>, proc: Proc) -> std::io::Result<Worker> {
         let (ask, asked) = mpsc::channel(1);
         let (answer, answers) = sync_channel(1);
         let (url, ca) = (url.clone(), ca.map(Path::to_owned));
@@ -91,7 +95,7 @@ impl Worker {
             .build()?;
         std::thread::Builder::new()
             .name("postgres".into())
-            .spawn(move || runtime.block_on(serve(&url, ca.as_deref(), asked, &answer)))?;
+            .spawn(move || runtime.block_on(serve(&url, ca.as_deref(), &proc, asked, &answer)))?;
         Ok(Worker {
             ask,
             answers,
@@ -139,6 +143,7 @@ struct Link {
     read: Instant,
     looks: Vec<Look>,
     latest: Vec<Counter>,
+    processes: Processes,
     /// And when somebody was last seen to.
     contended: BTreeMap<String, Instant>,
 }
@@ -146,6 +151,7 @@ struct Link {
 async fn serve(
     url: &Secret,
     ca: Option<&Path>,
+    proc: &Proc,
     mut asked: mpsc::Receiver<()>,
     answers: &SyncSender<Result<Answer, String>>,
 ) {
@@ -164,7 +170,7 @@ async fn serve(
         };
         if link.is_err() && tried.is_none_or(|t| t.elapsed() >= RETRY) {
             tried = Some(Instant::now());
-            link = within(self::link(url, ca)).await;
+            link = within(self::link(url, ca, proc)).await;
         }
         let step = match &mut link {
             Ok(link) if ask => within(answer(link, began)).await.map(Some),
@@ -196,7 +202,7 @@ async fn within<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, S
     }
 }
 
-async fn link(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
+async fn link(url: &Secret, ca: Option<&Path>, proc: &Proc) -> Result<Link, String> {
     let client = open(url, ca, DEADLINE).await?;
     client.batch_execute(sql::SESSION).await.map_err(said)?;
     let server = sql::server(&client).await.map_err(said)?;
@@ -217,6 +223,7 @@ async fn link(url: &Secret, ca: Option<&Path>) -> Result<Link, String> {
         read: Instant::now(),
         looks: Vec::new(),
         latest: Vec::new(),
+        processes: Processes::new(proc.clone()),
         contended: BTreeMap::new(),
     })
 }
@@ -266,10 +273,13 @@ async fn look(link: &mut Link) -> Result<(), String> {
 
 async fn answer(link: &mut Link, began: Instant) -> Result<Answer, String> {
     let used = used(link).await?;
+    let (at, looks) = (began.elapsed(), std::mem::take(&mut link.looks));
+    let now = Nanos::from_secs_f64(at.as_secs_f64());
     Ok(Answer {
-        at: began.elapsed().as_secs_f64(),
-        looks: std::mem::take(&mut link.looks),
+        at: at.as_secs_f64(),
         used,
+        spent: link.processes.read(now, &link.facts.server, &looks),
+        looks,
         facts: link.facts.clone(),
     })
 }
