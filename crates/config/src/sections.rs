@@ -518,6 +518,11 @@ impl Config {
         self.streams.is_some() || !self.outboxes.is_empty() || !self.projections.is_empty()
     }
 
+    /// Whether topics are those of all nodes on the durable engine.
+    pub fn shares_topics(&self) -> bool {
+        self.engines.topics == KeptIn::Durable && self.engines.durable.is_some()
+    }
+
     /// Whether they are those of all nodes on the durable engine.
     pub fn shares_streams(&self) -> bool {
         let shared = self.streams.as_ref().is_none_or(|s| s.shared);

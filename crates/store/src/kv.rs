@@ -15,7 +15,8 @@ impl Etag {
 }
 
 /// What must hold for a write to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precondition {
     Any,
     /// No value, or only an expired one.
@@ -23,12 +24,15 @@ pub enum Precondition {
     Is(Etag),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Written down, the value is not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Put {
     pub key: String,
+    #[serde(skip)]
     pub value: Vec<u8>,
     pub precondition: Precondition,
     /// Milliseconds since the Unix epoch from which on the value is gone; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
 }
 

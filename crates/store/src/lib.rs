@@ -1,7 +1,7 @@
 //! State behind seven traits: `Log` (streams of events), `Kv` (values by key), `Queue` (jobs that wait), `Topics` (events for
 //! many), `Counter` (how often something may happen), `Lease` (who may do it) and `SecondLevel` (answers that several caches have together). Engines: `embedded`
-//! (SQLite in the data directory) has all but the last, `redis` (a feature) the last three and `Kv`, `nats` (a feature) `Kv`, `Lease`, `Queue` and `Log`, for several
-//! nodes. Every engine passes the suites in `tests/suite`.
+//! (SQLite in the data directory) has all but the last, `redis` (a feature) the last three and `Kv`, `nats` (a feature) `Kv`, `Lease`, `Queue`, `Log` and `Topics`, for
+//! several nodes. Every engine passes the suites in `tests/suite`.
 
 #![cfg_attr(
     not(test),

@@ -15,7 +15,7 @@ pub const MAX_HEAD: usize = 64 << 10;
 pub const MAX_JOBS: usize = 512;
 
 /// Names one job. The secret keeps anybody from guessing the ids of others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobId {
     /// Place in the order of acceptance, from 1.
     pub seq: u64,
@@ -43,16 +43,19 @@ impl FromStr for JobId {
     }
 }
 
-/// A job before it is stored. Times are milliseconds since the Unix epoch, by the caller's clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A job before it is stored. Times are milliseconds since the Unix epoch, by the caller's clock. Written down, what is opaque is not part
+/// of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewJob {
     /// Random; see [`JobId`].
     pub secret: u128,
     /// What is drained, paused and bounded together.
     pub lane: String,
     /// Tenants of a lane are served in turns; empty: nobody in particular.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tenant: String,
     /// Jobs of a lane with the same key are lent in the order of acceptance, one at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     pub enqueued_ms: u64,
     /// Not lent before.
@@ -62,7 +65,9 @@ pub struct NewJob {
     /// For people.
     pub title: String,
     /// Opaque to the store, as is the payload.
+    #[serde(skip)]
     pub head: Vec<u8>,
+    #[serde(skip)]
     pub payload: Vec<u8>,
 }
 
@@ -85,7 +90,7 @@ impl Named {
 }
 
 /// How much may wait in one lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     pub jobs: u64,
     /// Of heads and payloads.
@@ -176,25 +181,22 @@ pub struct Leased {
     pub payload: Payload,
 }
 
-/// What a worker says of a job that it has leased.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a worker says of a job that it has leased. Written down, the result is not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Finish {
     Done {
+        #[serde(skip)]
         result: Vec<u8>,
     },
     /// The attempt has failed.
-    Retry {
-        at_ms: u64,
-        reason: String,
-    },
+    Retry { at_ms: u64, reason: String },
     /// There was no attempt: it does not count.
-    Release {
-        at_ms: u64,
-        reason: String,
-    },
+    Release { at_ms: u64, reason: String },
     Dead {
         reason: String,
         /// What the last attempt was answered.
+        #[serde(skip)]
         result: Vec<u8>,
     },
 }

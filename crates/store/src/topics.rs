@@ -2,27 +2,31 @@
 
 use crate::queue::{JobId, NewJob, Payload};
 use crate::{Ack, Error, Kv, Queue};
+use serde::{Deserialize, Serialize};
 
 /// Most events in one `publish`.
 pub const MAX_PUBLISHED: usize = 256;
 /// Most subscriptions of one event.
 pub const MAX_FAN_OUT: usize = 256;
 
-/// An event before it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An event before it is stored. Written down, what is opaque is not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMessage {
     /// What says that another one is the same event.
     pub digest: [u8; 16],
     pub at_ms: u64,
     /// Opaque to the store, as is the payload; both are kept once, however many take them.
+    #[serde(skip)]
     pub head: Vec<u8>,
+    #[serde(skip)]
     pub payload: Vec<u8>,
     /// One for each subscription that takes it. Their heads and payloads are empty: they carry those of the event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<NewJob>,
 }
 
 /// How much one topic holds, and what counts as the same event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicBounds {
     pub events: u64,
     /// Of heads and payloads.

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 /// What every key begins with when nothing else is said.
 pub const ENGINE_PREFIX: &str = "plimsoll";
 
-/// Where the jobs of routes are.
+/// Where the jobs of routes are, and where topics are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum JobsIn {
+pub enum KeptIn {
     /// In `data_dir` of the node that accepted them.
     #[default]
     Embedded,
-    /// In the engine `durable`: every node delivers them.
+    /// In the engine `durable`: they are those of all nodes, and every node delivers them.
     Durable,
 }
 
@@ -24,12 +24,13 @@ pub struct Engines {
     pub shared: Option<Secret>,
     /// The URL of a NATS with JetStream; `None`: what must not be lost is in `data_dir`.
     pub durable: Option<Secret>,
-    pub jobs: JobsIn,
+    pub jobs: KeptIn,
+    pub topics: KeptIn,
     /// A PEM file of those who may sign their certificates.
     pub ca: Option<PathBuf>,
     /// What all keys begin with, and the names of buckets.
     pub prefix: String,
-    /// On how many servers of its cluster `durable` keeps things, and at most how many bytes of values, and as many of jobs: when it begins.
+    /// On how many servers of its cluster `durable` keeps things, and at most how many bytes of values, and as many of jobs and of topics: when it begins.
     pub replicas: u32,
     pub size: u64,
     /// Where the servers of `durable` tell their settings.
@@ -41,7 +42,8 @@ impl Default for Engines {
         Engines {
             shared: None,
             durable: None,
-            jobs: JobsIn::Embedded,
+            jobs: KeptIn::Embedded,
+            topics: KeptIn::Embedded,
             ca: None,
             prefix: ENGINE_PREFIX.into(),
             replicas: 1,

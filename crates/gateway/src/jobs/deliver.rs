@@ -143,13 +143,13 @@ async fn look(jobs: Arc<Jobs>, shared: Weak<Shared>) {
         if shared.draining.load(Relaxed) {
             return;
         }
-        if jobs.queue().is_none() {
+        if jobs.queues().is_empty() {
             continue;
         }
         for lane in lanes(&shared) {
-            let of_node = || jobs.broker().map(|broker| broker as Arc<dyn Queue>);
+            let of_topics = || jobs.broker().map(|broker| broker as Arc<dyn Queue>);
             let queue = match lane.subscriber {
-                Some(_) => of_node(),
+                Some(_) => of_topics(),
                 None => jobs.queue(),
             };
             if let Some(queue) = queue {

@@ -14,6 +14,8 @@ use tokio::time::interval;
 const EACH: Duration = Duration::from_secs(10);
 pub const AT_ONCE: usize = 512;
 pub const TURNS: usize = 400;
+/// How long events stay of a topic that only other nodes know.
+const UNKNOWN: Duration = Duration::from_secs(24 * 3600);
 /// How long dead jobs stay, milliseconds.
 const DEAD_MS: u64 = 14 * 24 * 3600 * 1000;
 
@@ -27,15 +29,17 @@ pub async fn forget(jobs: Arc<Jobs>, shared: Weak<Shared>) {
         };
         let now_ms = jobs.now_ms(shared.clock.now());
         let topics = shared.generation().base.topics.clone();
-        let broker = jobs.broker();
-        if let Some(broker) = &broker
-            && let Err(e) = topics::forget(broker, &topics, now_ms).await
+        let unknown = match jobs.shares_topics() {
+            true => UNKNOWN,
+            false => Duration::ZERO,
+        };
+        if let Some(broker) = jobs.broker()
+            && let Err(e) = topics::forget(&broker, &topics, unknown, now_ms).await
         {
             tracing::error!("events of long ago cannot be forgotten: {e}");
         }
-        let of_node = broker.map(|broker| broker as Arc<dyn Queue>);
         let mut depths = Vec::new();
-        for queue in of_node.into_iter().chain(jobs.shared()) {
+        for queue in jobs.queues() {
             if let Err(e) = ended(&queue, now_ms, keep(&shared)).await {
                 tracing::error!("what ended long ago cannot be forgotten: {e}");
             }

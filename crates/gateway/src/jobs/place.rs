@@ -20,8 +20,10 @@ type Shared<T> = Arc<Mutex<T>>;
 /// Survives new generations.
 #[derive(Default)]
 pub struct Jobs {
-    /// Of this node: what topics, and jobs without an engine, are in. `None`: there is none yet, or another process has it.
-    broker: RwLock<Option<Arc<dyn Broker>>>,
+    /// Of this node: what topics and jobs without an engine are in. `None`: there is none (yet), or another process has it.
+    own: RwLock<Option<Arc<dyn Broker>>>,
+    /// Of several nodes, for topics; `None`: they are in that of this node.
+    topics: RwLock<Option<Arc<dyn Broker>>>,
     /// Of several nodes, for the jobs of routes; `None`: they are in that of this node.
     shared: RwLock<Option<Arc<dyn Queue>>>,
     /// Whether it is there.
@@ -87,14 +89,34 @@ impl Jobs {
     pub fn queue(&self) -> Option<Arc<dyn Queue>> {
         match self.shared() {
             Some(shared) => Some(shared),
-            None => self.broker().map(|broker| broker as Arc<dyn Queue>),
+            None => self.own().map(|own| own as Arc<dyn Queue>),
         }
+    }
+
+    /// All there are, each once.
+    pub fn queues(&self) -> Vec<Arc<dyn Queue>> {
+        let topics = self.topics.read().unwrap_or_else(|e| e.into_inner());
+        let brokers = self.own().into_iter().chain(topics.clone());
+        (brokers.map(|broker| broker as Arc<dyn Queue>))
+            .chain(self.shared())
+            .collect()
     }
 
     /// Where topics are, with the jobs of their subscriptions.
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
-        let broker = self.broker.read().unwrap_or_else(|e| e.into_inner());
-        broker.clone()
+        let topics = self.topics.read().unwrap_or_else(|e| e.into_inner());
+        topics.clone().or_else(|| self.own())
+    }
+
+    /// Whether topics are those of several nodes.
+    pub fn shares_topics(&self) -> bool {
+        let topics = self.topics.read().unwrap_or_else(|e| e.into_inner());
+        topics.is_some()
+    }
+
+    fn own(&self) -> Option<Arc<dyn Broker>> {
+        let own = self.own.read().unwrap_or_else(|e| e.into_inner());
+        own.clone()
     }
 
     /// The queue of several nodes.
@@ -103,11 +125,22 @@ impl Jobs {
         shared.clone()
     }
 
-    /// `None` gives the queue of this node up: no job is accepted there or begun from then on.
-    pub fn set_queue(&self, broker: Option<Arc<dyn Broker>>) {
-        let open = broker.is_some();
-        *self.broker.write().unwrap_or_else(|e| e.into_inner()) = broker;
+    /// `None` gives up what is of this node, the topics of several nodes too: no job is accepted there or begun from then on.
+    pub fn set_queue(&self, own: Option<Arc<dyn Broker>>) {
+        let open = own.is_some();
+        *self.own.write().unwrap_or_else(|e| e.into_inner()) = own;
+        // After that: none of their events comes into the queue of this node.
+        if !open {
+            *self.topics.write().unwrap_or_else(|e| e.into_inner()) = None;
+        }
         self.open.send_replace(open);
+        self.news.notify_one();
+    }
+
+    /// Topics, with the jobs of their subscriptions, are there from then on.
+    pub fn lend_topics(&self, topics: Arc<dyn Broker>) {
+        *self.topics.write().unwrap_or_else(|e| e.into_inner()) = Some(topics);
+        self.open.send_replace(true);
         self.news.notify_one();
     }
 
@@ -148,6 +181,16 @@ impl Jobs {
     pub fn disable(&self, lane: &Arc<str>, why: Option<String>) {
         lock(&self.pace(lane)).disabled = why;
         self.news.notify_one();
+    }
+
+    /// Whether it is paused, and why it is disabled, by whomever.
+    pub fn hold(&self, lane: &Arc<str>, paused: bool, disabled: Option<String>) {
+        let pace = self.pace(lane);
+        let mut pace = lock(&pace);
+        if (pace.paused, &pace.disabled) != (paused, &disabled) {
+            (pace.paused, pace.disabled) = (paused, disabled);
+            self.news.notify_one();
+        }
     }
 
     /// Since when it fails, if at all; the outer `None`: nobody has looked yet.

@@ -5,11 +5,14 @@ use super::outcome::disables;
 use crate::jobs::Jobs;
 use crate::jobs::outcome::Answered;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{Broker, Error, Precondition, Put};
 
 /// What keys in the queue's file begin with: since when a lane fails, and why it was disabled.
 const FAILING: &str = "topics/failing/";
+/// What keys of paused lanes begin with, those of routes too.
+pub const PAUSED: &str = "jobs/paused/";
 pub const DISABLED: &str = "topics/disabled/";
 
 /// Learns from an answer. `Ok(true)`: the endpoint is disabled, and that is on disk.
@@ -56,8 +59,7 @@ pub async fn learn(
 async fn read(store: Arc<dyn Broker>, key: String, now_ms: u64) -> Result<Option<u64>, Error> {
     let got = tokio::task::spawn_blocking(move || store.get(&key, now_ms)).await;
     let got = got.unwrap_or_else(|e| Err(Error::Stopped(e.to_string())))?;
-    let number = |bytes: Vec<u8>| String::from_utf8(bytes).ok()?.parse().ok();
-    Ok(got.and_then(|entry| number(entry.value)))
+    Ok(got.and_then(|entry| number(&entry.value)))
 }
 
 /// Takes back that a lane was disabled, and that it failed. Blocks.
@@ -80,9 +82,43 @@ pub fn forgive(jobs: &Jobs, store: &dyn Broker, lane: &Arc<str>, now_ms: u64) ->
 /// When the store cannot be read.
 pub fn recall(jobs: &Jobs, store: &dyn Broker, now_ms: u64) -> Result<(), Error> {
     for entry in store.scan(DISABLED, None, store::MAX_ROWS, now_ms)? {
-        let said: serde_json::Value = serde_json::from_slice(&entry.value).unwrap_or_default();
-        let why = said["why"].as_str().unwrap_or("it was disabled").to_owned();
+        let why = why(&entry.value);
         jobs.disable(&Arc::from(&entry.key[DISABLED.len()..]), Some(why));
     }
     Ok(())
+}
+
+/// What other nodes did to these lanes: paused, resumed, disabled, and since when they fail. Blocks.
+///
+/// # Errors
+/// When the store cannot be read: what was known holds.
+pub fn learn_all(
+    jobs: &Jobs,
+    store: &dyn Broker,
+    lanes: &[Arc<str>],
+    now_ms: u64,
+) -> Result<(), Error> {
+    let all = |kind: &str| -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        let found = store.scan(kind, None, store::MAX_ROWS, now_ms)?;
+        let of = |e: store::Entry| (e.key[kind.len()..].to_owned(), e.value);
+        Ok(found.into_iter().map(of).collect())
+    };
+    let (failing, disabled, paused) = (all(FAILING)?, all(DISABLED)?, all(PAUSED)?);
+    for lane in lanes {
+        let since = failing.get(&**lane).and_then(|said| number(said));
+        jobs.set_failing(lane, since);
+        let why = disabled.get(&**lane).map(|said| why(said));
+        jobs.hold(lane, paused.contains_key(&**lane), why);
+    }
+    Ok(())
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// Why a lane was disabled, as it was kept.
+fn why(said: &[u8]) -> String {
+    let said: serde_json::Value = serde_json::from_slice(said).unwrap_or_default();
+    said["why"].as_str().unwrap_or("it was disabled").to_owned()
 }

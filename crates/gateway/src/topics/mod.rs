@@ -70,13 +70,15 @@ impl Subscriber {
 }
 
 /// Ends events whose time has come, whether somebody takes them or not, and forgets what nobody waits for. A lane whose
-/// subscription is gone from the config keeps its events for their time: it may come back.
+/// subscription is gone from the config keeps its events for their time: it may come back. `unknown`: how long those of a topic are kept that
+/// is not in the config, which other nodes may have already.
 ///
 /// # Errors
 /// When the store cannot be written.
 pub async fn forget(
     store: &Arc<dyn Broker>,
     topics: &[Topic],
+    unknown: Duration,
     now_ms: u64,
 ) -> Result<(), store::Error> {
     let reader = store.clone();
@@ -91,7 +93,7 @@ pub async fn forget(
     }
     for topic in known.iter().filter(|t| t.events > 0) {
         let rules = topics.iter().find(|t| t.name == topic.name);
-        let keep = rules.map_or(Duration::ZERO, |t| t.keep.max(t.dedup));
+        let keep = rules.map_or(unknown, |t| t.keep.max(t.dedup));
         let before = now_ms.saturating_sub(keep.as_millis() as u64);
         let trim = |most| store.trim(&topic.name, before, most);
         in_parts(AT_ONCE, TURNS, trim).await?;

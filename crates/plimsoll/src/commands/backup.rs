@@ -2,12 +2,18 @@
 
 use crate::cli::backup::{BackupArgs, RestoreArgs};
 use crate::exit::{Exit, Failure};
-use crate::wire::{state, streams};
+use crate::wire::{jobs, state, streams, topics};
 use std::path::{Path, PathBuf};
 use store::embedded::copy;
 
 /// What is copied, where it is there.
-pub const FILES: [&str; 4] = ["control.db", "queue.db", state::FILE, streams::FILE];
+pub const FILES: [&str; 5] = [
+    "control.db",
+    jobs::FILE,
+    topics::FILE,
+    state::FILE,
+    streams::FILE,
+];
 
 pub fn backup(args: BackupArgs) -> Result<Exit, Failure> {
     let BackupArgs { to, config } = args;

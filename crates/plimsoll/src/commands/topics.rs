@@ -42,6 +42,18 @@ fn act(args: &OfArgs, deed: &str) -> Result<Exit, Failure> {
 
 fn topics(said: &Value) -> String {
     let mut out = String::new();
+    let following = &said[0]["following"];
+    if let Some(why) = following["wrong"].as_str() {
+        let _ = writeln!(out, "NOT FOLLOWED: {why}");
+    } else if following["behind"] == true {
+        out += "this node still reads what was done before\n";
+    } else if let Some(stream) = following["stream"].as_str() {
+        let _ = writeln!(
+            out,
+            "the same at all nodes: message {} of {stream}",
+            following["applied"]
+        );
+    }
     for t in said.as_array().into_iter().flatten() {
         let _ = writeln!(
             out,
@@ -121,5 +133,13 @@ mod tests {
              audit (pull): 0 waiting, 0 dead\n  live (sse)\n"
         );
         assert_eq!(topics(&json!([])), "there is no topic\n");
+        let following = |following: Value| {
+            let t = json!({ "topic": "t", "events": 0, "bytes": 0, "position": 0, "following": following });
+            topics(&json!([t]))
+        };
+        let well = json!({ "stream": "p_topics", "applied": 4, "wrong": null, "behind": false });
+        assert!(following(well).starts_with("the same at all nodes: message 4 of p_topics\nt: "));
+        let wrong = json!({ "stream": "p_topics", "applied": 4, "wrong": "gone", "behind": true });
+        assert!(following(wrong).starts_with("NOT FOLLOWED: gone\n"));
     }
 }

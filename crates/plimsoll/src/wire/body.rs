@@ -16,7 +16,7 @@ use crate::wire::slo::{Shown, Slos};
 use crate::wire::start::{Around, open_store, start_control};
 use crate::wire::state;
 use crate::wire::streams;
-use crate::wire::topics::Topics;
+use crate::wire::topics::{self, Topics};
 use crate::wire::traces::{self, Kept, NoTraces};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
@@ -102,6 +102,8 @@ pub struct Steering {
     pub ledger: Weak<Embedded>,
     /// The same of the queue of jobs, where there is one.
     pub queue: Weak<Embedded>,
+    /// What goes on beside the topics of all nodes, and their copy; `None`: they are this node's own.
+    pub topics: Option<topics::All>,
     /// And of the store of keys and sessions.
     pub state: Weak<Embedded>,
     /// What works on streams; it stops when dropped.
@@ -274,6 +276,15 @@ impl Body {
             clock: self.clock,
         };
         let store = open_store(&self.data_dir)?;
+        // Before the queue of this node: none of their events comes into that.
+        let of_all = match (self.engines.topics(), self.with_gateway(Gateway::jobs)) {
+            (Some(engine), Some(jobs)) => {
+                let (dir, runtime) = (&self.data_dir, self.runtime.handle());
+                let opened = topics::open(dir, &self.current, jobs, engine, runtime);
+                Some(opened?)
+            }
+            _ => None,
+        };
         let queue =
             self.with_gateway(|g| jobs::open(&self.data_dir, &config, g, self.engines.queue()));
         let queue = queue.transpose()?.flatten();
@@ -300,7 +311,8 @@ impl Body {
         });
         let makes = self.makes(&queue.clone().unwrap_or_default());
         let jobs = Jobs::new(self.gateway.clone(), makes, self.current.clone());
-        let topics = Topics::new(jobs.clone(), self.current.clone());
+        let following = of_all.as_ref().map(|all| all.following.clone());
+        let topics = Topics::new(jobs.clone(), self.current.clone(), following);
         let ledger = Arc::downgrade(&store);
         let windows = self.watch.windows();
         let kept = store.clone();
@@ -442,6 +454,7 @@ impl Body {
             shares,
             ledger,
             queue: queue.unwrap_or_default(),
+            topics: of_all,
             state: kept_state.unwrap_or_default(),
             streams: work,
             cron: crons.flatten(),

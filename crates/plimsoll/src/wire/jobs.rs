@@ -10,15 +10,15 @@ use console::{Deed, JobList};
 use control::ports::{SystemWall, Wall};
 use gateway::Gateway;
 use gateway::jobs::{Lane, resource};
-use gateway::topics::health;
+use gateway::topics::health::{self, PAUSED};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use store::{Cancel, Embedded, Error, Job, JobId, Kv, Marked, Precondition, Put, Queue, State};
 use telemetry::prometheus::Page;
 
-/// What keys of paused routes begin with.
-const PAUSED: &str = "jobs/paused/";
+/// Its name in `data_dir`.
+pub const FILE: &str = "queue.db";
 /// Most dead jobs that one wish drives again.
 const REDRIVEN: usize = 10_000;
 /// What a redriven job has left, milliseconds.
@@ -48,17 +48,18 @@ impl Makes {
     }
 }
 
-/// Opens the queue where a route takes jobs, and lends it to the gateway. `None`: no route does.
+/// Opens the queue where a route takes jobs, or topics are this node's own, and lends it to the gateway. `None`: neither is so.
 pub fn open(
     dir: &Path,
     config: &Config,
     gateway: &Gateway,
     shared: Option<Arc<dyn Marked>>,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
-    if config.topics.is_empty() && config.routes.iter().all(|r| r.asynchronous.is_none()) {
+    let has_topics = !config.topics.is_empty() && !config.shares_topics();
+    if !has_topics && config.routes.iter().all(|r| r.asynchronous.is_none()) {
         return Ok(None);
     }
-    let file = dir.join("queue.db");
+    let file = dir.join(FILE);
     let store = Embedded::open(&file).map_err(|e| {
         Failure::new(format!("the queue of jobs {}: {e}", file.display()))
             .help("is another Plimsoll using this data_dir?")
@@ -312,7 +313,7 @@ impl console::Jobs for Jobs {
                     return Err(unknown(format!("no route `{route}` takes jobs")));
                 }
                 let file = self.store.upgrade().ok_or_else(|| vec![none()])?;
-                keep(&file, route, paused).map_err(failed)?;
+                keep(&*file, route, paused).map_err(failed)?;
                 Ok(json!({ "route": route, "paused": paused }))
             }
             Deed::Cancel { job } => {
@@ -360,7 +361,7 @@ impl console::Jobs for Jobs {
 }
 
 /// A pause outlasts a restart.
-pub(super) fn keep(store: &Embedded, route: &str, paused: bool) -> Result<(), Error> {
+pub(super) fn keep(store: &dyn Kv, route: &str, paused: bool) -> Result<(), Error> {
     let key = format!("{PAUSED}{route}");
     match paused {
         true => (store

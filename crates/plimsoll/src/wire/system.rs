@@ -298,6 +298,9 @@ impl System {
         });
         let events = steering.streams.as_ref().map(|s| s.store.clone());
         let events = events.unwrap_or_default();
+        let topics = steering.topics.as_ref().map(|t| t.copy.clone());
+        let topics = topics.unwrap_or_default();
+        drop(steering.topics);
         drop(steering.streams);
         drop(steering.cron);
         // The next process takes them: the sockets listen on.
@@ -324,7 +327,8 @@ impl System {
         });
         let until = Instant::now() + LEDGER_CLOSES;
         let in_use = || {
-            let stores = [&steering.ledger, &steering.queue, &steering.state, &events];
+            let (ledger, queue, state) = (&steering.ledger, &steering.queue, &steering.state);
+            let stores = [ledger, queue, state, &events, &topics];
             stores.map(Weak::strong_count).iter().sum::<usize>()
         };
         while in_use() > 0 && Instant::now() < until {

@@ -1,4 +1,9 @@
-//! Topics: their API is given the gateway's queue, and what console, commands and metrics ask of them.
+//! Topics: their API is given the gateway's queue, and what console, commands and metrics ask of them. Where those of all nodes are followed:
+//! `all`.
+
+mod all;
+
+pub use all::{All, FILE, open};
 
 use super::jobs::{Jobs, keep, shown};
 use arc_swap::ArcSwap;
@@ -12,7 +17,7 @@ use gateway::Gateway;
 use gateway::topics::health;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use store::{Embedded, Error, Queue, State, Topics as _};
+use store::{Broker, Error, State};
 use telemetry::prometheus::Page;
 use topics::{Api, Parts};
 
@@ -33,15 +38,28 @@ pub fn api(gateway: &Gateway, config: Arc<ArcSwap<Config>>, clock: Clock) -> Arc
 pub struct Topics {
     jobs: Jobs,
     config: Arc<ArcSwap<Config>>,
+    /// How it stands with the copy of those of all nodes; `None`: they are this node's own.
+    following: Option<Following>,
 }
 
+/// Null when it is closed.
+pub type Following = Arc<dyn Fn() -> Value + Send + Sync>;
+
 impl Topics {
-    pub fn new(jobs: Jobs, config: Arc<ArcSwap<Config>>) -> Topics {
-        Topics { jobs, config }
+    pub fn new(jobs: Jobs, config: Arc<ArcSwap<Config>>, following: Option<Following>) -> Topics {
+        Topics {
+            jobs,
+            config,
+            following,
+        }
     }
 
-    fn store(&self) -> Result<Arc<Embedded>, Vec<Finding>> {
-        self.jobs.store.upgrade().ok_or_else(|| {
+    fn lent(&self) -> Option<Arc<dyn Broker>> {
+        self.jobs.with_gateway(|g| g.jobs().broker())
+    }
+
+    fn store(&self) -> Result<Arc<dyn Broker>, Vec<Finding>> {
+        self.lent().ok_or_else(|| {
             let none = Finding::error(
                 "topics-none",
                 "there is no queue of events: no topic is configured",
@@ -84,7 +102,7 @@ impl Topics {
         })
     }
 
-    fn seen(&self, store: &Embedded) -> Result<Seen, Error> {
+    fn seen(&self, store: &dyn Broker) -> Result<Seen, Error> {
         Ok(Seen {
             topics: store.topics()?,
             lanes: store.lanes()?,
@@ -96,15 +114,16 @@ impl Topics {
     /// For Prometheus; nothing without topics.
     pub fn metrics(&self) -> String {
         let config = self.config.load();
-        let store = self
-            .jobs
-            .store
-            .upgrade()
-            .filter(|_| !config.topics.is_empty());
-        let Some(Ok(seen)) = store.map(|s| self.seen(&s)) else {
+        let store = self.lent().filter(|_| !config.topics.is_empty());
+        let Some(Ok(seen)) = store.map(|s| self.seen(&*s)) else {
             return String::new();
         };
         let mut page = Page::default();
+        if let Some(following) = &self.following {
+            let help = "Whether what all nodes do to topics is followed here.";
+            page.family("plimsoll_topics_followed", "gauge", help);
+            page.row("", &[], f64::from(u8::from(following()["wrong"].is_null())));
+        }
         type Of = fn(&store::Topic) -> u64;
         let held: [(&'static str, &'static str, &str, Of); 4] = [
             (
@@ -227,14 +246,15 @@ impl console::Topics for Topics {
             return Ok(json!([]));
         }
         let store = self.store()?;
-        let seen = self.seen(&store).map_err(failed)?;
+        let seen = self.seen(&*store).map_err(failed)?;
+        let following = self.following.as_ref().map(|f| f());
         let all = config.topics.iter().map(|t| {
             let known = seen.topics.iter().find(|k| k.name == t.name);
             let of = |s| self.subscription(t, s, &seen);
             json!({
                 "topic": t.name, "events": known.map_or(0, |k| k.events), "bytes": known.map_or(0, |k| k.bytes),
                 "position": known.map_or(0, |k| k.last), "dead_dropped": known.map_or(0, |k| k.dropped),
-                "subscriptions": t.subscriptions.iter().map(of).collect::<Vec<_>>(),
+                "subscriptions": t.subscriptions.iter().map(of).collect::<Vec<_>>(), "following": following,
             })
         });
         Ok(all.collect())
@@ -275,7 +295,10 @@ impl console::Topics for Topics {
                     let what = format!("nothing is pushed to `{name}`: whoever pulls decides when");
                     return Err(unknown(what));
                 }
-                keep(&store, &lane, paused).map_err(failed)?;
+                if let Err(e) = keep(&*store, &lane, paused) {
+                    let _ = (self.jobs).with_gateway(|g| g.pause_subscription(&lane, !paused));
+                    return Err(failed(e));
+                }
                 if !paused {
                     let jobs = self.jobs.with_gateway(|g| Some(g.jobs()));
                     if let Some(jobs) = jobs {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::nats::{Jobs, Options};
 use store::{Bounds, Marked, Put};
 
@@ -425,6 +425,144 @@ fn events_are_the_same_at_all_nodes_whichever_dies() {
     assert!(doctor.contains("copy of another stream"), "{doctor}");
 }
 
+/// A topic whose events are pushed to the service, and pulled.
+const TOPICS: &str = "topics: { t: { subscriptions: { push: { to: app, path: /events, timeout: 1s, concurrency: 2 }, \
+    audit: { pull: true, timeout: 60s } } } }";
+
+fn with_topics(nats: &Nats, service: SocketAddr) -> Node {
+    let node = node_with(nats, service, "topics: durable", "", TOPICS);
+    follows(&node);
+    node
+}
+
+fn topics(n: &Node) -> String {
+    n.stage.ask_console(&["topics", "status"])
+}
+
+fn follows(n: &Node) {
+    n.stage.wait("that it follows", |_| {
+        topics(n).contains("the same at all nodes").then_some(())
+    });
+}
+
+/// Its data is its id.
+fn publish(n: &Node, id: &str) -> streams::Said {
+    let event = format!("ce-specversion: 1.0\r\nce-id: {id}\r\nce-source: /t\r\nce-type: t\r\n");
+    streams::ask(n.values, "POST /v1/topics/t", &event, id)
+}
+
+#[test]
+fn topics_are_the_same_at_all_nodes_whichever_dies() {
+    let Some(mut nats) = start(SYNCED) else {
+        return;
+    };
+    let (at, got) = service(serve);
+    let count = |what: &str| got.lock().unwrap().iter().filter(|b| *b == what).count();
+    let mut a = with_topics(&nats, at);
+    // What one has under way when it is killed, as many as it takes at once.
+    for id in ["held", "held2"] {
+        assert_eq!(publish(&a, id).status, 202);
+    }
+    a.stage
+        .wait("it at the service", |_| (count("held") == 1).then_some(()));
+    let b = with_topics(&nats, at);
+    let events: Vec<String> = (0..20).map(|i| format!("e{i}")).collect();
+    for (i, id) in events.iter().enumerate() {
+        let at = [&a, &b][i % 2];
+        let said = publish(at, id);
+        assert_eq!(
+            (said.status, &said.body["events"][0]["position"]),
+            (202, &json!(i + 3))
+        );
+    }
+    // Known at the other, too.
+    let said = publish(&b, "e0");
+    assert_eq!(
+        (said.status, &said.body["events"][0]["position"]),
+        (200, &json!(3))
+    );
+    signal(a.pid, "KILL");
+    let pid = a.pid;
+    a.stage.ended(pid);
+    got.lock().unwrap().push("go".into());
+    assert_eq!(publish(&b, "last").status, 202);
+    // A lease is half a minute longer than its attempt.
+    let end = Instant::now() + Duration::from_secs(60);
+    while !topics(&b).contains("/events): 0 waiting") {
+        assert!(Instant::now() < end, "{}", topics(&b));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!((count("held"), count("last")), (2, 1));
+    for id in &events {
+        // It may have had one more of them.
+        assert!((1..=2).contains(&count(id)), "{id}");
+    }
+    let twice = events.iter().filter(|id| count(id) == 2).count();
+    assert!(twice + usize::from(count("held2") == 2) <= 1);
+
+    // It comes back with what the other did, and pulls what nobody took; it is acknowledged there.
+    a.pid = a.stage.start();
+    follows(&a);
+    let ask = json!({ "max": 100 }).to_string();
+    let pulled = a.stage.wait("all events", |_| {
+        let said = streams::ask(a.values, "POST /v1/topics/t/audit/pull", "", &ask);
+        let all = said.body["events"].as_array()?.clone();
+        (!all.is_empty()).then_some(all)
+    });
+    assert_eq!(pulled.len(), 23);
+    let none = streams::ask(b.values, "POST /v1/topics/t/audit/pull", "", &ask);
+    assert_eq!(none.body["events"], json!([]));
+    let receipts: Vec<&Value> = pulled.iter().map(|e| &e["receipt"]).collect();
+    let ack = json!({ "receipts": receipts }).to_string();
+    let said = streams::ask(b.values, "POST /v1/topics/t/audit/ack", "", &ack);
+    assert_eq!(
+        (&said.body["done"], &said.body["lost"]),
+        (&json!(23), &json!([]))
+    );
+
+    // A pause holds everywhere, over a restart too, until somebody resumes.
+    b.stage.ask_console(&["topics", "pause", "t", "push"]);
+    let paused = |n: &Node| topics(n).contains("paused");
+    a.stage.wait("the pause", |_| paused(&a).then_some(()));
+    signal(a.pid, "TERM");
+    let pid = a.pid;
+    a.stage.ended(pid);
+    a.pid = a.stage.start();
+    follows(&a);
+    assert_eq!(publish(&a, "paused").status, 202);
+    for n in [&a, &b] {
+        n.stage.wait("what is held", |_| {
+            let said = topics(n);
+            (said.contains("/events): 1 waiting") && said.contains("paused")).then_some(())
+        });
+    }
+    assert_eq!(count("paused"), 0);
+    a.stage.ask_console(&["topics", "resume", "t", "push"]);
+    b.stage.wait("that it goes on", |_| {
+        (count("paused") == 1 && !paused(&b)).then_some(())
+    });
+
+    // Without the engine nothing is taken, and it says why; nothing needs a restart.
+    nats.stop();
+    b.stage.wait("what is wrong", |_| {
+        let said = publish(&b, "lost");
+        (said.status == 503 && said.body["detail"].as_str()?.contains("is it running"))
+            .then_some(())
+    });
+    assert!(topics(&b).contains("NOT FOLLOWED"), "{}", topics(&b));
+    nats.start_again().unwrap();
+    for (n, id) in [(&a, "back"), (&b, "again")] {
+        n.stage.wait("that it is taken", |_| {
+            (publish(n, id).status < 300).then_some(())
+        });
+        n.stage
+            .wait("it at the service", |_| (count(id) == 1).then_some(()));
+    }
+    let doctor = b.stage.ask_console(&["doctor"]);
+    assert!(doctor.contains("topics.db has"), "{doctor}");
+    assert!(!b.stage.path("data/queue.db").exists());
+}
+
 #[test]
 fn a_time_that_has_come_is_one_job_whichever_nodes_see_it() {
     const MINUTE: u64 = 60_000;
@@ -443,6 +581,7 @@ fn a_time_that_has_come_is_one_job_whichever_nodes_see_it() {
         size: 64 << 20,
         jobs: Some(64 << 20),
         events: None,
+        topics: None,
     };
     // As if nobody had been there for half an hour.
     let jobs = Jobs::open(&options).unwrap();

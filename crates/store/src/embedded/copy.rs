@@ -1,4 +1,4 @@
-//! A file whose events are the copy of a log elsewhere: it is written by nothing but the entries of that log, one after another. What an
+//! A file whose events, or topics with the jobs of their subscriptions, are the copy of a log elsewhere: it is written by nothing but the entries of that log, one after another. What an
 //! entry does depends on the entries before it and on nothing else, so that all copies are the same, also of those that were made later.
 //!
 //! Entries and how far they were applied are one transaction. It need not wait for the disk: what a power cut takes is applied again.
@@ -10,6 +10,7 @@
 
 use super::Embedded;
 use super::queue::Settle;
+pub use super::queue::deed::{Deed, Done};
 use super::writer::{Answer, State, Verdict, Write};
 use crate::ack::Reply;
 use crate::{Ack, Appended, Error, Expect, NewEvent};
@@ -20,6 +21,7 @@ const SOURCE: &str = "copy-source";
 const SEQ: &str = "copy-seq";
 const AT_MS: &str = "copy-at-ms";
 const POSITION: &str = "copy-position";
+const JOB: &str = "copy-job";
 
 /// How far a copy is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct Copy {
     pub reached: Reached,
     /// Of the last event then: one that came in another way is noticed.
     position: u64,
+    /// Number of the last job then: those that are gone have left no row.
+    job: u64,
 }
 
 /// What is in a log.
@@ -50,6 +54,8 @@ pub enum Command {
         before_ms: u64,
         limit: usize,
     },
+    /// To topics, and what is kept beside them.
+    Deed(Deed),
     /// Not written by us.
     Nothing,
 }
@@ -66,7 +72,19 @@ pub struct Entry {
 pub enum Outcome {
     Appended(Result<Appended, Error>),
     Trimmed(u64),
+    Done(Done),
     Nothing,
+}
+
+impl Outcome {
+    /// Whether somebody may want to look.
+    pub fn is_news(&self) -> bool {
+        match self {
+            Outcome::Appended(_) | Outcome::Trimmed(_) => true,
+            Outcome::Done(done) => done.is_news(),
+            Outcome::Nothing => false,
+        }
+    }
 }
 
 /// What is known of an append before it is in the log.
@@ -100,6 +118,7 @@ impl Command {
     pub fn bytes(&self) -> usize {
         match self {
             Command::Append { events, .. } => events.iter().map(|e| e.data.len()).sum(),
+            Command::Deed(deed) => deed.bytes(),
             Command::Trim { .. } | Command::Nothing => 0,
         }
     }
@@ -132,7 +151,12 @@ impl Copy {
             source,
             reached: Reached { seq, at_ms: 0 },
             position: 0,
+            job: 0,
         }
+    }
+
+    pub fn last_job(&self) -> u64 {
+        self.job
     }
 
     /// `None`: the file is of its own.
@@ -153,6 +177,7 @@ impl Copy {
                 at_ms: of(AT_MS)?,
             },
             position: of(POSITION)?,
+            job: of(JOB)?,
         }))
     }
 
@@ -166,6 +191,7 @@ impl Copy {
             (SEQ, self.reached.seq),
             (AT_MS, self.reached.at_ms),
             (POSITION, self.position),
+            (JOB, self.job),
         ] {
             put.execute(params![name, value as i64])?;
         }
@@ -174,7 +200,7 @@ impl Copy {
 
     pub fn is_not_written(&self) -> Error {
         Error::Invalid(
-            "its events are a copy of those that several nodes keep on NATS (`engines.durable`): nothing is appended here alone; name that \
+            "its events are a copy of those that several nodes keep on NATS (`engines.durable`): nothing is written here alone; name that \
              engine again, or move the file away to begin anew"
                 .into(),
         )
@@ -224,6 +250,11 @@ impl State {
                  the file away (and its -wal and -shm) to go on with the events of all nodes",
                 self.position
             )),
+            None if self.jobs.last() > 0 => refused(
+                "it holds jobs of this node alone, which the others do not have: move the file away (and its -wal, -shm and .payloads) to go on \
+                 with what all nodes have"
+                    .into(),
+            ),
             None => {
                 let copy = Copy::new(source, 0);
                 copy.write(&self.db)?;
@@ -251,6 +282,14 @@ impl State {
         let Some(mut copy) = self.copy.clone() else {
             return Ok(Err(Error::Invalid("it is no copy".into())));
         };
+        // What a disk may refuse comes before anything is changed.
+        for entry in &entries {
+            if let Command::Deed(deed) = &entry.command
+                && let Err(e) = self.jobs.keep_payloads(deed)
+            {
+                return Ok(Err(e));
+            }
+        }
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
             // The log tells them one after another; whoever begins anew may tell the last ones again.
@@ -267,6 +306,7 @@ impl State {
                 Command::Trim { before_ms, limit } => {
                     Outcome::Trimmed(self.trim(before_ms, limit)?)
                 }
+                Command::Deed(deed) => Outcome::Done(self.done(deed)?),
                 Command::Nothing => Outcome::Nothing,
             });
             copy.reached = Reached {
@@ -275,6 +315,7 @@ impl State {
             };
         }
         copy.position = self.position;
+        copy.job = self.jobs.last();
         copy.write(&self.db)?;
         self.copy = Some(copy);
         Ok(Ok(outcomes))

@@ -132,7 +132,7 @@ pub struct State {
     /// Streams there are.
     streams: u64,
     etag: u64,
-    jobs: Jobs,
+    pub(super) jobs: Jobs,
     /// Commits do not wait for the disk at present.
     relaxed: bool,
     /// Bytes that wait in the queue of writes.
@@ -187,9 +187,10 @@ impl State {
         let position = last.max(number("SELECT value FROM counter WHERE name = 'trimmed'")?) as u64;
         let streams = number("SELECT count(*) FROM stream")? as u64;
         let etag = number("SELECT value FROM counter WHERE name = 'etag'")? as u64;
+        let copy = Copy::read(&db).map_err(|e| io(path, e))?;
         Ok(State {
-            jobs: Jobs::open(&db, path, bytes)?,
-            copy: Copy::read(&db).map_err(|e| io(path, e))?,
+            jobs: Jobs::open(&db, path, bytes, copy.as_ref().map(Copy::last_job))?,
+            copy,
             db,
             path: path.to_path_buf(),
             position,
@@ -242,7 +243,13 @@ impl State {
                 };
                 answers.settle(reply, said)
             }
-            Write::Queue(ask) => self.jobs.apply(&self.db, ask, answers),
+            Write::Queue(ask) => match &self.copy {
+                Some(copy) => {
+                    ask.fail(copy.is_not_written());
+                    Ok(())
+                }
+                None => self.jobs.apply(&self.db, ask, answers),
+            },
             Write::Marked {
                 jobs,
                 bounds,
@@ -540,7 +547,7 @@ impl State {
         })
     }
 
-    fn put(&mut self, put: &Put, now_ms: u64) -> rusqlite::Result<Result<Etag, Error>> {
+    pub(super) fn put(&mut self, put: &Put, now_ms: u64) -> rusqlite::Result<Result<Etag, Error>> {
         if let Err(e) = self.holds(&put.key, put.precondition, now_ms)? {
             return Ok(Err(e));
         }
@@ -559,7 +566,7 @@ impl State {
         Ok(Ok(Etag(self.etag)))
     }
 
-    fn delete(
+    pub(super) fn delete(
         &mut self,
         key: &str,
         precondition: Precondition,
@@ -575,10 +582,10 @@ impl State {
         Ok(Ok(was))
     }
 
-    fn sweep(&mut self, limit: usize, now_ms: u64) -> rusqlite::Result<usize> {
+    pub(super) fn sweep(&mut self, limit: usize, now_ms: u64) -> rusqlite::Result<usize> {
         self.db
             .prepare_cached(
-                "DELETE FROM kv WHERE key IN (SELECT key FROM kv WHERE expires_ms <= ?1 LIMIT ?2)",
+                "DELETE FROM kv WHERE key IN (SELECT key FROM kv WHERE expires_ms <= ?1 ORDER BY expires_ms, key LIMIT ?2)",
             )?
             .execute(params![now_ms as i64, limit as i64])
     }

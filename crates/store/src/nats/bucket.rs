@@ -1,5 +1,5 @@
-//! The streams: two buckets as `nats kv` makes them, with lifetimes, and numbers that are never given out again; one of jobs; and one of
-//! events, of which nothing is taken out.
+//! The streams: two buckets as `nats kv` makes them, with lifetimes, and numbers that are never given out again; one of jobs; one of
+//! events, and one of what is done to topics, of which nothing is taken out but their beginnings.
 
 use super::{Options, subject};
 use serde_json::{Value, json};
@@ -33,6 +33,11 @@ pub fn of(options: &Options) -> [Bucket; 2] {
 /// Of jobs, where they are there.
 pub fn of_jobs(options: &Options) -> Option<Bucket> {
     Some(made(options, Kind::Jobs, "jobs", options.jobs?))
+}
+
+/// Of topics, where they are there: a log, as that of events is.
+pub fn of_topics(options: &Options) -> Option<Bucket> {
+    Some(made(options, Kind::Events, "topics", options.topics?))
 }
 
 /// Of events, where they are there.
@@ -181,14 +186,17 @@ mod tests {
             size: 7,
             jobs: Some(8),
             events: Some(9),
+            topics: Some(10),
         };
         let [values, leases] = of(&options);
-        let [jobs, events] = [of_jobs(&options), of_events(&options)].map(Option::unwrap);
+        let [jobs, events, topics] =
+            [of_jobs(&options), of_events(&options), of_topics(&options)].map(Option::unwrap);
         for (bucket, name, size) in [
             (&values, "KV_p_values", 7),
             (&leases, "KV_p_leases", LEASES),
             (&jobs, "p_jobs", 8),
             (&events, "p_events", 9),
+            (&topics, "p_topics", 10),
         ] {
             let config = bucket.config();
             assert_eq!(

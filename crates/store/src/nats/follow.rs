@@ -272,6 +272,7 @@ mod tests {
             size: 64 << 20,
             jobs: None,
             events: None,
+            topics: None,
         };
         let target = Target::new(&options, bucket::of(&options).into()).unwrap();
         let stream = target.buckets[0].stream();

@@ -1,4 +1,4 @@
-//! The engine `nats`: `Kv`, `Lease`, `Queue` and `Log` for several nodes, on the JetStream of a nats-server of 2.11 or later (jobs: 2.12).
+//! The engine `nats`: `Kv`, `Lease`, `Queue`, `Log` and `Topics` for several nodes, on the JetStream of a nats-server of 2.11 or later (jobs: 2.12).
 //!
 //! Values and leases are two buckets, as `nats kv` knows them. A change is acknowledged when JetStream has stored it; what must hold for it is
 //! checked there. Nothing waits for longer than [`link::PATIENCE`] and a connection attempt; while the server is away everything
@@ -6,7 +6,8 @@
 //! doctor` looks at them.
 //!
 //! Jobs are a stream of their own ([`Jobs`], ADR 360), and so are events, which each node applies to a file of its own ([`Events`],
-//! ADR 365). Each has a connection of its own, so that nothing waits for what waits there. Not `Topics` and `Counter`: ADR 330.
+//! ADR 365), as it does with what is done to [`Topics`] (ADR 369). Each has a connection of its own, so that nothing waits for what waits
+//! there. Not `Counter`: ADR 330.
 
 mod bucket;
 mod conn;
@@ -22,6 +23,7 @@ mod settings;
 mod stream;
 mod subject;
 mod target;
+mod topics;
 
 use crate::Error;
 use bucket::Bucket;
@@ -34,6 +36,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use target::Target;
+pub use topics::Topics;
 
 /// Where it is, and whose data is whose.
 #[derive(Clone)]
@@ -48,9 +51,10 @@ pub struct Options {
     pub replicas: u32,
     /// Most bytes of all values, when their bucket is made.
     pub size: u64,
-    /// The same of all jobs, and of all events; `None`: they are not there.
+    /// The same of all jobs, of all events, and of what is done to topics; `None`: they are not there.
     pub jobs: Option<u64>,
     pub events: Option<u64>,
+    pub topics: Option<u64>,
 }
 
 impl fmt::Debug for Options {
@@ -61,7 +65,8 @@ impl fmt::Debug for Options {
         shown.field("replicas", &self.replicas);
         shown.field("size", &self.size);
         shown.field("jobs", &self.jobs);
-        shown.field("events", &self.events).finish()
+        shown.field("events", &self.events);
+        shown.field("topics", &self.topics).finish()
     }
 }
 
@@ -84,7 +89,7 @@ pub struct Nats {
     /// Where the next look for what has expired begins.
     swept: Arc<AtomicU64>,
     prefix: String,
-    /// All that is there, jobs and events too.
+    /// All that is there, jobs, events and topics too.
     all: Vec<Bucket>,
 }
 
@@ -108,7 +113,11 @@ impl Nats {
 
     fn start(options: &Options, target: Target) -> Result<Nats, Error> {
         let [values, leases] = bucket::of(options);
-        let others = [bucket::of_jobs(options), bucket::of_events(options)];
+        let others = [
+            bucket::of_jobs(options),
+            bucket::of_events(options),
+            bucket::of_topics(options),
+        ];
         let all = [&values, &leases]
             .into_iter()
             .chain(others.iter().flatten());

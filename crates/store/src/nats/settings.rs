@@ -152,6 +152,7 @@ mod tests {
             size: 7,
             jobs: None,
             events: None,
+            topics: None,
         });
         let s = stored(&values, &info);
         assert_eq!((s.servers.len(), s.behind), (3, vec!["c".to_owned()]));

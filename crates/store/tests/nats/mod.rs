@@ -2,6 +2,7 @@
 
 mod jobs;
 mod log;
+mod topics;
 
 use crate::remote::{self, BOUNDED, Remote};
 use crate::suite;
@@ -28,6 +29,7 @@ fn options(url: String, prefix: &str) -> Options {
         size: 64 << 20,
         jobs: Some(64 << 20),
         events: Some(64 << 20),
+        topics: Some(64 << 20),
     }
 }
 
@@ -312,6 +314,9 @@ authorization { users: [ { user: u, password: hunter2, permissions: {
     "$JS.API.STREAM.INFO.p_events", "$JS.API.STREAM.CREATE.p_events"
     "$JS.API.STREAM.MSG.GET.p_events", "$JS.API.CONSUMER.CREATE.p_events"
     "$JS.API.CONSUMER.MSG.NEXT.p_events.>", "$JS.API.STREAM.PURGE.p_events", "p_events.>"
+    "$JS.API.STREAM.INFO.p_topics", "$JS.API.STREAM.CREATE.p_topics"
+    "$JS.API.STREAM.MSG.GET.p_topics", "$JS.API.CONSUMER.CREATE.p_topics"
+    "$JS.API.CONSUMER.MSG.NEXT.p_topics.>", "$JS.API.STREAM.PURGE.p_topics", "p_topics.>"
   ] } } ] }
 "#;
 
@@ -561,7 +566,7 @@ fn how_streams_are_stored_is_seen_of_jobs_and_events_too() {
     });
     let looks = Nats::open_to_look(&options(server.peer.url(), "p"));
     let told = looks.and_then(|nats| nats.settings()).unwrap();
-    assert_eq!(told.missing, ["KV_p_values", "KV_p_leases"]);
+    assert_eq!(told.missing, ["KV_p_values", "KV_p_leases", "p_topics"]);
     let [jobs, events] = told.buckets.as_slice() else {
         panic!("{told:?}");
     };

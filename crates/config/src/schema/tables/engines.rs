@@ -26,12 +26,25 @@ pub const ENGINES: &[Field<Engines>] = &[
         "jobs" = "embedded",
         Kind::OneOf(&["embedded", "durable"]),
         "durable",
-        "where the jobs of routes with `async` are: in `data_dir` of the node that accepted them, or in `durable` (2.12 or later), where every node that names the same one delivers them; topics stay in `data_dir`; read at start",
+        "where the jobs of routes with `async` are: in `data_dir` of the node that accepted them, or in `durable` (2.12 or later), where every node that names the same one delivers them; read at start",
         |e, n, cx| put!(
             e.jobs,
             cx.one_of(
                 n,
-                &[("embedded", JobsIn::Embedded), ("durable", JobsIn::Durable)]
+                &[("embedded", KeptIn::Embedded), ("durable", KeptIn::Durable)]
+            )
+        )
+    ),
+    key!(
+        "topics" = "embedded",
+        Kind::OneOf(&["embedded", "durable"]),
+        "durable",
+        "where topics are, with the events that their subscriptions wait for: in `data_dir` of the node that took them, or in `durable`, where they are the same for every node that names the same one, and each of them delivers; read at start",
+        |e, n, cx| put!(
+            e.topics,
+            cx.one_of(
+                n,
+                &[("embedded", KeptIn::Embedded), ("durable", KeptIn::Durable)]
             )
         )
     ),
@@ -46,7 +59,7 @@ pub const ENGINES: &[Field<Engines>] = &[
         "size" = "1GiB",
         Kind::Bytes,
         "10GiB",
-        "most bytes of values that `durable` keeps, and as many of jobs, when it makes their streams; more are refused, and nothing is thrown away",
+        "most bytes of values that `durable` keeps, as many of jobs, and as many of what was done to topics, when it makes their streams; more are refused, and nothing is thrown away",
         |e, n, cx| put!(e.size, cx.bytes_within(n, 1 << 20, 1 << 44))
     ),
     key!(

@@ -1,8 +1,7 @@
 //! The durable engine: reachable, fit for what it is used for, and whether what it acknowledges outlives a power cut.
 
 use super::{Check, Grade, clock};
-use crate::wire::engines;
-use crate::wire::streams::FILE;
+use crate::wire::{engines, streams, topics};
 use config::Config;
 use serde_json::Value;
 use std::time::Duration;
@@ -46,19 +45,41 @@ pub fn checks(config: &Config, durable: bool) -> Vec<Check> {
     }
 }
 
-/// Whether this node's file of events can be read on from what JetStream has.
-fn followed(config: &Config, settings: &Settings) -> Option<Check> {
-    let file = config.data_dir.join(FILE);
-    if !config.shares_streams() || !file.exists() {
-        return None;
+/// A file of this node that is the copy of a stream.
+struct Followed {
+    about: &'static str,
+    file: &'static str,
+}
+
+const EVENTS: Followed = Followed {
+    about: "events",
+    file: streams::FILE,
+};
+const TOPICS: Followed = Followed {
+    about: "topics",
+    file: topics::FILE,
+};
+
+/// Whether this node's files can be read on from what JetStream has.
+fn followed(config: &Config, settings: &Settings) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (of, shared) in [
+        (EVENTS, config.shares_streams()),
+        (TOPICS, config.shares_topics()),
+    ] {
+        let file = config.data_dir.join(of.file);
+        if !shared || !file.exists() {
+            continue;
+        }
+        let copy = Embedded::open_read_only(&file).and_then(|s| Ok((s.copy_of()?, s.ends()?.last)));
+        let stream = format!("{}_{}", config.engines.prefix, of.about);
+        let there = settings.buckets.iter().find(|b| b.stream == stream);
+        checks.push(match copy {
+            Ok((copy, last)) => same(&of, there, copy, last),
+            Err(e) => Check::new(of.about, Grade::Wrong, e.to_string()),
+        });
     }
-    let copy = Embedded::open_read_only(&file).and_then(|s| Ok((s.copy_of()?, s.ends()?.last)));
-    let stream = format!("{}_events", config.engines.prefix);
-    let there = settings.buckets.iter().find(|b| b.stream == stream);
-    Some(match copy {
-        Ok((copy, last)) => same(there, copy, last),
-        Err(e) => Check::new("events", Grade::Wrong, e.to_string()),
-    })
+    checks
 }
 
 fn applied(copy: Option<&CopyOf>) -> u64 {
@@ -66,23 +87,24 @@ fn applied(copy: Option<&CopyOf>) -> u64 {
 }
 
 /// `last`: position of the last event in the file.
-fn same(there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
-    let wrong = |text: String| Check::new("events", Grade::Wrong, text);
-    let good = |text: String| Check::new("events", Grade::Good, text);
-    let aside = format!("move {FILE} away (and its -wal and -shm)");
+fn same(of: &Followed, there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
+    let wrong = |text: String| Check::new(of.about, Grade::Wrong, text);
+    let good = |text: String| Check::new(of.about, Grade::Good, text);
+    let file = of.file;
+    let aside = format!("move {file} away (and its -wal and -shm)");
     match (there, copy) {
         (_, None) if last > 0 => wrong(format!(
-            "{FILE} holds {last} events of this node alone: keep them here with `streams: {{ shared: false }}`, or {aside}"
+            "{file} holds {last} events of this node alone: keep them here with `streams: {{ shared: false }}`, or {aside}"
         )),
         (None, Some(_)) => wrong(format!(
-            "{FILE} is the copy of a stream that is not there any more: name the NATS and the prefix that it is of, or {aside}"
+            "{file} is the copy of a stream that is not there any more: name the NATS and the prefix that it is of, or {aside}"
         )),
         (Some(there), Some(copy)) if there.born_ms != copy.source => wrong(format!(
-            "{FILE} is the copy of another stream than {}, or of one that was removed: name the NATS and the prefix that it is of, or {aside}",
+            "{file} is the copy of another stream than {}, or of one that was removed: name the NATS and the prefix that it is of, or {aside}",
             there.stream
         )),
         (Some(there), copy) if there.first > applied(copy.as_ref()) + 1 => wrong(format!(
-            "{} begins with message {}, and {} were applied here: begin with a copy of another node's {FILE} (`plimsoll backup`)",
+            "{} begins with message {}, and {} were applied here: begin with a copy of another node's {file} (`plimsoll backup`)",
             there.stream,
             there.first,
             applied(copy.as_ref())
@@ -93,7 +115,7 @@ fn same(there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
             there.stream, there.last, copy.reached.seq
         )),
         (Some(there), Some(copy)) => good(format!(
-            "{FILE} has {} of {} messages of {}",
+            "{file} has {} of {} messages of {}",
             copy.reached.seq, there.last, there.stream
         )),
     }
@@ -399,7 +421,7 @@ mod tests {
     fn a_copy_of_something_else_is_seen() {
         let there = stored("events");
         let copy = |source, seq| CopyOf::new(source, seq);
-        let grade = |there, copy, last| same(there, copy, last).grade;
+        let grade = |there, copy, last| same(&EVENTS, there, copy, last).grade;
         assert_eq!(grade(Some(&there), Some(copy(5, 9)), 9), Grade::Good);
         assert_eq!(grade(Some(&there), Some(copy(5, 3)), 9), Grade::Good);
         assert_eq!(grade(Some(&there), None, 0), Grade::Good);
@@ -416,7 +438,7 @@ mod tests {
             (None, Some(copy(5, 1)), 1),
             (Some(&there), None, 3),
         ] {
-            let check = same(there, copy, last);
+            let check = same(&TOPICS, there, copy, last);
             assert_eq!(check.grade, Grade::Wrong, "{}", check.text);
         }
     }

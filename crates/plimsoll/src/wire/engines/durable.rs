@@ -7,14 +7,14 @@ use config::Config;
 #[cfg(feature = "nats")]
 use config::Secret;
 #[cfg(feature = "nats")]
-use config::sections::JobsIn;
+use config::sections::KeptIn;
 use serde_json::Value;
 use std::sync::Arc;
 #[cfg(feature = "nats")]
 use std::sync::{Mutex, MutexGuard};
 #[cfg(feature = "nats")]
 use store::nats::Standing;
-use store::{Embedded, JobId, Kv, Lease, Marked};
+use store::{Broker, Embedded, JobId, Kv, Lease, Marked};
 
 /// Told of each job that has ended, or whose attempt has, at whatever node.
 pub type Heard = Box<dyn Fn(JobId) + Send + Sync>;
@@ -23,6 +23,20 @@ pub type News = Box<dyn Fn(u64) + Send + Sync>;
 /// Makes a file of this node the copy of the events of all nodes.
 pub type OpenEvents =
     Box<dyn Fn(Arc<Embedded>, News) -> Result<Events, store::Error> + Send + Sync>;
+
+/// Makes a file of this node the copy of the topics of all nodes; told of events, and of what is kept beside them.
+pub type OpenTopics = Box<
+    dyn Fn(Arc<Embedded>, Box<dyn Fn() + Send + Sync>) -> Result<Topics, store::Error>
+        + Send
+        + Sync,
+>;
+
+/// Topics of all nodes.
+pub struct Topics {
+    pub store: Arc<dyn Broker>,
+    /// How it stands with this node's copy.
+    pub following: Arc<dyn Fn() -> Value + Send + Sync>,
+}
 
 /// Events of all nodes.
 pub struct Events {
@@ -40,6 +54,8 @@ pub struct Durable {
     pub standing: Box<dyn Fn() -> Value + Send + Sync>,
     /// `None`: there are none, or each node has its own.
     pub events: Option<OpenEvents>,
+    /// The same of topics.
+    pub topics: Option<OpenTopics>,
 }
 
 pub fn check(config: &Config) -> Vec<Finding> {
@@ -62,7 +78,8 @@ pub fn options(config: &Config) -> Result<store::nats::Options, Finding> {
         prefix: engines.prefix.clone(),
         replicas: engines.replicas,
         size: engines.size,
-        jobs: (engines.jobs == JobsIn::Durable).then_some(engines.size),
+        jobs: (engines.jobs == KeptIn::Durable).then_some(engines.size),
+        topics: config.shares_topics().then_some(engines.size),
         events: (config.shares_streams()).then(|| config.streams.clone().unwrap_or_default().size),
     })
 }
@@ -89,8 +106,8 @@ pub fn open(config: &Config) -> Result<Option<Durable>, Failure> {
     }
     let nats = super::made(options(config), store::nats::Nats::open)?;
     let jobs = match config.engines.jobs {
-        JobsIn::Durable => Some(super::made(options(config), store::nats::Jobs::open)?),
-        JobsIn::Embedded => None,
+        KeptIn::Durable => Some(super::made(options(config), store::nats::Jobs::open)?),
+        KeptIn::Embedded => None,
     };
     let others: Others = Arc::default();
     if let Some(jobs) = &jobs {
@@ -100,9 +117,14 @@ pub fn open(config: &Config) -> Result<Option<Durable>, Failure> {
         true => Some(open_events(config, nats.clone(), others.clone())?),
         false => None,
     };
+    let topics = match config.shares_topics() {
+        true => Some(open_topics(config, others.clone())?),
+        false => None,
+    };
     let listening = jobs.clone();
     Ok(Some(Durable {
         events,
+        topics,
         kv: nats.clone(),
         lease: nats.clone(),
         queue: jobs.map(|jobs| jobs as Arc<dyn Marked>),
@@ -122,7 +144,7 @@ pub fn open(config: &Config) -> Result<Option<Durable>, Failure> {
     }))
 }
 
-/// How the connections of jobs and events are; one each.
+/// How the connections of jobs, events and topics are; one each.
 #[cfg(feature = "nats")]
 type Others = Arc<Mutex<Vec<Box<dyn Fn() -> Standing + Send + Sync>>>>;
 
@@ -149,6 +171,24 @@ fn open_events(
         };
         Ok(Events {
             store: events,
+            following: Arc::new(following),
+        })
+    }))
+}
+
+#[cfg(feature = "nats")]
+fn open_topics(config: &Config, others: Others) -> Result<OpenTopics, Failure> {
+    let options = options(config).map_err(|f| Failure::new(f.to_string()))?;
+    Ok(Box::new(move |copy, news| {
+        let topics = Arc::new(store::nats::Topics::open(&options, copy, news)?);
+        lock(&others).push(Box::new(topics.stander()));
+        let of = Arc::downgrade(&topics);
+        let following = move || {
+            let now = of.upgrade().map(|t| t.following());
+            serde_json::to_value(now).unwrap_or_default()
+        };
+        Ok(Topics {
+            store: topics,
             following: Arc::new(following),
         })
     }))

@@ -90,6 +90,11 @@ impl Engines {
         self.durable.as_ref()?.events.as_ref()
     }
 
+    /// Opens the topics of all nodes; `None`: each node has its own, or there are none.
+    pub fn topics(&self) -> Option<&durable::OpenTopics> {
+        self.durable.as_ref()?.topics.as_ref()
+    }
+
     fn lease(&self) -> Option<Arc<dyn Lease>> {
         let shared = self.shared.as_ref().map(|s| s.lease.clone());
         shared.or_else(|| self.durable.as_ref().map(|d| d.lease.clone()))
@@ -232,6 +237,7 @@ mod tests {
             queue: None,
             listen: Box::new(|_| {}),
             events: None,
+            topics: None,
             standing: Box::new(standing(Some("gone"))),
         };
         let mut engines = Engines {

@@ -113,26 +113,7 @@ impl Jobs {
         let Some(lane) = self.lanes.get(lane).map(|l| l.id) else {
             return Ok(0);
         };
-        let mut over = Vec::new();
-        for state in [State::Waiting, State::Leased, State::Behind] {
-            let mut select = db.prepare_cached(
-                "SELECT seq, secret FROM (SELECT seq, secret, expires_ms, due_ms FROM job
-                 WHERE lane = ?1 AND state = ?2 ORDER BY seq LIMIT ?3)
-                 WHERE expires_ms <= ?4 AND (?2 <> 1 OR due_ms <= ?4)",
-            )?;
-            let rows = select.query_map(
-                params![lane, code(state), most as i64, signed(now_ms)],
-                |r| {
-                    Ok(JobId {
-                        seq: r.get::<_, i64>(0)? as u64,
-                        secret: u128::from_be_bytes(r.get(1)?),
-                    })
-                },
-            )?;
-            for id in rows {
-                over.push(id?);
-            }
-        }
+        let over = late(db, lane, now_ms, most)?;
         for id in &over {
             self.expire(db, *id, now_ms)?;
         }
@@ -280,7 +261,7 @@ impl Jobs {
         ] {
             let mut select = db.prepare_cached(
                 "SELECT seq, lane, file FROM job
-                 WHERE state = ?1 AND ended_ms < ?2 AND ended_ms IS NOT NULL ORDER BY ended_ms LIMIT ?3",
+                 WHERE state = ?1 AND ended_ms < ?2 AND ended_ms IS NOT NULL ORDER BY ended_ms, seq LIMIT ?3",
             )?;
             let left = (most - forgotten) as i64;
             let old = select.query_map(params![code(state), signed(before), left], |r| {
@@ -299,6 +280,36 @@ impl Jobs {
         }
         Ok(forgotten)
     }
+}
+
+/// Those whose time has come, of the oldest in each state.
+pub(super) fn late(
+    db: &Connection,
+    lane: i64,
+    now_ms: u64,
+    most: usize,
+) -> rusqlite::Result<Vec<JobId>> {
+    let mut late = Vec::new();
+    for state in [State::Waiting, State::Leased, State::Behind] {
+        let mut select = db.prepare_cached(
+            "SELECT seq, secret FROM (SELECT seq, secret, expires_ms, due_ms FROM job
+             WHERE lane = ?1 AND state = ?2 ORDER BY seq LIMIT ?3)
+             WHERE expires_ms <= ?4 AND (?2 <> 1 OR due_ms <= ?4)",
+        )?;
+        let rows = select.query_map(
+            params![lane, code(state), most as i64, signed(now_ms)],
+            |r| {
+                Ok(JobId {
+                    seq: r.get::<_, i64>(0)? as u64,
+                    secret: u128::from_be_bytes(r.get(1)?),
+                })
+            },
+        )?;
+        for id in rows {
+            late.push(id?);
+        }
+    }
+    Ok(late)
 }
 
 /// So many more (or fewer) jobs that have not ended carry the message.

@@ -1,6 +1,7 @@
 //! The queue of the embedded engine: what is asked of the writer (`writes`, `ends`), what readers see (`reads`), and large
 //! payloads as files beside the database (`files`).
 
+pub(crate) mod deed;
 mod ends;
 mod files;
 mod lanes;

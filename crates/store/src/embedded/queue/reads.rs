@@ -1,9 +1,10 @@
 //! What readers see of the queue.
 
 use super::super::readers::Readers;
+use super::ends::late;
 use super::{code, signed, state};
 use crate::{Error, Job, JobId, Lane, MAX_ROWS, State};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const JOB: &str = "SELECT j.seq, j.secret, l.name, j.tenant, j.key, j.state, j.attempts, j.enqueued_ms, j.due_ms, j.expires_ms,
     j.ended_ms, j.title, j.reason, j.bytes FROM job j JOIN lane l ON l.id = j.lane";
@@ -53,6 +54,53 @@ impl Readers {
                 .map_err(self.sql())?;
             rows.collect::<Result<_, _>>().map_err(self.sql())
         })
+    }
+
+    /// Whether a job that belongs to no tenant may be lent.
+    pub fn has_due(&self, lane: &str, now_ms: u64) -> Result<bool, Error> {
+        self.with(|db| {
+            db.prepare_cached(
+                "SELECT 1 FROM lane l JOIN job j ON j.lane = l.id AND j.tenant = '' AND j.due_ms <= ?2 AND j.state <= 1
+                 WHERE l.name = ?1 LIMIT 1",
+            )
+            .and_then(|mut s| s.exists(params![lane, signed(now_ms)]))
+            .map_err(self.sql())
+        })
+    }
+
+    /// Whether the time of any of the oldest has come.
+    pub fn has_late(&self, lane: &str, now_ms: u64, most: usize) -> Result<bool, Error> {
+        let look = |db: &Connection| -> rusqlite::Result<bool> {
+            let id: Option<i64> = db
+                .prepare_cached("SELECT id FROM lane WHERE name = ?1")?
+                .query_row([lane], |r| r.get(0))
+                .optional()?;
+            match id {
+                Some(id) => Ok(!late(db, id, now_ms, most)?.is_empty()),
+                None => Ok(false),
+            }
+        };
+        self.with(|db| look(db).map_err(self.sql()))
+    }
+
+    /// Whether `forget` would find any.
+    pub fn has_ended(&self, ended_ms: u64, dead_ms: u64) -> Result<bool, Error> {
+        let look = |db: &Connection| -> rusqlite::Result<bool> {
+            for (state, before) in [
+                (State::Done, ended_ms),
+                (State::Cancelled, ended_ms),
+                (State::Dead, dead_ms),
+            ] {
+                let mut any = db.prepare_cached(
+                    "SELECT 1 FROM job WHERE state = ?1 AND ended_ms < ?2 AND ended_ms IS NOT NULL LIMIT 1",
+                )?;
+                if any.exists(params![code(state), signed(before)])? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        self.with(|db| look(db).map_err(self.sql()))
     }
 
     pub fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error> {

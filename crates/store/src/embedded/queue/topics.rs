@@ -77,20 +77,85 @@ struct Row {
     bytes: u64,
 }
 
+/// What of a publication is not there yet.
+#[derive(Default)]
+struct Fresh {
+    /// Where its events are; 0: nowhere yet.
+    known: HashMap<[u8; 16], u64>,
+    events: u64,
+    bytes: u64,
+    /// Bytes of the file.
+    rows: u64,
+}
+
+/// Events that are there already, and those that come twice in this publication, are not.
+fn fresh(
+    db: &Connection,
+    topic: i64,
+    events: &[NewMessage],
+    since_ms: u64,
+) -> rusqlite::Result<Fresh> {
+    let mut fresh = Fresh::default();
+    for e in events {
+        if fresh.known.contains_key(&e.digest) {
+            continue;
+        }
+        let there = same(db, topic, &e.digest, since_ms)?;
+        fresh.known.insert(e.digest, there.unwrap_or(0));
+        if there.is_none() {
+            fresh.events += 1;
+            fresh.bytes += size(e);
+            fresh.rows += size(e).min(INLINE as u64) + ROW * (1 + e.jobs.len() as u64);
+        }
+    }
+    Ok(fresh)
+}
+
+/// What a topic holds, and what it shall hold at most.
+struct Room<'a> {
+    name: &'a str,
+    held: (u64, u64),
+    more: (u64, u64),
+    bounds: TopicBounds,
+}
+
+impl Room<'_> {
+    fn is_over(&self, held: (u64, u64)) -> bool {
+        held.0.saturating_add(self.more.0) > self.bounds.events
+            || held.1.saturating_add(self.more.1) > self.bounds.bytes
+    }
+
+    fn full(&self) -> Error {
+        Error::Full {
+            what: format!("the topic `{}`", self.name),
+            holds: format!("{} events of {} bytes", self.held.0, self.held.1),
+            limit: format!("{} events, {} bytes", self.bounds.events, self.bounds.bytes),
+        }
+    }
+
+    fn give(&mut self, bytes: u64) {
+        self.held = (
+            self.held.0.saturating_sub(1),
+            self.held.1.saturating_sub(bytes),
+        );
+    }
+}
+
+fn found(db: &Connection, name: &str) -> rusqlite::Result<Option<Row>> {
+    db.prepare_cached("SELECT id, events, bytes FROM topic WHERE name = ?1")?
+        .query_row([name], |r| {
+            Ok(Row {
+                id: r.get(0)?,
+                events: r.get::<_, i64>(1)?.max(0) as u64,
+                bytes: r.get::<_, i64>(2)?.max(0) as u64,
+            })
+        })
+        .optional()
+}
+
 /// The topic, made now if it is new.
 fn row(db: &Connection, name: &str) -> rusqlite::Result<Row> {
-    let find = || {
-        db.prepare_cached("SELECT id, events, bytes FROM topic WHERE name = ?1")?
-            .query_row([name], |r| {
-                Ok(Row {
-                    id: r.get(0)?,
-                    events: r.get::<_, i64>(1)?.max(0) as u64,
-                    bytes: r.get::<_, i64>(2)?.max(0) as u64,
-                })
-            })
-            .optional()
-    };
-    if let Some(found) = find()? {
+    if let Some(found) = found(db, name)? {
         return Ok(found);
     }
     db.prepare_cached("INSERT INTO topic(name) VALUES (?1)")?
@@ -137,7 +202,7 @@ impl Jobs {
         }
     }
 
-    fn publish(
+    pub(super) fn publish(
         &mut self,
         db: &Connection,
         topic: &str,
@@ -145,21 +210,12 @@ impl Jobs {
         bounds: TopicBounds,
     ) -> rusqlite::Result<Result<Vec<Published>, Error>> {
         let topic_row = row(db, topic)?;
-        // Events that are there already, and those that come twice in this publication.
-        let mut known: HashMap<[u8; 16], u64> = HashMap::new();
-        let (mut fresh, mut bytes, mut rows) = (0u64, 0u64, 0u64);
-        for e in events {
-            if known.contains_key(&e.digest) {
-                continue;
-            }
-            let there = same(db, topic_row.id, &e.digest, bounds.since_ms)?;
-            known.insert(e.digest, there.unwrap_or(0));
-            if there.is_none() {
-                fresh += 1;
-                bytes += size(e);
-                rows += size(e).min(INLINE as u64) + ROW * (1 + e.jobs.len() as u64);
-            }
-        }
+        let Fresh {
+            mut known,
+            events: fresh,
+            bytes,
+            rows,
+        } = fresh(db, topic_row.id, events, bounds.since_ms)?;
         if fresh > 0 {
             if let Err(full) = self.make_room(db, topic, &topic_row, (fresh, bytes), bounds)? {
                 return Ok(Err(full));
@@ -248,39 +304,33 @@ impl Jobs {
         (events, bytes): (u64, u64),
         bounds: TopicBounds,
     ) -> rusqlite::Result<Result<(), Error>> {
-        let over = |held: (u64, u64)| {
-            held.0.saturating_add(events) > bounds.events
-                || held.1.saturating_add(bytes) > bounds.bytes
+        let mut room = Room {
+            name,
+            held: (topic.events, topic.bytes),
+            more: (events, bytes),
+            bounds,
         };
-        let full = |held: (u64, u64)| {
-            Ok(Err(Error::Full {
-                what: format!("the topic `{name}`"),
-                holds: format!("{} events of {} bytes", held.0, held.1),
-                limit: format!("{} events, {} bytes", bounds.events, bounds.bytes),
-            }))
-        };
-        let mut held = (topic.events, topic.bytes);
         // What fits into no empty topic lets nothing go.
-        if over((0, 0)) {
-            return full(held);
+        if room.is_over((0, 0)) {
+            return Ok(Err(room.full()));
         }
         let mut gone = 0;
-        while over(held) && gone < MOST_GIVE_WAY {
-            let idle = idle(db, topic.id)?;
+        while room.is_over(room.held) && gone < MOST_GIVE_WAY {
+            let idle = idle(db, topic.id, PAGE)?;
             if idle.is_empty() {
                 break;
             }
             for (position, bytes) in idle {
-                if !over(held) {
+                if !room.is_over(room.held) {
                     break;
                 }
                 self.remove(db, topic.id, position)?;
-                held = (held.0.saturating_sub(1), held.1.saturating_sub(bytes));
+                room.give(bytes);
                 gone += 1;
             }
         }
-        match over(held) {
-            true => full(held),
+        match room.is_over(room.held) {
+            true => Ok(Err(room.full())),
             false => Ok(Ok(())),
         }
     }
@@ -309,29 +359,32 @@ impl Jobs {
         .map(drop)
     }
 
-    fn trim(
+    pub(super) fn trim(
         &mut self,
         db: &Connection,
         topic: &str,
         before_ms: u64,
         most: usize,
     ) -> rusqlite::Result<usize> {
-        let id: Option<i64> = db
-            .prepare_cached("SELECT id FROM topic WHERE name = ?1")?
-            .query_row([topic], |r| r.get(0))
-            .optional()?;
-        let Some(id) = id else { return Ok(0) };
-        let mut select = db.prepare_cached(
-            "SELECT position FROM message m WHERE topic = ?1 AND open = 0 AND at_ms < ?2
-             AND NOT EXISTS (SELECT 1 FROM job WHERE message = m.position) ORDER BY position LIMIT ?3",
-        )?;
-        let rows = select.query_map(params![id, signed(before_ms), most as i64], |r| r.get(0))?;
-        let old: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
+        let Some(id) = found(db, topic)?.map(|t| t.id) else {
+            return Ok(0);
+        };
+        let old = old(db, id, before_ms, most)?;
         for position in &old {
             self.remove(db, id, *position)?;
         }
         Ok(old.len())
     }
+}
+
+/// Some events of before that no job carries any more, the oldest first.
+fn old(db: &Connection, topic: i64, before_ms: u64, most: usize) -> rusqlite::Result<Vec<i64>> {
+    let mut select = db.prepare_cached(
+        "SELECT position FROM message m WHERE topic = ?1 AND open = 0 AND at_ms < ?2
+         AND NOT EXISTS (SELECT 1 FROM job WHERE message = m.position) ORDER BY position LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![topic, signed(before_ms), most as i64], |r| r.get(0))?;
+    rows.collect()
 }
 
 /// The same event, if it was published since then.
@@ -352,17 +405,17 @@ fn same(
 }
 
 /// Some events that nobody waits for, the oldest first, with their bytes.
-fn idle(db: &Connection, topic: i64) -> rusqlite::Result<Vec<(i64, u64)>> {
+fn idle(db: &Connection, topic: i64, most: usize) -> rusqlite::Result<Vec<(i64, u64)>> {
     let mut select = db.prepare_cached(
         "SELECT position, bytes FROM message WHERE topic = ?1 AND open = 0 ORDER BY position LIMIT ?2",
     )?;
-    let rows = select.query_map(params![topic, PAGE as i64], |r| {
+    let rows = select.query_map(params![topic, most as i64], |r| {
         Ok((r.get(0)?, r.get::<_, i64>(1)?.max(0) as u64))
     })?;
     rows.collect()
 }
 
-fn acceptable_events(topic: &str, events: &[NewMessage]) -> Result<(), Error> {
+pub(crate) fn acceptable_events(topic: &str, events: &[NewMessage]) -> Result<(), Error> {
     name("name of a topic", topic)?;
     if events.is_empty() || events.len() > MAX_PUBLISHED {
         return Err(Error::Invalid(format!(
@@ -484,6 +537,51 @@ impl Readers {
                 .map_err(self.sql())?;
             rows.collect::<Result<_, _>>().map_err(self.sql())
         })
+    }
+
+    /// Why these would not be taken as things stand; `None`: they would be.
+    pub(super) fn refuses(
+        &self,
+        topic: &str,
+        events: &[NewMessage],
+        bounds: TopicBounds,
+    ) -> Result<Option<Error>, Error> {
+        let look = |db: &Connection| -> rusqlite::Result<Option<Error>> {
+            let row = found(db, topic)?;
+            let (id, held) = row.map_or((0, (0, 0)), |r| (r.id, (r.events, r.bytes)));
+            let fresh = fresh(db, id, events, bounds.since_ms)?;
+            let mut room = Room {
+                name: topic,
+                held,
+                more: (fresh.events, fresh.bytes),
+                bounds,
+            };
+            if fresh.events == 0 || !room.is_over(held) {
+                return Ok(None);
+            }
+            if !room.is_over((0, 0)) {
+                for (_, bytes) in idle(db, id, MOST_GIVE_WAY)? {
+                    room.give(bytes);
+                    if !room.is_over(room.held) {
+                        return Ok(None);
+                    }
+                }
+                room.held = held;
+            }
+            Ok(Some(room.full()))
+        };
+        self.with(|db| look(db).map_err(self.sql()))
+    }
+
+    /// Whether `trim` would find any.
+    pub(super) fn has_old(&self, topic: &str, before_ms: u64) -> Result<bool, Error> {
+        let look = |db: &Connection| -> rusqlite::Result<bool> {
+            match found(db, topic)? {
+                Some(row) => Ok(!old(db, row.id, before_ms, 1)?.is_empty()),
+                None => Ok(false),
+            }
+        };
+        self.with(|db| look(db).map_err(self.sql()))
     }
 
     fn topics(&self) -> Result<Vec<Topic>, Error> {

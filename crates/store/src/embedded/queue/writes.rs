@@ -35,20 +35,23 @@ pub struct Before {
 }
 
 impl Jobs {
-    /// Voids the leases of whoever had the file open before, and the files that belong to no job.
-    pub fn open(db: &Connection, path: &Path, most: u64) -> Result<Jobs, Error> {
+    /// Voids the leases of whoever had the file open before, and the files that belong to no job. `last`: number of the last job of a
+    /// file that is a copy, whose leases are those of all nodes and end in their time.
+    pub fn open(db: &Connection, path: &Path, most: u64, last: Option<u64>) -> Result<Jobs, Error> {
         let jobs = || -> rusqlite::Result<Jobs> {
             let lanes = Lanes::read(db)?;
-            db.execute(
-                "UPDATE job SET state = 0, due_ms = 0
-                 WHERE state = 1 AND lane IN (SELECT id FROM lane)",
-                [],
-            )?;
+            if last.is_none() {
+                db.execute(
+                    "UPDATE job SET state = 0, due_ms = 0
+                     WHERE state = 1 AND lane IN (SELECT id FROM lane)",
+                    [],
+                )?;
+            }
             let seq: i64 =
                 db.query_row("SELECT coalesce(max(seq), 0) FROM job", [], |r| r.get(0))?;
             let mut jobs = Jobs {
                 lanes,
-                seq: seq as u64,
+                seq: last.unwrap_or(0).max(seq as u64),
                 most,
                 left: 0,
                 files: Files::beside(path),
@@ -79,6 +82,11 @@ impl Jobs {
             }
             None => false,
         }
+    }
+
+    /// Number of the last job that was accepted.
+    pub fn last(&self) -> u64 {
+        self.seq
     }
 
     /// Bytes of the file at which no more is taken.

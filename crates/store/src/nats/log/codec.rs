@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a command does must not change under one number: nodes that differ in it have copies that differ.
 pub const FORMAT: u32 = 1;
-const FORMAT_HEADER: &str = "Plimsoll-Format";
+pub const FORMAT_HEADER: &str = "Plimsoll-Format";
 /// Who asked for it, and the how manieth of its questions it is.
 const ASKED: &str = "Plimsoll-Asked";
 

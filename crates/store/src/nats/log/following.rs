@@ -6,8 +6,8 @@ use super::super::fault::{Fault, odd};
 use super::super::follow::{Follow, Place, Told, Wanted};
 use super::super::message::{Found, time_ms};
 use super::{Inner, codec};
-use crate::embedded::copy::{Entry, Reached};
-use crate::{Error, Log};
+use crate::Error;
+use crate::embedded::copy::{Entry, Outcome, Reached};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::future::Future;
@@ -53,7 +53,7 @@ impl Inner {
         let now = match why {
             // It says so to whoever asks.
             Fault::Own(Error::Away { .. } | Error::Busy) => State::Begins,
-            why => State::Wrong(format!("this node's copy of the events: {why}")),
+            why => State::Wrong(format!("this node's copy of the {}: {why}", self.what)),
         };
         self.state.send_if_modified(|state| {
             let changed = *state != now;
@@ -181,7 +181,7 @@ async fn apply(
             }
             last = found.seq;
             asked.push(codec::asked(&found, inner.asker));
-            let command = codec::read(&found).map_err(|format| {
+            let command = (inner.read)(&found).map_err(|format| {
                 Fault::Own(Error::Invalid(format!(
                     "message {} of JetStream is of format {format}, and this version of Plimsoll knows {}: upgrade this node",
                     found.seq,
@@ -208,13 +208,15 @@ async fn apply(
             };
             inner.applied.send_replace(last);
             // Before those who asked are told: what they were told is there for all who ask here.
-            if let Ok(ends) = inner.copy.ends() {
-                (inner.news)(ends.last);
+            if outcomes.iter().any(Outcome::is_news) {
+                (inner.news)();
             }
             for (asked, outcome) in asked.into_iter().zip(outcomes) {
-                let waits = asked.and_then(|n| inner.asked().remove(&n));
-                if let Some(reply) = waits {
-                    reply.send(Ok(outcome));
+                let Some(number) = asked else { continue };
+                let waits = inner.asked().remove(&number);
+                match waits {
+                    Some(reply) => reply.send(Ok(outcome)),
+                    None => (inner.late)(outcome),
                 }
             }
         }

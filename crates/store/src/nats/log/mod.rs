@@ -4,18 +4,20 @@
 //! judged when the message is applied, by the messages before it: the same at every node, and nobody has to try again because somebody
 //! was quicker. It is answered when JetStream has stored it and this node has applied it. ADR 365.
 
-mod codec;
+pub(super) mod codec;
 mod following;
 mod kv;
 
+use super::bucket::Bucket;
 use super::conn::Conn;
 use super::fault::{Fault, odd};
 use super::link::{Link, PATIENCE};
+use super::message::Found;
 use super::target::Target;
 use super::{Nats, Options, Standing, bucket, message, subject};
 use crate::ack::{Ack, Reply, pair};
 use crate::embedded::acceptable;
-use crate::embedded::copy::{Foreseen, Outcome};
+use crate::embedded::copy::{Command, Foreseen, Outcome};
 use crate::{Appended, Embedded, Ends, Error, Expect, Log, MAX_ROWS, Names, NewEvent, Record};
 use following::State;
 use serde::Serialize;
@@ -32,7 +34,7 @@ use tokio::time::timeout;
 const CLOSES: Duration = Duration::from_secs(4);
 
 /// How long messages stay whose events were let go: so long a node may be away without a copy of another one's file.
-const STAYS: Duration = Duration::from_secs(24 * 3600);
+pub(super) const STAYS: Duration = Duration::from_secs(24 * 3600);
 
 /// Told of the last position, whoever appended.
 pub type News = Box<dyn Fn(u64) + Send + Sync>;
@@ -57,11 +59,19 @@ pub struct Events {
     values: Arc<Nats>,
 }
 
-struct Inner {
-    copy: Arc<Embedded>,
-    stream: String,
+/// What a log and its copy at this node have together.
+pub(super) struct Inner {
+    pub copy: Arc<Embedded>,
+    pub stream: String,
     engine: String,
-    news: News,
+    /// What it is that is followed.
+    what: &'static str,
+    /// What a message says; its format, when this version does not know it.
+    read: fn(&Found) -> Result<Command, u64>,
+    /// Told when something was applied that somebody may want to look at.
+    news: Box<dyn Fn() + Send + Sync>,
+    /// Told of what came of a message of this process for which nobody waits any more.
+    late: Box<dyn Fn(Outcome) + Send + Sync>,
     /// This process, among those that ask.
     asker: u64,
     asks: AtomicU64,
@@ -69,11 +79,48 @@ struct Inner {
     asked: Mutex<HashMap<u64, Reply<Outcome>>>,
     state: watch::Sender<State>,
     /// Number of the last message that was applied.
-    applied: watch::Sender<u64>,
+    pub applied: watch::Sender<u64>,
 }
 
 /// Dropped after the link: whoever opens the file next finds it closed.
-struct Closing(Arc<Inner>);
+pub(super) struct Closing(pub Arc<Inner>);
+
+/// What is different between logs.
+pub(super) struct Kind {
+    pub what: &'static str,
+    pub read: fn(&Found) -> Result<Command, u64>,
+    pub news: Box<dyn Fn() + Send + Sync>,
+    pub late: Box<dyn Fn(Outcome) + Send + Sync>,
+}
+
+/// Begins to follow the log of this bucket, in the background.
+pub(super) fn start(
+    options: &Options,
+    bucket: Bucket,
+    copy: Arc<Embedded>,
+    kind: Kind,
+) -> Result<(Link, Closing), Error> {
+    let stream = bucket.stream();
+    let target = Target::new(options, vec![bucket])?;
+    let inner = Arc::new(Inner {
+        copy,
+        stream,
+        engine: format!("nats at {}", target.place()),
+        what: kind.what,
+        read: kind.read,
+        news: kind.news,
+        late: kind.late,
+        asker: RandomState::new().hash_one(std::process::id()),
+        asks: AtomicU64::new(0),
+        asked: Mutex::default(),
+        state: watch::channel(State::Begins).0,
+        applied: watch::channel(0).0,
+    });
+    let theirs = inner.clone();
+    let follow = move |conn| following::follow(theirs.clone(), conn);
+    let link = Link::start(target, Some(Box::new(follow)))?;
+    Ok((link, Closing(inner)))
+}
 
 impl Drop for Closing {
     fn drop(&mut self) {
@@ -104,24 +151,21 @@ impl Events {
     ) -> Result<Events, Error> {
         let bucket = bucket::of_events(options)
             .ok_or_else(|| Error::Invalid("the nats engine is not to have events".into()))?;
-        let stream = bucket.stream();
-        let target = Target::new(options, vec![bucket])?;
-        let inner = Arc::new(Inner {
-            copy,
-            stream,
-            engine: format!("nats at {}", target.place()),
-            news,
-            asker: RandomState::new().hash_one(std::process::id()),
-            asks: AtomicU64::new(0),
-            asked: Mutex::default(),
-            state: watch::channel(State::Begins).0,
-            applied: watch::channel(0).0,
-        });
-        let theirs = inner.clone();
-        let follow = move |conn| following::follow(theirs.clone(), conn);
+        let heard = copy.clone();
+        let kind = Kind {
+            what: "events",
+            read: codec::read,
+            news: Box::new(move || {
+                if let Ok(ends) = heard.ends() {
+                    news(ends.last);
+                }
+            }),
+            late: Box::new(|_| {}),
+        };
+        let (link, inner) = start(options, bucket, copy, kind)?;
         Ok(Events {
-            link: Link::start(target, Some(Box::new(follow)))?,
-            inner: Closing(inner),
+            link,
+            inner,
             values,
         })
     }
@@ -132,17 +176,7 @@ impl Events {
     }
 
     pub fn following(&self) -> Following {
-        let inner = &self.inner.0;
-        let state = inner.state.borrow().clone();
-        Following {
-            stream: inner.stream.clone(),
-            applied: *inner.applied.borrow(),
-            behind: matches!(state, State::Begins),
-            wrong: match state {
-                State::Wrong(why) => Some(why),
-                State::Begins | State::Follows => self.link.away(),
-            },
-        }
+        self.inner.0.following(&self.link)
     }
 
     /// Takes messages out of JetStream that were stored before, milliseconds since the Unix epoch by its clock, and applied here. Whoever has not
@@ -172,12 +206,25 @@ impl Drop for Question<'_> {
 }
 
 impl Inner {
+    pub fn following(&self, link: &Link) -> Following {
+        let state = self.state.borrow().clone();
+        Following {
+            stream: self.stream.clone(),
+            applied: *self.applied.borrow(),
+            behind: matches!(state, State::Begins),
+            wrong: match state {
+                State::Wrong(why) => Some(why),
+                State::Begins | State::Follows => link.away(),
+            },
+        }
+    }
+
     fn asked(&self) -> MutexGuard<'_, HashMap<u64, Reply<Outcome>>> {
         self.asked.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Waits a moment for following to have begun.
-    async fn follows(&self) -> Result<(), Fault> {
+    pub async fn follows(&self) -> Result<(), Fault> {
         let mut state = self.state.subscribe();
         let said = timeout(PATIENCE, state.wait_for(|s| *s != State::Begins)).await;
         let why = match said {
@@ -185,12 +232,17 @@ impl Inner {
                 State::Wrong(why) => why.clone(),
                 State::Begins | State::Follows => return Ok(()),
             },
-            _ => "this node still reads what was appended before; try again".to_owned(),
+            _ => "this node still reads what was done before; try again".to_owned(),
         };
         Err(Fault::Own(Error::Refused {
             engine: self.engine.clone(),
             why,
         }))
+    }
+
+    /// Whether all is applied here that was there when following began.
+    pub fn is_following(&self) -> bool {
+        *self.state.borrow() == State::Follows
     }
 
     /// Waits until all is applied here that JetStream has now.
@@ -207,12 +259,17 @@ impl Inner {
     fn slow(&self) -> Error {
         Error::Away {
             engine: self.engine.clone(),
-            why: "this node does not keep up with what is appended: look at its disk".into(),
+            why: "this node does not keep up with what is done at all: look at its disk".into(),
         }
     }
 
     /// Puts a command into the order; what became of it.
-    async fn ask(&self, conn: &Conn, subject: String, value: Vec<u8>) -> Result<Outcome, Fault> {
+    pub async fn ask(
+        &self,
+        conn: &Conn,
+        subject: String,
+        value: Vec<u8>,
+    ) -> Result<Outcome, Fault> {
         let number = self.asks.fetch_add(1, Relaxed);
         let (reply, outcome) = pair();
         self.asked().insert(number, reply);
@@ -252,7 +309,7 @@ impl Inner {
         let value = codec::append(&stream, expect, &events);
         match self.ask(&conn, subject, value).await? {
             Outcome::Appended(said) => Ok(said?),
-            Outcome::Trimmed(_) | Outcome::Nothing => Err(odd()),
+            Outcome::Trimmed(_) | Outcome::Done(_) | Outcome::Nothing => Err(odd()),
         }
     }
 
@@ -264,7 +321,7 @@ impl Inner {
             let subject = subject::of_all(&self.stream);
             gone = match self.ask(&conn, subject, value).await? {
                 Outcome::Trimmed(gone) => gone,
-                Outcome::Appended(_) | Outcome::Nothing => return Err(odd()),
+                Outcome::Appended(_) | Outcome::Done(_) | Outcome::Nothing => return Err(odd()),
             };
         }
         if (gone as usize) < limit {
@@ -276,7 +333,7 @@ impl Inner {
     }
 
     /// `before`: of when, by what JetStream's clock says now.
-    async fn let_go(&self, conn: &Conn, before: impl Fn(u64) -> u64) -> Result<(), Fault> {
+    pub async fn let_go(&self, conn: &Conn, before: impl Fn(u64) -> u64) -> Result<(), Fault> {
         let info = conn.stream(&self.stream).await?;
         let number = |name: &str| info["state"][name].as_u64().ok_or_else(odd);
         let before_ms = before(message::now_ms(&info).ok_or_else(odd)?);
