@@ -294,7 +294,8 @@ impl Memory {
         }
         let told: f64 = ran.iter().map(|c| c.seconds).sum();
         s.cpu = (self.whole.all > 0.0).then_some(told);
-        if let Some(spent) = a.spent {
+        // What is new has used processors already, and its counters tell only from now on: such a second is not compared.
+        if let Some(spent) = a.spent.filter(|_| ran.len() == all.len()) {
             let ours = |id: i64| a.facts.texts.get(&id).is_some_and(String::is_empty);
             let theirs = ran.iter().filter(|c| !ours(c.query_id));
             self.overhead.see(spent.clients, theirs);
