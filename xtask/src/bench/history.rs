@@ -3,6 +3,7 @@
 
 use super::console::measure::{fetch, serve};
 use super::console::stage::write;
+use super::proxy::verdict;
 use super::stats::{cpu_by_thread, cpu_of, used};
 use super::{machine, npm, peers, stats};
 use past::row::{NAMES, NAMES_PREFIX, key};
@@ -24,6 +25,9 @@ const WIDE: usize = 14;
 const LOADS: usize = 20;
 /// Traffic on all routes, requests per second, and how long: until the seconds that are remembered have filled their place.
 const RATE: usize = 1000;
+/// What the process may take, and what it may spend on a request beside its path.
+const MOST_MIB: f64 = 150.0;
+const MOST_US: f64 = 1.0;
 const BUSY: Duration = Duration::from_secs(720);
 
 const METHOD: &str = "# What history costs
@@ -186,6 +190,14 @@ fn busy(plimsoll: &Path, config: &Path, pid: u32, out: &mut String) -> Result<()
         each("telemetry"),
         each("loop-learn"),
     );
+    let mib = most as f64 / f64::from(1 << 20);
+    *out += &verdict(
+        "MiB, with the history and traffic on all routes",
+        mib,
+        MOST_MIB,
+    );
+    let each = each("telemetry") + each("loop-learn");
+    *out += &verdict("µs of telemetry and learning per request", each, MOST_US);
     Ok(())
 }
 

@@ -52,6 +52,7 @@ impl Stage {
                 .unwrap(),
         };
         stage.restart();
+        stage.until_all_are_known();
         Some(stage)
     }
 
@@ -102,6 +103,18 @@ impl Stage {
         replicas::start(self.beside.handle(), running.gateway.replications());
         self.running = Some(running);
         self.until_answers("/strong/none");
+    }
+
+    /// Before that a session may be sent from the primary to a replica, and back in time.
+    fn until_all_are_known(&self) {
+        let (groups, clock) = self.running.as_ref().unwrap().gateway.replications();
+        until("all replicas are known", || {
+            let (groups, now) = (groups.all(), clock.now());
+            groups.iter().all(|g| {
+                let replicas = (0..g.len()).filter(|i| g.known(*i).is_replica(now));
+                g.primary(now).is_some() && replicas.count() == g.len() - 1
+            })
+        });
     }
 
     pub fn session(&self) -> Session {
