@@ -294,8 +294,11 @@ impl Memory {
         }
         let told: f64 = ran.iter().map(|c| c.seconds).sum();
         s.cpu = (self.whole.all > 0.0).then_some(told);
-        // What is new has used processors already, and its counters tell only from now on: such a second is not compared.
-        if let Some(spent) = a.spent.filter(|_| ran.len() == all.len()) {
+        // What is new, or runs for the first time, uses processors that its counters do not tell: such a second is not compared.
+        let counted = |b: &Backend| ran.iter().any(|c| c.query_id == b.query_id);
+        let mut at_work = a.looks.iter().flat_map(|l| &l.backends);
+        let whole = ran.len() == all.len() && at_work.all(|b| b.doing().is_none() || counted(b));
+        if let Some(spent) = a.spent.filter(|_| whole) {
             let ours = |id: i64| a.facts.texts.get(&id).is_some_and(String::is_empty);
             let theirs = ran.iter().filter(|c| !ours(c.query_id));
             self.overhead.see(spent.clients, theirs);
