@@ -31,15 +31,15 @@ impl Overhead {
         }
     }
 
-    /// The statement with its part of what is not told: each call costs as much beside its own time. Where times are longer than
-    /// what was used, because processors were waited for, they are all as much too long.
-    pub fn with(&self, c: &Counter) -> Counter {
+    /// The statement with its part of what is not told: each call costs as much beside its own time, and no more than `most`
+    /// seconds. Where times are longer than what was used, because processors were waited for, they are all as much too long.
+    pub fn with(&self, c: &Counter, most: f64) -> Counter {
         let mut c = c.clone();
         if self.ran < LEAST_S {
             return c;
         }
         if self.ran >= self.told && self.calls > 0.0 {
-            let each = (self.ran - self.told) / self.calls;
+            let each = ((self.ran - self.told) / self.calls).min(most);
             c.squares += each * (2.0 * c.seconds + each * c.calls);
             c.seconds += each * c.calls;
         } else if self.told > 0.0 {
@@ -72,10 +72,11 @@ mod tests {
         let mut all = Overhead::default();
         all.see(0.156, [&short, &long].into_iter());
         let each = 0.1 / 2001.0;
-        let (s, l) = (all.with(&short), all.with(&long));
+        let (s, l) = (all.with(&short, 1.0), all.with(&long, 1.0));
         assert!((s.seconds - 0.006 - 2000.0 * each).abs() < 1e-12);
         assert!((l.seconds - 0.05 - each).abs() < 1e-12);
         assert!((s.seconds + l.seconds - 0.156).abs() < 1e-12);
+        assert_eq!(all.with(&short, 0.0), short, "no more than there is");
         // All its calls took as long, and still do.
         assert!((s.squares - s.seconds * s.seconds / 2000.0).abs() < 1e-12);
     }
@@ -85,12 +86,12 @@ mod tests {
         let mut all = Overhead::default();
         let c = counter(10.0, 0.8);
         all.see(0.4, [&c].into_iter());
-        let cut = all.with(&c);
+        let cut = all.with(&c, 1.0);
         assert!((cut.seconds - 0.4).abs() < 1e-12);
         assert!((cut.squares - c.squares / 4.0).abs() < 1e-12);
         // Nobody has looked, or hardly anything was used.
-        assert_eq!(Overhead::default().with(&c), c);
+        assert_eq!(Overhead::default().with(&c, 1.0), c);
         all.fade(0.01);
-        assert_eq!(all.with(&c), c);
+        assert_eq!(all.with(&c, 1.0), c);
     }
 }

@@ -303,8 +303,12 @@ impl Memory {
             let theirs = ran.iter().filter(|c| !ours(c.query_id));
             self.overhead.see(spent.clients, theirs);
         }
+        // In no second more than its processes used beyond what its statements tell.
+        let calls: f64 = ran.iter().map(|c| c.calls).sum();
+        let left = a.spent.map_or(0.0, |spent| (spent.clients - told).max(0.0));
+        let most = left / calls.max(1e-9);
         for c in &ran {
-            self.share_out(&self.overhead.with(c), &a.facts, s);
+            self.share_out(&self.overhead.with(c, most), &a.facts, s);
         }
     }
 
