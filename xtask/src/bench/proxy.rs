@@ -48,10 +48,9 @@ a tenth more than another for as long as it lives. CPU is that of every thread o
 Plimsoll matches one of 200 routes, passes every gate that is on by default, measures every request and attempt, reads
 its probes and learns. HAProxy and nginx forward everything to one server, add X-Forwarded-For and measure nothing.
 
-Bare is what is left when everything is off that can be: one route, one try, no gate that may be left out, no probe, no traces. It balances,
-limits, has a deadline, measures every request and learns; `limit` and what observes cannot be told apart from noise here where the two rows are
-alike. Four fifths of a traffic thread's time are the kernel's, in the same two reads and two writes that HAProxy makes
-([the budget](README.md)): of what is left, what both targets ask for would be more than half.
+Bare is what is left when everything is off that can be: one route, one try, no gate that may be left out, no probe, no traces. It still
+balances, limits, has a deadline, measures every request and learns. Four fifths of a traffic thread's time are the kernel's, in the same two reads and
+two writes that HAProxy makes ([the budget](README.md)): the target for it would take nearly all of the rest, the other one more than half of it.
 
 ";
 
