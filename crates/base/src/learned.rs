@@ -1,9 +1,13 @@
 //! What the model tells the data path: plain numbers that its gates read. Without them each gate keeps to its plain rule.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A learned limit acts from this confidence on; below it only counts.
 pub const CONFIDENT: f64 = 0.9;
+
+/// Who waits longer than this waits too long, and a shorter wait is no sign of overload (DAGOR's measure: WeChat, SoCC 2018).
+pub const LATE: Duration = Duration::from_millis(20);
 
 /// Of all services that the model knows well enough to say anything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

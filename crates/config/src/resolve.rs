@@ -2,6 +2,7 @@
 
 mod cron;
 mod divert;
+mod engines;
 mod gates;
 mod grpc;
 mod identity;
@@ -36,6 +37,7 @@ pub fn resolve(config: &mut Config, root: &Node, findings: &mut Vec<Finding>) {
     whole.cookies(config);
     whole.topics(config);
     whole.streams(config);
+    whole.engines(config);
     whole.crons(config);
     whole.replications(config);
     whole.resources(config);

@@ -7,11 +7,11 @@
 //! More would only stand in the service's own queue, where nobody is served by what matters and where its wait is lost to
 //! a client that tries again. The time elsewhere counts several times over, as it grows with load, but never beyond what
 //! keeps the objective: half of the latency, as the p99 of a full queue lies within twice its mean. A burst may wait
-//! outside for that long, and for a fiftieth of a second however strict the objective: nobody is better off refused.
+//! outside for that long, and for as long as is not late however strict the objective: nobody is better off refused.
 
 use crate::fit::Fit;
 use crate::rank::{self, rank_among};
-use base::learned::Use;
+use base::learned::{LATE, Use};
 use base::{Grade, Learned, Protection};
 
 /// Part of the objective's latency that the mean time may take.
@@ -20,9 +20,6 @@ const PART: f64 = 0.5;
 const ROOM: f64 = 2.0;
 /// Times the time elsewhere at low load: what a queue whose server is busy for three quarters of the time makes of it.
 const ELSEWHERE: f64 = 4.0;
-/// Seconds that a burst may wait in any case. A shorter wait is no sign of overload (DAGOR: WeChat, SoCC 2018), and an objective of
-/// less may be one that nobody has set.
-const SHORT: f64 = 0.02;
 /// A route whose attempts cost less than this share of the average one does not make the service slow.
 const LIGHT: f64 = 0.05;
 /// A capacity is well enough known when its total demand is within this share of the truth.
@@ -95,7 +92,8 @@ fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
         service: service.to_owned(),
         resource: fit.resources[k].info.name.clone(),
         servers,
-        waiting: left * (PART * strictest).max(SHORT) / mean.seconds,
+        // An objective of less may be one that nobody has set.
+        waiting: left * (PART * strictest).max(LATE.as_secs_f64()) / mean.seconds,
         mean,
         routes: (routes.iter())
             .map(|&r| (fit.routes[r].info.name.clone(), of(r)))

@@ -203,8 +203,6 @@ fn routes() -> String {
 
 /// As people run it: everything on that is on by default, 200 routes, telemetry and learning.
 pub fn plimsoll(stage: &Stage<'_>, binary: &Path, entry: Entry) -> Result<Proxy, String> {
-    let [at, console] = free()?;
-    let (upstream, threads) = (stage.upstream, stage.threads);
     let tls = match entry {
         Entry::Tls => format!(
             "tls: {{ certificates: [{{ cert: \"{0}/cert.pem\", key: \"{0}/key.pem\" }}] }}\n",
@@ -212,49 +210,45 @@ pub fn plimsoll(stage: &Stage<'_>, binary: &Path, entry: Entry) -> Result<Proxy,
         ),
         _ => String::new(),
     };
-    let data = stage.dir.join(format!("data-{}", at.port()));
-    let mut text = format!(
-        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\n{tls}services:\n  app:\n    instances: [\"{upstream}\"]\n",
-        data.display()
-    );
-    text += &routes();
-    let file = stage.write(&format!("plimsoll-{}.yaml", at.port()), &text)?;
-    let mut command = stage.on_cores(binary);
-    launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
+    let upstream = stage.upstream;
+    let services = format!("services:\n  app:\n    instances: [\"{upstream}\"]\n");
+    ours(stage, binary, "Plimsoll", &(tls + &services + &routes()))
 }
 
 /// With as little as can be configured: one route, one try, no gate that may be left out, no probe, no traces.
 pub fn plimsoll_bare(stage: &Stage<'_>, binary: &Path) -> Result<Proxy, String> {
-    let [at, console] = free()?;
-    let (upstream, threads) = (stage.upstream, stage.threads);
-    let data = stage.dir.join(format!("data-{}", at.port()));
-    let text = format!(
-        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\n\
-         probes_off: [cgroup, cpu, host, disk, network, memory, connections, waiters]\ntraces: {{ size: 0 }}\n\
+    let upstream = stage.upstream;
+    let rest = format!(
+        "probes_off: [cgroup, cpu, host, disk, network, memory, connections, waiters]\ntraces: {{ size: 0 }}\n\
          services:\n  app: {{ instances: [\"{upstream}\"], breaker: off, shed: off }}\n\
-         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app, compress: off, retry: {{ attempts: 1 }} }}\n",
-        data.display()
+         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app, compress: off, retry: {{ attempts: 1 }} }}\n"
     );
-    let file = stage.write(&format!("plimsoll-bare-{}.yaml", at.port()), &text)?;
-    let mut command = stage.on_cores(binary);
-    let name = "Plimsoll, bare";
-    launch(name, at, command.args(["run", "--config"]).arg(file))
+    ours(stage, binary, "Plimsoll, bare", &rest)
 }
 
 /// As people run it, with a cache on the route that is asked for.
 /// `cache`: its section.
 pub fn plimsoll_cache(stage: &Stage<'_>, binary: &Path, cache: &str) -> Result<Proxy, String> {
+    let upstream = stage.upstream;
+    let rest = format!(
+        "services:\n  app:\n    instances: [\"{upstream}\"]\n\
+         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app, cache: {cache} }}\n"
+    );
+    ours(stage, binary, "Plimsoll", &rest)
+}
+
+/// With its own ports and data, and the `rest` of a config.
+fn ours(stage: &Stage<'_>, binary: &Path, name: &'static str, rest: &str) -> Result<Proxy, String> {
     let [at, console] = free()?;
-    let (upstream, threads) = (stage.upstream, stage.threads);
     let data = stage.dir.join(format!("data-{}", at.port()));
     let text = format!(
-        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {threads}\nservices:\n  app:\n    instances: [\"{upstream}\"]\n\
-         routes:\n  product: {{ match: \"GET /api/v1/products/{{id}}\", to: app, cache: {cache} }}\n",
-        data.display()
+        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nthreads: {}\n{rest}",
+        data.display(),
+        stage.threads
     );
-    let file = stage.write(&format!("plimsoll-cache-{}.yaml", at.port()), &text)?;
+    let file = stage.write(&format!("plimsoll-{}.yaml", at.port()), &text)?;
     let mut command = stage.on_cores(binary);
-    launch("Plimsoll", at, command.args(["run", "--config"]).arg(file))
+    launch(name, at, command.args(["run", "--config"]).arg(file))
 }
 
 pub fn launch(name: &'static str, at: SocketAddr, command: &mut Command) -> Result<Proxy, String> {

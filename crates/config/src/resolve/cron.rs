@@ -2,29 +2,15 @@
 
 use super::Whole;
 use super::request::Made;
-use crate::sections::{Config, KeptIn};
+use crate::sections::Config;
 use base::Finding;
 
 impl Whole<'_> {
     pub(super) fn crons(&mut self, c: &Config) {
-        if c.engines.jobs == KeptIn::Durable && c.engines.durable.is_none() {
-            let what = "`engines.jobs: durable`, and `engines.durable` names no NATS";
-            let finding = Finding::error("config-jobs", what);
-            let help =
-                "name one, such as `durable: { env: PLIMSOLL_NATS_URL }`, or leave `jobs` out";
-            self.add(&["engines", "jobs"], finding.help(help));
-        }
         let takes: Vec<&str> = (c.routes.iter())
             .filter(|r| r.asynchronous.is_some())
             .map(|r| r.name.as_str())
             .collect();
-        if c.engines.topics == KeptIn::Durable && c.engines.durable.is_none() {
-            let what = "`engines.topics: durable`, and `engines.durable` names no NATS";
-            let finding = Finding::error("config-topics", what);
-            let help =
-                "name one, such as `durable: { env: PLIMSOLL_NATS_URL }`, or leave `topics` out";
-            self.add(&["engines", "topics"], finding.help(help));
-        }
         for cron in &c.crons {
             let name = cron.name.as_str();
             if !cron.route.is_empty() && !takes.contains(&cron.route.as_str()) {

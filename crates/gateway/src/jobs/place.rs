@@ -95,8 +95,7 @@ impl Jobs {
 
     /// All there are, each once.
     pub fn queues(&self) -> Vec<Arc<dyn Queue>> {
-        let topics = self.topics.read().unwrap_or_else(|e| e.into_inner());
-        let brokers = self.own().into_iter().chain(topics.clone());
+        let brokers = self.own().into_iter().chain(self.of_all());
         (brokers.map(|broker| broker as Arc<dyn Queue>))
             .chain(self.shared())
             .collect()
@@ -104,14 +103,18 @@ impl Jobs {
 
     /// Where topics are, with the jobs of their subscriptions.
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
-        let topics = self.topics.read().unwrap_or_else(|e| e.into_inner());
-        topics.clone().or_else(|| self.own())
+        self.of_all().or_else(|| self.own())
     }
 
     /// Whether topics are those of several nodes.
     pub fn shares_topics(&self) -> bool {
+        self.of_all().is_some()
+    }
+
+    /// Topics of several nodes.
+    fn of_all(&self) -> Option<Arc<dyn Broker>> {
         let topics = self.topics.read().unwrap_or_else(|e| e.into_inner());
-        topics.is_some()
+        topics.clone()
     }
 
     fn own(&self) -> Option<Arc<dyn Broker>> {

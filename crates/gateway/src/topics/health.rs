@@ -81,9 +81,8 @@ pub fn forgive(jobs: &Jobs, store: &dyn Broker, lane: &Arc<str>, now_ms: u64) ->
 /// # Errors
 /// When the store cannot be read.
 pub fn recall(jobs: &Jobs, store: &dyn Broker, now_ms: u64) -> Result<(), Error> {
-    for entry in store.scan(DISABLED, None, store::MAX_ROWS, now_ms)? {
-        let why = why(&entry.value);
-        jobs.disable(&Arc::from(&entry.key[DISABLED.len()..]), Some(why));
+    for (lane, said) in kept(store, DISABLED, now_ms)? {
+        jobs.disable(&Arc::from(lane), Some(why(&said)));
     }
     Ok(())
 }
@@ -98,11 +97,7 @@ pub fn learn_all(
     lanes: &[Arc<str>],
     now_ms: u64,
 ) -> Result<(), Error> {
-    let all = |kind: &str| -> Result<BTreeMap<String, Vec<u8>>, Error> {
-        let found = store.scan(kind, None, store::MAX_ROWS, now_ms)?;
-        let of = |e: store::Entry| (e.key[kind.len()..].to_owned(), e.value);
-        Ok(found.into_iter().map(of).collect())
-    };
+    let all = |kind| kept(store, kind, now_ms);
     let (failing, disabled, paused) = (all(FAILING)?, all(DISABLED)?, all(PAUSED)?);
     for lane in lanes {
         let since = failing.get(&**lane).and_then(|said| number(said));
@@ -111,6 +106,13 @@ pub fn learn_all(
         jobs.hold(lane, paused.contains_key(&**lane), why);
     }
     Ok(())
+}
+
+/// What keys of a kind hold, by lane.
+fn kept(store: &dyn Broker, kind: &str, now_ms: u64) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let found = store.scan(kind, None, store::MAX_ROWS, now_ms)?;
+    let of = |e: store::Entry| (e.key[kind.len()..].to_owned(), e.value);
+    Ok(found.into_iter().map(of).collect())
 }
 
 fn number(bytes: &[u8]) -> Option<u64> {

@@ -90,9 +90,7 @@ pub fn open(
 
 /// Whoever takes their jobs to an engine has none left behind in a file that nobody delivers from.
 fn nothing_waits(store: &Embedded) -> Result<(), Failure> {
-    let lanes = store.lanes().map_err(|e| Failure::new(e.to_string()))?;
-    let left = |l: &&store::Lane| l.waiting > 0 && of_lane(&l.name).is_none();
-    let Some(lane) = lanes.iter().find(left) else {
+    let Some(lane) = left_behind(store, false)? else {
         return Ok(());
     };
     let what = format!(
@@ -101,6 +99,13 @@ fn nothing_waits(store: &Embedded) -> Result<(), Failure> {
     );
     Err(Failure::new(what)
         .help("start once with `engines.jobs: embedded` until `plimsoll jobs status` shows none"))
+}
+
+/// A lane of this file in which something waits: of a topic's subscription, or of a route.
+pub fn left_behind(store: &Embedded, of_topic: bool) -> Result<Option<store::Lane>, Failure> {
+    let lanes = store.lanes().map_err(|e| Failure::new(e.to_string()))?;
+    let left = |l: &store::Lane| l.waiting > 0 && of_lane(&l.name).is_some() == of_topic;
+    Ok(lanes.into_iter().find(left))
 }
 
 impl Jobs {

@@ -1,12 +1,11 @@
 //! Streams of events of several nodes: the suite, and what only several nodes and a server can get wrong.
 
-use super::{RIGHTS, options, start};
+use super::{Nodes, RIGHTS, options, start};
 use crate::remote;
-use crate::suite::{self, Factory, log::event};
+use crate::suite::{self, log::event};
 use peers::{NatsOptions, there};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use store::nats::{Events, Nats, News};
 use store::{Embedded, Error, Expect, Log, NewEvent, Record};
-use tempfile::TempDir;
 
 const SYNCED: &str = "sync_interval: always";
 
@@ -33,39 +31,12 @@ fn node(peer: &peers::Nats, prefix: &str, dir: &Path) -> Events {
     opened(peer.url(), prefix, dir, Box::new(|_| {}))
 }
 
-struct Nodes<'p> {
-    peer: &'p peers::Nats,
-    next: AtomicU64,
-    last: RefCell<Option<(String, TempDir)>>,
-}
-
-impl Factory for Nodes<'_> {
-    type Store = Events;
-    fn fresh(&self) -> Events {
-        let prefix = format!("l{}", self.next.fetch_add(1, SeqCst));
-        let dir = tempfile::tempdir().unwrap();
-        let node = node(self.peer, &prefix, dir.path());
-        *self.last.borrow_mut() = Some((prefix, dir));
-        node
-    }
-    fn reopen(&self, closed: Events) -> Events {
-        drop(closed);
-        let last = self.last.borrow();
-        let (prefix, dir) = last.as_ref().unwrap();
-        node(self.peer, prefix, dir.path())
-    }
-}
-
 #[test]
 fn nats_is_a_log() {
     let Some(server) = start("") else {
         return;
     };
-    suite::log::all(&Nodes {
-        peer: &server.peer,
-        next: AtomicU64::new(0),
-        last: RefCell::default(),
-    });
+    suite::log::all(&Nodes::of(&server.peer, node));
 }
 
 fn add(log: &Events, stream: &str, expect: Expect, text: &str) -> Result<u64, Error> {

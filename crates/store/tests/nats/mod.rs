@@ -5,15 +5,18 @@ mod log;
 mod topics;
 
 use crate::remote::{self, BOUNDED, Remote};
-use crate::suite;
+use crate::suite::{self, Factory};
 use peers::{NatsOptions, there};
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use store::nats::{Jobs, Nats, Options};
 use store::{Bounds, Error, Etag, Expect, Kv, Lease, Log, Precondition, Put, Queue};
+use tempfile::TempDir;
 
 /// A value of the largest size fits.
 const LARGE: &str = "max_payload: 2MB";
@@ -40,6 +43,45 @@ impl Remote for Nats {
     }
     fn prefix(&self) -> &str {
         self.prefix()
+    }
+}
+
+/// One of several nodes: a prefix of the server, and a file of its own in that directory.
+type Node<T> = fn(&peers::Nats, &str, &Path) -> T;
+
+/// For the suites: each store is the only node of a prefix of its own.
+struct Nodes<'p, T> {
+    peer: &'p peers::Nats,
+    node: Node<T>,
+    next: AtomicU64,
+    last: RefCell<Option<(String, TempDir)>>,
+}
+
+impl<T> Nodes<'_, T> {
+    fn of(peer: &peers::Nats, node: Node<T>) -> Nodes<'_, T> {
+        Nodes {
+            peer,
+            node,
+            next: AtomicU64::new(0),
+            last: RefCell::default(),
+        }
+    }
+}
+
+impl<T: 'static> Factory for Nodes<'_, T> {
+    type Store = T;
+    fn fresh(&self) -> T {
+        let prefix = format!("n{}", self.next.fetch_add(1, SeqCst));
+        let dir = tempfile::tempdir().unwrap();
+        let node = (self.node)(self.peer, &prefix, dir.path());
+        *self.last.borrow_mut() = Some((prefix, dir));
+        node
+    }
+    fn reopen(&self, closed: T) -> T {
+        drop(closed);
+        let last = self.last.borrow();
+        let (prefix, dir) = last.as_ref().unwrap();
+        (self.node)(self.peer, prefix, dir.path())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Topics of several nodes: the suites, and what only several nodes and a server can get wrong.
 
-use super::{RIGHTS, options, start};
+use super::{Nodes, RIGHTS, options, start};
 use crate::remote;
-use crate::suite::{self, Factory};
+use crate::suite;
 use peers::{NatsOptions, there};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -17,7 +17,6 @@ use store::{
     Embedded, Error, Finish, Job, Kv, Lane, Leased, Message, NewJob, NewMessage, Payload, Put,
     Queue, State, Topic, TopicBounds, Topics as _,
 };
-use tempfile::TempDir;
 
 const SYNCED: &str = "sync_interval: always";
 const WIDE: TopicBounds = TopicBounds {
@@ -35,39 +34,12 @@ fn node(peer: &peers::Nats, prefix: &str, dir: &Path) -> Topics {
     opened(&options(peer.url(), prefix), dir)
 }
 
-struct Nodes<'p> {
-    peer: &'p peers::Nats,
-    next: AtomicU64,
-    last: RefCell<Option<(String, TempDir)>>,
-}
-
-impl Factory for Nodes<'_> {
-    type Store = Topics;
-    fn fresh(&self) -> Topics {
-        let prefix = format!("t{}", self.next.fetch_add(1, SeqCst));
-        let dir = tempfile::tempdir().unwrap();
-        let node = node(self.peer, &prefix, dir.path());
-        *self.last.borrow_mut() = Some((prefix, dir));
-        node
-    }
-    fn reopen(&self, closed: Topics) -> Topics {
-        drop(closed);
-        let last = self.last.borrow();
-        let (prefix, dir) = last.as_ref().unwrap();
-        node(self.peer, prefix, dir.path())
-    }
-}
-
 #[test]
 fn nats_has_topics_and_what_is_kept_beside_them() {
     let Some(server) = start("") else {
         return;
     };
-    let nodes = Nodes {
-        peer: &server.peer,
-        next: AtomicU64::new(0),
-        last: RefCell::default(),
-    };
+    let nodes = Nodes::of(&server.peer, node);
     suite::topics::all(&nodes);
     suite::kv::all(&nodes);
 }

@@ -7,6 +7,8 @@ const PREFIX: usize = 64;
 /// Most servers that the doctor asks.
 const MONITORS: usize = 8;
 
+const KEPT_IN: &[(&str, KeptIn)] = &[("embedded", KeptIn::Embedded), ("durable", KeptIn::Durable)];
+
 pub const ENGINES: &[Field<Engines>] = &[
     key!(
         "shared",
@@ -27,26 +29,14 @@ pub const ENGINES: &[Field<Engines>] = &[
         Kind::OneOf(&["embedded", "durable"]),
         "durable",
         "where the jobs of routes with `async` are: in `data_dir` of the node that accepted them, or in `durable` (2.12 or later), where every node that names the same one delivers them; read at start",
-        |e, n, cx| put!(
-            e.jobs,
-            cx.one_of(
-                n,
-                &[("embedded", KeptIn::Embedded), ("durable", KeptIn::Durable)]
-            )
-        )
+        |e, n, cx| put!(e.jobs, cx.one_of(n, KEPT_IN))
     ),
     key!(
         "topics" = "embedded",
         Kind::OneOf(&["embedded", "durable"]),
         "durable",
         "where topics are, with the events that their subscriptions wait for: in `data_dir` of the node that took them, or in `durable`, where they are the same for every node that names the same one, and each of them delivers; read at start",
-        |e, n, cx| put!(
-            e.topics,
-            cx.one_of(
-                n,
-                &[("embedded", KeptIn::Embedded), ("durable", KeptIn::Durable)]
-            )
-        )
+        |e, n, cx| put!(e.topics, cx.one_of(n, KEPT_IN))
     ),
     key!(
         "replicas" = "1",

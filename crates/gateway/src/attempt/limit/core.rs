@@ -3,7 +3,7 @@
 //! Work is counted in thousandths of a permit. With a configured `limit` every attempt costs one permit; a learned
 //! limit is in what the average attempt holds of the resource that fills first, and one that holds less of it costs less.
 
-use base::learned::CONFIDENT;
+use base::learned::{CONFIDENT, LATE};
 use std::time::Duration;
 
 /// Why it refuses, as clients are told.
@@ -71,9 +71,7 @@ pub fn stands(not_empty: Duration) -> bool {
     not_empty >= BURST
 }
 
-/// Who matters and waits longer than this waits too long (DAGOR's measure of overload: WeChat, SoCC 2018).
-const LATE: Duration = Duration::from_millis(20);
-
+/// Whether who matters waited too long.
 pub fn is_late(waited: Duration) -> bool {
     waited > LATE
 }

@@ -164,14 +164,9 @@ fn open_events(
         let events = store::nats::Events::open(&options, values.clone(), copy, news)?;
         let events = Arc::new(events);
         lock(&others).push(Box::new(events.stander()));
-        let of = Arc::downgrade(&events);
-        let following = move || {
-            let now = of.upgrade().map(|e| e.following());
-            serde_json::to_value(now).unwrap_or_default()
-        };
         Ok(Events {
+            following: shown(&events, |e| e.following()),
             store: events,
-            following: Arc::new(following),
         })
     }))
 }
@@ -182,16 +177,21 @@ fn open_topics(config: &Config, others: Others) -> Result<OpenTopics, Failure> {
     Ok(Box::new(move |copy, news| {
         let topics = Arc::new(store::nats::Topics::open(&options, copy, news)?);
         lock(&others).push(Box::new(topics.stander()));
-        let of = Arc::downgrade(&topics);
-        let following = move || {
-            let now = of.upgrade().map(|t| t.following());
-            serde_json::to_value(now).unwrap_or_default()
-        };
         Ok(Topics {
+            following: shown(&topics, |t| t.following()),
             store: topics,
-            following: Arc::new(following),
         })
     }))
+}
+
+/// How it stands with a copy, for as long as it is open; null from then on.
+#[cfg(feature = "nats")]
+fn shown<T: Send + Sync + 'static>(
+    of: &Arc<T>,
+    now: fn(&T) -> store::nats::Following,
+) -> Arc<dyn Fn() -> Value + Send + Sync> {
+    let of = Arc::downgrade(of);
+    Arc::new(move || serde_json::to_value(of.upgrade().map(|t| now(&t))).unwrap_or_default())
 }
 
 #[cfg(not(feature = "nats"))]

@@ -5,14 +5,13 @@ use crate::wire::engines::durable::OpenTopics;
 use crate::wire::jobs;
 use arc_swap::ArcSwap;
 use config::Config;
-use config::sections::of_lane;
 use control::ports::{SystemWall, Wall};
 use gateway::jobs::Jobs;
 use gateway::topics::health;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use store::{Broker, Embedded, Queue};
+use store::{Broker, Embedded};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -85,10 +84,8 @@ fn nothing_waits(dir: &Path) -> Result<(), Failure> {
     if !file.exists() {
         return Ok(());
     }
-    let lanes = Embedded::open_read_only(&file).and_then(|own| own.lanes());
-    let lanes = lanes.map_err(|e| Failure::new(e.to_string()))?;
-    let left = |l: &&store::Lane| l.waiting > 0 && of_lane(&l.name).is_some();
-    let Some(lane) = lanes.iter().find(left) else {
+    let own = Embedded::open_read_only(&file).map_err(|e| Failure::new(e.to_string()))?;
+    let Some(lane) = jobs::left_behind(&own, true)? else {
         return Ok(());
     };
     let what = format!(

@@ -254,11 +254,7 @@ impl Jobs {
         most: usize,
     ) -> rusqlite::Result<usize> {
         let mut forgotten = 0;
-        for (state, before) in [
-            (State::Done, ended_ms),
-            (State::Cancelled, ended_ms),
-            (State::Dead, dead_ms),
-        ] {
+        for (state, before) in forgotten_before(ended_ms, dead_ms) {
             let mut select = db.prepare_cached(
                 "SELECT seq, lane, file FROM job
                  WHERE state = ?1 AND ended_ms < ?2 AND ended_ms IS NOT NULL ORDER BY ended_ms, seq LIMIT ?3",
@@ -280,6 +276,15 @@ impl Jobs {
         }
         Ok(forgotten)
     }
+}
+
+/// Before when jobs of each state that has ended have to have ended, to be forgotten.
+pub(super) fn forgotten_before(ended_ms: u64, dead_ms: u64) -> [(State, u64); 3] {
+    [
+        (State::Done, ended_ms),
+        (State::Cancelled, ended_ms),
+        (State::Dead, dead_ms),
+    ]
 }
 
 /// Those whose time has come, of the oldest in each state.

@@ -1,7 +1,7 @@
 //! What readers see of the queue.
 
 use super::super::readers::Readers;
-use super::ends::late;
+use super::ends::{forgotten_before, late};
 use super::{code, signed, state};
 use crate::{Error, Job, JobId, Lane, MAX_ROWS, State};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -86,11 +86,7 @@ impl Readers {
     /// Whether `forget` would find any.
     pub fn has_ended(&self, ended_ms: u64, dead_ms: u64) -> Result<bool, Error> {
         let look = |db: &Connection| -> rusqlite::Result<bool> {
-            for (state, before) in [
-                (State::Done, ended_ms),
-                (State::Cancelled, ended_ms),
-                (State::Dead, dead_ms),
-            ] {
+            for (state, before) in forgotten_before(ended_ms, dead_ms) {
                 let mut any = db.prepare_cached(
                     "SELECT 1 FROM job WHERE state = ?1 AND ended_ms < ?2 AND ended_ms IS NOT NULL LIMIT 1",
                 )?;

@@ -1,7 +1,7 @@
 //! What an append is as a message: a line of JSON that says what it is, then the data of its events, one after another. Headers say the
 //! format, and who asked. Pure.
 
-use super::super::message::{Draft, Found};
+use super::super::message::{Draft, Found, number};
 use crate::embedded::acceptable;
 use crate::embedded::copy::Command;
 use crate::{Expect, MAX_ROWS, NewEvent};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a command does must not change under one number: nodes that differ in it have copies that differ.
 pub const FORMAT: u32 = 1;
-pub const FORMAT_HEADER: &str = "Plimsoll-Format";
+const FORMAT_HEADER: &str = "Plimsoll-Format";
 /// Who asked for it, and the how manieth of its questions it is.
 const ASKED: &str = "Plimsoll-Asked";
 
@@ -95,13 +95,16 @@ pub fn asked(found: &Found, asker: u64) -> Option<u64> {
 /// # Errors
 /// Its format, when that is one that this version does not know.
 pub fn read(found: &Found) -> Result<Command, u64> {
-    let format = found.headers.get(FORMAT_HEADER);
-    match format.and_then(|f| f.as_str().parse().ok()) {
-        None => return Ok(Command::Nothing),
-        Some(format) if format != u64::from(FORMAT) => return Err(format),
-        Some(_) => {}
+    said(found, command)
+}
+
+/// The same, with what `command` makes of the value of a message that is ours.
+pub fn said(found: &Found, command: fn(&[u8]) -> Option<Command>) -> Result<Command, u64> {
+    match number(&found.headers, FORMAT_HEADER) {
+        None => Ok(Command::Nothing),
+        Some(format) if format != u64::from(FORMAT) => Err(format),
+        Some(_) => Ok(command(&found.value).unwrap_or(Command::Nothing)),
     }
-    Ok(command(&found.value).unwrap_or(Command::Nothing))
 }
 
 fn command(value: &[u8]) -> Option<Command> {

@@ -1,7 +1,7 @@
 //! What is done to topics as a message: a line of JSON, then all that is opaque, one after another. Pure.
 
-use super::super::log::codec::FORMAT;
-use super::super::message::{Found, number};
+use super::super::log::codec::said;
+use super::super::message::Found;
 use crate::embedded::copy::{Command, Deed};
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +30,7 @@ pub fn value(deed: &mut Deed) -> Vec<u8> {
 /// # Errors
 /// Its format, when that is one that this version does not know.
 pub fn read(found: &Found) -> Result<Command, u64> {
-    match number(&found.headers, super::super::log::codec::FORMAT_HEADER) {
-        None => Ok(Command::Nothing),
-        Some(format) if format != u64::from(FORMAT) => Err(format),
-        Some(_) => Ok(deed(&found.value).map_or(Command::Nothing, Command::Deed)),
-    }
+    said(found, |value| deed(value).map(Command::Deed))
 }
 
 fn deed(value: &[u8]) -> Option<Deed> {

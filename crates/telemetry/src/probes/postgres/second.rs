@@ -8,7 +8,7 @@ use super::tag::Origins;
 use super::worker::{Answer, Facts, Look, Used};
 use crate::probes::counter::Counters;
 use base::{Names, Nanos, RouteIx, Statement};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Statements and locks remembered.
 const STATEMENTS: usize = 1000;
@@ -295,9 +295,10 @@ impl Memory {
         let told: f64 = ran.iter().map(|c| c.seconds).sum();
         s.cpu = (self.whole.all > 0.0).then_some(told);
         // What is new, or runs for the first time, uses processors that its counters do not tell: such a second is not compared.
-        let counted = |b: &Backend| ran.iter().any(|c| c.query_id == b.query_id);
+        let counted: BTreeSet<i64> = ran.iter().map(|c| c.query_id).collect();
         let mut at_work = a.looks.iter().flat_map(|l| &l.backends);
-        let whole = ran.len() == all.len() && at_work.all(|b| b.doing().is_none() || counted(b));
+        let whole = ran.len() == all.len()
+            && at_work.all(|b| b.doing().is_none() || counted.contains(&b.query_id));
         if let Some(spent) = a.spent.filter(|_| whole) {
             let ours = |id: i64| a.facts.texts.get(&id).is_some_and(String::is_empty);
             let theirs = ran.iter().filter(|c| !ours(c.query_id));
