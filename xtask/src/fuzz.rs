@@ -1,11 +1,11 @@
 //! `cargo xtask fuzz`: libFuzzer runs the targets of `fuzz/`. Stable Rust does: the compiler's own pass counts branches, and
 //! `libfuzzer-sys` brings the rest, for which a C++ compiler is needed.
 
-use crate::run;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Instant;
+use xtask::run;
 
 /// Built from few crates, in well under a minute; the test command runs these.
 const SMALL: [&str; 6] = [

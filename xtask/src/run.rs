@@ -30,6 +30,19 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
     }
 }
 
+/// Runs a program of this workspace that is built; an exit status other than 0 is an error.
+pub fn program(path: &str, args: &[&str]) -> Result<(), String> {
+    eprintln!("+ {path} {}", args.join(" "));
+    let status = Command::new(path)
+        .args(args)
+        .status()
+        .map_err(|e| format!("`{path}` does not start: {e}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("`{path} {}` ended with {status}", args.join(" "))),
+    }
+}
+
 /// Runs what installs something, without a word; the error is the last line that it said.
 pub fn quietly(command: &mut Command) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();

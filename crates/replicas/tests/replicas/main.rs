@@ -1,6 +1,6 @@
 //! Real PostgreSQL: a primary and two replicas that are 40 ms late, through all that may happen to them.
 
-#[path = "../../../gateway/tests/common/mod.rs"]
+#[path = "../../../gateway/tests/gateway/common/mod.rs"]
 mod common;
 mod failover;
 mod history;

@@ -1,0 +1,32 @@
+//! The gateway through real sockets. One executable: linking one for each file took minutes.
+
+mod access_log;
+mod acme;
+mod balance;
+mod breaker;
+mod bulkhead;
+mod cache;
+mod cache_disk;
+mod coalesce;
+mod common;
+mod compress;
+mod degrade;
+mod discover;
+mod divert;
+mod failures;
+mod fault;
+mod gates;
+mod generations;
+mod hedge;
+mod http2;
+mod identity;
+mod limit;
+mod outer;
+mod pass;
+mod proxy_protocol;
+mod reloads;
+mod samples;
+mod shed;
+mod state;
+mod tls;
+mod unix;

@@ -1,8 +1,0 @@
-//! What the gateway remembers for its clients and services, through sockets: jobs, and keys of requests that are done once.
-
-#[path = "../common/mod.rs"]
-mod common;
-mod idempotency;
-mod jobs;
-mod publish;
-mod sessions;
