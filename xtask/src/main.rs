@@ -45,6 +45,9 @@ enum Command {
         /// A binary that is there already, instead of a release build (diagnosis)
         #[arg(long)]
         plimsoll: Option<PathBuf>,
+        /// Minutes of traffic (history)
+        #[arg(long, default_value_t = bench::history::MINUTES)]
+        minutes: u64,
         /// Longer overload (scenarios)
         #[arg(long)]
         full: bool,
@@ -75,9 +78,11 @@ fn main() -> std::process::ExitCode {
             only,
             at_most,
             plimsoll,
+            minutes,
             full,
         } => match what.as_str() {
             "scenarios" => scenarios(&names, full),
+            "history" => history(minutes),
             "diagnosis" => {
                 let ask = bench::diagnosis::Ask {
                     names,
@@ -162,10 +167,6 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::load::run(Path::new("target/release/plimsoll"), pairs)?
         }
-        "history" => {
-            cargo(&["build", "--release", "--package", "plimsoll"])?;
-            bench::history::run(Path::new("target/release/plimsoll"))?
-        }
         "traces" => {
             cargo(&["build", "--release", "--package", "plimsoll"])?;
             bench::traces::run(Path::new("target/release/plimsoll"))?
@@ -237,6 +238,13 @@ fn bench(what: &str, pairs: usize) -> Result<(), String> {
         }
     };
     println!("{report}");
+    Ok(())
+}
+
+fn history(minutes: u64) -> Result<(), String> {
+    cargo(&["build", "--release", "--package", "plimsoll"])?;
+    let done = bench::history::run(Path::new("target/release/plimsoll"), minutes)?;
+    println!("{done}");
     Ok(())
 }
 
