@@ -23,12 +23,13 @@ const BUCKETS_MS: u64 = 3 * DAY_MS;
 /// Buckets that the answers of one route lie in.
 const WIDE: usize = 14;
 const LOADS: usize = 20;
-/// Traffic on all routes, requests per second, and how long: until the seconds that are remembered have filled their place.
+/// Traffic on all routes, requests per second.
 const RATE: usize = 1000;
 /// What the process may take, and what it may spend on a request beside its path.
 const MOST_MIB: f64 = 150.0;
 const MOST_US: f64 = 1.0;
-const BUSY: Duration = Duration::from_secs(720);
+/// How long: until the seconds that are remembered have filled their place.
+pub const MINUTES: u64 = 12;
 
 const METHOD: &str = "# What history costs
 
@@ -39,7 +40,7 @@ cargo xtask bench history > bench/history.md   # about a quarter of an hour, aft
 A history of 35 days is made: 200 routes whose requests vary, answered with three classes of status each, their latencies in 14
 parts of buckets. Plimsoll (200 routes, each with an objective, the service with a price) is started upon it. A page is a request on a
 fresh connection, to the last byte; the very first one is asked for while the history is still being read, and waits for nothing. Then
-`plimsoll load` sends 1000 requests per second to all routes for twelve minutes. Traces are kept and costs are counted, as by default;
+`plimsoll load` sends 1000 requests per second to all routes for twelve minutes (`--minutes` for less). Traces are kept and costs are counted, as by default;
 nothing is exported.
 
 ";
@@ -65,7 +66,8 @@ const ASKED: &[(&str, &str)] = &[
     ),
 ];
 
-pub fn run(plimsoll: &Path) -> Result<String, String> {
+/// `minutes`: of traffic; with less than [`MINUTES`] it says how what is remembered grows, and not what it comes to.
+pub fn run(plimsoll: &Path, minutes: u64) -> Result<String, String> {
     let folder = npm::absolute(Path::new("target/history"))?;
     let mut out = METHOD.to_owned() + &machine::describe(plimsoll);
     // What an earlier run left; not there is as good.
@@ -143,16 +145,23 @@ pub fn run(plimsoll: &Path) -> Result<String, String> {
     ] {
         let _ = writeln!(out, "| {what} | {value} |");
     }
-    busy(plimsoll, &file, running.pid(), &mut out)?;
+    let busy_for = Duration::from_secs(60 * minutes);
+    busy(plimsoll, &file, running.pid(), busy_for, &mut out)?;
     drop(running);
     let _ = std::fs::remove_dir_all(&folder);
     Ok(out)
 }
 
 /// The process while all routes have traffic.
-fn busy(plimsoll: &Path, config: &Path, pid: u32, out: &mut String) -> Result<(), String> {
+fn busy(
+    plimsoll: &Path,
+    config: &Path,
+    pid: u32,
+    busy_for: Duration,
+    out: &mut String,
+) -> Result<(), String> {
     let rate = format!("{RATE}/s");
-    let duration = format!("{}s", BUSY.as_secs());
+    let duration = format!("{}s", busy_for.as_secs());
     let mut load = Command::new(npm::absolute(plimsoll)?)
         .args([
             "load",
@@ -172,9 +181,10 @@ fn busy(plimsoll: &Path, config: &Path, pid: u32, out: &mut String) -> Result<()
         .spawn()
         .map_err(|e| format!("the load does not start: {e}"))?;
     let (cpu, begun) = (cpu_by_thread(pid), Instant::now());
-    let mut most = 0;
+    let (mut most, mut files) = (0, 0);
     while load.try_wait().map_err(|e| e.to_string())?.is_none() {
         most = most.max(resident(pid)?);
+        files = told(pid, "RssFile:")?;
         std::thread::sleep(Duration::from_secs(1));
     }
     let threads = used(&cpu, &cpu_by_thread(pid));
@@ -184,9 +194,11 @@ fn busy(plimsoll: &Path, config: &Path, pid: u32, out: &mut String) -> Result<()
         out,
         "\n| with {RATE} requests per second on all routes | |\n|---|---|\n\
          | the process at most (resident) | {:.1} MiB |\n\
+         | of that, at the end, pages of the program's own file | {:.1} MiB |\n\
          | telemetry's thread, per request | {:.2} µs |\n\
          | learning, per request | {:.2} µs |",
         most as f64 / f64::from(1 << 20),
+        files as f64 / f64::from(1 << 20),
         each("telemetry"),
         each("loop-learn"),
     );
@@ -309,9 +321,14 @@ pub fn size(file: &Path) -> u64 {
 
 /// Resident memory, bytes.
 pub fn resident(pid: u32) -> Result<u64, String> {
+    told(pid, "VmRSS:")
+}
+
+/// What the kernel tells of a process under this name, bytes.
+fn told(pid: u32, name: &str) -> Result<u64, String> {
     let status =
         std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|e| e.to_string())?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(name));
     let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map(|k| k * 1024).ok_or_else(|| "no VmRSS".into())
+    kib.map(|k| k * 1024).ok_or_else(|| format!("no {name}"))
 }

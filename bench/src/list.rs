@@ -57,7 +57,7 @@ const ALL: &[(&str, &str, Built, Run)] = &[
         "history",
         "what 35 days of 200 routes take",
         Built::Release,
-        |p, _| history::run(p),
+        |p, ask| history::run(p, ask.minutes),
     ),
     (
         "traces",

@@ -58,6 +58,9 @@ struct Ask {
     /// A binary that is there already, instead of one that is built now
     #[arg(long)]
     plimsoll: Option<PathBuf>,
+    /// Minutes of traffic (history)
+    #[arg(long, default_value_t = history::MINUTES)]
+    minutes: u64,
     /// Longer overload (scenarios)
     #[arg(long)]
     full: bool,

@@ -58,6 +58,14 @@ impl Histogram {
             }
         }
     }
+    /// Gives back the memory that was kept for more.
+    pub fn shrink_to_fit(&mut self) {
+        self.counts.shrink_to_fit();
+    }
+    /// Memory beside the struct itself, bytes.
+    pub fn heap(&self) -> usize {
+        self.counts.capacity() * size_of::<(u16, u32)>()
+    }
     pub fn total(&self) -> u64 {
         self.counts.iter().map(|c| c.1 as u64).sum()
     }

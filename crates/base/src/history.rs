@@ -3,6 +3,7 @@
 
 use crate::{Class, Discipline, Scope, Statement, Traced, Window};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What "good" means for a route, and how often it must be met.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,8 +117,8 @@ pub struct History {
     pub resources: Vec<ResourceInfo>,
     /// `service` → number of instances, sorted by name.
     pub instances: Vec<(String, u32)>,
-    /// Sorted by index; gaps are allowed.
-    pub windows: Vec<Window>,
+    /// Sorted by index; gaps are allowed. Shared with whoever remembers them: a history is read anew every few seconds.
+    pub windows: Vec<Arc<Window>>,
     pub incidents: Vec<Incident>,
     /// What databases do most, as probes saw it last.
     #[serde(default)]
@@ -141,6 +142,10 @@ impl History {
                 .collect(),
             ..self.clone_shell()
         }
+    }
+    /// The windows, to be changed: those that are shared are copied first.
+    pub fn windows_mut(&mut self) -> impl Iterator<Item = &mut Window> {
+        self.windows.iter_mut().map(Arc::make_mut)
     }
     /// Everything but the windows.
     pub fn clone_shell(&self) -> History {

@@ -28,7 +28,7 @@ pub trait Windows: Send + Sync {
     fn lately(&self, last_s: u64) -> (History, Vec<Arc<Window>>) {
         let mut history = self.history(last_s);
         let windows = std::mem::take(&mut history.windows);
-        (history, windows.into_iter().map(Arc::new).collect())
+        (history, windows)
     }
     /// Index of the window that is being filled now, on the same clock as `Window::index`.
     fn index(&self) -> u64;

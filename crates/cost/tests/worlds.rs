@@ -4,7 +4,6 @@ use base::History;
 use cost::{By, Kind, Price, report, seen, share};
 use model::demand;
 use sim::{Load, Plan, Planted, Seen};
-use std::sync::Arc;
 
 const SECONDS: u64 = 300;
 /// Dollars per hour of each resource.
@@ -31,8 +30,12 @@ fn errors(seed: u64, planted: Planted, direct: bool) -> (f64, f64) {
     };
     let history = plan.world.run(80 + seed, SECONDS, &load, &known);
     let fit = demand::fit(&history, &demand::Options::default()).expect("300 s are enough");
-    let windows: Vec<_> = history.windows.iter().cloned().map(Arc::new).collect();
-    let stretch = seen(&history.routes, &history.resources, &windows, Some(&fit));
+    let stretch = seen(
+        &history.routes,
+        &history.resources,
+        &history.windows,
+        Some(&fit),
+    );
     let prices = prices(&history);
     let slot = share(0, &prices, &stretch);
 

@@ -6,6 +6,7 @@ use model::demand::{Options, fit, fit_arms};
 use model::diagnose::{Options as Ask, Verdict, diagnose_history};
 use proptest::prelude::*;
 use sim::{Canary, Load, Route, See, Seen, Station, StationKind, Step, World};
+use std::sync::Arc;
 
 fn work(station: usize, mean: f64) -> Step {
     Step::Use {
@@ -128,7 +129,7 @@ fn after_a_change_the_old_demand_is_forgotten() {
     let before = world.run(5, 150, &Load::steady(80.0), &seen);
     world.routes[0].steps = vec![work(0, 0.012), work(1, 0.003)];
     let mut history = world.run(6, 150, &Load::steady(80.0), &seen);
-    for w in &mut history.windows {
+    for w in history.windows_mut() {
         w.index += 150;
     }
     history.windows.splice(0..0, before.windows);
@@ -170,7 +171,7 @@ fn restarted() -> History {
         }
     }
     let mut away = warm.run(13, 4, &load, &seen);
-    for w in &mut away.windows {
+    for w in away.windows_mut() {
         for c in &mut w.requests {
             (c.refused, c.errors) = (c.ends, c.ends);
         }
@@ -184,7 +185,10 @@ fn restarted() -> History {
     ];
     for w in parts.into_iter().flat_map(|h| h.windows) {
         let index = history.windows.len() as u64;
-        history.windows.push(base::Window { index, ..w });
+        history.windows.push(Arc::new(base::Window {
+            index,
+            ..base::Window::clone(&w)
+        }));
     }
     history
 }
@@ -256,7 +260,7 @@ fn gaps_and_foreign_clocks_are_survived() {
 /// Without what the probe of the processor says in these seconds.
 fn blind(history: &History, missing: impl Fn(u64) -> bool) -> History {
     let mut h = history.clone();
-    for w in h.windows.iter_mut().filter(|w| missing(w.index)) {
+    for w in h.windows_mut().filter(|w| missing(w.index)) {
         w.resources.retain(|c| c.resource != ResourceIx(0));
     }
     h
@@ -330,7 +334,7 @@ fn thousands_of_routes_by_mistake_are_answered_in_time_and_the_busy_ones_are_rig
             ..info.clone()
         });
     }
-    for w in &mut history.windows {
+    for w in history.windows_mut() {
         let Some(like) = cell(w, 1) else { continue };
         for n in 0..12 {
             let mut c = like.clone();
@@ -405,7 +409,7 @@ fn memory_near_its_limit_is_named() {
     history
         .resources
         .push(base::ResourceInfo::from_name("mem.front"));
-    for w in &mut history.windows {
+    for w in history.windows_mut() {
         let mut c = w.resources[0];
         c.resource = ResourceIx(2);
         (c.busy, c.capacity, c.level) = (0.0, Some(1e9), Some(0.95e9));
@@ -425,7 +429,7 @@ fn a_machine_is_shared_and_counted_once() {
     history
         .resources
         .push(base::ResourceInfo::from_name("cpu.host"));
-    for w in &mut history.windows {
+    for w in history.windows_mut() {
         let mut c = w.resources[0];
         (c.resource, c.instance, c.background) = (ResourceIx(2), base::InstanceIx::NONE, Some(0.3));
         c.busy += 0.3;
@@ -446,7 +450,7 @@ fn a_machine_is_shared_and_counted_once() {
     assert!(c.evidence.iter().any(|l| l.contains("cpu.front 100 %")));
     assert!((f.demand[1][2].mean - f.demand[1][0].mean).abs() < 1e-12);
     // On a narrower share of the cores the service has a limit of its own.
-    for w in &mut history.windows {
+    for w in history.windows_mut() {
         w.resources
             .iter_mut()
             .filter(|c| c.resource == ResourceIx(2))
@@ -484,7 +488,7 @@ proptest! {
     fn nonsense_is_answered_without_panic(seed in 0u64..1000, what in 0usize..9, value in prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-1e300), Just(0.0), Just(1e300)], keep in 1usize..90) {
         let seen = Seen { direct: seed % 2 == 0, ..Seen::default() };
         let mut h = world(1).run(seed, 60, &Load::steady(30.0), &seen);
-        for (i, w) in h.windows.iter_mut().enumerate().filter(|(i, _)| i % 7 == (seed % 7) as usize) {
+        for (i, w) in h.windows_mut().enumerate().filter(|(i, _)| i % 7 == (seed % 7) as usize) {
             match what {
                 0 => w.resources.iter_mut().for_each(|c| c.busy = value),
                 1 => w.attempts.iter_mut().for_each(|c| c.life = value),

@@ -642,7 +642,7 @@ fn a_quota_is_named_as_what_holds_a_processor() {
         let mut history = world
             .world()
             .run(5, 120, &Load::steady(75.0), &Seen::default());
-        for w in &mut history.windows {
+        for w in history.windows_mut() {
             w.signals.push(base::SignalCell {
                 resource: base::ResourceIx(0),
                 instance: base::InstanceIx(0),
@@ -683,7 +683,7 @@ fn clients_that_read_slowly_are_told_beside_the_constraint() {
     history
         .resources
         .push(base::ResourceInfo::from_name("peers.clients"));
-    for w in &mut history.windows {
+    for w in history.windows_mut() {
         let lives = w.attempts.iter().filter(|c| c.key.route.0 == 0);
         let busy = 0.15 * lives.map(|c| c.life).sum::<f64>();
         w.resources.push(base::ResourceCell {
@@ -726,7 +726,7 @@ fn a_disk_whose_use_does_not_follow_the_requests_is_not_surely_the_constraint() 
     history
         .resources
         .push(base::ResourceInfo::from_name("disk.host.vda"));
-    for (t, w) in history.windows.iter_mut().enumerate() {
+    for (t, w) in history.windows_mut().enumerate() {
         let busy = if t % 30 < 4 { 0.95 } else { 0.0 };
         w.resources.push(base::ResourceCell {
             resource: disk,

@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod demo;
 mod exit;
+mod heap;
 mod host;
 mod interrupt;
 mod planted;
@@ -21,6 +22,7 @@ mod wire;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
+    heap::bound();
     let cli = cli::Cli::parse();
     match commands::run(cli) {
         Ok(exit) => exit.into(),

@@ -13,6 +13,7 @@ use rand_distr::{Distribution, Normal};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Requests in flight beyond this end the run: the world is overloaded.
 const MOST: usize = 20_000;
@@ -414,7 +415,7 @@ impl<'a> Engine<'a> {
             &self.seen,
         );
         History {
-            windows,
+            windows: windows.into_iter().map(Arc::new).collect(),
             ..self.world.shell()
         }
     }

@@ -17,6 +17,7 @@ pub mod notify;
 pub mod objective;
 pub mod openslo;
 pub mod outage;
+mod ring;
 pub mod rules;
 pub mod status;
 mod tracked;

@@ -192,9 +192,11 @@ impl Windows for Time {
         History {
             routes: vec![RouteInfo::default()],
             windows: (end.saturating_sub(last_s)..end)
-                .map(|index| Window {
-                    index,
-                    ..Window::default()
+                .map(|index| {
+                    Arc::new(Window {
+                        index,
+                        ..Window::default()
+                    })
                 })
                 .collect(),
             ..History::default()

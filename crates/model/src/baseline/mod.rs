@@ -151,6 +151,7 @@ mod made {
         Arm, Cell, CellKey, History, InstanceIx, ResourceInfo, ResourceIx, RouteInfo, RouteIx,
         Window,
     };
+    use std::sync::Arc;
 
     /// Each second: attempts of each route, their mean seconds, and busy time of each resource.
     pub type Second<'a> = (&'a [f64], f64, &'a [f64]);
@@ -186,12 +187,12 @@ mod made {
                 background: None,
             };
             h.routes.resize(attempts.len(), RouteInfo::default());
-            h.windows.push(Window {
+            h.windows.push(Arc::new(Window {
                 index: index as u64,
                 attempts: attempts.iter().enumerate().map(cell).collect(),
                 resources: busy.iter().enumerate().map(used).collect(),
                 ..Window::default()
-            });
+            }));
         }
         h
     }

@@ -6,7 +6,8 @@ use super::fin::{Input, OWN_LAGS, fin};
 use super::series::finite;
 use super::{Options, Series};
 use crate::fit::Demand;
-use base::{Grade, History};
+use base::{Cell, Grade, History};
+use std::sync::Arc;
 
 /// One arm's rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,9 +93,15 @@ fn split(history: &History, from: u64) -> History {
         .cloned()
         .collect();
     h.routes.extend(history.routes.clone());
+    let moves = |c: &Cell| c.key.arm.0 == 1 && c.key.route.0 < n;
     for w in &mut h.windows {
+        // Most have no canary, and are not copied.
+        if !w.attempts.iter().chain(&w.requests).any(moves) {
+            continue;
+        }
+        let w = Arc::make_mut(w);
         for c in w.attempts.iter_mut().chain(&mut w.requests) {
-            if c.key.arm.0 == 1 && c.key.route.0 < n {
+            if moves(c) {
                 c.key.route.0 += n;
             }
         }

@@ -117,6 +117,7 @@ mod tests {
     use super::*;
     use base::window::UseCell;
     use base::{Arm, Cell, CellKey, ResourceInfo, ResourceIx, RouteInfo, RouteIx, Window};
+    use std::sync::Arc;
 
     /// A hundred seconds of ten attempts; in some of them all ten are told, or one that stands for them.
     fn history(told: std::ops::Range<u64>, weight: f64) -> History {
@@ -155,7 +156,7 @@ mod tests {
         History {
             routes: vec![RouteInfo::default()],
             resources: vec![ResourceInfo::from_name("db.app")],
-            windows: (0..100).map(window).collect(),
+            windows: (0..100).map(window).map(Arc::new).collect(),
             ..History::default()
         }
     }
@@ -172,7 +173,7 @@ mod tests {
     #[test]
     fn a_database_counts_calls_and_not_those_who_make_them() {
         let mut h = history(0..100, 1.0);
-        for u in h.windows.iter_mut().flat_map(|w| &mut w.uses) {
+        for u in h.windows_mut().flat_map(|w| &mut w.uses) {
             (u.count, u.calls) = (200, 200.0);
         }
         let t = told(&h, 0, None)[0][0];

@@ -3,7 +3,7 @@
 use super::direct::Told;
 use super::series::{Series, finite, quarters};
 use crate::fit::{Ghost, RouteFit};
-use base::window::GHOST_TTLS;
+use base::window::{GHOST_TTLS, GhostCell};
 use base::{Histogram, History, Objective};
 
 /// Per route, over the fitted span.
@@ -109,30 +109,33 @@ pub fn routes(
         let called = parents.iter_mut().zip(&p.calls);
         called.for_each(|(sum, calls)| *sum += calls * p.served());
     }
-    let one = |r: usize| {
-        let (mut all, mut in_low, mut in_top) =
-            (Histogram::new(), Histogram::new(), Histogram::new());
-        let (mut m, mut low_m) = (Moments::default(), Moments::default());
-        let (mut errors, mut bytes) = (0.0, 0.0);
-        for w in history.windows.iter().filter(|w| w.index >= from) {
-            let (low, top) = is
-                .get((w.index - first) as usize)
-                .copied()
-                .unwrap_or_default();
-            for c in w.requests.iter().filter(|c| c.key.route.get() == Some(r)) {
-                errors += f64::from(c.errors);
-                bytes += finite(c.bytes_out);
-                m.add(c);
-                all.merge(&c.latency);
-                if low {
-                    low_m.add(c);
-                    in_low.merge(&c.latency);
-                }
-                if top {
-                    in_top.merge(&c.latency);
-                }
+    // One pass over the windows: a look at all of them for each route would cost the square of the routes.
+    let mut seen = vec![Seen::default(); history.routes.len()];
+    for w in history.windows.iter().filter(|w| w.index >= from) {
+        let at = is.get((w.index - first) as usize);
+        let quarter = at.copied().unwrap_or_default();
+        for c in &w.requests {
+            if let Some(s) = c.key.route.get().and_then(|r| seen.get_mut(r)) {
+                s.add(c, quarter);
             }
         }
+        for g in &w.ghosts {
+            if let Some(s) = g.route.get().and_then(|r| seen.get_mut(r)) {
+                s.ghost.add(g);
+            }
+        }
+    }
+    let one = |(r, seen): (usize, Seen)| {
+        let Seen {
+            all,
+            in_low,
+            in_top,
+            m,
+            low_m,
+            errors,
+            bytes,
+            ghost,
+        } = seen;
         // A quiet route has no quarters worth the name.
         let quiet = low_m.n < 30.0;
         let low_m = if quiet { m } else { low_m };
@@ -173,10 +176,41 @@ pub fn routes(
             db_rows: db.1,
             db_returned: db.2,
             unexplained: 0.0,
-            ghost: ghost(history, from, r),
+            ghost: ghost.found(),
         }
     };
-    (0..history.routes.len()).map(one).collect()
+    seen.into_iter().enumerate().map(one).collect()
+}
+
+/// What the windows tell of one route.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    all: Histogram,
+    /// Of the quarter of the seconds with the least traffic, and of that with the most.
+    in_low: Histogram,
+    in_top: Histogram,
+    m: Moments,
+    low_m: Moments,
+    errors: f64,
+    bytes: f64,
+    ghost: Ghosts,
+}
+
+impl Seen {
+    /// `(low, top)`: whether the second is of these quarters.
+    fn add(&mut self, c: &base::Cell, (low, top): (bool, bool)) {
+        self.errors += f64::from(c.errors);
+        self.bytes += finite(c.bytes_out);
+        self.m.add(c);
+        self.all.merge(&c.latency);
+        if low {
+            self.low_m.add(c);
+            self.in_low.merge(&c.latency);
+        }
+        if top {
+            self.in_top.merge(&c.latency);
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -212,20 +246,30 @@ fn db(told: &[Told], amplification: f64) -> (f64, f64, f64) {
     })
 }
 
-fn ghost(history: &History, from: u64, r: usize) -> Option<Ghost> {
-    let (mut lookups, mut hits, mut bytes) = (0.0, [0.0; GHOST_TTLS.len()], 0.0);
-    for w in history.windows.iter().filter(|w| w.index >= from) {
-        for g in w.ghosts.iter().filter(|g| g.route.get() == Some(r)) {
-            lookups += f64::from(g.lookups);
-            hits.iter_mut()
-                .zip(g.hits)
-                .for_each(|(a, b)| *a += f64::from(b));
-            bytes = g.bytes;
-        }
+/// What a cache would have answered, over the span.
+#[derive(Clone, Debug, Default)]
+struct Ghosts {
+    lookups: f64,
+    hits: [f64; GHOST_TTLS.len()],
+    bytes: f64,
+}
+
+impl Ghosts {
+    fn add(&mut self, g: &GhostCell) {
+        self.lookups += f64::from(g.lookups);
+        self.hits
+            .iter_mut()
+            .zip(g.hits)
+            .for_each(|(a, b)| *a += f64::from(b));
+        self.bytes = g.bytes;
     }
-    (lookups > 0.0).then(|| Ghost {
-        lookups,
-        ratio: hits.iter().map(|h| (h / lookups).min(1.0)).collect(),
-        bytes,
-    })
+
+    fn found(self) -> Option<Ghost> {
+        let share = |h: &f64| (h / self.lookups).min(1.0);
+        (self.lookups > 0.0).then(|| Ghost {
+            lookups: self.lookups,
+            ratio: self.hits.iter().map(share).collect(),
+            bytes: self.bytes,
+        })
+    }
 }

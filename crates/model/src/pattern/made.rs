@@ -7,6 +7,7 @@ use base::{
     Arm, Cell, CellKey, History, InstanceIx, ResourceCell, ResourceInfo, ResourceIx, RouteInfo,
     RouteIx, Window,
 };
+use std::sync::Arc;
 
 pub struct Made {
     pub history: History,
@@ -20,9 +21,11 @@ impl Made {
             service: (*service).into(),
             ..RouteInfo::default()
         };
-        let empty = |index| Window {
-            index,
-            ..Window::default()
+        let empty = |index| {
+            Arc::new(Window {
+                index,
+                ..Window::default()
+            })
         };
         Made {
             history: History {
@@ -37,19 +40,18 @@ impl Made {
         self.history.resources.push(ResourceInfo::from_name(name));
     }
 
+    fn window(&mut self, t: usize) -> &mut Window {
+        Arc::make_mut(&mut self.history.windows[t])
+    }
+
     /// `n` more requests that begin and end in a second and take `s` seconds each.
     pub fn requests(&mut self, t: usize, route: usize, n: u32, s: f64) -> &mut Cell {
-        add(
-            &mut self.history.windows[t].requests,
-            key(route, None),
-            n,
-            s,
-        )
+        add(&mut self.window(t).requests, key(route, None), n, s)
     }
 
     pub fn attempts(&mut self, t: usize, route: usize, instance: u16, n: u32, s: f64) -> &mut Cell {
         add(
-            &mut self.history.windows[t].attempts,
+            &mut self.window(t).attempts,
             key(route, Some(instance)),
             n,
             s,
@@ -57,7 +59,7 @@ impl Made {
     }
 
     pub fn calls(&mut self, t: usize, parent: usize, child: usize, n: u32, s: f64) {
-        self.history.windows[t].calls.push(CallCell {
+        self.window(t).calls.push(CallCell {
             parent: RouteIx(parent as u16),
             child: RouteIx(child as u16),
             count: n,
@@ -66,7 +68,7 @@ impl Made {
     }
 
     pub fn told(&mut self, t: usize, resource: u16, busy: f64, capacity: f64, waiting: f64) {
-        self.history.windows[t].resources.push(ResourceCell {
+        self.window(t).resources.push(ResourceCell {
             resource: ResourceIx(resource),
             instance: InstanceIx::NONE,
             busy,

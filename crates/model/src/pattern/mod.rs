@@ -43,7 +43,7 @@ impl<'a> Seen<'a> {
         let first = windows.clone().next().map_or(0, |w| w.index);
         let seconds = self.series.seconds;
         windows
-            .map(move |w| ((w.index - first) as usize, w))
+            .map(move |w| ((w.index - first) as usize, &**w))
             .filter(move |(t, _)| *t < seconds)
     }
 

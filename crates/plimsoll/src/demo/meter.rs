@@ -4,12 +4,13 @@ use super::picture::{ArmNow, Numbers};
 use base::histogram::Histogram;
 use base::{History, Window};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Seconds that "now" is the mean of.
 const NOW_S: u64 = 5;
 
 /// Requests that customers made in these windows; `arm`: only those of one side of a canary.
-pub fn customers(windows: &[Window], customer: &[bool], arm: Option<u8>) -> Histogram {
+pub fn customers(windows: &[Arc<Window>], customer: &[bool], arm: Option<u8>) -> Histogram {
     let mut all = Histogram::new();
     for c in windows.iter().flat_map(|w| &w.requests) {
         let ours = c
@@ -76,7 +77,7 @@ mod tests {
             ..Window::default()
         };
         let history = History {
-            windows: (0..20).map(window).collect(),
+            windows: (0..20).map(window).map(Arc::new).collect(),
             ..History::default()
         };
         let n = numbers(&history, &[true, false], 17..19);

@@ -95,7 +95,7 @@ fn truths(history: &History) -> Vec<Truth> {
 /// The history as it would be had nobody reported anything.
 fn unreported(history: &History) -> History {
     let mut blind = history.clone();
-    for w in &mut blind.windows {
+    for w in blind.windows_mut() {
         w.uses.clear();
     }
     blind

@@ -1,18 +1,16 @@
 //! The last hour of closed windows, and a way to be told of each new one.
 
-use base::{
-    Cell, History, Incident, ResourceInfo, ResourceIx, RouteInfo, Statement, Traced, Window,
-};
+use base::{History, Incident, ResourceInfo, ResourceIx, RouteInfo, Statement, Traced, Window};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, RwLock};
 use tokio::sync::broadcast;
 
 /// Seconds kept.
 pub const KEEP_S: usize = 3600;
-/// Bytes kept at most; the oldest windows go first. A window takes about 100 bytes, plus 250 for each
-/// request or attempt cell and 60 for each resource: 200 routes that all have traffic are 100 KiB, and eight minutes of them fit.
-/// A fit looks at five.
-pub const KEEP_BYTES: usize = 48 << 20;
+/// Bytes kept at most; the oldest windows go first. A window takes about 200 bytes, plus 112 for each request or attempt cell,
+/// 8 for each bucket of its latencies and 60 for each resource or ghost: 200 routes that all have a few requests a second are 72 KiB,
+/// and eight minutes of them fit. A fit looks at five.
+pub const KEEP_BYTES: usize = 40 << 20;
 /// Windows a slow subscriber may lag behind before it loses the oldest.
 const LAG: usize = 64;
 const INCIDENTS: usize = 1000;
@@ -53,18 +51,22 @@ pub fn mark_serial(resources: &mut [ResourceInfo], serial: &BTreeSet<ResourceIx>
     }
 }
 
-/// Memory that a window takes, bytes (an estimate from the lengths of its lists).
+/// Memory that a window takes, bytes: what its lists have room for, not only what they hold.
 pub fn bytes(w: &Window) -> usize {
+    fn room<T>(list: &Vec<T>) -> usize {
+        list.capacity() * size_of::<T>()
+    }
     let cells = w.requests.iter().chain(&w.attempts);
-    let histograms: usize = cells.map(|c| 8 * c.latency.buckets().count()).sum();
+    let histograms: usize = cells.map(|c| c.latency.heap()).sum();
     size_of::<Window>()
-        + (w.requests.len() + w.attempts.len()) * size_of::<Cell>()
+        + room(&w.requests)
+        + room(&w.attempts)
         + histograms
-        + std::mem::size_of_val(w.uses.as_slice())
-        + std::mem::size_of_val(w.calls.as_slice())
-        + std::mem::size_of_val(w.resources.as_slice())
-        + std::mem::size_of_val(w.signals.as_slice())
-        + std::mem::size_of_val(w.ghosts.as_slice())
+        + room(&w.uses)
+        + room(&w.calls)
+        + room(&w.resources)
+        + room(&w.signals)
+        + room(&w.ghosts)
 }
 
 impl Default for Recent {
@@ -157,13 +159,9 @@ impl Recent {
         r.windows.iter().skip(skip).map(|w| w.0.clone()).collect()
     }
 
-    /// The same as the model reads it.
+    /// The same as the model reads it. The windows are shared, not copied.
     pub fn history(&self, seconds: u64, shell: Shell) -> History {
-        let windows: Vec<Window> = self
-            .windows(seconds)
-            .iter()
-            .map(|w| Window::clone(w))
-            .collect();
+        let windows = self.windows(seconds);
         let from = windows.first().map_or(0, |w| w.index);
         let r = self.inner.read().unwrap_or_else(|e| e.into_inner());
         let mut resources = shell.resources;
@@ -194,7 +192,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base::{CellKey, InstanceIx, RouteIx};
+    use base::{Cell, CellKey, InstanceIx, RouteIx};
 
     fn window(index: u64, cells: u16) -> Window {
         Window {

@@ -7,6 +7,7 @@ use crate::roll::{Bounds, Roller};
 use base::{Class, Finding, History, Names, ResourceInfo, RouteInfo, Severity};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A recording that has been read.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ pub fn read(folder: &Path) -> Recording {
             routes,
             resources,
             instances: instances.into_iter().collect(),
-            windows,
+            windows: windows.into_iter().map(Arc::new).collect(),
             incidents: meta.incidents,
             statements,
             traced,

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -401,7 +402,7 @@ fn record(path: &Path, limits: Limits) -> (History, Progress) {
         routes: s.routes,
         resources: s.resources,
         instances: shell().instances,
-        windows,
+        windows: windows.into_iter().map(Arc::new).collect(),
         incidents: vec![],
         statements: vec![],
         traced: vec![],

@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use crate::ghost::{Ghosts, Look, Tally};
 use base::sample::{CacheState, Use};
-use base::window::{CallCell, UseCell};
+use base::window::{CallCell, GhostCell, UseCell};
 use base::{
     Cell, CellKey, InstanceIx, Outcome, ResourceCell, ResourceIx, RouteIx, Sample, SampleKind,
     SignalCell, Window,
@@ -22,6 +22,8 @@ pub struct Open {
     calls: HashMap<(RouteIx, RouteIx), CallCell, FixedState>,
     resources: HashMap<(ResourceIx, InstanceIx), ResourceCell, FixedState>,
     pub signals: Vec<SignalCell>,
+    /// The same of ghosts, by their number: a look at all of them for each request would cost what its routes are many.
+    ghost_at: Vec<u32>,
     ghosts: Vec<(u32, Tally)>,
     pub dropped: u32,
 }
@@ -126,15 +128,15 @@ impl Open {
     }
 
     pub fn ghost(&mut self, ix: u32, look: Look) {
-        // Few routes have ghosts, and samples come in runs: the last one is mostly the right one.
-        let i = match self.ghosts.iter().rposition(|g| g.0 == ix) {
-            Some(i) => i,
-            None => {
-                self.ghosts.push((ix, Tally::default()));
-                self.ghosts.len() - 1
-            }
-        };
-        self.ghosts[i].1.add(look);
+        let i = ix as usize;
+        if self.ghost_at.len() <= i {
+            self.ghost_at.resize(i + 1, 0);
+        }
+        if self.ghost_at[i] == 0 {
+            self.ghosts.push((ix, Tally::default()));
+            self.ghost_at[i] = self.ghosts.len() as u32;
+        }
+        self.ghosts[self.ghost_at[i] as usize - 1].1.add(look);
     }
 
     pub fn resource(&mut self, c: ResourceCell) {
@@ -157,9 +159,17 @@ impl Open {
     }
 
     /// As a window, every list sorted by its key so that the same input gives the same output.
-    pub fn close(self, index: u64, keys: &Keys, ghosts: &mut Ghosts) -> Window {
-        let (mut requests, mut attempts) = (Vec::new(), Vec::new());
-        for (slot, cell) in self.cells {
+    pub fn close(mut self, index: u64, keys: &Keys, ghosts: &mut Ghosts) -> Window {
+        // A closed window is kept for minutes: it takes what it holds and no more.
+        let of = |kind| {
+            (self.cells.iter())
+                .filter(move |c| keys.kind(c.0) == kind)
+                .count()
+        };
+        let mut requests = Vec::with_capacity(of(SampleKind::Request));
+        let mut attempts = Vec::with_capacity(of(SampleKind::Attempt));
+        for (slot, mut cell) in self.cells {
+            cell.latency.shrink_to_fit();
             match keys.kind(slot) {
                 SampleKind::Request => requests.push(cell),
                 SampleKind::Attempt => attempts.push(cell),
@@ -173,12 +183,11 @@ impl Open {
         calls.sort_by_key(|c| (c.parent, c.child));
         let mut resources: Vec<ResourceCell> = self.resources.into_values().collect();
         resources.sort_by_key(|c| (c.resource, c.instance));
-        let mut shown: Vec<_> = self
-            .ghosts
-            .into_iter()
-            .map(|(ix, tally)| ghosts.cell(ix, tally))
-            .collect();
+        let of = |(ix, tally): (u32, Tally)| ghosts.cell(ix, tally);
+        let mut shown: Vec<GhostCell> = Vec::with_capacity(self.ghosts.len());
+        shown.extend(self.ghosts.into_iter().map(of));
         shown.sort_by_key(|g| g.route);
+        self.signals.shrink_to_fit();
         Window {
             index,
             requests,

@@ -255,9 +255,8 @@ pub fn cache(route: &str) -> Proposal {
 
 impl Windows for World {
     fn history(&self, last_s: u64) -> History {
-        let windows = self.windows(last_s);
         History {
-            windows: windows.into_iter().map(Arc::unwrap_or_clone).collect(),
+            windows: self.windows(last_s),
             ..self.shell()
         }
     }

@@ -92,7 +92,7 @@ fn history(seconds: u64, base: &Side, new: &Side) -> History {
             instance: base::InstanceIx(1),
         };
         w.requests.push(cell(inner, 200, 0.001));
-        h.windows.push(w);
+        h.windows.push(Arc::new(w));
     }
     h
 }
