@@ -31,7 +31,7 @@ index and the ordering index that delivery needs). Redis: `XADD` over a connecti
 `INSERT` of a prepared statement over a connection per producer into a table with an index on when it is due, `fsync` and
 `synchronous_commit` on. JetStream (nats-server 2.14 of PyPI): a publish to a stream in files of one replica over a connection per producer,
 `sync_interval: always`, its acknowledgement waited for. They take turns; ratios are medians of neighbouring turns with their range. An `fsync` of these
-disks may be a lie of the virtual machine; it is the same for all. The store is built as tests are (`opt-level = 2`).
+disks may be a lie of the virtual machine; it is the same for all. The store is built as a release.
 
 ";
 
