@@ -23,13 +23,12 @@ const BUCKETS_MS: u64 = 3 * DAY_MS;
 /// Buckets that the answers of one route lie in.
 const WIDE: usize = 14;
 const LOADS: usize = 20;
-/// Traffic on all routes, requests per second.
+/// Traffic on all routes, requests per second, and how long: until the seconds that are remembered have filled their place.
 const RATE: usize = 1000;
+pub const MINUTES: u64 = 12;
 /// What the process may take, and what it may spend on a request beside its path.
 const MOST_MIB: f64 = 150.0;
 const MOST_US: f64 = 1.0;
-/// How long: until the seconds that are remembered have filled their place.
-pub const MINUTES: u64 = 12;
 
 const METHOD: &str = "# What history costs
 

@@ -19,27 +19,22 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
             command.env_remove(name);
         }
     }
-    let status = command
-        .args(args)
-        .status()
-        .map_err(|e| format!("cargo does not start: {e}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`cargo {}` ended with {status}", args.join(" ")))
-    }
+    ended(command.args(args), &format!("cargo {}", args.join(" ")))
 }
 
 /// Runs a program of this workspace that is built; an exit status other than 0 is an error.
 pub fn program(path: &str, args: &[&str]) -> Result<(), String> {
-    eprintln!("+ {path} {}", args.join(" "));
-    let status = Command::new(path)
-        .args(args)
-        .status()
-        .map_err(|e| format!("`{path}` does not start: {e}"))?;
+    let shown = format!("{path} {}", args.join(" "));
+    eprintln!("+ {shown}");
+    ended(Command::new(path).args(args), &shown)
+}
+
+fn ended(command: &mut Command, shown: &str) -> Result<(), String> {
+    let status = command.status();
+    let status = status.map_err(|e| format!("`{shown}` does not start: {e}"))?;
     match status.success() {
         true => Ok(()),
-        false => Err(format!("`{path} {}` ended with {status}", args.join(" "))),
+        false => Err(format!("`{shown}` ended with {status}")),
     }
 }
 

@@ -3,14 +3,13 @@
 use crate::Proposal;
 use crate::policy::Budget;
 use crate::proposal::Effect;
-use base::{Finding, History, Learned, Window};
+use base::{Finding, History, Learned};
 use config::{Generation, Overlay};
 use model::Fit;
 use model::advice::Premature;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Takes a generation into service. Must not block for long; the newest wins.
@@ -24,12 +23,6 @@ pub trait Publish: Send + Sync {
 pub trait Windows: Send + Sync {
     /// The last `last_s` seconds of closed windows.
     fn history(&self, last_s: u64) -> History;
-    /// The same for whoever only sums up: names and settings without windows, and the windows themselves.
-    fn lately(&self, last_s: u64) -> (History, Vec<Arc<Window>>) {
-        let mut history = self.history(last_s);
-        let windows = std::mem::take(&mut history.windows);
-        (history, windows)
-    }
     /// Index of the window that is being filled now, on the same clock as `Window::index`.
     fn index(&self) -> u64;
 }

@@ -20,30 +20,36 @@ impl Control {
 
     /// Every route over the last minute.
     pub fn routes(&self) -> Vec<RouteLately> {
-        let (shell, windows) = self.shared.windows.lately(ROUTES_S);
-        let objectives = objectives(&self.view(), &shell.routes);
-        lately::routes(&windows, &shell.routes, &objectives)
+        let history = self.shared.windows.history(ROUTES_S);
+        let objectives = objectives(&self.view(), &history.routes);
+        lately::routes(&history.windows, &history.routes, &objectives)
     }
 
     /// One route over the last `last_s` seconds; empty for a route that nobody knows.
     pub fn route_traffic(&self, route: &str, last_s: u64) -> Vec<Step> {
         let last_s = last_s.min(lately::KEEP_S);
-        let (shell, windows) = self.shared.windows.lately(last_s);
-        let Some(r) = shell.routes.iter().position(|i| i.name == route) else {
+        let history = self.shared.windows.history(last_s);
+        let Some(r) = history.routes.iter().position(|i| i.name == route) else {
             return Vec::new();
         };
-        let objectives = objectives(&self.view(), &shell.routes);
-        lately::of_route(&windows, r, &objectives, last_s, zero_s(&self.shared))
+        let objectives = objectives(&self.view(), &history.routes);
+        lately::of_route(
+            &history.windows,
+            r,
+            &objectives,
+            last_s,
+            zero_s(&self.shared),
+        )
     }
 
     /// How long one route's answers took, by time; empty for a route that nobody knows.
     pub fn route_heat(&self, route: &str, last_s: u64) -> Heat {
         let last_s = last_s.min(lately::KEEP_S);
-        let (shell, windows) = self.shared.windows.lately(last_s);
-        let Some(r) = shell.routes.iter().position(|i| i.name == route) else {
+        let history = self.shared.windows.history(last_s);
+        let Some(r) = history.routes.iter().position(|i| i.name == route) else {
             return Heat::default();
         };
-        lately::heat(&windows, r, last_s, zero_s(&self.shared))
+        lately::heat(&history.windows, r, last_s, zero_s(&self.shared))
     }
 }
 

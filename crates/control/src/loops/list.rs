@@ -210,7 +210,8 @@ pub fn lately(s: &Shared) -> Result<(), Vec<Finding>> {
         None => KEEP_S,
         Some(newest) => s.windows.index().saturating_sub(newest).min(KEEP_S),
     };
-    let (shell, windows) = s.windows.lately(missing);
-    seconds.take(&windows, &objectives(&s.view.load(), &shell.routes));
+    let history = s.windows.history(missing);
+    let objectives = objectives(&s.view.load(), &history.routes);
+    seconds.take(&history.windows, &objectives);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The gateway through real sockets. One executable: linking one for each file took minutes.
+//! The gateway through real sockets. One executable, which is linked once.
 
 mod access_log;
 mod acme;

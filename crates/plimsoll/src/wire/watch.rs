@@ -9,7 +9,7 @@ use crate::wire::{gates, shell, stateful};
 use agent::gateway::AgentProbe;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Finding, History, InstanceIx, Names, RouteIx, Sample, Window};
+use base::{Finding, History, InstanceIx, Names, RouteIx, Sample};
 use config::Config;
 use console::Format;
 use gateway::Gateway;
@@ -361,12 +361,6 @@ impl control::ports::Windows for Windows {
     fn history(&self, last_s: u64) -> History {
         let shell = shell::of(&self.names, &self.config.load());
         self.recent.history(last_s, shell)
-    }
-
-    fn lately(&self, last_s: u64) -> (History, Vec<Arc<Window>>) {
-        let shell = shell::of(&self.names, &self.config.load());
-        let history = self.recent.history(0, shell);
-        (history, self.recent.windows(last_s))
     }
 
     fn index(&self) -> u64 {

@@ -4,6 +4,7 @@
 //! each request's life inside the window, so that work is counted where it happened and not where it ended.
 
 mod keys;
+mod numbered;
 mod open;
 
 use crate::ghost::Ghosts;

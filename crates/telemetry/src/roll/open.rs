@@ -1,6 +1,7 @@
 //! One window while it is open: cells reached by the number of their key.
 
 use super::keys::Keys;
+use super::numbered::Numbered;
 use crate::ghost::{Ghosts, Look, Tally};
 use base::sample::{CacheState, Use};
 use base::window::{CallCell, GhostCell, UseCell};
@@ -13,18 +14,14 @@ use std::collections::HashMap;
 
 #[derive(Default)]
 pub struct Open {
-    /// `at[slot]`: position in `cells` plus one; 0: no cell yet.
-    at: Vec<u32>,
-    cells: Vec<(u32, Cell)>,
+    cells: Numbered<Cell>,
     uses: HashMap<(u32, ResourceIx), UseCell, FixedState>,
     /// Told by the resources themselves.
     pub told: Vec<UseCell>,
     calls: HashMap<(RouteIx, RouteIx), CallCell, FixedState>,
     resources: HashMap<(ResourceIx, InstanceIx), ResourceCell, FixedState>,
     pub signals: Vec<SignalCell>,
-    /// The same of ghosts, by their number: a look at all of them for each request would cost what its routes are many.
-    ghost_at: Vec<u32>,
-    ghosts: Vec<(u32, Tally)>,
+    ghosts: Numbered<Tally>,
     pub dropped: u32,
 }
 
@@ -35,15 +32,7 @@ impl Open {
 
     #[inline]
     pub fn cell(&mut self, slot: u32, key: CellKey) -> &mut Cell {
-        let s = slot as usize;
-        if self.at.len() <= s {
-            self.at.resize(s + 1, 0);
-        }
-        if self.at[s] == 0 {
-            self.cells.push((slot, Cell::new(key)));
-            self.at[s] = self.cells.len() as u32;
-        }
-        &mut self.cells[self.at[s] as usize - 1].1
+        self.cells.get_or(slot, || Cell::new(key))
     }
 
     /// Everything that is counted where a request ends.
@@ -128,15 +117,7 @@ impl Open {
     }
 
     pub fn ghost(&mut self, ix: u32, look: Look) {
-        let i = ix as usize;
-        if self.ghost_at.len() <= i {
-            self.ghost_at.resize(i + 1, 0);
-        }
-        if self.ghost_at[i] == 0 {
-            self.ghosts.push((ix, Tally::default()));
-            self.ghost_at[i] = self.ghosts.len() as u32;
-        }
-        self.ghosts[self.ghost_at[i] as usize - 1].1.add(look);
+        self.ghosts.get_or(ix, Tally::default).add(look);
     }
 
     pub fn resource(&mut self, c: ResourceCell) {
@@ -160,14 +141,7 @@ impl Open {
 
     /// As a window, every list sorted by its key so that the same input gives the same output.
     pub fn close(mut self, index: u64, keys: &Keys, ghosts: &mut Ghosts) -> Window {
-        // A closed window is kept for minutes: it takes what it holds and no more.
-        let of = |kind| {
-            (self.cells.iter())
-                .filter(move |c| keys.kind(c.0) == kind)
-                .count()
-        };
-        let mut requests = Vec::with_capacity(of(SampleKind::Request));
-        let mut attempts = Vec::with_capacity(of(SampleKind::Attempt));
+        let (mut requests, mut attempts) = (Vec::new(), Vec::new());
         for (slot, mut cell) in self.cells {
             cell.latency.shrink_to_fit();
             match keys.kind(slot) {
@@ -183,10 +157,13 @@ impl Open {
         calls.sort_by_key(|c| (c.parent, c.child));
         let mut resources: Vec<ResourceCell> = self.resources.into_values().collect();
         resources.sort_by_key(|c| (c.resource, c.instance));
-        let of = |(ix, tally): (u32, Tally)| ghosts.cell(ix, tally);
-        let mut shown: Vec<GhostCell> = Vec::with_capacity(self.ghosts.len());
-        shown.extend(self.ghosts.into_iter().map(of));
+        let cell = |(ix, tally)| ghosts.cell(ix, tally);
+        let mut shown: Vec<GhostCell> = self.ghosts.into_iter().map(cell).collect();
         shown.sort_by_key(|g| g.route);
+        // A closed window is kept for minutes: it takes what it holds and no more.
+        requests.shrink_to_fit();
+        attempts.shrink_to_fit();
+        shown.shrink_to_fit();
         self.signals.shrink_to_fit();
         Window {
             index,
@@ -203,21 +180,13 @@ impl Open {
     }
 
     pub fn mark(&self, used: &mut [bool]) {
-        for (slot, _) in &self.cells {
+        for (slot, _) in self.cells.iter() {
             used[*slot as usize] = true;
         }
     }
 
     pub fn renumber(&mut self, moved: &[u32]) {
-        self.at.clear();
-        for (i, (slot, _)) in self.cells.iter_mut().enumerate() {
-            *slot = moved[*slot as usize];
-            let s = *slot as usize;
-            if self.at.len() <= s {
-                self.at.resize(s + 1, 0);
-            }
-            self.at[s] = i as u32 + 1;
-        }
+        self.cells.renumber(moved);
         self.uses = std::mem::take(&mut self.uses)
             .into_iter()
             .map(|((slot, r), u)| ((moved[slot as usize], r), u))

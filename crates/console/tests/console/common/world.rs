@@ -260,9 +260,6 @@ impl Windows for World {
             ..self.shell()
         }
     }
-    fn lately(&self, last_s: u64) -> (History, Vec<Arc<Window>>) {
-        (self.shell(), self.windows(last_s))
-    }
     fn index(&self) -> u64 {
         self.seconds
     }

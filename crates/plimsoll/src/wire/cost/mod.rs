@@ -113,17 +113,22 @@ impl Work {
             return;
         }
         let last_s = index.saturating_sub(self.next).min(MOST_S);
-        let (shell, windows) = self.from.windows.lately(last_s);
-        let fresh = windows.into_iter().filter(|w| w.index >= self.next);
+        let history = self.from.windows.history(last_s);
+        let fresh = (history.windows.into_iter()).filter(|w| w.index >= self.next);
         let charges = self.askers.next((self.from.charges)());
         let control = self.control.upgrade();
         let fit = control.as_ref().and_then(|c| c.view().fit.clone());
         // What the calendar shows when the process's clock shows 0.
         let begun_s = (now_ms / 1000).saturating_sub(index);
         for (minute_s, windows) in minutes(fresh, begun_s) {
-            let seen = seen(&shell.routes, &shell.resources, &windows, fit.as_deref());
+            let seen = seen(
+                &history.routes,
+                &history.resources,
+                &windows,
+                fit.as_deref(),
+            );
             let mut slot = share(minute_s, &prices, &seen);
-            askers::name(&mut slot, &charges, &shell.routes);
+            askers::name(&mut slot, &charges, &history.routes);
             self.shown.push(&slot);
             self.keep(minute_s, now_ms);
             self.next = windows.last().map_or(self.next, |w| w.index + 1);
