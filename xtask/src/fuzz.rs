@@ -28,9 +28,25 @@ const DEAR: [&str; 7] = [
     "webhook_guard",
 ];
 
-/// Per target in the test command, two at a time.
+/// Per target in the test command.
 const SECONDS: u32 = 10;
-const AT_ONCE: usize = 2;
+/// How much of the machine is taken.
+struct Share {
+    /// Targets that run at once.
+    targets: usize,
+    /// Of cargo; without it, as many jobs as there are cores.
+    jobs: Option<&'static str>,
+}
+
+const ALONE: Share = Share {
+    targets: 2,
+    jobs: None,
+};
+/// In the test command, beside the rest of it.
+const BESIDE: Share = Share {
+    targets: 1,
+    jobs: Some("1"),
+};
 /// The test command always begins the same, so that a change fails by what it changes. By hand each run begins anew.
 const SEED: &str = "-seed=1";
 
@@ -57,7 +73,7 @@ pub fn check() -> Result<(), String> {
         eprintln!("xtask: NOT FUZZED: there is no C++ compiler, and it cannot be installed");
         return Ok(());
     }
-    fuzz(&SMALL, SECONDS, &[SEED])
+    fuzz(&SMALL, &BESIDE, SECONDS, &[SEED])
 }
 
 /// By hand: those named, or all.
@@ -71,16 +87,16 @@ pub fn run(names: &[String], seconds: u32) -> Result<(), String> {
         return Err(format!("no target `{bad}`; there are: {}", all.join(", ")));
     }
     let wanted = all().filter(|t| names.is_empty() || names.iter().any(|n| n == t));
-    fuzz(&wanted.collect::<Vec<_>>(), seconds, &[])
+    fuzz(&wanted.collect::<Vec<_>>(), &ALONE, seconds, &[])
 }
 
-fn fuzz(targets: &[&str], seconds: u32, more: &[&str]) -> Result<(), String> {
-    let binaries = build(targets)?;
+fn fuzz(targets: &[&str], share: &Share, seconds: u32, more: &[&str]) -> Result<(), String> {
+    let binaries = build(targets, share)?;
     let queue = Mutex::new(targets.iter());
     let wrong = Mutex::new(Vec::new());
     let next = || queue.lock().ok()?.next();
     std::thread::scope(|s| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..share.targets {
             s.spawn(|| {
                 while let Some(target) = next() {
                     match one(&binaries, target, seconds, more) {
@@ -99,7 +115,7 @@ fn fuzz(targets: &[&str], seconds: u32, more: &[&str]) -> Result<(), String> {
 }
 
 /// Builds the targets; the folder where they are.
-fn build(targets: &[&str]) -> Result<PathBuf, String> {
+fn build(targets: &[&str], share: &Share) -> Result<PathBuf, String> {
     let host = host()?;
     let flags: Vec<String> = INSTRUMENTS.iter().map(|f| format!("{f:?}")).collect();
     let flags = format!("build.rustflags=[{}]", flags.join(","));
@@ -118,6 +134,7 @@ fn build(targets: &[&str]) -> Result<PathBuf, String> {
         "--config",
         &flags,
     ]);
+    args.extend(share.jobs.iter().flat_map(|j| ["--jobs", j]));
     args.extend(targets.iter().flat_map(|t| ["--bin", t]));
     let began = Instant::now();
     run::cargo(&args)?;

@@ -69,22 +69,30 @@ pub fn want_cxx_compiler() -> bool {
     works("c++", &["--version"]) || install("c++", &["g++"])
 }
 
-/// Programs that some tests talk to. Without one those tests say so and pass; the rest is not held up.
+/// Programs that some tests talk to: a name, what makes it say that it is there, and Debian's package.
+const PEERS: [(&str, &str, &str); 7] = [
+    ("haproxy", "-v", "haproxy"),
+    ("pg_lsclusters", "--help", "postgresql"),
+    ("pebble", "-h", "pebble"),
+    ("redis-server", "--version", "redis-server"),
+    ("promtool", "--version", "prometheus"),
+    (
+        "prometheus-alertmanager",
+        "--version",
+        "prometheus-alertmanager",
+    ),
+    ("chromium", "--version", "chromium"),
+];
+
+/// Installs those that are missing. Without one its tests say so and pass; the rest is not held up.
 pub fn want_peers() {
-    for (program, version, package) in [
-        ("haproxy", "-v", "haproxy"),
-        ("pg_lsclusters", "--help", "postgresql"),
-        ("pebble", "-h", "pebble"),
-        ("redis-server", "--version", "redis-server"),
-        ("promtool", "--version", "prometheus"),
-        (
-            "prometheus-alertmanager",
-            "--version",
-            "prometheus-alertmanager",
-        ),
-        ("chromium", "--version", "chromium"),
-    ] {
-        if !works(program, &[version]) && !install(program, &[package]) {
+    let missing = PEERS.iter().filter(|p| !works(p.0, &[p.1]));
+    let missing: Vec<_> = missing.collect();
+    if !missing.is_empty() {
+        works("apt-get", &["update", "-qq"]);
+    }
+    for (program, _, package) in missing {
+        if !add(program, &[package]) {
             eprintln!("xtask: NOT TESTED with {program}: it is not installed and cannot be");
         }
     }
@@ -92,16 +100,15 @@ pub fn want_peers() {
 
 /// On Debian, as root.
 fn install(program: &str, packages: &[&str]) -> bool {
-    eprintln!(
-        "no `{program}`: trying `apt-get install {}`",
-        packages.join(" ")
-    );
-    let install = [
-        &["install", "-y", "-qq", "--no-install-recommends"],
-        packages,
-    ]
-    .concat();
-    works("apt-get", &["update", "-qq"]) && works("apt-get", &install)
+    works("apt-get", &["update", "-qq"]) && add(program, packages)
+}
+
+/// Of what `apt-get` knows by now.
+fn add(program: &str, packages: &[&str]) -> bool {
+    let shown = packages.join(" ");
+    eprintln!("no `{program}`: trying `apt-get install {shown}`");
+    let install = ["install", "-y", "-qq", "--no-install-recommends"];
+    works("apt-get", &[&install[..], packages].concat())
 }
 
 fn works(program: &str, args: &[&str]) -> bool {

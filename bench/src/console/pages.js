@@ -51,6 +51,15 @@ async function shot(page, name) {
   await page.screenshot({ path: path.join(folder, `${name}.png`) });
 }
 
+/// One part of a page. By its place: what is there may be put in anew at any moment.
+async function partOf(page, selector, name) {
+  const clip = await page.evaluate((selector) => {
+    const box = document.querySelector(selector).getBoundingClientRect();
+    return { x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height };
+  }, selector);
+  await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true, clip });
+}
+
 /// What it says before anything is known.
 async function learns(browser) {
   const page = await open(browser, LOOKS[0]);
@@ -83,7 +92,7 @@ async function looks(browser) {
         await page.getByRole('heading', { name: heading }).waitFor();
         await good(page, behind, `the first of ${at}`, look);
       }
-      if (name === 'route') await page.locator('[data-part=heat]').screenshot({ path: path.join(folder, `heat-${look.name}.png`) });
+      if (name === 'route') await partOf(page, '[data-part=heat]', `heat-${look.name}`);
     }
     assert.deepStrictEqual(page.wrong, [], look.name);
     await page.context().close();
@@ -92,10 +101,19 @@ async function looks(browser) {
 
 async function lives(page) {
   await page.goto(address);
-  await page.locator('#live', { hasText: 'live' }).waitFor();
+  const light = page.locator('#live', { hasText: 'live' });
+  await light.waitFor();
   const newest = () => page.evaluate(() => document.querySelector('plim-chart').steps.at(-1).at);
   const before = await newest();
   await page.waitForFunction((before) => document.querySelector('plim-chart').steps.at(-1).at > before, before);
+  // What has changed is put in place; the light stays, and goes on telling how it is.
+  const old = 'of no page';
+  await page.evaluate((old) => {
+    document.body.dataset.version = old;
+    document.querySelector('[data-part=news]').append(old);
+  }, old);
+  await page.locator('[data-part=news]', { hasText: old }).waitFor({ state: 'detached' });
+  assert.ok(await light.isVisible(), 'the light is put out');
 }
 
 async function keys(page) {
@@ -138,7 +156,7 @@ async function turns(page) {
   await page.locator('#whatif-state', { hasText: /^Load line .*, then / }).waitFor({ timeout: 60_000 });
   assert.ok(await slider.evaluate((s) => s === document.activeElement), 'whoever turns it keeps it');
   await accessible(page, 'what if, turned');
-  await page.locator('#whatif').screenshot({ path: path.join(folder, 'whatif-dark.png') });
+  await partOf(page, '#whatif', 'whatif-dark');
 }
 
 async function tries(page) {

@@ -118,9 +118,12 @@ fn navigation(current: &Page, status: &Status, fires: usize, who: &Who) -> Marku
                     a href=(p.path) aria-current=[(p.path == current.path).then_some("page")] { (p.title) }
                 }
             }
-            p.pulse data-part="pulse" {
-                @if fires > 0 { a.chip.tone-over href="/slos" { (fires) @if fires == 1 { " alert fires" } @else { " alerts fire" } } }
-                @if let Some(t) = &status.trial { a.chip.tone-near href="/advice#trial" { (t.id) " is under way" } }
+            p.pulse {
+                span.news data-part="news" {
+                    @if fires > 0 { a.chip.tone-over href="/slos" { (fires) @if fires == 1 { " alert fires" } @else { " alerts fire" } } }
+                    @if let Some(t) = &status.trial { a.chip.tone-near href="/advice#trial" { (t.id) " is under way" } }
+                }
+                // No part of what is put in place anew: it would be hidden again.
                 span #live hidden { "live" }
             }
             @if let Some(name) = &who.name {

@@ -1,10 +1,8 @@
 //! The moves that need a database, a link or a slow neighbour, on hand-made fits.
 
-mod common;
-
+use crate::common::*;
 use base::traced::{Part, Repeat, Traced};
 use base::{Scan, Statement};
-use common::*;
 use model::Fit;
 use model::advice::Options;
 use model::constraint::Cause;

@@ -1,8 +1,6 @@
 //! An error budget that is spent holds changes back, unless somebody says why not; the ledger knows who.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use control::ledger::Event;
 use control::policy::Budget;
 use control::trial::TryOptions;

@@ -1,8 +1,6 @@
 //! What may be in flight: the resource that fills first, what each route holds of it, and how sure that is.
 
-mod common;
-
-use common::{demand, fit, resource, route};
+use crate::common::{demand, fit, resource, route};
 use model::fit::Fit;
 use model::protect::learned;
 

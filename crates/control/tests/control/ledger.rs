@@ -1,8 +1,6 @@
 //! The ledger: two who write at once, and the loops on top of it as they run in the binary.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use control::ledger::{Event, Ledger, LedgerError, Note};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

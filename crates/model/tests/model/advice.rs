@@ -1,9 +1,7 @@
 //! Moves, advice and what-if on a hand-made shop: a lock and a pool, a route worth caching, a scan, an N+1.
 
-mod common;
-
+use crate::common::*;
 use base::window::GHOST_TTLS;
-use common::*;
 use model::Fit;
 use model::advice::{Advice, Options, advise};
 use model::fit::{Demand, Ghost};

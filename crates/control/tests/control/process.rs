@@ -1,8 +1,6 @@
 //! The process driver with real processes: started, used, ended by id.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use control::loops::list;
 use control::ports::Reading;
 use control::trial::{Times, TryOptions, Verdict};
@@ -39,7 +37,7 @@ fn listening() -> String {
     file(&[
         me,
         "--exact",
-        "listener",
+        "process::listener",
         "--ignored",
         "--nocapture",
         "port:{port}",

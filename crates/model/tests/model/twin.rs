@@ -1,8 +1,6 @@
 //! The twin against closed formulas of queueing theory.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use model::Fit;
 use model::twin::{Progress, Run, Seen, System, Twin};
 

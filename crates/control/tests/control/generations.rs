@@ -1,8 +1,6 @@
 //! Overlays on a file: they compose, leave one by one, give way to the file, and expire.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use config::Overlay;
 use serde_json::json;
 

@@ -1,8 +1,6 @@
 //! The load line against closed formulas, on hand-made fits.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use model::Fit;
 use model::loadline::{LoadLine, Options, Search, loadline, provisional};
 

@@ -1,7 +1,5 @@
 //! Does the diagnosis put the right name on what was planted? On made-up services, from 120 s at 40 % load at most.
 
-mod common;
-
 use base::{Class, Grade};
 use model::baseline;
 use model::constraint::Cause;
@@ -494,7 +492,7 @@ fn retries_that_carry_a_quarter_of_the_load_are_the_cause() {
 #[test]
 fn a_hot_instance_is_full_first() {
     let of = |patterns| {
-        let mut f = common::single("cpu.front", 4.0, 0.01, 0.5, 0.1);
+        let mut f = crate::common::single("cpu.front", 4.0, 0.01, 0.5, 0.1);
         f.routes[0].rate = 60.0;
         f.routes[0].entry_rate = 60.0;
         f.resources[0].instances = 4;

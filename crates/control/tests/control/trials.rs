@@ -1,8 +1,6 @@
 //! Trials from the first canary to the verdict, with loops taken turn by turn.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use control::loops::{Stage, list};
 use control::ports::{Learning, Reading};
 use control::trial::{Times, TryOptions, Verdict};

@@ -1,8 +1,6 @@
 //! The present is rebuilt from file and ledger: after kill -9, in the middle of a trial, and not from damage.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use control::trial::{TryOptions, Verdict};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
@@ -38,7 +36,7 @@ fn what_was_published_is_rebuilt_after_kill_nine() {
     let dir = tempfile::tempdir().unwrap();
     for kill_after in [1, 8, 13, 30] {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .args(["--exact", "restart::child", "--ignored", "--nocapture"])
             .env(DIR, dir.path())
             .stdout(Stdio::piped())
             .spawn()
