@@ -78,6 +78,7 @@ pub fn schema() -> Json {
     defs.insert("cache_control".into(), section_schema(CACHE_CONTROL));
     defs.insert("compress".into(), section_schema(COMPRESS));
     defs.insert("rate".into(), section_schema(RATE));
+    defs.insert("quota".into(), section_schema(QUOTA));
     defs.insert("deadline".into(), section_schema(DEADLINE));
     defs.insert("retry".into(), section_schema(RETRY));
     defs.insert("async".into(), section_schema(ASYNC));
@@ -268,6 +269,7 @@ pub fn reference() -> String {
     page(&mut out, "routes.NAME.cache_control", CACHE_CONTROL);
     page(&mut out, "routes.NAME.compress", COMPRESS);
     page(&mut out, "routes.NAME.rate", RATE);
+    page(&mut out, "routes.NAME.quota", QUOTA);
     page(&mut out, "routes.NAME.deadline", DEADLINE);
     page(&mut out, "routes.NAME.retry", RETRY);
     page(&mut out, "routes.NAME.hedge", HEDGE);
@@ -398,6 +400,7 @@ mod tests {
         honest(CACHE_CONTROL, CacheControl::default);
         honest(COMPRESS, Compress::default);
         honest(RATE, || Rate::of(1.0));
+        honest(QUOTA, || Quota::of(1));
         honest(DEADLINE, Deadline::default);
         honest(RETRY, Retry::default);
         honest(HEDGE, Hedge::default);

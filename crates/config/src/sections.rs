@@ -24,6 +24,7 @@ mod operate;
 mod otlp;
 mod publish;
 mod purge_hook;
+mod quota;
 mod replication;
 mod scrape;
 mod session;
@@ -59,6 +60,7 @@ pub use operate::*;
 pub use otlp::*;
 pub use publish::*;
 pub use purge_hook::*;
+pub use quota::*;
 pub use replication::*;
 pub use scrape::*;
 use serde::{Deserialize, Serialize};
@@ -325,6 +327,9 @@ pub struct Route {
     /// `None`: switched off; it only counts where nothing is said of it.
     pub compress: Option<Compress>,
     pub rate: Option<Rate>,
+    /// `None`: as much as anybody likes.
+    #[serde(default)]
+    pub quota: Option<Quota>,
     pub deadline: Deadline,
     pub retry: Retry,
     pub hedge: Option<Hedge>,
@@ -473,6 +478,7 @@ impl Route {
             cache_control: None,
             compress: Some(Compress::observing()),
             rate: None,
+            quota: None,
             deadline: Deadline::default(),
             retry: Retry::default(),
             hedge: None,

@@ -260,6 +260,8 @@ pub struct State {
     pub slos: Arc<dyn Slos>,
     pub costs: Arc<dyn Costs>,
     pub past: Arc<dyn Remembers>,
+    /// What is counted in days and months.
+    pub quotas: Arc<dyn Fn() -> Value + Send + Sync>,
     /// Databases with replicas, and who answers the reads of each route.
     pub replicas: Arc<dyn Fn() -> Value + Send + Sync>,
     pub traces: Arc<dyn Traces>,

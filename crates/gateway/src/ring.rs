@@ -16,6 +16,7 @@ pub const REQUEST: &[Make] = &[
     request::trace::make,
     request::identity::make,
     request::rate::make,
+    request::quota::make,
     request::idempotency::make_for_jobs,
     request::respond_async::make,
     request::publish::make,

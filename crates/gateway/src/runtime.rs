@@ -10,6 +10,7 @@ use crate::listen::{self, Accepting, Clients, Fresh, Port, SocketFile};
 use crate::replicas::Groups;
 use crate::request::cache::{Changes, Disks, Second};
 use crate::request::projection::Positions;
+use crate::request::quota::{self, Quotas};
 use crate::request::rate;
 use crate::snapshot::Snapshot;
 use crate::state::{self, State};
@@ -90,6 +91,7 @@ pub struct Shared {
     pub(crate) second: Arc<Second>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) rates: Arc<rate::Shared>,
+    pub(crate) quotas: Arc<Quotas>,
     pub(crate) state: Arc<State>,
     pub(crate) projections: Arc<Positions>,
     pub(crate) replications: Arc<Groups>,
@@ -250,6 +252,7 @@ impl Gateway {
             second: Second::of(&kept),
             jobs: kept.get("jobs", Jobs::default),
             rates: kept.get("rates", rate::Shared::default),
+            quotas: kept.get("quotas", Quotas::default),
             state: kept.get("state", State::default),
             projections: kept.get("projections", Positions::default),
             replications: kept.get("replication", Groups::default),
@@ -319,6 +322,7 @@ impl Gateway {
             mirror::start(control, &shared);
             jobs::start(control, &shared);
             rate::shared::start(control, &shared);
+            quota::start(control, &shared);
             state::start(control, &shared);
             discover::start(control, &shared);
             control.spawn(tls::watch(Arc::downgrade(&shared)));
@@ -439,6 +443,11 @@ impl Gateway {
     /// What `shares` said in an earlier process: it holds until the engine has answered.
     pub fn remember_shares(&self, shares: BTreeMap<String, f64>) {
         self.shared.rates.remember(shares);
+    }
+
+    /// What quotas are counted in: lent and taken back by whoever owns the gateway.
+    pub fn quotas(&self) -> Arc<Quotas> {
+        self.shared.quotas.clone()
     }
 
     /// How far projections are: told by whoever pushes to them.

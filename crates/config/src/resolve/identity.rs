@@ -1,7 +1,7 @@
 //! Who is named must be known: tenants, and the keys of rate limits.
 
 use super::Whole;
-use crate::sections::{Config, Identity, Rate, RateKey, Route};
+use crate::sections::{Config, Identity, Quota, Rate, RateKey, Route};
 use base::Finding;
 use std::collections::HashMap;
 
@@ -18,7 +18,10 @@ impl Whole<'_> {
                 let path = ["routes", r.name.as_str(), "fault", "tenant"];
                 self.unknown(&path, "tenant of `identity.tenants`", tenant, &listed);
             }
-            self.rate_key(r, identity);
+            let rate = r.rate.as_ref().map(|r| &r.key);
+            self.counted_by(r, "rate", rate, identity);
+            let quota = r.quota.as_ref().map(|q| &q.key);
+            self.counted_by(r, "quota", quota, identity);
         }
         for s in &c.services {
             if s.bulkhead.as_ref().is_some_and(|b| b.tenants) && listed.is_empty() {
@@ -30,6 +33,7 @@ impl Whole<'_> {
             }
         }
         self.shared_rates(c);
+        self.shared_quotas(c);
     }
 
     fn certificates(&mut self, c: &Config, identity: &Identity) {
@@ -55,9 +59,9 @@ impl Whole<'_> {
     }
 
     /// By what nobody can ever be known, nobody can be counted.
-    fn rate_key(&mut self, r: &Route, i: &Identity) {
+    fn counted_by(&mut self, r: &Route, section: &str, key: Option<&RateKey>, i: &Identity) {
         let jwt = i.jwt.as_ref();
-        let (what, known) = match r.rate.as_ref().map(|r| &r.key) {
+        let (what, known) = match key {
             Some(RateKey::User) => ("user", i.user.is_some() || i.certificate || jwt.is_some()),
             Some(RateKey::Tenant) => {
                 let by_certificate = i.tenants.iter().any(|t| !t.certificates.is_empty());
@@ -69,7 +73,7 @@ impl Whole<'_> {
         if !known {
             let says = format!("`identity` does not say who the {what} is");
             self.add(
-                &["routes", &r.name, "rate", "key"],
+                &["routes", &r.name, section, "key"],
                 Finding::error("config-rate", says).help(format!(
                     "add `{what}: x-{what}` to `identity`, or a claim of its `jwt`"
                 )),
@@ -97,6 +101,27 @@ impl Whole<'_> {
                         "give both the same `limit`, `burst` and `key`; only `cost` may differ",
                     ),
                 );
+            }
+        }
+    }
+
+    /// The same of quotas.
+    fn shared_quotas(&mut self, c: &Config) {
+        let mut first: HashMap<&str, (&str, &Quota)> = HashMap::new();
+        for (r, quota) in (c.routes.iter()).filter_map(|r| Some((r, r.quota.as_ref()?))) {
+            let Some(name) = quota.name.as_deref() else {
+                continue;
+            };
+            let of = |q: &Quota| (q.limit, q.per, q.timezone.clone(), q.key.clone(), q.keys);
+            let (route, other) = *first.entry(name).or_insert((&r.name, quota));
+            if of(other) != of(quota) {
+                let what = format!(
+                    "`{route}` and `{}` share the quota `{name}` and differ in it",
+                    r.name
+                );
+                let help = "give both the same `limit`, `per`, `timezone`, `key` and `keys`; only `cost` may differ";
+                let finding = Finding::error("config-quota", what).help(help);
+                self.add(&["routes", &r.name, "quota"], finding);
             }
         }
     }

@@ -87,3 +87,40 @@ fn a_rate_goes_by_what_can_be_known_and_a_shared_one_is_one() {
     assert_eq!(two("limit: 9/s, cost: learned"), "");
     assert!(two("limit: 8/s").contains("`a` and `b` share the limit `api`"));
 }
+
+#[test]
+fn a_quota_is_of_a_calendar_and_a_shared_one_is_one() {
+    for (quota, says) in [
+        (
+            "{ limit: 9, key: tenant }",
+            "does not say who the tenant is",
+        ),
+        ("{ limit: 9, per: week }", "week"),
+        ("{ limit: 9, timezone: Mars/Base }", "is no time zone"),
+        ("{ limit: 5, cost: 6 }", "give a higher `limit`"),
+        ("{ limit: 0 }", "limit"),
+        ("{ per: day }", "limit"),
+        ("{ limit: 5, name: 'a b' }", "cannot be a name"),
+    ] {
+        let all = check("{ user: x-user }", &route(&format!("quota: {quota}"))).join("\n");
+        assert!(all.contains(says), "{quota}: {all}");
+    }
+    let two = |second: &str| {
+        let routes = format!(
+            "routes:\n  a: {{ match: /a, to: app, quota: {{ limit: 9, per: month, timezone: Europe/Berlin, name: api }} }}\n  b: {{ match: /b, to: app, quota: {{ {second}, name: api }} }}\n"
+        );
+        check("{ user: x-user }", &routes).join("\n")
+    };
+    let same = "limit: 9, per: month, timezone: Europe/Berlin";
+    assert_eq!(two(&format!("{same}, cost: 3, observe: true")), "");
+    for other in [
+        "limit: 9, per: month",
+        "limit: 9",
+        &format!("{same}, keys: 5"),
+    ] {
+        assert!(
+            two(other).contains("`a` and `b` share the quota `api`"),
+            "{other}"
+        );
+    }
+}

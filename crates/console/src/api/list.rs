@@ -114,6 +114,12 @@ pub const CALLS: &[Call] = &[
         || get(replicas),
     ),
     read(
+        "/api/v1/quotas",
+        "What is counted in days and months: the period, how many keys, and which of those that this node knows have used most",
+        &[],
+        || get(quotas),
+    ),
+    read(
         "/api/v1/export",
         "How sending metrics and traces to a collector stands; null: nothing is sent",
         &[],

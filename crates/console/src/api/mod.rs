@@ -89,6 +89,10 @@ pub async fn replicas(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.replicas)())
 }
 
+pub async fn quotas(Extract(s): Extract<State>) -> Json<Value> {
+    Json((s.quotas)())
+}
+
 pub async fn engines(Extract(s): Extract<State>) -> Json<Value> {
     Json((s.engines)())
 }

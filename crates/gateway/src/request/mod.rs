@@ -11,6 +11,7 @@ pub mod identity;
 pub mod policy;
 pub mod projection;
 pub mod publish;
+pub mod quota;
 pub mod rate;
 pub mod respond_async;
 pub mod session;

@@ -17,6 +17,7 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
     status["past"] = ask::get(at, "/api/v1/past")?;
     status["certificate"] = ask::get(at, "/api/v1/certificate")?;
     status["engines"] = ask::get(at, "/api/v1/engines")?;
+    status["quotas"] = ask::get(at, "/api/v1/quotas")?;
     status["export"] = ask::get(at, "/api/v1/export")?;
     status["disks"] = ask::get(at, "/api/v1/cache/disks")?;
     status["second"] = ask::get(at, "/api/v1/cache/shared")?;
@@ -57,6 +58,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         if let Ok(p) = serde_json::from_value(p.clone()) {
             println!("limit       {}", limit(&p));
         }
+    }
+    for q in status["quotas"].as_array().unwrap_or(&empty) {
+        println!("quota       {}", quota(q));
     }
     for m in status["mirrors"].as_array().unwrap_or(&empty) {
         println!("mirror      {}", mirror(m));
@@ -139,6 +143,25 @@ fn node(n: &Value) -> String {
         "{name}: RUNS ANOTHER CONFIG since {}: different are {}; give it the same file and send it SIGHUP",
         since.map_or("an unknown time".to_owned(), |at| at.to_string()),
         terminal::list(&n["differs"])
+    )
+}
+
+/// What is counted, until when, and who has used most.
+fn quota(q: &Value) -> String {
+    let end = q["ends_ms"].as_i64();
+    let end = end.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let state = match q["away"] == true {
+        true => "NOT COUNTED NOW, it does what its `fail` says",
+        false => "counted",
+    };
+    let most = q["most"][0]["used"].as_u64().unwrap_or(0);
+    format!(
+        "{}: {} until {}, {state}; {} keys, the busiest that this node knows has used {most} of {}",
+        q["quota"].as_str().unwrap_or(""),
+        q["period"].as_str().unwrap_or(""),
+        end.unwrap_or_default(),
+        q["keys"],
+        q["limit"],
     )
 }
 

@@ -21,7 +21,7 @@ use crate::wire::traces::{self, Kept, NoTraces};
 use crate::wire::watch;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
-use base::{Incident, Learned, Names};
+use base::{Incident, Learned, Names, Nanos};
 use config::{Config, Generation};
 use console::{Format, Upgrades};
 use control::Control;
@@ -295,8 +295,9 @@ impl Body {
                 }
             }));
         }
-        let engine = self.engines.kv();
-        let kept_state = self.with_gateway(|g| state::open(&self.data_dir, &config, g, engine));
+        let (engine, values) = (self.engines.kv(), self.engines.values());
+        let kept_state =
+            self.with_gateway(|g| state::open(&self.data_dir, &config, g, engine, values));
         let kept_state = kept_state.transpose()?.flatten();
         let lead = self.engines.lead()?;
         let work = self.stream_work(&queue.clone().unwrap_or_default(), lead.as_ref())?;
@@ -435,6 +436,10 @@ impl Body {
                 let engines = self.engines.clone();
                 move || engines.shown(leading.as_deref(), nodes.as_deref())
             }),
+            quotas: Arc::new({
+                let (gateway, clock) = (self.gateway.clone(), self.clock);
+                move || quotas(&gateway, clock.now())
+            }),
             replicas: Arc::new({
                 let replicas = Replicas(self.gateway.clone());
                 move || replicas.shown()
@@ -465,6 +470,12 @@ impl Body {
 
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// As `GET /api/v1/quotas` tells it.
+fn quotas(gateway: &Mutex<Option<Gateway>>, now: Nanos) -> Value {
+    let quotas = lock(gateway).as_ref().map(Gateway::quotas);
+    quotas.map_or_else(|| json!([]), |q| json!(q.shown(now)))
 }
 
 /// As `GET /api/v1/certificate` tells it.

@@ -26,14 +26,21 @@ fn is_needed(config: &Config) -> bool {
         || (config.routes.iter()).any(|r| r.idempotency.is_some() || r.session.is_some())
 }
 
-/// In a file of this node, or in the `engine` of several. `None`: there is no file, or nothing in the config needs any.
+/// In a file of this node, or in the `engine` of several; quotas, where there is no such, in what nodes have `shared`. `None`:
+/// there is no file, or nothing in the config needs any.
 pub fn open(
     dir: &Path,
     config: &Config,
     gateway: &Gateway,
     engine: Option<Arc<dyn Kv>>,
+    shared: Option<Arc<dyn Kv>>,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
-    if !is_needed(config) {
+    let has_quotas = config.routes.iter().any(|r| r.quota.is_some());
+    let counts = engine.clone().or(shared);
+    if has_quotas && counts.is_some() {
+        gateway.quotas().lend(counts.clone());
+    }
+    if !is_needed(config) && (!has_quotas || counts.is_some()) {
         return Ok(None);
     }
     if let Some(engine) = engine {
@@ -54,6 +61,9 @@ pub fn open(
     })?;
     let store = Arc::new(store);
     let weak = Arc::downgrade(&store);
+    if has_quotas && counts.is_none() {
+        gateway.quotas().lend(Some(store.clone()));
+    }
     gateway.state().lend(Some(Lent {
         durable: store.clone(),
         relaxed: Arc::new(Relaxed(store)),

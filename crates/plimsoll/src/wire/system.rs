@@ -18,6 +18,7 @@ use config::{Address, Config};
 use console::Upgrades;
 use control::Control;
 use gateway::Gateway;
+use gateway::request::quota::Quotas;
 use otlp::Receiver;
 use serde_json::Value;
 use socket2::Socket;
@@ -33,6 +34,8 @@ const RECORDING_ENDS: Duration = Duration::from_secs(30);
 /// For answers of the console under way, and for whoever still reads the ledger.
 const CONSOLE_ENDS: Duration = Duration::from_secs(2);
 const LEDGER_CLOSES: Duration = Duration::from_secs(10);
+/// For what is held of quotas to be given back.
+const QUOTAS_SETTLE: Duration = Duration::from_secs(3);
 
 /// Everything that runs; `stop` ends it in order.
 pub struct System {
@@ -289,11 +292,15 @@ impl System {
             // It holds the parts that the metrics page is made of.
             export.shown().set_source(None);
         }
+        give_back(&body, body.with_gateway(Gateway::quotas));
         body.with_gateway(|g| {
             g.jobs().set_queue(None);
             // What is under way goes on with an engine that several use.
             if body.engines.kv().is_none() {
                 g.state().lend(None);
+            }
+            if body.engines.kv().or(body.engines.values()).is_none() {
+                g.quotas().lend(None);
             }
         });
         let events = steering.streams.as_ref().map(|s| s.store.clone());
@@ -391,7 +398,9 @@ impl System {
         self.body.say(Some("it is stopping"));
         std::thread::sleep(self.body.current.load().limits.notice);
         if let Some(g) = self.body.take_gateway() {
+            let quotas = g.quotas();
             told(g.shutdown());
+            give_back(&self.body, Some(quotas));
         }
         self.body.pulse.forget();
         // What came last is counted before telemetry ends.
@@ -439,7 +448,9 @@ impl Released {
         self.body.door.hand_over();
         // What the threads are asked goes on without a gateway, so it is taken out first.
         if let Some(g) = self.body.take_gateway() {
+            let quotas = g.quotas();
             told(g.hand_over(longest, hurry));
+            give_back(&self.body, Some(quotas));
         }
         if let Some(export) = self.body.export.take() {
             self.body.watch.catch_up();
@@ -447,6 +458,22 @@ impl Released {
         }
         drop(self.body.watch);
         self.body.runtime.shutdown_timeout(Duration::from_secs(2));
+    }
+}
+
+/// What is held of quotas is for others again.
+fn give_back(body: &Body, quotas: Option<Arc<Quotas>>) {
+    let Some(quotas) = quotas else {
+        return;
+    };
+    let settled = body.runtime.block_on(tokio::time::timeout(
+        QUOTAS_SETTLE,
+        quotas.give_back(body.clock.now(), Duration::ZERO),
+    ));
+    match settled {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => tracing::warn!("what is held of quotas is not given back: {e}"),
+        Err(_) => tracing::warn!("what is held of quotas is not given back in time"),
     }
 }
 

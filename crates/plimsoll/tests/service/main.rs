@@ -19,6 +19,7 @@ mod keys;
 mod manager;
 mod messages;
 mod purge;
+mod quotas;
 mod reloads;
 mod routes;
 #[path = "../../../console/tests/console/common/schema.rs"]

@@ -36,16 +36,7 @@ pub const RATE: &[Field<Rate>] = &[
         Kind::Text,
         "api",
         "routes that give the same name have one limit together, and give the same `limit`, `burst` and `key`",
-        |r, n, cx| {
-            let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-            r.name = cx
-                .text(n)
-                .filter(|t| !t.is_empty() && t.len() <= 64 && t.bytes().all(good));
-            if r.name.is_none() {
-                cx.error(n, "config-name", "this cannot be a name").help =
-                    "use letters, digits, `-`, `_` and `.`, at most 64".into();
-            }
-        }
+        |r, n, cx| r.name = rate_name(n, cx)
     ),
     key!(
         "cost" = "1",
@@ -80,17 +71,7 @@ pub const RATE: &[Field<Rate>] = &[
         Kind::OneOf(&["local-share", "open", "closed"]),
         "open",
         "while the shared engine is away: `local-share` (this node's last known share of the limit), `open` (no limit) or `closed` (503)",
-        |r, n, cx| put!(
-            r.fail,
-            cx.one_of(
-                n,
-                &[
-                    ("local-share", RateFail::LocalShare),
-                    ("open", RateFail::Open),
-                    ("closed", RateFail::Closed),
-                ]
-            )
-        )
+        |r, n, cx| put!(r.fail, rate_fail(n, cx))
     ),
     key!(
         "observe" = "false",
@@ -124,7 +105,28 @@ pub(super) fn read(n: &Node, cx: &mut Cx) -> Rate {
     rate
 }
 
-fn rate_key(n: &Node, cx: &mut Cx) -> Option<RateKey> {
+pub(super) fn rate_name(n: &Node, cx: &mut Cx) -> Option<String> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let name = cx
+        .text(n)
+        .filter(|t| !t.is_empty() && t.len() <= 64 && t.bytes().all(good));
+    if name.is_none() {
+        cx.error(n, "config-name", "this cannot be a name").help =
+            "use letters, digits, `-`, `_` and `.`, at most 64".into();
+    }
+    name
+}
+
+pub(super) fn rate_fail(n: &Node, cx: &mut Cx) -> Option<RateFail> {
+    let known = [
+        ("local-share", RateFail::LocalShare),
+        ("open", RateFail::Open),
+        ("closed", RateFail::Closed),
+    ];
+    cx.one_of(n, &known)
+}
+
+pub(super) fn rate_key(n: &Node, cx: &mut Cx) -> Option<RateKey> {
     let text = cx.text(n)?;
     match text.as_str() {
         "all" => Some(RateKey::All),

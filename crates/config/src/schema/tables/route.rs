@@ -94,6 +94,13 @@ pub const ROUTE: &[Field<Route>] = &[
         }
     ),
     key!(
+        "quota",
+        Kind::Section("quota"),
+        "{ limit: 100000, per: month, key: tenant }",
+        "refuse above a number of a day or a month; what is counted outlasts a restart",
+        |r, n, cx| r.quota = Some(quota::read(n, cx))
+    ),
+    key!(
         "deadline",
         Kind::Section("deadline"),
         "{ first_byte: 60s }",

@@ -197,6 +197,7 @@ impl Console {
             stateful: Arc::new(|| json!([])),
             agents: Arc::new(|| json!([])),
             engines: Arc::new(|| json!({ "shared": null, "durable": null })),
+            quotas: Arc::new(|| json!([])),
             replicas: Arc::new(|| json!({ "replications": [], "routes": [] })),
             alive: Arc::new(|| Ok(())),
             ready: Arc::new(|| Ok(())),

@@ -4,14 +4,13 @@ use super::core::{Cost, Decision, Limit, UNIT};
 use super::shared::core::Verdict;
 use super::shared::{self, Group, Rule, Shared};
 use super::table::Table;
+use super::who;
 use crate::attempt::limit;
 use crate::exchange::{Exchange, Facts, Outgoing, Reply};
 use crate::gate::{Gate, Making, Slot, Step};
 use base::Nanos;
 use config::sections::{RateCost, RateFail, RateKey};
-use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -127,35 +126,16 @@ impl Price {
 }
 
 impl RateGate {
-    /// Who is not known by the key counts by address, not as one big anonymous client.
-    fn with_key<T>(&self, x: &Exchange<'_>, of: impl Fn(u8, &[u8]) -> T) -> T {
-        let known = match &self.key {
-            RateKey::All => return of(b'*', b""),
-            RateKey::Client => None,
-            RateKey::User => x.user.map(|user| of(b'u', &user.to_le_bytes())),
-            RateKey::Tenant => x.tenant.map(|t| of(b't', &t.hash.to_le_bytes())),
-            RateKey::Header(name) => x.head.get(name).map(|value| of(b'h', value)),
-        };
-        known.unwrap_or_else(|| of(b'c', &address(&x.client)))
-    }
-
     fn key(&self, x: &Exchange<'_>) -> u64 {
-        self.with_key(x, |kind, key| self.table.hash(&self.scope, kind, key))
+        who::of(&self.key, x, |kind, key| {
+            self.table.hash(&self.scope, kind, key)
+        })
     }
 
     /// What every node and the engine know it by: no client can be read from it at a glance.
     fn name(&self, x: &Exchange<'_>) -> Arc<str> {
-        self.with_key(x, |kind, key| {
-            let mut hash = Sha256::new();
-            hash.update(self.scope.as_bytes());
-            hash.update([0xff, kind]);
-            hash.update(key);
-            let hash = hash.finalize();
-            hash[..16]
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect::<String>()
-                .into()
+        who::of(&self.key, x, |kind, key| {
+            who::name(&self.scope, kind, key).into()
         })
     }
 
@@ -340,17 +320,7 @@ impl RateGate {
     }
 }
 
-/// The part of an address that a client cannot choose at will: of IPv6 the first 64 bits.
-fn address(client: &IpAddr) -> [u8; 8] {
-    let mut out = [0; 8];
-    match client.to_canonical() {
-        IpAddr::V4(a) => out[..4].copy_from_slice(&a.octets()),
-        IpAddr::V6(a) => out.copy_from_slice(&a.octets()[..8]),
-    }
-    out
-}
-
-fn seconds_up(d: Duration) -> u64 {
+pub fn seconds_up(d: Duration) -> u64 {
     d.as_secs().saturating_add((d.subsec_nanos() > 0) as u64)
 }
 

@@ -4,6 +4,7 @@ pub mod core;
 mod gate;
 pub mod shared;
 pub mod table;
+pub mod who;
 
-pub use self::gate::{Counts, make};
+pub use self::gate::{Counts, make, seconds_up};
 pub use self::shared::Shared;

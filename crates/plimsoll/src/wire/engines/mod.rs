@@ -73,6 +73,11 @@ impl Engines {
         self.durable.as_ref().map(|d| d.kv.clone())
     }
 
+    /// Values that nodes have together and may lose; `None`: there are none.
+    pub fn values(&self) -> Option<Arc<dyn Kv>> {
+        self.shared.as_ref().map(|s| s.values.clone())
+    }
+
     /// Where the jobs of routes are; `None`: in a file of this node.
     pub fn queue(&self) -> Option<Arc<dyn Marked>> {
         self.durable.as_ref().and_then(|d| d.queue.clone())
