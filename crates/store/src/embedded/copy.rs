@@ -329,6 +329,11 @@ impl Embedded {
             .with(|db| Copy::read(db).map_err(self.readers.sql()))
     }
 
+    /// Jobs that the file has, those among them that have ended and are kept.
+    pub fn jobs_held(&self) -> Result<u64, Error> {
+        self.readers.jobs_held()
+    }
+
     /// Makes an empty file the copy of a log, or goes on with the one of that log: how far it is.
     pub(crate) fn begin_copy(&self, source: u64) -> Ack<Reached> {
         self.submit(|reply| Write::Copy(Step::Begin { source, reply }))

@@ -49,15 +49,26 @@ pub fn checks(config: &Config, durable: bool) -> Vec<Check> {
 struct Followed {
     about: &'static str,
     file: &'static str,
+    /// What it has, which is this node's own where it is no copy, and how many.
+    held: &'static str,
+    holds: fn(&Embedded) -> Result<u64, store::Error>,
+    /// How to go on with what is its own; empty: not with this file.
+    keep: &'static str,
 }
 
 const EVENTS: Followed = Followed {
     about: "events",
     file: streams::FILE,
+    held: "events",
+    holds: |file| Ok(file.ends()?.last),
+    keep: "keep them here with `streams: { shared: false }`, or ",
 };
 const TOPICS: Followed = Followed {
     about: "topics",
     file: topics::FILE,
+    held: "jobs",
+    holds: Embedded::jobs_held,
+    keep: "",
 };
 
 /// Whether this node's files can be read on from what JetStream has.
@@ -71,11 +82,12 @@ fn followed(config: &Config, settings: &Settings) -> Vec<Check> {
         if !shared || !file.exists() {
             continue;
         }
-        let copy = Embedded::open_read_only(&file).and_then(|s| Ok((s.copy_of()?, s.ends()?.last)));
+        let copy =
+            Embedded::open_read_only(&file).and_then(|s| Ok((s.copy_of()?, (of.holds)(&s)?)));
         let stream = format!("{}_{}", config.engines.prefix, of.about);
         let there = settings.buckets.iter().find(|b| b.stream == stream);
         checks.push(match copy {
-            Ok((copy, last)) => same(&of, there, copy, last),
+            Ok((copy, holds)) => same(&of, there, copy, holds),
             Err(e) => Check::new(of.about, Grade::Wrong, e.to_string()),
         });
     }
@@ -86,15 +98,16 @@ fn applied(copy: Option<&CopyOf>) -> u64 {
     copy.map_or(0, |c| c.reached.seq)
 }
 
-/// `last`: position of the last event in the file.
-fn same(of: &Followed, there: Option<&Stored>, copy: Option<CopyOf>, last: u64) -> Check {
+/// `holds`: how many events or jobs are in the file.
+fn same(of: &Followed, there: Option<&Stored>, copy: Option<CopyOf>, holds: u64) -> Check {
     let wrong = |text: String| Check::new(of.about, Grade::Wrong, text);
     let good = |text: String| Check::new(of.about, Grade::Good, text);
     let file = of.file;
     let aside = format!("move {file} away (and its -wal and -shm)");
     match (there, copy) {
-        (_, None) if last > 0 => wrong(format!(
-            "{file} holds {last} events of this node alone: keep them here with `streams: {{ shared: false }}`, or {aside}"
+        (_, None) if holds > 0 => wrong(format!(
+            "{file} holds {holds} {} of this node alone, which the others do not have: {}{aside}",
+            of.held, of.keep
         )),
         (None, Some(_)) => wrong(format!(
             "{file} is the copy of a stream that is not there any more: name the NATS and the prefix that it is of, or {aside}"
@@ -441,6 +454,40 @@ mod tests {
             let check = same(&TOPICS, there, copy, last);
             assert_eq!(check.grade, Grade::Wrong, "{}", check.text);
         }
+    }
+
+    #[test]
+    fn jobs_of_this_node_alone_are_no_copy_of_topics() {
+        use store::{Bounds, NewJob, Queue};
+        let dir = tempfile::tempdir().unwrap();
+        let text = "listen: 127.0.0.1:0\nengines: { durable: 'nats://h', topics: durable }\n\
+                    services: { a: { instances: [127.0.0.1:1] } }\ntopics: { t: { subscriptions: { s: { pull: true } } } }\n";
+        let mut config = config::check_text("p.yaml", text).config.unwrap();
+        config.data_dir = dir.path().to_owned();
+        let file = Embedded::open(dir.path().join(topics::FILE)).unwrap();
+        let told = || {
+            let all = followed(&config, &good());
+            let [check] = &all[..] else { panic!("{all:?}") };
+            (check.grade, check.text.clone())
+        };
+        assert_eq!(told().0, Grade::Good, "it is empty");
+        let job = NewJob {
+            secret: 1,
+            lane: "topics/t/s".into(),
+            tenant: String::new(),
+            key: None,
+            enqueued_ms: 1,
+            due_ms: 1,
+            expires_ms: u64::MAX >> 1,
+            title: String::new(),
+            head: Vec::new(),
+            payload: Vec::new(),
+        };
+        file.enqueue(vec![job], Bounds::NONE).wait().unwrap();
+        let (grade, text) = told();
+        assert_eq!(grade, Grade::Wrong);
+        assert!(text.contains("holds 1 jobs of this node alone"), "{text}");
+        assert!(!text.contains("streams:"), "{text}");
     }
 
     #[test]

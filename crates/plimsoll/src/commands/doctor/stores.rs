@@ -4,8 +4,9 @@
 use super::disk::mib;
 use super::{Check, Grade};
 use crate::commands::backup::FILES;
-use crate::wire::{past, traces};
+use crate::wire::{jobs, past, traces};
 use config::Config;
+use config::sections::KeptIn;
 use std::path::Path;
 use std::time::Duration;
 use store::Embedded;
@@ -20,7 +21,35 @@ pub fn checks(config: &Config) -> Vec<Check> {
     let names = FILES.into_iter().chain([traces::FILE]);
     let files = names.map(|name| dir.join(name)).chain([past::file(config)]);
     let there = files.filter(|file| file.exists());
-    there.map(|file| look(&file, LOOK)).collect()
+    let mut all: Vec<Check> = there.map(|file| look(&file, LOOK)).collect();
+    all.extend(left_behind(config));
+    all
+}
+
+/// What waits in this node's file, and is delivered from nowhere since an engine has what comes.
+fn left_behind(config: &Config) -> Vec<Check> {
+    let file = config.data_dir.join(jobs::FILE);
+    let shares = [
+        (config.shares_topics(), "topics", "events"),
+        (config.engines.jobs == KeptIn::Durable, "jobs", "jobs"),
+    ];
+    let Ok(own) = Embedded::open_read_only(&file) else {
+        // What is wrong with it is said above.
+        return Vec::new();
+    };
+    let one = |(shared, key, what): (bool, &str, &str)| {
+        let lane = jobs::left_behind(&own, key == "topics").ok().flatten();
+        let lane = lane.filter(|_| shared)?;
+        let text = format!(
+            "{}: {} {what} wait for `{}`, and `engines.{key}: durable` has none delivered from there: Plimsoll does not start; \
+             start once with `engines.{key}: embedded` until `plimsoll {key} status` shows none waiting",
+            file.display(),
+            lane.waiting,
+            lane.name
+        );
+        Some(Check::new("store", Grade::Wrong, text))
+    };
+    shares.into_iter().filter_map(one).collect()
 }
 
 fn look(file: &Path, within: Duration) -> Check {
@@ -66,7 +95,7 @@ fn look(file: &Path, within: Duration) -> Check {
 mod tests {
     use super::*;
     use std::io::{Seek, SeekFrom, Write};
-    use store::{Kv, Put};
+    use store::{Bounds, Kv, NewJob, Put, Queue};
 
     const PLENTY: Duration = Duration::from_secs(60);
 
@@ -123,5 +152,41 @@ mod tests {
         );
         std::fs::write(&file, "no database, by far").unwrap();
         assert_eq!(look(&file, PLENTY).grade, Grade::Wrong);
+    }
+
+    #[test]
+    fn what_waits_in_a_file_that_nobody_delivers_from_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = |lane: &str, secret| NewJob {
+            secret,
+            lane: lane.into(),
+            tenant: String::new(),
+            key: None,
+            enqueued_ms: 1,
+            due_ms: 1,
+            expires_ms: u64::MAX >> 1,
+            title: String::new(),
+            head: Vec::new(),
+            payload: Vec::new(),
+        };
+        let store = Embedded::open(dir.path().join(jobs::FILE)).unwrap();
+        let lanes = ["topics/t/audit", "orders", "orders"];
+        let jobs = (1..).zip(lanes).map(|(n, lane)| job(lane, n)).collect();
+        store.enqueue(jobs, Bounds::NONE).wait().unwrap();
+        let told = |topics, jobs| {
+            let mut config = Config::empty();
+            config.data_dir = dir.path().to_owned();
+            config.engines.durable = Some(config::Secret::Text("nats://h".into()));
+            (config.engines.topics, config.engines.jobs) = (topics, jobs);
+            let all = left_behind(&config).into_iter();
+            all.map(|c| (c.grade, c.text)).collect::<Vec<_>>()
+        };
+        let (here, there) = (KeptIn::Embedded, KeptIn::Durable);
+        assert_eq!(told(here, here), []);
+        let all = told(there, there);
+        assert!(all.iter().all(|c| c.0 == Grade::Wrong), "{all:?}");
+        assert!(all[0].1.contains("1 events wait for `topics/t/audit`"));
+        assert!(all[1].1.contains("2 jobs wait for `orders`"));
+        assert_eq!((told(there, here).len(), told(here, there).len()), (1, 1));
     }
 }

@@ -123,6 +123,15 @@ impl Readers {
         })
     }
 
+    /// Jobs that it has, those among them that have ended and are kept.
+    pub fn jobs_held(&self) -> Result<u64, Error> {
+        self.with(|db| {
+            let count = db.prepare_cached("SELECT count(*) FROM job");
+            let count = count.and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)));
+            count.map(|n| n as u64).map_err(self.sql())
+        })
+    }
+
     pub fn lanes(&self) -> Result<Vec<Lane>, Error> {
         // The oldest of each state is the first in its index.
         let oldest = |state| {
