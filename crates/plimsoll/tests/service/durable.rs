@@ -563,6 +563,107 @@ fn topics_are_the_same_at_all_nodes_whichever_dies() {
     assert!(!b.stage.path("data/queue.db").exists());
 }
 
+/// Takes a moment for each event, so that some are always under way.
+fn work(stream: TcpStream, got: &Mutex<Vec<String>>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let (_, body) = message(&mut stream)?;
+        got.lock().unwrap().push(body);
+        std::thread::sleep(Duration::from_millis(5));
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        stream.get_mut().write_all(answer).ok()?;
+    }
+}
+
+/// Most events that each node delivers at once.
+const AT_ONCE: usize = 2;
+/// Events are in order for each of them.
+const SUBJECTS: usize = 5;
+
+/// The number of events that came more than once; those of a subject came in order, and only the one under way comes again.
+fn again(got: &[String]) -> usize {
+    let mut last = [None; SUBJECTS];
+    let mut again = 0;
+    for body in got {
+        let (subject, n) = body.split_once(' ').unwrap();
+        let (subject, n) = (subject.parse::<usize>().unwrap(), n.parse::<u32>().unwrap());
+        match last[subject] {
+            Some(before) if before == n => again += 1,
+            before => assert_eq!(n, before.map_or(0, |b: u32| b + 1), "{subject} in {got:?}"),
+        }
+        last[subject] = Some(n);
+    }
+    again
+}
+
+#[test]
+fn whoever_ends_or_dies_while_events_come_at_the_other_each_is_delivered_in_order() {
+    let Some(nats) = start(SYNCED) else {
+        return;
+    };
+    let (at, got) = service(work);
+    let config = format!(
+        "topics: {{ t: {{ subscriptions: {{ push: {{ to: app, path: /events, timeout: 1s, concurrency: {AT_ONCE}, \
+         order_by: subject }} }} }} }}"
+    );
+    let mut nodes = [(); 2].map(|()| node_with(&nats, at, "topics: durable", "", &config));
+    nodes.iter().for_each(follows);
+    let values = nodes[1].values;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let publisher = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            let mut all = Vec::new();
+            for n in 0.. {
+                for subject in 0..SUBJECTS {
+                    let id = format!("{subject} {n}");
+                    let event = format!(
+                        "ce-specversion: 1.0\r\nce-id: {subject}-{n}\r\nce-source: /t\r\nce-type: t\r\nce-subject: {subject}\r\n"
+                    );
+                    let said = streams::ask(values, "POST /v1/topics/t", &event, &id);
+                    assert_eq!(said.status, 202, "{}", said.body);
+                    all.push(id);
+                }
+                if stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    break;
+                }
+            }
+            all
+        }
+    });
+    let [a, b] = &mut nodes;
+    let count = || got.lock().unwrap().len();
+    let more = |stage: &Stage, n: usize| {
+        let before = count();
+        stage.wait("more events", |_| (count() >= before + n).then_some(()));
+    };
+    for round in 0..3 {
+        more(&b.stage, 100);
+        // Both deliver: what the one has under way is not for the other.
+        signal(a.pid, "TERM");
+        a.stage.ended(a.pid);
+        more(&b.stage, 100);
+        assert_eq!(again(&got.lock().unwrap()), 0, "in round {round}");
+        a.pid = a.stage.start();
+        follows(a);
+    }
+    more(&b.stage, 100);
+    signal(a.pid, "KILL");
+    a.stage.ended(a.pid);
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    let published: BTreeSet<String> = publisher.join().unwrap().into_iter().collect();
+    // A lease is half a minute longer than its attempt, and a subject waits for it.
+    let end = Instant::now() + Duration::from_secs(90);
+    while !topics(b).contains("/events): 0 waiting") {
+        assert!(Instant::now() < end, "{}", topics(b));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let got = got.lock().unwrap();
+    assert!(again(&got) <= AT_ONCE, "{} came twice", again(&got));
+    let delivered: BTreeSet<String> = got.iter().cloned().collect();
+    assert_eq!(delivered, published);
+}
+
 #[test]
 fn a_time_that_has_come_is_one_job_whichever_nodes_see_it() {
     const MINUTE: u64 = 60_000;
