@@ -262,6 +262,8 @@ pub trait Queue: Send + Sync {
     /// Forgets up to `most` jobs that ended before: dead ones before `dead_ms`, others before `ended_ms`. How many.
     fn forget(&self, ended_ms: u64, dead_ms: u64, most: usize) -> Ack<usize>;
     fn job(&self, id: JobId) -> Result<Option<Job>, Error>;
+    /// The job of a lane that has this secret, in whatever state it is. Looks at all of them: for what is seldom.
+    fn find(&self, lane: &str, secret: u128) -> Result<Option<JobId>, Error>;
     /// What the worker said of one that has ended.
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error>;
     /// Jobs of a lane in one state with `seq` above `after`, in order.

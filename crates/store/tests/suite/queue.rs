@@ -90,6 +90,7 @@ pub fn all<F: Factory<Store: Queue>>(f: &F) {
     a_key_has_one_job_at_a_time_in_order(f);
     tenants_are_served_in_turns(f);
     those_before_one_are_counted(f);
+    one_is_found_by_its_secret(f);
     a_lane_has_bounds(f);
     cancelling_depends_on_the_state(f);
     what_expires_is_dead(f);
@@ -99,6 +100,22 @@ pub fn all<F: Factory<Store: Queue>>(f: &F) {
     leases_end_with_the_process_and_attempts_do_not(f);
     odd_jobs_are_refused(f);
     a_random_walk_loses_nothing(f);
+}
+
+fn one_is_found_by_its_secret<F: Factory<Store: Queue>>(f: &F) {
+    let q = f.fresh();
+    let jobs = [(); 3].map(|()| new("l", "a"));
+    let ids = jobs.clone().map(|job| add(&q, job));
+    let other = new("other", "b");
+    add(&q, other.clone());
+    let leased = lease(&q, 2, 5);
+    assert!(finish(&q, &leased[0], done()));
+    for (job, id) in jobs.iter().zip(ids) {
+        assert_eq!(q.find("l", job.secret), Ok(Some(id)));
+    }
+    for (lane, secret) in [("l", other.secret), ("l", 1), ("none", jobs[0].secret)] {
+        assert_eq!(q.find(lane, secret), Ok(None));
+    }
 }
 
 fn a_job_is_lent_once_and_ends_once<F: Factory<Store: Queue>>(f: &F) {

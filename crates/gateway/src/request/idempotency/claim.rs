@@ -60,6 +60,8 @@ pub struct Claim {
     /// When it was made, and when it is forgotten (milliseconds since the Unix epoch).
     pub made_ms: u64,
     pub expires_ms: u64,
+    /// Of the job that it becomes; `None`: it becomes none.
+    pub secret: Option<u128>,
     /// Keys of the route.
     pub count: Arc<AtomicU64>,
 }

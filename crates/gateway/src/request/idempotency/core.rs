@@ -1,6 +1,6 @@
 //! Keys, fingerprints, and what a request with a known key gets. Pure.
 
-use super::record::{Record, Stage};
+use super::record::{Record, Stage, Wanted};
 use crate::head::Head;
 use crate::jobs::carry::Kept;
 use crate::retry::Failure;
@@ -86,6 +86,8 @@ pub enum Verdict {
     NotKept(u16),
     /// It may have been done.
     Unknown,
+    /// It has become this job, or none.
+    Find(Wanted),
     /// It is done (again), in place of what is stored.
     Again,
 }
@@ -104,9 +106,22 @@ pub fn judge(
     match &record.stage {
         Stage::Answered(kept) => Verdict::Replay(kept.clone()),
         Stage::NotKept { status } => Verdict::NotKept(*status),
-        Stage::Claimed { until_ms } if !alone && now_ms < *until_ms => Verdict::InProgress,
+        Stage::Claimed { until_ms } | Stage::Queueing { until_ms, .. }
+            if !alone && now_ms < *until_ms =>
+        {
+            Verdict::InProgress
+        }
+        Stage::Queueing { job, .. } => Verdict::Find(*job),
         Stage::Claimed { .. } | Stage::Unknown if replay == Replay::Safe => Verdict::Again,
         Stage::Claimed { .. } | Stage::Unknown => Verdict::Unknown,
+    }
+}
+
+/// There is no such job. Where nobody else could have made it, and it would still be known, there never was one.
+pub fn not_found(job: Wanted, alone: bool, now_ms: u64, replay: Replay) -> Verdict {
+    match replay == Replay::Safe || (alone && now_ms < job.kept_ms) {
+        true => Verdict::Again,
+        false => Verdict::Unknown,
     }
 }
 
@@ -186,6 +201,19 @@ mod tests {
         };
         let claimed = |until_ms| Stage::Claimed { until_ms };
         use Replay::{Safe, Unsafe};
+        let job = Wanted {
+            secret: 7,
+            kept_ms: 90,
+        };
+        let queueing = |until_ms| Stage::Queueing { until_ms, job };
+        assert_eq!(of(queueing(60), false, Safe), Verdict::InProgress);
+        for (until, alone) in [(50, false), (60, true)] {
+            assert_eq!(of(queueing(until), alone, Safe), Verdict::Find(job));
+        }
+        assert_eq!(not_found(job, true, 89, Unsafe), Verdict::Again);
+        assert_eq!(not_found(job, true, 90, Unsafe), Verdict::Unknown);
+        assert_eq!(not_found(job, false, 89, Unsafe), Verdict::Unknown);
+        assert_eq!(not_found(job, false, 91, Safe), Verdict::Again);
         assert_eq!(of(claimed(60), false, Safe), Verdict::InProgress);
         assert_eq!(of(claimed(50), false, Unsafe), Verdict::Unknown);
         assert_eq!(

@@ -1,12 +1,14 @@
 //! The gate: holds the body, has its key claimed, and keeps the answer on its way out.
 
 use super::claim::{Claim, Claims, Turn};
-use super::core::{Fingerprint, Left, Verdict, applies, judge, left, needs_key, sent};
-use super::record::{Record, Stage as Stored};
+use super::core::{Fingerprint, Left, Verdict, applies, judge, left, needs_key, not_found, sent};
+use super::record::{Record, Stage as Stored, Wanted};
 use crate::exchange::{Exchange, Facts, Failed, Outgoing, Reply, ResponseHead};
 use crate::gate::{BodyNeed, Gate, Hold, Making, Needs, Slot, Step};
+use crate::jobs::Jobs;
 use crate::jobs::carry::Kept;
 use crate::request::respond_async::core::{Preference, is_job};
+use crate::request::respond_async::{accepted, secret};
 use crate::request::session::core::WISHES;
 use crate::state::{Lent, State};
 use crate::tally::Tally;
@@ -17,7 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use store::{Entry, Error, Etag, Precondition, Put};
+use store::{Entry, Error, Etag, JobId, Precondition, Put};
 use tokio::sync::oneshot;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -71,6 +73,11 @@ fn gate(m: &Making<'_>, for_jobs: bool) -> Option<Arc<dyn Gate>> {
         claims: m.kept.get("claims", Claims::default),
         tally: Tally::of(m.kept, "idempotency", &m.route.name, NAMES),
         jobs: m.route.asynchronous.as_ref().map(|a| a.when),
+        queued: m.route.asynchronous.as_ref().map(|a| Queued {
+            jobs: m.kept.get("jobs", Jobs::default),
+            lane: m.undivided().to_owned(),
+            keep: a.keep,
+        }),
         longest: m.route.deadline.first_byte.unwrap_or_default() + SPARE,
         state,
         prefix,
@@ -84,6 +91,8 @@ struct IdempotencyGate {
     /// `None`: the route takes no jobs.
     jobs: Option<When>,
     for_jobs: bool,
+    /// Where the jobs are; `None`: the route takes none.
+    queued: Option<Queued>,
     /// Of the route's keys.
     prefix: String,
     count: Arc<AtomicU64>,
@@ -91,6 +100,14 @@ struct IdempotencyGate {
     state: Arc<State>,
     claims: Arc<Claims>,
     tally: Arc<Tally>,
+}
+
+/// The jobs of a route.
+struct Queued {
+    jobs: Arc<Jobs>,
+    lane: String,
+    /// How long one is known after its end.
+    keep: Duration,
 }
 
 /// What a wait has brought, when it is over.
@@ -103,6 +120,8 @@ struct Begun {
     fingerprint: Fingerprint,
     now_ms: u64,
     tries: u8,
+    /// What is made of it; `None`: no job.
+    job: Option<Wanted>,
     /// Nothing new is claimed: there are too many keys.
     full: bool,
 }
@@ -112,6 +131,7 @@ enum Stage {
     Body(String),
     Claiming(Begun, Later<Etag>),
     Looking(Begun, Later<Option<Entry>>),
+    Finding(Begun, Entry, Wanted, Later<Option<JobId>>),
     Held(Held),
 }
 
@@ -208,11 +228,21 @@ impl IdempotencyGate {
             Err(other) if other == fingerprint => return self.in_progress(x),
             Err(_) => return self.mismatch(x),
         };
+        let now_ms = self.state.now_ms(now);
+        let wanted = |q: &Queued| {
+            secret().map(|secret| Wanted {
+                secret,
+                kept_ms: now_ms + q.keep.as_millis() as u64,
+            })
+        };
+        let queued = self.queued.as_ref().filter(|_| self.for_jobs);
+        let job = queued.and_then(wanted);
         let begun = Begun {
             turn,
             lent,
             fingerprint,
-            now_ms: self.state.now_ms(now),
+            now_ms,
+            job,
             tries: 0,
             full: self.count.load(Relaxed) >= self.rules.keys,
         };
@@ -233,7 +263,10 @@ impl IdempotencyGate {
         let until_ms = begun.now_ms + self.longest.as_millis() as u64;
         let record = Record {
             fingerprint: begun.fingerprint,
-            stage: Stored::Claimed { until_ms },
+            stage: match begun.job {
+                Some(job) => Stored::Queueing { until_ms, job },
+                None => Stored::Claimed { until_ms },
+            },
         };
         let put = Put {
             key: begun.turn.key.clone(),
@@ -302,6 +335,7 @@ impl IdempotencyGate {
             etag,
             fingerprint: begun.fingerprint,
             made_ms: begun.now_ms,
+            secret: begun.job.map(|j| j.secret),
             count: self.count.clone(),
         }
     }
@@ -342,12 +376,25 @@ impl IdempotencyGate {
             return self.down(x, "what is stored under it is damaged");
         };
         let (alone, replay) = (begun.lent.alone, self.rules.replay);
-        match judge(&record, begun.fingerprint, alone, begun.now_ms, replay) {
+        let verdict = judge(&record, begun.fingerprint, alone, begun.now_ms, replay);
+        self.act(x, slot, begun, entry, verdict)
+    }
+
+    fn act(
+        &self,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        begun: Begun,
+        entry: Entry,
+        verdict: Verdict,
+    ) -> Step {
+        match verdict {
             Verdict::Replay(kept) => {
                 self.tally.note(x, Note::Replayed as usize);
                 let reply = Reply::stored(kept.status, kept.lines.into(), kept.body.into());
                 Step::Answer(reply.with("Idempotency-Replayed", "true"))
             }
+            Verdict::Find(job) => self.find(x, slot, begun, entry, job),
             Verdict::Mismatch => self.mismatch(x),
             Verdict::InProgress => self.in_progress(x),
             Verdict::Again if begun.tries >= TRIES => self.in_progress(x),
@@ -367,6 +414,65 @@ impl IdempotencyGate {
                 self.refuse(x, Note::Unknown, reply)
             }
         }
+    }
+
+    /// Whoever claimed the key is gone, and has made the job or not.
+    fn find(
+        &self,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        begun: Begun,
+        entry: Entry,
+        job: Wanted,
+    ) -> Step {
+        let queue = self.queued.as_ref().and_then(|q| q.jobs.queue());
+        let (Some(queue), Some(queued)) = (queue, &self.queued) else {
+            return self.down(x, "the queue of jobs is not open");
+        };
+        let lane = queued.lane.clone();
+        let find = tokio::task::spawn_blocking(move || queue.find(&lane, job.secret));
+        let said = Later::default();
+        *slot = Slot::boxed(Stage::Finding(begun, entry, job, said.clone()));
+        Step::Wait(Box::pin(async move {
+            let stopped = |_| Err(Error::Stopped("the process ends".into()));
+            let found = timeout(LONGEST, find).await;
+            let found = found.map_or_else(late, |f| f.unwrap_or_else(stopped));
+            *said.borrow_mut() = Some(found);
+        }))
+    }
+
+    fn found(
+        &self,
+        x: &mut Exchange<'_>,
+        slot: &mut Slot,
+        (begun, entry, job): (Begun, Entry, Wanted),
+        said: Option<Result<Option<JobId>, Error>>,
+    ) -> Step {
+        let found = match said {
+            Some(Ok(found)) => found,
+            Some(Err(e)) => return self.down(x, &e.to_string()),
+            None => return self.down(x, "it did not answer"),
+        };
+        let verdict = match found {
+            Some(id) => {
+                let kept = accepted(id);
+                let record = Record {
+                    fingerprint: begun.fingerprint,
+                    stage: Stored::Answered(kept.clone()),
+                };
+                let put = Put {
+                    key: entry.key.clone(),
+                    value: record.write(),
+                    precondition: Precondition::Is(entry.etag),
+                    expires_ms: entry.expires_ms,
+                };
+                // Else it is looked for again.
+                drop(begun.lent.durable.put(put, begun.now_ms));
+                Verdict::Replay(kept)
+            }
+            None => not_found(job, begun.lent.alone, begun.now_ms, self.rules.replay),
+        };
+        self.act(x, slot, begun, entry, verdict)
     }
 
     fn full(&self, x: &mut Exchange<'_>) -> Step {
@@ -458,6 +564,10 @@ impl Gate for IdempotencyGate {
             Ok(Stage::Looking(begun, said)) => {
                 let said = said.borrow_mut().take();
                 self.looked(x, slot, begun, said)
+            }
+            Ok(Stage::Finding(begun, entry, job, said)) => {
+                let said = said.borrow_mut().take();
+                self.found(x, slot, (begun, entry, job), said)
             }
             Ok(Stage::Held(_)) | Err(_) => Step::Go,
         }

@@ -9,11 +9,24 @@ pub struct Record {
     pub stage: Stage,
 }
 
+/// The job that a key shall name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub secret: u128,
+    /// Until then it is not forgotten, if it was made (milliseconds since the Unix epoch).
+    pub kept_ms: u64,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Somebody is at work, until then at the latest (milliseconds since the Unix epoch).
     Claimed {
         until_ms: u64,
+    },
+    /// The same of what becomes a job, which can be looked for.
+    Queueing {
+        until_ms: u64,
+        job: Wanted,
     },
     Answered(Kept),
     /// It was answered with this status, and the answer is not here.
@@ -29,6 +42,13 @@ impl Record {
         let mut out = Vec::with_capacity(64);
         let (tag, rest) = match &self.stage {
             Stage::Claimed { until_ms } => (b'C', until_ms.to_be_bytes().to_vec()),
+            Stage::Queueing { until_ms, job } => {
+                let (until, kept) = (until_ms.to_be_bytes(), job.kept_ms.to_be_bytes());
+                (
+                    b'J',
+                    [&until[..], &kept, &job.secret.to_be_bytes()].concat(),
+                )
+            }
             Stage::Answered(kept) => (b'A', kept.write()),
             Stage::NotKept { status } => (b'N', status.to_be_bytes().to_vec()),
             Stage::Unknown => (b'U', Vec::new()),
@@ -47,6 +67,17 @@ impl Record {
             b'C' => Stage::Claimed {
                 until_ms: u64::from_be_bytes(rest.try_into().ok()?),
             },
+            b'J' => {
+                let (until, rest) = rest.split_first_chunk()?;
+                let (kept, secret) = rest.split_first_chunk()?;
+                Stage::Queueing {
+                    until_ms: u64::from_be_bytes(*until),
+                    job: Wanted {
+                        secret: u128::from_be_bytes(secret.try_into().ok()?),
+                        kept_ms: u64::from_be_bytes(*kept),
+                    },
+                }
+            }
             b'A' => Stage::Answered(Kept::read(rest)?),
             b'N' => Stage::NotKept {
                 status: u16::from_be_bytes(rest.try_into().ok()?),
@@ -74,6 +105,13 @@ mod tests {
         };
         for stage in [
             Stage::Claimed { until_ms: 7 },
+            Stage::Queueing {
+                until_ms: 7,
+                job: Wanted {
+                    secret: u128::MAX - 9,
+                    kept_ms: 8,
+                },
+            },
             Stage::Answered(answered),
             Stage::NotKept { status: 200 },
             Stage::Unknown,

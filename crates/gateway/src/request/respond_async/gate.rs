@@ -58,12 +58,11 @@ impl AsyncGate {
         let key = order_by
             .and_then(|name| x.head.get(name))
             .filter(|v| !v.is_empty());
-        let mut secret = [0; 16];
-        if SystemRandom::new().fill(&mut secret).is_err() {
-            return Err(resource::away());
-        }
+        // With a key it was written down before: the job is found by it.
+        let claimed = x.claim.as_ref().and_then(|c| c.secret);
+        let secret = claimed.or_else(secret).ok_or_else(resource::away)?;
         Ok(NewJob {
-            secret: u128::from_ne_bytes(secret),
+            secret,
             lane: self.lane.to_string(),
             tenant: x.tenant.map_or(String::new(), |t| format!("{:x}", t.hash)),
             key: key.map(text),
@@ -188,8 +187,15 @@ fn refused(x: &mut Exchange<'_>, reply: Reply) -> Step {
     Step::Answer(reply)
 }
 
+/// Of a job that is to be made; `None`: the system has no randomness.
+pub fn secret() -> Option<u128> {
+    let mut secret = [0; 16];
+    SystemRandom::new().fill(&mut secret).ok()?;
+    Some(u128::from_ne_bytes(secret))
+}
+
 /// The answer to whoever made the job.
-fn accepted(id: JobId) -> Kept {
+pub fn accepted(id: JobId) -> Kept {
     let place = format!("{PREFIX}{id}");
     let lines = format!(
         "Content-Type: application/json\r\nLocation: {place}\r\nPreference-Applied: respond-async\r\n"
@@ -202,7 +208,7 @@ fn accepted(id: JobId) -> Kept {
     }
 }
 
-/// The job is on disk before its key says so: a crash in between leaves a key of which nobody knows.
+/// The job is on disk before its key says so. After a crash in between it is looked for by its secret, which the claim has.
 async fn name(ack: Ack<Vec<JobId>>, claim: Claim) -> Result<Vec<JobId>, Error> {
     let said = ack.await;
     match said.as_deref() {

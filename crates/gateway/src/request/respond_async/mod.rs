@@ -3,4 +3,4 @@
 pub mod core;
 mod gate;
 
-pub use gate::make;
+pub use gate::{accepted, make, secret};

@@ -438,6 +438,66 @@ fn a_repeated_key_names_the_same_job() {
     assert_eq!(queue.lanes().unwrap().len(), 1);
 }
 
+/// `kill -9` between a job and its key, as the files were then: before the job was on disk, and after.
+#[test]
+fn a_crash_before_the_key_names_its_job_makes_no_second_one() {
+    let (upstream, _) = counting();
+    let take_jobs = |c: &mut config::Config| c.routes[0].asynchronous = Some(Async::default());
+    let s = stage_with(upstream.address, take_jobs);
+    let [state, jobs] = ["state.db", "queue.db"].map(|name| s.dir.path().join(name));
+    let queue = Arc::new(Embedded::open(&jobs).unwrap());
+    s.running.gateway.jobs().set_queue(Some(queue.clone()));
+    let hold = |file: &std::path::Path| {
+        let disk = rusqlite::Connection::open(file).unwrap();
+        disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+        disk
+    };
+    // The job cannot be written yet, and then its key cannot be.
+    let held = hold(&jobs);
+    let ask = || request("POST", "/pay", "\"k\"\r\nPrefer: respond-async", "x");
+    let mut client = s.running.client();
+    client.send(ask());
+    until("the claim", || s.store.count("idem/", 0) == Ok(1));
+    let held_too = hold(&state);
+    let before = crashed(&state, &jobs);
+    held.execute_batch("ROLLBACK").unwrap();
+    until("the job", || {
+        queue.lanes().unwrap().iter().any(|l| l.name == "all")
+    });
+    let after = crashed(&state, &jobs);
+    held_too.execute_batch("ROLLBACK").unwrap();
+    let first = client.answer();
+    let place = first.header("location").unwrap();
+
+    for (files, is_made) in [(before, false), (after, true)] {
+        let open = |name: &str| Arc::new(Embedded::open(files.path().join(name)).unwrap());
+        let (store, queue) = (open("state.db"), open("queue.db"));
+        let mut c = config(&[upstream.address]);
+        c.routes[0].idempotency = Some(Idempotency::default());
+        take_jobs(&mut c);
+        let running = Running::looking(c, 1);
+        lend(&running, &store);
+        running.gateway.jobs().set_queue(Some(queue.clone()));
+        // Whether it asks for a job or not: the key has one.
+        for request in [ask(), ask(), request("POST", "/pay", "\"k\"", "x")] {
+            let again = running.client().send(request).answer();
+            assert_eq!(again.status, 202, "{}", again.text());
+            assert_eq!(again.header("location") == Some(place), is_made);
+        }
+        let all = store::State::ALL.map(|state| queue.jobs("all", state, 0, 10).unwrap().len());
+        assert_eq!(all.iter().sum::<usize>(), 1, "{all:?}");
+    }
+}
+
+/// Copies of the files of a process that would be killed now.
+fn crashed(state: &std::path::Path, jobs: &std::path::Path) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (from, name) in [(state, "state.db"), (jobs, "queue.db")] {
+        store::embedded::copy(from, &dir.path().join(name)).unwrap();
+    }
+    dir
+}
+
 /// Clients that send every request again and again, whatever they hear: each is done once, and all of its 2xx are one.
 #[test]
 fn whoever_repeats_gets_one_answer_and_one_effect() {

@@ -179,6 +179,9 @@ impl Queue for Embedded {
     fn job(&self, id: JobId) -> Result<Option<Job>, Error> {
         self.readers.job(id)
     }
+    fn find(&self, lane: &str, secret: u128) -> Result<Option<JobId>, Error> {
+        self.readers.find(lane, secret)
+    }
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
         self.readers.result(id)
     }

@@ -21,6 +21,21 @@ impl Readers {
         })
     }
 
+    pub fn find(&self, lane: &str, secret: u128) -> Result<Option<JobId>, Error> {
+        self.with(|db| {
+            let sql = "SELECT j.seq FROM job j JOIN lane l ON l.id = j.lane WHERE l.name = ?1 AND j.secret = ?2";
+            let seq = db.prepare_cached(sql).and_then(|mut s| {
+                s.query_row(params![lane, secret.to_be_bytes()], |r| r.get::<_, i64>(0))
+                    .optional()
+            });
+            let id = |seq: i64| JobId {
+                seq: seq as u64,
+                secret,
+            };
+            seq.map(|s| s.map(id)).map_err(self.sql())
+        })
+    }
+
     pub fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
         self.with(|db| {
             db.prepare_cached("SELECT result FROM job WHERE seq = ?1 AND secret = ?2")

@@ -87,6 +87,12 @@ impl Index {
         self.jobs.get(&id.seq).filter(|e| e.secret == id.secret)
     }
 
+    pub fn find(&self, lane: &str, secret: u128) -> Option<JobId> {
+        let is = |e: &Entry| e.secret == secret && e.card.lane == lane;
+        let found = self.jobs.iter().find(|(_, e)| is(e));
+        found.map(|(&seq, _)| JobId { seq, secret })
+    }
+
     pub fn at(&self, seq: u64) -> Option<&Entry> {
         self.jobs.get(&seq)
     }

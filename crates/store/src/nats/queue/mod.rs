@@ -214,6 +214,10 @@ impl Queue for Jobs {
         Ok(index.get(id).map(|entry| index.shown(id.seq, entry)))
     }
 
+    fn find(&self, lane: &str, secret: u128) -> Result<Option<JobId>, Error> {
+        Ok(self.index()?.find(lane, secret))
+    }
+
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
         let shared = self.shared.clone();
         let asked = self.link.ask(&of(id), 0, move |conn| async move {

@@ -355,6 +355,10 @@ impl Queue for Topics {
         self.copy().job(id)
     }
 
+    fn find(&self, lane: &str, secret: u128) -> Result<Option<JobId>, Error> {
+        self.copy().find(lane, secret)
+    }
+
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
         self.copy().result(id)
     }
