@@ -198,7 +198,7 @@ impl Control {
         self.shared.process.stop_all();
     }
 
-    fn wake(&self, name: &str) {
+    pub(crate) fn wake(&self, name: &str) {
         if let Some(loops) = &*self.loops.lock().unwrap_or_else(PoisonError::into_inner) {
             loops.wake(name);
         }

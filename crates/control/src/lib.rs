@@ -1,6 +1,6 @@
 //! Control: what turns measurements into changes and takes changes back.
 //! `ledger` remembers, `generations` composes and publishes, `trial` decides, `loops` run, `drivers` act,
-//! `lately` sums up, `policy` says what has to wait, `api` answers.
+//! `spread` is how nodes follow each other, `lately` sums up, `policy` says what has to wait, `api` answers.
 //! It meets the data path in a generation and learned numbers (down) and a window (up), and in nothing else.
 
 #![cfg_attr(
@@ -17,6 +17,7 @@ pub mod loops;
 pub mod policy;
 pub mod ports;
 pub mod proposal;
+pub mod spread;
 pub mod trial;
 pub mod words;
 

@@ -2,12 +2,12 @@
 
 mod overlay;
 
-pub use overlay::dotted;
+pub use overlay::{clash, dotted, expired};
 
 use crate::ledger::{Entry, Event, Ledger, LedgerError, Note, State};
 use crate::ports::{Compose, Publish};
 use base::Finding;
-use config::{Generation, Op, Overlay};
+use config::{Config, Generation, Op, Overlay};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -111,6 +111,12 @@ impl Generations {
         self.lock().document.clone()
     }
 
+    /// The file in service, without any overlay.
+    pub fn file(&self) -> Result<Arc<Config>, Vec<Finding>> {
+        let composed = self.compose.compose(&self.document(), &[], 0, 0)?;
+        Ok(composed.base)
+    }
+
     /// What is wrong with the newest file, when an older one is still in service.
     pub fn file_findings(&self) -> Vec<Finding> {
         self.lock().file_findings.clone()
@@ -138,6 +144,19 @@ impl Generations {
                 .chain(more.iter().cloned())
                 .map(|e| Note::new(&by.who, &by.why, e))
                 .collect())
+        })
+    }
+
+    /// Adds an overlay of another node as it is there: what it replaces must be in this file, too.
+    pub fn take(&self, overlay: Overlay, by: &By) -> Result<(), Vec<Finding>> {
+        self.change(by, |state, document| {
+            overlay::admit(&overlay, &state.overlays)?;
+            if let Some(finding) = overlay::outdated(&overlay, document, &*self.compose) {
+                return Err(vec![finding]);
+            }
+            let overlay = overlay.clone();
+            let event = Event::OverlayAdded { overlay };
+            Ok(vec![Note::new(&by.who, &by.why, event)])
         })
     }
 

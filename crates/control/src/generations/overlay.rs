@@ -15,6 +15,12 @@ fn touches(a: &[String], b: &[String]) -> bool {
     a[..n] == b[..n]
 }
 
+/// Whether two cannot stand beside each other.
+pub fn clash(a: &Overlay, b: &Overlay) -> bool {
+    let same = |op: &Op| b.ops.iter().any(|o| touches(&o.path, &op.path));
+    a.id == b.id || (a.share.is_some() && b.share.is_some()) || a.ops.iter().any(same)
+}
+
 /// Whether `new` may be added to what is there: ids and paths are taken once, and one canary runs at a time.
 pub fn admit(new: &Overlay, there: &[Overlay]) -> Result<(), Vec<Finding>> {
     let mut findings = Vec::new();

@@ -3,6 +3,7 @@
 use super::event::{Entry, Event};
 use super::prior::Prior;
 use crate::Proposal;
+use crate::spread::{Gone, REMEMBER as REMEMBER_GONE};
 use crate::trial::Outcome;
 use config::Overlay;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub struct State {
     /// How many trials there ever were: the next id.
     pub trial_count: u64,
     pub priors: BTreeMap<String, Prior>,
+    /// Overlays that were taken back, the newest last; older ones are only in the ledger.
+    #[serde(default)]
+    pub gone: VecDeque<Gone>,
 }
 
 impl State {
@@ -70,9 +74,18 @@ impl State {
             | Event::Scaled { .. }
             | Event::BudgetOverridden { .. } => {}
             Event::OverlayAdded { overlay } => self.overlays.push(overlay.clone()),
-            Event::OverlayRemoved { id }
-            | Event::OverlayDropped { id, .. }
-            | Event::OverlayExpired { id } => self.overlays.retain(|o| o.id != *id),
+            Event::OverlayRemoved { id } => {
+                let removed = self.overlay(id);
+                let gone = removed.map(|o| Gone::new(o, &entry.who, &entry.why, entry.at_ms));
+                self.gone.extend(gone);
+                while self.gone.len() > REMEMBER_GONE {
+                    self.gone.pop_front();
+                }
+                self.overlays.retain(|o| o.id != *id);
+            }
+            Event::OverlayDropped { id, .. } | Event::OverlayExpired { id } => {
+                self.overlays.retain(|o| o.id != *id);
+            }
             Event::OverlayPromoted { id } => {
                 if let Some(o) = self.overlays.iter_mut().find(|o| o.id == *id) {
                     o.share = None;
