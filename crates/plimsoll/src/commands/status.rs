@@ -47,6 +47,9 @@ pub fn run(args: AskArgs) -> Result<Exit, Failure> {
         let standing = &status["engines"][name];
         if !standing.is_null() {
             println!("engine      {name}: {kind} at {}", engine(name, standing));
+            for line in overlays(&standing["overlays"]) {
+                println!("overlays    {line}");
+            }
         }
     }
     let empty = Vec::new();
@@ -129,6 +132,25 @@ fn engine(name: &str, e: &Value) -> String {
         text += &format!("; loops: {}", loops.join(", "));
     }
     text
+}
+
+/// What of the overlays of all nodes is not in service everywhere.
+fn overlays(o: &Value) -> Vec<String> {
+    let wrong = o["wrong"].as_str();
+    let wrong =
+        wrong.map(|why| format!("NOT FOLLOWED between nodes: {why}; what is in service stays"));
+    let refused = o["refused"].as_array();
+    let refused = refused.into_iter().flatten().map(|r| {
+        let (ids, why) = (
+            terminal::list(&r["overlays"]),
+            r["why"].as_str().unwrap_or(""),
+        );
+        match r["node"].as_str().unwrap_or("") {
+            "here" => format!("{ids} STAYS HERE ONLY: {why}"),
+            node => format!("{ids} of {node} IS NOT IN SERVICE HERE: {why}"),
+        }
+    });
+    wrong.into_iter().chain(refused).collect()
 }
 
 /// Whether another node runs what this one runs.

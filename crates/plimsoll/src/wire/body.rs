@@ -6,7 +6,7 @@ use crate::wire::caches::Caches;
 use crate::wire::cost::{Costs, Sources};
 use crate::wire::cron;
 use crate::wire::door::Door;
-use crate::wire::engines::{Engines, Lead, STREAMS, Saying, Shares};
+use crate::wire::engines::{Engines, Lead, STREAMS, Saying, Shares, Spreading};
 use crate::wire::export::Export;
 use crate::wire::jobs::{self, Jobs, Makes};
 use crate::wire::outward::Outward;
@@ -96,6 +96,8 @@ pub struct Steering {
     pub lead: Option<Lead>,
     /// Says what this node runs; `None`: it is alone.
     pub saying: Option<Saying>,
+    /// Has the overlays of all nodes together; `None`: it is alone.
+    pub spreading: Option<Spreading>,
     /// Keeps this node's shares of limits; `None`: this node is alone.
     pub shares: Option<Shares>,
     /// Gone when nobody has the ledger open any more.
@@ -334,6 +336,8 @@ impl Body {
         };
         let control = start_control(&self.file, &self.text, &self.data_dir, store, around)?;
         let control = Arc::new(control);
+        let spreading = self.engines.spread(&control)?;
+        let spread = spreading.as_ref().map(|s| s.shown.clone());
         let slos = Slos::start(
             self.watch.answers(),
             self.watch.path(),
@@ -369,7 +373,7 @@ impl Body {
             let (jobs, kept) = (jobs.clone(), remembered.kept());
             let topics = topics.clone();
             let (exported, engines) = (exported.clone(), self.engines.clone());
-            let nodes = nodes.clone();
+            let (nodes, spread) = (nodes.clone(), spread.clone());
             let streams = shown_streams.clone();
             let replicas = Replicas(self.gateway.clone());
             let traces = self.traces.clone();
@@ -383,7 +387,7 @@ impl Body {
                     + &jobs.metrics()
                     + &topics.metrics()
                     + &streams.metrics()
-                    + &engines.metrics(nodes.as_deref())
+                    + &engines.metrics(nodes.as_deref(), spread.as_deref())
                     + &replicas.metrics()
                     + &traces.unwrap_or_default()
                     + &exported.unwrap_or_default();
@@ -434,7 +438,7 @@ impl Body {
             upgrades: self.upgrades.clone(),
             engines: Arc::new({
                 let engines = self.engines.clone();
-                move || engines.shown(leading.as_deref(), nodes.as_deref())
+                move || engines.shown(leading.as_deref(), nodes.as_deref(), spread.as_deref())
             }),
             quotas: Arc::new({
                 let (gateway, clock) = (self.gateway.clone(), self.clock);
@@ -456,6 +460,7 @@ impl Body {
             traces: writing,
             lead,
             saying,
+            spreading,
             shares,
             ledger,
             queue: queue.unwrap_or_default(),

@@ -318,6 +318,7 @@ impl System {
         drop(steering.costs);
         drop(steering.lead);
         drop(steering.saying);
+        drop(steering.spreading);
         drop(steering.shares);
         control.stop();
         drop(control);
@@ -414,6 +415,7 @@ impl System {
         drop(self.steering.costs);
         drop(self.steering.lead);
         drop(self.steering.saying);
+        drop(self.steering.spreading);
         drop(self.steering.shares);
         self.control.stop();
         drop(self.body.watch);

@@ -27,6 +27,8 @@ mod schema;
 #[cfg(feature = "redis")]
 mod shared_cache;
 mod sockets;
+#[cfg(feature = "redis")]
+mod spread;
 mod stage;
 mod streams;
 mod topics;

@@ -5,11 +5,13 @@ mod lead;
 mod nodes;
 pub mod shared;
 mod shares;
+mod spread;
 
 use crate::exit::Failure;
 use arc_swap::ArcSwap;
 use base::Finding;
 use config::Config;
+use control::Control;
 use durable::Durable;
 use gateway::Gateway;
 use lead::Leader;
@@ -130,6 +132,13 @@ impl Engines {
         }
     }
 
+    /// Has the overlays of all nodes together. `None`: this node is alone.
+    pub fn spread(&self, control: &Arc<Control>) -> Result<Option<Spreading>, Failure> {
+        let shared = self.shared.as_ref().map(|s| s.values.clone());
+        let start = |kv| Spreading::start(kv, lead::owner(), control.clone());
+        shared.or_else(|| self.kv()).map(start).transpose()
+    }
+
     /// Keeps this node's shares of limits over a restart. `None`: this node is alone.
     pub fn keep_shares(
         &self,
@@ -143,7 +152,7 @@ impl Engines {
     }
 
     /// For Prometheus; nothing without an engine.
-    pub fn metrics(&self, nodes: Option<&Nodes>) -> String {
+    pub fn metrics(&self, nodes: Option<&Nodes>, spread: Option<&Spread>) -> String {
         let standings = self.standings();
         if standings.is_empty() {
             return String::new();
@@ -168,16 +177,30 @@ impl Engines {
                 page.row("", &[("config", config)], n as f64);
             }
         }
+        if let Some(spread) = spread {
+            let help =
+                "Overlays that are in service at one node and not at this one, or here only.";
+            page.family("plimsoll_overlays_refused", "gauge", help);
+            let refused = spread.standing().refused;
+            let n: usize = refused.iter().map(|r| r.overlays.len()).sum();
+            page.row("", &[], n as f64);
+        }
         page.finish()
     }
 
     /// As `GET /api/v1/engines` tells it: the loops are with the engine that has their leases, the nodes with the one that they meet in.
-    pub fn shown(&self, leader: Option<&lead::Leading>, nodes: Option<&Nodes>) -> Value {
+    pub fn shown(
+        &self,
+        leader: Option<&lead::Leading>,
+        nodes: Option<&Nodes>,
+        spread: Option<&Spread>,
+    ) -> Value {
         let mut shown = json!({ "shared": null, "durable": null });
         let loops = leader.map_or(Value::Null, lead::Leading::shown);
         for (i, (name, mut standing)) in self.standings().into_iter().enumerate() {
             if i == 0 {
                 standing["loops"] = loops.clone();
+                standing["overlays"] = json!(spread.map(Spread::standing));
             }
             if name == "shared" {
                 standing["nodes"] = nodes.map_or(Value::Null, Nodes::shown);
@@ -192,6 +215,7 @@ impl Engines {
 pub use lead::{Leader as Lead, STREAMS};
 pub use nodes::{Nodes, Saying};
 pub use shares::Keeper as Shares;
+pub use spread::{Spread, Spreading};
 
 #[cfg(test)]
 mod tests {
@@ -250,7 +274,7 @@ mod tests {
             durable: Some(Arc::new(durable)),
         };
         let leader = engines.lead().unwrap().unwrap();
-        let shown = engines.shown(Some(&leader.leading), None);
+        let shown = engines.shown(Some(&leader.leading), None, None);
         assert!(shown["shared"].is_null() && shown["durable"]["loops"]["trial"] == "here");
         engines.shared = Some(Arc::new(Shared {
             counter: store.clone(),
@@ -259,9 +283,9 @@ mod tests {
             second: None,
             standing: Box::new(standing(None)),
         }));
-        let shown = engines.shown(Some(&leader.leading), None);
+        let shown = engines.shown(Some(&leader.leading), None, None);
         assert!(shown["durable"]["loops"].is_null() && shown["shared"]["loops"]["trial"] == "here");
-        let page = engines.metrics(None);
+        let page = engines.metrics(None, None);
         for row in [
             "plimsoll_engine_up{engine=\"shared\"} 1",
             "plimsoll_engine_up{engine=\"durable\"} 0",
@@ -269,6 +293,6 @@ mod tests {
         ] {
             assert!(page.contains(row), "{page}");
         }
-        assert_eq!(Engines::default().metrics(None), "");
+        assert_eq!(Engines::default().metrics(None, None), "");
     }
 }

@@ -8,9 +8,9 @@ use crate::wire::thread::Thread;
 use arc_swap::ArcSwap;
 use config::Config;
 use control::ports::{SystemWall, Wall};
+use control::spread;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,17 +28,6 @@ const STAYS: Duration = Duration::from_secs(600);
 const SWEEP: u64 = 60;
 /// Nodes that are looked at, and old sayings that one sweep removes.
 const MOST: usize = 256;
-/// Of a config, what each node has for itself. `listen` of a section is its own, too.
-const OWN: [&str; 7] = [
-    "listen",
-    "socket_mode",
-    "console",
-    "data_dir",
-    "threads",
-    "zone",
-    "nameserver",
-];
-
 /// What a node says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Said {
@@ -71,35 +60,13 @@ struct Known {
     wrong: Option<String>,
 }
 
-/// Hashes of the parts of a config. Secrets are not in it: they are written as `***`.
-fn parts(config: &Config) -> BTreeMap<String, String> {
-    let value = serde_json::to_value(config).unwrap_or_default();
-    let all = value.as_object().cloned().unwrap_or_default();
-    let shared = all.into_iter().filter(|(k, _)| !OWN.contains(&k.as_str()));
-    let hashed = |(key, mut part): (String, Value)| {
-        if let Some(section) = part.as_object_mut() {
-            section.remove("listen");
-        }
-        let hash = Sha256::digest(part.to_string().as_bytes());
-        let hex: String = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
-        (key, hex)
-    };
-    shared.map(hashed).collect()
-}
-
 /// In what two differ; empty: in nothing.
 fn differ(a: &Said, b: &Said) -> Vec<String> {
     if a.version != b.version {
         // What is written down of a config depends on the version.
         return vec![format!("version {}", b.version)];
     }
-    let mut names: Vec<&String> = a.parts.keys().chain(b.parts.keys()).collect();
-    names.sort();
-    names.dedup();
-    let other = names
-        .into_iter()
-        .filter(|n| a.parts.get(*n) != b.parts.get(*n));
-    other.cloned().collect()
+    spread::differ(&a.parts, &b.parts)
 }
 
 impl Known {
@@ -215,7 +182,7 @@ fn own(work: &mut Work) -> Said {
         .as_ref()
         .is_some_and(|c| Arc::ptr_eq(c, &config))
     {
-        let parts = parts(&config);
+        let parts = spread::parts(&config);
         if parts != known.own.parts {
             known.own.since_ms = SystemWall.now_ms();
         }
