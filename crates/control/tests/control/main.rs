@@ -6,4 +6,5 @@ mod ledger;
 mod policy;
 mod process;
 mod restart;
+mod spread;
 mod trials;

@@ -1,8 +1,6 @@
 //! Overlays of several nodes, by what the nodes say to each other, each with a ledger of its own.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use config::Overlay;
 use control::spread::{Heard, Refused};
 use control::trial::{TryOptions, Verdict};
