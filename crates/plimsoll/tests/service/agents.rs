@@ -1,9 +1,9 @@
 //! `plimsoll agent`: gateway and agent as two processes. The gateway's own probes are off, so what it knows of the
 //! instance comes from the agent.
 
-use crate::stage::Stage;
+use crate::stage::{Stage, port};
 use serde_json::Value;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 const OFF: &str = "probes_off: [listeners, cgroup, cpu, host, disk, network, memory, waiters]";
@@ -23,8 +23,7 @@ impl Scene {
 
     /// `tls`: more keys of the section.
     fn over(scheme: &'static str, tls: &str) -> Scene {
-        let held = TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = held.local_addr().unwrap();
+        let at = port();
         let token = "token: { file: token }";
         let mut stage = Stage::new(&format!(
             "{OFF}\nagents: {{ listen: \"{at}\", {token}{tls} }}"
@@ -32,7 +31,6 @@ impl Scene {
         std::fs::write(stage.path("token"), "right\n").unwrap();
         std::fs::write(stage.path("wrong"), "wrong\n").unwrap();
         peers::Certificate::make(stage.folder.path()).unwrap();
-        drop(held);
         stage.start();
         Scene {
             stage,

@@ -1,10 +1,10 @@
 //! The API against its own document, where there is something of everything: each reading call, and those that change little.
 
 use crate::schema;
-use crate::stage::{Clients, Stage};
+use crate::stage::{Clients, Stage, port};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 
 const RULES: &str = "identity: { tenant: host, costs: true }
 traces: { share: 100% }
@@ -105,9 +105,7 @@ fn send(stage: &Stage, path: &str, body: &str) {
 }
 
 fn stage() -> Stage {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = held.local_addr().unwrap();
-    drop(held);
+    let at = port();
     let stage = Stage::new("");
     std::fs::write(stage.path("token"), "secret").unwrap();
     let state = format!("state: {{ listen: '{at}', token: {{ file: token }} }}\n{RULES}");

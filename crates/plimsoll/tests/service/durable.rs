@@ -3,13 +3,13 @@
 
 use crate::keys::{ask, send, state};
 use crate::messages::{message, service};
-use crate::stage::{Stage, signal};
+use crate::stage::{Stage, port, signal};
 use crate::streams::{self, event};
 use peers::{Nats, NatsOptions, there};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::nats::{Jobs, Options};
@@ -73,9 +73,7 @@ fn node(nats: &Nats, service: SocketAddr) -> Node {
 
 /// `more`: further sections.
 fn node_with(nats: &Nats, service: SocketAddr, jobs: &str, route: &str, more: &str) -> Node {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    let values = held.local_addr().unwrap();
-    drop(held);
+    let values = port();
     let mut stage = Stage::new("");
     stage.instance = service;
     std::fs::write(stage.path("token"), "secret").unwrap();

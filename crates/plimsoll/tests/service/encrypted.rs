@@ -1,8 +1,8 @@
 //! An upgrade under TLS: the ports stay open, handshakes go on, and connections that stand live on.
 
-use crate::stage::{PATIENCE, Stage, signal};
+use crate::stage::{PATIENCE, Stage, port, signal};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::JoinHandle;
@@ -149,10 +149,7 @@ fn upgrades_without_a_loss(stage: &mut Stage, config: &Arc<ClientConfig>, at: So
 
 #[test]
 fn a_port_of_its_own_for_tls_outlives_an_upgrade() {
-    let at = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let at = port();
     let mut stage = Stage::new(&format!(
         "tls: {{ listen: {at}, certificates: [{{ cert: app.pem, key: app.key }}] }}"
     ));

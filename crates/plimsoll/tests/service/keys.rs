@@ -2,9 +2,9 @@
 //! keep by the state API is theirs, changes by its conditions, and outlives kill -9.
 
 use crate::messages::{message, service};
-use crate::stage::{Stage, signal};
+use crate::stage::{Stage, port, signal};
 use std::io::{BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 
 /// Answers what asks for `/now`, and takes the rest without an answer; writes down all bodies that it gets.
@@ -107,9 +107,7 @@ pub fn state(
 
 #[test]
 fn services_keep_values_by_key() {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = held.local_addr().unwrap();
-    drop(held);
+    let at = port();
     let mut stage = Stage::new("");
     std::fs::write(stage.path("token"), "secret").unwrap();
     let config = format!(

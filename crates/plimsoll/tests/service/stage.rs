@@ -9,9 +9,23 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// A free port that nobody else is given while these tests run: it stays bound. Plimsoll may listen there all the same, as
+/// both say that an address may be reused, and nobody listens here.
+pub fn port() -> SocketAddr {
+    use socket2::{Domain, Socket, Type};
+    static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    let at = socket.local_addr().unwrap().as_socket().unwrap();
+    HELD.lock().unwrap().push(socket);
+    at
+}
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -79,13 +93,11 @@ pub struct Stage {
 impl Stage {
     /// `extra` is added to the config.
     pub fn new(extra: &str) -> Stage {
-        let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [listen, console] = held.each_ref().map(|l| l.local_addr().unwrap());
         let stage = Stage {
             folder: tempfile::tempdir().unwrap(),
             instance: instance(),
-            listen,
-            console,
+            listen: port(),
+            console: port(),
             pids: BTreeSet::new(),
             first: None,
         };
@@ -314,11 +326,12 @@ pub fn signal(pid: u32, name: &str) {
         .status();
 }
 
-/// Neither gone nor waiting to be reaped.
+/// Neither gone nor waiting to be reaped, with all its threads: each of them keeps its sockets open.
 fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(") ").next().unwrap_or("");
-    !state.is_empty() && !state.starts_with(['Z', 'X'])
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    threads > 1 || !state.is_empty() && !state.starts_with(['Z', 'X'])
 }
 
 const PAUSE: Duration = Duration::from_millis(1);

@@ -2,11 +2,11 @@
 //! and rows of a PostgreSQL that become events exactly once whoever is killed.
 
 use crate::messages::{message, service};
-use crate::stage::{Stage, signal};
+use crate::stage::{Stage, port, signal};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -58,9 +58,7 @@ pub fn event(id: &str) -> String {
 
 /// A stage whose services reach streams at the address.
 fn stage(extra: &str) -> (Stage, SocketAddr) {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = held.local_addr().unwrap();
-    drop(held);
+    let at = port();
     let stage = Stage::new("");
     std::fs::write(stage.path("token"), "secret").unwrap();
     let state =

@@ -2,11 +2,11 @@
 //! disabled; commands say and do what they promise.
 
 use crate::messages::{message, service};
-use crate::stage::{Stage, signal};
+use crate::stage::{Stage, port, signal};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
@@ -42,9 +42,7 @@ fn topics(rules: impl Fn(SocketAddr) -> String) -> Topics {
     let (at, got) = service(receive);
     let mut stage = Stage::new("");
     stage.instance = at;
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    let api = held.local_addr().unwrap();
-    drop(held);
+    let api = port();
     std::fs::write(stage.path("token"), "token").unwrap();
     std::fs::write(stage.path("secret"), SECRET).unwrap();
     let extra = format!(

@@ -1,20 +1,13 @@
 //! Traces that are kept without any collector: over a kill -9, within their bytes, with spans and log lines of services.
 
 use crate::history::{ROUTE, ask, request};
-use crate::stage::{Stage, signal};
+use crate::stage::{Stage, port, signal};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 const ALL: &str = "traces: { share: 100% }\n";
 const ID: &str = "0123456789abcdef0123456789abcdef";
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-}
 
 fn post(at: SocketAddr, path: &str, body: &Value) -> String {
     let body = body.to_string();
@@ -54,7 +47,7 @@ fn of(service: &str, trace: &Value) -> usize {
 
 #[test]
 fn a_request_its_spans_and_its_log_lines_are_one_trace_over_a_kill() {
-    let otlp = free();
+    let otlp = port();
     let mut stage = Stage::new(&format!("{ROUTE}{ALL}otlp: {{ http: {otlp} }}\n"));
     let pid = stage.start();
     // One comes before its request has ended, the other after.
@@ -136,7 +129,7 @@ fn fresh(at: SocketAddr, n: u64) {
 
 #[test]
 fn where_none_are_kept_nothing_is_written_and_it_is_said() {
-    let otlp = free();
+    let otlp = port();
     let mut stage = Stage::new(&format!(
         "{ROUTE}traces: {{ share: 100%, size: 0 }}\notlp: {{ http: {otlp} }}\n"
     ));
@@ -153,7 +146,7 @@ fn where_none_are_kept_nothing_is_written_and_it_is_said() {
 
 #[test]
 fn a_trace_tells_what_gates_decided_and_attributes_and_addresses_only_as_configured() {
-    let otlp = free();
+    let otlp = port();
     let mut stage = Stage::new(&format!(
         "routes:\n  home: {{ match: 'GET /{{rest...}}', to: app, rate: {{ limit: 1/h, burst: 1 }} }}\n\
          traces: {{ share: 100%, client: drop, attributes: [app.plan] }}\notlp: {{ http: {otlp} }}\n"
