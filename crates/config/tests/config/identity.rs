@@ -98,7 +98,7 @@ fn a_quota_is_of_a_calendar_and_a_shared_one_is_one() {
         ("{ limit: 9, per: week }", "week"),
         ("{ limit: 9, timezone: Mars/Base }", "is no time zone"),
         ("{ limit: 5, cost: 6 }", "give a higher `limit`"),
-        ("{ limit: 0 }", "limit"),
+        ("{ limit: 0 }", "is not a whole number from 1"),
         ("{ per: day }", "limit"),
         ("{ limit: 5, name: 'a b' }", "cannot be a name"),
     ] {

@@ -172,18 +172,21 @@ fn node(n: &Value) -> String {
 fn quota(q: &Value) -> String {
     let end = q["ends_ms"].as_i64();
     let end = end.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    let state = match q["away"] == true {
-        true => "NOT COUNTED NOW, it does what its `fail` says",
-        false => "counted",
+    let keys = match q["keys"].as_u64().unwrap_or(0) {
+        1 => "1 key".to_owned(),
+        n => format!("{n} keys"),
     };
-    let most = q["most"][0]["used"].as_u64().unwrap_or(0);
+    let away = match q["away"] == true {
+        true => "; NOT COUNTED NOW, it does what its `fail` says",
+        false => "",
+    };
     format!(
-        "{}: {} until {}, {state}; {} keys, the busiest that this node knows has used {most} of {}",
+        "{}: the busiest of {keys} has {} of {} in {}, which ends at {}{away}",
         q["quota"].as_str().unwrap_or(""),
+        q["most"][0]["used"].as_u64().unwrap_or(0),
+        q["limit"],
         q["period"].as_str().unwrap_or(""),
         end.unwrap_or_default(),
-        q["keys"],
-        q["limit"],
     )
 }
 

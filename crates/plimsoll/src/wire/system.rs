@@ -468,10 +468,9 @@ fn give_back(body: &Body, quotas: Option<Arc<Quotas>>) {
     let Some(quotas) = quotas else {
         return;
     };
-    let settled = body.runtime.block_on(tokio::time::timeout(
-        QUOTAS_SETTLE,
-        quotas.give_back(body.clock.now(), Duration::ZERO),
-    ));
+    let given_back = quotas.give_back(body.clock.now(), Duration::ZERO);
+    let settled = async { tokio::time::timeout(QUOTAS_SETTLE, given_back).await };
+    let settled = body.runtime.block_on(settled);
     match settled {
         Ok(Ok(())) => {}
         Ok(Err(e)) => tracing::warn!("what is held of quotas is not given back: {e}"),

@@ -107,6 +107,8 @@ pub struct Used {
 pub struct Quotas {
     /// `None`: none was given yet, or it was taken back.
     lent: RwLock<Option<Arc<dyn Kv>>>,
+    /// Another store was lent: what is in it is to be counted.
+    pub(super) another: tokio::sync::Notify,
     shards: Vec<Mutex<HashMap<u64, Arc<Entry>>>>,
     seed: foldhash::quality::RandomState,
     scopes: Mutex<Vec<Weak<Scope>>>,
@@ -120,6 +122,7 @@ impl Default for Quotas {
     fn default() -> Self {
         Quotas {
             lent: RwLock::default(),
+            another: tokio::sync::Notify::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             seed: foldhash::quality::RandomState::default(),
             scopes: Mutex::default(),
@@ -143,6 +146,7 @@ impl Quotas {
     /// `None` takes it back.
     pub fn lend(&self, store: Option<Arc<dyn Kv>>) {
         *self.lent.write().unwrap_or_else(|e| e.into_inner()) = store;
+        self.another.notify_one();
     }
 
     pub(super) fn lent(&self) -> Option<Arc<dyn Kv>> {

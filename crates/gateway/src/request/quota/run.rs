@@ -23,7 +23,10 @@ async fn run(quotas: Arc<Quotas>, shared: Weak<Shared>) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = quotas.another.notified() => {}
+        }
         let Some(now) = shared.upgrade().map(|s| s.clock.now()) else {
             return;
         };

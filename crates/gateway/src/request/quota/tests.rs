@@ -390,7 +390,7 @@ fn who_has_used_it_up_is_told_when_the_next_day_begins_and_a_restart_forgets_not
         .unwrap();
     let g = Gated::new(quota, &store);
     assert_eq!(g.pass("a", 2, now), 2);
-    let reply = g.ask("a", now).unwrap_err();
+    let reply = g.ask("a", now).err().unwrap();
     assert_eq!((reply.status, reply.reason), (429, "quota"));
     assert_eq!(header(&reply, "Retry-After"), "43200");
     assert_eq!(header(&reply, "RateLimit"), "\"r-day\";r=0;t=43200");
@@ -464,7 +464,7 @@ fn while_the_store_is_away_it_does_what_fail_says_and_counts_it_later() {
         store.how.store(AWAY, SeqCst);
         assert_eq!(g.pass("a", 20, Nanos(1)), passes, "{fail:?}");
         if fail == RateFail::Closed {
-            let reply = g.ask("a", Nanos(1)).unwrap_err();
+            let reply = g.ask("a", Nanos(1)).err().unwrap();
             assert_eq!((reply.status, reply.reason), (503, "quota-unknown"));
         }
         store.how.store(THERE, SeqCst);

@@ -461,7 +461,8 @@ mod tests {
         use store::{Bounds, NewJob, Queue};
         let dir = tempfile::tempdir().unwrap();
         let text = "listen: 127.0.0.1:0\nengines: { durable: 'nats://h', topics: durable }\n\
-                    services: { a: { instances: [127.0.0.1:1] } }\ntopics: { t: { subscriptions: { s: { pull: true } } } }\n";
+                    services: { a: { instances: [127.0.0.1:1] } }\ntopics: { t: { subscriptions: { s: { pull: true } } } }\n\
+                    state: { listen: 127.0.0.1:0, token: { file: /t } }\n";
         let mut config = config::check_text("p.yaml", text).config.unwrap();
         config.data_dir = dir.path().to_owned();
         let file = Embedded::open(dir.path().join(topics::FILE)).unwrap();
