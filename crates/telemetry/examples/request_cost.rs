@@ -1,4 +1,4 @@
-//! What telemetry costs per request, and what an hour of windows takes: `cargo run --release -p telemetry --example cost`.
+//! What telemetry costs per request, and what an hour of windows takes: `cargo run --release -p telemetry --example request_cost`.
 //! Prints a table in Markdown; the budget is 1 µs per request, path and collector together.
 
 use base::clock::Clock;
