@@ -1,7 +1,7 @@
 //! Who is named must be known: tenants, and the keys of rate limits.
 
 use super::Whole;
-use crate::sections::{Config, Identity, Quota, Rate, RateKey, Route};
+use crate::sections::{Config, Identity, RateKey, Route};
 use base::Finding;
 use std::collections::HashMap;
 
@@ -74,7 +74,7 @@ impl Whole<'_> {
             let says = format!("`identity` does not say who the {what} is");
             self.add(
                 &["routes", &r.name, section, "key"],
-                Finding::error("config-rate", says).help(format!(
+                Finding::error(&format!("config-{section}"), says).help(format!(
                     "add `{what}: x-{what}` to `identity`, or a claim of its `jwt`"
                 )),
             );
@@ -83,45 +83,45 @@ impl Whole<'_> {
 
     /// Routes that share a limit agree on it.
     fn shared_rates(&mut self, c: &Config) {
-        let mut first: HashMap<&str, (&str, &Rate)> = HashMap::new();
-        for (r, rate) in c.routes.iter().filter_map(|r| Some((r, r.rate.as_ref()?))) {
-            let Some(name) = rate.name.as_deref() else {
-                continue;
-            };
-            let of = |r: &Rate| (r.per_second.to_bits(), r.burst, r.key.clone());
-            let (route, other) = *first.entry(name).or_insert((&r.name, rate));
-            if of(other) != of(rate) {
-                let what = format!(
-                    "`{route}` and `{}` share the limit `{name}` and differ in it",
-                    r.name
-                );
-                self.add(
-                    &["routes", &r.name, "rate"],
-                    Finding::error("config-rate", what).help(
-                        "give both the same `limit`, `burst` and `key`; only `cost` may differ",
-                    ),
-                );
-            }
-        }
+        let all = c.routes.iter().filter_map(|r| {
+            let rate = r.rate.as_ref()?;
+            let told = (rate.per_second.to_bits(), rate.burst, &rate.key);
+            Some((r.name.as_str(), rate.name.as_deref()?, told))
+        });
+        let help = "give both the same `limit`, `burst` and `key`; only `cost` may differ";
+        self.agree("rate", "limit", all, help);
     }
 
     /// The same of quotas.
     fn shared_quotas(&mut self, c: &Config) {
-        let mut first: HashMap<&str, (&str, &Quota)> = HashMap::new();
-        for (r, quota) in (c.routes.iter()).filter_map(|r| Some((r, r.quota.as_ref()?))) {
-            let Some(name) = quota.name.as_deref() else {
+        let all = c.routes.iter().filter_map(|r| {
+            let q = r.quota.as_ref()?;
+            let told = (q.limit, q.per, &q.timezone, &q.key, q.keys);
+            Some((r.name.as_str(), q.name.as_deref()?, told))
+        });
+        let help = "give both the same `limit`, `per`, `timezone`, `key` and `keys`; only `cost` may differ";
+        self.agree("quota", "quota", all, help);
+    }
+
+    /// Of `all` (a route, the name that it shares, what it says of it) those with one name say the same.
+    fn agree<'a, T: PartialEq>(
+        &mut self,
+        section: &str,
+        what: &str,
+        all: impl Iterator<Item = (&'a str, &'a str, T)>,
+        help: &str,
+    ) {
+        let mut first: HashMap<&str, (&str, T)> = HashMap::new();
+        for (route, name, told) in all {
+            let Some((other, before)) = first.get(name) else {
+                first.insert(name, (route, told));
                 continue;
             };
-            let of = |q: &Quota| (q.limit, q.per, q.timezone.clone(), q.key.clone(), q.keys);
-            let (route, other) = *first.entry(name).or_insert((&r.name, quota));
-            if of(other) != of(quota) {
-                let what = format!(
-                    "`{route}` and `{}` share the quota `{name}` and differ in it",
-                    r.name
-                );
-                let help = "give both the same `limit`, `per`, `timezone`, `key` and `keys`; only `cost` may differ";
-                let finding = Finding::error("config-quota", what).help(help);
-                self.add(&["routes", &r.name, "quota"], finding);
+            if *before != told {
+                let what =
+                    format!("`{other}` and `{route}` share the {what} `{name}` and differ in it");
+                let finding = Finding::error(&format!("config-{section}"), what).help(help);
+                self.add(&["routes", route, section], finding);
             }
         }
     }

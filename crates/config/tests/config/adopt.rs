@@ -1,6 +1,7 @@
 //! Writing an overlay into the file: comments stay, and the text means what the overlay made of it.
 
-use config::{Document, Overlay, check_text, compose, edit, overlay_for, parse_patch};
+use crate::overlays::{document, overlay};
+use config::{Document, Overlay, compose, edit, overlay_for, parse_patch};
 
 const FILE: &str = "\
 # the front door
@@ -20,27 +21,9 @@ routes:
       size: 1MiB  # fits
 ";
 
-fn document(text: &str) -> Document {
-    check_text("p.yaml", text).document
-}
-
-fn overlay(patches: &[&str], on: &Document) -> Overlay {
-    let ops = patches.iter().map(|p| parse_patch(p).unwrap()).collect();
-    Overlay {
-        id: "o".into(),
-        owner: "ops".into(),
-        reason: "test".into(),
-        evidence: String::new(),
-        ops: overlay_for(on, ops),
-        created_at: 0,
-        expires_at: None,
-        share: None,
-    }
-}
-
 fn adopt(text: &str, patches: &[&str]) -> String {
     let d = document(text);
-    let o = overlay(patches, &d);
+    let o = overlay("o", patches, &d);
     let out = edit::adopt("p.yaml", text, &o).unwrap();
     let adopted = compose(&document(&out), &[], 1, 0).unwrap().generation.base;
     let composed = compose(&d, &[o], 1, 0).unwrap();
@@ -111,7 +94,7 @@ fn comments_that_would_be_lost_are_a_reason_to_refuse() {
         "[127.0.0.1:3000]",
         "\n      - 127.0.0.1:3000  # blue\n      - 127.0.0.1:3001",
     );
-    let o = overlay(&["services.app.instances=[127.0.0.1:3002]"], &d);
+    let o = overlay("o", &["services.app.instances=[127.0.0.1:3002]"], &d);
     let f = edit::adopt("p.yaml", &text, &o).unwrap_err();
     assert!(f.what.contains("comments that would be lost"), "{f}");
     assert!(
@@ -130,7 +113,11 @@ fn in_a_folder_each_operation_goes_to_the_file_that_holds_its_section() {
     let (d, findings) = Document::load(&dir);
     std::fs::remove_dir_all(&dir).unwrap();
     assert_eq!(findings, []);
-    let o = overlay(&["routes.product.cache.ttl=1s", "services.app.limit=4"], &d);
+    let o = overlay(
+        "o",
+        &["routes.product.cache.ttl=1s", "services.app.limit=4"],
+        &d,
+    );
     let changed = edit::adopt_all(&d, &o).unwrap();
     assert_eq!(changed.len(), 2);
     assert!(
@@ -159,7 +146,7 @@ proptest::proptest! {
         let mut op = parse_patch(&format!("{path}=")).unwrap();
         op.value = value.map(|v| if nested { serde_json::json!({ "ttl": v, "x": ["a", v] }) } else { text(v) });
         let d = document(FILE);
-        let o = Overlay { ops: overlay_for(&d, vec![op.clone()]), ..overlay(&[], &d) };
+        let o = Overlay { ops: overlay_for(&d, vec![op.clone()]), ..overlay("o", &[], &d) };
         if let Ok(out) = edit::adopt("p.yaml", FILE, &o) {
             let after = document(&out);
             let now = after.root.find(&op.path).map(config::document::Node::to_json);

@@ -5,11 +5,11 @@ use config::{Document, Overlay, check_text, compose, edit, overlay_for, parse_pa
 const FILE: &str = "listen: 127.0.0.1:8080\nservices:\n  app:\n    instances: [127.0.0.1:3000]\nroutes:\n  product:   # the busy one\n    \
                     match: GET /products/{id}\n    to: app\n  home:\n    match: GET /\n    to: app  # the start page\n";
 
-fn document(text: &str) -> Document {
+pub fn document(text: &str) -> Document {
     check_text("p.yaml", text).document
 }
 
-fn overlay(id: &str, patches: &[&str], on: &Document) -> Overlay {
+pub fn overlay(id: &str, patches: &[&str], on: &Document) -> Overlay {
     let ops = patches.iter().map(|p| parse_patch(p).unwrap()).collect();
     Overlay {
         id: id.into(),

@@ -15,10 +15,20 @@ fn touches(a: &[String], b: &[String]) -> bool {
     a[..n] == b[..n]
 }
 
+/// Whether both are for some users only.
+fn both_tried(a: &Overlay, b: &Overlay) -> bool {
+    a.share.is_some() && b.share.is_some()
+}
+
+/// The first of `new` on a path that `other` has.
+fn taken<'a>(new: &'a Overlay, other: &Overlay) -> Option<&'a Op> {
+    let has = |op: &&Op| other.ops.iter().any(|o| touches(&o.path, &op.path));
+    new.ops.iter().find(has)
+}
+
 /// Whether two cannot stand beside each other.
 pub fn clash(a: &Overlay, b: &Overlay) -> bool {
-    let same = |op: &Op| b.ops.iter().any(|o| touches(&o.path, &op.path));
-    a.id == b.id || (a.share.is_some() && b.share.is_some()) || a.ops.iter().any(same)
+    a.id == b.id || both_tried(a, b) || taken(a, b).is_some()
 }
 
 /// Whether `new` may be added to what is there: ids and paths are taken once, and one canary runs at a time.
@@ -47,7 +57,7 @@ pub fn admit(new: &Overlay, there: &[Overlay]) -> Result<(), Vec<Finding>> {
             );
             continue;
         }
-        if new.share.is_some() && other.share.is_some() {
+        if both_tried(new, other) {
             findings.push(
                 Finding::error(
                     "canary-busy",
@@ -59,11 +69,7 @@ pub fn admit(new: &Overlay, there: &[Overlay]) -> Result<(), Vec<Finding>> {
                 )),
             );
         }
-        let taken = new
-            .ops
-            .iter()
-            .find(|op| other.ops.iter().any(|o| touches(&o.path, &op.path)));
-        if let Some(op) = taken {
+        if let Some(op) = taken(new, other) {
             findings.push(
                 Finding::error(
                     "overlay-path-taken",

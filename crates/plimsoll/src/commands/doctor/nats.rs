@@ -458,7 +458,8 @@ mod tests {
 
     #[test]
     fn jobs_of_this_node_alone_are_no_copy_of_topics() {
-        use store::{Bounds, NewJob, Queue};
+        use crate::commands::doctor::stores::tests::job;
+        use store::{Bounds, Queue};
         let dir = tempfile::tempdir().unwrap();
         let text = "listen: 127.0.0.1:0\nengines: { durable: 'nats://h', topics: durable }\n\
                     services: { a: { instances: [127.0.0.1:1] } }\ntopics: { t: { subscriptions: { s: { pull: true } } } }\n\
@@ -472,19 +473,9 @@ mod tests {
             (check.grade, check.text.clone())
         };
         assert_eq!(told().0, Grade::Good, "it is empty");
-        let job = NewJob {
-            secret: 1,
-            lane: "topics/t/s".into(),
-            tenant: String::new(),
-            key: None,
-            enqueued_ms: 1,
-            due_ms: 1,
-            expires_ms: u64::MAX >> 1,
-            title: String::new(),
-            head: Vec::new(),
-            payload: Vec::new(),
-        };
-        file.enqueue(vec![job], Bounds::NONE).wait().unwrap();
+        file.enqueue(vec![job("topics/t/s", 1)], Bounds::NONE)
+            .wait()
+            .unwrap();
         let (grade, text) = told();
         assert_eq!(grade, Grade::Wrong);
         assert!(text.contains("holds 1 jobs of this node alone"), "{text}");

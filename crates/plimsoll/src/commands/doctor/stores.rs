@@ -92,7 +92,7 @@ fn look(file: &Path, within: Duration) -> Check {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::io::{Seek, SeekFrom, Write};
     use store::{Bounds, Kv, NewJob, Put, Queue};
@@ -154,10 +154,9 @@ mod tests {
         assert_eq!(look(&file, PLENTY).grade, Grade::Wrong);
     }
 
-    #[test]
-    fn what_waits_in_a_file_that_nobody_delivers_from_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let job = |lane: &str, secret| NewJob {
+    /// One that waits.
+    pub fn job(lane: &str, secret: u128) -> NewJob {
+        NewJob {
             secret,
             lane: lane.into(),
             tenant: String::new(),
@@ -168,7 +167,12 @@ mod tests {
             title: String::new(),
             head: Vec::new(),
             payload: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_waits_in_a_file_that_nobody_delivers_from_is_told() {
+        let dir = tempfile::tempdir().unwrap();
         let store = Embedded::open(dir.path().join(jobs::FILE)).unwrap();
         let lanes = ["topics/t/audit", "orders", "orders"];
         let jobs = (1..).zip(lanes).map(|(n, lane)| job(lane, n)).collect();
