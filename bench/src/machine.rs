@@ -7,15 +7,6 @@ use tempfile::TempDir;
 
 /// Lines for a report: processor, kernel, and the programs that took part.
 pub fn describe(plimsoll: &std::path::Path) -> String {
-    let cpu = read("/proc/cpuinfo")
-        .lines()
-        .find_map(|l| l.strip_prefix("model name")?.split_once(':'))
-        .map_or("processor unknown".to_owned(), |(_, n)| n.trim().to_owned());
-    let virtual_machine = match read("/proc/cpuinfo").contains("hypervisor") {
-        true => ", virtual machine",
-        false => "",
-    };
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let versions = [
         said(plimsoll.to_str().unwrap_or(""), &["--version"]),
         said("git", &["rev-parse", "--short", "HEAD"]),
@@ -25,11 +16,27 @@ pub fn describe(plimsoll: &std::path::Path) -> String {
         said("rustc", &["--version"]),
     ];
     format!(
-        "{cpu}, {cores} cores{virtual_machine}; Linux {}; TCP congestion control {}.\n{}.\n",
+        "{}; Linux {}; TCP congestion control {}.\n{}.\n",
+        processor(),
         read("/proc/sys/kernel/osrelease").trim(),
         read("/proc/sys/net/ipv4/tcp_congestion_control").trim(),
         versions.join("; ")
     )
+}
+
+/// The processor, its cores, and whether it is a virtual one.
+pub fn processor() -> String {
+    let info = read("/proc/cpuinfo");
+    let name = info
+        .lines()
+        .find_map(|l| l.strip_prefix("model name")?.split_once(':'))
+        .map_or("processor unknown", |(_, n)| n.trim());
+    let virtual_machine = match info.contains("hypervisor") {
+        true => ", virtual machine",
+        false => "",
+    };
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    format!("{name}, {cores} cores{virtual_machine}")
 }
 
 /// A folder for one run, gone with it. Servers that give up their rights may look into it.

@@ -1,5 +1,6 @@
 //! What is kept of one scenario and seed: a file in `bench/diagnosis`, with the commit and the day of each of its parts.
 
+use crate::machine;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -105,6 +106,11 @@ impl Kept {
         }
     }
 
+    /// What it was watched on; `None`: nobody wrote it down.
+    pub fn machine(&self) -> Option<&str> {
+        self.stamps.get("watch")?["machine"].as_str()
+    }
+
     /// Commits and days, for the reader to see what is old.
     pub fn when(&self) -> String {
         let of = |part: &str| {
@@ -117,7 +123,7 @@ impl Kept {
     }
 }
 
-/// The commit that is measured (with a `+` where the tree has changes), and the day.
+/// The commit that is measured (with a `+` where the tree has changes), the day, and the machine.
 pub fn now() -> Value {
     let said = |program: &str, args: &[&str]| {
         let out = Command::new(program).args(args).output();
@@ -130,7 +136,7 @@ pub fn now() -> Value {
     );
     let plus = if changed.is_empty() { "" } else { "+" };
     let commit = said("git", &["rev-parse", "--short", "HEAD"]);
-    json!({ "commit": format!("{commit}{plus}"), "date": said("date", &["+%F"]) })
+    json!({ "commit": format!("{commit}{plus}"), "date": said("date", &["+%F"]), "machine": machine::processor() })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub fn tables(rows: &[Kept], wanted: &[(String, u64)], notes: &[String]) -> Stri
     let seen: Vec<Kept> = rows.iter().filter(|k| !k.row.is_null()).cloned().collect();
     let mut out = targets::table(&seen) + "\n";
     tables::answers(&mut out, &seen);
+    tables::machines(&mut out, &seen);
     tables::named(&mut out, &seen);
     tables::lines(&mut out, &seen);
     tables::estimates(&mut out, &seen);

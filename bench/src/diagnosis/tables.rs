@@ -3,6 +3,7 @@
 use super::kept::Kept;
 use crate::stats::spread;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 fn text(v: &Value) -> &str {
@@ -64,6 +65,20 @@ pub fn answers(out: &mut String, rows: &[Kept]) {
             k.when(),
         );
     }
+}
+
+/// Which machines the rows are from.
+pub fn machines(out: &mut String, rows: &[Kept]) {
+    let mut of: BTreeMap<&str, usize> = BTreeMap::new();
+    for k in rows {
+        let named = k.machine().unwrap_or("not written down");
+        *of.entry(named).or_default() += 1;
+    }
+    let said: Vec<String> = of
+        .iter()
+        .map(|(machine, n)| format!("{machine}: {n}"))
+        .collect();
+    let _ = writeln!(out, "\nRows by machine. {}.", said.join("; "));
 }
 
 /// Who else would have named the resource, from the same recordings.
