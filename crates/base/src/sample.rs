@@ -116,6 +116,9 @@ pub struct Sample {
     pub secure: bool,
     /// Number of the method's name in [`METHODS`].
     pub method: u8,
+    /// Of a request: no client waits for it. It is the delivery of a job, whose client had its 202, or an answer that a cache
+    /// fetches anew. It costs what it costs, and is no answer that was promised to anybody.
+    pub behind: bool,
 }
 
 impl Sample {
@@ -147,6 +150,7 @@ impl Sample {
             recorded: false,
             secure: false,
             method: METHODS.len() as u8 - 1,
+            behind: false,
         }
     }
     pub fn seconds(&self) -> f64 {

@@ -29,7 +29,7 @@ impl Book {
         let Some(route) = s.route.get().filter(|r| *r < MAX_ROUTES) else {
             return;
         };
-        if s.kind != SampleKind::Request {
+        if s.kind != SampleKind::Request || s.behind {
             return;
         }
         let limits = self.limits.get(route).copied().unwrap_or_default();
@@ -91,6 +91,9 @@ mod tests {
         push(200, 9000, Outcome::Stream);
         push(0, 50, Outcome::ClientGone);
         push(0, 200, Outcome::ClientGone);
+        let mut delivery = Sample::new(SampleKind::Request, RouteIx(0), Nanos::ZERO);
+        (delivery.status, delivery.behind) = (500, true);
+        book.push(&delivery);
         let all = book.take(Vec::new());
         let expected = Answers {
             total: 6,

@@ -108,6 +108,9 @@ impl Totals {
             }
             return;
         }
+        if s.behind {
+            return;
+        }
         let class = (s.status / 100).min(9) as u8;
         let key = |route| Key {
             route,
@@ -172,6 +175,10 @@ mod tests {
         assert_eq!(t.failures[&(RouteIx(1), Failure::Deadline)], 1);
         assert_eq!(t.failures[&(RouteIx(1), Failure::Status)], 1);
         s.kind = SampleKind::Request;
+        s.behind = true;
+        t.push(&s);
+        assert_eq!(t.requests.values().sum::<u64>(), 5, "a delivery is none");
+        s.behind = false;
         assert!(t.calls.is_empty());
         for r in 0..10_000 {
             s.route = RouteIx(r);

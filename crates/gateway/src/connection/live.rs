@@ -405,6 +405,7 @@ impl Live {
         s.outcome = f.outcome(outcome);
         s.end = now;
         s.wait_us = micros(f.waited_ns);
+        s.behind = self.is_job || f.is_refresh;
         self.tell();
         self.worker.push(self.sample);
         self.log();

@@ -82,7 +82,7 @@ fn overflow() -> Key {
 impl Meter {
     /// `is_kept`: its trace can be found where it is sent.
     pub fn push(&mut self, s: &Sample, is_kept: bool) {
-        if s.outcome == Outcome::Stream {
+        if s.outcome == Outcome::Stream || s.behind {
             return;
         }
         let all = match s.kind {

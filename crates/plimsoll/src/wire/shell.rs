@@ -2,6 +2,7 @@
 
 use base::{Discipline, Names, Objective, ResourceInfo, RouteInfo, Scope};
 use config::Config;
+use config::sections::When;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use telemetry::Shell;
@@ -33,10 +34,16 @@ fn route(name: &str, config: &Config) -> RouteInfo {
             ..RouteInfo::default()
         };
     };
+    // What is promised to clients is the time to the 202, not that of the work behind it.
+    let is_behind = r
+        .asynchronous
+        .as_ref()
+        .is_some_and(|a| a.when == When::Always);
+    let latency = r.slo.as_ref().and_then(|s| s.latency);
     RouteInfo {
         name: name.into(),
         service: r.to.clone(),
-        objective: r.slo.as_ref().and_then(|s| s.latency).map(|l| Objective {
+        objective: latency.filter(|_| !is_behind).map(|l| Objective {
             latency_s: l.within.as_secs_f64(),
             target: l.target,
             assumed: false,
@@ -171,7 +178,8 @@ mod tests {
         let text = "listen: 127.0.0.1:1\nservices: { app: { instances: [127.0.0.1:2], price: $0.05/h } }\n\
                     resources: { lock.app.stock: { capacity: 2 } }\n\
                     routes: { home: { match: GET /, to: app, slo: { latency: 100ms, target: 99% } },
-                    export: { match: GET /export, to: app, slo: { availability: 99% } } }\n";
+                    export: { match: GET /export, to: app, slo: { availability: 99% } },
+                    mail: { match: POST /mail, to: app, slo: { latency: 50ms, target: 99% }, async: { when: always } } }\n";
         let config = config::check_text("p.yaml", text).config.unwrap();
         let names = Names::default();
         for r in [
@@ -195,6 +203,9 @@ mod tests {
         names.routes.intern("export");
         let all = routes(&names, &config);
         assert_eq!(all[1].objective, None, "none is of latency");
+        names.routes.intern("mail");
+        let mail = &routes(&names, &config)[2];
+        assert_eq!(mail.objective, None, "it is that of the 202");
         let home = &all[0];
         assert!(home.safe && home.service == "app" && home.objective.unwrap().latency_s == 0.1);
     }
