@@ -145,11 +145,14 @@ pub trait Mind: Send + Sync {
     fn diagnose(&self, fit: &Fit) -> Value;
     /// Whether what was simulated for `old` answers for `new` too, at a glance.
     fn alike(&self, old: &Fit, new: &Fit) -> bool;
-    /// The same with the simulated line; `None` when cancelled.
-    fn refine(&self, fit: &Fit, cancel: &Cancel) -> Option<Value>;
-    /// Best first. `priors`: measured over predicted gain per kind of move so far.
-    fn advise(&self, fit: &Fit, priors: &BTreeMap<String, f64>, cancel: &Cancel)
-    -> Option<Counsel>;
+    /// The same with the simulated line, and what lifts it, best first; `None` when cancelled. `priors`: measured over predicted
+    /// gain per kind of move so far.
+    fn advise(
+        &self,
+        fit: &Fit,
+        priors: &BTreeMap<String, f64>,
+        cancel: &Cancel,
+    ) -> Option<(Value, Counsel)>;
     fn whatif(&self, fit: &Fit, text: &str) -> Result<Value, Vec<Finding>>;
     fn compare(&self, comparison: Comparison<'_>) -> Reading;
 }

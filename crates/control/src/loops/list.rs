@@ -1,6 +1,6 @@
 //! The list of loops, one line per member, and what each does in a turn.
 
-use super::budget::{rest, thread_cpu_s};
+use super::budget::{rest, stands_ms, thread_cpu_s};
 use super::{Loop, Simulated, Stage, View};
 use crate::api::objectives;
 use crate::drivers::Process;
@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 /// The fit runs over this many seconds.
 const FIT_S: u64 = 300;
 const REFIT: Duration = Duration::from_secs(10);
-/// So long an answer stands while nothing has moved, milliseconds: simulating it again would cost the same for the same.
-const STANDS_MS: u64 = 60_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Loops that act on what all nodes have: of several nodes one does. The others learn from the traffic of their node, and keep
@@ -127,7 +125,7 @@ fn stands(s: &Shared, view: &View, generation: u64, now_ms: u64) -> bool {
         return false;
     };
     // Also when the clock was set back.
-    let young = (last.at_ms..last.at_ms + STANDS_MS).contains(&now_ms);
+    let young = (last.at_ms..last.at_ms + stands_ms(last.cpu_s)).contains(&now_ms);
     young && last.generation == generation && s.mind.alike(&last.fit, fit)
 }
 
@@ -141,11 +139,9 @@ pub fn advise(s: &Shared) -> Result<(), Vec<Finding>> {
     if stands(s, &view, generation, now_ms) {
         return Ok(());
     }
-    let Some(diagnosis) = s.mind.refine(fit, &s.cancel) else {
-        return Ok(());
-    };
+    let cpu = thread_cpu_s();
     let priors = s.ledger.state().prior_ratios();
-    let Some(counsel) = s.mind.advise(fit, &priors, &s.cancel) else {
+    let Some((diagnosis, counsel)) = s.mind.advise(fit, &priors, &s.cancel) else {
         return Ok(());
     };
     s.view.store(Arc::new(View {
@@ -156,6 +152,7 @@ pub fn advise(s: &Shared) -> Result<(), Vec<Finding>> {
             fit: fit.clone(),
             generation,
             at_ms: now_ms,
+            cpu_s: thread_cpu_s() - cpu,
         }),
         answers: view.answers + 1,
         ..(*view).clone()

@@ -38,12 +38,13 @@ impl Stage {
     }
 }
 
-/// A fit that was simulated, in which generation and when (milliseconds since the Unix epoch).
+/// A fit that was simulated, in which generation, when (milliseconds since the Unix epoch), and for how many seconds of a processor.
 #[derive(Clone, Debug)]
 pub struct Simulated {
     pub fit: Arc<Fit>,
     pub generation: u64,
     pub at_ms: u64,
+    pub cpu_s: f64,
 }
 
 #[derive(Clone, Debug, Default)]

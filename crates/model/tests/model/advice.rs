@@ -385,7 +385,7 @@ fn an_answer_stands_until_something_moves() {
     let with = |change: &dyn Fn(&mut Fit)| {
         let mut f = feed("keys", 0.0015, 100.0);
         change(&mut f);
-        model::alike::alike(&feed("keys", 0.0015, 100.0), &f)
+        model::alike::moved(&feed("keys", 0.0015, 100.0), &f).is_none()
     };
     assert!(with(&|_| {}));
     assert!(with(&|f| f.routes[0].entry_rate *= 1.04));
@@ -399,6 +399,32 @@ fn an_answer_stands_until_something_moves() {
         !with(&|f| f.routes[0].info.cached_ttl_s = Some(1.0)),
         "config"
     );
+}
+
+/// What the fit itself does not know better has not moved.
+#[test]
+fn an_answer_stands_within_the_error_of_the_fit() {
+    let moved = |change: &dyn Fn(&mut Fit)| {
+        let mut old = feed("keys", 0.0015, 100.0);
+        old.resources[0].grade = base::Grade::Prior;
+        let mut new = old.clone();
+        change(&mut new);
+        model::alike::moved(&old, &new)
+    };
+    assert_eq!(moved(&|f| f.demand[0][0].mean *= 1.2), None);
+    let text = moved(&|f| f.demand[0][0].mean *= 1.5).unwrap();
+    assert!(text.starts_with("db.feed is full at"), "{text}");
+    // Ten requests per second for a minute are known to about 4 %.
+    let few = |rate: f64| {
+        let of = |rate| {
+            let mut f = feed("keys", 0.0015, 100.0);
+            (f.routes[0].entry_rate, f.span_s) = (rate, 60.0);
+            f
+        };
+        model::alike::moved(&of(10.0), &of(rate))
+    };
+    assert_eq!(few(10.7), None);
+    assert!(few(11.5).unwrap().contains("requests per second"));
 }
 
 /// Half of the machine's work is not the requests' own, but grows with them.

@@ -323,15 +323,13 @@ impl Mind for World {
     fn alike(&self, _: &Fit, _: &Fit) -> bool {
         false
     }
-    fn refine(&self, fit: &Fit, _: &Cancel) -> Option<Value> {
-        Some(self.diagnose(fit))
-    }
-    fn advise(&self, _: &Fit, _: &BTreeMap<String, f64>, _: &Cancel) -> Option<Counsel> {
-        Some(Counsel {
+    fn advise(&self, fit: &Fit, _: &BTreeMap<String, f64>, _: &Cancel) -> Option<(Value, Counsel)> {
+        let counsel = Counsel {
             proposals: self.proposals.clone(),
             premature: vec![premature()],
             useless: vec!["a wider pool: it is not what fills first".into()],
-        })
+        };
+        Some((self.diagnose(fit), counsel))
     }
     fn whatif(&self, _: &Fit, text: &str) -> Result<Value, Vec<Finding>> {
         if let Some(gate) = &self.gate {

@@ -281,15 +281,21 @@ impl Mind for Told {
     fn alike(&self, _: &Fit, _: &Fit) -> bool {
         self.alike.load(Ordering::SeqCst)
     }
-    fn refine(&self, _: &Fit, cancel: &Cancel) -> Option<Value> {
-        (!cancel.is_cancelled()).then(|| json!({ "from": "twin" }))
-    }
-    fn advise(&self, _: &Fit, priors: &BTreeMap<String, f64>, _: &Cancel) -> Option<Counsel> {
+    fn advise(
+        &self,
+        _: &Fit,
+        priors: &BTreeMap<String, f64>,
+        cancel: &Cancel,
+    ) -> Option<(Value, Counsel)> {
+        if cancel.is_cancelled() {
+            return None;
+        }
         *self.priors.lock().unwrap() = priors.clone();
-        Some(Counsel {
+        let counsel = Counsel {
             proposals: self.proposals.lock().unwrap().clone(),
             ..Counsel::default()
-        })
+        };
+        Some((json!({ "from": "twin" }), counsel))
     }
     fn whatif(&self, _: &Fit, text: &str) -> Result<Value, Vec<Finding>> {
         Ok(json!(text))

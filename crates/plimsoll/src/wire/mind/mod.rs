@@ -7,7 +7,7 @@ use model::Answer;
 use model::advice::{self, Advisor};
 use model::demand::{self, ArmDemand, fit_arms};
 use model::fit::Fit;
-use model::loadline::{self, Search};
+use model::loadline;
 use model::moves::Action;
 use model::verify::{self, Harm, Measure};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use std::sync::{Arc, RwLock};
 
 /// Events of the twin between two looks at the cancellation.
 const SLICE: u64 = 200_000;
-/// What one refinement or one round of advice may spend: a few seconds of one core.
+/// What the search of one line may spend: a few seconds of one core. The line and what lifts it may spend twice as much.
 const BUDGET: u64 = 20_000_000;
 
 /// The model, with the config in service beside it: moves look at what is configured.
@@ -81,20 +81,11 @@ impl Mind for ModelMind {
     }
 
     fn alike(&self, old: &Fit, new: &Fit) -> bool {
-        model::alike::alike(old, new)
-    }
-
-    fn refine(&self, fit: &Fit, cancel: &Cancel) -> Option<Value> {
-        let mut search = Search::new(fit, &self.line());
-        for _ in 0..BUDGET / SLICE {
-            if cancel.is_cancelled() {
-                return None;
-            }
-            if search.run(SLICE) {
-                break;
-            }
+        let moved = model::alike::moved(old, new);
+        if let Some(what) = &moved {
+            tracing::debug!("the line is simulated again: {what}");
         }
-        Some(Self::answer(fit, search.line()))
+        moved.is_none()
     }
 
     fn advise(
@@ -102,9 +93,9 @@ impl Mind for ModelMind {
         fit: &Fit,
         priors: &BTreeMap<String, f64>,
         cancel: &Cancel,
-    ) -> Option<Counsel> {
+    ) -> Option<(Value, Counsel)> {
         let mut advisor = Advisor::new(fit, &self.advice_options(priors.clone()));
-        for _ in 0..BUDGET / SLICE {
+        for _ in 0..2 * BUDGET / SLICE {
             if cancel.is_cancelled() {
                 return None;
             }
@@ -114,11 +105,12 @@ impl Mind for ModelMind {
         }
         let advice = advisor.advice();
         let first = advice.proposals.first();
-        Some(Counsel {
+        let counsel = Counsel {
             proposals: advice.proposals.iter().map(proposal).collect(),
             premature: first.map_or(Vec::new(), |p| p.premature.clone()),
             useless: advice.useless,
-        })
+        };
+        Some((Self::answer(fit, advice.line), counsel))
     }
 
     fn whatif(&self, fit: &Fit, text: &str) -> Result<Value, Vec<Finding>> {
