@@ -7,7 +7,7 @@
 'use strict';
 
 const http = require('node:http');
-const { createHash } = require('node:crypto');
+const { createHash, randomBytes } = require('node:crypto');
 const { Pool } = require('pg');
 const Redis = require('ioredis');
 
@@ -19,10 +19,12 @@ const settings = {
   pool: 10, // connections to the database
   items: 1000, // rows of the stock
   held_ms: 2, // how long a reservation keeps its row
+  write_kb: 0, // of a note that a reservation leaves
   advisory: false, // a reservation locks the whole stock, by an advisory lock
   report_ms: 0, // how long a report keeps its connection
   call_ms: 0, // how long a report asks somebody else meanwhile
   batch: true, // a basket is one statement, not one for each item
+  stride: 7, // between the orders of a basket
   keys: false, // the feed is found by looking at every key of the store
   others: 60_000, // keys that the store has
   hashes: 50, // rounds of work for an invoice
@@ -58,7 +60,7 @@ const routes = {
   },
 
   async basket(request, id) {
-    const ids = Array.from({ length: 20 }, (_, i) => ((id * 31 + i * 7) % settings.orders) + 1);
+    const ids = Array.from({ length: 20 }, (_, i) => ((id * 31 + i * settings.stride) % settings.orders) + 1);
     if (settings.batch) {
       const text = 'SELECT id, total FROM orders WHERE id = ANY($1)';
       return (await pool.query(tagged(text, 'basket', request), [ids])).rows;
@@ -78,6 +80,10 @@ const routes = {
     try {
       await client.query('BEGIN');
       if (settings.advisory) await client.query(tagged('SELECT pg_advisory_xact_lock(1)', 'reserve', request));
+      if (settings.write_kb) {
+        const note = randomBytes(settings.write_kb * 768).toString('base64');
+        await client.query(tagged('INSERT INTO notes VALUES ($1)', 'reserve', request), [note]);
+      }
       const lock = 'SELECT n FROM stock WHERE item = $1 FOR UPDATE';
       await client.query(tagged(lock, 'reserve', request), [item]);
       await pause(settings.held_ms);
@@ -152,7 +158,8 @@ async function answer(request, response) {
 async function prepare() {
   await pool.query(`
     CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
-    DROP TABLE IF EXISTS orders, stock;
+    DROP TABLE IF EXISTS orders, stock, notes;
+    CREATE TABLE notes (note text);
     CREATE TABLE orders AS SELECT n AS id, n % ${Number(settings.customers)} AS customer, n % 997 AS total, repeat('x', 60) AS note
       FROM generate_series(1, ${Number(settings.orders)}) n;
     ALTER TABLE orders ADD PRIMARY KEY (id);

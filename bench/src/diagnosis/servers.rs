@@ -25,6 +25,9 @@ impl Servers {
         let database = Postgres::start(&[
             "shared_preload_libraries=pg_stat_statements",
             "max_parallel_workers_per_gather=0",
+            // Commits reach the disk; new files of the log are not written twice, which would come in bursts of 16 MB.
+            "fsync=on",
+            "wal_init_zero=off",
         ])?;
         database.one_core()?;
         Ok(Servers {
@@ -37,8 +40,14 @@ impl Servers {
     pub fn args(&self) -> Vec<String> {
         let app = self.app.display().to_string();
         let (database, store) = (self.database.url(), self.store.url());
-        [("--app", app), ("--database", database), ("--store", store)]
-            .map(|(key, value)| [key.to_owned(), value])
-            .concat()
+        let process = self.database.pid().map_or(String::new(), |p| p.to_string());
+        [
+            ("--app", app),
+            ("--database", database),
+            ("--database-process", process),
+            ("--store", store),
+        ]
+        .map(|(key, value)| [key.to_owned(), value])
+        .concat()
     }
 }

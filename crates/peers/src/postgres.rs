@@ -111,6 +111,11 @@ impl Postgres {
         self.sql("SELECT pg_promote(true, 30)").map(drop)
     }
 
+    /// The process that all others of it come from; `None`: it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(|s| s.child.id())
+    }
+
     /// As `kill -9` of all of its processes: nothing is written any more.
     pub fn kill(&mut self) {
         let Some(mut server) = self.server.take() else {

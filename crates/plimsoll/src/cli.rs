@@ -160,6 +160,9 @@ pub struct PlantedArgs {
     /// URL of its PostgreSQL
     #[arg(long, requires = "app")]
     pub database: Option<String>,
+    /// The first process of its PostgreSQL, for scenarios that limit its disk
+    #[arg(long, requires = "database")]
+    pub database_process: Option<u32>,
     /// URL of its Redis
     #[arg(long, requires = "app")]
     pub store: Option<String>,

@@ -28,28 +28,42 @@ impl Client {
         target: &str,
         traceparent: Option<&str>,
     ) -> std::io::Result<(u16, String)> {
+        self.send(method, host, target, traceparent, &[])
+    }
+
+    /// The same with a body.
+    pub fn send(
+        &self,
+        method: &str,
+        host: &str,
+        target: &str,
+        traceparent: Option<&str>,
+        body: &[u8],
+    ) -> std::io::Result<(u16, String)> {
         let trace = traceparent
             .map(|t| format!("traceparent: {t}\r\n"))
             .unwrap_or_default();
+        let length = body.len();
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n{trace}\r\n"
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{trace}\r\n"
         );
+        let request = [head.as_bytes(), body].concat();
         let kept = self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
         if let Some(stream) = kept
-            && let Ok(answer) = self.exchange(stream, &head)
+            && let Ok(answer) = self.exchange(stream, &request)
         {
             return Ok(answer);
         }
         let stream = TcpStream::connect_timeout(&self.via, Duration::from_secs(2))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        self.exchange(stream, &head)
+        self.exchange(stream, &request)
     }
 
-    fn exchange(&self, mut stream: TcpStream, head: &str) -> std::io::Result<(u16, String)> {
+    fn exchange(&self, mut stream: TcpStream, request: &[u8]) -> std::io::Result<(u16, String)> {
         let bad =
             |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
-        stream.write_all(head.as_bytes())?;
+        stream.write_all(request)?;
         let mut buf = Vec::with_capacity(1024);
         let mut chunk = [0u8; 4096];
         let (start, length, status, close): (usize, usize, u16, bool) = loop {

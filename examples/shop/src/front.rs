@@ -106,7 +106,8 @@ fn answer(
                 .stock
                 .hold(|| std::thread::sleep(Duration::from_secs_f64(s.lock_ms / 1e3)));
             timing.held("lock.stock", held, 1);
-            let charge = || client.call("POST", "pay", "/charge", trace);
+            let order = vec![b'x'; s.charge_kb << 10];
+            let charge = || client.send("POST", "pay", "/charge", trace, &order);
             let mut answer = charge()?;
             for _ in 0..s.retries {
                 if answer.0 < 500 {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const MAX_HEAD: usize = 16 * 1024;
-const MAX_BODY: usize = 64 * 1024;
+pub const MAX_BODY: usize = 512 << 10;
 const MAX_CONNECTIONS: usize = 1024;
 
 /// One request, read whole.

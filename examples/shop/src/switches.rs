@@ -1,5 +1,6 @@
 //! What is planted: every bottleneck of the shop is a number or a flag here, off (harmless) by default.
 
+use crate::server::MAX_BODY;
 use std::str::FromStr;
 
 /// All durations in milliseconds.
@@ -14,6 +15,8 @@ pub struct Switches {
     pub hold_mb: usize,
     /// Size of a report's answer, KiB more than it needs.
     pub page_kb: usize,
+    /// Size of what a checkout sends to the payment provider, KiB.
+    pub charge_kb: usize,
     /// Connections of the catalogue's pool, and how long each item lookup holds one while its thread sleeps
     /// (a database on another host).
     pub pool: usize,
@@ -53,6 +56,7 @@ impl Default for Switches {
             report_ms: 2.0,
             hold_mb: 0,
             page_kb: 0,
+            charge_kb: 0,
             pool: 32,
             db_ms: 1.0,
             no_index: false,
@@ -90,6 +94,7 @@ impl FromStr for Switches {
                 "report_ms" => s.report_ms = number(key, value)?,
                 "hold_mb" => s.hold_mb = value.parse().map_err(bad)?,
                 "page_kb" => s.page_kb = value.parse().map_err(bad)?,
+                "charge_kb" => s.charge_kb = value.parse().map_err(bad)?,
                 "pool" => s.pool = value.parse().map_err(bad)?,
                 "db_ms" => s.db_ms = number(key, value)?,
                 "no_index" => s.no_index = flag(key, value)?,
@@ -108,15 +113,17 @@ impl FromStr for Switches {
                 "rows" => s.rows = value.parse().map_err(bad)?,
                 _ => {
                     return Err(format!(
-                        "no switch `{key}`; there are lock_ms, cpu_ms, report_ms, hold_mb, page_kb, pool, db_ms, no_index, n_plus_one, \
-                         items, pay_ms, pay_slots, pay_fails, retries, shards, cache_s, pause_ms, pause_every_s, one_core, \
+                        "no switch `{key}`; there are lock_ms, cpu_ms, report_ms, hold_mb, page_kb, charge_kb, pool, db_ms, no_index, \
+                         n_plus_one, items, pay_ms, pay_slots, pay_fails, retries, shards, cache_s, pause_ms, pause_every_s, one_core, \
                          timing, rows"
                     ));
                 }
             }
         }
-        if s.hold_mb > 1024 || s.page_kb > 64 << 10 {
-            return Err("hold_mb is at most 1024, page_kb at most 65536".into());
+        if s.hold_mb > 1024 || s.page_kb > 64 << 10 || s.charge_kb > MAX_BODY >> 10 {
+            return Err(
+                "hold_mb is at most 1024, page_kb at most 65536, charge_kb at most 512".into(),
+            );
         }
         if s.pool == 0 || s.pay_slots == 0 || s.rows == 0 || s.shards == 0 {
             return Err("pool, pay_slots, shards and rows must be at least 1".into());

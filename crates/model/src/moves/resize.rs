@@ -1,5 +1,5 @@
 //! More or faster processors for the instances of a service, unless they work on one thread: then `replica` helps. Or more
-//! memory, where that is what requests fill.
+//! memory, where that is what requests fill; or a disk or a link that does twice as much.
 
 use super::{Action, Candidate, Context, Edit, Kind};
 use crate::constraint::signs;
@@ -11,8 +11,51 @@ pub fn applies(cx: &Context) -> Vec<Candidate> {
     let memory = |k: &usize| rank::fills(cx.fit, *k);
     let hot = cx.hot();
     let bytes = hot.iter().copied().filter(memory).map(|k| memory_of(cx, k));
+    let wider = hot.iter().filter_map(|k| wider(cx, *k));
     let cores = hot.iter().copied().filter_map(double);
-    cores.chain(bytes).collect()
+    cores.chain(bytes).chain(wider).collect()
+}
+
+/// A disk or a link, or the part of one that is allowed; not the processors of a database, nor peers that read slowly.
+fn wider(cx: &Context, k: usize) -> Option<Candidate> {
+    let info = &cx.fit.resources[k].info;
+    let name = &info.name;
+    let (text, guard) = match (info.class, info.discipline) {
+        (Class::Storage, Discipline::Fcfs) => (
+            "raise the limit of its control group (`io.max`, `blkio.throttle`) or the provisioned throughput of its volume, or move it \
+             to a disk that is twice as fast",
+            "a disk that waits for each sync does not sync faster for having more bytes per second",
+        ),
+        (Class::Network, Discipline::Fcfs) => (
+            "raise the rate to which it is shaped (`tc qdisc`), or take a link or a machine with a faster one",
+            "the other end of it has a limit, too",
+        ),
+        _ => return None,
+    };
+    let used = (0..cx.fit.routes.len()).filter(|&r| cx.fit.demand[r][k].mean > 0.0);
+    Some(Candidate {
+        kind: Kind::Resize,
+        subject: name.clone(),
+        title: format!("{name}: twice as much per second"),
+        evidence: format!("{:.0} % of it is in use", 100.0 * cx.utilisation(k)),
+        edits: used
+            .map(|route| Edit::Demand {
+                route,
+                resource: k,
+                factor: 0.5,
+            })
+            .collect(),
+        action: Action::Instruction {
+            text: format!("Allow {name} twice as much: {text}."),
+        },
+        size: 2,
+        // What disks and links cost is not configured.
+        cost_per_hour: 0.0,
+        reverse: "go back to the smaller limit".into(),
+        guards: vec![guard.into()],
+        uncertainty: 0.1,
+        protects: false,
+    })
 }
 
 fn memory_of(cx: &Context, k: usize) -> Candidate {

@@ -409,6 +409,27 @@ fn answers_are_compressed_where_the_link_is_fuller_than_the_processor() {
 }
 
 #[test]
+fn a_disk_or_a_link_that_is_full_may_do_twice_as_much() {
+    let full = |name: &str, capacity: f64, mean: f64| {
+        let resources = vec![resource(name, capacity), resource("cpu.app", 4.0)];
+        let demands = vec![vec![demand(mean, 1.0), demand(0.002, 1.0)]];
+        fit(vec![route("save", "app", 40.0, 0.2)], resources, demands)
+    };
+    for (name, capacity, mean, word) in [
+        ("disk.orders.limit", 1.0, 0.01, "io.max"),
+        ("net.host.eth0", 2.5e6, 25e3, "tc qdisc"),
+    ] {
+        let (c, gain) = one(&full(name, capacity, mean), Kind::Resize).unwrap();
+        assert_eq!(c.title, format!("{name}: twice as much per second"));
+        assert!(instruction(&c).contains(word), "{:?}", c.action);
+        assert!(near(gain, 2.0), "{gain}");
+    }
+    // The processors of a database are no disk.
+    let other = one(&full("db.orders", 1.0, 0.01), Kind::Resize);
+    assert!(other.is_none_or(|c| !c.0.title.contains("per second")));
+}
+
+#[test]
 fn a_bulkhead_keeps_a_full_dependency_from_those_who_do_not_need_it() {
     let mut f = orders();
     f.resources[0] = shared(resource("slots.pay", 1.0));

@@ -49,6 +49,7 @@ fn planted(args: PlantedArgs) -> Result<Exit, Failure> {
         app,
         database,
         store,
+        database_process: args.database_process,
     });
     let run = planted::Run {
         scenario,

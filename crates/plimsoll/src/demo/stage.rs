@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A process that does not listen after this long does not start.
+const LISTENING: Duration = Duration::from_secs(60);
+
 /// Ports of one stage, all on loopback.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
@@ -123,13 +126,23 @@ impl Stage {
         plant: &Plant,
         data: &Path,
     ) -> Result<Stage, Failure> {
+        Stage::start_with(ports, plant, data, &|_| Command::new(binary))
+    }
+
+    /// The same, with a command for each role to which the arguments are added.
+    pub fn start_with(
+        ports: &Ports,
+        plant: &Plant,
+        data: &Path,
+        command: &dyn Fn(&str) -> Command,
+    ) -> Result<Stage, Failure> {
         let mut stage = Stage::default();
         for (role, listen, switches) in [
             ("catalogue", ports.catalogue, &plant.catalogue),
             ("pay", ports.pay, &plant.pay),
             ("front", ports.front, &plant.front),
         ] {
-            let mut command = Command::new(binary);
+            let mut command = command(role);
             command
                 .args(["example", "shop", role])
                 .args(["--listen", &listen.to_string()])
@@ -162,9 +175,9 @@ impl Stage {
         all.find(|(r, _)| r == role).map(|(_, child)| child.id())
     }
 
-    /// Waits until each accepts connections (at most 20 s: some fill a database first).
+    /// Waits until each accepts connections; some fill a database first.
     pub fn await_listening(&mut self, all: &[SocketAddr], data: &Path) -> Result<(), Failure> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + LISTENING;
         all.iter()
             .try_for_each(|at| self.await_one(*at, deadline, data))
     }
@@ -182,7 +195,10 @@ impl Stage {
                 }
             }
             if Instant::now() > deadline {
-                return Err(Failure::new(format!("nothing listens on {at} after 20 s")));
+                return Err(Failure::new(format!(
+                    "nothing listens on {at} after {} s",
+                    LISTENING.as_secs()
+                )));
             }
             std::thread::sleep(Duration::from_millis(20));
         }

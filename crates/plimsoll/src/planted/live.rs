@@ -2,14 +2,17 @@
 
 use super::Run;
 use super::around::{self, Standing};
-use super::orders;
+use super::group::Group;
+use super::link::{self, Link};
 use super::scenarios::World;
+use super::{disks, orders};
 use crate::commands::recorded;
 use crate::demo::stage::{self, Ports, Scratch, Stage};
 use crate::demo::traffic;
 use crate::exit::Failure;
 use crate::wire::system::System;
 use config::Config;
+use std::process::Command;
 
 pub struct Live {
     pub system: System,
@@ -17,25 +20,45 @@ pub struct Live {
     ports: Ports,
     stage: Stage,
     around: Standing,
+    limited: Option<Group>,
+    link: Option<Link>,
     _scratch: Scratch,
 }
 
 impl Live {
     pub fn start(run: &Run<'_>, plant: &World, blind: bool) -> Result<Live, Failure> {
         let scratch = Scratch::new()?;
-        let ports = Ports::free()?;
+        let mut ports = Ports::free()?;
+        if let World::Narrow(..) = plant {
+            ports.pay.set_ip(link::FAR);
+        }
         let text = config_text(run, plant, &ports, &scratch, blind)?;
         let checked = config::check_text("the application's config", &text);
         let Some(config) = checked.config else {
             return Err(recorded::refused(&checked.findings));
         };
         let system = System::start("planted", &text)?;
+        let (mut limited, mut link) = (None, None);
         let mut stage = match plant {
             World::Shop(plant) | World::Around(plant, _) => {
                 Stage::start(&std::env::current_exe()?, &ports, plant, &scratch.0)?
             }
+            World::Narrow(plant, kbit) => {
+                let here = std::env::current_exe()?;
+                link = Some(Link::lay(*kbit)?);
+                Stage::start_with(&ports, plant, &scratch.0, &|role| match role {
+                    "pay" => Link::at_the_far_end(&here),
+                    _ => Command::new(&here),
+                })?
+            }
             World::Orders(settings) => {
                 orders::start(orders::needed(run.servers)?, settings, &ports, &scratch.0)?
+            }
+            World::Limited(settings, limits) => {
+                let servers = orders::needed(run.servers)?;
+                let (stage, group) = disks::start(servers, settings, limits, &ports, &scratch.0)?;
+                limited = Some(group);
+                stage
             }
         };
         let around = match plant {
@@ -48,6 +71,8 @@ impl Live {
             ports,
             stage,
             around,
+            limited,
+            link,
             _scratch: scratch,
         })
     }
@@ -60,6 +85,8 @@ impl Live {
         self.system.stop();
         drop(self.stage);
         drop(self.around);
+        drop(self.limited);
+        drop(self.link);
     }
 }
 
@@ -73,7 +100,7 @@ fn config_text(
     let mix = &super::truth::weights(run);
     let data = scratch.0.join("data");
     Ok(match plant {
-        World::Shop(plant) | World::Around(plant, _) => {
+        World::Shop(plant) | World::Around(plant, _) | World::Narrow(plant, _) => {
             let off: &[&str] = if blind { &["waiters"] } else { &[] };
             let text = stage::config_text(ports, &data, weights(mix)?, off);
             match plant.route {
@@ -81,7 +108,7 @@ fn config_text(
                 None => text,
             }
         }
-        World::Orders(_) => {
+        World::Orders(_) | World::Limited(..) => {
             let servers = orders::needed(run.servers)?;
             orders::config_text(servers, ports, &scratch.0, weights(mix)?)?
         }

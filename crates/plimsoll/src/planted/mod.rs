@@ -3,8 +3,11 @@
 
 pub mod around;
 pub mod databases;
+pub mod disks;
 pub mod estimators;
+mod group;
 pub mod judge;
+mod link;
 mod live;
 mod mix;
 pub mod orders;

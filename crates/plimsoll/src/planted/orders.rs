@@ -17,6 +17,8 @@ pub struct Servers {
     /// URLs.
     pub database: String,
     pub store: String,
+    /// The first process of the database, where limits are to be set around it.
+    pub database_process: Option<u32>,
 }
 
 /// They, or what to do to have them.
@@ -98,7 +100,7 @@ loads:
 }
 
 /// Weights of home, orders, basket, reserve, report, feed and invoice.
-const VISITORS: [u32; 7] = [30, 20, 20, 10, 5, 10, 5];
+pub const VISITORS: [u32; 7] = [30, 20, 20, 10, 5, 10, 5];
 
 /// The order service with these settings (JSON) and its usual mix.
 pub fn watched(
@@ -209,6 +211,7 @@ mod tests {
             app: "orders.js".into(),
             database: "postgres://a:b@127.0.0.1:1/c".into(),
             store: "redis://127.0.0.1:1".into(),
+            database_process: None,
         };
         let ports = Ports::free().unwrap();
         let text = config_text(&servers, &ports, folder.path(), VISITORS).unwrap();

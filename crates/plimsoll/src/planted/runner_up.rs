@@ -1,6 +1,8 @@
 //! What is likeliest to be taken for the planted limit, doubled: the truth of a scenario asks that this does not lift the line.
 
+use super::group::Limit;
 use super::scenarios::{World, plant};
+use crate::demo::stage::Plant;
 
 /// One scenario's second resource.
 #[derive(Clone, Debug)]
@@ -85,6 +87,31 @@ fn all() -> Vec<RunnerUp> {
             "pg-unbounded",
             "pool.app.orders",
             orders(r#"{"customers":300,"limit":false,"pool":20}"#),
+        ),
+        of(
+            "link",
+            "slots.pay",
+            World::Narrow(
+                Plant {
+                    front: "charge_kb=100".into(),
+                    pay: "pay_slots=128".into(),
+                    ..Plant::default()
+                },
+                20_000,
+            ),
+        ),
+        of(
+            "pg-commit",
+            "pool.app.orders",
+            World::Limited(r#"{"write_kb":64,"pool":20}"#, &[Limit::Writes(8 << 10)]),
+        ),
+        of(
+            "pg-cold",
+            "pool.app.orders",
+            World::Limited(
+                r#"{"orders":3000000,"stride":149993,"pool":20}"#,
+                &[Limit::Memory(192), Limit::Reads(400)],
+            ),
         ),
         of(
             "node-cpu",

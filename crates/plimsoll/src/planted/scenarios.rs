@@ -1,7 +1,8 @@
-//! The planted bottlenecks of the shop, and which answers count as right. Those on real databases are in `orders.rs` and `databases.rs`.
+//! The planted bottlenecks of the shop, and which answers count as right. Those on real databases are in `orders.rs`, `databases.rs` and `disks.rs`.
 
 use super::around::Around;
-use super::{databases, orders};
+use super::group::Limit;
+use super::{databases, disks, link, orders};
 use crate::demo::stage::{Plant, SHOPPERS};
 use base::Class;
 use model::moves::Kind;
@@ -12,8 +13,12 @@ pub enum World {
     Shop(Plant),
     /// The shop, with something wrong around it.
     Around(Plant, Around),
+    /// The shop, with so many kilobits per second to the payment provider.
+    Narrow(Plant, u64),
     /// The order service, with these settings (JSON).
     Orders(&'static str),
+    /// The same, its PostgreSQL within these limits.
+    Limited(&'static str, &'static [Limit]),
 }
 
 /// One bottleneck, learned from at most 40 % of what it can carry.
@@ -123,6 +128,7 @@ pub fn all() -> Vec<Scenario> {
         around_the_shop(),
         orders::scenarios(),
         databases::scenarios(),
+        disks::scenarios(),
     ]
     .concat()
 }
@@ -136,6 +142,15 @@ fn around(front: &str, what: Around) -> World {
     World::Around(plant, what)
 }
 
+fn narrow(kbit: u64) -> World {
+    let front = "charge_kb=100".into();
+    let plant = Plant {
+        front,
+        ..Plant::default()
+    };
+    World::Narrow(plant, kbit)
+}
+
 /// Reports that hold 40 MB each, in so many megabytes.
 fn holding(megabytes: u64) -> World {
     let plant = Plant {
@@ -143,7 +158,7 @@ fn holding(megabytes: u64) -> World {
         pay: "pay_ms=250".into(),
         ..Plant::default()
     };
-    World::Around(plant, Around::Memory(megabytes))
+    World::Around(plant, Around::Limited(Limit::Memory(megabytes)))
 }
 
 /// What is wrong around it. Limits need control groups that may be written.
@@ -154,25 +169,36 @@ fn around_the_shop() -> Vec<Scenario> {
         Scenario {
             lift: lift(
                 Ask::Proposal(Kind::Resize, "cpu.front"),
-                around("cpu_ms=6", Around::Quota(600)),
+                around("cpu_ms=6", Around::Limited(Limit::Quota(600))),
             ),
             ..watched(
                 "quota",
                 "front may use 0.3 of the machine's cores, product pages compute for 6 ms",
-                around("cpu_ms=6", Around::Quota(300)),
+                around("cpu_ms=6", Around::Limited(Limit::Quota(300))),
                 28.0,
                 constraint(Class::Compute, &["cpu.front"], &["product"]),
             )
         },
         Scenario {
             mix: &[20, 30, 10, 5, 5, 30],
-            lift: lift(Ask::Proposal(Kind::Resize, "mem.front"), holding(1000)),
+            lift: lift(Ask::Proposal(Kind::Resize, "mem.front"), holding(800)),
             ..watched(
                 "memory",
-                "a report holds 40 MB while it asks the payment provider for 250 ms, and front may have 500 MB",
-                holding(500),
-                55.0,
+                "a report holds 40 MB while it asks the payment provider for 250 ms, and front may have 400 MB",
+                holding(400),
+                40.0,
                 constraint(Class::Memory, &["mem.front"], &["report"]),
+            )
+        },
+        Scenario {
+            mix: &[20, 40, 10, 5, 24, 1],
+            lift: lift(Ask::Proposal(Kind::Resize, link::RESOURCE), narrow(40_000)),
+            ..watched(
+                "link",
+                "a checkout sends 100 KB to the payment provider, over a link of 20 Mbit/s",
+                narrow(20_000),
+                40.0,
+                constraint(Class::Network, &[link::RESOURCE], &["charge", "checkout"]),
             )
         },
         watched(

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod host;
 pub mod listeners;
 pub mod memory;
+mod netlink;
 pub mod network;
 pub mod pools;
 pub mod postgres;
@@ -101,6 +102,8 @@ pub struct Reading<'a> {
     pub targets: &'a Targets,
     pub names: &'a Names,
     pub found: BTreeMap<InstanceIx, Found>,
+    /// Databases whose processes run here: their name (`orders` of `db.orders`), and the process that all others come from.
+    pub servers: Vec<(String, u32)>,
     pub cells: Vec<ResourceCell>,
     /// What the kernel tells of resources beside their use.
     pub signals: Vec<SignalCell>,
@@ -120,6 +123,7 @@ impl<'a> Reading<'a> {
             targets,
             names,
             found: BTreeMap::new(),
+            servers: Vec::new(),
             cells: Vec::new(),
             signals: Vec::new(),
             uses: Vec::new(),
@@ -211,12 +215,12 @@ pub fn all(proc: &Proc) -> Vec<Box<dyn Probe>> {
             connections::Kernel::default(),
         )),
         Box::new(memory::Memory::new(proc.clone())),
-        Box::new(storage::Storage::new(proc.clone())),
         Box::new(pressure::Pressure::new(proc.clone())),
         Box::new(pools::Pools),
         Box::<scrape::Scrape>::default(),
         Box::new(postgres::Postgres::new(proc.clone())),
         Box::<redis::Redis>::default(),
+        Box::new(storage::Storage::new(proc.clone())),
         Box::new(waiters::Waiters::new(proc.clone())),
     ]
 }

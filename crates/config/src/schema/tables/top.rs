@@ -12,12 +12,12 @@ pub const PROBES: &[&str] = &[
     "network",
     "connections",
     "memory",
-    "storage",
     "pressure",
     "pools",
     "scrape",
     "postgres",
     "redis",
+    "storage",
     "waiters",
 ];
 

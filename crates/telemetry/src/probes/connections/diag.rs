@@ -1,13 +1,9 @@
 //! What the kernel is asked about TCP connections, and its answers: messages of `NETLINK_SOCK_DIAG` (sock_diag(7)), as bytes.
 
+use crate::probes::netlink::{self, Message, attribute, u32_at, u64_at};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-const HEADER: usize = 16;
 const BY_FAMILY: u16 = 20;
-const DONE: u16 = 3;
-const ERROR: u16 = 2;
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const DUMP: u16 = 0x301;
 const TCP: u8 = 6;
 /// Asks for `struct tcp_info` beside each connection.
 const WITH_INFO: u8 = 1 << 1;
@@ -52,38 +48,22 @@ pub struct Answers {
 
 /// The request for every connection of a family.
 pub fn request(family: u8) -> Vec<u8> {
-    let mut m = Vec::with_capacity(HEADER + 56);
-    m.extend_from_slice(&(HEADER as u32 + 56).to_ne_bytes());
-    m.extend_from_slice(&BY_FAMILY.to_ne_bytes());
-    m.extend_from_slice(&DUMP.to_ne_bytes());
-    m.extend_from_slice(&1u32.to_ne_bytes());
-    m.extend_from_slice(&0u32.to_ne_bytes());
-    m.extend_from_slice(&[family, TCP, WITH_INFO, 0]);
-    m.extend_from_slice(&STATES.to_ne_bytes());
+    let mut question = vec![family, TCP, WITH_INFO, 0];
+    question.extend_from_slice(&STATES.to_ne_bytes());
     // Which socket: any.
-    m.resize(HEADER + 56, 0);
-    m
+    question.resize(56, 0);
+    netlink::dump(BY_FAMILY, &question)
 }
 
 /// Everything that one read from the socket brought.
-pub fn answers(mut bytes: &[u8], out: &mut Answers) {
-    while let (Some(len), Some(kind)) = (u32_at(bytes, 0), u16_at(bytes, 4)) {
-        let len = len as usize;
-        let Some(body) = bytes.get(HEADER..len) else {
-            return;
-        };
-        match kind {
-            DONE => out.done = true,
-            // 0 is no error but a receipt.
-            ERROR => {
-                out.error = u32_at(body, 0)
-                    .map(|e| (e as i32).wrapping_neg())
-                    .filter(|e| *e != 0)
-            }
-            BY_FAMILY => out.connections.extend(connection(body)),
-            _ => {}
+pub fn answers(bytes: &[u8], out: &mut Answers) {
+    for message in netlink::messages(bytes) {
+        match message {
+            Message::Done => out.done = true,
+            Message::Refused(e) => out.error = Some(e),
+            Message::Told(BY_FAMILY, body) => out.connections.extend(connection(body)),
+            Message::Told(..) => {}
         }
-        bytes = bytes.get(len.next_multiple_of(4)..).unwrap_or_default();
     }
 }
 
@@ -115,23 +95,9 @@ fn address(m: &[u8], at: usize, family: u8) -> Option<IpAddr> {
     }
 }
 
-fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
-    loop {
-        let (len, kind) = (u16_at(bytes, 0)? as usize, u16_at(bytes, 2)?);
-        let value = bytes.get(4..len)?;
-        if kind == wanted {
-            return Some(value);
-        }
-        bytes = bytes.get(len.next_multiple_of(4)..)?;
-    }
-}
-
 /// Linux 4.10 and later tell for how long what held a connection up.
 fn info(t: &[u8]) -> Option<Info> {
-    let micros = |at: usize| {
-        let b: [u8; 8] = t.get(at..at + 8)?.try_into().ok()?;
-        Some(u64::from_ne_bytes(b) as f64 / 1e6)
-    };
+    let micros = |at: usize| Some(u64_at(t, at)? as f64 / 1e6);
     Some(Info {
         busy: micros(168)?,
         receiver: micros(176)?,
@@ -141,17 +107,12 @@ fn info(t: &[u8]) -> Option<Info> {
     })
 }
 
-fn u16_at(b: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(b.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(b: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(b.get(at..at + 4)?.try_into().ok()?))
-}
-
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::probes::netlink::tests::attributes;
+    pub use crate::probes::netlink::tests::message;
+    use crate::probes::netlink::{DONE, ERROR};
 
     /// An answer as the kernel writes it.
     pub fn answer(family: u8, cookie: u32, ports: (u16, u16), info: &Info) -> Vec<u8> {
@@ -175,21 +136,8 @@ pub mod tests {
         t[136..140].copy_from_slice(&(info.sent as u32).to_ne_bytes());
         t[100..104].copy_from_slice(&(info.again as u32).to_ne_bytes());
         // Another attribute comes first, of a length that is no multiple of four.
-        for (kind, value) in [(8u16, vec![1u8]), (INFO, t)] {
-            m.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
-            m.extend_from_slice(&kind.to_ne_bytes());
-            m.extend_from_slice(&value);
-            m.resize(m.len().next_multiple_of(4), 0);
-        }
+        m.extend(attributes(&[(8, vec![1]), (INFO, t)]));
         message(BY_FAMILY, &m)
-    }
-
-    pub fn message(kind: u16, body: &[u8]) -> Vec<u8> {
-        let mut m = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
-        m.extend_from_slice(&kind.to_ne_bytes());
-        m.resize(HEADER, 0);
-        m.extend_from_slice(body);
-        m
     }
 
     #[test]

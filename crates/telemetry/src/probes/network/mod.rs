@@ -1,11 +1,17 @@
 //! Bytes through the machine's links from `/proc/net/dev`. Resource `net.host.<device>` in bytes per second of the
-//! busier direction; loopback is no link (it costs CPU only) and stays out.
+//! busier direction, or of what is sent where the kernel shapes that ([`shape`]); loopback is no link (it costs CPU only) and
+//! stays out.
+
+mod shape;
 
 use super::counter::Counters;
 use super::{Probe, Proc, Reading};
-use base::InstanceIx;
+use base::{InstanceIx, Nanos};
+use shape::Rates;
 
 const DEVICES: usize = 64;
+/// How links are shaped is asked this often, seconds.
+const ASKED_S: f64 = 10.0;
 
 /// `(device, bytes received, bytes sent)` of every link that has carried anything, loopback apart.
 pub fn parse(text: &str) -> Vec<(String, f64, f64)> {
@@ -36,6 +42,9 @@ pub fn speed(text: &str) -> Option<f64> {
 pub struct Network {
     proc: Proc,
     counters: Counters<(String, bool)>,
+    shapes: fn() -> Result<Rates, String>,
+    rates: Rates,
+    asked: Option<Nanos>,
 }
 
 impl Network {
@@ -43,7 +52,27 @@ impl Network {
         Network {
             proc,
             counters: Counters::default(),
+            shapes: shape::of_kernel,
+            rates: Rates::new(),
+            asked: None,
         }
+    }
+
+    fn ask(&mut self, r: &mut Reading<'_>) {
+        let due = |at: Nanos| r.now.since(at).as_secs_f64() >= ASKED_S;
+        if self.asked.is_none_or(due) {
+            self.asked = Some(r.now);
+            match (self.shapes)() {
+                Ok(rates) => self.rates = rates,
+                Err(why) => r.note("network", "", why),
+            }
+        }
+    }
+
+    /// Bytes per second that the kernel lets it send; `None`: as many as it can.
+    fn shaped(&self, link: &str) -> Option<f64> {
+        let number = self.proc.read_sys(&format!("class/net/{link}/ifindex"))?;
+        self.rates.get(&number.trim().parse().ok()?).copied()
     }
 }
 
@@ -61,16 +90,18 @@ impl Probe for Network {
             );
             return;
         };
+        self.ask(r);
         for (name, rx, tx) in parse(&text) {
             let rx = self.counters.rate((name.clone(), false), r.now, rx);
             let tx = self.counters.rate((name.clone(), true), r.now, tx);
             let (Some(rx), Some(tx)) = (rx, tx) else {
                 continue;
             };
-            let capacity = self
-                .proc
-                .read_sys(&format!("class/net/{name}/speed"))
-                .and_then(|t| speed(&t));
+            let told = self.proc.read_sys(&format!("class/net/{name}/speed"));
+            let (busy, capacity) = match self.shaped(&name) {
+                Some(rate) => (tx, Some(rate)),
+                None => (rx.max(tx), told.and_then(|t| speed(&t))),
+            };
             let resource = format!("net.host.{name}");
             if capacity.is_none() {
                 r.note(
@@ -81,7 +112,7 @@ impl Probe for Network {
                     ),
                 );
             }
-            r.cell(&resource, InstanceIx::NONE, rx.max(tx), capacity);
+            r.cell(&resource, InstanceIx::NONE, busy, capacity);
         }
     }
 }
@@ -99,13 +130,22 @@ mod tests {
         f.put("sys/class/net/eth0/speed", "1000\n");
         f.put("sys/class/net/eth1/speed", "-1\n");
         let (targets, names) = (Targets::default(), Names::default());
+        f.put("sys/class/net/eth2/speed", "10000\n");
+        f.put("sys/class/net/eth2/ifindex", "4\n");
         let mut probe = Network::new(f.proc(1.0));
+        probe.shapes = || Ok(Rates::from([(4, 2000.0)]));
         let mut read = |at: f64, rx: u64, tx: u64| {
             let dev = |n: &str| format!("  {n}: {rx} 1 0 0 0 0 0 0 {tx} 1 0 0 0 0 0 0\n");
             let head = "Inter-|   Receive  |  Transmit\n face |bytes packets|bytes\n";
             f.put(
                 "proc/net/dev",
-                &format!("{head}{}{}{}", dev("lo"), dev("eth0"), dev("eth1")),
+                &format!(
+                    "{head}{}{}{}{}",
+                    dev("lo"),
+                    dev("eth0"),
+                    dev("eth1"),
+                    dev("eth2")
+                ),
             );
             let mut r = Reading::new(Nanos::from_secs_f64(at), &targets, &names);
             probe.read(&mut r);
@@ -113,9 +153,10 @@ mod tests {
         };
         read(0.0, 1000, 1000);
         let (c, notes) = read(2.0, 3000, 2000);
-        assert_eq!(c.len(), 2);
+        assert_eq!(c.len(), 3);
         assert_eq!((c[0].busy, c[0].capacity), (1000.0, Some(125e6)));
         assert_eq!(c[1].capacity, None);
+        assert_eq!((c[2].busy, c[2].capacity), (500.0, Some(2000.0)), "shaped");
         assert!(notes.len() == 1 && notes[0].text.contains("eth1"));
     }
 }

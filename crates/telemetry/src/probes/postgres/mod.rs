@@ -134,6 +134,7 @@ impl Database {
 
     fn tell(&mut self, t: &PostgresTarget, a: &Answer, r: &mut Reading<'_>) {
         let base = base(&t.resource);
+        r.servers.extend(a.root.map(|pid| (base.to_owned(), pid)));
         let s = self.memory.second(a, &r.targets.origins, r.names);
         cells(base, t.cores, a, &s, r);
         for (application, held, size) in self.memory.pools.sized() {

@@ -26,6 +26,8 @@ pub struct Spent {
 #[derive(Clone, Debug)]
 pub struct Processes {
     proc: Proc,
+    /// The one that all others come from, as found by the last reading.
+    pub root: Option<u32>,
     at: Option<Nanos>,
     ran: BTreeMap<u32, f64>,
     /// By those that have ended, as their parent counts it.
@@ -36,6 +38,7 @@ impl Processes {
     pub fn new(proc: Proc) -> Processes {
         Processes {
             proc,
+            root: None,
             at: None,
             ran: BTreeMap::new(),
             ended: 0.0,
@@ -45,7 +48,8 @@ impl Processes {
     /// Takes a reading. `None`: it is the first, or the server's processes are not seen here.
     pub fn read(&mut self, now: Nanos, server: &Server, looks: &[Look]) -> Option<Spent> {
         let last = self.at.take();
-        let root = self.parent(server)?;
+        self.root = self.parent(server);
+        let root = self.root?;
         let children = self.proc.read(&format!("{root}/task/{root}/children"))?;
         let pids: Vec<u32> = children
             .split_whitespace()

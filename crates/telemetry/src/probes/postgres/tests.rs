@@ -54,6 +54,7 @@ fn answer(at: f64, looks: Vec<Look>, used: Used) -> Answer {
         looks,
         used,
         spent: None,
+        root: None,
         facts: facts(),
     }
 }

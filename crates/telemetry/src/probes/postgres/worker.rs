@@ -74,6 +74,8 @@ pub struct Answer {
     pub used: Used,
     /// `None`: its processes are not seen.
     pub spent: Option<Spent>,
+    /// The process that all others of the server come from, where it is seen.
+    pub root: Option<u32>,
     pub facts: Arc<Facts>,
 }
 
@@ -279,6 +281,7 @@ async fn answer(link: &mut Link, began: Instant) -> Result<Answer, String> {
         at: at.as_secs_f64(),
         used,
         spent: link.processes.read(now, &link.facts.server, &looks),
+        root: link.processes.root,
         looks,
         facts: link.facts.clone(),
     })

@@ -1,5 +1,6 @@
 //! Disks as the control group of an instance may use them, versions 1 and 2. Resource `disk.<service>`: the share in use of
-//! the limit that is nearest to full (bytes or operations, reads or writes, of any device, ancestors included).
+//! the limit that is nearest to full (bytes or operations, reads or writes, of any device, ancestors included). Of a database
+//! that runs here: `disk.<database>.limit`.
 //!
 //! Capacity: 1, where a limit is set (`io.max`, `blkio.throttle.*`); without one there is no such resource, and the host's
 //! disks (`disk.host.*`) are what runs out. Blind where the group does not count (the `io` controller is off); counters
@@ -97,10 +98,13 @@ fn one(proc: &Proc, group: &Group, at: &str) -> Use {
     }
 }
 
+/// A resource and the instance that has it.
+type Owner = (String, InstanceIx);
+
 pub struct Storage {
     proc: Proc,
-    /// Of an instance: the group's depth, the device, the kind.
-    counters: Counters<(InstanceIx, usize, String, usize)>,
+    /// Of an owner: the group's depth, the device, the kind.
+    counters: Counters<(Owner, usize, String, usize)>,
 }
 
 impl Storage {
@@ -111,14 +115,7 @@ impl Storage {
         }
     }
 
-    fn instance(
-        &mut self,
-        r: &mut Reading<'_>,
-        i: InstanceIx,
-        pid: u32,
-        service: &str,
-        about: &str,
-    ) {
+    fn owner(&mut self, r: &mut Reading<'_>, owner: Owner, pid: u32, about: &str) {
         let text = self.proc.read(&format!("{pid}/cgroup")).unwrap_or_default();
         let Some(group) = cgroup::group(&text, "blkio") else {
             r.blind("storage", about, "its control group cannot be read");
@@ -142,7 +139,7 @@ impl Storage {
                     .get(&(device.clone(), *kind))
                     .copied()
                     .unwrap_or(0.0);
-                let key = (i, depth, device.clone(), *kind);
+                let key = (owner.clone(), depth, device.clone(), *kind);
                 let Some(rate) = self.counters.rate(key, r.now, used) else {
                     continue;
                 };
@@ -159,7 +156,8 @@ impl Storage {
             return;
         };
         // The kernel lets a little more through in one second and takes it back in the next.
-        r.cell(&format!("disk.{service}"), i, share.min(1.0), Some(1.0));
+        let (name, i) = owner;
+        r.cell(&name, i, share.min(1.0), Some(1.0));
         if share > FULL {
             let text = format!("the limit of its control group holds it: {text}");
             r.note("storage", about, text);
@@ -177,8 +175,13 @@ impl Probe for Storage {
         for t in &targets.instances {
             let found = r.found.get(&t.instance);
             if let Some(pid) = found.and_then(|f| f.pids.first().copied()) {
-                self.instance(r, t.instance, pid, &t.service, &t.address.to_string());
+                let owner = (format!("disk.{}", t.service), t.instance);
+                self.owner(r, owner, pid, &t.address.to_string());
             }
+        }
+        for (database, pid) in r.servers.clone() {
+            let owner = (format!("disk.{database}.limit"), InstanceIx::NONE);
+            self.owner(r, owner, pid, &format!("db.{database}"));
         }
         self.counters.forget_before(r.now);
     }
@@ -188,7 +191,7 @@ impl Probe for Storage {
 mod tests {
     use super::*;
     use crate::probes::procfs::fake::{Fake, shop};
-    use crate::probes::{Found, ProbeNote};
+    use crate::probes::{Found, ProbeNote, Targets};
     use base::{Names, Nanos};
 
     fn read(probe: &mut Storage, at: f64) -> (Vec<(f64, Option<f64>)>, Vec<ProbeNote>) {
@@ -233,6 +236,28 @@ mod tests {
         );
         stat(0, 0);
         assert_eq!(read(&mut probe, 3.0).0, [], "a counter went backwards");
+    }
+
+    #[test]
+    fn a_database_that_runs_here_has_limits_of_its_own() {
+        let f = Fake::new();
+        f.put("proc/9/cgroup", "0::/db\n");
+        f.put("sys/fs/cgroup/db/io.max", "254:0 wbps=1000\n");
+        let (targets, names) = (Targets::default(), Names::default());
+        let mut probe = Storage::new(f.proc(1.0));
+        let mut busy = Vec::new();
+        for (at, wbytes) in [(1.0, 0), (2.0, 300)] {
+            f.put(
+                "sys/fs/cgroup/db/io.stat",
+                &format!("254:0 wbytes={wbytes}\n"),
+            );
+            let mut r = Reading::new(Nanos::from_secs_f64(at), &targets, &names);
+            r.servers.push(("orders".into(), 9));
+            probe.read(&mut r);
+            busy.extend(r.cells.iter().map(|c| (c.resource, c.busy)));
+        }
+        let limit = names.resources.find("disk.orders.limit").unwrap();
+        assert_eq!(busy, [(limit, 0.3)]);
     }
 
     #[test]
