@@ -2,7 +2,7 @@
 //! plus the time of child calls. What is left is an unseen resource, or a plain delay.
 
 use crate::demand::{Series, Told, Totals, machine};
-use crate::fit::{Fit, Growth, ResourceFit};
+use crate::fit::{Demand, Fit, Growth, ResourceFit, RouteFit};
 use base::{Class, Discipline};
 
 /// More than this share of the time in flight unexplained: say so before anything else.
@@ -140,11 +140,27 @@ fn residence(fit: &Fit, told: &[Vec<Told>], r: usize, k: usize, demand: f64) -> 
     if res.info.discipline == Discipline::Ps && !res.capacity_known {
         return demand;
     }
+    if res.info.serial && res.info.discipline == Discipline::Fcfs {
+        return demand + behind_others(fit, k);
+    }
     let servers = res.capacity / f64::from(res.instances.max(1));
     match wait(fit, told, r, k, demand) {
         Some(w) if res.info.discipline == Discipline::Fcfs => demand + w,
         _ => demand * residence_factor(res.utilisation, servers),
     }
+}
+
+/// Mean wait for one thread, seconds, whoever comes (Pollaczek and Khinchine): the rest of what is under way, and what came
+/// before. Uses whose spread is not known count as equal ones, so that this explains too little rather than too much.
+fn behind_others(fit: &Fit, k: usize) -> f64 {
+    let res = &fit.resources[k];
+    let copies = f64::from(res.instances.max(1));
+    let squares = |(route, row): (&RouteFit, &Vec<Demand>)| {
+        let tries = route.amplification.max(1.0);
+        route.rate * row[k].mean.powi(2) * (1.0 + row[k].scv.unwrap_or(0.0)) / tries
+    };
+    let sum: f64 = fit.routes.iter().zip(&fit.demand).map(squares).sum();
+    sum / copies / (2.0 * (1.0 - res.utilisation.clamp(0.0, 0.97)))
 }
 
 /// Seconds that one attempt waits: told, else its part of the waiters seen.

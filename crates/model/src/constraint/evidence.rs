@@ -18,6 +18,7 @@ pub fn lines(
     let mut lines = Vec::new();
     let level = r.info.discipline == Discipline::Level;
     let verb = match r.info.discipline {
+        _ if r.info.serial => "used",
         Discipline::Slots | Discipline::Fcfs | Discipline::Level => "held",
         _ => "used",
     };

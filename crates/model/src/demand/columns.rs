@@ -28,6 +28,17 @@ pub struct Column {
 /// A remainder below this share of the busy time is left to the background.
 const REMAINDER: f64 = 0.03;
 
+/// Less than this share of the busy time, found in the requests, says little of the rest.
+const CAUSED: f64 = 0.2;
+/// Standard deviation of what is anything between nothing and all.
+const EVENLY: f64 = 0.289;
+
+/// The part of a disk that the control group of a database may use: nobody else is in it, and what is written seconds later
+/// (checkpoints, pages that leave the cache) was written for the requests before.
+fn is_of_a_group(name: &str) -> bool {
+    name.starts_with("disk.") && name.ends_with(".limit")
+}
+
 /// Rows that may use the resource: those of its service; all of them when it names none or an unknown one; of the workers
 /// of jobs their route.
 fn allowed(known: &Known, k: usize) -> Vec<usize> {
@@ -123,6 +134,9 @@ pub fn column(known: &Known, k: usize) -> Column {
         };
         if !open.is_empty() && rest > 0.0 {
             regress(known, k, &open, cap.total, &mut c, &mut notes);
+            if is_of_a_group(&info.name) {
+                c.share_background(known, &rows);
+            }
         } else if measured.is_none() && !all_told {
             c.background = rest.max(0.0);
         }
@@ -284,6 +298,21 @@ impl Draft {
         }
         (self.background, self.background_sd) = (h.base, h.base_sd);
     }
+    /// What was fitted grows by its part of the background; how much of that the requests caused is anything up to all.
+    fn share_background(&mut self, known: &Known, rows: &[usize]) {
+        let span = known.series.covered().max(1.0);
+        let rate = |r: usize| known.series.life[r].iter().sum::<f64>() / span;
+        let caused: f64 = rows.iter().map(|&r| self.demand[r].mean * rate(r)).sum();
+        if caused < CAUSED * self.busy {
+            return;
+        }
+        let more = self.background / caused;
+        for d in &mut self.demand {
+            d.sd = (d.sd * (1.0 + more)).hypot(EVENLY * more * d.mean);
+            d.mean *= 1.0 + more;
+        }
+        (self.background, self.background_sd) = (0.0, 0.0);
+    }
     pub fn set(&mut self, r: usize, mean: f64, sd: f64, scv: Option<f64>, grade: Grade) {
         self.demand[r] = Demand {
             mean,
@@ -291,5 +320,47 @@ impl Draft {
             scv,
             grade,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::demand::{Options, fit};
+    use crate::pattern::made::Made;
+    use std::sync::Arc;
+
+    /// Each request writes for 5 ms; about as much again is written later, evenly.
+    fn fitted(name: &str) -> (f64, f64, f64) {
+        let mut m = Made::new(&[("save", "orders")], 120);
+        m.resource(name);
+        for t in 0..120 {
+            let n = 6 + (t * 7 % 25) as u32;
+            m.requests(t, 0, n, 0.01);
+            m.attempts(t, 0, 0, n, 0.01);
+            m.told(t, 0, 0.005 * f64::from(n) + 0.09, 1.0, 0.0);
+            for c in &mut Arc::make_mut(&mut m.history.windows[t]).resources {
+                (c.background, c.waiting) = (None, None);
+            }
+        }
+        let f = fit(&m.history, &Options::default()).unwrap();
+        let caused = f.routes[0].rate * f.demand[0][0].mean;
+        (
+            caused,
+            f.resources[0].background,
+            f.resources[0].utilisation,
+        )
+    }
+
+    #[test]
+    fn what_a_group_writes_later_was_written_for_its_requests() {
+        let (caused, background, busy) = fitted("disk.orders.limit");
+        assert_eq!(background, 0.0);
+        assert!((caused / busy - 1.0).abs() < 0.02, "{caused} of {busy}");
+        let (caused, background, busy) = fitted("disk.host.vda");
+        assert!(background > 0.1 * busy, "others write to it too");
+        assert!(
+            (caused + background) / busy < 1.1,
+            "{caused} {background} {busy}"
+        );
     }
 }

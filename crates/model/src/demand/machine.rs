@@ -8,6 +8,8 @@ use base::{Class, Discipline, Grade};
 const HOST: &str = "cpu.host";
 /// Standard errors from which a slope is more than chance.
 const STANDS_OUT: f64 = 2.0;
+/// Of a core: with less, a quota cuts what its thread does into pieces.
+const WHOLE: f64 = 0.9;
 
 /// Rewrites the column of `cpu.host` from those of the services that may use all of its cores: their limit is the
 /// machine's, so their own capacity counts as not known. Services with a narrower limit (a quota, fewer cores) keep
@@ -87,6 +89,17 @@ pub fn share(
         resources[k]
             .notes
             .push(format!("its limit is the machine's: see {HOST}"));
+    }
+}
+
+/// A whole core whose one thread does all the work serves one request after the other: it shares its time among nobody, and who comes
+/// while it is at something long waits for the end of that.
+pub fn one_after_the_other(resources: &mut [ResourceFit]) {
+    let alone = |r: &&mut ResourceFit| {
+        r.info.serial && r.info.discipline == Discipline::Ps && r.each() >= WHOLE
+    };
+    for r in resources.iter_mut().filter(alone) {
+        r.info.discipline = Discipline::Fcfs;
     }
 }
 

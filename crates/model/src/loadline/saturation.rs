@@ -91,7 +91,8 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
                     })
                     .sum::<f64>()
                     + r.alongside(&visits);
-                let exact = r.info.discipline != base::Discipline::Ps && r.capacity_known;
+                let processor = r.info.discipline == base::Discipline::Ps || r.info.serial;
+                let exact = !processor && r.capacity_known;
                 let sd = if exact {
                     r.capacity_sd
                 } else {

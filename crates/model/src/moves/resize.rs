@@ -97,13 +97,13 @@ fn memory_of(cx: &Context, k: usize) -> Candidate {
 pub fn of(cx: &Context, k: usize, cores: f64) -> Result<Candidate, String> {
     let r = &cx.fit.resources[k];
     let name = &r.info.name;
-    if r.info.class != Class::Compute || r.info.discipline != Discipline::Ps {
-        return Err(format!("{name} is no processor"));
-    }
     if r.info.serial {
         return Err(format!(
             "{name} is one thread: more cores would do nothing for it"
         ));
+    }
+    if r.info.class != Class::Compute || r.info.discipline != Discipline::Ps {
+        return Err(format!("{name} is no processor"));
     }
     let service = r.info.service.clone().unwrap_or_default();
     let (each, instances) = (r.each(), r.instances.max(1) as f64);

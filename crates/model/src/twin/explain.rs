@@ -24,9 +24,11 @@ impl System {
         for k in 0..m {
             let d = &self.fit.demand[r][k];
             let seconds = service_s(&self.fit.resources[k], d.mean);
+            let surely = d.mean >= 2.0 * d.sd || seconds >= 0.05 * route.low_mean;
+            // Nothing passes by the one thread, however little it has to do there.
             self.touches[r][k] = d.mean > 0.0
-                && seconds >= 0.002 * route.low_mean
-                && (d.mean >= 2.0 * d.sd || seconds >= 0.05 * route.low_mean);
+                && (self.fit.resources[k].info.serial
+                    || seconds >= 0.002 * route.low_mean && surely);
         }
         let var = if tried > 1.0 {
             (route.low_var - tries::variance(tried) * mean * mean) / tried
@@ -108,7 +110,8 @@ impl System {
         // What is still counted twice is processor time burnt while a slot is held, though nobody declared it.
         for (k, &d) in demand.iter().enumerate() {
             let d = stay(k, d, &self.fit);
-            let burns = self.fit.resources[k].info.discipline == Discipline::Ps;
+            let info = &self.fit.resources[k].info;
+            let burns = info.discipline == Discipline::Ps || info.serial;
             if twice < 0.1 * mean || !burns || d < 0.5 * twice || self.inside[r][k].is_some() {
                 continue;
             }

@@ -70,12 +70,12 @@ fn cold() -> Scenario {
         mix: &[15, 10, 60, 5, 0, 10, 0],
         lift: lift(
             Ask::Proposal(Kind::Resize, "disk.orders"),
-            World::Limited(SPREAD, &[HELD, Limit::Reads(800)]),
+            World::Limited(SPREAD, &[HELD, Limit::Reads(2000)]),
         ),
         ..watched(
             "pg-cold",
-            "baskets are read from all over 3 million orders, most of which PostgreSQL cannot keep in 192 MB, with 400 reads per second",
-            World::Limited(SPREAD, &[HELD, Limit::Reads(400)]),
+            "baskets are read from all over 3 million orders, most of which PostgreSQL cannot keep in 192 MB, with 1000 reads per second",
+            World::Limited(SPREAD, &[HELD, Limit::Reads(1000)]),
             25.0,
             constraint(
                 Class::Storage,

@@ -123,7 +123,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 "pg-index",
                 "PostgreSQL on one core scans 600 000 orders for a customer's largest ten",
                 r#"{"index":false}"#,
-                50.0,
+                22.0,
                 constraint(Class::DataDesign, &["db.orders"], &["orders"]),
             )
         },
@@ -174,9 +174,9 @@ pub fn scenarios() -> Vec<Scenario> {
             mix: &[25, 10, 10, 5, 0, 50, 0],
             ..watched(
                 "redis-keys",
-                "a feed looks at all 60 000 keys of Redis, on its only thread",
-                r#"{"keys":true}"#,
-                200.0,
+                "a feed looks at all 300 000 keys of Redis, on its only thread",
+                r#"{"keys":true,"others":300000}"#,
+                50.0,
                 constraint(Class::DataDesign, &["db.feed"], &["feed"]),
             )
         },
@@ -184,9 +184,9 @@ pub fn scenarios() -> Vec<Scenario> {
             mix: &[25, 10, 10, 5, 0, 10, 40],
             ..watched(
                 "node-cpu",
-                "an invoice keeps node's only thread for about 25 ms",
-                r#"{"hashes":5000}"#,
-                30.0,
+                "an invoice keeps node's only thread for about 15 ms",
+                r#"{"hashes":2500}"#,
+                40.0,
                 constraint(Class::Compute, &["cpu.orders"], &["invoice"]),
             )
         },

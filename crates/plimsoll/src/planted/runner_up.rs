@@ -110,13 +110,13 @@ fn all() -> Vec<RunnerUp> {
             "pool.app.orders",
             World::Limited(
                 r#"{"orders":3000000,"stride":149993,"pool":20}"#,
-                &[Limit::Memory(192), Limit::Reads(400)],
+                &[Limit::Memory(192), Limit::Reads(1000)],
             ),
         ),
         of(
             "node-cpu",
             "pool.app.orders",
-            orders(r#"{"hashes":5000,"pool":20}"#),
+            orders(r#"{"hashes":2500,"pool":20}"#),
         ),
     ]
 }

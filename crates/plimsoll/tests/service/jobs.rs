@@ -245,6 +245,13 @@ fn the_commands_look_pause_cancel_and_redrive() {
         metrics.contains("plimsoll_jobs_dead{route=\"orders\"} 1"),
         "{metrics}"
     );
+    // One client, answered with 202; its two deliveries, refused with 422, are no answers.
+    let answers = |l: &&str| l.starts_with("plimsoll_requests_total{route=\"orders\"");
+    let answers: Vec<&str> = metrics.lines().filter(answers).collect();
+    assert!(
+        answers.len() == 1 && answers[0].ends_with(" 1"),
+        "{answers:?}"
+    );
     signal(pid, "KILL");
     stage.ended(pid);
     std::fs::remove_dir_all(stage.path("data")).unwrap();
