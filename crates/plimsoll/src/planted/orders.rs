@@ -176,7 +176,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 "redis-keys",
                 "a feed looks at all 300 000 keys of Redis, on its only thread",
                 r#"{"keys":true,"others":300000}"#,
-                50.0,
+                12.0,
                 constraint(Class::DataDesign, &["db.feed"], &["feed"]),
             )
         },

@@ -181,12 +181,12 @@ fn around_the_shop() -> Vec<Scenario> {
         },
         Scenario {
             mix: &[20, 30, 10, 5, 5, 30],
-            lift: lift(Ask::Proposal(Kind::Resize, "mem.front"), holding(480)),
+            lift: lift(Ask::Proposal(Kind::Resize, "mem.front"), holding(280)),
             ..watched(
                 "memory",
-                "a report holds 10 MB while it asks the payment provider for 250 ms, and front may have 240 MB",
-                holding(240),
-                40.0,
+                "a report holds 10 MB while it asks the payment provider for 250 ms, and front may have 140 MB",
+                holding(140),
+                30.0,
                 constraint(Class::Memory, &["mem.front"], &["report"]),
             )
         },
