@@ -14,7 +14,7 @@ pub const SPAN: SignedDuration = SignedDuration::from_hours(24 * 35);
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// Requests by route.
+    /// Requests by route, with the jobs and events that were delivered there.
     pub routes: BTreeMap<String, f64>,
     /// Requests of one route caused by another: (parent, child).
     pub calls: BTreeMap<(String, String), f64>,
@@ -40,7 +40,9 @@ impl Observed {
             let (name, labels) = head.split_once('{').unwrap_or((head, ""));
             let label = |key: &str| label(labels, key).filter(|v| v != "none");
             match name {
-                "plimsoll_requests_total" if seen.routes.len() < MAX_ROWS => {
+                "plimsoll_requests_total" | "plimsoll_behind_total"
+                    if seen.routes.len() < MAX_ROWS =>
+                {
                     if let Some(route) = label("route") {
                         *seen.routes.entry(route).or_default() += value;
                     }

@@ -8,7 +8,7 @@ use catalog::observed::SPAN;
 use catalog::runbook::Runbook;
 use catalog::{Loaded, Observed, Who};
 use jiff::{SignedDuration, Timestamp};
-use past::metric::{CALLS, REQUESTS};
+use past::metric::{BEHIND, CALLS, REQUESTS};
 
 /// Entries of the ledger that an incident is filled from.
 const LEDGER: usize = 1000;
@@ -98,7 +98,10 @@ fn kept(s: &State, now: Timestamp) -> Observed {
         ..Observed::default()
     };
     let known = |name: &String| name != "none";
-    for sum in past.seen(&REQUESTS, from_ms, to_ms) {
+    let requests = past.seen(&REQUESTS, from_ms, to_ms);
+    // A service that works on jobs only is not idle.
+    let behind = past.seen(&BEHIND, from_ms, to_ms);
+    for sum in requests.into_iter().chain(behind) {
         let Some(route) = sum.labels.first().filter(|r| known(r)) else {
             continue;
         };

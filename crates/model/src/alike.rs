@@ -1,8 +1,11 @@
 //! Whether an answer that was simulated for one fit still answers for the next: simulating costs seconds of a processor, a glance
 //! nothing. What is within the error of the fit itself has not moved.
 
+use crate::closure;
 use crate::fit::Fit;
+use crate::pattern::Pattern;
 use crate::rank::{self, Ranked};
+use std::mem::Discriminant;
 
 /// Relative change of the traffic, or of the traffic at which a resource is full, up to which it does; more where neither is known
 /// as well as that.
@@ -31,7 +34,15 @@ pub fn moved(old: &Fit, new: &Fit) -> Option<String> {
     if !(old.resources.iter().map(|r| &r.info)).eq(new.resources.iter().map(|r| &r.info)) {
         return Some("resources".into());
     }
+    let seen = |f: &Fit| (kinds(f), f.unexplained > closure::LIMIT);
+    if seen(old) != seen(new) {
+        return Some("what is seen of causes, or that something is not seen".into());
+    }
     traffic(old, new).or_else(|| full(old, new))
+}
+
+fn kinds(f: &Fit) -> Vec<Discriminant<Pattern>> {
+    f.patterns.iter().map(std::mem::discriminant).collect()
 }
 
 fn within(most: f64, a: f64, b: f64) -> bool {

@@ -156,7 +156,8 @@ fn behind_others(fit: &Fit, k: usize) -> f64 {
     let res = &fit.resources[k];
     let copies = f64::from(res.instances.max(1));
     let squares = |(route, row): (&RouteFit, &Vec<Demand>)| {
-        let tries = route.amplification.max(1.0);
+        // Of what is per request; a cache leaves fewer than one attempt for each, and each as long.
+        let tries = route.amplification.max(1e-3);
         route.rate * row[k].mean.powi(2) * (1.0 + row[k].scv.unwrap_or(0.0)) / tries
     };
     let sum: f64 = fit.routes.iter().zip(&fit.demand).map(squares).sum();

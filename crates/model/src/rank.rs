@@ -33,7 +33,7 @@ pub fn candidate(fit: &Fit, k: usize) -> bool {
     let sized = r.capacity.is_finite() && r.capacity > 0.0;
     sized
         && (r.info.discipline != Discipline::Level || fills(fit, k))
-        && (r.capacity_known || r.info.discipline == Discipline::Fcfs)
+        && (r.capacity_known || (r.info.discipline == Discipline::Fcfs && !r.info.serial))
 }
 
 /// Whether it is a level that requests in flight are known to fill: no queue, but a rate at which it is full.

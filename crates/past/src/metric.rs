@@ -34,6 +34,7 @@ pub const DURATION_SUM: Metric = Metric {
 };
 pub const DURATION_COUNT: Metric = of("plimsoll_request_duration_seconds_count", &["route", "arm"]);
 pub const REFUSED: Metric = of("plimsoll_refused_total", &["route"]);
+pub const BEHIND: Metric = of("plimsoll_behind_total", &["route"]);
 pub const UPSTREAM_ERRORS: Metric = of("plimsoll_upstream_errors_total", &["route", "reason"]);
 pub const CALLS: Metric = of("plimsoll_calls_total", &["parent", "route"]);
 pub const ATTEMPTS: Metric = of("plimsoll_attempts_total", &[]);
@@ -63,6 +64,7 @@ pub const METRICS: &[&Metric] = &[
     &DURATION_SUM,
     &DURATION_COUNT,
     &REFUSED,
+    &BEHIND,
     &UPSTREAM_ERRORS,
     &CALLS,
     &ATTEMPTS,

@@ -75,6 +75,8 @@ pub struct Totals {
     pub latency: BTreeMap<(RouteIx, Arm), Latency>,
     pub failures: BTreeMap<(RouteIx, Failure), u64>,
     pub refused: BTreeMap<RouteIx, u64>,
+    /// Exchanges that no client waited for.
+    pub behind: BTreeMap<RouteIx, u64>,
     /// Requests of a route (second) that those of another (first) caused.
     pub calls: BTreeMap<(RouteIx, RouteIx), u64>,
     /// By route, arm and bucket of latency: the last request whose trace is recorded, and how long it took, seconds.
@@ -109,6 +111,7 @@ impl Totals {
             return;
         }
         if s.behind {
+            *entry(&mut self.behind, s.route, none) += 1;
             return;
         }
         let class = (s.status / 100).min(9) as u8;
@@ -178,6 +181,7 @@ mod tests {
         s.behind = true;
         t.push(&s);
         assert_eq!(t.requests.values().sum::<u64>(), 5, "a delivery is none");
+        assert_eq!(t.behind[&RouteIx(1)], 1);
         s.behind = false;
         assert!(t.calls.is_empty());
         for r in 0..10_000 {

@@ -6,10 +6,13 @@ use super::*;
 fn the_metrics_page_is_read() {
     let text = "# HELP x\nplimsoll_requests_total{route=\"a\\\"b\",arm=\"base\",status=\"2xx\"} 3\n\
                 plimsoll_requests_total{route=\"a\\\"b\",arm=\"canary\",status=\"2xx\"} 2\n\
-                plimsoll_requests_total{route=\"none\",arm=\"base\",status=\"4xx\"} 9\n\
+                plimsoll_requests_total{route=\"none\",arm=\"base\",status=\"4xx\"} 9\nplimsoll_behind_total{route=\"mail\"} 4\n\
                 plimsoll_calls_total{parent=\"p\",route=\"c\"} 7\nprocess_start_time_seconds 1700000000\nbroken\n";
     let seen = Observed::from_metrics(text);
-    assert_eq!(seen.routes, [("a\"b".to_owned(), 5.0)].into());
+    assert_eq!(
+        seen.routes,
+        [("a\"b".to_owned(), 5.0), ("mail".to_owned(), 4.0)].into()
+    );
     assert_eq!(seen.calls[&("p".into(), "c".into())], 7.0);
     assert_eq!(seen.since.unwrap().as_second(), 1_700_000_000);
     let unknown = Observed::from_metrics("process_start_time_seconds 0\n");

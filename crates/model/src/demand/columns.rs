@@ -30,8 +30,6 @@ const REMAINDER: f64 = 0.03;
 
 /// Less than this share of the busy time, found in the requests, says little of the rest.
 const CAUSED: f64 = 0.2;
-/// Standard deviation of what is anything between nothing and all.
-const EVENLY: f64 = 0.289;
 
 /// The part of a disk that the control group of a database may use: nobody else is in it, and what is written seconds later
 /// (checkpoints, pages that leave the cache) was written for the requests before.
@@ -172,6 +170,7 @@ pub fn column(known: &Known, k: usize) -> Column {
         let a = known.totals[r].amplification();
         d.mean *= a;
         d.sd *= a;
+        c.alongside.get_mut(r).into_iter().for_each(|v| *v *= a);
     }
     let told_waits: f64 = rows.iter().map(|&r| known.told[r][k].wait).sum::<f64>() / span;
     let any_wait = rows.iter().any(|&r| known.told[r][k].waits > 0.0);
@@ -182,7 +181,7 @@ pub fn column(known: &Known, k: usize) -> Column {
     let utilisation = per(c.busy);
     Column {
         fit: ResourceFit {
-            alongside: Vec::new(),
+            alongside: c.alongside,
             utilisation,
             utilisation_max: per(top).max(utilisation),
             waiting: match &series.waiting {
@@ -266,6 +265,8 @@ pub(super) struct Draft {
     pub busy: f64,
     pub background: f64,
     pub background_sd: f64,
+    /// By route; empty: nothing.
+    pub alongside: Vec<f64>,
 }
 
 impl Draft {
@@ -275,6 +276,7 @@ impl Draft {
             busy: 0.0,
             background: 0.0,
             background_sd: 0.0,
+            alongside: Vec::new(),
         }
     }
     /// Shares the holds out; how is known less well than their sum.
@@ -298,7 +300,7 @@ impl Draft {
         }
         (self.background, self.background_sd) = (h.base, h.base_sd);
     }
-    /// What was fitted grows by its part of the background; how much of that the requests caused is anything up to all.
+    /// The background goes alongside the requests, as what was fitted is shared out: they do not wait for it.
     fn share_background(&mut self, known: &Known, rows: &[usize]) {
         let span = known.series.covered().max(1.0);
         let rate = |r: usize| known.series.life[r].iter().sum::<f64>() / span;
@@ -307,10 +309,7 @@ impl Draft {
             return;
         }
         let more = self.background / caused;
-        for d in &mut self.demand {
-            d.sd = (d.sd * (1.0 + more)).hypot(EVENLY * more * d.mean);
-            d.mean *= 1.0 + more;
-        }
+        self.alongside = self.demand.iter().map(|d| more * d.mean).collect();
         (self.background, self.background_sd) = (0.0, 0.0);
     }
     pub fn set(&mut self, r: usize, mean: f64, sd: f64, scv: Option<f64>, grade: Grade) {
@@ -343,7 +342,8 @@ mod tests {
             }
         }
         let f = fit(&m.history, &Options::default()).unwrap();
-        let caused = f.routes[0].rate * f.demand[0][0].mean;
+        let rates = [f.routes[0].rate];
+        let caused = rates[0] * f.demand[0][0].mean + f.resources[0].alongside(&rates);
         (
             caused,
             f.resources[0].background,

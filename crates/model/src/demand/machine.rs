@@ -169,6 +169,14 @@ pub fn less_alongside(fit: &mut Fit, route: usize, resource: usize, less: f64) {
     }
 }
 
+/// What goes alongside a request at the same resource changes as its own use does; but for what the whole machine does.
+pub fn as_much_alongside(fit: &mut Fit, route: usize, resource: usize, factor: f64) {
+    let r = &mut fit.resources[resource];
+    if let Some(a) = r.alongside.get_mut(route).filter(|_| r.info.name != HOST) {
+        *a *= factor;
+    }
+}
+
 /// Whether the column repeats time that `cpu.host` has in the same row.
 pub fn repeated(r: &ResourceFit, row: &[Demand], resources: &[ResourceFit]) -> bool {
     let host = resources.iter().position(|x| x.info.name == HOST);
@@ -210,7 +218,31 @@ pub fn users(
 
 #[cfg(test)]
 mod tests {
-    use super::slope;
+    use super::{one_after_the_other, slope};
+    use crate::demand::{Options, fit};
+    use crate::pattern::made::Made;
+    use base::Discipline;
+
+    #[test]
+    fn one_thread_with_a_whole_core_is_a_queue() {
+        let mut m = Made::new(&[("pay", "app")], 60);
+        m.resource("cpu.app");
+        for t in 0..60 {
+            m.requests(t, 0, 10, 0.01);
+            m.attempts(t, 0, 0, 10, 0.01);
+            m.told(t, 0, 0.1, 1.0, 0.0);
+        }
+        let f = fit(&m.history, &Options::default()).unwrap();
+        let of = |serial: bool, capacity: f64| {
+            let mut all = f.resources.clone();
+            (all[0].info.serial, all[0].capacity) = (serial, capacity);
+            one_after_the_other(&mut all);
+            all[0].info.discipline
+        };
+        assert_eq!(of(true, 1.0), Discipline::Fcfs);
+        assert_eq!(of(true, 0.5), Discipline::Ps, "a quota cuts it into pieces");
+        assert_eq!(of(false, 1.0), Discipline::Ps);
+    }
 
     #[test]
     fn a_slope_counts_where_it_is_more_than_chance() {

@@ -2,7 +2,7 @@
 
 use crate::demand::machine;
 use crate::twin::System;
-use crate::twin::system::{CacheOn, answer_share, ghost_ratio};
+use crate::twin::system::{CacheOn, answer_share, ghost_ratio, service_s};
 use base::Discipline;
 use serde::{Deserialize, Serialize};
 
@@ -51,13 +51,14 @@ fn apply(s: &mut System, edit: &Edit) {
             let d = &mut s.fit.demand[route][resource];
             let less = d.mean * (1.0 - factor);
             (d.mean, d.sd) = (d.mean * factor, d.sd * factor);
+            machine::as_much_alongside(&mut s.fit, route, resource, factor);
             machine::less_alongside(&mut s.fit, route, resource, less);
             if s.fit.resources[resource].info.discipline == Discipline::Slots {
                 let rest = &mut s.hold_rest[route][resource];
                 *rest = (*rest - less / tried).max(0.0);
             }
             // Time that something else in the slot burns leaves with that.
-            let less = less * s.own[route][resource];
+            let less = service_s(&s.fit.resources[resource], less) * s.own[route][resource];
             let mut around = s.around[route].clone();
             around.extend(s.inside[route][resource]);
             for slot in around.into_iter().filter(|&k| k != resource) {
@@ -79,6 +80,11 @@ fn apply(s: &mut System, edit: &Edit) {
         Edit::Offload { route, share } => offload(s, route, share),
         Edit::Capacity { resource, factor } => {
             let r = &mut s.fit.resources[resource];
+            if r.info.serial {
+                // More threads, none of them faster.
+                let more = f64::from(r.instances.max(1)) * factor;
+                r.instances = more.round().clamp(1.0, 1e6) as u32;
+            }
             r.capacity *= factor;
             r.capacity_sd *= factor;
             r.background *= factor;

@@ -16,17 +16,18 @@ pub fn applies(cx: &Context) -> Vec<Candidate> {
     cores.chain(bytes).chain(wider).collect()
 }
 
-/// A disk or a link, or the part of one that is allowed; not the processors of a database, nor peers that read slowly.
+/// A disk or a link, or the part of one that is allowed; not the processors of a database or a store, nor peers that read slowly.
 fn wider(cx: &Context, k: usize) -> Option<Candidate> {
     let info = &cx.fit.resources[k].info;
     let name = &info.name;
-    let (text, guard) = match (info.class, info.discipline) {
-        (Class::Storage, Discipline::Fcfs) => (
+    let (kind, _) = name.split_once('.')?;
+    let (text, guard) = match (kind, info.discipline) {
+        ("disk", Discipline::Fcfs) => (
             "raise the limit of its control group (`io.max`, `blkio.throttle`) or the provisioned throughput of its volume, or move it \
              to a disk that is twice as fast",
             "a disk that waits for each sync does not sync faster for having more bytes per second",
         ),
-        (Class::Network, Discipline::Fcfs) => (
+        ("net", Discipline::Fcfs) => (
             "raise the rate to which it is shaped (`tc qdisc`), or take a link or a machine with a faster one",
             "the other end of it has a limit, too",
         ),

@@ -150,7 +150,9 @@ impl System {
             let waits: f64 = all.clone().map(|k| queues.var(k, queues.waits[k])).sum();
             let doubtful = |k: &usize| {
                 let (d, info) = (&self.fit.demand[r][*k], &self.fit.resources[*k]);
-                d.grade != Grade::Direct && service_s(info, demand[*k]) < TRACE * queues.waits[*k]
+                d.grade != Grade::Direct
+                    && !info.info.serial
+                    && service_s(info, demand[*k]) < TRACE * queues.waits[*k]
             };
             let longest = all
                 .filter(doubtful)

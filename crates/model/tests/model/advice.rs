@@ -393,6 +393,7 @@ fn an_answer_stands_until_something_moves() {
     assert!(with(&|f| f.demand[0][0].mean *= 1.04));
     assert!(!with(&|f| f.demand[0][0].mean *= 1.1), "demand");
     assert!(!with(&|f| f.resources[0].capacity *= 0.9), "capacity");
+    assert!(!with(&|f| f.unexplained = 0.3), "something is not seen");
     assert!(!with(&|f| f.span_s *= 0.5), "it was learned anew");
     assert!(!with(&|f| f.span_s *= 1.5), "it is surer");
     assert!(

@@ -160,3 +160,27 @@ fn no_traffic_and_nothing_known_are_said() {
     let l = line(&g);
     assert!(l.limit.is_none() && l.reasons.iter().any(|r| r.contains("nothing")));
 }
+
+#[test]
+fn short_requests_wait_behind_long_ones_on_one_thread() {
+    let line = |serial: bool| {
+        let mut cpu = resource("cpu.app", 1.0);
+        if serial {
+            (cpu.info.serial, cpu.info.discipline) = (true, base::Discipline::Fcfs);
+        }
+        let routes = vec![
+            route("long", "app", 4.0, 2.0),
+            route("short", "app", 20.0, 0.04),
+        ];
+        let demands = vec![vec![demand(0.05, 0.0)], vec![demand(0.001, 0.0)]];
+        let f = fit(routes, vec![cpu], demands);
+        model::loadline::loadline(&f, &model::loadline::Options::default())
+    };
+    let (thread, cores) = (line(true), line(false));
+    assert!(
+        thread.line < 0.5 * cores.line,
+        "{} and {}",
+        thread.line,
+        cores.line
+    );
+}

@@ -338,6 +338,10 @@ fn a_process_on_one_thread_gets_instances_and_no_cores() {
         text.contains("2 instances of app instead of 1, or as many worker processes"),
         "{text}"
     );
+    // Twice as many threads, and none of them faster.
+    let after = replica.transform(&Search::new(&f, &LineOptions::default()).system);
+    let cpu = &after.fit.resources[1];
+    assert_eq!((cpu.instances, cpu.capacity), (2, 2.0));
 }
 
 #[test]
@@ -424,9 +428,13 @@ fn a_disk_or_a_link_that_is_full_may_do_twice_as_much() {
         assert!(instruction(&c).contains(word), "{:?}", c.action);
         assert!(near(gain, 2.0), "{gain}");
     }
-    // The processors of a database are no disk.
-    let other = one(&full("db.orders", 1.0, 0.01), Kind::Resize);
-    assert!(other.is_none_or(|c| !c.0.title.contains("per second")));
+    // The processors of a database are no disk, nor is the one thread of a store.
+    for discipline in [base::Discipline::Ps, base::Discipline::Fcfs] {
+        let mut store = full("db.orders", 1.0, 0.01);
+        store.resources[0].info.discipline = discipline;
+        let other = one(&store, Kind::Resize);
+        assert!(other.is_none_or(|c| !c.0.title.contains("per second")));
+    }
 }
 
 #[test]

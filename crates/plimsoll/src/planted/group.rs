@@ -76,21 +76,18 @@ fn device(pid: u32) -> io::Result<String> {
     Ok(std::fs::read_to_string(whole)?.trim().to_owned())
 }
 
-/// Processes with limits. Who is still there when it is dropped goes back to where it was.
+/// A process and its children with limits. Who is still there when it is dropped goes back to where it was.
 pub struct Group {
-    pids: Vec<u32>,
+    root: u32,
     /// Each with the group where the processes were before.
     folders: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Group {
-    /// Around a process and its children; without a limit yet.
-    pub fn around(pid: u32) -> Group {
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let children = children.unwrap_or_default();
-        let below = children.split_whitespace().filter_map(|p| p.parse().ok());
+    /// Without a limit yet.
+    pub fn around(root: u32) -> Group {
         Group {
-            pids: std::iter::once(pid).chain(below).collect(),
+            root,
             folders: Vec::new(),
         }
     }
@@ -103,8 +100,8 @@ impl Group {
     }
 
     fn set(&mut self, limit: Limit) -> io::Result<()> {
-        let first = self.pids.first().copied().unwrap_or_default();
-        let files = limit.files(first)?;
+        let root = self.root;
+        let files = limit.files(root)?;
         let [v1, v2] = files.controllers;
         let folder = Path::new(GROUPS).join(v1);
         let (above, files) = match folder.is_dir() {
@@ -120,15 +117,21 @@ impl Group {
         let new = !self.folders.iter().any(|f| f.0 == group);
         if new {
             std::fs::create_dir(&group)?;
-            self.folders.push((group.clone(), home(first, &above)?));
+            self.folders.push((group.clone(), home(root, &above)?));
         }
         for (file, value) in files {
             std::fs::write(group.join(file), value)?;
         }
-        if new {
-            for pid in &self.pids {
-                std::fs::write(group.join("cgroup.procs"), pid.to_string())?;
-            }
+        if !new {
+            return Ok(());
+        }
+        let procs = group.join("cgroup.procs");
+        std::fs::write(&procs, root.to_string())?;
+        // What it starts from here on is in the group by itself.
+        let children = std::fs::read_to_string(format!("/proc/{root}/task/{root}/children"))?;
+        for pid in children.split_whitespace() {
+            // It may have ended meanwhile.
+            let _ = std::fs::write(&procs, pid);
         }
         Ok(())
     }

@@ -118,6 +118,14 @@ pub fn render(v: &View<'_>) -> String {
         p.row("", &[("route", &*route(*r))], *n as f64);
     }
     p.family(
+        "plimsoll_behind_total",
+        "counter",
+        "Exchanges that no client waited for: jobs and events that were delivered, answers that a cache fetched anew.",
+    );
+    for (r, n) in &v.totals.behind {
+        p.row("", &[("route", &*route(*r))], *n as f64);
+    }
+    p.family(
         "plimsoll_calls_total",
         "counter",
         "Requests of a route that requests of another caused, as traces tell.",

@@ -126,6 +126,10 @@ fn since(before: &Totals, now: &Totals, names: &Names) -> Vec<(Series, u64)> {
         let more = n - before.refused.get(r).unwrap_or(&0);
         push(&mut all, &metric::REFUSED, &[&route(*r)], more);
     }
+    for (r, n) in &now.behind {
+        let more = n - before.behind.get(r).unwrap_or(&0);
+        push(&mut all, &metric::BEHIND, &[&route(*r)], more);
+    }
     for (k, n) in &now.failures {
         let more = n - before.failures.get(k).unwrap_or(&0);
         let labels = [&*route(k.0), k.1.label()];

@@ -45,6 +45,8 @@ pub struct Network {
     shapes: fn() -> Result<Rates, String>,
     rates: Rates,
     asked: Option<Nanos>,
+    /// Why it is not known how they are shaped.
+    untold: Option<String>,
 }
 
 impl Network {
@@ -55,6 +57,7 @@ impl Network {
             shapes: shape::of_kernel,
             rates: Rates::new(),
             asked: None,
+            untold: None,
         }
     }
 
@@ -62,10 +65,13 @@ impl Network {
         let due = |at: Nanos| r.now.since(at).as_secs_f64() >= ASKED_S;
         if self.asked.is_none_or(due) {
             self.asked = Some(r.now);
-            match (self.shapes)() {
-                Ok(rates) => self.rates = rates,
-                Err(why) => r.note("network", "", why),
-            }
+            (self.rates, self.untold) = match (self.shapes)() {
+                Ok(rates) => (rates, None),
+                Err(why) => (Rates::new(), Some(why)),
+            };
+        }
+        if let Some(why) = &self.untold {
+            r.note("network", "", why.clone());
         }
     }
 
@@ -98,9 +104,15 @@ impl Probe for Network {
                 continue;
             };
             let told = self.proc.read_sys(&format!("class/net/{name}/speed"));
-            let (busy, capacity) = match self.shaped(&name) {
-                Some(rate) => (tx, Some(rate)),
-                None => (rx.max(tx), told.and_then(|t| speed(&t))),
+            let speed = told.and_then(|t| speed(&t));
+            let (busy, capacity) = match (self.shaped(&name), speed) {
+                // What comes in is not shaped, but has the speed of the link.
+                (Some(rate), Some(speed)) => {
+                    let rate = rate.min(speed);
+                    (tx.max(rx * rate / speed), Some(rate))
+                }
+                (Some(rate), None) => (tx, Some(rate)),
+                (None, speed) => (rx.max(tx), speed),
             };
             let resource = format!("net.host.{name}");
             if capacity.is_none() {

@@ -10,7 +10,7 @@ use super::cgroup::{self, Group, read_any, up};
 use super::counter::Counters;
 use super::{Probe, Proc, Reading};
 use base::InstanceIx;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Devices looked at in one group.
 const DEVICES: usize = 16;
@@ -179,7 +179,10 @@ impl Probe for Storage {
                 self.owner(r, owner, pid, &t.address.to_string());
             }
         }
-        for (database, pid) in r.servers.clone() {
+        // Of several databases of one server the first stands for all: they have one group.
+        let mut seen = BTreeSet::new();
+        let servers = r.servers.clone();
+        for (database, pid) in servers.into_iter().filter(|s| seen.insert(s.1)) {
             let owner = (format!("disk.{database}.limit"), InstanceIx::NONE);
             self.owner(r, owner, pid, &format!("db.{database}"));
         }
