@@ -76,7 +76,7 @@ fn cold() -> Scenario {
             "pg-cold",
             "baskets are read from all over 3 million orders, most of which PostgreSQL cannot keep in 192 MB, with 1000 reads per second",
             World::Limited(SPREAD, &[HELD, Limit::Reads(1000)]),
-            25.0,
+            8.0,
             constraint(
                 Class::Storage,
                 &["disk.orders.limit", "disk.orders.io"],
