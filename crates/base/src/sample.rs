@@ -116,7 +116,7 @@ pub struct Sample {
     pub secure: bool,
     /// Number of the method's name in [`METHODS`].
     pub method: u8,
-    /// Of a request: no client waits for it. It is the delivery of a job, whose client had its 202, or an answer that a cache
+    /// Of a request: no client waits for it. It is the delivery of an event, or of a job whose client had its 202, or an answer that a cache
     /// fetches anew. It costs what it costs, and is no answer that was promised to anybody.
     pub behind: bool,
 }

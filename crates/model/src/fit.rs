@@ -2,7 +2,7 @@
 //! `demand` computes it; everything else (load line, moves, cost) reads it.
 
 use crate::pattern::Pattern;
-use base::{Grade, Objective, ResourceInfo, RouteInfo, Signal, Statement, Traced};
+use base::{Discipline, Grade, Objective, ResourceInfo, RouteInfo, Signal, Statement, Traced};
 use serde::{Deserialize, Serialize};
 
 /// One entry of D: what one request of a route uses of a resource (resource-seconds, or bytes), itself only;
@@ -161,6 +161,10 @@ impl ResourceFit {
         self.signs.iter().find(|s| s.signal == signal)
     }
 
+    /// A processor, whether requests share it or one thread takes one after the other.
+    pub fn is_processor(&self) -> bool {
+        self.info.discipline == Discipline::Ps || self.info.serial
+    }
     /// What goes alongside `visits` requests of each route.
     pub fn alongside(&self, visits: &[f64]) -> f64 {
         self.alongside.iter().zip(visits).map(|(a, v)| a * v).sum()

@@ -20,6 +20,13 @@ pub struct Known<'a> {
     pub options: &'a Options,
 }
 
+impl Known<'_> {
+    /// Attempts per second.
+    fn rate(&self, r: usize) -> f64 {
+        self.series.life[r].iter().sum::<f64>() / self.series.covered().max(1.0)
+    }
+}
+
 pub struct Column {
     pub fit: ResourceFit,
     pub demand: Vec<Demand>,
@@ -281,11 +288,9 @@ impl Draft {
     }
     /// Shares the holds out; how is known less well than their sum.
     fn waits(&mut self, known: &Known, rows: &[usize], s: &waiters::Serial) {
-        let span = known.series.covered().max(1.0);
         self.busy = s.busy;
         for (&r, share) in rows.iter().zip(&s.shares) {
-            let rate = known.series.life[r].iter().sum::<f64>() / span;
-            let mean = s.busy * share / rate.max(1e-9);
+            let mean = s.busy * share / known.rate(r).max(1e-9);
             let sd = mean * (s.spread.powi(2) + waiters::SHARE_SPREAD.powi(2)).sqrt();
             self.set(r, mean, sd, None, Grade::Waits);
         }
@@ -302,9 +307,10 @@ impl Draft {
     }
     /// The background goes alongside the requests, as what was fitted is shared out: they do not wait for it.
     fn share_background(&mut self, known: &Known, rows: &[usize]) {
-        let span = known.series.covered().max(1.0);
-        let rate = |r: usize| known.series.life[r].iter().sum::<f64>() / span;
-        let caused: f64 = rows.iter().map(|&r| self.demand[r].mean * rate(r)).sum();
+        let caused: f64 = rows
+            .iter()
+            .map(|&r| self.demand[r].mean * known.rate(r))
+            .sum();
         if caused < CAUSED * self.busy {
             return;
         }

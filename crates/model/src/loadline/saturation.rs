@@ -91,8 +91,7 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
                     })
                     .sum::<f64>()
                     + r.alongside(&visits);
-                let processor = r.info.discipline == base::Discipline::Ps || r.info.serial;
-                let exact = !processor && r.capacity_known;
+                let exact = !r.is_processor() && r.capacity_known;
                 let sd = if exact {
                     r.capacity_sd
                 } else {

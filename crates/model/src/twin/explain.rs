@@ -110,8 +110,7 @@ impl System {
         // What is still counted twice is processor time burnt while a slot is held, though nobody declared it.
         for (k, &d) in demand.iter().enumerate() {
             let d = stay(k, d, &self.fit);
-            let info = &self.fit.resources[k].info;
-            let burns = info.discipline == Discipline::Ps || info.serial;
+            let burns = self.fit.resources[k].is_processor();
             if twice < 0.1 * mean || !burns || d < 0.5 * twice || self.inside[r][k].is_some() {
                 continue;
             }

@@ -207,12 +207,11 @@ pub fn copies(r: &crate::fit::ResourceFit) -> usize {
 /// Whether requests queue for it: a level does not, and a processor of unknown size is only a delay.
 pub fn can_run_out(r: &crate::fit::ResourceFit) -> bool {
     let sized = r.capacity.is_finite() && r.capacity > 0.0;
-    let processor = r.info.discipline == Discipline::Ps || r.info.serial;
-    let guessed = !r.capacity_known && processor;
+    let guessed = !r.capacity_known && r.is_processor();
     r.info.discipline != Discipline::Level
         && sized
         && !guessed
-        && !(r.grade == Grade::Prior && processor)
+        && !(r.grade == Grade::Prior && r.is_processor())
 }
 
 #[cfg(test)]

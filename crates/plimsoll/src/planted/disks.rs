@@ -2,7 +2,7 @@
 
 use super::group::{Group, Limit};
 use super::orders::{self, Servers};
-use super::scenarios::{self, Ask, Scenario, World, constraint, lift};
+use super::scenarios::{Ask, Scenario, World, constraint, lift, watched};
 use crate::demo::stage::{Ports, Stage};
 use crate::exit::Failure;
 use base::Class;
@@ -43,7 +43,6 @@ const NOTES: &str = r#"{"write_kb":64}"#;
 /// are not.
 fn commits() -> Scenario {
     Scenario {
-        mix: &[20, 10, 10, 50, 0, 10, 0],
         lift: lift(
             Ask::Proposal(Kind::Resize, "disk.orders"),
             World::Limited(NOTES, &[Limit::Writes(16 << 10)]),
@@ -52,6 +51,7 @@ fn commits() -> Scenario {
             "pg-commit",
             "every reservation commits a note of 64 KB, and PostgreSQL may write 8 MB per second",
             World::Limited(NOTES, &[Limit::Writes(8 << 10)]),
+            &[20, 10, 10, 50, 0, 10, 0],
             40.0,
             constraint(
                 Class::Storage,
@@ -67,7 +67,6 @@ const HELD: Limit = Limit::Memory(192);
 
 fn cold() -> Scenario {
     Scenario {
-        mix: &[15, 10, 60, 5, 0, 10, 0],
         lift: lift(
             Ask::Proposal(Kind::Resize, "disk.orders"),
             World::Limited(SPREAD, &[HELD, Limit::Reads(2000)]),
@@ -76,6 +75,7 @@ fn cold() -> Scenario {
             "pg-cold",
             "baskets are read from all over 3 million orders, most of which PostgreSQL cannot keep in 192 MB, with 1000 reads per second",
             World::Limited(SPREAD, &[HELD, Limit::Reads(1000)]),
+            &[15, 10, 60, 5, 0, 10, 0],
             8.0,
             constraint(
                 Class::Storage,
@@ -84,14 +84,4 @@ fn cold() -> Scenario {
             ),
         )
     }
-}
-
-fn watched(
-    name: &'static str,
-    what: &'static str,
-    plant: World,
-    rate: f64,
-    right: scenarios::Right,
-) -> Scenario {
-    scenarios::watched(name, what, plant, &orders::VISITORS, rate, right)
 }

@@ -100,7 +100,7 @@ loads:
 }
 
 /// Weights of home, orders, basket, reserve, report, feed and invoice.
-pub const VISITORS: [u32; 7] = [30, 20, 20, 10, 5, 10, 5];
+const VISITORS: [u32; 7] = [30, 20, 20, 10, 5, 10, 5];
 
 /// The order service with these settings (JSON) and its usual mix.
 pub fn watched(

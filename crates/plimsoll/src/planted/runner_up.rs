@@ -1,8 +1,7 @@
 //! What is likeliest to be taken for the planted limit, doubled: the truth of a scenario asks that this does not lift the line.
 
 use super::group::Limit;
-use super::scenarios::{World, plant};
-use crate::demo::stage::Plant;
+use super::scenarios::{World, narrow, plant};
 
 /// One scenario's second resource.
 #[derive(Clone, Debug)]
@@ -88,18 +87,7 @@ fn all() -> Vec<RunnerUp> {
             "pool.app.orders",
             orders(r#"{"customers":300,"limit":false,"pool":20}"#),
         ),
-        of(
-            "link",
-            "slots.pay",
-            World::Narrow(
-                Plant {
-                    front: "charge_kb=100".into(),
-                    pay: "pay_slots=128".into(),
-                    ..Plant::default()
-                },
-                20_000,
-            ),
-        ),
+        of("link", "slots.pay", narrow("pay_slots=128", 20_000)),
         of(
             "pg-commit",
             "pool.app.orders",

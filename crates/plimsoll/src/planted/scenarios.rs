@@ -142,10 +142,11 @@ fn around(front: &str, what: Around) -> World {
     World::Around(plant, what)
 }
 
-fn narrow(kbit: u64) -> World {
-    let front = "charge_kb=100".into();
+/// Checkouts that send 100 KB to the payment provider, over so many kilobits per second.
+pub fn narrow(pay: &str, kbit: u64) -> World {
     let plant = Plant {
-        front,
+        front: "charge_kb=100".into(),
+        pay: pay.into(),
         ..Plant::default()
     };
     World::Narrow(plant, kbit)
@@ -192,11 +193,14 @@ fn around_the_shop() -> Vec<Scenario> {
         },
         Scenario {
             mix: &[20, 40, 10, 5, 24, 1],
-            lift: lift(Ask::Proposal(Kind::Resize, link::RESOURCE), narrow(40_000)),
+            lift: lift(
+                Ask::Proposal(Kind::Resize, link::RESOURCE),
+                narrow("", 40_000),
+            ),
             ..watched(
                 "link",
                 "a checkout sends 100 KB to the payment provider, over a link of 20 Mbit/s",
-                narrow(20_000),
+                narrow("", 20_000),
                 40.0,
                 constraint(Class::Network, &[link::RESOURCE], &["charge", "checkout"]),
             )

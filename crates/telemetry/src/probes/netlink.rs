@@ -1,4 +1,7 @@
-//! Messages of the kernel's netlink sockets (netlink(7)), as bytes. Pure.
+//! The kernel's netlink sockets (netlink(7)): a question, and its answers as bytes.
+
+use rustix::fd::OwnedFd;
+use rustix::net::{AddressFamily, Protocol, SendFlags, SocketFlags, SocketType, send, socket_with};
 
 /// Of `struct nlmsghdr`.
 pub const HEADER: usize = 16;
@@ -28,6 +31,16 @@ pub fn dump(kind: u16, body: &[u8]) -> Vec<u8> {
     m.extend_from_slice(&0u32.to_ne_bytes());
     m.extend_from_slice(body);
     m
+}
+
+/// Asks; what comes back is read without waiting. `NETLINK_ROUTE` is the protocol that is none.
+pub fn ask(protocol: Option<Protocol>, question: &[u8]) -> Result<OwnedFd, String> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol)
+        .map_err(|e| format!("no netlink socket: {e}; allow AF_NETLINK"))?;
+    send(&socket, question, SendFlags::empty())
+        .map_err(|e| format!("the kernel takes no question: {e}"))?;
+    Ok(socket)
 }
 
 /// Everything that one read from the socket brought; what is cut off is left out.

@@ -2,11 +2,11 @@
 //! that a bounded number of them each second goes round all of them.
 
 use super::diag::{self, Answers, V4, V6};
+use crate::probes::netlink;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
-};
+use rustix::net::netlink::SOCK_DIAG;
+use rustix::net::{RecvFlags, recv};
 
 /// Connections read at once, about: reads bring up to a hundred.
 pub const AT_ONCE: usize = 1024;
@@ -55,16 +55,5 @@ impl Kernel {
 }
 
 fn begin(family: u8) -> Result<OwnedFd, String> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let kind = SocketType::DGRAM;
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        kind,
-        flags,
-        Some(netlink::SOCK_DIAG),
-    )
-    .map_err(|e| format!("no netlink socket: {e}; allow AF_NETLINK"))?;
-    send(&socket, &diag::request(family), SendFlags::empty())
-        .map_err(|e| format!("the kernel takes no question: {e}"))?;
-    Ok(socket)
+    netlink::ask(Some(SOCK_DIAG), &diag::request(family))
 }

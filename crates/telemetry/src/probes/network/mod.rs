@@ -77,6 +77,9 @@ impl Network {
 
     /// Bytes per second that the kernel lets it send; `None`: as many as it can.
     fn shaped(&self, link: &str) -> Option<f64> {
+        if self.rates.is_empty() {
+            return None;
+        }
         let number = self.proc.read_sys(&format!("class/net/{link}/ifindex"))?;
         self.rates.get(&number.trim().parse().ok()?).copied()
     }

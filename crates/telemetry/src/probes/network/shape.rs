@@ -2,9 +2,7 @@
 //! rtnetlink(7) tells. Limits of the classes of `htb` and `hfsc`, and of another machine, are not seen.
 
 use crate::probes::netlink::{self, Message, attribute, u32_at, u64_at};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
-};
+use rustix::net::{RecvFlags, recv};
 use std::collections::BTreeMap;
 
 /// Bytes per second, by the link's number.
@@ -63,12 +61,7 @@ fn rate(body: &[u8]) -> Option<(u32, f64)> {
 /// Asks the kernel of this network namespace. `Err`: it does not tell.
 pub fn of_kernel() -> Result<Rates, String> {
     let cannot = |e: rustix::io::Errno| format!("how links are shaped is not told: {e}");
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    // `NETLINK_ROUTE` is the protocol that is none.
-    let socket =
-        socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, None).map_err(cannot)?;
-    let question = netlink::dump(GET_QDISC, &[0; MESSAGE]);
-    send(&socket, &question, SendFlags::empty()).map_err(cannot)?;
+    let socket = netlink::ask(None, &netlink::dump(GET_QDISC, &[0; MESSAGE]))?;
     let mut buffer = vec![0u8; BUFFER];
     let mut all = Rates::new();
     for _ in 0..READS {
