@@ -232,23 +232,23 @@ impl State {
 
     fn begin(&mut self, source: u64) -> rusqlite::Result<Result<Reached, Error>> {
         let refused = |why: String| Ok(Err(Error::Invalid(why)));
-        match &self.copy {
+        match &self.known.copy {
             Some(copy) if copy.source != source => refused(
                 "its events are a copy of another stream of JetStream, or of one that was removed since: name the NATS and the prefix that \
                  they are of, or move the file away (and its -wal and -shm) to begin with what is there"
                     .into(),
             ),
-            Some(copy) if copy.position != self.position => refused(format!(
+            Some(copy) if copy.position != self.known.position => refused(format!(
                 "it holds events up to position {}, and {} of them are from elsewhere: something else wrote to it; move the file away (and \
                  its -wal and -shm), and it is read again from JetStream",
-                self.position,
-                self.position.saturating_sub(copy.position),
+                self.known.position,
+                self.known.position.saturating_sub(copy.position),
             )),
             Some(copy) => Ok(Ok(copy.reached)),
-            None if self.position > 0 => refused(format!(
+            None if self.known.position > 0 => refused(format!(
                 "it holds {} events of this node alone, which the others do not have: keep them here with `streams: {{ shared: false }}`, or move \
                  the file away (and its -wal and -shm) to go on with the events of all nodes",
-                self.position
+                self.known.position
             )),
             None if self.jobs.last() > 0 => refused(
                 "it holds jobs of this node alone, which the others do not have: move the file away (and its -wal, -shm and .payloads) to go on \
@@ -258,7 +258,7 @@ impl State {
             None => {
                 let copy = Copy::new(source, 0);
                 copy.write(&self.db)?;
-                self.copy = Some(copy);
+                self.known.copy = Some(copy);
                 Ok(Ok(Reached::default()))
             }
         }
@@ -279,7 +279,7 @@ impl State {
     }
 
     fn apply_all(&mut self, entries: Vec<Entry>) -> rusqlite::Result<Result<Vec<Outcome>, Error>> {
-        let Some(mut copy) = self.copy.clone() else {
+        let Some(mut copy) = self.known.copy.clone() else {
             return Ok(Err(Error::Invalid("it is no copy".into())));
         };
         // What a disk may refuse comes before anything is changed.
@@ -314,10 +314,10 @@ impl State {
                 at_ms: entry.at_ms,
             };
         }
-        copy.position = self.position;
+        copy.position = self.known.position;
         copy.job = self.jobs.last();
         copy.write(&self.db)?;
-        self.copy = Some(copy);
+        self.known.copy = Some(copy);
         Ok(Ok(outcomes))
     }
 }

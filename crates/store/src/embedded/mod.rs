@@ -8,6 +8,7 @@ mod leases;
 mod queue;
 mod readers;
 mod relaxed;
+pub(crate) mod replace;
 mod schema;
 mod writer;
 
@@ -30,6 +31,8 @@ use writer::Write;
 
 pub use backup::copy;
 pub use copy::Copy as CopyOf;
+#[cfg(feature = "nats")]
+pub(crate) use queue::{is_name as is_payload, payloads};
 #[cfg(feature = "redis")]
 pub(crate) use readers::successor;
 pub use relaxed::Relaxed;

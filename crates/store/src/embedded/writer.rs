@@ -72,6 +72,11 @@ pub enum Write {
     },
     /// Of a file whose events are the copy of a log elsewhere.
     Copy(Step),
+    /// All that there is, by what is in another file. It is a transaction of its own.
+    Replace {
+        with: PathBuf,
+        reply: Reply<()>,
+    },
 }
 
 /// Version and position of an event.
@@ -93,6 +98,7 @@ impl Write {
             Write::Marked { jobs, .. } => jobs.iter().map(|j| j.head.len() + j.payload.len()).sum(),
             Write::Named { named, .. } => named.bytes(),
             Write::Copy(step) => step.bytes(),
+            Write::Replace { .. } => 0,
         }
     }
 
@@ -103,7 +109,7 @@ impl Write {
             Write::Sweep { .. } | Write::Trim { .. } => true,
             Write::Copy(step) => step.is_relaxed(),
             Write::Append { .. } | Write::Queue(_) => false,
-            Write::Marked { .. } | Write::Named { .. } => false,
+            Write::Marked { .. } | Write::Named { .. } | Write::Replace { .. } => false,
         }
     }
 
@@ -118,6 +124,7 @@ impl Write {
             Write::Marked { reply, .. } => reply.send(Err(e)),
             Write::Named { reply, .. } => reply.send(Err(e)),
             Write::Copy(step) => step.fail(e),
+            Write::Replace { reply, .. } => reply.send(Err(e)),
         }
     }
 }
@@ -125,18 +132,38 @@ impl Write {
 /// The connection and what the writer knows by heart.
 pub struct State {
     pub(super) db: Connection,
-    path: PathBuf,
-    pub(super) position: u64,
-    /// Whose copy its events are.
-    pub(super) copy: Option<Copy>,
-    /// Streams there are.
-    streams: u64,
-    etag: u64,
+    pub(super) path: PathBuf,
+    pub(super) known: Known,
     pub(super) jobs: Jobs,
     /// Commits do not wait for the disk at present.
     relaxed: bool,
     /// Bytes that wait in the queue of writes.
     waiting: Arc<AtomicUsize>,
+}
+
+/// Of events and keys.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub position: u64,
+    /// Whose copy its events are.
+    pub copy: Option<Copy>,
+    /// Streams there are.
+    streams: u64,
+    etag: u64,
+}
+
+impl Known {
+    pub fn read(db: &Connection) -> rusqlite::Result<Known> {
+        let number = |sql: &str| db.query_row(sql, [], |r| r.get::<_, i64>(0));
+        let last = number("SELECT coalesce(max(position), 0) FROM event")?;
+        let trimmed = number("SELECT value FROM counter WHERE name = 'trimmed'")?;
+        Ok(Known {
+            position: last.max(trimmed) as u64,
+            copy: Copy::read(db)?,
+            streams: number("SELECT count(*) FROM stream")? as u64,
+            etag: number("SELECT value FROM counter WHERE name = 'etag'")? as u64,
+        })
+    }
 }
 
 /// What becomes of an append.
@@ -179,23 +206,13 @@ impl Settle for Vec<Answer> {
 impl State {
     pub fn new(path: &Path, bytes: u64, waiting: Arc<AtomicUsize>) -> Result<State, Error> {
         let db = open_writer(path, bytes)?;
-        let number = |sql: &str| {
-            db.query_row(sql, [], |r| r.get::<_, i64>(0))
-                .map_err(|e| io(path, e))
-        };
-        let last = number("SELECT coalesce(max(position), 0) FROM event")?;
-        let position = last.max(number("SELECT value FROM counter WHERE name = 'trimmed'")?) as u64;
-        let streams = number("SELECT count(*) FROM stream")? as u64;
-        let etag = number("SELECT value FROM counter WHERE name = 'etag'")? as u64;
-        let copy = Copy::read(&db).map_err(|e| io(path, e))?;
+        let known = Known::read(&db).map_err(|e| io(path, e))?;
+        let last_job = known.copy.as_ref().map(Copy::last_job);
         Ok(State {
-            jobs: Jobs::open(&db, path, bytes, copy.as_ref().map(Copy::last_job))?,
-            copy,
+            jobs: Jobs::open(&db, path, bytes, last_job)?,
+            known,
             db,
             path: path.to_path_buf(),
-            position,
-            streams,
-            etag,
             relaxed: false,
             waiting,
         })
@@ -211,7 +228,7 @@ impl State {
                 events,
                 reply,
             } => {
-                let said = match &self.copy {
+                let said = match &self.known.copy {
                     Some(copy) => Ok(Err(copy.is_not_written())),
                     None => self.append(&stream, expect, &events, true),
                 };
@@ -237,13 +254,13 @@ impl State {
                 limit,
                 reply,
             } => {
-                let said = match &self.copy {
+                let said = match &self.known.copy {
                     Some(copy) => Ok(Err(copy.is_not_written())),
                     None => self.trim(before_ms, limit).map(Ok),
                 };
                 answers.settle(reply, said)
             }
-            Write::Queue(ask) => match &self.copy {
+            Write::Queue(ask) => match &self.known.copy {
                 Some(copy) => {
                     ask.fail(copy.is_not_written());
                     Ok(())
@@ -264,6 +281,8 @@ impl State {
                 reply,
             } => answers.settle(reply, self.named(named, bounds, now_ms)),
             Write::Copy(step) => self.step(step, answers),
+            // `run` does it by itself.
+            Write::Replace { reply, .. } => answers.settle(reply, Ok(Err(Error::Busy))),
         }
     }
 
@@ -389,7 +408,7 @@ impl State {
         self.insert(stream, id, actual, &fresh)?;
         Ok(Ok(Appended {
             version: last,
-            position: self.position,
+            position: self.known.position,
             added: fresh.len(),
         }))
     }
@@ -427,10 +446,10 @@ impl State {
         fresh: &[&NewEvent],
         bounded: bool,
     ) -> Result<(), Error> {
-        if new_stream && self.streams >= MAX_STREAMS {
+        if new_stream && self.known.streams >= MAX_STREAMS {
             return Err(Error::Full {
                 what: "the store".into(),
-                holds: format!("{} streams", self.streams),
+                holds: format!("{} streams", self.known.streams),
                 limit: MAX_STREAMS.to_string(),
             });
         }
@@ -458,7 +477,7 @@ impl State {
                 self.db
                     .prepare_cached("INSERT INTO stream(name, version) VALUES (?1, ?2)")?
                     .execute(params![name, version as i64])?;
-                self.streams += 1;
+                self.known.streams += 1;
                 Ok(self.db.last_insert_rowid())
             }
         }
@@ -476,9 +495,9 @@ impl State {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         for (version, e) in (actual + 1..).zip(fresh) {
-            self.position += 1;
+            self.known.position += 1;
             insert.execute(params![
-                self.position as i64,
+                self.known.position as i64,
                 id,
                 version as i64,
                 e.kind,
@@ -497,7 +516,7 @@ impl State {
             .db
             .query_row("SELECT min(position) FROM event", [], |r| r.get(0))?;
         let Some(first) = first else { return Ok(0) };
-        let end = (first + limit as i64).min(self.position as i64 + 1);
+        let end = (first + limit as i64).min(self.known.position as i64 + 1);
         let kept: Option<i64> = self
             .db
             .prepare_cached("SELECT min(position) FROM event WHERE position < ?1 AND at_ms >= ?2")?
@@ -551,7 +570,7 @@ impl State {
         if let Err(e) = self.holds(&put.key, put.precondition, now_ms)? {
             return Ok(Err(e));
         }
-        self.etag += 1;
+        self.known.etag += 1;
         self.db
             .prepare_cached(
                 "INSERT INTO kv(key, value, etag, expires_ms) VALUES (?1, ?2, ?3, ?4)
@@ -560,10 +579,10 @@ impl State {
             .execute(params![
                 put.key,
                 put.value,
-                self.etag as i64,
+                self.known.etag as i64,
                 put.expires_ms.map(|t| t.min(i64::MAX as u64) as i64)
             ])?;
-        Ok(Ok(Etag(self.etag)))
+        Ok(Ok(Etag(self.known.etag)))
     }
 
     pub(super) fn delete(
@@ -593,8 +612,7 @@ impl State {
     /// One transaction for all of `writes`. After an `Err` nothing more may be written.
     fn group(&mut self, writes: &mut VecDeque<Write>) -> Result<(), Error> {
         let mut answers = Vec::with_capacity(writes.len());
-        let (position, etag, jobs) = (self.position, self.etag, self.jobs.before());
-        let (streams, copy) = (self.streams, self.copy.clone());
+        let (known, jobs) = (self.known.clone(), self.jobs.before());
         let Err(e) = self.commit(writes, &mut answers) else {
             answers.into_iter().for_each(|answer| answer(None));
             // A file that stays is found at the next start.
@@ -604,8 +622,7 @@ impl State {
         let mut failed = io(&self.path, e);
         let is_full = matches!(failed, Error::DiskFull { .. }) && self.roll_back().is_ok();
         if is_full {
-            (self.position, self.streams, self.etag) = (position, streams, etag);
-            self.copy = copy;
+            self.known = known;
             self.jobs.take_back(jobs);
         } else {
             failed = Error::Stopped(failed.to_string());
@@ -629,7 +646,7 @@ impl State {
     }
 
     /// Whether the next commit waits for the disk; one that does takes those before along.
-    fn relax(&mut self, relaxed: bool) -> rusqlite::Result<()> {
+    pub(super) fn relax(&mut self, relaxed: bool) -> rusqlite::Result<()> {
         if relaxed == self.relaxed {
             return Ok(());
         }
@@ -646,17 +663,17 @@ impl State {
         writes: &mut VecDeque<Write>,
         answers: &mut Vec<Answer>,
     ) -> rusqlite::Result<()> {
-        let etag = self.etag;
+        let etag = self.known.etag;
         self.relax(writes.iter().all(Write::is_relaxed))?;
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.jobs.measure(&self.db)?;
         while let Some(write) = writes.pop_front() {
             self.apply(write, answers)?;
         }
-        if self.etag != etag {
+        if self.known.etag != etag {
             self.db
                 .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'etag'")?
-                .execute([self.etag as i64])?;
+                .execute([self.known.etag as i64])?;
         }
         self.jobs.write_counts(&self.db)?;
         self.db.prepare_cached("COMMIT")?.execute([])?;
@@ -678,23 +695,50 @@ fn unnamed_or_first(events: &[NewEvent]) -> Vec<&NewEvent> {
 
 /// Runs until every sender is gone, or until a write fails.
 pub fn run(mut state: State, queue: Receiver<Write>) {
-    let mut group = VecDeque::new();
-    while let Ok(first) = queue.recv() {
-        let mut bytes = first.bytes();
-        group.push_back(first);
-        while group.len() < GROUP_OPS && bytes < GROUP_BYTES {
-            let Ok(next) = queue.try_recv() else { break };
-            bytes += next.bytes();
-            group.push_back(next);
-        }
-        state.waiting.fetch_sub(bytes, Relaxed);
-        if let Err(stopped) = state.group(&mut group) {
+    let (mut group, mut next) = (VecDeque::new(), None);
+    while let Some(first) = next.take().or_else(|| queue.recv().ok()) {
+        let done = match first {
+            Write::Replace { with, reply } => state.replace(&with).map(|said| reply.send(said)),
+            first => {
+                next = gather(first, &mut group, &queue, &state.waiting);
+                state.group(&mut group)
+            }
+        };
+        if let Err(stopped) = done {
             // What SQLite holds in memory may differ from the disk now: give the file up, answer everyone.
             drop(state);
+            next.into_iter().for_each(|w| w.fail(stopped.clone()));
             while let Ok(write) = queue.recv() {
                 write.fail(stopped.clone());
             }
             return;
         }
     }
+}
+
+/// Puts what waits into one group; what came that needs a transaction of its own.
+fn gather(
+    first: Write,
+    group: &mut VecDeque<Write>,
+    queue: &Receiver<Write>,
+    waiting: &AtomicUsize,
+) -> Option<Write> {
+    let mut bytes = first.bytes();
+    group.push_back(first);
+    let mut alone = None;
+    while group.len() < GROUP_OPS && bytes < GROUP_BYTES {
+        match queue.try_recv() {
+            Ok(next @ Write::Replace { .. }) => {
+                alone = Some(next);
+                break;
+            }
+            Ok(next) => {
+                bytes += next.bytes();
+                group.push_back(next);
+            }
+            Err(_) => break,
+        }
+    }
+    waiting.fetch_sub(bytes, Relaxed);
+    alone
 }

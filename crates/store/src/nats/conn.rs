@@ -174,6 +174,8 @@ fn options(target: &Target, broken: &Arc<watch::Sender<Option<String>>>) -> Conn
             let why = match event {
                 Event::Disconnected | Event::Closed => Some("the connection broke".to_owned()),
                 Event::LameDuckMode => Some("it is about to stop".to_owned()),
+                // Who may not answer others is as one that does not.
+                Event::ServerError(e) if is_of_an_answer(&e.to_string()) => None,
                 Event::ServerError(e) => Some(fault(&e.to_string())),
                 _ => None,
             };
@@ -189,4 +191,27 @@ fn options(target: &Target, broken: &Arc<watch::Sender<Option<String>>>) -> Conn
                 }
             }
         })
+}
+
+/// Whether it is about an answer to another node: the user has no right to give any.
+fn is_of_an_answer(said: &str) -> bool {
+    let said = said.to_lowercase();
+    said.contains("permissions violation for publish") && said.contains("_inbox.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_allowed_to_an_inbox_is_no_fault_of_the_connection() {
+        let of = is_of_an_answer;
+        assert!(of(r#"Permissions Violation for Publish to "_INBOX.x7""#));
+        assert!(!of(
+            r#"Permissions Violation for Publish to "$KV.p_values.a""#
+        ));
+        assert!(!of(
+            r#"Permissions Violation for Subscription to "_INBOX.x7""#
+        ));
+    }
 }

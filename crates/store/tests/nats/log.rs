@@ -184,7 +184,7 @@ fn what_was_away_catches_up_and_goes_on_by_itself() {
 }
 
 #[test]
-fn what_all_let_go_is_gone_everywhere_and_who_joins_then_brings_a_copy() {
+fn what_all_let_go_is_gone_everywhere_and_who_joins_then_fetches_a_copy() {
     let Some(server) = start("") else {
         return;
     };
@@ -226,20 +226,64 @@ fn what_all_let_go_is_gone_everywhere_and_who_joins_then_brings_a_copy() {
     drop(second);
     let second = node(&server.peer, "p", dirs[1].path());
     assert_eq!(add(&second, "a", Expect::Version(41), "z").unwrap(), 42);
-    // Who joins is told what to do, and does it.
+    // Who joins is given what there is, and goes on.
     let joins = node(&server.peer, "p", dirs[2].path());
-    until_wrong(&joins, "begin with a copy of another node's file");
-    assert!(add(&joins, "a", Expect::Any, "no").is_err());
-    drop((joins, second));
-    let events = |i: usize| dirs[i].path().join("events.db");
-    for end in ["events.db", "events.db-wal", "events.db-shm"] {
-        let _ = std::fs::remove_file(dirs[2].path().join(end));
-    }
-    store::embedded::copy(&events(1), &events(2)).unwrap();
-    let joins = node(&server.peer, "p", dirs[2].path());
+    until(&joins, 42);
+    assert_eq!(all(&first), all(&joins));
     assert_eq!(add(&joins, "a", Expect::Version(42), "!").unwrap(), 43);
     until(&first, 43);
+    // One that was away when more went: it is told so as long as nobody can give it a copy, and needs no restart.
+    drop(joins);
+    for version in [43, 44] {
+        add(&first, "a", Expect::Version(version), "away").unwrap();
+    }
+    first.let_go(u64::MAX).wait().unwrap();
+    until(&second, 45);
+    drop((first, second));
+    let joins = node(&server.peer, "p", dirs[2].path());
+    until_wrong(&joins, "no other node that follows offers one");
+    assert!(add(&joins, "a", Expect::Any, "no").is_err());
+    assert_eq!(joins.ends().unwrap().last, 43);
+    let first = node(&server.peer, "p", dirs[0].path());
+    until(&joins, 45);
+    let follows = || add(&joins, "a", Expect::Version(45), "back").is_ok();
+    remote::until_answered(follows, || joins.following());
+    until(&first, 46);
     assert_eq!(all(&first), all(&joins));
+    let left: Vec<_> = [0, 2]
+        .iter()
+        .flat_map(|i| std::fs::read_dir(dirs[*i].path()).unwrap().flatten())
+        .map(|f| f.file_name().into_string().unwrap())
+        .filter(|name| name.contains("fetched") || name.contains("handed"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn who_may_not_answer_others_goes_on_and_they_are_told_why() {
+    let silent = RIGHTS.replace(r#"publish: ["_INBOX.>""#, "publish: [");
+    assert_ne!(silent, RIGHTS);
+    let silent = NatsOptions {
+        more: silent.leak(),
+        ..NatsOptions::default()
+    };
+    let Some(peer) = there(peers::Nats::start(silent)) else {
+        return;
+    };
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let url = peer.url().replace("://", "://u:hunter2@");
+    let [first, joins] = [0, 1].map(|i| {
+        let node = opened(url.clone(), "p", dirs[i].path(), Box::new(|_| {}));
+        if i == 0 {
+            add(&node, "a", Expect::Any, "x").unwrap();
+            add(&node, "a", Expect::Any, "y").unwrap();
+            node.let_go(u64::MAX).wait().unwrap();
+        }
+        node
+    });
+    until_wrong(&joins, "right to publish to `_INBOX.>`");
+    assert_eq!(add(&first, "a", Expect::Any, "z").unwrap(), 3);
+    assert_eq!(first.following().wrong, None);
 }
 
 #[test]

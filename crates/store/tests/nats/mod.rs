@@ -343,7 +343,7 @@ fn full_it_refuses_says_so_and_takes_again_when_there_is_room() {
 const RIGHTS: &str = r#"
 authorization { users: [ { user: u, password: hunter2, permissions: {
   subscribe: ["_INBOX.>"]
-  publish: [
+  publish: ["_INBOX.>"
     "$JS.API.INFO"
     "$JS.API.STREAM.INFO.KV_p_values", "$JS.API.STREAM.INFO.KV_p_leases"
     "$JS.API.STREAM.CREATE.KV_p_values", "$JS.API.STREAM.CREATE.KV_p_leases"

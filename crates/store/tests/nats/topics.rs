@@ -367,20 +367,25 @@ fn a_full_topic_is_refused_without_a_message_and_a_stream_that_fills_lets_its_be
     assert!(first > 1 && first < last, "{first} {last}");
     add(&b).unwrap();
     until_equal(&b, &a);
-    // Who joins now brings a copy of another node's file.
+    // Who joins now is given a copy, large payloads and all.
+    let payload = vec![7; 200_000];
+    let mut large = event(5000, &["l"], None);
+    large.payload = payload.clone();
+    a.publish("t", vec![large], few).wait().unwrap();
+    a.forget(0, 0, 10).wait().unwrap();
     let joins = opened(&small, dirs[2].path());
-    remote::until_wrong("begin with a copy of another node's file", || {
-        joins.following().wrong
-    });
-    assert!(add(&joins).is_err());
-    drop((joins, b));
-    let file = |i: usize| dirs[i].path().join("topics.db");
-    for end in ["topics.db", "topics.db-wal", "topics.db-shm"] {
-        let _ = std::fs::remove_file(dirs[2].path().join(end));
-    }
-    store::embedded::copy(&file(1), &file(2)).unwrap();
-    let joins = opened(&small, dirs[2].path());
-    add(&joins).unwrap();
+    until_equal(&a, &joins);
+    assert_eq!(joins.following().wrong, None);
+    let leased = joins.lease("l", 9, 1 << 40, 7).wait().unwrap();
+    let [job] = leased.as_slice() else {
+        panic!("{leased:?}")
+    };
+    let Payload::File(path) = &job.payload else {
+        panic!("{:?}", job.payload)
+    };
+    assert!(path.starts_with(dirs[2].path()));
+    assert_eq!(std::fs::read(path).unwrap(), payload);
+    assert!(joins.finish(job.id, 1, done(), 8).wait().unwrap());
     until_equal(&joins, &a);
 }
 

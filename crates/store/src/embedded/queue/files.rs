@@ -13,6 +13,11 @@ pub fn payloads(db: &Path) -> PathBuf {
     db.with_added_extension("payloads")
 }
 
+/// Whether this is the name of one: nothing else is put together into a path.
+pub fn is_name(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 #[derive(Debug)]
 pub struct Files {
     dir: PathBuf,

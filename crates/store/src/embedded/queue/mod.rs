@@ -17,7 +17,7 @@ use crate::{
     Put, Queue, State,
 };
 
-pub use files::payloads;
+pub use files::{is_name, payloads};
 pub use writes::{Jobs, Said, Settle};
 
 /// One write to the queue that waits for its turn.

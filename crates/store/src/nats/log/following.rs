@@ -5,7 +5,7 @@ use super::super::conn::Conn;
 use super::super::fault::{Fault, odd};
 use super::super::follow::{Follow, Place, Told, Wanted};
 use super::super::message::{Found, time_ms};
-use super::{Inner, codec};
+use super::{Inner, codec, handing, joining};
 use crate::Error;
 use crate::embedded::copy::{Entry, Outcome, Reached};
 use serde_json::Value;
@@ -19,6 +19,8 @@ use tokio::time::sleep;
 
 /// Messages that are applied in one transaction, at most, and that wait for that.
 const PART: usize = 32;
+/// Nodes that wait to be offered a copy.
+const JOINS: usize = 16;
 /// Before it is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 /// The same when the file cannot be written to.
@@ -53,8 +55,19 @@ impl Inner {
         let now = match why {
             // It says so to whoever asks.
             Fault::Own(Error::Away { .. } | Error::Busy) => State::Begins,
-            why => State::Wrong(format!("this node's copy of the {}: {why}", self.what)),
+            why => return self.says_of_its_copy(&why.to_string()),
         };
+        self.turns(now);
+    }
+
+    fn says_of_its_copy(&self, why: &str) {
+        self.turns(State::Wrong(format!(
+            "this node's copy of the {}: {why}",
+            self.what
+        )));
+    }
+
+    pub(super) fn turns(&self, now: State) {
         self.state.send_if_modified(|state| {
             let changed = *state != now;
             *state = now;
@@ -64,7 +77,7 @@ impl Inner {
 }
 
 /// Whether what JetStream has can be what the copy is a copy of.
-fn fits(info: &Value, reached: Reached) -> Result<(), Fault> {
+fn fits(info: &Value, reached: Reached) -> Result<Fits, Fault> {
     let number = |name: &str| info["state"][name].as_u64().ok_or_else(odd);
     let (first, last) = (number("first_seq")?, number("last_seq")?);
     if last < reached.seq {
@@ -75,13 +88,19 @@ fn fits(info: &Value, reached: Reached) -> Result<(), Fault> {
         ))));
     }
     if first > reached.seq + 1 {
-        return Err(Fault::Own(Error::Invalid(format!(
-            "JetStream begins with message {first}, and {} were applied here: what is between them is gone; begin with a copy of another node's \
-             file (`plimsoll backup`)",
+        return Ok(Fits::Later(format!(
+            "JetStream begins with message {first}, and {} were applied here: what is between them is gone",
             reached.seq
-        ))));
+        )));
     }
-    Ok(())
+    Ok(Fits::GoesOn)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fits {
+    GoesOn,
+    /// Messages are gone that were not applied here, and which.
+    Later(String),
 }
 
 /// The last message that was applied must still be the same.
@@ -102,10 +121,19 @@ async fn is_same(conn: &Conn, stream: &str, reached: Reached) -> Result<(), Faul
 
 async fn follow_once(conn: &Conn, inner: &Inner) -> Result<Infallible, Fault> {
     let stream = inner.stream.clone();
-    let info = conn.stream(&stream).await?;
+    let mut info = conn.stream(&stream).await?;
     let source = info["created"].as_str().and_then(time_ms).ok_or_else(odd)?;
-    let reached = inner.copy.begin_copy(source).await?;
-    fits(&info, reached)?;
+    let mut reached = inner.copy.begin_copy(source).await?;
+    while let Fits::Later(gone) = fits(&info, reached)? {
+        // What came of it the last time says more.
+        if !matches!(*inner.state.borrow(), State::Wrong(_)) {
+            inner.says_of_its_copy(&format!("{gone}; other nodes are asked for a copy"));
+        }
+        joining::join(conn, inner, source, &gone).await?;
+        (inner.news)();
+        info = conn.stream(&stream).await?;
+        reached = inner.copy.begin_copy(source).await?;
+    }
     // What was let go is not there to be compared.
     let first = info["state"]["first_seq"].as_u64().ok_or_else(odd)?;
     if reached.seq >= first.max(1) {
@@ -123,9 +151,11 @@ async fn follow_once(conn: &Conn, inner: &Inner) -> Result<Infallible, Fault> {
     };
     let mut follow = conn.follow(wanted, place).await?;
     let (given, messages) = channel(PART);
+    let (join, joins) = channel(JOINS);
     tokio::select! {
         ended = take(&mut follow, given, inner) => ended,
-        ended = apply(messages, reached.seq, inner) => ended,
+        ended = apply(messages, reached.seq, join, inner) => ended,
+        ended = handing::hand(conn, inner, joins) => ended,
     }
 }
 
@@ -158,6 +188,7 @@ async fn take(
 async fn apply(
     mut messages: Receiver<Next>,
     mut last: u64,
+    joins: Sender<String>,
     inner: &Inner,
 ) -> Result<Infallible, Fault> {
     let mut part = Vec::with_capacity(PART);
@@ -180,6 +211,10 @@ async fn apply(
                 ))));
             }
             last = found.seq;
+            if let Some(inbox) = handing::wanted(&found).filter(|_| inner.is_following()) {
+                // One that nobody has time for asks again.
+                let _ = joins.try_send(inbox);
+            }
             asked.push(codec::asked(&found, inner.asker));
             let command = (inner.read)(&found).map_err(|format| {
                 Fault::Own(Error::Invalid(format!(
@@ -249,10 +284,13 @@ mod tests {
             (10, 9, 9),
             (5, 9, 4),
         ] {
-            assert_eq!(fits(first, last, seq), Ok(()));
+            assert_eq!(fits(first, last, seq), Ok(Fits::GoesOn));
         }
         assert!(fits(1, 8, 9).unwrap_err().contains("lost its end"));
-        assert!(fits(5, 9, 3).unwrap_err().contains("begins with message 5"));
-        assert!(fits(2, 9, 0).unwrap_err().contains("plimsoll backup"));
+        let Ok(Fits::Later(gone)) = fits(5, 9, 3) else {
+            panic!("messages are gone");
+        };
+        assert!(gone.contains("begins with message 5"), "{gone}");
+        assert!(matches!(fits(2, 9, 0), Ok(Fits::Later(_))));
     }
 }

@@ -6,6 +6,8 @@
 
 pub(super) mod codec;
 mod following;
+mod handing;
+mod joining;
 mod kv;
 
 use super::bucket::Bucket;
@@ -33,7 +35,7 @@ use tokio::time::timeout;
 /// How long closing waits for its connection's end.
 const CLOSES: Duration = Duration::from_secs(4);
 
-/// How long messages stay whose events were let go: so long a node may be away without a copy of another one's file.
+/// How long messages stay whose events were let go: so long a node may be away without fetching another one's file.
 pub(super) const STAYS: Duration = Duration::from_secs(24 * 3600);
 
 /// Told of the last position, whoever appended.
@@ -180,7 +182,7 @@ impl Events {
     }
 
     /// Takes messages out of JetStream that were stored before, milliseconds since the Unix epoch by its clock, and applied here. Whoever has not
-    /// applied them needs a copy of another node's file.
+    /// applied them fetches another node's file.
     pub fn let_go(&self, before_ms: u64) -> Ack<()> {
         let inner = self.inner.0.clone();
         self.link.write("", 0, move |conn| async move {
