@@ -73,7 +73,11 @@ fn test() -> Result<(), String> {
         build,
     )?;
     run::program("target/debug/bench", &["install"])?;
-    cargo(&["test", "--workspace", "--features", FULL])?;
+    let tests = ["test", "--workspace", "--features", FULL];
+    cargo(&[&tests[..], &["--no-run"]].concat())?;
+    // It learns from live traffic for minutes, and computes next to nothing: beside the others, or nobody would wait for it.
+    let live = || cargo(&[&tests[..], &["--test", "live"]].concat());
+    beside(live, || cargo(&tests))?;
     // Real clients wait more than they compute: one core is left for the fuzz targets.
     beside(fuzz::check, || {
         run::program("target/debug/bench", &["check"])
