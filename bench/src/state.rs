@@ -1,5 +1,5 @@
-//! `cargo xtask bench state`: what a session and an idempotency key cost a request, beside the same route without, in a file of this
-//! node and on a NATS JetStream.
+//! `cargo xtask bench state`: what a session, an idempotency key and an answer from a shared cache cost a request, beside the same route
+//! without, in a file of this node, on a NATS JetStream and in a Redis.
 
 use super::console::measure::serve_one_of;
 use super::cores::{keep_on, on};
@@ -28,18 +28,25 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Writes that tell how fast the disk syncs.
 const SYNCS: usize = 50;
 
-const METHOD: &str = "# What a session and an idempotency key cost a request
+/// Answers that are asked for in turn, so many that memory has few of them.
+const ANSWERS: u64 = 20_000;
+/// Of a hundred, those that have to be in Redis before it is measured, and how often all are asked for until then.
+const FILLED: u64 = 97;
+const FILLS: usize = 20;
+
+const METHOD: &str = "# What a session, an idempotency key and a shared cache cost a request
 
 ```sh
-cargo xtask bench state > bench/state.md   # about three minutes, after a build; nats-server comes from PyPI
+apt-get install redis-server
+cargo xtask bench state > bench/state.md   # about four minutes, after a build; nats-server comes from PyPI
 ```
 
 One Plimsoll with one traffic thread on core 0; clients and a service that answers 1 KiB at once on core 1. Each row is a route with the feature
 beside one without, asked the same way with the same bytes. Turns go A B B A; each is 0.4 s of one request after another on one connection (p50, p99), then
 0.7 s of 16 connections (CPU of all threads of the process, and of its traffic thread). `more` and `times` are medians of the differences and ratios of
 neighbouring turns, with their range. A session has 200 bytes of data; each connection is a client with a session of its own. What is
-`durable` waits until the disk, or JetStream (`sync_interval: always`), has it. Redis (`engines.shared`) keeps neither sessions nor keys. An `fsync` of this disk
-may be a lie of the virtual machine.
+`durable` waits until the disk, or JetStream (`sync_interval: always`), has it. Redis (`engines.shared`) keeps neither sessions nor keys, but the cache
+that several nodes have together: 20 000 answers are asked for in turn, of which 1 MiB are in memory. An `fsync` of this disk may be a lie of the virtual machine.
 
 ";
 
@@ -50,6 +57,8 @@ struct Case {
     path: &'static str,
     method: &'static str,
     key: Key,
+    /// In the head of each answer that counts.
+    says: &'static str,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +67,8 @@ enum Key {
     Fresh,
     /// The same each time: it was done once, and is answered from what is kept.
     Same,
+    /// None, but one path after another, so many.
+    Paths(u64),
 }
 
 const CASES: [Case; 5] = [
@@ -66,30 +77,52 @@ const CASES: [Case; 5] = [
         path: "/session/read",
         method: "GET",
         key: Key::None,
+        says: "",
     },
     Case {
         what: "a session that it changes each time",
         path: "/session/set",
         method: "GET",
         key: Key::None,
+        says: "",
     },
     Case {
         what: "the same, `durable: true`",
         path: "/durable/set",
         method: "GET",
         key: Key::None,
+        says: "",
     },
     Case {
         what: "a fresh `Idempotency-Key`",
         path: "/key/once",
         method: "POST",
         key: Key::Fresh,
+        says: "",
     },
     Case {
         what: "a key that was used, answered from the store",
         path: "/key/again",
         method: "POST",
         key: Key::Same,
+        says: "",
+    },
+];
+
+const SHARED: [Case; 2] = [
+    Case {
+        what: "an answer from memory",
+        path: "/cache/near/",
+        method: "GET",
+        key: Key::Paths(CONNECTIONS as u64),
+        says: "; hit",
+    },
+    Case {
+        what: "an answer from Redis, which another node gave",
+        path: "/cache/far/",
+        method: "GET",
+        key: Key::Paths(ANSWERS),
+        says: "detail=shared",
     },
 ];
 
@@ -110,7 +143,7 @@ pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
         1e3 * synced(&folder).map_err(|e| e.to_string())?
     );
     let embedded = Side::start(&plimsoll, &folder, service, "embedded", "")?;
-    embedded.table("embedded (`state.db`)", pairs, &mut out)?;
+    embedded.table("embedded (`state.db`)", &CASES, pairs, &mut out)?;
     drop(embedded);
     let nats = peers::Nats::start(peers::NatsOptions {
         jetstream: "sync_interval: always",
@@ -120,10 +153,26 @@ pub fn run(plimsoll: &Path, pairs: usize) -> Result<String, String> {
         Ok(nats) => {
             let engines = format!("engines: {{ durable: \"{}\" }}\n", nats.url());
             let side = Side::start(&plimsoll, &folder, service, "nats", &engines)?;
-            side.table("NATS JetStream, one server on core 1", pairs, &mut out)?;
+            side.table(
+                "NATS JetStream, one server on core 1",
+                &CASES,
+                pairs,
+                &mut out,
+            )?;
         }
         Err(why) => {
             let _ = writeln!(out, "\nNATS JetStream was skipped: {why}.");
+        }
+    }
+    match peers::Redis::start(&[["save", ""]]) {
+        Ok(redis) => {
+            let engines = format!("engines: {{ shared: \"{}\" }}\n", redis.url());
+            let side = Side::start(&plimsoll, &folder, service, "redis", &engines)?;
+            side.fill(&SHARED[1])?;
+            side.table("Redis 7, one server on core 1", &SHARED, pairs, &mut out)?;
+        }
+        Err(why) => {
+            let _ = writeln!(out, "\nRedis was skipped: {why}.");
         }
     }
     let _ = std::fs::remove_dir_all(&folder);
@@ -213,13 +262,38 @@ impl Side {
         }
     }
 
+    /// Asks for all answers until nearly all come from Redis: what was dropped from the queue of those that are written is asked for again.
+    fn fill(&self, case: &Case) -> Result<(), String> {
+        let fail = |e: std::io::Error| format!("{}: {e}", case.path);
+        let mut found = 0;
+        for _ in 0..FILLS {
+            let mut connection = Client::to(self.running.address).map_err(fail)?;
+            found = 0;
+            for _ in 0..ANSWERS {
+                let (_, head) = connection
+                    .ask(&self.request(case, false, 0))
+                    .map_err(fail)?;
+                found += u64::from(head.contains(case.says));
+            }
+            if found * 100 >= ANSWERS * FILLED {
+                return Ok(());
+            }
+        }
+        Err(format!("only {found} of {ANSWERS} answers are in Redis"))
+    }
+
     fn request(&self, case: &Case, plain: bool, client: usize) -> Vec<u8> {
-        let path = match plain {
+        let mut path = match plain {
             true => format!("/plain{}", case.path),
             false => case.path.to_owned(),
         };
         let key = match case.key {
             Key::None => String::new(),
+            Key::Paths(paths) => {
+                let n = self.keys.fetch_add(1, Relaxed) % paths;
+                path += &n.to_string();
+                String::new()
+            }
             Key::Fresh => {
                 let n = self.keys.fetch_add(1, Relaxed);
                 format!("Idempotency-Key: \"8e03978e-40d5-43dd-bc93-{n:012}\"\r\n")
@@ -250,9 +324,10 @@ impl Side {
         while Instant::now() < until {
             let request = self.request(case, plain, client);
             let begun = Instant::now();
-            let (status, _) = connection.ask(&request)?;
+            let (status, head) = connection.ask(&request)?;
             took.push(begun.elapsed().as_secs_f64());
-            failed += u64::from(status != 200);
+            let counts = status == 200 && (plain || head.contains(case.says));
+            failed += u64::from(!counts);
         }
         Ok((took, failed))
     }
@@ -291,13 +366,19 @@ impl Side {
         })
     }
 
-    fn table(&self, engine: &str, pairs: usize, out: &mut String) -> Result<(), String> {
+    fn table(
+        &self,
+        engine: &str,
+        cases: &[Case],
+        pairs: usize,
+        out: &mut String,
+    ) -> Result<(), String> {
         let _ = writeln!(
             out,
-            "\n| {engine} | CPU µs without | more | times | of it traffic thread | p50 ms without | more | p99 ms without | with | requests/s without | with | failed |\n\
+            "\n| {engine} | CPU µs without | more | times | of it traffic thread | p50 ms without | more | p99 ms without | with | requests/s without | with | not as wanted |\n\
              |---|---|---|---|---|---|---|---|---|---|---|---|"
         );
-        for case in &CASES {
+        for case in cases {
             // The first of a kind are dearer.
             self.turn(case, false)?;
             let turns = in_turns([true, false], pairs, |plain| self.turn(case, plain))?;
@@ -330,7 +411,7 @@ impl Side {
         }
         let _ = writeln!(
             out,
-            "\nThe process afterwards: {:.1} MiB resident, with {} keys.",
+            "\nThe process afterwards: {:.1} MiB resident, with {} keys or paths asked for.",
             resident(self.running.pid())? as f64 / f64::from(1 << 20),
             self.keys.load(Relaxed)
         );
@@ -352,10 +433,20 @@ fn config(
          routes:\n  plain: {{ match: \"/plain/{{rest...}}\", to: app }}\n  \
          session: {{ match: \"/session/{{rest...}}\", to: app, session: shop }}\n  \
          durable: {{ match: \"/durable/{{rest...}}\", to: app, session: kept }}\n  \
-         key: {{ match: \"POST /key/{{rest...}}\", to: app, idempotency: {{ keys: 1000000 }} }}\n",
-        data.display()
+         key: {{ match: \"POST /key/{{rest...}}\", to: app, idempotency: {{ keys: 1000000 }} }}\n{}",
+        data.display(),
+        match engines.contains("shared:") {
+            true => CACHE,
+            false => "",
+        }
     )
 }
+
+/// Answers for which there is room, and those for which there is not.
+const CACHE: &str =
+    "  near: { match: \"/cache/near/{rest...}\", to: app, cache: { ttl: 1h, shared: true } }
+  far: { match: \"/cache/far/{rest...}\", to: app, cache: { ttl: 1h, size: 1MiB, shared: true } }
+";
 
 /// A service that answers at once; below `/…/set` it changes the session, too.
 fn serve() -> std::io::Result<SocketAddr> {
