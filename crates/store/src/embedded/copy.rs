@@ -155,6 +155,11 @@ impl Copy {
         }
     }
 
+    /// Whether all its events came by the log, when the last one of the file is at `position`.
+    pub fn is_all(&self, position: u64) -> bool {
+        self.position == position
+    }
+
     pub fn last_job(&self) -> u64 {
         self.job
     }

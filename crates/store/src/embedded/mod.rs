@@ -48,6 +48,12 @@ pub struct Embedded {
     path: PathBuf,
     readers: Readers,
     counters: Counters,
+    /// Bytes at which it takes no more.
+    #[cfg_attr(
+        not(feature = "nats"),
+        allow(dead_code, reason = "other nodes are those of an engine")
+    )]
+    most: u64,
     writer: Option<Writer>,
 }
 
@@ -99,6 +105,7 @@ impl Embedded {
             readers: Readers::new(&path)?,
             counters: Counters::default(),
             path,
+            most: bytes,
             writer: Some(Writer {
                 writes: Mutex::new(Some(writes)),
                 waiting,
@@ -115,6 +122,7 @@ impl Embedded {
             readers: Readers::new(&path)?,
             counters: Counters::default(),
             path,
+            most: u64::MAX,
             writer: None,
         })
     }

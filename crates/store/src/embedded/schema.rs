@@ -10,7 +10,7 @@ pub const SCHEMA: i64 = 4;
 /// `PLIM` in `application_id`: the file is ours.
 const APPLICATION: i64 = 0x504c_494d;
 
-const PAGE: u64 = 4096;
+pub const PAGE: u64 = 4096;
 /// Pages that are there for what is no new job, and an eighth of the file.
 const RESERVE: u64 = 256;
 /// As many as SQLite can count.
@@ -131,9 +131,7 @@ pub fn open_writer(path: &Path, bytes: u64) -> Result<Connection, Error> {
     ))
     .map_err(sql)?;
     let version = known(&db, path)?;
-    let pages = (bytes / PAGE)
-        .saturating_add(bytes / PAGE / 8 + RESERVE)
-        .min(MAX_PAGES);
+    let pages = most_pages(bytes);
     // A small file needs no large cache.
     let cache_kib = (bytes / 1024 / 16).clamp(1024, 65_536);
     db.execute_batch(&format!(
@@ -156,6 +154,13 @@ pub fn open_writer(path: &Path, bytes: u64) -> Result<Connection, Error> {
         .map_err(sql)?;
     }
     Ok(db)
+}
+
+/// Pages of a file that takes no new jobs at so many bytes.
+pub fn most_pages(bytes: u64) -> u64 {
+    (bytes / PAGE)
+        .saturating_add(bytes / PAGE / 8 + RESERVE)
+        .min(MAX_PAGES)
 }
 
 /// Bytes of the file that hold something.

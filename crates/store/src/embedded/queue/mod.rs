@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub use files::{is_name, payloads};
+pub use lanes::Lanes;
 pub use writes::{Jobs, Said, Settle};
 
 /// One write to the queue that waits for its turn.

@@ -60,7 +60,7 @@ impl Inner {
         self.turns(now);
     }
 
-    fn says_of_its_copy(&self, why: &str) {
+    pub(super) fn says_of_its_copy(&self, why: &str) {
         self.turns(State::Wrong(format!(
             "this node's copy of the {}: {why}",
             self.what
@@ -77,7 +77,7 @@ impl Inner {
 }
 
 /// Whether what JetStream has can be what the copy is a copy of.
-fn fits(info: &Value, reached: Reached) -> Result<Fits, Fault> {
+pub fn fits(info: &Value, reached: Reached) -> Result<Fits, Fault> {
     let number = |name: &str| info["state"][name].as_u64().ok_or_else(odd);
     let (first, last) = (number("first_seq")?, number("last_seq")?);
     if last < reached.seq {
@@ -97,14 +97,14 @@ fn fits(info: &Value, reached: Reached) -> Result<Fits, Fault> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Fits {
+pub enum Fits {
     GoesOn,
     /// Messages are gone that were not applied here, and which.
     Later(String),
 }
 
 /// The last message that was applied must still be the same.
-async fn is_same(conn: &Conn, stream: &str, reached: Reached) -> Result<(), Fault> {
+pub async fn is_same(conn: &Conn, stream: &str, reached: Reached) -> Result<(), Fault> {
     match conn.at(stream, reached.seq).await? {
         Some(found) if found.at_ms == reached.at_ms => Ok(()),
         found => Err(Fault::Own(Error::Invalid(format!(
@@ -125,12 +125,7 @@ async fn follow_once(conn: &Conn, inner: &Inner) -> Result<Infallible, Fault> {
     let source = info["created"].as_str().and_then(time_ms).ok_or_else(odd)?;
     let mut reached = inner.copy.begin_copy(source).await?;
     while let Fits::Later(gone) = fits(&info, reached)? {
-        // What came of it the last time says more.
-        if !matches!(*inner.state.borrow(), State::Wrong(_)) {
-            inner.says_of_its_copy(&format!("{gone}; other nodes are asked for a copy"));
-        }
         joining::join(conn, inner, source, &gone).await?;
-        (inner.news)();
         info = conn.stream(&stream).await?;
         reached = inner.copy.begin_copy(source).await?;
     }
@@ -140,6 +135,8 @@ async fn follow_once(conn: &Conn, inner: &Inner) -> Result<Infallible, Fault> {
         is_same(conn, &stream, reached).await?;
     }
     inner.applied.send_replace(reached.seq);
+    // Of what came with another node's file nobody was told.
+    (inner.news)();
     let wanted = Wanted {
         filter: format!("{stream}.>"),
         stream,
@@ -195,6 +192,7 @@ async fn apply(
     let mut stood_still = false;
     while messages.recv_many(&mut part, PART).await > 0 {
         let (mut entries, mut asked, mut caught) = (Vec::new(), Vec::new(), false);
+        let mut join = Vec::new();
         for next in part.drain(..) {
             let found = match next {
                 Next::Message(found) => found,
@@ -211,10 +209,7 @@ async fn apply(
                 ))));
             }
             last = found.seq;
-            if let Some(inbox) = handing::wanted(&found).filter(|_| inner.is_following()) {
-                // One that nobody has time for asks again.
-                let _ = joins.try_send(inbox);
-            }
+            join.extend(handing::wanted(&found).filter(|_| inner.is_following()));
             asked.push(codec::asked(&found, inner.asker));
             let command = (inner.read)(&found).map_err(|format| {
                 Fault::Own(Error::Invalid(format!(
@@ -242,6 +237,10 @@ async fn apply(
                 }
             };
             inner.applied.send_replace(last);
+            for inbox in join {
+                // One that nobody has time for asks again.
+                let _ = joins.try_send(inbox);
+            }
             // Before those who asked are told: what they were told is there for all who ask here.
             if outcomes.iter().any(Outcome::is_news) {
                 (inner.news)();

@@ -17,6 +17,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
@@ -28,11 +30,14 @@ pub const WANTED: &str = "Plimsoll-Copy";
 /// The headers of answers: why there is none, and how many bytes the whole has.
 pub const REFUSED: &str = "Plimsoll-Refused";
 pub const BYTES: &str = "Plimsoll-Bytes";
-/// Most bytes of one answer, and room for its headers.
-const PART: usize = 512 << 10;
-const HEADERS: usize = 1 << 10;
+/// Instead of bytes: the payload is gone, as its job has ended.
+pub const GONE: &str = "Plimsoll-Gone";
+/// Most bytes of one answer: on a slow link those of JetStream come between two of them.
+const PART: usize = 128 << 10;
 /// A copy of which nobody asked for a part for so long is removed.
 const UNUSED: Duration = Duration::from_secs(30);
+/// Most characters of a reason.
+const WHY: usize = 300;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -52,11 +57,57 @@ pub enum Question {
 /// The inbox for offers, where a message in the log asks for a copy.
 pub fn wanted(found: &Found) -> Option<String> {
     let inbox = found.headers.get(WANTED)?.as_str();
-    let is_inbox = inbox.strip_prefix("_INBOX.").is_some_and(|rest| {
+    is_inbox(inbox).then(|| inbox.to_owned())
+}
+
+/// Whether somebody may be answered there: what others say is sent nowhere else.
+pub fn is_inbox(subject: &str) -> bool {
+    subject.strip_prefix("_INBOX.").is_some_and(|rest| {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         !rest.is_empty() && rest.len() < 128 && rest.bytes().all(fits)
-    });
-    is_inbox.then(|| inbox.to_owned())
+    })
+}
+
+/// A file beside another one, removed with all that belongs to it when nobody needs it any more. Each has a name of its own: whoever works on one
+/// may do so for longer than it is wanted.
+pub struct Temporary(pub PathBuf);
+
+impl Temporary {
+    /// `what`: the last part of its name.
+    pub fn beside(path: &Path, what: &str) -> Arc<Temporary> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Relaxed);
+        let name = format!("{what}-{}-{count}", std::process::id());
+        Arc::new(Temporary(path.with_added_extension(name)))
+    }
+
+    /// Removes those that a process left that was killed.
+    pub fn sweep(path: &Path, what: &str) {
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+            return;
+        };
+        let begins = format!("{}.{what}-", name.to_string_lossy());
+        let own = format!("{begins}{}-", std::process::id());
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&begins) && !name.starts_with(&own) {
+                let path = entry.path();
+                let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+            }
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm", "-journal"] {
+            let mut name = self.0.as_os_str().to_owned();
+            name.push(end);
+            // One that is not there is as good.
+            let _ = fs::remove_file(name);
+        }
+        let _ = fs::remove_dir_all(embedded::payloads(&self.0));
+    }
 }
 
 enum Copy {
@@ -68,35 +119,62 @@ enum Copy {
 struct Handed {
     asker: String,
     copy: Copy,
-    path: PathBuf,
+    file: Arc<Temporary>,
     unused: Instant,
 }
 
 impl Handed {
+    /// Begins to make a copy of the file at `from`.
+    fn begin(asker: String, from: &Path, unused: Instant) -> Handed {
+        let file = Temporary::beside(from, "handed");
+        let (from, to) = (from.to_owned(), file.clone());
+        let make = move || {
+            has_room(&from)?;
+            embedded::copy(&from, &to.0)
+        };
+        Handed {
+            asker,
+            copy: Copy::Making(tokio::task::spawn_blocking(make)),
+            file,
+            unused,
+        }
+    }
+
     fn is_being_made(&self) -> bool {
         matches!(&self.copy, Copy::Making(making) if !making.is_finished())
     }
-}
 
-impl Drop for Handed {
-    fn drop(&mut self) {
-        remove(&self.path);
-    }
-}
-
-/// One that is not there is as good.
-pub fn remove(copy: &Path) {
-    for path in ["", "wal", "shm", "lock"] {
-        let _ = match path {
-            "" => fs::remove_file(copy),
-            end => {
-                let mut name = copy.as_os_str().to_owned();
-                name.push(format!("-{end}"));
-                fs::remove_file(name)
+    /// The size of the copy, once it is made.
+    async fn size(&mut self) -> Result<Option<u64>, String> {
+        if let Copy::Making(making) = &mut self.copy {
+            if !making.is_finished() {
+                return Ok(None);
             }
-        };
+            let made = making.await.map_err(|e| e.to_string())?;
+            made.map_err(|e| e.to_string())?;
+            self.copy = Copy::Made(File::open(&self.file.0).map_err(|e| e.to_string())?);
+        }
+        match &self.copy {
+            Copy::Made(file) => {
+                let size = file.metadata().map_err(|e| e.to_string())?.len();
+                Ok(Some(size))
+            }
+            Copy::Making(_) => Ok(None),
+        }
     }
-    let _ = fs::remove_dir_all(embedded::payloads(copy));
+}
+
+/// A copy must not take the room that this node itself needs.
+fn has_room(file: &Path) -> Result<(), Error> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    let free = rustix::fs::statvfs(dir).map(|s| s.f_bavail.saturating_mul(s.f_frsize));
+    let size = fs::metadata(file).map_or(0, |m| m.len());
+    match free {
+        Ok(free) if free < size.saturating_mul(2) => Err(Error::DiskFull {
+            path: dir.display().to_string(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Answers those who join, for as long as the connection lasts.
@@ -107,8 +185,7 @@ pub async fn hand(
 ) -> Result<Infallible, Fault> {
     let inbox = conn.client.new_inbox();
     let mut questions = subscribe(conn, &inbox).await?;
-    let path = inner.copy.path().with_added_extension("handed");
-    remove(&path);
+    Temporary::sweep(inner.copy.path(), "handed");
     let mut handed: Option<Handed> = None;
     loop {
         let unused = handed.as_ref().map(|h| h.unused);
@@ -126,10 +203,10 @@ pub async fn hand(
             question = questions.next() => {
                 let lost = || Fault::Lost("the connection broke".into());
                 let question = question.ok_or_else(lost)?;
-                answer(conn, inner, &path, &mut handed, question).await?;
+                answer(conn, inner, &mut handed, question).await?;
             }
             () = over => {
-                // What is being made is written to until it is whole.
+                // What is being made is made to its end before the next one is.
                 match handed.as_mut().filter(|h| h.is_being_made()) {
                     Some(made) => made.unused = Instant::now() + UNUSED,
                     None => handed = None,
@@ -154,114 +231,92 @@ async fn say(conn: &Conn, to: &str, headers: HeaderMap, payload: Bytes) -> Resul
 async fn answer(
     conn: &Conn,
     inner: &Inner,
-    path: &Path,
     handed: &mut Option<Handed>,
     message: Message,
 ) -> Result<(), Fault> {
-    let Some(reply) = message.reply else {
+    let Some(reply) = message.reply.filter(|r| is_inbox(r)) else {
         return Ok(());
     };
-    let most = PART.min(conn.max_payload.saturating_sub(HEADERS));
     let said = match serde_json::from_slice(&message.payload) {
-        Ok(question) => respond(inner, path, handed, question, most).await,
-        Err(e) => Err(format!("not a question: {e}")),
+        Ok(question) => respond(inner, handed, question).await,
+        Err(e) => Answer::Refused(format!("not a question: {e}")),
     };
-    let (mut headers, mut part) = (HeaderMap::new(), Vec::new());
+    let (mut headers, mut bytes) = (HeaderMap::new(), Vec::new());
     match said {
-        Ok(Some((bytes, read))) => {
-            headers.insert(BYTES, bytes.to_string().as_str());
-            part = read;
+        Answer::Part(size, part) => {
+            headers.insert(BYTES, size.to_string().as_str());
+            bytes = part;
         }
-        Ok(None) => {}
-        Err(why) => headers.insert(REFUSED, why.replace(['\r', '\n'], " ").as_str()),
+        Answer::Nothing => {}
+        Answer::Gone => headers.insert(GONE, "1"),
+        Answer::Refused(why) => {
+            let why: String = why.chars().filter(|c| !c.is_control()).take(WHY).collect();
+            headers.insert(REFUSED, why.as_str());
+        }
     }
-    say(conn, &reply, headers, part.into()).await
+    say(conn, &reply, headers, bytes.into()).await?;
+    // One after another: what is asked for faster than it is sent waits as a question.
+    let sent = conn.client.flush().await;
+    sent.map_err(|e| Fault::Lost(fault(&chain(&e))))
 }
 
-/// How many bytes the whole has, and those that were asked for; `None`: there is nothing to say yet.
-type Part = Option<(u64, Vec<u8>)>;
+enum Answer {
+    /// How many bytes the whole has, and those that were asked for.
+    Part(u64, Vec<u8>),
+    /// Not yet, or nothing was asked.
+    Nothing,
+    Gone,
+    Refused(String),
+}
 
-async fn respond(
-    inner: &Inner,
-    path: &Path,
-    handed: &mut Option<Handed>,
-    question: Question,
-    most: usize,
-) -> Result<Part, String> {
+async fn respond(inner: &Inner, handed: &mut Option<Handed>, question: Question) -> Answer {
     let unused = Instant::now() + UNUSED;
     match question {
         Question::Copy { asker } => {
-            let one = handed.get_or_insert_with(|| {
-                let (from, to) = (inner.copy.path().to_owned(), path.to_owned());
-                let make = move || {
-                    remove(&to);
-                    embedded::copy(&from, &to)
-                };
-                Handed {
-                    asker: asker.clone(),
-                    copy: Copy::Making(tokio::task::spawn_blocking(make)),
-                    path: path.to_owned(),
-                    unused,
-                }
-            });
+            let begin = || Handed::begin(asker.clone(), inner.copy.path(), unused);
+            let one = handed.get_or_insert_with(begin);
             if one.asker != asker {
-                return Err("another node is being given a copy; ask again later".into());
+                return Answer::Refused("another node is being given a copy".into());
             }
             one.unused = unused;
-            match made(one).await {
-                Ok(Some(bytes)) => Ok(Some((bytes, Vec::new()))),
-                Ok(None) => Ok(None),
+            match one.size().await {
+                Ok(Some(size)) => Answer::Part(size, Vec::new()),
+                Ok(None) => Answer::Nothing,
                 Err(why) => {
                     *handed = None;
-                    Err(why)
+                    Answer::Refused(why)
                 }
             }
         }
         Question::Part { asker, payload, at } => {
-            let gone = || "there is no copy any more; ask again".to_owned();
-            let one = handed.as_mut().filter(|h| h.asker == asker);
-            let one = one.ok_or_else(gone)?;
+            let Some(one) = handed.as_mut().filter(|h| h.asker == asker) else {
+                return Answer::Refused("there is no copy any more".into());
+            };
             one.unused = unused;
-            let io = |e: io::Error| e.to_string();
-            match (&one.copy, payload) {
-                (Copy::Made(file), None) => read(file, at, most).map(Some).map_err(io),
+            let part = match (&one.copy, payload) {
+                (Copy::Made(file), None) => read(file, at),
                 (Copy::Made(_), Some(name)) if embedded::is_payload(&name) => {
-                    let file = File::open(embedded::payloads(&one.path).join(&name));
-                    let part = file.and_then(|f| read(&f, at, most));
-                    part.map(Some).map_err(io)
+                    let file = File::open(embedded::payloads(&one.file.0).join(&name));
+                    file.and_then(|f| read(&f, at))
                 }
-                _ => Err(gone()),
+                _ => return Answer::Refused("there is no such thing".into()),
+            };
+            match part {
+                Ok((size, part)) => Answer::Part(size, part),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Answer::Gone,
+                Err(e) => Answer::Refused(e.to_string()),
             }
         }
         Question::Thanks { asker } => {
             handed.take_if(|h| h.asker == asker && !h.is_being_made());
-            Ok(None)
+            Answer::Nothing
         }
     }
 }
 
-/// The size of the copy, once it is made.
-async fn made(handed: &mut Handed) -> Result<Option<u64>, String> {
-    if let Copy::Making(making) = &mut handed.copy {
-        if !making.is_finished() {
-            return Ok(None);
-        }
-        let made = making.await.map_err(|e| e.to_string())?;
-        made.map_err(|e| e.to_string())?;
-        handed.copy = Copy::Made(File::open(&handed.path).map_err(|e| e.to_string())?);
-    }
-    match &handed.copy {
-        Copy::Made(file) => {
-            let size = file.metadata().map_err(|e| e.to_string())?.len();
-            Ok(Some(size))
-        }
-        Copy::Making(_) => Ok(None),
-    }
-}
-
-fn read(file: &File, at: u64, most: usize) -> io::Result<(u64, Vec<u8>)> {
+fn read(file: &File, at: u64) -> io::Result<(u64, Vec<u8>)> {
     let size = file.metadata()?.len();
-    let left = size.saturating_sub(at).min(most as u64) as usize;
+    let left = size.saturating_sub(at).min(PART as u64) as usize;
     let mut part = vec![0; left];
     file.read_exact_at(&mut part, at)?;
     Ok((size, part))
@@ -295,15 +350,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_needed_any_more_is_removed_and_what_others_left_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("events.db");
+        fs::write(&db, "").unwrap();
+        let one = Temporary::beside(&db, "handed");
+        let other = Temporary::beside(&db, "handed");
+        assert_ne!(one.0, other.0);
+        for t in [&one, &other] {
+            fs::write(&t.0, "").unwrap();
+            fs::create_dir(embedded::payloads(&t.0)).unwrap();
+        }
+        let left = dir.path().join("events.db.handed-0-7");
+        fs::write(&left, "").unwrap();
+        Temporary::sweep(&db, "handed");
+        assert!(!left.exists() && one.0.exists());
+        drop((one, other));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn parts_end_with_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
-        fs::write(&path, b"0123456789").unwrap();
+        let size = PART as u64 + 7;
+        fs::write(&path, vec![1; size as usize]).unwrap();
         let file = File::open(&path).unwrap();
-        let part = |at, most| read(&file, at, most).unwrap();
-        assert_eq!(part(0, 4), (10, b"0123".to_vec()));
-        assert_eq!(part(8, 4), (10, b"89".to_vec()));
-        assert_eq!(part(10, 4), (10, Vec::new()));
-        assert_eq!(part(u64::MAX, 4), (10, Vec::new()));
+        let part = |at| read(&file, at).unwrap();
+        assert_eq!(part(0), (size, vec![1; PART]));
+        assert_eq!(part(PART as u64), (size, vec![1; 7]));
+        assert_eq!(part(size), (size, Vec::new()));
+        assert_eq!(part(u64::MAX), (size, Vec::new()));
     }
 }
