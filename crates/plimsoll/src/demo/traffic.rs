@@ -4,7 +4,7 @@ use crate::exit::Failure;
 use crate::interrupt::Interrupts;
 use config::Config;
 use config::sections::LoadRequest;
-use prove::{FindLimit, Flow, Goal, Limit, Mode, Plan};
+use prove::{FindLimit, Flow, Goal, Limit, Mode, Plan, Report};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +82,7 @@ fn same_shape(template: &str, path: &str) -> bool {
 /// Traffic that flows until it is stopped.
 pub struct Traffic {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Option<Report>>>,
 }
 
 impl Traffic {
@@ -98,7 +98,7 @@ impl Traffic {
                 }
             };
             // The plan was made here and is good; what happens on the wire shows in Plimsoll itself.
-            let _ = prove::run(&plan, &mut go_on);
+            prove::run(&plan, &mut go_on).ok()
         });
         Traffic {
             stop,
@@ -106,15 +106,20 @@ impl Traffic {
         }
     }
 
-    pub fn stop(self) {}
+    /// What its clients saw, where there is something to tell.
+    pub fn stop(mut self) -> Option<Report> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<Report> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take()?.join().ok()?
+    }
 }
 
 impl Drop for Traffic {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(t) = self.thread.take() {
-            let _ = t.join();
-        }
+        self.end();
     }
 }
 

@@ -193,10 +193,26 @@ fn watch(run: &Run<'_>) -> Result<(), Failure> {
     on.system
         .record(run.out, telemetry::recording::Limits::default())?;
     std::thread::sleep(Duration::from_secs(s.seconds));
-    flow.stop();
+    let seen = flow.stop();
     on.system.stop_recording()?;
     on.stop();
-    Ok(())
+    seen.map_or(Ok(()), |report| was_served(run, &report))
+}
+
+/// Of an application that died nothing is learned: its recording is no row.
+fn was_served(run: &Run<'_>, report: &prove::Report) -> Result<(), Failure> {
+    let failed: u64 = report.errors.values().sum();
+    if 2 * failed <= report.offered {
+        return Ok(());
+    }
+    // Whoever goes on with this run finds nothing that it could answer from.
+    let _ = std::fs::remove_dir_all(run.out);
+    Err(Failure::new(format!(
+        "{}: {failed} of {} requests failed ({}): the application, or what it works with, has died",
+        run.scenario.name,
+        report.offered,
+        report.errors.keys().cloned().collect::<Vec<_>>().join(", ")
+    )))
 }
 
 fn row(run: &Run<'_>, answer: &Answer, history: &History) -> Row {

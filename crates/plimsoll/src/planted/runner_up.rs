@@ -98,7 +98,7 @@ fn all() -> Vec<RunnerUp> {
             "pool.app.orders",
             World::Limited(
                 r#"{"orders":3000000,"stride":149993,"pool":20}"#,
-                &[Limit::Memory(192), Limit::Reads(1000)],
+                &[Limit::Memory(288), Limit::Reads(1000)],
             ),
         ),
         of(

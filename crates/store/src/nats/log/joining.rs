@@ -2,7 +2,7 @@
 
 use super::super::conn::Conn;
 use super::super::fault::{Fault, chain, fault};
-use super::super::message::{Draft, number};
+use super::super::message::{Draft, number, time_ms};
 use super::super::subject;
 use super::Inner;
 use super::following::{Fits, State, fits, is_same};
@@ -35,7 +35,7 @@ const PAYLOAD: u64 = 64 << 20;
 /// Puts another node's file in the place of this node's, for as long as it takes. `gone`: what is missing.
 ///
 /// # Errors
-/// When the connection broke.
+/// When the connection broke, or the stream is another one.
 pub async fn join(conn: &Conn, inner: &Inner, source: u64, gone: &str) -> Result<(), Fault> {
     let mut pause = AGAIN;
     loop {
@@ -49,6 +49,11 @@ pub async fn join(conn: &Conn, inner: &Inner, source: u64, gone: &str) -> Result
         }
         sleep(pause).await;
         pause = SELDOM.min(2 * pause);
+        let info = conn.stream(&inner.stream).await?;
+        if info["created"].as_str().and_then(time_ms) != Some(source) {
+            // Another stream has its name by now: whoever follows begins anew.
+            return Err(Fault::Own(Error::Busy));
+        }
     }
 }
 
