@@ -63,7 +63,7 @@ fn commits() -> Scenario {
 }
 
 const SPREAD: &str = r#"{"orders":3000000,"stride":149993}"#;
-/// Above what PostgreSQL holds for itself (128 MB of shared buffers, and 62 MB in the session that made the index): with 192 it was killed.
+/// Above what PostgreSQL holds for itself (128 MB of shared buffers, and 62 MB in one session): with 192 it was killed.
 const HELD: Limit = Limit::Memory(288);
 
 fn cold() -> Scenario {
