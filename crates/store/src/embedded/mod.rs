@@ -32,7 +32,7 @@ use writer::Write;
 pub use backup::copy;
 pub use copy::Copy as CopyOf;
 #[cfg(feature = "nats")]
-pub(crate) use queue::{is_name as is_payload, payloads};
+pub(crate) use queue::{is_name as is_payload, name_of as payload_name, payloads};
 #[cfg(feature = "redis")]
 pub(crate) use readers::successor;
 pub use relaxed::Relaxed;

@@ -4,7 +4,9 @@ use super::bucket::Bucket;
 use super::fault::{Fault, chain, fault, said, unreachable};
 use super::link::PATIENCE;
 use super::target::{Login, Target};
-use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind};
+use async_nats::{
+    Client, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind, Subscriber,
+};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -102,6 +104,12 @@ impl Conn {
 
     pub fn slow(&self) -> String {
         unreachable()
+    }
+
+    /// What is sent to an inbox from now on.
+    pub(super) async fn subscribe(&self, inbox: &str) -> Result<Subscriber, Fault> {
+        let subscribed = self.client.subscribe(inbox.to_owned()).await;
+        subscribed.map_err(|e| Fault::Lost(fault(&chain(&e))))
     }
 
     pub(super) async fn request(

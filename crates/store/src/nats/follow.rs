@@ -88,13 +88,12 @@ impl Conn {
     /// From a place on. Each answer is waited for by itself.
     pub async fn follow(&self, wanted: Wanted, place: Place) -> Result<Follow, Fault> {
         let inbox = self.client.new_inbox();
-        let subscribed = self.client.subscribe(inbox.clone()).await;
         let mut follow = Follow {
             conn: self.clone(),
             wanted,
             place,
             reader: String::new(),
-            answers: subscribed.map_err(|e| Fault::Lost(fault(&chain(&e))))?,
+            answers: self.subscribe(&inbox).await?,
             inbox,
             number: 0,
             open: 0,
@@ -185,8 +184,7 @@ impl Follow {
             return Err(Fault::Lost("it does not say what its stream holds".into()));
         }
         self.inbox = self.conn.client.new_inbox();
-        let subscribed = self.conn.client.subscribe(self.inbox.clone()).await;
-        self.answers = subscribed.map_err(|e| Fault::Lost(fault(&chain(&e))))?;
+        self.answers = self.conn.subscribe(&self.inbox).await?;
         self.begin().await
     }
 

@@ -174,8 +174,7 @@ impl Conn {
     pub async fn page(&self, stream: &str, filter: &str, from: u64) -> Result<Page, Fault> {
         let lost = |e: &dyn std::error::Error| Fault::Lost(fault(&chain(e)));
         let inbox = self.client.new_inbox();
-        let subscribed = self.client.subscribe(inbox.clone()).await;
-        let mut answers = subscribed.map_err(|e| lost(&e))?;
+        let mut answers = self.subscribe(&inbox).await?;
         let ask = json!({
             "seq": from.max(1), "next_by_subj": filter, "batch": PAGE, "max_bytes": PAGE_BYTES,
         });

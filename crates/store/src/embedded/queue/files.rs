@@ -13,6 +13,11 @@ pub fn payloads(db: &Path) -> PathBuf {
     db.with_added_extension("payloads")
 }
 
+/// That of a payload with this SHA-256.
+pub fn name_of(digest: &[u8]) -> String {
+    digest.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// Whether this is the name of one: nothing else is put together into a path.
 pub fn is_name(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
@@ -35,8 +40,7 @@ impl Files {
 
     /// Its name, once it is on disk. A file under its name is always whole.
     pub fn keep(&self, payload: &[u8]) -> io::Result<String> {
-        let digest = Sha256::digest(payload);
-        let name: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+        let name = name_of(&Sha256::digest(payload));
         let path = self.path(&name);
         if path.exists() {
             return Ok(name);

@@ -17,6 +17,8 @@ use crate::{
     Put, Queue, State,
 };
 
+#[cfg(feature = "nats")]
+pub use files::name_of;
 pub use files::{is_name, payloads};
 pub use lanes::Lanes;
 pub use writes::{Jobs, Said, Settle};

@@ -77,7 +77,7 @@ impl Inner {
 }
 
 /// Whether what JetStream has can be what the copy is a copy of.
-pub fn fits(info: &Value, reached: Reached) -> Result<Fits, Fault> {
+fn fits(info: &Value, reached: Reached) -> Result<Fits, Fault> {
     let number = |name: &str| info["state"][name].as_u64().ok_or_else(odd);
     let (first, last) = (number("first_seq")?, number("last_seq")?);
     if last < reached.seq {
@@ -104,7 +104,7 @@ pub enum Fits {
 }
 
 /// The last message that was applied must still be the same.
-pub async fn is_same(conn: &Conn, stream: &str, reached: Reached) -> Result<(), Fault> {
+async fn is_same(conn: &Conn, stream: &str, reached: Reached) -> Result<(), Fault> {
     match conn.at(stream, reached.seq).await? {
         Some(found) if found.at_ms == reached.at_ms => Ok(()),
         found => Err(Fault::Own(Error::Invalid(format!(
@@ -119,20 +119,31 @@ pub async fn is_same(conn: &Conn, stream: &str, reached: Reached) -> Result<(), 
     }
 }
 
+/// Whether what JetStream has goes on from there: by its numbers, and by the last message that was applied. What was let go is not there to
+/// be compared.
+pub async fn goes_on(
+    conn: &Conn,
+    stream: &str,
+    info: &Value,
+    reached: Reached,
+) -> Result<Fits, Fault> {
+    let fits = fits(info, reached)?;
+    let first = info["state"]["first_seq"].as_u64().ok_or_else(odd)?;
+    if fits == Fits::GoesOn && reached.seq >= first.max(1) {
+        is_same(conn, stream, reached).await?;
+    }
+    Ok(fits)
+}
+
 async fn follow_once(conn: &Conn, inner: &Inner) -> Result<Infallible, Fault> {
     let stream = inner.stream.clone();
     let mut info = conn.stream(&stream).await?;
     let source = info["created"].as_str().and_then(time_ms).ok_or_else(odd)?;
     let mut reached = inner.copy.begin_copy(source).await?;
-    while let Fits::Later(gone) = fits(&info, reached)? {
+    while let Fits::Later(gone) = goes_on(conn, &stream, &info, reached).await? {
         joining::join(conn, inner, source, &gone).await?;
         info = conn.stream(&stream).await?;
         reached = inner.copy.begin_copy(source).await?;
-    }
-    // What was let go is not there to be compared.
-    let first = info["state"]["first_seq"].as_u64().ok_or_else(odd)?;
-    if reached.seq >= first.max(1) {
-        is_same(conn, &stream, reached).await?;
     }
     inner.applied.send_replace(reached.seq);
     // Of what came with another node's file nobody was told.

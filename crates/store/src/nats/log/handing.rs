@@ -8,7 +8,7 @@ use super::super::message::Found;
 use super::Inner;
 use crate::Error;
 use crate::embedded;
-use async_nats::{HeaderMap, Message, Subscriber};
+use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -184,7 +184,7 @@ pub async fn hand(
     mut wanted: Receiver<String>,
 ) -> Result<Infallible, Fault> {
     let inbox = conn.client.new_inbox();
-    let mut questions = subscribe(conn, &inbox).await?;
+    let mut questions = conn.subscribe(&inbox).await?;
     Temporary::sweep(inner.copy.path(), "handed");
     let mut handed: Option<Handed> = None;
     loop {
@@ -214,11 +214,6 @@ pub async fn hand(
             }
         }
     }
-}
-
-pub async fn subscribe(conn: &Conn, inbox: &str) -> Result<Subscriber, Fault> {
-    let subscribed = conn.client.subscribe(inbox.to_owned()).await;
-    subscribed.map_err(|e| Fault::Lost(fault(&chain(&e))))
 }
 
 async fn say(conn: &Conn, to: &str, headers: HeaderMap, payload: Bytes) -> Result<(), Fault> {

@@ -5,9 +5,10 @@ use super::super::fault::{Fault, chain, fault};
 use super::super::message::{Draft, number, time_ms};
 use super::super::subject;
 use super::Inner;
-use super::following::{Fits, State, fits, is_same};
-use super::handing::{BYTES, GONE, Question, REFUSED, Temporary, WANTED, is_inbox, subscribe};
+use super::following::{self, Fits, State};
+use super::handing::{BYTES, GONE, Question, REFUSED, Temporary, WANTED, is_inbox};
 use crate::Error;
+use crate::embedded::payload_name;
 use crate::embedded::replace::{Received, received};
 use async_nats::Message;
 use bytes::Bytes;
@@ -60,7 +61,7 @@ pub async fn join(conn: &Conn, inner: &Inner, source: u64, gone: &str) -> Result
 async fn once(conn: &Conn, inner: &Inner, source: u64, gone: &str) -> Result<(), Fault> {
     Temporary::sweep(inner.copy.path(), "fetched");
     let inbox = conn.client.new_inbox();
-    let mut offers = subscribe(conn, &inbox).await?;
+    let mut offers = conn.subscribe(&inbox).await?;
     let wanted = Draft {
         headers: vec![(WANTED, inbox.clone())],
         ..Draft::default()
@@ -130,10 +131,8 @@ impl Giver<'_> {
     /// Whether what JetStream has follows what is in it.
     async fn goes_on(&self, inner: &Inner, received: &Received) -> Result<(), Fault> {
         let info = self.conn.stream(&inner.stream).await?;
-        let first = info["state"]["first_seq"].as_u64().unwrap_or(u64::MAX);
-        match fits(&info, received.reached)? {
-            Fits::GoesOn if received.reached.seq < first => Ok(()),
-            Fits::GoesOn => is_same(self.conn, &inner.stream, received.reached).await,
+        match following::goes_on(self.conn, &inner.stream, &info, received.reached).await? {
+            Fits::GoesOn => Ok(()),
             Fits::Later(gone) => Err(other(&gone)),
         }
     }
@@ -291,8 +290,7 @@ fn named(new: &Path, path: &Path, name: &str) -> Result<(), Error> {
         }
     };
     let digest = hashed().map_err(|e: io::Error| io_error(new, &e))?;
-    let is: String = digest.iter().map(|b| format!("{b:02x}")).collect();
-    if is != name {
+    if payload_name(&digest) != name {
         return Err(Error::Invalid(
             "the one that offered it gave another payload than was asked for".into(),
         ));
