@@ -2,7 +2,8 @@
 //! plus the time of child calls. What is left is an unseen resource, or a plain delay.
 
 use crate::demand::{Series, Told, Totals, machine};
-use crate::fit::{Demand, Fit, Growth, ResourceFit, RouteFit};
+use crate::fit::{Fit, Growth, ResourceFit};
+use crate::turns::AllTurns;
 use base::{Class, Discipline};
 
 /// More than this share of the time in flight unexplained: say so before anything else.
@@ -38,6 +39,7 @@ fn residence_factor(rho: f64, servers: f64) -> f64 {
 pub fn closure(fit: &Fit, series: &Series, totals: &[Totals], told: &[Vec<Told>]) -> Closure {
     let span = series.covered().max(1.0);
     let n = fit.routes.len();
+    let turns = AllTurns::of(fit);
     let mean = |v: &[f64]| v.iter().sum::<f64>() / span;
     let (mut left, mut all, mut children) = (0.0, 0.0, 0.0);
     let mut routes: Vec<Unexplained> = Vec::with_capacity(n);
@@ -47,7 +49,8 @@ pub fn closure(fit: &Fit, series: &Series, totals: &[Totals], told: &[Vec<Told>]
         all += in_flight;
         children += totals[r].child_seconds * totals[r].served() / span;
         let per_attempt = fit.routes[r].amplification.max(1e-9);
-        let explained = visible(fit, series, told, r, per_attempt) + totals[r].child_s + TURN_S;
+        let explained =
+            visible(fit, &turns, series, told, r, per_attempt) + totals[r].child_s + TURN_S;
         let whole = in_flight / life.max(1e-9);
         let open = (whole - explained).max(0.0);
         left += open * life;
@@ -77,7 +80,14 @@ pub fn closure(fit: &Fit, series: &Series, totals: &[Totals], told: &[Vec<Told>]
 }
 
 /// Seconds of one attempt at the resources that are seen, waiting included.
-fn visible(fit: &Fit, series: &Series, told: &[Vec<Told>], r: usize, per_attempt: f64) -> f64 {
+fn visible(
+    fit: &Fit,
+    turns: &AllTurns,
+    series: &Series,
+    told: &[Vec<Told>],
+    r: usize,
+    per_attempt: f64,
+) -> f64 {
     let demand = |k: usize| fit.demand[r][k].mean / per_attempt;
     let mut sum = 0.0;
     let mut stay = vec![0.0; fit.resources.len()];
@@ -89,7 +99,7 @@ fn visible(fit: &Fit, series: &Series, told: &[Vec<Told>], r: usize, per_attempt
         if machine::repeated(res, &fit.demand[r], &fit.resources) {
             continue;
         }
-        stay[k] = residence(fit, told, r, k, demand(k));
+        stay[k] = residence(fit, turns, told, r, k, demand(k));
         sum += stay[k];
     }
     for (k, res) in fit.resources.iter().enumerate() {
@@ -131,7 +141,14 @@ fn held_inside(slots: &ResourceFit, other: &ResourceFit, fit: &Fit) -> bool {
     other.info.class == Class::Storage && other.info.service == slots.info.service
 }
 
-fn residence(fit: &Fit, told: &[Vec<Told>], r: usize, k: usize, demand: f64) -> f64 {
+fn residence(
+    fit: &Fit,
+    turns: &AllTurns,
+    told: &[Vec<Told>],
+    r: usize,
+    k: usize,
+    demand: f64,
+) -> f64 {
     let res = &fit.resources[k];
     if res.info.unit.starts_with("bytes") {
         let s = demand * f64::from(res.instances) / res.capacity.max(1e-9);
@@ -141,7 +158,7 @@ fn residence(fit: &Fit, told: &[Vec<Told>], r: usize, k: usize, demand: f64) -> 
         return demand;
     }
     if res.info.serial && res.info.discipline == Discipline::Fcfs {
-        return demand + behind_others(fit, k);
+        return demand + turns.get(r, k).n as f64 * behind_others(fit, turns, k);
     }
     let servers = res.capacity / f64::from(res.instances.max(1));
     match wait(fit, told, r, k, demand) {
@@ -150,17 +167,18 @@ fn residence(fit: &Fit, told: &[Vec<Told>], r: usize, k: usize, demand: f64) -> 
     }
 }
 
-/// Mean wait for one thread, seconds, whoever comes (Pollaczek and Khinchine): the rest of what is under way, and what came
-/// before. Uses whose spread is not known count as equal ones, so that this explains too little rather than too much.
-fn behind_others(fit: &Fit, k: usize) -> f64 {
+/// Mean wait for one thread, seconds, each time and whoever comes (Pollaczek and Khinchine): the rest of the turn that is under way,
+/// and those that came before. Uses whose spread is not known count as equal ones, so that this explains too little rather than too much.
+fn behind_others(fit: &Fit, turns: &AllTurns, k: usize) -> f64 {
     let res = &fit.resources[k];
     let copies = f64::from(res.instances.max(1));
-    let squares = |(route, row): (&RouteFit, &Vec<Demand>)| {
+    let squares = |r: usize| {
+        let (route, d) = (&fit.routes[r], &fit.demand[r][k]);
         // Of what is per request; a cache leaves fewer than one attempt for each, and each as long.
         let tries = route.amplification.max(1e-3);
-        route.rate * row[k].mean.powi(2) * (1.0 + row[k].scv.unwrap_or(0.0)) / tries
+        route.rate * turns.get(r, k).squares(d.mean) * (1.0 + d.scv.unwrap_or(0.0)) / tries
     };
-    let sum: f64 = fit.routes.iter().zip(&fit.demand).map(squares).sum();
+    let sum: f64 = (0..fit.routes.len()).map(squares).sum();
     sum / copies / (2.0 * (1.0 - res.utilisation.clamp(0.0, 0.97)))
 }
 

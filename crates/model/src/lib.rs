@@ -23,6 +23,7 @@ pub mod moves;
 pub mod pattern;
 pub mod protect;
 pub mod rank;
+pub mod turns;
 pub mod twin;
 pub mod verify;
 pub mod waiters;

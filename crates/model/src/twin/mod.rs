@@ -14,6 +14,7 @@ mod tries;
 
 pub use system::System;
 
+use crate::turns::AllTurns;
 use arrivals::{Arrivals, Replay};
 use base::histogram::{BUCKETS, bucket, lower_edge};
 use draw::{exponential, look_up, mix, uniform};
@@ -147,11 +148,12 @@ impl Twin {
         }
         let mut total = 0.0;
         let mut mix = Vec::new();
+        let turns = AllTurns::of(&fit);
         let mut plans = vec![Vec::new(); shares.len()];
         for (r, &share) in shares.iter().enumerate().filter(|(_, s)| **s > 0.0) {
             total += share;
             mix.push((total, r as u16));
-            plans[r] = plan(system, &fit, r);
+            plans[r] = plan(system, &fit, &turns, r);
         }
         let (mut stations, mut copies) = (Vec::new(), Vec::new());
         for (k, r) in fit.resources.iter().enumerate() {

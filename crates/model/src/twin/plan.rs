@@ -5,6 +5,7 @@ use super::shards;
 use super::system::{System, service_s};
 use super::tries;
 use crate::fit::Fit;
+use crate::turns::{AllTurns, Turns};
 use base::Discipline;
 
 /// Children beyond this many per parent are merged into longer ones.
@@ -42,14 +43,26 @@ pub struct Step {
 struct Builder<'a> {
     system: &'a System,
     fit: &'a Fit,
+    turns: &'a AllTurns,
     steps: Vec<Step>,
 }
 
+/// The turns at a service's one thread that a visit has still to take, beside the long one.
+struct Short {
+    k: usize,
+    left: usize,
+    taken: u64,
+    /// Seconds of each.
+    each: f64,
+    scv: f64,
+}
+
 /// The steps of one request of `entry`; `fit` is the system's fit at the simulated rate.
-pub fn plan(system: &System, fit: &Fit, entry: usize) -> Vec<Step> {
+pub fn plan(system: &System, fit: &Fit, turns: &AllTurns, entry: usize) -> Vec<Step> {
     let mut b = Builder {
         system,
         fit,
+        turns,
         steps: Vec::new(),
     };
     b.visit(entry, 1.0, mix(entry as u64), 0);
@@ -107,14 +120,21 @@ impl Builder<'_> {
             true => shards::of(s, fit, r),
             false => Vec::new(),
         };
+        // What else is done lies between the turns.
+        let mut short = self.first_turn(r, times, key);
         for k in 0..fit.resources.len() {
-            if s.inside[r][k].is_some() || s.around[r].contains(&k) {
+            let first = short.as_ref().is_some_and(|s| s.k == k);
+            if s.inside[r][k].is_some() || s.around[r].contains(&k) || first {
                 continue;
             }
+            let before = self.steps.len();
             match shards.iter().find(|g| g.iter().any(|x| x.0 == k)) {
                 Some(group) if group[0].0 == k => self.one_of(r, group, key),
                 Some(_) => {}
                 None => self.hold(r, k, times, 1.0, key),
+            }
+            if self.steps.len() > before {
+                self.turn(&mut short, 1, key);
             }
         }
         for (child, &calls) in fit.calls[r].iter().enumerate() {
@@ -128,20 +148,57 @@ impl Builder<'_> {
                 continue;
             }
             self.children(child, n, times, mix(key ^ (child as u64) << 16), depth);
+            self.turn(&mut short, 1, key);
         }
-        if s.delay[r] > 1e-7 {
-            self.push(
-                Op::Delay,
-                r,
-                s.delay[r] * times,
-                s.delay_scv[r] / times,
-                key ^ 3,
-            );
-        }
+        self.delay(r, times, short, key);
         for &slot in s.around[r].iter().rev() {
             if s.queues[slot] {
                 self.push(Op::Release, slot, 0.0, 0.0, key);
             }
+        }
+    }
+
+    /// The long turn at the one thread, if the service has one and comes back to it; what it has still to do there.
+    fn first_turn(&mut self, r: usize, times: f64, key: u64) -> Option<Short> {
+        let (s, fit) = (self.system, self.fit);
+        let plain = |k: &usize| s.inside[r][*k].is_none() && s.touches[r][*k];
+        let at = |k: usize| (k, self.turns.get(r, k));
+        let all = (0..fit.resources.len()).filter(plain).map(at);
+        let (k, turns): (usize, Turns) = all.into_iter().find(|(_, t)| t.n > 1)?;
+        let tried = fit.routes[r].amplification.max(1e-6);
+        let whole = fit.demand[r][k].mean * s.own[r][k] / tried;
+        // The turns vary each for itself, and all together as much as was seen.
+        let scv = s.scv[r][k] / times / turns.squares(1.0);
+        self.work(k, whole * times * turns.long, scv, key);
+        Some(Short {
+            k,
+            left: turns.n - 1,
+            taken: 0,
+            each: whole * times * turns.short,
+            scv,
+        })
+    }
+
+    /// A short turn, if more than `keep` are left.
+    fn turn(&mut self, short: &mut Option<Short>, keep: usize, key: u64) {
+        if let Some(t) = short.as_mut().filter(|t| t.left > keep) {
+            t.left -= 1;
+            t.taken += 1;
+            self.work(t.k, t.each, t.scv, mix(key ^ t.taken));
+        }
+    }
+
+    /// Time that no resource explains, between the turns that are left.
+    fn delay(&mut self, r: usize, times: f64, mut short: Option<Short>, key: u64) {
+        let s = self.system;
+        let parts = short.as_ref().map_or(0, |t| t.left).max(1);
+        let mean = s.delay[r] * times / parts as f64;
+        for i in 0..parts as u64 {
+            if s.delay[r] > 1e-7 {
+                let scv = s.delay_scv[r] / times * parts as f64;
+                self.push(Op::Delay, r, mean, scv, key ^ 3 ^ i << 32);
+            }
+            self.turn(&mut short, 0, key);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::system::{servers, service_s};
 use crate::fit::{Fit, ResourceFit};
+use crate::turns::AllTurns;
 use base::Discipline;
 
 /// How long requests wait at each resource while the load is low.
@@ -9,24 +10,27 @@ pub struct Queues {
     rho: Vec<f64>,
     /// The wait over the service time, for services that vary like exponential ones.
     pub shares: Vec<f64>,
-    /// Mean wait at a first-come queue, seconds, whoever comes: what is left of the service under way, as often as
+    /// Mean wait at a first-come queue, seconds, each time and whoever comes: what is left of the service under way, as often as
     /// somebody has to wait. 0 elsewhere.
     pub waits: Vec<f64>,
+    pub turns: AllTurns,
 }
 
 impl Queues {
     pub fn new(fit: &Fit, rho: Vec<f64>) -> Queues {
         let share = |(r, rho): (&ResourceFit, &f64)| wait_share(*rho, servers(r));
         let shares: Vec<f64> = fit.resources.iter().zip(&rho).map(share).collect();
+        let turns = AllTurns::of(fit);
         let wait = |(k, info): (usize, &ResourceFit)| {
             if info.info.discipline != Discipline::Fcfs {
                 return 0.0;
             }
             let (mut busy, mut squares) = (0.0, 0.0);
-            for (route, row) in fit.routes.iter().zip(&fit.demand) {
+            for (r, (route, row)) in fit.routes.iter().zip(&fit.demand).enumerate() {
                 let (d, tries) = (service_s(info, row[k].mean), route.amplification.max(1.0));
+                let varies = 1.0 + row[k].scv.unwrap_or(1.0);
                 busy += route.rate * d;
-                squares += route.rate * d * d * (1.0 + row[k].scv.unwrap_or(1.0)) / tries;
+                squares += route.rate * turns.get(r, k).squares(d) * varies / tries;
             }
             let left = if busy > 0.0 {
                 squares / (2.0 * busy)
@@ -39,6 +43,7 @@ impl Queues {
             waits: fit.resources.iter().enumerate().map(wait).collect(),
             shares,
             rho,
+            turns,
         }
     }
 

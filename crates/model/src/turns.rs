@@ -1,0 +1,100 @@
+//! What a request does at the one thread of a service, turn by turn: until its first call, and after each answer. It waits for the
+//! thread before each of them, behind whatever another request is at.
+
+use crate::fit::{Fit, ResourceFit};
+use base::Discipline;
+
+/// More turns of a request than these are merged.
+const MOST: f64 = 16.0;
+
+/// The turns of one try of a route: one that is long, and others that are short.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turns {
+    pub n: usize,
+    /// Shares of the whole; `long + (n - 1) short = 1`.
+    pub long: f64,
+    pub short: f64,
+}
+
+impl Turns {
+    pub const ONE: Turns = Turns {
+        n: 1,
+        long: 1.0,
+        short: 0.0,
+    };
+
+    /// Sum of the squares of the turns of one that takes `whole` seconds.
+    pub fn squares(&self, whole: f64) -> f64 {
+        let others = (self.n - 1) as f64;
+        whole * whole * (self.long * self.long + others * self.short * self.short)
+    }
+}
+
+/// Of each route at each resource.
+pub struct AllTurns {
+    /// `[resource][route]`; no routes where all are one.
+    by: Vec<Vec<Turns>>,
+}
+
+impl AllTurns {
+    pub fn of(fit: &Fit) -> AllTurns {
+        let numbers: Vec<f64> = (0..fit.routes.len()).map(|r| number(fit, r)).collect();
+        let each = |(k, x): (usize, &ResourceFit)| match x.info.discipline {
+            Discipline::Fcfs if x.info.serial => at(fit, &numbers, k),
+            _ => Vec::new(),
+        };
+        AllTurns {
+            by: fit.resources.iter().enumerate().map(each).collect(),
+        }
+    }
+
+    pub fn get(&self, r: usize, k: usize) -> Turns {
+        let of_route = self.by.get(k).and_then(|all| all.get(r));
+        of_route.copied().unwrap_or(Turns::ONE)
+    }
+}
+
+/// How long each turn is, nobody sees: what the cheapest route needs for one is what goes with a call, and what a route needs beyond
+/// that it does at a stretch.
+fn at(fit: &Fit, numbers: &[f64], k: usize) -> Vec<Turns> {
+    let whole = |r: usize| fit.demand[r][k].mean / tried(fit, r);
+    let users = (0..numbers.len()).filter(|&r| whole(r) > 0.0);
+    let each = users.map(|r| whole(r) / numbers[r]);
+    let least = each.fold(f64::INFINITY, f64::min);
+    let of = |(r, &n): (usize, &f64)| match whole(r) > 0.0 {
+        true => Turns {
+            n: n as usize,
+            long: 1.0 - (n - 1.0) * least / whole(r),
+            short: least / whole(r),
+        },
+        false => Turns::ONE,
+    };
+    numbers.iter().enumerate().map(of).collect()
+}
+
+/// Turns of one try.
+fn number(fit: &Fit, r: usize) -> f64 {
+    let calls = fit.routes[r].db_calls + fit.calls[r].iter().sum::<f64>();
+    (1.0 + calls / tried(fit, r)).round().clamp(1.0, MOST)
+}
+
+/// What is per request is of so many tries; a cache leaves fewer than one.
+fn tried(fit: &Fit, r: usize) -> f64 {
+    fit.routes[r].amplification.max(1e-3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_the_whole() {
+        let t = Turns {
+            n: 3,
+            long: 0.5,
+            short: 0.25,
+        };
+        assert_eq!(t.squares(2.0), 4.0 * (0.25 + 2.0 * 0.0625));
+        assert_eq!(Turns::ONE.squares(3.0), 9.0);
+    }
+}
