@@ -162,6 +162,26 @@ fn no_traffic_and_nothing_known_are_said() {
 }
 
 #[test]
+fn who_comes_back_to_one_thread_waits_each_time() {
+    let line = |calls: f64, serial: bool| {
+        let mut cpu = resource("cpu.app", 1.0);
+        if serial {
+            (cpu.info.serial, cpu.info.discipline) = (true, base::Discipline::Fcfs);
+        }
+        let mut short = route("short", "app", 20.0, 0.06);
+        (short.db_calls, short.low_mean) = (calls, 0.014);
+        let routes = vec![route("long", "app", 2.0, 2.0), short];
+        let demands = vec![vec![demand(0.02, 0.0)], vec![demand(0.002, 0.0)]];
+        let f = fit(routes, vec![cpu], demands);
+        model::loadline::loadline(&f, &model::loadline::Options::default()).line
+    };
+    let (once, often) = (line(0.0, true), line(5.0, true));
+    assert!(often < 0.9 * once, "{often} and {once}");
+    // Several cores are nobody's turn.
+    assert_eq!(line(0.0, false), line(5.0, false));
+}
+
+#[test]
 fn short_requests_wait_behind_long_ones_on_one_thread() {
     let line = |serial: bool| {
         let mut cpu = resource("cpu.app", 1.0);
