@@ -11,6 +11,7 @@ mod suite;
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use store::{
     Bounds, Embedded, Error, Expect, Finish, Kv, Log, Marked, Named, Precondition, Put, Queue,
 };
@@ -350,6 +351,35 @@ fn a_full_file_takes_no_more_jobs_and_lets_those_that_it_has_end() {
     }
     assert_eq!(store.lanes().unwrap()[0].waiting, 0);
     put().unwrap();
+}
+
+#[test]
+fn a_file_shrinks_when_its_backlog_is_done_and_nobody_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let store = Embedded::open(&path).unwrap();
+    let text = "x".repeat(60_000);
+    for _ in 0..20 {
+        let jobs = (0..64).map(|_| suite::queue::new("l", &text)).collect();
+        store.enqueue(jobs, Bounds::NONE).wait().unwrap();
+    }
+    let bytes = || std::fs::metadata(&path).unwrap().len();
+    let full = bytes();
+    assert!(full > 60 << 20, "{full}");
+    while let leased = store.lease("l", 512, 10, 0).wait().unwrap()
+        && !leased.is_empty()
+    {
+        for job in leased {
+            let done = Finish::Done { result: vec![] };
+            assert!(store.finish(job.id, 1, done, 0).wait().unwrap());
+        }
+    }
+    let until = Instant::now() + Duration::from_secs(60);
+    while bytes() > 24 << 20 {
+        assert!(Instant::now() < until, "{} of {full}", bytes());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod readers;
 mod relaxed;
 pub(crate) mod replace;
 mod schema;
+mod vacuum;
 mod writer;
 
 use crate::ack::{Ack, pair};

@@ -4,6 +4,7 @@
 use super::copy::{Copy, Step};
 use super::queue::{Ask, Jobs, Said, Settle};
 use super::schema::{checksum, io, open_writer};
+use super::vacuum;
 use crate::ack::Reply;
 use crate::{
     Appended, Bounds, Error, Etag, Expect, JobId, MAX_STREAMS, Named, NewEvent, NewJob,
@@ -14,7 +15,8 @@ use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 /// Most writes, and most bytes, in one transaction.
 const GROUP_OPS: usize = 512;
@@ -637,6 +639,12 @@ impl State {
         }
     }
 
+    /// Gives free pages back, some at once; when to go on, if there are more. What fails is tried again after the next write.
+    fn give_back(&mut self) -> Option<Duration> {
+        let more = self.relax(true).and_then(|()| vacuum::step(&self.db));
+        more.unwrap_or(false).then_some(vacuum::NEXT)
+    }
+
     /// A full disk is noticed before anything is committed: what was begun can be undone.
     fn roll_back(&self) -> rusqlite::Result<()> {
         match self.db.is_autocommit() {
@@ -696,7 +704,18 @@ fn unnamed_or_first(events: &[NewEvent]) -> Vec<&NewEvent> {
 /// Runs until every sender is gone, or until a write fails.
 pub fn run(mut state: State, queue: Receiver<Write>) {
     let (mut group, mut next) = (VecDeque::new(), None);
-    while let Some(first) = next.take().or_else(|| queue.recv().ok()) {
+    // When to look for free pages, if nobody writes until then.
+    let mut idle = Some(vacuum::FIRST);
+    loop {
+        let first = match next.take().map_or_else(|| wait(&queue, idle), Ok) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                idle = state.give_back();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        idle = Some(vacuum::FIRST);
         let done = match first {
             Write::Replace { with, reply } => state.replace(&with).map(|said| reply.send(said)),
             first => {
@@ -713,6 +732,13 @@ pub fn run(mut state: State, queue: Receiver<Write>) {
             }
             return;
         }
+    }
+}
+
+fn wait(queue: &Receiver<Write>, longest: Option<Duration>) -> Result<Write, RecvTimeoutError> {
+    match longest {
+        Some(longest) => queue.recv_timeout(longest),
+        None => queue.recv().map_err(RecvTimeoutError::from),
     }
 }
 
