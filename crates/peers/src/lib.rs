@@ -17,8 +17,9 @@ pub use promtool::promtool;
 pub use redis::Redis;
 
 use rustix::process::{Pid, Signal, kill_process};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// For a test that cannot run without it: says so loudly, and lets the others go on.
@@ -38,10 +39,22 @@ const MISSING: &str = "is missing: install it";
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A port that is free now.
+/// A free port that nobody else is given while this process lives: it stays bound. The servers may listen there all the same, as
+/// they say that an address may be reused, and nobody listens here.
 fn free_port() -> Result<u16, String> {
-    let socket = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
-    Ok(socket.local_addr().map_err(|e| e.to_string())?.port())
+    use socket2::{Domain, Socket, Type};
+    static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
+    let hold = || -> std::io::Result<(Socket, u16)> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+        let at = socket.local_addr()?.as_socket();
+        let at = at.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+        Ok((socket, at.port()))
+    };
+    let (socket, port) = hold().map_err(|e| e.to_string())?;
+    HELD.lock().unwrap_or_else(|e| e.into_inner()).push(socket);
+    Ok(port)
 }
 
 /// Runs to its end; what it says on an error is the error.

@@ -77,6 +77,8 @@ fn a_line_tells_attempts_gates_and_times_but_no_query() {
     assert_eq!(all[2]["plimsoll.gates"][0]["decision"], "refused");
     assert_eq!(all[3]["http.response.status_code"], 400);
     assert!(!std::fs::read_to_string(&path).unwrap().contains("secret"));
+    // They are counted after they are in the file.
+    until("the count", || running.gateway.gauges().lines.written >= 4);
     assert_eq!(running.gateway.gauges().lines.written, 4);
 }
 

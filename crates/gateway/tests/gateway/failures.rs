@@ -69,7 +69,9 @@ fn every_way_an_instance_can_fail_has_its_answer() {
     for (name, status, reason, handle) in cases {
         let upstream = Upstream::start(handle);
         let mut c = config(&[upstream.address]);
-        c.routes[0].deadline.first_byte = Some(Duration::from_millis(150));
+        let soon = reason == "deadline";
+        c.routes[0].deadline.first_byte =
+            Some(Duration::from_millis(if soon { 150 } else { 30_000 }));
         let mut running = Running::with(c);
         let mut client = running.client();
         let a = client.get("/x");
@@ -314,7 +316,7 @@ fn a_full_pool_lets_wait_and_then_refuses() {
     let mut c = config(&[upstream.address]);
     c.services[0].pool.size = Some(1);
     c.services[0].pool.wait = Duration::from_millis(100);
-    let mut running = Running::with(c);
+    let mut running = Running::with(c.clone());
     let mut first = running.client();
     first.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
     let pool = |running: &Running| running.gateway.gauges().pools[0].clone();
@@ -323,6 +325,8 @@ fn a_full_pool_lets_wait_and_then_refuses() {
     assert_eq!((a.status, a.reason()), (503, "pool-wait"));
     assert_eq!(a.header("retry-after"), Some("1"));
     assert!(pool(&running).waited_s >= 0.09, "{:?}", pool(&running));
+    c.services[0].pool.wait = PATIENCE;
+    running.gateway.apply(generation(2, c));
     let mut third = running.client();
     third.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
     until("the third to wait", || pool(&running).waiting == 1);
@@ -459,7 +463,7 @@ fn a_body_that_does_not_come_gives_its_permit_back() {
     let mut c = config(&[upstream.address]);
     c.limits.body_timeout = Duration::from_millis(100);
     c.services[0].limit = Some(1);
-    let running = Running::with(c);
+    let running = Running::with(c.clone());
     let mut slow = running.client();
     let a = slow
         .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
@@ -470,6 +474,8 @@ fn a_body_that_does_not_come_gives_its_permit_back() {
         "what comes late must not be read as a request"
     );
     assert_eq!(running.client().get("/").status, 200, "the only permit");
+    c.limits.body_timeout = PATIENCE;
+    running.gateway.apply(generation(2, c));
     let mut whole = running.client();
     whole.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
     until("the first half to be inside", || {

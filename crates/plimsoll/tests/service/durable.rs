@@ -424,7 +424,7 @@ fn events_are_the_same_at_all_nodes_whichever_dies() {
 }
 
 /// A topic whose events are pushed to the service, and pulled.
-const TOPICS: &str = "topics: { t: { subscriptions: { push: { to: app, path: /events, timeout: 1s, concurrency: 2 }, \
+const TOPICS: &str = "topics: { t: { subscriptions: { push: { to: app, path: /events, timeout: 10s, concurrency: 2 }, \
     audit: { pull: true, timeout: 60s } } } }";
 
 fn with_topics(nats: &Nats, service: SocketAddr) -> Node {
@@ -485,7 +485,7 @@ fn topics_are_the_same_at_all_nodes_whichever_dies() {
     got.lock().unwrap().push("go".into());
     assert_eq!(publish(&b, "last").status, 202);
     // A lease is half a minute longer than its attempt.
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(90);
     while !topics(&b).contains("/events): 0 waiting") {
         assert!(Instant::now() < end, "{}", topics(&b));
         std::thread::sleep(Duration::from_millis(50));

@@ -51,7 +51,7 @@ fn it_is_told_of_readiness_reloads_upgrades_and_the_end_and_is_pinged() {
 
 #[test]
 fn a_stop_is_noticed_before_connections_are_refused() {
-    let mut stage = Stage::new("limits: { notice: 500ms }");
+    let mut stage = Stage::new("limits: { notice: 5s }");
     let pid = stage.start();
     let clients = Clients::start(stage.listen, 2);
     clients.more(20);

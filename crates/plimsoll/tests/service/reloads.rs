@@ -13,8 +13,8 @@ fn reloads_lose_no_request_and_no_tunnel() {
     let clients = Clients::start(stage.listen, 4);
     let mut tunnels = Tunnels::open(stage.listen, TUNNELS);
     for i in 0..RELOADS {
-        stage.write(&stage.config(&format!("limits: {{ headers: {} }}", 50 + i)));
-        stage.reload(pid);
+        let next = stage.config(&format!("limits: {{ headers: {} }}", 50 + i));
+        stage.reload(pid, &next);
     }
     assert_eq!(tunnels.alive(), TUNNELS);
     clients.more(100);

@@ -276,9 +276,15 @@ fn purges_and_changes_reach_every_node_also_those_that_were_cut_off() {
     };
     let (_, [a, b]) = two(&redis, "1s");
     let both = |path: &str| {
-        let before = number(&a, "writes");
+        let stored = || {
+            let keys = redis.commands("KEYS *:cached:*").unwrap();
+            keys.matches(":cached:").count()
+        };
+        let before = stored();
         let mine = get(&a, path).body;
-        until_given(&a, before + 1);
+        a.wait("it to be there for others", |_| {
+            (stored() > before).then_some(())
+        });
         assert_eq!(get(&b, path).body, mine);
         mine
     };

@@ -269,9 +269,11 @@ impl Stage {
         body["generation"].as_u64()
     }
 
-    /// Has the config read again, and waits until it is in service.
-    pub fn reload(&mut self, pid: u32) {
+    /// Has this config read, and waits until it is in service.
+    pub fn reload(&mut self, pid: u32, config: &str) {
+        // The file is watched: once it is written it may be in service at any time.
         let before = self.wait("the generation", Stage::generation);
+        self.write(config);
         signal(pid, "HUP");
         self.wait("another generation", |s| {
             s.generation().filter(|g| *g > before)

@@ -97,6 +97,9 @@ fn a_new_binary_that_fails_leaves_everything_as_it_was() {
     refused(&mut stage, "said nothing for 2 s");
     stage.install(b"no program at all");
     refused(&mut stage, "cannot be started");
+    // How long a real one may take is not what is tested.
+    let patient = stage.config("upgrade: { ready: 20s }");
+    stage.reload(pid, &patient);
     stage.install(&good);
     let config = stage.config("upgrade: { ready: 20s }");
     stage.write(&config.replace("instances", "instanzes"));

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// An answer, or a failure, comes within the time of a call, a connection and some scheduling.
 pub const BOUNDED: Duration = Duration::from_secs(4);
+/// What has not come by then will not.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A store on a server; each prefix is one of its own.
 pub trait Remote {
@@ -65,23 +67,19 @@ pub fn until_answered<S: Debug>(answers: impl Fn() -> bool, standing: impl Fn() 
 
 /// Waits until what is wrong says so. The connection that broke gives its own reason until another one was tried for.
 pub fn until_wrong(says: &str, wrong: impl Fn() -> Option<String>) {
-    let end = Instant::now() + BOUNDED;
+    let end = Instant::now() + PATIENCE;
     while !wrong().is_some_and(|w| w.contains(says)) {
         assert!(Instant::now() < end, "{:?}", wrong());
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// The calls of `first` fail in time, those of `again` at once: a thousand times in a second.
+/// The calls of `first` fail in time, those of `again` at once: a thousand would take ten seconds if each waited for as little as 10 ms.
 pub fn fail_in_time(first: impl Fn(), again: impl Fn()) {
     let begun = Instant::now();
     first();
     assert!(begun.elapsed() < 2 * BOUNDED);
     let begun = Instant::now();
     (0..1000).for_each(|_| again());
-    assert!(
-        begun.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
 }

@@ -325,7 +325,7 @@ fn a_late_call_gets_a_rival_and_the_loser_is_reset() {
     let mut c = config(&all.each_ref().map(|i| i.address));
     c.services[0].protocol = Speaks::Http2;
     c.routes[0].hedge = Some(Hedge {
-        after: After::Time(Duration::from_millis(20)),
+        after: After::Time(Duration::from_millis(500)),
         extra: 0.5,
     });
     let running = Running::of(generation(1, c), 1);

@@ -66,8 +66,8 @@ fn the_alertmanager_shows_an_outage_and_passes_on_its_end() {
     );
 
     // An objective that is given up ends its alerts at once.
-    stage.write(&stage.config(&config("")));
-    stage.reload(pid);
+    let given_up = stage.config(&config(""));
+    stage.reload(pid, &given_up);
     let over = stage.wait("its end to be passed on", |_| {
         receiver.last("/am").filter(|p| p["status"] == "resolved")
     });
