@@ -1,11 +1,13 @@
 //! What a request does at the one thread of a service, turn by turn: until its first call, and after each answer. It waits for the
 //! thread before each of them, behind whatever another request is at.
 
-use crate::fit::{Fit, ResourceFit};
-use base::Discipline;
+use crate::fit::{Demand, Fit, ResourceFit};
+use base::{Discipline, Grade};
 
 /// More turns of a request than these are merged.
 const MOST: f64 = 16.0;
+/// Standard errors above which a demand that was found by regression is one.
+const SURE: f64 = 3.0;
 
 /// The turns of one try of a route: one that is long, and others that are short.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,8 +76,20 @@ fn at(fit: &Fit, numbers: &[f64], k: usize) -> Vec<Turns> {
 
 /// Turns of one try.
 fn number(fit: &Fit, r: usize) -> f64 {
-    let calls = fit.routes[r].db_calls + fit.calls[r].iter().sum::<f64>();
-    (1.0 + calls / tried(fit, r)).round().clamp(1.0, MOST)
+    let told = fit.routes[r].db_calls + fit.calls[r].iter().sum::<f64>();
+    let databases = fit.resources.iter().zip(&fit.demand[r]);
+    let uncounted = databases.filter(|(x, d)| is_called(x, d)).count();
+    (1.0 + told / tried(fit, r) + uncounted as f64)
+        .round()
+        .clamp(1.0, MOST)
+}
+
+/// A store whose calls nobody counts, such as a Redis, is called once at least by who surely uses it.
+fn is_called(resource: &ResourceFit, d: &Demand) -> bool {
+    resource.info.name.starts_with("db.")
+        && resource.info.service.is_none()
+        && d.grade != Grade::Direct
+        && d.mean > SURE * d.sd
 }
 
 /// What is per request is of so many tries; a cache leaves fewer than one.

@@ -103,6 +103,26 @@ pub fn one_after_the_other(resources: &mut [ResourceFit]) {
     }
 }
 
+/// What every request has to do on the thread of its service, seconds, when none of it can be told from nothing.
+const A_TRACE: f64 = 1e-6;
+
+/// Requests of a service on one thread wait for it, however little they do there.
+pub fn nobody_passes_by(
+    resources: &[ResourceFit],
+    demand: &mut [Vec<Demand>],
+    routes: &[RouteFit],
+) {
+    for (k, x) in resources.iter().enumerate() {
+        if !x.info.serial || x.info.discipline != Discipline::Fcfs {
+            continue;
+        }
+        let here = |r: &RouteFit| x.info.service.as_deref() == Some(r.info.service.as_str());
+        for (row, route) in demand.iter_mut().zip(routes).filter(|(_, r)| here(r)) {
+            row[k].mean = row[k].mean.max(A_TRACE * route.amplification);
+        }
+    }
+}
+
 /// Seconds of the machine that go along with one request of each route: what services with a limit of their own do for
 /// it, and for each request from outside what rises and falls with their number.
 fn alongside(
@@ -218,7 +238,7 @@ pub fn users(
 
 #[cfg(test)]
 mod tests {
-    use super::{one_after_the_other, slope};
+    use super::{A_TRACE, nobody_passes_by, one_after_the_other, slope};
     use crate::demand::{Options, fit};
     use crate::pattern::made::Made;
     use base::Discipline;
@@ -242,6 +262,15 @@ mod tests {
         assert_eq!(of(true, 1.0), Discipline::Fcfs);
         assert_eq!(of(true, 0.5), Discipline::Ps, "a quota cuts it into pieces");
         assert_eq!(of(false, 1.0), Discipline::Ps);
+        let mut all = f.resources.clone();
+        all[0].info.serial = true;
+        let mut demand = f.demand.clone();
+        demand[0][0].mean = 0.0;
+        nobody_passes_by(&all, &mut demand, &f.routes);
+        assert_eq!(demand[0][0].mean, 0.0, "several cores are passed by");
+        one_after_the_other(&mut all);
+        nobody_passes_by(&all, &mut demand, &f.routes);
+        assert_eq!(demand[0][0].mean, A_TRACE * f.routes[0].amplification);
     }
 
     #[test]

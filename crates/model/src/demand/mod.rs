@@ -126,6 +126,7 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
     columns::drop_echoes(&mut resources, &mut demand);
     machine::share(&mut resources, &mut demand, &route_fits, &series);
     machine::one_after_the_other(&mut resources);
+    machine::nobody_passes_by(&resources, &mut demand, &route_fits);
     let (burst_sigma, burst_tau_s) = burst::burst(&series.entry, &series.present);
     let mut fit = Fit {
         resources,

@@ -213,6 +213,7 @@ pub use batch::of as batch;
 pub use cache::of as cache;
 pub use index::of as index;
 pub use limit::of as limit;
+pub use offload::of as offload;
 pub use pool::of as pool;
 pub use replica::of as replica;
 pub use resize::of as resize;

@@ -13,6 +13,7 @@ const VERBS: &[(&str, &str)] = &[
     ("pool", "pool RESOURCE 16"),
     ("index", "index ROUTE"),
     ("batch", "batch ROUTE"),
+    ("offload", "offload ROUTE"),
     ("limit", "limit ROUTE 50/s"),
 ];
 
@@ -146,6 +147,7 @@ fn clause(cx: &Context, text: &str) -> Result<Candidate, Finding> {
             moves::pool(cx, k, n).map_err(cannot)
         }
         "index" => moves::index(cx, route(cx, name, text)?).map_err(cannot),
+        "offload" => moves::offload(cx, route(cx, name, text)?).map_err(cannot),
         _ => moves::batch(cx, route(cx, name, text)?).map_err(cannot),
     }
 }

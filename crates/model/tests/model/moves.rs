@@ -12,6 +12,7 @@ use model::loadline::{Options as LineOptions, Search, loadline};
 use model::moves::{Action, Candidate, Context, Kind, candidates};
 use model::pattern::{Hot, Pattern, Retries, Stampede};
 use model::twin::System;
+use model::whatif::whatif;
 
 fn shared(mut r: ResourceFit) -> ResourceFit {
     r.info.service = None;
@@ -378,6 +379,11 @@ fn work_after_the_answer_is_still_work_but_frees_the_slots() {
     let (c, lifts) = one(&f, Kind::Offload).unwrap();
     let expected = (40.0 * 0.010 + 20.0 * 0.030) / (40.0 * 0.010 + 20.0 * 0.009);
     assert!(near(lifts, expected), "{lifts} {expected}: {}", c.title);
+    let asked = whatif(&f, "offload buy", &Options::default()).unwrap();
+    let gain = asked.predicted.gain.value;
+    assert!(gain > 1.1, "{gain}");
+    let refused = whatif(&f, "offload search", &Options::default()).unwrap_err();
+    assert!(refused[0].what.contains("only reads"), "{refused:?}");
 }
 
 #[test]
