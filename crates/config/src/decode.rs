@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Words of the design whose feature does not exist yet: refused with that reason rather than as unknown.
-const PLANNED: &[&str] = &["flag", "flags", "offload", "queues", "shard", "teams"];
+const PLANNED: &[&str] = &["flag", "flags", "shard", "teams"];
 
 /// What kind of value a key takes: for the schema, and for the words of an error.
 #[derive(Clone, Copy, Debug, PartialEq)]

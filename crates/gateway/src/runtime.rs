@@ -493,6 +493,11 @@ impl Gateway {
         true
     }
 
+    /// Milliseconds since 1970 on the calendar of jobs, which does not jump with the system's clock.
+    pub fn jobs_now_ms(&self) -> u64 {
+        self.shared.jobs.now_ms(self.shared.clock.now())
+    }
+
     /// How fast the jobs of each route and the events of each subscription are delivered, and why.
     pub fn job_lanes(&self) -> Vec<jobs::Lane> {
         let snapshot = self.shared.current.load();

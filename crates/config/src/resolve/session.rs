@@ -56,6 +56,21 @@ impl Whole<'_> {
                 let finding = Finding::error("config-session", what);
                 self.add(&path, finding.help("name one of them with `cookie`"));
             }
+            if s.shared && c.engines.shared.is_none() {
+                let what = "`shared` needs an engine that all nodes have";
+                let finding = Finding::error("config-session", what);
+                self.add(&path, finding.help("name a Redis: `engines.shared`"));
+            }
+            if s.shared && s.durable {
+                let what = "`shared` and `durable` exclude each other";
+                let finding = Finding::error("config-session", what)
+                    .why("a Redis may lose what it has acknowledged");
+                self.add(
+                    &path,
+                    finding
+                        .help("for both, name a NATS (`engines.durable`) and leave `shared` out"),
+                );
+            }
             if s.absolute < s.idle {
                 let what = "`absolute` is shorter than `idle`, which then means nothing";
                 self.add(&path, Finding::warning("config-session", what));

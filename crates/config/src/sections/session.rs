@@ -22,6 +22,8 @@ pub struct Session {
     pub size: u64,
     /// Changes outlast a power cut.
     pub durable: bool,
+    /// In what all nodes have together and may lose: `engines.shared`.
+    pub shared: bool,
     pub conflict: Conflict,
     /// Seals the copies that clients have for when the store is away; `None`: they have none.
     pub secret: Option<Secret>,
@@ -62,6 +64,7 @@ impl Session {
             grace: Duration::from_secs(30),
             size: 4 << 10,
             durable: false,
+            shared: false,
             conflict: Conflict::Refuse,
             secret: None,
         }

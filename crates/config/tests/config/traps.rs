@@ -101,8 +101,8 @@ fn what_can_never_work_is_refused() {
             "has weight 0",
         ),
         (
-            "routes: { r: { match: /, to: app, offload: 1 } }\n",
-            "`offload` is not built yet",
+            "routes: { r: { match: /, to: app, flag: 1 } }\n",
+            "`flag` is not built yet",
         ),
         (
             "routes: { r: { match: /, to: app, session: shop } }\n",
@@ -111,6 +111,14 @@ fn what_can_never_work_is_refused() {
         (
             "sessions: { s: {} }\nroutes: { r: { match: /, to: app, session: s, async: true } }\n",
             "`session` and `async` exclude each other",
+        ),
+        (
+            "sessions: { s: { shared: true } }\n",
+            "`shared` needs an engine that all nodes have",
+        ),
+        (
+            "engines: { shared: 'redis://127.0.0.1:1' }\nsessions: { s: { shared: true, durable: true } }\n",
+            "`shared` and `durable` exclude each other",
         ),
         (
             "routes: { r: { match: /, to: app, consistency: session } }\n",

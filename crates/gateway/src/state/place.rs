@@ -23,6 +23,8 @@ pub struct Lent {
 pub struct State {
     /// `None`: there is none yet, or another process has it.
     lent: RwLock<Option<Lent>>,
+    /// What all nodes have together and may lose; `None`: there is no such engine.
+    shared: RwLock<Option<Arc<dyn Kv>>>,
     calendar: Calendar,
     counts: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
 }
@@ -35,6 +37,14 @@ impl State {
     /// `None` takes it back.
     pub fn lend(&self, lent: Option<Lent>) {
         *self.lent.write().unwrap_or_else(|e| e.into_inner()) = lent;
+    }
+
+    pub fn shared(&self) -> Option<Arc<dyn Kv>> {
+        (self.shared.read().unwrap_or_else(|e| e.into_inner())).clone()
+    }
+
+    pub fn lend_shared(&self, kv: Option<Arc<dyn Kv>>) {
+        *self.shared.write().unwrap_or_else(|e| e.into_inner()) = kv;
     }
 
     /// Milliseconds since the Unix epoch.

@@ -38,12 +38,14 @@ async fn run(state: Arc<State>, shared: Weak<Shared>) {
 }
 
 async fn tidy(state: &Arc<State>, now_ms: u64) -> Result<(), Error> {
-    let Some(lent) = state.lent() else {
-        return Ok(());
-    };
-    in_parts(SWEPT, SWEEPS, |most| lent.relaxed.sweep(most, now_ms)).await?;
-    drop(lent);
-    let state = state.clone();
-    let counted = tokio::task::spawn_blocking(move || state.recount(now_ms)).await;
-    counted.unwrap_or(Ok(()))
+    if let Some(lent) = state.lent() {
+        in_parts(SWEPT, SWEEPS, |most| lent.relaxed.sweep(most, now_ms)).await?;
+        let state = state.clone();
+        let counted = tokio::task::spawn_blocking(move || state.recount(now_ms)).await;
+        counted.unwrap_or(Ok(()))?;
+    }
+    if let Some(kv) = state.shared() {
+        in_parts(SWEPT, SWEEPS, |most| kv.sweep(most, now_ms)).await?;
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use crate::wire::cron;
 use arc_swap::ArcSwap;
 use base::Finding;
 use config::Config;
-use config::sections::of_lane;
+use config::sections::{Async, of_lane};
 use console::{Deed, JobList};
 use control::ports::{SystemWall, Wall};
 use gateway::Gateway;
@@ -21,8 +21,6 @@ use telemetry::prometheus::Page;
 pub const FILE: &str = "queue.db";
 /// Most dead jobs that one wish drives again.
 const REDRIVEN: usize = 10_000;
-/// What a redriven job has left, milliseconds.
-const AGAIN_MS: u64 = 24 * 3600 * 1000;
 
 /// The queue, as long as the gateway has it.
 #[derive(Clone)]
@@ -136,6 +134,12 @@ impl Jobs {
         gateway.as_ref().map(ask).unwrap_or_default()
     }
 
+    /// On the calendar that the jobs have.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.with_gateway(|g| Some(g.jobs_now_ms()))
+            .unwrap_or_else(|| SystemWall.now_ms())
+    }
+
     pub(super) fn paces(&self) -> Vec<Lane> {
         self.with_gateway(Gateway::job_lanes)
     }
@@ -148,7 +152,7 @@ impl Jobs {
         };
         // Those of subscriptions have their own numbers.
         lanes.retain(|l| of_lane(&l.name).is_none());
-        let now = SystemWall.now_ms();
+        let now = self.now_ms();
         let age = |l: &store::Lane| {
             l.oldest_ms
                 .map_or(0.0, |at| now.saturating_sub(at) as f64 / 1e3)
@@ -201,14 +205,15 @@ impl Jobs {
 
     pub(super) fn redrive(&self, route: &str, store: &dyn Queue) -> Result<usize, Error> {
         let (mut driven, mut after) = (0, 0);
+        let left_ms = left_ms(&self.current.load(), route);
         while driven < REDRIVEN {
             let dead = store.jobs(route, State::Dead, after, 256)?;
             let Some(last) = dead.last() else { break };
             after = last.id.seq;
-            let now = SystemWall.now_ms();
+            let now = self.now_ms();
             let acks: Vec<_> = dead
                 .iter()
-                .map(|j| store.redrive(j.id, now, now + AGAIN_MS))
+                .map(|j| store.redrive(j.id, now, now + left_ms))
                 .collect();
             for ack in acks {
                 driven += usize::from(ack.wait()?);
@@ -217,6 +222,24 @@ impl Jobs {
         self.with_gateway(|g| g.jobs().news.notify_one());
         Ok(driven)
     }
+}
+
+/// What a redriven job has left, milliseconds: as long as a new one of its lane.
+fn left_ms(config: &Config, lane: &str) -> u64 {
+    let of_route = |name: &str| {
+        let route = config.routes.iter().find(|r| r.name == name)?;
+        Some(route.asynchronous.as_ref()?.ttl)
+    };
+    let of_subscription = |topic: &str, name: &str| {
+        let topic = config.topics.iter().find(|t| t.name == topic)?;
+        let one = topic.subscriptions.iter().find(|s| s.name == name)?;
+        Some(one.ttl)
+    };
+    let ttl = match of_lane(lane) {
+        Some((topic, name)) => of_subscription(topic, name),
+        None => of_route(lane),
+    };
+    ttl.unwrap_or(Async::default().ttl).as_millis() as u64
 }
 
 fn none() -> Finding {
@@ -247,7 +270,7 @@ impl console::Jobs for Jobs {
         };
         let mut lanes = store.lanes().map_err(failed)?;
         lanes.retain(|l| of_lane(&l.name).is_none());
-        let (now, paces) = (SystemWall.now_ms(), self.paces());
+        let (now, paces) = (self.now_ms(), self.paces());
         let all = lanes.iter().map(|l| {
             let pace = paces.iter().find(|p| p.name == l.name);
             let last = l.waiting.saturating_sub(1);
@@ -298,8 +321,7 @@ impl console::Jobs for Jobs {
             let paces = self.paces();
             let speed = paces.iter().find(|p| p.name == job.lane).map(|p| p.speed);
             let depth = self.with_gateway(|g| g.jobs().depth(&job.lane));
-            let eta =
-                resource::eta(&*store, &job, speed, depth, SystemWall.now_ms()).map_err(failed)?;
+            let eta = resource::eta(&*store, &job, speed, depth, self.now_ms()).map_err(failed)?;
             resource::told_eta(&mut shown, eta);
         }
         if let Some(result) = store.result(id).map_err(failed)? {
@@ -323,10 +345,7 @@ impl console::Jobs for Jobs {
             }
             Deed::Cancel { job } => {
                 let id = known(job)?;
-                let said = store
-                    .cancel(id, SystemWall.now_ms())
-                    .wait()
-                    .map_err(failed)?;
+                let said = store.cancel(id, self.now_ms()).wait().map_err(failed)?;
                 self.with_gateway(|g| g.jobs().ended(id));
                 match said {
                     Cancel::Cancelled => Ok(json!({ "job": job, "state": "cancelled" })),
@@ -340,9 +359,11 @@ impl console::Jobs for Jobs {
                 }
             }
             Deed::Redrive { job: Some(job), .. } => {
-                let (id, now) = (known(job)?, SystemWall.now_ms());
+                let (id, now) = (known(job)?, self.now_ms());
+                let lane = store.job(id).map_err(failed)?.map(|j| j.lane);
+                let left_ms = left_ms(&self.current.load(), &lane.unwrap_or_default());
                 let driven = store
-                    .redrive(id, now, now + AGAIN_MS)
+                    .redrive(id, now, now + left_ms)
                     .wait()
                     .map_err(failed)?;
                 self.with_gateway(|g| g.jobs().news.notify_one());
@@ -382,4 +403,26 @@ pub(super) fn keep(store: &dyn Kv, route: &str, paused: bool) -> Result<(), Erro
 
 pub(super) fn known(id: &str) -> Result<JobId, Vec<Finding>> {
     id.parse().map_err(|e: Error| unknown(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redriven_job_has_as_long_as_a_new_one() {
+        let text = "listen: 127.0.0.1:1\n\
+                    state: { listen: 127.0.0.1:2, token: { env: NOT_READ } }\n\
+                    services: { app: { instances: [127.0.0.1:3] } }\n\
+                    routes: { orders: { match: POST /orders, to: app, async: { ttl: 2h } } }\n\
+                    topics: { bought: { subscriptions: { partner: { to: app, path: /bought, ttl: 3h } } } }\n";
+        let checked = config::check_text("jobs.yaml", text);
+        let findings = checked.findings;
+        let config = checked.config.unwrap_or_else(|| panic!("{findings:?}"));
+        const H: u64 = 3600 * 1000;
+        assert_eq!(left_ms(&config, "orders"), 2 * H);
+        let lane = config::sections::lane("bought", "partner");
+        assert_eq!(left_ms(&config, &lane), 3 * H);
+        assert_eq!(left_ms(&config, "gone"), 24 * H);
+    }
 }

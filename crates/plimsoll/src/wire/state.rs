@@ -22,11 +22,13 @@ pub const FILE: &str = "state.db";
 const BYTES: u64 = 4 << 30;
 
 fn is_needed(config: &Config) -> bool {
+    let own = |name: &str| config.sessions.iter().any(|s| s.name == name && !s.shared);
     config.state.as_ref().is_some_and(|s| !s.stores.is_empty())
-        || (config.routes.iter()).any(|r| r.idempotency.is_some() || r.session.is_some())
+        || (config.routes.iter())
+            .any(|r| r.idempotency.is_some() || r.session.as_deref().is_some_and(own))
 }
 
-/// In a file of this node, or in the `engine` of several; quotas, where there is no such, in what nodes have `shared`. `None`:
+/// In a file of this node, or in the `engine` of several; quotas, where there is no such, and sessions that are to be in what nodes have `shared`. `None`:
 /// there is no file, or nothing in the config needs any.
 pub fn open(
     dir: &Path,
@@ -35,6 +37,9 @@ pub fn open(
     engine: Option<Arc<dyn Kv>>,
     shared: Option<Arc<dyn Kv>>,
 ) -> Result<Option<Weak<Embedded>>, Failure> {
+    if config.sessions.iter().any(|s| s.shared) {
+        gateway.state().lend_shared(shared.clone());
+    }
     let has_quotas = config.routes.iter().any(|r| r.quota.is_some());
     let counts = engine.clone().or(shared);
     if has_quotas && counts.is_some() {

@@ -303,7 +303,7 @@ impl console::Topics for Topics {
                     let jobs = self.jobs.with_gateway(|g| Some(g.jobs()));
                     if let Some(jobs) = jobs {
                         let lane = lane.as_str().into();
-                        health::forgive(&jobs, &*store, &lane, SystemWall.now_ms())
+                        health::forgive(&jobs, &*store, &lane, self.jobs.now_ms())
                             .map_err(failed)?;
                     }
                 }

@@ -112,6 +112,42 @@ fn receive_late(stream: TcpStream, got: &Mutex<Vec<u64>>) -> Option<()> {
     stream.get_mut().write_all(answer).ok()
 }
 
+/// Never answers.
+fn receive_nothing(stream: TcpStream, got: &Mutex<Vec<u64>>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    let (_, body) = message(&mut stream)?;
+    got.lock().unwrap().push(body.parse().ok()?);
+    stream.read(&mut [0]).ok().map(drop)
+}
+
+#[test]
+fn a_job_with_which_the_process_ends_each_time_is_dead() {
+    let (mut stage, got) = stage_of(receive_nothing, "{ attempts: 2, timeout: 60s }");
+    let mut pid = stage.start();
+    let place = post(stage.listen, 1).expect("it is accepted");
+    for attempt in 1..=2 {
+        stage.wait("a delivery", |_| {
+            (got.lock().unwrap().len() == attempt).then_some(())
+        });
+        signal(pid, "KILL");
+        stage.ended(pid);
+        pid = stage.start();
+    }
+    let request = format!("GET {place} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    let said = stage.wait("its end", |s| {
+        let (_, body) = ask(s.listen, &request)?;
+        body.contains("\"dead\"").then_some(body)
+    });
+    assert!(said.contains("none of 2 attempts came back"), "{said}");
+    assert_eq!(*got.lock().unwrap(), [1, 1]);
+    // And once more, as long as a new one has.
+    let id = place.rsplit('/').next().unwrap();
+    assert!(stage.ask(&["jobs", "redrive", id]).status.success());
+    stage.wait("one more delivery", |_| {
+        (got.lock().unwrap().len() == 3).then_some(())
+    });
+}
+
 #[test]
 fn an_upgrade_does_not_wait_for_a_delivery_that_takes_long() {
     let (mut stage, got) = stage_of(receive_late, "{ timeout: 60s }");

@@ -25,6 +25,8 @@ mod routes;
 #[path = "../../../console/tests/console/common/schema.rs"]
 mod schema;
 #[cfg(feature = "redis")]
+mod sessions;
+#[cfg(feature = "redis")]
 mod shared_cache;
 mod sockets;
 #[cfg(feature = "redis")]

@@ -77,6 +77,13 @@ pub const SESSION: &[Field<Session>] = &[
         |s, n, cx| put!(s.durable, cx.flag(n))
     ),
     key!(
+        "shared" = "false",
+        Kind::Flag,
+        "true",
+        "kept in `engines.shared` for all nodes that name the same one; if that Redis loses its data, everybody is logged out",
+        |s, n, cx| put!(s.shared, cx.flag(n))
+    ),
+    key!(
         "conflict" = "refuse",
         Kind::OneOf(&["refuse", "last"]),
         "last",

@@ -39,8 +39,15 @@ type Later<T> = Rc<RefCell<Option<T>>>;
 /// Where one request stands.
 enum Stage {
     Body(Preference),
-    Written(Preference, Later<Result<Vec<JobId>, Error>>),
-    Result(JobId, Later<Reply>),
+    Written(Asked, Later<Result<Vec<JobId>, Error>>),
+    Result(JobId, Asked, Later<Reply>),
+}
+
+/// What a client wants of its job, and in how many seconds it is due.
+#[derive(Clone, Copy)]
+struct Asked {
+    preference: Preference,
+    due_in: f64,
 }
 
 impl AsyncGate {
@@ -91,13 +98,15 @@ impl AsyncGate {
         let Some(queue) = self.jobs.queue() else {
             return refused(x, resource::away());
         };
+        let due_in = job.due_ms.saturating_sub(job.enqueued_ms) as f64 / 1e3;
         let bounds = Bounds {
             jobs: self.rules.jobs,
             bytes: self.rules.bytes,
         };
         let ack = queue.enqueue(vec![job], bounds);
         let said = Rc::new(RefCell::new(None));
-        *slot = Slot::boxed(Stage::Written(preference, said.clone()));
+        let asked = Asked { preference, due_in };
+        *slot = Slot::boxed(Stage::Written(asked, said.clone()));
         let Some(claim) = x.claim.take() else {
             return Step::Wait(Box::pin(async move {
                 *said.borrow_mut() = Some(ack.await);
@@ -114,7 +123,7 @@ impl AsyncGate {
     fn written(
         &self,
         slot: &mut Slot,
-        preference: Preference,
+        asked: Asked,
         said: Option<Result<Vec<JobId>, Error>>,
         now: Nanos,
     ) -> Step {
@@ -125,35 +134,34 @@ impl AsyncGate {
             }
             Some(Err(e)) => {
                 let reply = Reply::problem(503, "job-refused", &e.to_string());
-                return Step::Answer(reply.with("Retry-After", self.after(now)));
+                return Step::Answer(reply.with("Retry-After", self.after(0.0, now)));
             }
             _ => return Step::Answer(resource::away()),
         };
         self.jobs.news.notify_one();
-        let wait = preference.wait.filter(|w| !w.is_zero());
-        match wait.and_then(|w| self.wait(slot, id, w)) {
+        let wait = asked.preference.wait.filter(|w| !w.is_zero());
+        match wait.and_then(|w| self.wait(slot, id, asked, w)) {
             Some(step) => step,
-            None => Step::Answer(self.accepted(id, now)),
+            None => Step::Answer(self.accepted(id, asked, now)),
         }
     }
 
-    fn after(&self, now: Nanos) -> String {
-        retry_after(self.jobs.eta(&self.lane, now))
-            .as_secs()
-            .to_string()
+    fn after(&self, due_in: f64, now: Nanos) -> String {
+        let done = retry_after(self.jobs.eta(&self.lane, now)).as_secs();
+        done.max(due_in.min(3600.0).ceil() as u64).to_string()
     }
 
-    fn accepted(&self, id: JobId, now: Nanos) -> Reply {
+    fn accepted(&self, id: JobId, asked: Asked, now: Nanos) -> Reply {
         let kept = accepted(id);
         Reply::stored(kept.status, kept.lines.into(), kept.body.into())
-            .with("Retry-After", self.after(now))
+            .with("Retry-After", self.after(asked.due_in, now))
     }
 
     /// Waits for the end of the job; `None`: too many do.
-    fn wait(&self, slot: &mut Slot, id: JobId, longest: Duration) -> Option<Step> {
+    fn wait(&self, slot: &mut Slot, id: JobId, asked: Asked, longest: Duration) -> Option<Step> {
         let (queue, told) = (self.jobs.queue()?, self.jobs.wait_for(id)?);
         let said = Rc::new(RefCell::new(None));
-        *slot = Slot::boxed(Stage::Result(id, said.clone()));
+        *slot = Slot::boxed(Stage::Result(id, asked, said.clone()));
         Some(Step::Wait(Box::pin(async move {
             let until = tokio::time::Instant::now() + longest;
             // Retries end nothing: it is told of each attempt, and looks again. It may have ended before it was waited for.
@@ -246,14 +254,14 @@ impl Gate for AsyncGate {
         };
         match stage.downcast::<Stage>().map(|s| *s) {
             Ok(Stage::Body(preference)) => self.write(x, slot, preference, now),
-            Ok(Stage::Written(preference, said)) => {
+            Ok(Stage::Written(asked, said)) => {
                 let said = said.borrow_mut().take();
-                self.written(slot, preference, said, now)
+                self.written(slot, asked, said, now)
             }
-            Ok(Stage::Result(id, said)) => {
+            Ok(Stage::Result(id, asked, said)) => {
                 self.jobs.stop_waiting(id);
                 let result = said.borrow_mut().take();
-                Step::Answer(result.unwrap_or_else(|| self.accepted(id, now)))
+                Step::Answer(result.unwrap_or_else(|| self.accepted(id, asked, now)))
             }
             Err(_) => Step::Go,
         }
@@ -261,7 +269,7 @@ impl Gate for AsyncGate {
 
     fn leave(&self, _facts: &mut crate::exchange::Facts, slot: &mut Slot, _now: Nanos) {
         // The client has gone while it waited.
-        if let Some(Stage::Result(id, _)) = slot.get::<Stage>() {
+        if let Some(Stage::Result(id, ..)) = slot.get::<Stage>() {
             self.jobs.stop_waiting(*id);
         }
     }

@@ -121,11 +121,12 @@ fn late() -> Error {
 
 impl SessionGate {
     fn table(&self, now: Nanos) -> Option<Table> {
-        let lent = self.state.lent()?;
+        let lent = || self.state.lent();
         Some(Table {
-            kv: match self.rules.durable {
-                true => lent.durable,
-                false => lent.relaxed,
+            kv: match (self.rules.shared, self.rules.durable) {
+                (true, _) => self.state.shared()?,
+                (false, true) => lent()?.durable,
+                (false, false) => lent()?.relaxed,
             },
             rules: self.rules.clone(),
             now_ms: self.state.now_ms(now),
