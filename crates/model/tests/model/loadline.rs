@@ -1,6 +1,7 @@
 //! The load line against closed formulas, on hand-made fits.
 
 use crate::common::*;
+use base::Grade;
 use model::Fit;
 use model::loadline::{LoadLine, Options, Search, loadline, provisional};
 
@@ -175,6 +176,26 @@ fn who_comes_back_to_one_thread_waits_each_time() {
         let f = fit(routes, vec![cpu], demands);
         model::loadline::loadline(&f, &model::loadline::Options::default()).line
     };
+    let uncounted = |mean: f64, grade: Grade| {
+        let mut cpu = resource("cpu.app", 1.0);
+        (cpu.info.serial, cpu.info.discipline) = (true, base::Discipline::Fcfs);
+        let mut short = route("short", "app", 20.0, 0.06);
+        short.low_mean = 0.014;
+        let mut redis = demand(mean, 0.0);
+        redis.grade = grade;
+        let f = fit(
+            vec![route("long", "app", 2.0, 2.0), short],
+            vec![cpu, resource("db.cache", 1.0)],
+            vec![
+                vec![demand(0.02, 0.0), demand(0.0, 0.0)],
+                vec![demand(0.002, 0.0), redis],
+            ],
+        );
+        model::turns::AllTurns::of(&f).get(1, 0).n
+    };
+    assert_eq!(uncounted(1e-4, Grade::Regression), 2);
+    assert_eq!(uncounted(1e-4, Grade::Direct), 1, "those are counted");
+    assert_eq!(uncounted(0.0, Grade::Regression), 1);
     let (once, often) = (line(0.0, true), line(5.0, true));
     assert!(often < 0.9 * once, "{often} and {once}");
     // Several cores are nobody's turn.

@@ -84,7 +84,7 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
     let plan = on.plan(1.0, seed)?;
     // A hold is one rate: there is no time for a second.
     let once = plan.warmup + HOLD + Duration::from_secs(1);
-    let look = |start: f64, max: f64, hold, at_most| {
+    let look = |start: f64, max: f64, hold: Duration, at_most| {
         let find = FindLimit {
             plan: plan.clone(),
             start,
@@ -96,7 +96,12 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
             at_most,
         };
         let limit = prove::find_limit(&find, &mut |_| Flow::Continue);
-        Ok::<_, Failure>(limit.map_err(|e| Failure::new(e.to_string()))?.line_rps)
+        let limit = limit.map_err(|e| Failure::new(e.to_string()))?;
+        for step in &limit.steps {
+            let how = if step.good { "good" } else { "broke" };
+            eprintln!("{:.1}/s for {} s: {how}", step.rate, hold.as_secs());
+        }
+        Ok::<_, Failure>(limit.line_rps)
     };
     let Some(mut line) = look(0.75 * expected, 12.0 * expected, STEP, SEARCH)? else {
         return Ok(Measured {

@@ -129,6 +129,25 @@ mod tests {
         assert!(upper_tail(1000, 1000, 0.01) < 1e-12);
     }
 
+    #[test]
+    fn one_late_answer_of_sixty_is_chance_and_three_are_not() {
+        let (plan, _) = ramp(1.0, 1.0, 1.0, 1.0);
+        let is_broken = |offered: u32, bad: u32| {
+            let mut line = Timeline::new(Duration::from_millis(250), 1);
+            *line.at(Duration::ZERO, 0).unwrap() = Bucket {
+                offered,
+                good: offered - bad,
+                ended: offered,
+            };
+            broken(&plan, &line, 0..1, 0.95)
+        };
+        assert_eq!(
+            [0, 1, 2, 3].map(|bad| is_broken(60, bad)),
+            [false, false, false, true]
+        );
+        assert_eq!([12, 17].map(|bad| is_broken(1000, bad)), [false, true]);
+    }
+
     /// A fluid queue with a given capacity under a ramp: the answer is known.
     fn ramp(capacity: f64, from: f64, to: f64, seconds: f64) -> (Plan, Timeline) {
         let mut plan = Plan::to(

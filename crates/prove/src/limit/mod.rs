@@ -70,6 +70,9 @@ pub struct SearchProgress<'a> {
 const REST: Duration = Duration::from_secs(2);
 /// A broken rate is left early once chance cannot explain it any more.
 const SURE: f64 = 0.999_999;
+/// A rate that was held to its end is good unless more requests of a kind were late than chance explains. Were the share of the
+/// sample to decide, one late answer of sixty would, and the more kinds there are the lower the line would be.
+const LIKELY: f64 = 0.95;
 
 /// Finds the highest rate at which every kind of request keeps its goal. Blocks, at most about `at_most`.
 ///
@@ -263,7 +266,8 @@ fn bisect(
             // Not one request in the whole hold: a rate this low says nothing.
             break Stopped::NeverGood;
         };
-        let good = !broke && margin >= 0.0;
+        let all = 0..report.timeline.len();
+        let good = !broke && !judge::broken(&plan, &report.timeline, all, LIKELY);
         if let (false, Err(why)) = (good, generator(&plan, &report)) {
             break Stopped::Generator(why);
         }

@@ -9,7 +9,7 @@ pub struct Step {
     /// Requests per second.
     pub rate: f64,
     pub good: bool,
-    /// Lowest share of good requests of any kind, less its target: negative when it broke. `None`: a rate of a ramp,
+    /// Lowest share of good requests of any kind, less its target; a little below zero may be chance. `None`: a rate of a ramp,
     /// which was not held.
     pub margin: Option<f64>,
 }
