@@ -6,6 +6,8 @@ use super::fin::{Fin, Input, fin};
 use super::{FOREIGN_LAGS, OWN_LAGS, change};
 use base::{Discipline, Grade, ResourceInfo};
 
+/// The service that the gateway's own processor belongs to.
+const GATEWAY: &str = "plimsoll";
 /// After a change, at least this many seconds must be left to start anew.
 const RESTART_S: usize = 40;
 
@@ -41,14 +43,15 @@ pub(super) fn regress(
         .sum::<f64>()
         / seen;
     // Response-time apportioning, without the time that a route waits for others; overhead beside reports is
-    // shared out per request.
+    // shared out per request, and so is what the gateway itself does, however long an answer takes.
+    let is_ours = known.history.resources[k].service.as_deref() == Some(GATEWAY);
     let lives: Vec<f64> = open
         .iter()
         .map(|&r| known.series.life[r].iter().sum::<f64>() / known.series.covered().max(1.0))
         .collect();
     let weight = |r: usize| {
         let t = &known.totals[r];
-        if told.is_empty() {
+        if told.is_empty() && !is_ours {
             (t.attempt_s - t.child_s).max(0.05 * t.attempt_s).max(1e-6)
         } else {
             1.0

@@ -63,14 +63,17 @@ impl System {
             });
             self.inside[r][k] = slot.filter(|&s| demand[k] > 0.0 && demand[s] > 0.0 && s != k);
         }
+        // What is shared out by a rule of thumb, and cannot run out, is no sign of anything.
+        let is_guess = |k: usize| !self.queues[k] && self.fit.demand[r][k].grade == Grade::Prior;
         let others: f64 = (0..m)
-            .filter(|&k| self.inside[r][k].is_none())
+            .filter(|&k| self.inside[r][k].is_none() && !is_guess(k))
             .map(|k| stay(k, demand[k], &self.fit))
             .sum();
         for (s, &hold) in demand.iter().enumerate() {
             let is_slots = self.fit.resources[s].info.discipline == Discipline::Slots;
             // Its own wait is none of what goes on while it is held.
             let own = match self.inside[r][s] {
+                None if is_guess(s) => 0.0,
                 None => stay(s, hold, &self.fit),
                 Some(_) => 0.0,
             };

@@ -1,6 +1,7 @@
 //! The twin against closed formulas of queueing theory.
 
 use crate::common::*;
+use base::Grade;
 use model::Fit;
 use model::twin::{Progress, Run, Seen, System, Twin};
 
@@ -69,20 +70,31 @@ fn the_wait_for_a_slot_is_not_held_with_it() {
     let mean = hold * (1.0 + rho / (2.0 * (1.0 - rho)));
     let mut charge = route("charge", "pay", rate, 0.3);
     (charge.low_mean, charge.low_var) = (mean, 0.017 * 0.017);
-    let f = fit(
+    let mut guess = demand(0.02, 0.0);
+    (guess.grade, guess.scv) = (Grade::Prior, None);
+    let mut cpu = resource("cpu.plimsoll", 2.0);
+    cpu.grade = Grade::Prior;
+    let mut f = fit(
         vec![charge],
         vec![resource("slots.pay", 1.0)],
         vec![vec![demand(hold, 0.0)]],
     );
-    let seen = simulate(&f, rate, 60_000);
-    close(seen[0].mean(), mean, 0.03, "M/D/1 mean");
-    // Erlang's series for the wait of M/D/1 gives 99 % at 1.455 holds.
-    close(
-        seen[0].quantile(0.99).unwrap(),
-        2.455 * hold,
-        0.05,
-        "M/D/1 p99",
-    );
+    for guessed in [false, true] {
+        if guessed {
+            // Nor with time that is only guessed to pass beside it.
+            f.resources.push(cpu.clone());
+            f.demand[0].push(guess.clone());
+        }
+        let seen = simulate(&f, rate, 60_000);
+        close(seen[0].mean(), mean, 0.03, "M/D/1 mean");
+        // Erlang's series for the wait of M/D/1 gives 99 % at 1.455 holds.
+        close(
+            seen[0].quantile(0.99).unwrap(),
+            2.455 * hold,
+            0.05,
+            "M/D/1 p99",
+        );
+    }
 }
 
 /// Each request asks one of four shards for 40 ms; a third of them the first.

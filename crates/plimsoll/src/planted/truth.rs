@@ -15,7 +15,7 @@ use std::time::Duration;
 const HOLD: Duration = Duration::from_secs(60);
 /// By so much it is lowered when it does not hold, and so often before it is given up.
 const LOWER: f64 = 0.95;
-const TRIES: usize = 4;
+const TRIES: usize = 8;
 /// Each rate of the bisection, how near it comes, and how long it may take in all.
 const STEP: Duration = Duration::from_secs(12);
 const TOLERANCE: f64 = 0.05;
