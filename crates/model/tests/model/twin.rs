@@ -83,7 +83,7 @@ fn the_wait_for_a_slot_is_not_held_with_it() {
         if guessed {
             // Nor with time that is only guessed to pass beside it.
             f.resources.push(cpu.clone());
-            f.demand[0].push(guess.clone());
+            f.demand[0].push(guess);
         }
         let seen = simulate(&f, rate, 60_000);
         close(seen[0].mean(), mean, 0.03, "M/D/1 mean");
