@@ -73,7 +73,7 @@ const ALL: &[(&str, &str, Built, Run)] = &[
     ),
     (
         "state",
-        "what a session and an idempotency key cost a request",
+        "what a session, an idempotency key and a shared cache cost a request",
         Built::Full,
         |p, ask| state::run(p, ask.pairs),
     ),

@@ -157,7 +157,7 @@ fn residence(
     if res.info.discipline == Discipline::Ps && !res.capacity_known {
         return demand;
     }
-    if res.info.serial && res.info.discipline == Discipline::Fcfs {
+    if res.is_one_thread() {
         return demand + turns.get(r, k).n as f64 * behind_others(fit, turns, k);
     }
     let servers = res.capacity / f64::from(res.instances.max(1));

@@ -165,6 +165,10 @@ impl ResourceFit {
     pub fn is_processor(&self) -> bool {
         self.info.discipline == Discipline::Ps || self.info.serial
     }
+    /// One thread that takes one after the other: who comes back to it waits again.
+    pub fn is_one_thread(&self) -> bool {
+        self.info.serial && self.info.discipline == Discipline::Fcfs
+    }
     /// What goes alongside `visits` requests of each route.
     pub fn alongside(&self, visits: &[f64]) -> f64 {
         self.alongside.iter().zip(visits).map(|(a, v)| a * v).sum()

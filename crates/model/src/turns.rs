@@ -2,7 +2,7 @@
 //! thread before each of them, behind whatever another request is at.
 
 use crate::fit::{Demand, Fit, ResourceFit};
-use base::{Discipline, Grade};
+use base::Grade;
 
 /// More turns of a request than these are merged.
 const MOST: f64 = 16.0;
@@ -40,10 +40,14 @@ pub struct AllTurns {
 
 impl AllTurns {
     pub fn of(fit: &Fit) -> AllTurns {
+        // Most have none, and are asked for it at each rate that is simulated.
+        if !fit.resources.iter().any(ResourceFit::is_one_thread) {
+            return AllTurns { by: Vec::new() };
+        }
         let numbers: Vec<f64> = (0..fit.routes.len()).map(|r| number(fit, r)).collect();
-        let each = |(k, x): (usize, &ResourceFit)| match x.info.discipline {
-            Discipline::Fcfs if x.info.serial => at(fit, &numbers, k),
-            _ => Vec::new(),
+        let each = |(k, x): (usize, &ResourceFit)| match x.is_one_thread() {
+            true => at(fit, &numbers, k),
+            false => Vec::new(),
         };
         AllTurns {
             by: fit.resources.iter().enumerate().map(each).collect(),
@@ -82,10 +86,8 @@ fn number(fit: &Fit, r: usize) -> f64 {
     let outside = |x: &ResourceFit| x.info.service.as_deref() != Some(&*route.info.service);
     let databases = fit.resources.iter().zip(&fit.demand[r]);
     let uncounted = databases.filter(|(x, d)| outside(x) && is_called(x, d));
-    let uncounted = uncounted.count();
-    (1.0 + told / tried(fit, r) + uncounted as f64)
-        .round()
-        .clamp(1.0, MOST)
+    let calls = told / tried(fit, r) + uncounted.count() as f64;
+    (1.0 + calls).round().clamp(1.0, MOST)
 }
 
 /// A store whose calls nobody counts, such as a Redis, is called once at least by who surely uses it.

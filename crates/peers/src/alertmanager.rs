@@ -24,7 +24,7 @@ impl Alertmanager {
              receivers: [{{ name: hook, webhook_configs: [{{ url: '{webhook}', send_resolved: true }}] }}]\n"
         );
         std::fs::write(&config, text).map_err(|e| e.to_string())?;
-        let port = free_port()?;
+        let port = free_port()?.port();
         let mut command = Command::new("prometheus-alertmanager");
         command
             .arg(format!("--config.file={}", config.display()))

@@ -39,22 +39,25 @@ const MISSING: &str = "is missing: install it";
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A free port that nobody else is given while this process lives: it stays bound. The servers may listen there all the same, as
-/// they say that an address may be reused, and nobody listens here.
-fn free_port() -> Result<u16, String> {
+/// A free port that nobody else is given while this process lives: it stays bound. Who is told to may listen there all the same, if it says
+/// that an address may be reused, as nobody listens here.
+///
+/// # Errors
+/// Why none can be had.
+pub fn free_port() -> Result<SocketAddr, String> {
     use socket2::{Domain, Socket, Type};
     static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
-    let hold = || -> std::io::Result<(Socket, u16)> {
+    let hold = || -> std::io::Result<(Socket, SocketAddr)> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
         let at = socket.local_addr()?.as_socket();
         let at = at.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-        Ok((socket, at.port()))
+        Ok((socket, at))
     };
-    let (socket, port) = hold().map_err(|e| e.to_string())?;
+    let (socket, at) = hold().map_err(|e| e.to_string())?;
     HELD.lock().unwrap_or_else(|e| e.into_inner()).push(socket);
-    Ok(port)
+    Ok(at)
 }
 
 /// Runs to its end; what it says on an error is the error.

@@ -76,7 +76,11 @@ impl Nats {
 
     /// Three that are one, named `a`, `b` and `c`.
     pub fn cluster(jetstream: &str) -> Result<[Nats; 3], String> {
-        let ports = [free_port()?, free_port()?, free_port()?];
+        let ports = [
+            free_port()?.port(),
+            free_port()?.port(),
+            free_port()?.port(),
+        ];
         let routes = ports
             .map(|p| format!("\"nats://127.0.0.1:{p}\""))
             .join(", ");
@@ -104,7 +108,7 @@ impl Nats {
 
     fn launch(name: &str, options: NatsOptions<'_>) -> Result<Nats, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let (port, monitor) = (free_port()?, free_port()?);
+        let (port, monitor) = (free_port()?.port(), free_port()?.port());
         let shown = |path: &Path| format!("\"{}\"", path.display());
         let mut config = format!(
             "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\n\

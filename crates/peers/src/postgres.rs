@@ -45,7 +45,7 @@ impl Postgres {
         let mut new = Postgres {
             bin: programs()?,
             folder,
-            port: free_port()?,
+            port: free_port()?.port(),
             settings: settings.iter().map(|s| s.to_string()).collect(),
             certificate: None,
             user,
@@ -93,7 +93,7 @@ impl Postgres {
         let mut new = Postgres {
             bin: self.bin.clone(),
             folder,
-            port: free_port()?,
+            port: free_port()?.port(),
             settings: settings.iter().map(|s| s.to_string()).collect(),
             certificate: None,
             user: self.user,

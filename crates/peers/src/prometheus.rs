@@ -40,7 +40,7 @@ impl Prometheus {
             write("samples", samples)?;
             blocks(&at("samples"), &at("data"))?;
         }
-        let port = free_port()?;
+        let port = free_port()?.port();
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", at("prometheus.yml").display()))

@@ -33,7 +33,7 @@ impl Redis {
 
     fn start_with(settings: &[[&str; 2]], encrypted: bool) -> Result<Redis, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let port = free_port()?;
+        let port = free_port()?.port();
         let mut command = Command::new("redis-server");
         let ca = folder.path().join("ca.pem");
         if encrypted {

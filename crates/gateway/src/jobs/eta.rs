@@ -133,9 +133,9 @@ fn by_demand(d: &Demand, room: &Room) -> Option<f64> {
     (rate.is_finite() && rate > 0.0).then_some(rate)
 }
 
-/// Seconds for `Retry-After`: whole ones, at least one, at most an hour.
-pub fn retry_after(eta: Option<Eta>) -> Duration {
-    let seconds = eta.map_or(1.0, |e| e.likely);
+/// Seconds for `Retry-After` of a job that is not due for so many: whole ones, at least one, at most an hour.
+pub fn retry_after(eta: Option<Eta>, due_in: f64) -> Duration {
+    let seconds = eta.map_or(1.0, |e| e.likely).max(due_in);
     Duration::from_secs_f64(seconds.clamp(1.0, 3600.0).ceil())
 }
 
@@ -223,9 +223,11 @@ mod tests {
         );
         let later = late.eta(0, 60.0).unwrap();
         assert_eq!((later.low, later.likely), (60.0, 60.0));
-        assert_eq!(retry_after(None), Duration::from_secs(1));
+        assert_eq!(retry_after(None, 0.0), Duration::from_secs(1));
+        assert_eq!(retry_after(None, 59.2), Duration::from_secs(60));
+        assert_eq!(retry_after(None, 1e6), Duration::from_secs(3600));
         assert_eq!(
-            retry_after(late.eta(u64::MAX, 0.0)),
+            retry_after(late.eta(u64::MAX, 0.0), 0.0),
             Duration::from_secs(3600)
         );
     }

@@ -147,8 +147,12 @@ pub fn eta(
         COUNTED => depth.max(COUNTED),
         counted => counted,
     };
-    let due_in = due_ms.saturating_sub(now_ms) as f64 / 1e3;
-    Ok(speed.eta(ahead, due_in))
+    Ok(speed.eta(ahead, due_in(due_ms, now_ms)))
+}
+
+/// Seconds until then.
+pub fn due_in(due_ms: u64, now_ms: u64) -> f64 {
+    due_ms.saturating_sub(now_ms) as f64 / 1e3
 }
 
 /// As the job resource and the console tell it.
@@ -178,9 +182,10 @@ fn told(queue: &dyn Queue, jobs: &Jobs, ask: Ask, id: JobId, now: Nanos) -> Resu
     let waits = !job.state.has_ended();
     let depth = jobs.depth(&job.lane);
     let eta = eta(queue, &job, jobs.speed(&job.lane, now), depth, now_ms)?;
-    let wait_s = match eta {
-        Some(_) => retry_after(eta).as_secs(),
-        None => job.due_ms.saturating_sub(now_ms).div_ceil(1000).max(1),
+    // An estimate has it in it.
+    let due_in = match eta {
+        Some(_) => 0.0,
+        None => due_in(job.due_ms, now_ms),
     };
     let mut text = json!({
         "id": id.to_string(), "state": job.state, "request": job.title, "attempts": job.attempts,
@@ -196,7 +201,10 @@ fn told(queue: &dyn Queue, jobs: &Jobs, ask: Ask, id: JobId, now: Nanos) -> Resu
     };
     Ok(match job.state {
         State::Done => reply(303).with("Location", format!("{PREFIX}{id}{RESULT}")),
-        _ if waits => reply(200).with("Retry-After", wait_s.min(3600).to_string()),
+        _ if waits => reply(200).with(
+            "Retry-After",
+            retry_after(eta, due_in).as_secs().to_string(),
+        ),
         _ => reply(200),
     })
 }

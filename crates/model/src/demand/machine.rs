@@ -112,10 +112,8 @@ pub fn nobody_passes_by(
     demand: &mut [Vec<Demand>],
     routes: &[RouteFit],
 ) {
-    for (k, x) in resources.iter().enumerate() {
-        if !x.info.serial || x.info.discipline != Discipline::Fcfs {
-            continue;
-        }
+    let threads = resources.iter().enumerate();
+    for (k, x) in threads.filter(|(_, x)| x.is_one_thread()) {
         let here = |r: &RouteFit| x.info.service.as_deref() == Some(r.info.service.as_str());
         for (row, route) in demand.iter_mut().zip(routes).filter(|(_, r)| here(r)) {
             row[k].mean = row[k].mean.max(A_TRACE * route.amplification);

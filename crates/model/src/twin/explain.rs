@@ -41,9 +41,7 @@ impl System {
             let info = &fit.resources[k];
             let seconds = service_s(info, d);
             match info.info.discipline {
-                Discipline::Fcfs if d > 0.0 => {
-                    seconds + queues.turns.get(r, k).n as f64 * queues.waits[k]
-                }
+                Discipline::Fcfs if d > 0.0 => seconds + queues.wait(r, k),
                 Discipline::Fcfs => 0.0,
                 _ => seconds * (1.0 + queues.shares[k]),
             }
@@ -151,10 +149,8 @@ impl System {
             let used = |k: &usize| self.touches[r][*k] && demand[*k] > 0.0;
             let all = (0..demand.len()).filter(used);
             let visible: f64 = all.clone().map(|k| stay(k, demand[k], &self.fit)).sum();
-            let waits: f64 = all
-                .clone()
-                .map(|k| queues.turns.get(r, k).n as f64 * queues.var(k, queues.waits[k]))
-                .sum();
+            let var_of = |k: usize| queues.var(r, k, queues.waits[k]);
+            let waits: f64 = all.clone().map(var_of).sum();
             let doubtful = |k: &usize| {
                 let (d, info) = (&self.fit.demand[r][*k], &self.fit.resources[*k]);
                 d.grade != Grade::Direct
@@ -193,7 +189,7 @@ impl System {
                     Discipline::Fcfs => queues.waits[k],
                     _ => d * queues.shares[k],
                 };
-                var -= queues.turns.get(r, k).n as f64 * queues.var(k, wait);
+                var -= queues.var(r, k, wait);
             }
             match self.fit.demand[r][k].scv {
                 Some(scv) => var -= scv * d * d,

@@ -5,7 +5,7 @@ use super::shards;
 use super::system::{System, service_s};
 use super::tries;
 use crate::fit::Fit;
-use crate::turns::{AllTurns, Turns};
+use crate::turns::AllTurns;
 use base::Discipline;
 
 /// Children beyond this many per parent are merged into longer ones.
@@ -123,8 +123,8 @@ impl Builder<'_> {
         // What else is done lies between the turns.
         let mut short = self.first_turn(r, times, key);
         for k in 0..fit.resources.len() {
-            let first = short.as_ref().is_some_and(|s| s.k == k);
-            if s.inside[r][k].is_some() || s.around[r].contains(&k) || first {
+            let begun = short.as_ref().is_some_and(|t| t.k == k);
+            if begun || s.inside[r][k].is_some() || s.around[r].contains(&k) {
                 continue;
             }
             let before = self.steps.len();
@@ -160,13 +160,10 @@ impl Builder<'_> {
 
     /// The long turn at the one thread, if the service has one and comes back to it; what it has still to do there.
     fn first_turn(&mut self, r: usize, times: f64, key: u64) -> Option<Short> {
-        let (s, fit) = (self.system, self.fit);
-        let plain = |k: &usize| s.inside[r][*k].is_none() && s.touches[r][*k];
-        let at = |k: usize| (k, self.turns.get(r, k));
-        let all = (0..fit.resources.len()).filter(plain).map(at);
-        let (k, turns): (usize, Turns) = all.into_iter().find(|(_, t)| t.n > 1)?;
-        let tried = fit.routes[r].amplification.max(1e-6);
-        let whole = fit.demand[r][k].mean * s.own[r][k] / tried;
+        let s = self.system;
+        let comes_back = |k: &usize| s.inside[r][*k].is_none() && self.turns.get(r, *k).n > 1;
+        let k = (0..self.fit.resources.len()).find(comes_back)?;
+        let (turns, whole) = (self.turns.get(r, k), self.demand(r, k));
         // The turns vary each for itself, and all together as much as was seen.
         let scv = s.scv[r][k] / times / turns.squares(1.0);
         self.work(k, whole * times * turns.long, scv, key);
@@ -222,28 +219,32 @@ impl Builder<'_> {
         done.into_iter().for_each(|skip| self.close_skip(skip));
     }
 
+    /// Seconds or bytes of one try; nothing where it does not go there.
+    fn demand(&self, r: usize, k: usize) -> f64 {
+        let (s, fit) = (self.system, self.fit);
+        match s.touches[r][k] {
+            true => fit.demand[r][k].mean * s.own[r][k] / fit.routes[r].amplification.max(1e-6),
+            false => 0.0,
+        }
+    }
+
     /// A use by `share` of the requests: of slots, with what is used while they are held, or of the resource itself.
     fn hold(&mut self, r: usize, k: usize, times: f64, share: f64, key: u64) {
         let (s, fit) = (self.system, self.fit);
-        let tried = fit.routes[r].amplification.max(1e-6);
-        let demand = |k: usize| {
-            let touches = if s.touches[r][k] { 1.0 } else { 0.0 };
-            touches * fit.demand[r][k].mean * s.own[r][k] / tried
-        };
         // Those that do not use it are in the spread of all.
         let scv = |k: usize| (share * (1.0 + s.scv[r][k]) - 1.0).max(0.0) / times;
         let times = times / share;
-        if demand(k) <= 0.0 {
+        if self.demand(r, k) <= 0.0 {
             return;
         }
         if fit.resources[k].info.discipline != Discipline::Slots {
-            return self.work(k, demand(k) * times, scv(k), key);
+            return self.work(k, self.demand(r, k) * times, scv(k), key);
         }
         if s.queues[k] {
             self.push(Op::Acquire, k, 0.0, 0.0, key);
         }
         for inner in (0..fit.resources.len()).filter(|&i| s.inside[r][i] == Some(k)) {
-            self.work(inner, demand(inner) * times, scv(inner), key);
+            self.work(inner, self.demand(r, inner) * times, scv(inner), key);
         }
         let rest = s.hold_rest[r][k] * times;
         if rest > 1e-7 {

@@ -13,7 +13,7 @@ pub struct Queues {
     /// Mean wait at a first-come queue, seconds, each time and whoever comes: what is left of the service under way, as often as
     /// somebody has to wait. 0 elsewhere.
     pub waits: Vec<f64>,
-    pub turns: AllTurns,
+    turns: AllTurns,
 }
 
 impl Queues {
@@ -47,13 +47,19 @@ impl Queues {
         }
     }
 
-    /// The wait is zero or about exponential: variance `W^2 (2/p - 1)`, p the share that waits.
-    pub fn var(&self, k: usize, wait: f64) -> f64 {
+    /// Mean wait of one try of a route at a first-come queue, seconds, all its turns together.
+    pub fn wait(&self, r: usize, k: usize) -> f64 {
+        self.turns.get(r, k).n as f64 * self.waits[k]
+    }
+
+    /// Of all turns together, each of which waits for `wait` in the mean. It is zero or about exponential: variance `W^2 (2/p - 1)`, p the
+    /// share that waits.
+    pub fn var(&self, r: usize, k: usize, wait: f64) -> f64 {
         if self.shares[k] <= 1e-3 {
             return 0.0;
         }
         let p = (self.shares[k] * (1.0 - self.rho[k])).clamp(1e-3, 1.0);
-        wait.powi(2) * (2.0 / p - 1.0)
+        self.turns.get(r, k).n as f64 * wait.powi(2) * (2.0 / p - 1.0)
     }
 }
 

@@ -12,7 +12,6 @@ use base::clock::Clock;
 use config::Config;
 use config::sections::{Receiver, Subscription, Topic, lane};
 use console::{EventList, TopicDeed};
-use control::ports::{SystemWall, Wall};
 use gateway::Gateway;
 use gateway::topics::health;
 use serde_json::{Value, json};
@@ -107,7 +106,7 @@ impl Topics {
             topics: store.topics()?,
             lanes: store.lanes()?,
             paces: self.jobs.paces(),
-            now_ms: SystemWall.now_ms(),
+            now_ms: self.jobs.now_ms(),
         })
     }
 

@@ -2,7 +2,7 @@
 //! refused and the rest goes on, and the doctor calls nothing durable that is not.
 
 use crate::keys::{ask, send, state};
-use crate::messages::{message, service};
+use crate::messages::{message, service, session};
 use crate::stage::{Stage, port, signal};
 use crate::streams::{self, event};
 use peers::{Nats, NatsOptions, there};
@@ -23,20 +23,11 @@ fn serve(stream: TcpStream, got: &Mutex<Vec<String>>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let (head, body) = message(&mut stream)?;
-        let lower = head.to_lowercase();
-        let of = |name: &str| {
-            let line = lower.lines().find_map(|l| l.strip_prefix(name));
-            line.unwrap_or("none").trim().to_owned()
-        };
         let set = match head.starts_with("POST /login") {
             true => "Plimsoll-Session-Set: ann\r\n",
             false => "",
         };
-        let told = format!(
-            "{} {}",
-            of("plimsoll-session-state:"),
-            of("plimsoll-session:")
-        );
+        let told = session(&head);
         let is_held = body == "held";
         got.lock().unwrap().push(body);
         while is_held && !got.lock().unwrap().iter().any(|b| b == "go") {

@@ -21,6 +21,21 @@ pub fn service<T: Send + 'static>(
     (at, got)
 }
 
+/// What a request tells its service of the session: its state, and its data.
+#[cfg(any(feature = "nats", feature = "redis"))]
+pub fn session(head: &str) -> String {
+    let lower = head.to_lowercase();
+    let of = |name: &str| {
+        let line = lower.lines().find_map(|l| l.strip_prefix(name));
+        line.unwrap_or("none").trim().to_owned()
+    };
+    format!(
+        "{} {}",
+        of("plimsoll-session-state:"),
+        of("plimsoll-session:")
+    )
+}
+
 /// Head and body of the next message; `None`: there is none.
 pub fn message(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
     let (mut head, mut length) = (String::new(), 0);

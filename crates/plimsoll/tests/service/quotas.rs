@@ -6,10 +6,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+fn seconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap().as_secs()
+}
+
 /// A time zone in which it is about noon: no test runs over a midnight.
 fn noon() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let hour = (now.as_secs() / 3600 % 24) as i64;
+    let hour = (seconds() / 3600 % 24) as i64;
     // The names have their signs the other way round.
     format!("Etc/GMT{:+}", hour - 12)
 }
@@ -58,10 +62,6 @@ fn end(stage: &mut Stage, pid: u32, how: &str) {
 
 #[test]
 fn what_was_counted_outlasts_the_process_however_it_ends() {
-    let seconds = || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        now.unwrap().as_secs()
-    };
     let begun = seconds();
     let mut stage = Stage::new(&config(""));
     let pid = stage.start();

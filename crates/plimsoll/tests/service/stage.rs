@@ -9,22 +9,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A free port that nobody else is given while these tests run: it stays bound. Plimsoll may listen there all the same, as
-/// both say that an address may be reused, and nobody listens here.
+/// A free port that nobody else is given while these tests run.
 pub fn port() -> SocketAddr {
-    use socket2::{Domain, Socket, Type};
-    static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_reuse_address(true).unwrap();
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    socket.bind(&any.into()).unwrap();
-    let at = socket.local_addr().unwrap().as_socket().unwrap();
-    HELD.lock().unwrap().push(socket);
-    at
+    peers::free_port().unwrap()
 }
 
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -639,10 +639,15 @@ impl State {
         }
     }
 
-    /// Gives free pages back, some at once; when to go on, if there are more. What fails is tried again after the next write.
-    fn give_back(&mut self) -> Option<Duration> {
+    /// Gives free pages back, some at once; when to go on, if there are more. On a full disk that is after the next write; what else fails is
+    /// the end, as it is in a write.
+    fn give_back(&mut self) -> Result<Option<Duration>, Error> {
         let more = self.relax(true).and_then(|()| vacuum::step(&self.db));
-        more.unwrap_or(false).then_some(vacuum::NEXT)
+        match more.map_err(|e| io(&self.path, e)) {
+            Ok(more) => Ok(more.then_some(vacuum::NEXT)),
+            Err(Error::DiskFull { .. }) => Ok(None),
+            Err(failed) => Err(Error::Stopped(failed.to_string())),
+        }
     }
 
     /// A full disk is noticed before anything is committed: what was begun can be undone.
@@ -707,18 +712,13 @@ pub fn run(mut state: State, queue: Receiver<Write>) {
     // When to look for free pages, if nobody writes until then.
     let mut idle = Some(vacuum::FIRST);
     loop {
-        let first = match next.take().map_or_else(|| wait(&queue, idle), Ok) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => {
-                idle = state.give_back();
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
+        let first = next.take().map_or_else(|| wait(&queue, idle), Ok);
         idle = Some(vacuum::FIRST);
         let done = match first {
-            Write::Replace { with, reply } => state.replace(&with).map(|said| reply.send(said)),
-            first => {
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => state.give_back().map(|again| idle = again),
+            Ok(Write::Replace { with, reply }) => state.replace(&with).map(|said| reply.send(said)),
+            Ok(first) => {
                 next = gather(first, &mut group, &queue, &state.waiting);
                 state.group(&mut group)
             }

@@ -74,12 +74,16 @@ pub fn until_wrong(says: &str, wrong: impl Fn() -> Option<String>) {
     }
 }
 
-/// The calls of `first` fail in time, those of `again` at once: a thousand would take ten seconds if each waited for as little as 10 ms.
+/// The calls of `first` fail in time, those of `again` at once: a thousand times in a second.
 pub fn fail_in_time(first: impl Fn(), again: impl Fn()) {
     let begun = Instant::now();
     first();
     assert!(begun.elapsed() < 2 * BOUNDED);
     let begun = Instant::now();
     (0..1000).for_each(|_| again());
-    assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use telemetry::Targets;
 use telemetry::probes::{Probe, ProbeNote, Reading};
 
-/// The collector waits 100 ms for a server; who waited for the server's end would wait two seconds.
-const MOST: Duration = Duration::from_millis(1500);
+/// The collector waits for no server longer than this.
+const MOST: Duration = Duration::from_millis(300);
 /// A server that has not done it by then will not.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -14,7 +14,7 @@ pub const ENGINES: &[Field<Engines>] = &[
         "shared",
         Kind::Secret,
         "{ env: PLIMSOLL_REDIS_URL }",
-        "the URL of a Redis (or Valkey, 6.2 or later): `redis://USER:PASSWORD@HOST:PORT`, or `rediss://` for TLS; several Plimsolls that name the same one share rate limits, and one of them leads; read at start",
+        "the URL of a Redis (or Valkey, 6.2 or later): `redis://USER:PASSWORD@HOST:PORT`, or `rediss://` for TLS; several Plimsolls that name the same one share rate limits, sessions and caches that say `shared`, and one of them leads; read at start",
         |e, n, cx| e.shared = cx.secret(n)
     ),
     key!(

@@ -40,7 +40,8 @@ type Later<T> = Rc<RefCell<Option<T>>>;
 enum Stage {
     Body(Preference),
     Written(Asked, Later<Result<Vec<JobId>, Error>>),
-    Result(JobId, Asked, Later<Reply>),
+    /// And in how many seconds it is due.
+    Result(JobId, f64, Later<Reply>),
 }
 
 /// What a client wants of its job, and in how many seconds it is due.
@@ -98,7 +99,7 @@ impl AsyncGate {
         let Some(queue) = self.jobs.queue() else {
             return refused(x, resource::away());
         };
-        let due_in = job.due_ms.saturating_sub(job.enqueued_ms) as f64 / 1e3;
+        let due_in = resource::due_in(job.due_ms, job.enqueued_ms);
         let bounds = Bounds {
             jobs: self.rules.jobs,
             bytes: self.rules.bytes,
@@ -140,28 +141,28 @@ impl AsyncGate {
         };
         self.jobs.news.notify_one();
         let wait = asked.preference.wait.filter(|w| !w.is_zero());
-        match wait.and_then(|w| self.wait(slot, id, asked, w)) {
+        match wait.and_then(|w| self.wait(slot, id, asked.due_in, w)) {
             Some(step) => step,
-            None => Step::Answer(self.accepted(id, asked, now)),
+            None => Step::Answer(self.accepted(id, asked.due_in, now)),
         }
     }
 
     fn after(&self, due_in: f64, now: Nanos) -> String {
-        let done = retry_after(self.jobs.eta(&self.lane, now)).as_secs();
-        done.max(due_in.min(3600.0).ceil() as u64).to_string()
+        let after = retry_after(self.jobs.eta(&self.lane, now), due_in);
+        after.as_secs().to_string()
     }
 
-    fn accepted(&self, id: JobId, asked: Asked, now: Nanos) -> Reply {
+    fn accepted(&self, id: JobId, due_in: f64, now: Nanos) -> Reply {
         let kept = accepted(id);
         Reply::stored(kept.status, kept.lines.into(), kept.body.into())
-            .with("Retry-After", self.after(asked.due_in, now))
+            .with("Retry-After", self.after(due_in, now))
     }
 
     /// Waits for the end of the job; `None`: too many do.
-    fn wait(&self, slot: &mut Slot, id: JobId, asked: Asked, longest: Duration) -> Option<Step> {
+    fn wait(&self, slot: &mut Slot, id: JobId, due_in: f64, longest: Duration) -> Option<Step> {
         let (queue, told) = (self.jobs.queue()?, self.jobs.wait_for(id)?);
         let said = Rc::new(RefCell::new(None));
-        *slot = Slot::boxed(Stage::Result(id, asked, said.clone()));
+        *slot = Slot::boxed(Stage::Result(id, due_in, said.clone()));
         Some(Step::Wait(Box::pin(async move {
             let until = tokio::time::Instant::now() + longest;
             // Retries end nothing: it is told of each attempt, and looks again. It may have ended before it was waited for.
@@ -258,10 +259,10 @@ impl Gate for AsyncGate {
                 let said = said.borrow_mut().take();
                 self.written(slot, asked, said, now)
             }
-            Ok(Stage::Result(id, asked, said)) => {
+            Ok(Stage::Result(id, due_in, said)) => {
                 self.jobs.stop_waiting(id);
                 let result = said.borrow_mut().take();
-                Step::Answer(result.unwrap_or_else(|| self.accepted(id, asked, now)))
+                Step::Answer(result.unwrap_or_else(|| self.accepted(id, due_in, now)))
             }
             Err(_) => Step::Go,
         }

@@ -1,4 +1,4 @@
-//! `engines.shared`: a Redis, for limits, leases, and what caches have together.
+//! `engines.shared`: a Redis, for limits, leases, sessions, and what caches have together.
 
 use crate::exit::Failure;
 use base::Finding;
