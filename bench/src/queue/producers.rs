@@ -180,6 +180,7 @@ pub fn job(secret: u128) -> NewJob {
         lane: "orders".into(),
         tenant: String::new(),
         key: None,
+        blocks: false,
         enqueued_ms: 1,
         due_ms: 1,
         expires_ms: u64::MAX,

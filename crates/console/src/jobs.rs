@@ -13,6 +13,8 @@ pub trait Jobs: Send + Sync {
     }
     fn list(&self, ask: &JobList) -> Result<Value, Vec<Finding>>;
     fn show(&self, id: &str) -> Result<Value, Vec<Finding>>;
+    /// The request that a job carries.
+    fn request(&self, id: &str) -> Result<Value, Vec<Finding>>;
     fn act(&self, deed: &Deed) -> Result<Value, Vec<Finding>>;
 }
 
@@ -39,11 +41,45 @@ pub enum Deed {
     Cancel {
         job: String,
     },
-    /// One dead job, or all of a route.
     Redrive {
-        job: Option<String>,
-        route: Option<String>,
+        which: Dead,
+        /// Per second; `None`: all at once.
+        rate: Option<f64>,
     },
+    /// One dead job goes on as another one, which carries what is given instead.
+    Edit {
+        job: String,
+        body: Option<Vec<u8>>,
+        /// Path and query.
+        target: Option<String>,
+    },
+    Discard(Dead),
+}
+
+/// One dead job, or those of a route.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Dead {
+    pub job: Option<String>,
+    pub route: Option<String>,
+    /// Of a route only those whose reason has this text in it, and whose request.
+    pub reason: Option<String>,
+    pub request: Option<String>,
+}
+
+impl Dead {
+    /// For people.
+    fn said(&self) -> String {
+        let Some(route) = self.route.as_ref().filter(|_| self.job.is_none()) else {
+            return self.job.clone().unwrap_or("none".into());
+        };
+        let with = |what: &str, text: &Option<String>| {
+            (text.as_ref()).map_or(String::new(), |t| {
+                format!(", {what} with `{}`", t.escape_debug())
+            })
+        };
+        let (reason, request) = (with("reason", &self.reason), with("request", &self.request));
+        format!("dead ones of {route}{reason}{request}")
+    }
 }
 
 impl Deed {
@@ -53,10 +89,54 @@ impl Deed {
             Deed::Pause { route } => format!("jobs: {route} paused"),
             Deed::Resume { route } => format!("jobs: {route} resumed"),
             Deed::Cancel { job } => format!("jobs: {job} cancelled"),
-            Deed::Redrive { job, route } => {
-                let which = job.as_ref().or(route.as_ref());
-                format!("jobs: {} redriven", which.map_or("none", |w| w))
+            Deed::Redrive { which, rate } => {
+                let at = rate.map_or(String::new(), |r| format!(" at {r} per second"));
+                format!("jobs: {} redriven{at}", which.said())
             }
+            Deed::Edit { job, body, target } => {
+                let bytes = body
+                    .as_ref()
+                    .map(|b| format!("a body of {} bytes", b.len()));
+                let what: Vec<String> = bytes.into_iter().chain(target.clone()).collect();
+                format!("jobs: {job} redriven with {}", what.join(" and "))
+            }
+            Deed::Discard(which) => format!("jobs: {} discarded", which.said()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_says_what_was_done_and_to_which() {
+        let text = |t: &str| Some(t.to_owned());
+        let some = Dead {
+            route: text("orders"),
+            reason: text("422"),
+            ..Dead::default()
+        };
+        let redriven = Deed::Redrive {
+            which: some.clone(),
+            rate: Some(5.0),
+        };
+        assert_eq!(
+            redriven.said(),
+            "jobs: dead ones of orders, reason with `422` redriven at 5 per second"
+        );
+        assert_eq!(
+            Deed::Discard(some).said(),
+            "jobs: dead ones of orders, reason with `422` discarded"
+        );
+        let edited = Deed::Edit {
+            job: "1f-ab".into(),
+            body: Some(b"secret".to_vec()),
+            target: text("/orders"),
+        };
+        assert_eq!(
+            edited.said(),
+            "jobs: 1f-ab redriven with a body of 6 bytes and /orders"
+        );
     }
 }

@@ -25,7 +25,7 @@ mod units;
 mod why;
 mod worth;
 
-pub use jobs::{Deed, JobList, Jobs};
+pub use jobs::{Dead, Deed, JobList, Jobs};
 pub use serve::{Listener, Tls};
 pub use streams::{NewEvent, StreamAsk, Streams};
 pub use topics::{EventList, TopicDeed, Topics};

@@ -471,16 +471,12 @@ impl Gateway {
         groups.iter().all(|g| g.primary(now).is_some())
     }
 
-    /// Delivers no more jobs of a route, or goes on with them. False: it takes none.
-    pub fn pause_jobs(&self, route: &str, paused: bool) -> bool {
+    /// The name of a route's jobs; `None`: it takes none.
+    pub fn takes_jobs(&self, route: &str) -> Option<Arc<str>> {
         let snapshot = self.shared.current.load();
-        let takes =
-            |r: &&Arc<crate::snapshot::Route>| *r.name == *route && r.asynchronous.is_some();
-        let Some(found) = snapshot.routes().find(takes) else {
-            return false;
-        };
-        self.shared.jobs.pause(&found.name, paused);
-        true
+        let mut takes = snapshot.routes().filter(|r| r.asynchronous.is_some());
+        let found = takes.find(|r| *r.name == *route)?;
+        Some(found.name.clone())
     }
 
     /// Delivers no more events to a subscription, or goes on with them. False: there is none to which they are pushed.

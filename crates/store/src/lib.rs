@@ -32,10 +32,11 @@ pub use kv::{Entry, Etag, Kv, Precondition, Put, entries};
 pub use lease::{Holding, Lease};
 pub use log::{Appended, Ends, Expect, Log, Names, NewEvent, Record};
 pub use queue::{
-    Bounds, Cancel, Finish, Job, JobId, Lane, Leased, Marked, Named, NewJob, Payload, Queue, State,
+    Bounds, Cancel, Carried, Finish, Job, JobId, Lane, Leased, Marked, Named, NewJob, Payload,
+    Queue, State,
 };
 pub use second::SecondLevel;
-pub use topics::{Broker, Message, NewMessage, Published, Topic, TopicBounds, Topics};
+pub use topics::{Broker, Message, NewMessage, Own, Published, Topic, TopicBounds, Topics};
 
 /// Longest name of a stream, kind of an event, or key, bytes.
 pub const MAX_NAME: usize = 1024;

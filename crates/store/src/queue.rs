@@ -57,6 +57,9 @@ pub struct NewJob {
     /// Jobs of a lane with the same key are lent in the order of acceptance, one at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Dead, it holds up those of its key that came after it, until it is redriven, discarded or forgotten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocks: bool,
     pub enqueued_ms: u64,
     /// Not lent before.
     pub due_ms: u64,
@@ -111,7 +114,7 @@ pub enum State {
     Waiting,
     /// A worker has it.
     Leased,
-    /// For those with the same key that came before.
+    /// For those with the same key that came before, one that blocks and is dead among them.
     Behind,
     Done,
     /// Given up; may be redriven.
@@ -164,6 +167,13 @@ impl Payload {
             }),
         }
     }
+}
+
+/// What a job brings to its worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    pub head: Vec<u8>,
+    pub payload: Payload,
 }
 
 /// A job in the hands of a worker, until the time that it asked for.
@@ -259,17 +269,23 @@ pub trait Queue: Send + Sync {
     fn cancel(&self, id: JobId, now_ms: u64) -> Ack<Cancel>;
     /// A dead job waits again, with no attempts. False: there is no such dead job.
     fn redrive(&self, id: JobId, due_ms: u64, expires_ms: u64) -> Ack<bool>;
+    /// A dead job is cancelled, and says why; it can not be redriven any more. False: there is no such dead job.
+    fn discard(&self, id: JobId, reason: &str, now_ms: u64) -> Ack<bool>;
     /// Forgets up to `most` jobs that ended before: dead ones before `dead_ms`, others before `ended_ms`. How many.
     fn forget(&self, ended_ms: u64, dead_ms: u64, most: usize) -> Ack<usize>;
     fn job(&self, id: JobId) -> Result<Option<Job>, Error>;
     /// The job of a lane that has this secret, in whatever state it is. Looks at all of them: for what is seldom.
     fn find(&self, lane: &str, secret: u128) -> Result<Option<JobId>, Error>;
+    /// What a job carries that has not ended, or is dead; `None`: there is no such job.
+    fn carried(&self, id: JobId) -> Result<Option<Carried>, Error>;
     /// What the worker said of one that has ended.
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error>;
     /// Jobs of a lane in one state with `seq` above `after`, in order.
     fn jobs(&self, lane: &str, state: State, after: u64, limit: usize) -> Result<Vec<Job>, Error>;
     /// How many jobs of its lane that have not ended were accepted before this one; `most` when there are more.
     fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error>;
+    /// How many jobs of a lane wait for a later time: they are put off, or tried again then.
+    fn put_off(&self, lane: &str, now_ms: u64) -> Result<u64, Error>;
     /// Every lane that ever was, by name.
     fn lanes(&self) -> Result<Vec<Lane>, Error>;
 }
@@ -329,16 +345,18 @@ pub(crate) fn acceptable_named(named: &Named) -> Result<(), Error> {
     })
 }
 
+pub(crate) fn acceptable_reason(reason: &str) -> Result<(), Error> {
+    limit("a reason", reason.len(), MAX_NAME)
+}
+
 pub(crate) fn acceptable_end(how: &Finish) -> Result<(), Error> {
     match how {
         Finish::Done { result } => limit("a result", result.len(), MAX_VALUE),
         Finish::Dead { reason, result } => {
-            limit("a reason", reason.len(), MAX_NAME)?;
+            acceptable_reason(reason)?;
             limit("a result", result.len(), MAX_VALUE)
         }
-        Finish::Retry { reason, .. } | Finish::Release { reason, .. } => {
-            limit("a reason", reason.len(), MAX_NAME)
-        }
+        Finish::Retry { reason, .. } | Finish::Release { reason, .. } => acceptable_reason(reason),
     }
 }
 

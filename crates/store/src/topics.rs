@@ -1,7 +1,7 @@
 //! `Topics`: events that are kept once, and lent to each of their subscriptions as a job that carries them.
 
 use crate::queue::{JobId, NewJob, Payload};
-use crate::{Ack, Error, Kv, Queue};
+use crate::{Ack, Error, Kv, Marked, Queue};
 use serde::{Deserialize, Serialize};
 
 /// Most events in one `publish`.
@@ -94,3 +94,8 @@ pub trait Topics: Send + Sync {
 pub trait Broker: Queue + Topics + Kv {}
 
 impl<T: Queue + Topics + Kv> Broker for T {}
+
+/// What one process has in a file.
+pub trait Own: Broker + Marked {}
+
+impl<T: Broker + Marked> Own for T {}

@@ -23,6 +23,7 @@ pub fn message(topic: &Topic, event: Event, now_ms: u64) -> Option<NewMessage> {
             lane: s.lane(&topic.name),
             tenant: String::new(),
             key: key.map(|k| short(&k)).filter(|k| !k.is_empty()),
+            blocks: false,
             enqueued_ms: now_ms,
             due_ms: now_ms,
             expires_ms: now_ms + s.ttl.as_millis() as u64,

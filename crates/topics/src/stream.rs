@@ -222,6 +222,7 @@ mod tests {
             lane: "t/other".into(),
             tenant: String::new(),
             key: None,
+            blocks: false,
             enqueued_ms: 0,
             due_ms: 0,
             expires_ms: u64::MAX >> 1,

@@ -25,6 +25,15 @@ pub struct Async {
     pub keep: Duration,
     /// The header whose value orders jobs, in lower case; `None`: they are in no order.
     pub order_by: Option<String>,
+    pub on_dead: OnDead,
+}
+
+/// What becomes of those that are ordered behind a job that is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnDead {
+    Skip,
+    /// They wait until it is redriven, discarded or forgotten.
+    Block,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +57,7 @@ impl Default for Async {
             ttl: Duration::from_secs(24 * 3600),
             keep: Duration::from_secs(24 * 3600),
             order_by: None,
+            on_dead: OnDead::Skip,
         }
     }
 }

@@ -349,6 +349,10 @@ fn combinations_that_cannot_work() {
             "config-value",
         ),
         (
+            "routes: { a: { match: /x, to: app, async: { on_dead: block } } }\n",
+            "config-on-dead",
+        ),
+        (
             "routes: { a: { match: /x, to: app, async: { body: 1GiB } } }\n",
             "config-value",
         ),

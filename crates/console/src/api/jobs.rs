@@ -1,7 +1,10 @@
 //! The queue of jobs over the API.
 
 use super::*;
-use crate::{Deed, JobList};
+use crate::{Dead, Deed, JobList};
+use base::Finding;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 
 pub async fn lanes(Extract(s): Extract<State>) -> Answer {
@@ -20,6 +23,10 @@ pub async fn show(Extract(s): Extract<State>, Path(id): Path<String>) -> Answer 
     off_thread(move || s.jobs.show(&id)).await
 }
 
+pub async fn request(Extract(s): Extract<State>, Path(id): Path<String>) -> Answer {
+    off_thread(move || s.jobs.request(&id)).await
+}
+
 #[derive(Deserialize)]
 pub struct OfRoute {
     route: String,
@@ -31,9 +38,18 @@ pub struct OfJob {
 }
 
 #[derive(Deserialize)]
-pub struct Dead {
-    job: Option<String>,
-    route: Option<String>,
+pub struct Redrive {
+    #[serde(flatten)]
+    which: Dead,
+    rate: Option<f64>,
+}
+
+#[derive(Deserialize)]
+pub struct Edit {
+    job: String,
+    /// In base64.
+    body: Option<String>,
+    target: Option<String>,
 }
 
 type By = Extension<Who>;
@@ -50,9 +66,25 @@ pub async fn cancel(Extract(s): Extract<State>, by: By, Json(ask): Json<OfJob>) 
     act(s, by, Deed::Cancel { job: ask.job }).await
 }
 
-pub async fn redrive(Extract(s): Extract<State>, by: By, Json(ask): Json<Dead>) -> Answer {
-    let (job, route) = (ask.job, ask.route);
-    act(s, by, Deed::Redrive { job, route }).await
+pub async fn redrive(Extract(s): Extract<State>, by: By, Json(ask): Json<Redrive>) -> Answer {
+    let Redrive { which, rate } = ask;
+    act(s, by, Deed::Redrive { which, rate }).await
+}
+
+pub async fn discard(Extract(s): Extract<State>, by: By, Json(which): Json<Dead>) -> Answer {
+    act(s, by, Deed::Discard(which)).await
+}
+
+pub async fn edit(Extract(s): Extract<State>, by: By, Json(ask): Json<Edit>) -> Answer {
+    let Edit { job, body, target } = ask;
+    let body = match body.map(|text| BASE64.decode(text)).transpose() {
+        Ok(body) => body,
+        Err(e) => {
+            let what = format!("`body` is no base64: {e}");
+            return off_thread::<()>(move || Err(vec![Finding::error("jobs-edit", what)])).await;
+        }
+    };
+    act(s, by, Deed::Edit { job, body, target }).await
 }
 
 async fn act(s: State, Extension(who): By, deed: Deed) -> Answer {

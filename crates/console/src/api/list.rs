@@ -54,6 +54,19 @@ const fn change(
     }
 }
 
+/// What only those may look at who may change it.
+const fn inspect(
+    path: &'static str,
+    what: &'static str,
+    parameters: &'static [&'static str],
+    handler: fn() -> MethodRouter<Served>,
+) -> Call {
+    Call {
+        role: Role::Operate,
+        ..read(path, what, parameters, handler)
+    }
+}
+
 /// A change that reaches beyond the gateway.
 const fn beyond(
     path: &'static str,
@@ -383,9 +396,25 @@ pub const CALLS: &[Call] = &[
     ),
     change(
         "/api/v1/jobs/redrive",
-        "Deliver a dead job again, or all of a route",
-        Some(r#"{"job?":["1f-6b0c4f",null],"route?":["orders",null]}"#),
+        "Deliver a dead job again, or those of a route: all, or those with these texts in their reason and request; so many per second",
+        Some(
+            r#"{"job?":["1f-6b0c4f",null],"route?":["orders",null],"reason?":["status 422",null],"request?":["POST /orders",null],"rate?":[5,null]}"#,
+        ),
         || post(jobs::redrive),
+    ),
+    change(
+        "/api/v1/jobs/edit",
+        "Deliver what a dead job carries with another body (in base64) or another path, as a new job; the dead one is discarded",
+        Some(r#"{"job":"1f-6b0c4f","body?":["e30=",null],"target?":["/orders",null]}"#),
+        || post(jobs::edit),
+    ),
+    change(
+        "/api/v1/jobs/discard",
+        "Cancel a dead job, or those of a route, for good",
+        Some(
+            r#"{"job?":["1f-6b0c4f",null],"route?":["orders",null],"reason?":["status 422",null],"request?":["POST /orders",null]}"#,
+        ),
+        || post(jobs::discard),
     ),
     read(
         "/api/v1/jobs/list",
@@ -398,6 +427,12 @@ pub const CALLS: &[Call] = &[
         "One job, and what it was answered",
         &["id"],
         || get(jobs::show),
+    ),
+    inspect(
+        "/api/v1/jobs/{id}/request",
+        "The request that a job carries which has not ended or is dead: method and target, and the body in base64",
+        &["id"],
+        || get(jobs::request),
     ),
     read(
         "/api/v1/topics",

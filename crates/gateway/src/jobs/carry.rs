@@ -63,6 +63,45 @@ pub fn made<'l>(
     kept
 }
 
+/// Method and target of what `keep` wrote, for people.
+pub fn request_line(kept: &[u8]) -> String {
+    let line = kept.get(1..).unwrap_or_default();
+    let end = line.windows(9).position(|w| w == b" HTTP/1.1").unwrap_or(0);
+    String::from_utf8_lossy(&line[..end]).into_owned()
+}
+
+pub fn content_type(kept: &[u8]) -> Option<String> {
+    let line = kept
+        .split(|&b| b == b'\n')
+        .find(|l| is_of(l, b"content-type:"))?;
+    let value = String::from_utf8_lossy(&line[b"content-type:".len()..]);
+    Some(value.trim().to_owned())
+}
+
+/// What `keep` wrote, for another path and query, and without the client's key: it is not the request any more that the key was of.
+/// `None`: that is no target, or nothing that `keep` wrote.
+pub fn edited(kept: &[u8], target: Option<&str>) -> Option<Vec<u8>> {
+    let is_target = |t: &&str| t.starts_with('/') && t.bytes().all(|b| b.is_ascii_graphic());
+    let mut lines = kept.split_inclusive(|&b| b == b'\n');
+    let first = lines.next()?;
+    let mut parts = first.splitn(3, |&b| b == b' ');
+    let (method, old, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let target = match target {
+        Some(target) => Some(target).filter(is_target)?.as_bytes(),
+        None => old,
+    };
+    let mut out = [method, target, rest].join(&b' ');
+    for line in lines.filter(|l| !is_of(l, b"idempotency-key:")) {
+        out.extend_from_slice(line);
+    }
+    Some(out)
+}
+
+/// Whether a header line is of this name, in lower case and with its colon.
+fn is_of(line: &[u8], name: &[u8]) -> bool {
+    line.len() >= name.len() && line[..name.len()].eq_ignore_ascii_case(name)
+}
+
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
@@ -82,9 +121,7 @@ pub struct Delivery<'a> {
 /// The request as it is sent, and whether its client spoke TLS. `None`: this is nothing that `keep` wrote.
 pub fn send(kept: &[u8], payload: &[u8], d: &Delivery<'_>) -> Option<(Vec<u8>, bool)> {
     let (&first, head) = kept.split_first()?;
-    let has_key = head
-        .split(|&b| b == b'\n')
-        .any(|l| l.len() > 16 && l[..16].eq_ignore_ascii_case(b"idempotency-key:"));
+    let has_key = (head.split(|&b| b == b'\n')).any(|l| is_of(l, b"idempotency-key:"));
     let mut out = head.to_vec();
     let _ = write!(
         out,

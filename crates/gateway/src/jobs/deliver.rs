@@ -2,8 +2,9 @@
 
 use super::carry::{self, Delivery};
 use super::known::Known;
-use super::outcome::{AGAIN, Answered, Outcome, decide};
+use super::outcome::{AGAIN, Answered, Outcome, decide, is_gone, said};
 use super::pace::{self, Bound, Pace};
+use super::still::{self, Still};
 use super::{Errand, Jobs};
 use crate::attempt::limit::core::{Limit, PERMIT};
 use crate::attempt::limit::{Cost, Limiter};
@@ -38,6 +39,8 @@ const LAST_ANSWER: usize = 4096;
 pub fn start(control: &tokio::runtime::Handle, shared: &Arc<Shared>) {
     let (jobs, shared) = (shared.jobs.clone(), Arc::downgrade(shared));
     control.spawn(look(jobs.clone(), shared.clone()));
+    control.spawn(super::depth::look(jobs.clone(), shared.clone()));
+    control.spawn(super::still::follow(jobs.clone(), shared.clone()));
     control.spawn(super::forget::forget(jobs, shared));
 }
 
@@ -161,6 +164,9 @@ async fn look(jobs: Arc<Jobs>, shared: Weak<Shared>) {
 
 /// Begins as many deliveries of the lane as there is room for.
 async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, lane: Lane) {
+    if lane.subscriber.is_none() && jobs.may_stand_still(&lane.name) {
+        return;
+    }
     let pace = jobs.pace(&lane.name);
     let now = shared.clock.now();
     jobs.set_bound(&lane.name, lane.bound);
@@ -193,6 +199,7 @@ async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, la
     for job in leased {
         let run = Run {
             jobs: jobs.clone(),
+            lane: lane.name.clone(),
             shared: Arc::downgrade(shared),
             queue: queue.clone(),
             changes_hands: lane.subscriber.is_some() || jobs.shared().is_none(),
@@ -211,6 +218,7 @@ fn lock(pace: &Mutex<Pace>) -> std::sync::MutexGuard<'_, Pace> {
 /// One delivery.
 struct Run {
     jobs: Arc<Jobs>,
+    lane: Arc<str>,
     shared: Weak<Shared>,
     queue: Arc<dyn Queue>,
     /// Another process may wait for the queue.
@@ -241,6 +249,13 @@ impl Run {
         };
         let now = shared.clock.now();
         self.learn(answered.as_ref(), &how, now);
+        if let Some(answered) = answered.filter(|a| is_gone(a) && self.subscriber.is_none()) {
+            self.stand_still(format!(
+                "the service says that it is gone ({})",
+                said(&answered)
+            ))
+            .await;
+        }
         self.say(id, attempt, how).await;
         self.jobs.ended(id);
         self.jobs.news.notify_one();
@@ -431,6 +446,18 @@ impl Run {
                 pace.overloaded(wait, &format!("the service says {}", a.status), now);
             }
             _ => pace.through(most, now),
+        }
+    }
+
+    /// Until somebody resumes the route.
+    async fn stand_still(&self, why: String) {
+        tracing::error!(route = %self.lane, "its jobs are not delivered any more: {why}; `plimsoll jobs resume` goes on");
+        let (jobs, lane) = (self.jobs.clone(), self.lane.clone());
+        let (now_ms, still) = (self.now_ms().unwrap_or(0), Some(Still::Gone(why.clone())));
+        let keep = move || still::set(&jobs, &lane, still, now_ms);
+        if let Ok(Err(e)) = tokio::task::spawn_blocking(keep).await {
+            tracing::error!(route = %self.lane, "only this process knows that: {e}");
+            self.jobs.disable(&self.lane, Some(why));
         }
     }
 

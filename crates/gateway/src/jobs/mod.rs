@@ -6,6 +6,7 @@
 
 pub mod carry;
 mod deliver;
+mod depth;
 pub mod errand;
 pub mod eta;
 pub(crate) mod forget;
@@ -14,7 +15,9 @@ pub mod outcome;
 pub mod pace;
 mod place;
 pub mod resource;
+pub mod still;
 
+pub use crate::request::respond_async::secret;
 pub use deliver::{bound_of, start};
 pub use errand::Errand;
 pub use pace::Bound;

@@ -55,6 +55,11 @@ pub enum Outcome {
     Dead(String),
 }
 
+/// The service says that it is gone, for this job and all others.
+pub fn is_gone(a: &Answered) -> bool {
+    a.tried && a.wish.is_none() && a.status == 410
+}
+
 /// `attempt` counts from 1; `random` is any number.
 pub fn decide(a: &Answered, attempt: u32, rules: &Async, random: u64) -> Outcome {
     if !a.tried {
@@ -147,6 +152,22 @@ mod tests {
         assert_eq!(
             last,
             Outcome::Dead("status 500 at the last of 12 attempts".into())
+        );
+    }
+
+    #[test]
+    fn only_a_service_can_say_that_it_is_gone() {
+        let wish = Answered {
+            wish: Some(Wish::Dead),
+            ..of(410)
+        };
+        let own = Answered {
+            tried: false,
+            ..of(410)
+        };
+        assert_eq!(
+            [of(410), of(404), wish, own].map(|a| is_gone(&a)),
+            [true, false, false, false]
         );
     }
 

@@ -5,10 +5,10 @@ use super::pace::{Bound, Pace, Reason};
 use crate::calendar::Calendar;
 use crate::topics::call::Clients;
 use base::Nanos;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
-use store::{Broker, JobId, Queue};
+use store::{Broker, JobId, Marked, Own, Queue};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
@@ -21,11 +21,15 @@ type Shared<T> = Arc<Mutex<T>>;
 #[derive(Default)]
 pub struct Jobs {
     /// Of this node: what topics and jobs without an engine are in. `None`: there is none (yet), or another process has it.
-    own: RwLock<Option<Arc<dyn Broker>>>,
+    own: RwLock<Option<Arc<dyn Own>>>,
     /// Of several nodes, for topics; `None`: they are in that of this node.
     topics: RwLock<Option<Arc<dyn Broker>>>,
     /// Of several nodes, for the jobs of routes; `None`: they are in that of this node.
-    shared: RwLock<Option<Arc<dyn Queue>>>,
+    shared: RwLock<Option<Arc<dyn Marked>>>,
+    /// Routes of which it is known whether their jobs in the queue of several nodes stand still.
+    known: Mutex<BTreeSet<Arc<str>>>,
+    /// One at a time says or looks what stands still.
+    pub(super) still: Mutex<()>,
     /// Whether it is there.
     open: watch::Sender<bool>,
     /// Something was accepted, or a delivery has ended.
@@ -88,22 +92,23 @@ impl Jobs {
     /// Where the jobs of routes are.
     pub fn queue(&self) -> Option<Arc<dyn Queue>> {
         match self.shared() {
-            Some(shared) => Some(shared),
+            Some(shared) => Some(shared as Arc<dyn Queue>),
             None => self.own().map(|own| own as Arc<dyn Queue>),
         }
     }
 
     /// All there are, each once.
     pub fn queues(&self) -> Vec<Arc<dyn Queue>> {
-        let brokers = self.own().into_iter().chain(self.of_all());
-        (brokers.map(|broker| broker as Arc<dyn Queue>))
-            .chain(self.shared())
-            .collect()
+        let own = self.own().map(|own| own as Arc<dyn Queue>);
+        let topics = self.of_all().map(|topics| topics as Arc<dyn Queue>);
+        let shared = self.shared().map(|shared| shared as Arc<dyn Queue>);
+        [own, topics, shared].into_iter().flatten().collect()
     }
 
     /// Where topics are, with the jobs of their subscriptions.
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
-        self.of_all().or_else(|| self.own())
+        self.of_all()
+            .or_else(|| self.own().map(|own| own as Arc<dyn Broker>))
     }
 
     /// Whether topics are those of several nodes.
@@ -117,19 +122,19 @@ impl Jobs {
         topics.clone()
     }
 
-    fn own(&self) -> Option<Arc<dyn Broker>> {
+    fn own(&self) -> Option<Arc<dyn Own>> {
         let own = self.own.read().unwrap_or_else(|e| e.into_inner());
         own.clone()
     }
 
     /// The queue of several nodes.
-    pub fn shared(&self) -> Option<Arc<dyn Queue>> {
+    pub fn shared(&self) -> Option<Arc<dyn Marked>> {
         let shared = self.shared.read().unwrap_or_else(|e| e.into_inner());
         shared.clone()
     }
 
     /// `None` gives up what is of this node, the topics of several nodes too: no job is accepted there or begun from then on.
-    pub fn set_queue(&self, own: Option<Arc<dyn Broker>>) {
+    pub fn set_queue(&self, own: Option<Arc<dyn Own>>) {
         let open = own.is_some();
         *self.own.write().unwrap_or_else(|e| e.into_inner()) = own;
         // After that: none of their events comes into the queue of this node.
@@ -148,8 +153,23 @@ impl Jobs {
     }
 
     /// Jobs of routes are there from then on; `None`: in the queue of this node.
-    pub fn lend(&self, shared: Option<Arc<dyn Queue>>) {
+    pub fn lend(&self, shared: Option<Arc<dyn Marked>>) {
         *self.shared.write().unwrap_or_else(|e| e.into_inner()) = shared;
+        self.news.notify_one();
+    }
+
+    /// Where it is kept what stands still of routes.
+    pub(super) fn marks(&self) -> Option<Arc<dyn Marked>> {
+        (self.shared()).or_else(|| self.own().map(|own| own as Arc<dyn Marked>))
+    }
+
+    /// Of a queue that several nodes have, another one may have paused the route.
+    pub(super) fn may_stand_still(&self, route: &str) -> bool {
+        self.shared().is_some() && !lock(&self.known).contains(route)
+    }
+
+    pub(super) fn set_known(&self, routes: BTreeSet<Arc<str>>) {
+        *lock(&self.known) = routes;
         self.news.notify_one();
     }
 
@@ -241,7 +261,7 @@ impl Jobs {
         self.speed(lane, now)?.eta(self.depth(lane), 0.0)
     }
 
-    /// Jobs of a lane that had not ended when it was last looked.
+    /// Jobs of a lane that had not ended and were due when it was last looked.
     pub fn depth(&self, lane: &str) -> u64 {
         lock(&self.depths).get(lane).copied().unwrap_or(0)
     }
@@ -257,8 +277,8 @@ impl Jobs {
         lock(&self.bounds).insert(lane.clone(), bound);
     }
 
-    pub fn set_depths(&self, lanes: &[store::Lane]) {
-        *lock(&self.depths) = lanes.iter().map(|l| (l.name.clone(), l.waiting)).collect();
+    pub fn set_depths(&self, depths: BTreeMap<String, u64>) {
+        *lock(&self.depths) = depths;
     }
 
     /// Told when the job ends; `None`: too many wait.

@@ -2,24 +2,23 @@
 
 use crate::ask::{self, plain as text};
 use crate::cli::AskArgs;
-use crate::cli::jobs::{JobArgs, JobsAsk, ListArgs};
+use crate::cli::jobs::{Filter, JobsAsk, ListArgs, RedriveArgs, ShowArgs, Which};
 use crate::exit::{Exit, Failure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::io::{Read, Write as _};
 
 pub fn run(ask: JobsAsk) -> Result<Exit, Failure> {
     match ask {
         JobsAsk::Status(args) => ask::show(&args, "/api/v1/jobs", lanes),
         JobsAsk::List(args) => list(&args),
         JobsAsk::Cron(args) => ask::show(&args, "/api/v1/jobs/cron", crons),
-        JobsAsk::Show(JobArgs { id, ask }) => {
-            ask::show(&ask, &format!("/api/v1/jobs/{}", ask::encode(&id)), one)
-        }
+        JobsAsk::Show(args) => show(&args),
         JobsAsk::Cancel(args) => act(&args.ask, "cancel", json!({ "job": args.id })),
-        JobsAsk::Redrive(args) => {
-            let which = json!({ "job": args.id, "route": args.route });
-            act(&args.ask, "redrive", which)
-        }
+        JobsAsk::Redrive(args) => redrive(&args),
+        JobsAsk::Discard(args) => act(&args.ask, "discard", which(&args.which, &args.filter)),
         JobsAsk::Pause(args) => act(&args.ask, "pause", json!({ "route": args.route })),
         JobsAsk::Resume(args) => act(&args.ask, "resume", json!({ "route": args.route })),
     }
@@ -40,6 +39,49 @@ fn list(args: &ListArgs) -> Result<Exit, Failure> {
             false => jobs.iter().map(line).collect(),
         }
     })
+}
+
+fn show(args: &ShowArgs) -> Result<Exit, Failure> {
+    let (ask, target) = (
+        &args.job.ask,
+        format!("/api/v1/jobs/{}", ask::encode(&args.job.id)),
+    );
+    if !args.body {
+        return ask::show(ask, &target, one);
+    }
+    let said: Value = ask::get(&ask::console(ask)?, &format!("{target}/request"))?;
+    if ask.json {
+        println!("{said}");
+        return Ok(Exit::Ok);
+    }
+    let body = BASE64.decode(said["body"].as_str().unwrap_or(""));
+    let body = body.map_err(|e| Failure::new(format!("its answer is not understood: {e}")))?;
+    let written = std::io::stdout().write_all(&body);
+    written.map_err(|e| Failure::new(format!("writing the body: {e}")))?;
+    Ok(Exit::Ok)
+}
+
+fn which(which: &Which, filter: &Filter) -> Value {
+    json!({ "job": which.id, "route": which.route, "reason": filter.reason, "request": filter.request })
+}
+
+fn redrive(args: &RedriveArgs) -> Result<Exit, Failure> {
+    if args.body.is_none() && args.path.is_none() {
+        let mut wish = which(&args.which, &args.filter);
+        wish["rate"] = json!(args.rate);
+        return act(&args.ask, "redrive", wish);
+    }
+    let body = args.body.as_ref().map(|file| {
+        let mut body = Vec::new();
+        let read = match file.as_os_str() == "-" {
+            true => std::io::stdin().read_to_end(&mut body).map(|_| body),
+            false => std::fs::read(file),
+        };
+        read.map_err(|e| Failure::new(format!("the body {}: {e}", file.display())))
+    });
+    let body = body.transpose()?.map(|body| BASE64.encode(body));
+    let wish = json!({ "job": args.which.id, "body": body, "target": args.path });
+    act(&args.ask, "edit", wish)
 }
 
 fn act(args: &AskArgs, deed: &str, which: Value) -> Result<Exit, Failure> {
@@ -66,6 +108,10 @@ fn lanes(said: &Value) -> String {
             }
             "held" => format!("nothing is sent now: {}", text(&lane["detail"])),
             "paused" => "paused; `plimsoll jobs resume` goes on".into(),
+            "disabled" => format!(
+                "nothing is sent: {}; `plimsoll jobs resume` goes on",
+                text(&lane["detail"])
+            ),
             _ => "no route takes them any more".into(),
         };
         let rate = lane["rate"].as_f64().unwrap_or(0.0);

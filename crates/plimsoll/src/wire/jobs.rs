@@ -1,5 +1,7 @@
 //! The queue of jobs: opened where a route takes any, lent to the gateway, and what console and metrics ask of it.
 
+mod dead;
+
 use crate::exit::Failure;
 use crate::wire::cron;
 use arc_swap::ArcSwap;
@@ -9,6 +11,7 @@ use config::sections::{Async, of_lane};
 use console::{Deed, JobList};
 use control::ports::{SystemWall, Wall};
 use gateway::Gateway;
+use gateway::jobs::still::{self, Still};
 use gateway::jobs::{Lane, resource};
 use gateway::topics::health::{self, PAUSED};
 use serde_json::{Value, json};
@@ -19,14 +22,11 @@ use telemetry::prometheus::Page;
 
 /// Its name in `data_dir`.
 pub const FILE: &str = "queue.db";
-/// Most dead jobs that one wish drives again.
-const REDRIVEN: usize = 10_000;
 
 /// The queue, as long as the gateway has it.
 #[derive(Clone)]
 pub struct Jobs {
     gateway: Arc<Mutex<Option<Gateway>>>,
-    pub(super) store: Weak<Embedded>,
     makes: Makes,
     current: Arc<ArcSwap<Config>>,
 }
@@ -68,10 +68,17 @@ pub fn open(
         .map_err(|e| Failure::new(e.to_string()))?
     {
         let lane = &paused.key[PAUSED.len()..];
-        match of_lane(lane) {
-            None => gateway.pause_jobs(lane, true),
-            Some(_) => gateway.pause_subscription(lane, true),
-        };
+        if of_lane(lane).is_some() {
+            gateway.pause_subscription(lane, true);
+        }
+    }
+    // Else all nodes know, and this one is told.
+    if shared.is_none() {
+        for route in config.routes.iter().filter(|r| r.asynchronous.is_some()) {
+            let lane = Arc::from(&*route.name);
+            still::recall(&gateway.jobs(), &*store, &lane, SystemWall.now_ms())
+                .map_err(|e| Failure::new(e.to_string()))?;
+        }
     }
     health::recall(&gateway.jobs(), &*store, SystemWall.now_ms())
         .map_err(|e| Failure::new(e.to_string()))?;
@@ -79,9 +86,7 @@ pub fn open(
         nothing_waits(&store)?;
     }
     let weak = Arc::downgrade(&store);
-    gateway
-        .jobs()
-        .lend(shared.map(|shared| shared as Arc<dyn Queue>));
+    gateway.jobs().lend(shared);
     gateway.jobs().set_queue(Some(store));
     Ok(Some(weak))
 }
@@ -114,7 +119,6 @@ impl Jobs {
     ) -> Jobs {
         Jobs {
             gateway,
-            store: makes.file.clone(),
             makes,
             current,
         }
@@ -202,30 +206,10 @@ impl Jobs {
         }
         page.finish()
     }
-
-    pub(super) fn redrive(&self, route: &str, store: &dyn Queue) -> Result<usize, Error> {
-        let (mut driven, mut after) = (0, 0);
-        let left_ms = left_ms(&self.current.load(), route);
-        while driven < REDRIVEN {
-            let dead = store.jobs(route, State::Dead, after, 256)?;
-            let Some(last) = dead.last() else { break };
-            after = last.id.seq;
-            let now = self.now_ms();
-            let acks: Vec<_> = dead
-                .iter()
-                .map(|j| store.redrive(j.id, now, now + left_ms))
-                .collect();
-            for ack in acks {
-                driven += usize::from(ack.wait()?);
-            }
-        }
-        self.with_gateway(|g| g.jobs().news.notify_one());
-        Ok(driven)
-    }
 }
 
 /// What a redriven job has left, milliseconds: as long as a new one of its lane.
-fn left_ms(config: &Config, lane: &str) -> u64 {
+pub(super) fn left_ms(config: &Config, lane: &str) -> u64 {
     let of_route = |name: &str| {
         let route = config.routes.iter().find(|r| r.name == name)?;
         Some(route.asynchronous.as_ref()?.ttl)
@@ -331,16 +315,21 @@ impl console::Jobs for Jobs {
         Ok(shown)
     }
 
+    fn request(&self, id: &str) -> Result<Value, Vec<Finding>> {
+        self.carried(&*self.queue()?, id)
+    }
+
     fn act(&self, deed: &Deed) -> Result<Value, Vec<Finding>> {
         let store = self.queue()?;
         match deed {
             Deed::Pause { route } | Deed::Resume { route } => {
                 let paused = matches!(deed, Deed::Pause { .. });
-                if !self.with_gateway(|g| g.pause_jobs(route, paused)) {
+                let of = |g: &Gateway| Some((g.jobs(), g.takes_jobs(route)?));
+                let Some((jobs, lane)) = self.with_gateway(of) else {
                     return Err(unknown(format!("no route `{route}` takes jobs")));
-                }
-                let file = self.store.upgrade().ok_or_else(|| vec![none()])?;
-                keep(&*file, route, paused).map_err(failed)?;
+                };
+                let still = paused.then_some(Still::Paused);
+                still::set(&jobs, &lane, still, self.now_ms()).map_err(failed)?;
                 Ok(json!({ "route": route, "paused": paused }))
             }
             Deed::Cancel { job } => {
@@ -358,37 +347,25 @@ impl console::Jobs for Jobs {
                     Cancel::Unknown => Err(unknown(format!("there is no job {job}"))),
                 }
             }
-            Deed::Redrive { job: Some(job), .. } => {
-                let (id, now) = (known(job)?, self.now_ms());
-                let lane = store.job(id).map_err(failed)?.map(|j| j.lane);
-                let left_ms = left_ms(&self.current.load(), &lane.unwrap_or_default());
-                let driven = store
-                    .redrive(id, now, now + left_ms)
-                    .wait()
-                    .map_err(failed)?;
-                self.with_gateway(|g| g.jobs().news.notify_one());
-                match driven {
-                    true => Ok(json!({ "redriven": 1 })),
-                    false => Err(unknown(format!("there is no dead job {job}"))),
-                }
-            }
-            Deed::Redrive {
-                route: Some(route), ..
-            } => {
-                let driven = self.redrive(route, &*store).map_err(failed)?;
+            Deed::Redrive { which, rate } => {
+                let driven = self.redrive(&*store, which, *rate)?;
                 Ok(json!({ "redriven": driven }))
             }
-            Deed::Redrive { .. } => {
-                let what = "name a job, or a route whose dead jobs shall go again";
-                Err(vec![Finding::error("jobs-redrive", what)])
+            Deed::Edit { job, body, target } => {
+                let edited = self.edit(&*store, job, body.clone(), target.as_deref())?;
+                Ok(json!({ "redriven": 1, "job": edited.to_string() }))
+            }
+            Deed::Discard(which) => {
+                let discarded = self.discard(&*store, which)?;
+                Ok(json!({ "discarded": discarded }))
             }
         }
     }
 }
 
-/// A pause outlasts a restart.
-pub(super) fn keep(store: &dyn Kv, route: &str, paused: bool) -> Result<(), Error> {
-    let key = format!("{PAUSED}{route}");
+/// A pause of a subscription outlasts a restart.
+pub(super) fn keep(store: &dyn Kv, lane: &str, paused: bool) -> Result<(), Error> {
+    let key = format!("{PAUSED}{lane}");
     match paused {
         true => (store
             .put(Put::new(key, Vec::new()), SystemWall.now_ms())

@@ -309,7 +309,7 @@ impl console::Topics for Topics {
                 Ok(json!({ "topic": topic, "subscription": name, "paused": paused }))
             }
             TopicDeed::Redrive { .. } => {
-                let driven = self.jobs.redrive(&lane, &*store).map_err(failed)?;
+                let driven = self.jobs.redrive_all(&lane, &*store).map_err(failed)?;
                 Ok(json!({ "topic": topic, "subscription": name, "redriven": driven }))
             }
         }

@@ -239,9 +239,14 @@ fn a_job_is_done_by_another_node_than_the_one_that_accepted_it_and_died() {
     let [a, b] = &nodes;
     for n in &nodes {
         is_up(&n.stage);
-        let said = n.stage.ask_console(&["jobs", "pause", "orders"]);
-        assert!(said.contains("orders"), "{said}");
     }
+    // Whoever pauses them at one node pauses them at all.
+    let said = a.stage.ask_console(&["jobs", "pause", "orders"]);
+    assert!(said.contains("orders"), "{said}");
+    let paused = "plimsoll_jobs_paced_by{route=\"orders\",reason=\"paused\"} 1";
+    b.stage.wait("the pause at the other node", |s| {
+        s.console_get("/metrics")?.contains(paused).then_some(())
+    });
     let place = accepted(&a.stage, "kept");
     signal(a.pid, "KILL");
     // Whoever asks another node finds it there.

@@ -297,3 +297,115 @@ fn the_commands_look_pause_cancel_and_redrive() {
     let shown = stage.ask(&["jobs", "show", id]).stdout;
     assert!(String::from_utf8_lossy(&shown).contains("dead"));
 }
+
+#[test]
+fn dead_jobs_are_edited_discarded_and_redriven_at_a_rate() {
+    let (mut stage, got) = stage("{ when: always }");
+    stage.start();
+    let said = |args: &[&str]| {
+        let out = stage.ask(args);
+        let text = [out.stdout, out.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        (out.status.code(), text)
+    };
+    let ids: Vec<String> = [10, 20, 30, 40]
+        .map(|n| post(stage.listen, n).unwrap())
+        .map(|place| place.rsplit('/').next().unwrap().to_owned())
+        .into();
+    let dead = |n: usize| {
+        stage.wait("the dead letters", |_| {
+            let all = said(&["jobs", "list", "orders", "--state", "dead"]).1;
+            (all.lines().filter(|l| l.contains("  dead  ")).count() == n).then_some(())
+        });
+    };
+    dead(4);
+    let carried = stage.ask(&["jobs", "show", &ids[0], "--body"]);
+    assert_eq!(carried.stdout, b"10");
+
+    // Edited, it is a new job, and the old one says so.
+    std::fs::write(stage.path("better"), "11").unwrap();
+    let (code, text) = said(&["jobs", "redrive", &ids[0], "--body", "better"]);
+    assert_eq!(code, Some(0), "{text}");
+    let new = text.lines().find_map(|l| l.strip_prefix("job: ")).unwrap();
+    stage.wait("the edited one", |_| {
+        said(&["jobs", "show", new])
+            .1
+            .contains("  done  ")
+            .then_some(())
+    });
+    assert_eq!(got.lock().unwrap().last(), Some(&11));
+    let old = said(&["jobs", "show", &ids[0]]).1;
+    assert!(
+        old.contains("cancelled") && old.contains(&format!("it goes on as {new}")),
+        "{old}"
+    );
+    let (code, text) = said(&["jobs", "redrive", &ids[0], "--body", "better"]);
+    assert!(code == Some(1) && text.contains("no dead job"), "{text}");
+
+    assert_eq!(said(&["jobs", "discard", &ids[1]]).1, "discarded: 1\n");
+    let none = [
+        "jobs", "redrive", "--route", "orders", "--reason", "timeout",
+    ];
+    assert_eq!(said(&none).1, "redriven: 0\n");
+    let slowly = [
+        "jobs",
+        "redrive",
+        "--route",
+        "orders",
+        "--request",
+        "POST /orders",
+        "--rate",
+        "0.001",
+    ];
+    assert_eq!(said(&slowly).1, "redriven: 2\n");
+    // The first goes at once, and is refused again; the other has a quarter of an hour.
+    dead(1);
+    let shown = said(&["jobs", "show", &ids[3]]).1;
+    assert!(shown.contains("  waiting  "), "{shown}");
+    let (code, text) = said(&["jobs", "redrive", "--route", "orders", "--rate", "0"]);
+    assert!(code == Some(1) && text.contains("0 per second"), "{text}");
+    let all = ["jobs", "discard", "--route", "orders", "--reason", "422"];
+    assert_eq!(said(&all).1, "discarded: 1\n");
+    dead(0);
+}
+
+/// Gone.
+fn receive_gone(stream: TcpStream, got: &Mutex<Vec<u64>>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    let (_, body) = message(&mut stream)?;
+    got.lock().unwrap().push(body.parse().ok()?);
+    let answer = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    stream.get_mut().write_all(answer).ok()
+}
+
+#[test]
+fn a_restart_does_not_forget_that_a_service_is_gone() {
+    let (mut stage, got) = stage_of(receive_gone, "{ when: always }");
+    let pid = stage.start();
+    post(stage.listen, 1).unwrap();
+    let is_still = |stage: &Stage| {
+        stage.wait("it stands still", |s| {
+            let shown = s.ask_console(&["jobs", "status"]);
+            shown
+                .contains("the service says that it is gone (status 410); `plimsoll jobs resume`")
+                .then_some(())
+        });
+    };
+    is_still(&stage);
+    stage.wait("the dead letter", |s| {
+        let metrics = s.console_get("/metrics")?;
+        metrics
+            .contains("plimsoll_jobs_dead{route=\"orders\"} 1")
+            .then_some(())
+    });
+    signal(pid, "KILL");
+    stage.ended(pid);
+    stage.start();
+    post(stage.listen, 2).unwrap();
+    is_still(&stage);
+    assert_eq!(got.lock().unwrap().len(), 1);
+    stage.ask_console(&["jobs", "resume", "orders"]);
+    stage.wait("the next", |_| {
+        (got.lock().unwrap().len() == 2).then_some(())
+    });
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Version of the tables, in `user_version`.
-pub const SCHEMA: i64 = 4;
+pub const SCHEMA: i64 = 5;
 /// `PLIM` in `application_id`: the file is ours.
 const APPLICATION: i64 = 0x504c_494d;
 
@@ -17,7 +17,7 @@ const RESERVE: u64 = 256;
 const MAX_PAGES: u64 = 4_294_967_294;
 
 /// What each version added, oldest first.
-const STEPS: [&str; SCHEMA as usize] = [STREAMS_AND_KEYS, JOBS, EVENT_IDS, TOPICS];
+const STEPS: [&str; SCHEMA as usize] = [STREAMS_AND_KEYS, JOBS, EVENT_IDS, TOPICS, BLOCKS];
 
 const STREAMS_AND_KEYS: &str = "
 CREATE TABLE stream(
@@ -111,6 +111,12 @@ CREATE INDEX message_idle ON message(topic, position) WHERE open = 0;
 CREATE INDEX message_file ON message(file) WHERE file IS NOT NULL;
 ALTER TABLE job ADD COLUMN message INTEGER;
 CREATE INDEX job_message ON job(message) WHERE message IS NOT NULL;
+";
+
+/// `blocks`: dead, a job holds up those of its key.
+const BLOCKS: &str = "
+ALTER TABLE job ADD COLUMN blocks INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX job_blocks ON job(lane, key, seq) WHERE key IS NOT NULL AND state = 4 AND blocks = 1;
 ";
 
 /// `trimmed`: the last position that was let go.

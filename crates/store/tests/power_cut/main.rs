@@ -34,6 +34,7 @@ fn job(n: u64) -> NewJob {
         lane: "l".into(),
         tenant: String::new(),
         key: None,
+        blocks: false,
         enqueued_ms: 0,
         due_ms: 0,
         expires_ms: LATER,

@@ -19,6 +19,7 @@ pub fn new(lane: &str, text: &str) -> NewJob {
         lane: lane.into(),
         tenant: String::new(),
         key: None,
+        blocks: false,
         enqueued_ms: 1,
         due_ms: 0,
         expires_ms: LATER,
@@ -98,6 +99,10 @@ pub fn all<F: Factory<Store: Queue>>(f: &F) {
     what_ended_is_forgotten_in_time(f);
     large_payloads_are_kept_and_let_go(f);
     leases_end_with_the_process_and_attempts_do_not(f);
+    a_dead_job_that_blocks_holds_up_its_key(f);
+    what_is_discarded_is_over(f);
+    what_is_carried_can_be_looked_at(f);
+    those_that_are_put_off_are_counted(f);
     odd_jobs_are_refused(f);
     a_random_walk_loses_nothing(f);
 }
@@ -400,6 +405,123 @@ fn leases_end_with_the_process_and_attempts_do_not<F: Factory<Store: Queue>>(f: 
     assert!(add(&q, new("l", "c")).seq > id.seq + 1);
 }
 
+fn a_dead_job_that_blocks_holds_up_its_key<F: Factory<Store: Queue>>(f: &F) {
+    let q = f.fresh();
+    let blocking = |text: &str| NewJob {
+        blocks: true,
+        ..keyed("k", text)
+    };
+    let late = NewJob {
+        expires_ms: 5,
+        ..blocking("2")
+    };
+    let first = add(&q, blocking("1"));
+    let second = add(&q, late);
+    let third = add(&q, blocking("3"));
+    add(&q, keyed("other", "o"));
+    let got = lease(&q, 10, 0);
+    assert_eq!(texts(&got), ["1", "o"]);
+    assert!(finish(&q, &got[0], dead()));
+    assert!(lease(&q, 10, 0).is_empty());
+    assert_eq!(job(&q, third).state, State::Behind);
+    // Also those that come after, and after a restart.
+    let fourth = add(&q, blocking("4"));
+    let q = f.reopen(q);
+    let got = lease(&q, 10, 1);
+    assert_eq!(texts(&got), ["o"]);
+    assert!(finish(&q, &got[0], done()));
+    assert_eq!(job(&q, fourth).state, State::Behind);
+    // Redriven, it goes first.
+    assert!(q.redrive(first, 0, LATER).wait().unwrap());
+    let got = lease(&q, 10, 3);
+    assert_eq!(texts(&got), ["1"]);
+    assert!(finish(&q, &got[0], done()));
+    // The time of the next is over, and it holds up the others.
+    assert!(lease(&q, 10, 6).is_empty());
+    assert_eq!(job(&q, second).state, State::Dead);
+    assert!(lease(&q, 10, 6).is_empty());
+    assert!(q.discard(second, "enough", 7).wait().unwrap());
+    let got = lease(&q, 10, 7);
+    assert_eq!(texts(&got), ["3"]);
+    assert!(finish(&q, &got[0], dead()));
+    assert!(lease(&q, 10, 8).is_empty());
+    // Forgotten, it holds up nobody.
+    assert_eq!(q.forget(LATER, LATER, 10).wait().unwrap(), 4);
+    let got = lease(&q, 10, 8);
+    assert_eq!(texts(&got), ["4"]);
+    assert!(finish(&q, &got[0], done()));
+    assert_eq!((lane(&q).waiting, lane(&q).dead), (0, 0));
+}
+
+fn what_is_discarded_is_over<F: Factory<Store: Queue>>(f: &F) {
+    let q = f.fresh();
+    let id = add(&q, new("l", "a"));
+    assert!(!q.discard(id, "no", 5).wait().unwrap(), "it waits");
+    let got = lease(&q, 1, 0);
+    assert!(!q.discard(id, "no", 5).wait().unwrap());
+    assert!(finish(&q, &got[0], dead()));
+    let guessed = JobId { secret: 1, ..id };
+    assert!(!q.discard(guessed, "no", 5).wait().unwrap());
+    let long = "x".repeat(store::MAX_NAME + 1);
+    assert!(q.discard(id, &long, 5).wait().is_err());
+    assert!(q.discard(id, "enough", 9).wait().unwrap());
+    assert!(!q.discard(id, "enough", 9).wait().unwrap());
+    let j = job(&q, id);
+    assert_eq!(
+        (j.state, j.ended_ms, &*j.reason),
+        (State::Cancelled, Some(9), "enough")
+    );
+    assert_eq!((lane(&q).waiting, lane(&q).dead), (0, 0));
+    assert!(!q.redrive(id, 0, LATER).wait().unwrap());
+    assert_eq!(q.forget(10, 0, 10).wait().unwrap(), 1);
+}
+
+fn what_is_carried_can_be_looked_at<F: Factory<Store: Queue>>(f: &F) {
+    let q = f.fresh();
+    let large = "x".repeat(200_000);
+    for text in ["a", &large] {
+        let id = add(&q, new("l", text));
+        let carried = || {
+            let carried = q.carried(id).unwrap()?;
+            assert_eq!(carried.head, b"h");
+            Some(carried.payload.read().unwrap())
+        };
+        assert_eq!(carried().as_deref(), Some(text.as_bytes()));
+        let got = lease(&q, 1, 0);
+        assert!(finish(&q, &got[0], dead()));
+        assert_eq!(carried().as_deref(), Some(text.as_bytes()));
+        let guessed = JobId { secret: 1, ..id };
+        assert_eq!(q.carried(guessed).unwrap(), None);
+        assert!(q.discard(id, "enough", 9).wait().unwrap());
+        assert_eq!(carried(), None);
+    }
+}
+
+fn those_that_are_put_off_are_counted<F: Factory<Store: Queue>>(f: &F) {
+    let q = f.fresh();
+    assert_eq!(q.put_off("l", 0), Ok(0));
+    for (tenant, due_ms) in [("a", 10), ("a", 20), ("b", 30), ("b", 0)] {
+        let job = NewJob {
+            tenant: tenant.into(),
+            due_ms,
+            ..new("l", "x")
+        };
+        add(&q, job);
+    }
+    add(
+        &q,
+        NewJob {
+            due_ms: 99,
+            ..new("other", "x")
+        },
+    );
+    let later = |now| q.put_off("l", now).unwrap();
+    assert_eq!([9, 10, 29, 30].map(later), [3, 2, 1, 0]);
+    // What a worker has waits no more.
+    assert_eq!(lease(&q, 2, 10).len(), 2);
+    assert_eq!(later(10), 2);
+}
+
 fn odd_jobs_are_refused<F: Factory<Store: Queue>>(f: &F) {
     let q = f.fresh();
     let refused = |job: NewJob| q.enqueue(vec![job], Bounds::NONE).wait().unwrap_err();
@@ -445,6 +567,7 @@ fn a_random_walk_loses_nothing<F: Factory<Store: Queue>>(f: &F) {
                 let key = (draw(2) == 0).then(|| format!("k{}", draw(3)));
                 let job = NewJob {
                     key: key.clone(),
+                    blocks: draw(2) == 0,
                     tenant: format!("t{}", draw(3)),
                     due_ms: now + draw(5),
                     ..new("l", "w")
@@ -464,6 +587,12 @@ fn a_random_walk_loses_nothing<F: Factory<Store: Queue>>(f: &F) {
             5 if draw(20) == 0 => {
                 q = f.reopen(q);
                 held.clear();
+            }
+            // Those that hold up others do so no more.
+            5 if draw(4) == 0 => {
+                for dead in q.jobs("l", State::Dead, 0, 100).unwrap() {
+                    assert!(q.discard(dead.id, "enough", now).wait().unwrap());
+                }
             }
             _ if held.is_empty() => {}
             _ => {

@@ -1,7 +1,7 @@
 //! The keys of a route's `async`.
 
 use super::*;
-use crate::sections::When;
+use crate::sections::{OnDead, When};
 
 /// Largest body that may become a job, bytes.
 const BODY: u64 = 16 << 20;
@@ -99,6 +99,16 @@ pub const ASYNC: &[Field<Async>] = &[
         "jobs with the same value of this header are delivered in order, one at a time",
         |a, n, cx| a.order_by = super::route::header(n, cx)
     ),
+    key!(
+        "on_dead" = "skip",
+        Kind::OneOf(&["skip", "block"]),
+        "block",
+        "with `order_by`: once a job is dead the next of its value goes, or all of them wait until it is redriven, discarded or forgotten",
+        |a, n, cx| put!(
+            a.on_dead,
+            cx.one_of(n, &[("skip", OnDead::Skip), ("block", OnDead::Block)])
+        )
+    ),
 ];
 
 /// `true` stands for all defaults, `false` for none.
@@ -108,5 +118,9 @@ pub(super) fn read(n: &Node, cx: &mut Cx) -> Option<Async> {
     }
     let (mut section, before) = (Async::default(), cx.findings.len());
     cx.section("async", n, ASYNC, &mut section);
+    if section.on_dead == OnDead::Block && section.order_by.is_none() {
+        cx.error(n, "config-on-dead", "`on_dead: block` without an order")
+            .help = "name the header that orders jobs: `order_by`".into();
+    }
     (cx.findings.len() == before).then_some(section)
 }

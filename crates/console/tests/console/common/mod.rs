@@ -77,6 +77,9 @@ impl Jobs for Nothing {
     fn show(&self, _: &str) -> Result<Value, Vec<Finding>> {
         Err(unknown())
     }
+    fn request(&self, _: &str) -> Result<Value, Vec<Finding>> {
+        Err(unknown())
+    }
     fn act(&self, _: &Deed) -> Result<Value, Vec<Finding>> {
         Ok(Value::Null)
     }

@@ -4,11 +4,11 @@ use super::core::{Preference, due_ms, is_job};
 use crate::exchange::{Exchange, Reply};
 use crate::gate::{Gate, Hold, Making, Slot, Step};
 use crate::jobs::carry::{self, Kept};
-use crate::jobs::eta::retry_after;
+use crate::jobs::eta::{Basis, retry_after};
 use crate::jobs::{Jobs, PREFIX, resource};
 use crate::request::idempotency::Claim;
 use base::Nanos;
-use config::sections::Async;
+use config::sections::{Async, OnDead};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -74,6 +74,7 @@ impl AsyncGate {
             lane: self.lane.to_string(),
             tenant: x.tenant.map_or(String::new(), |t| format!("{:x}", t.hash)),
             key: key.map(text),
+            blocks: self.rules.on_dead == OnDead::Block,
             enqueued_ms: now_ms,
             due_ms,
             expires_ms: due_ms + self.rules.ttl.as_millis() as u64,
@@ -100,6 +101,9 @@ impl AsyncGate {
             return refused(x, resource::away());
         };
         let due_in = resource::due_in(job.due_ms, job.enqueued_ms);
+        if let Some(reply) = self.too_late(due_in, now) {
+            return refused(x, reply);
+        }
         let bounds = Bounds {
             jobs: self.rules.jobs,
             bytes: self.rules.bytes,
@@ -119,6 +123,23 @@ impl AsyncGate {
             let stopped = |_| Err(Error::Stopped("the process ends".into()));
             *said.borrow_mut() = Some(named.await.unwrap_or_else(stopped));
         }))
+    }
+
+    /// Jobs before it take longer than it has, by what the model knows and however well it goes. How fast jobs ended of late tells
+    /// nothing of when a service comes back.
+    fn too_late(&self, due_in: f64, now: Nanos) -> Option<Reply> {
+        let eta = self.jobs.eta(&self.lane, now)?;
+        let over = eta.low - (due_in + self.rules.ttl.as_secs_f64());
+        if eta.basis != Basis::Demand || over <= 0.0 {
+            return None;
+        }
+        let what = format!(
+            "jobs that wait take {:.0} s or more, and this one is to be done within {} s (`ttl`)",
+            eta.low,
+            self.rules.ttl.as_secs()
+        );
+        let after = over.ceil().clamp(1.0, 3600.0) as u64;
+        Some(Reply::problem(503, "job-too-late", &what).with("Retry-After", after.to_string()))
     }
 
     fn written(

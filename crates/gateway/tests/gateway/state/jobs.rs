@@ -3,13 +3,14 @@
 use crate::common::*;
 use base::learned::Use;
 use base::{Learned, Protection};
-use config::sections::{Async, When};
+use config::sections::{Async, OnDead, When};
+use gateway::jobs::still::{self, Still};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
-use store::{Embedded, Queue, State};
+use store::{Embedded, Kv, Queue, State};
 
 /// A gateway whose route takes jobs, with its queue.
 struct Stage {
@@ -42,6 +43,12 @@ fn quick() -> Async {
 }
 
 impl Stage {
+    fn pause(&self, paused: bool) {
+        let route = self.running.gateway.takes_jobs("all").unwrap();
+        let still = paused.then_some(Still::Paused);
+        still::set(&self.running.gateway.jobs(), &route, still, 1).unwrap();
+    }
+
     fn post(&self, body: &str, headers: &str) -> Answer {
         let n = body.len();
         let request = format!(
@@ -303,9 +310,8 @@ fn keys_are_in_order_and_pauses_hold() {
         ..quick()
     };
     let s = stage(upstream.address, rules);
-    assert!(
-        s.running.gateway.pause_jobs("all", true) && !s.running.gateway.pause_jobs("none", true)
-    );
+    assert_eq!(s.running.gateway.takes_jobs("none"), None);
+    s.pause(true);
     let places: Vec<String> = (0..20)
         .map(|n| s.accepted(&n.to_string(), "X-Customer: c\r\n"))
         .collect();
@@ -313,7 +319,7 @@ fn keys_are_in_order_and_pauses_hold() {
     assert!(seen.lock().unwrap().is_empty());
     let cancel = format!("DELETE {} HTTP/1.1\r\nHost: t\r\n\r\n", places[7]);
     assert_eq!(s.running.client().send(cancel).answer().status, 200);
-    s.running.gateway.pause_jobs("all", false);
+    s.pause(false);
     s.ends(&places[19], State::Done);
     let expected: Vec<String> = (0..20).filter(|n| *n != 7).map(|n| n.to_string()).collect();
     assert_eq!(*seen.lock().unwrap(), expected);
@@ -331,7 +337,7 @@ fn what_cannot_be_kept_is_never_accepted() {
             ..quick()
         },
     );
-    s.running.gateway.pause_jobs("all", true);
+    s.pause(true);
     let large = s.post(&"x".repeat(101), "Prefer: respond-async\r\n");
     assert_eq!((large.status, large.reason()), (413, "job-size"));
     let late = s.post(
@@ -405,4 +411,113 @@ fn a_job_is_business_once_it_is_done_and_not_when_it_is_accepted() {
         (all.len(), all[0].added_micro, all[0].counted),
         (1, 4_000_000, 1)
     );
+}
+
+#[test]
+fn a_service_that_is_gone_is_sent_nothing_more_until_somebody_says_so() {
+    let (asked, gone) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(true)),
+    );
+    let (count, is_gone) = (asked.clone(), gone.clone());
+    let upstream = Upstream::http(move |_, _| {
+        count.fetch_add(1, SeqCst);
+        match is_gone.load(SeqCst) {
+            true => b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            false => ok(b"back"),
+        }
+    });
+    let s = stage(upstream.address, quick());
+    let place = s.accepted("a", "");
+    assert!(s.ends(&place, State::Dead).text().contains("410"));
+    let later = s.accepted("b", "");
+    let kept = s.store.get("jobs/paused/all", 1).unwrap().unwrap();
+    assert!(kept.value.starts_with(b"the service says that it is gone"));
+    let shown = s.running.gateway.job_lanes().remove(0);
+    assert_eq!(shown.reason, "disabled");
+    assert!(
+        shown.detail.contains("gone (status 410)"),
+        "{}",
+        shown.detail
+    );
+    assert_eq!(asked.load(SeqCst), 1);
+    gone.store(false, SeqCst);
+    s.pause(false);
+    s.ends(&later, State::Done);
+    assert_eq!(asked.load(SeqCst), 2);
+}
+
+#[test]
+fn a_dead_job_holds_up_those_behind_it_where_order_is_all() {
+    let upstream = Upstream::http(|_, body| match body {
+        b"bad" => b"HTTP/1.1 422 No\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        _ => ok(b""),
+    });
+    let rules = Async {
+        order_by: Some("x-customer".into()),
+        on_dead: OnDead::Block,
+        ..quick()
+    };
+    let s = stage(upstream.address, rules);
+    let bad = s.accepted("bad", "X-Customer: c\r\n");
+    let next = s.accepted("good", "X-Customer: c\r\n");
+    s.ends(&bad, State::Dead);
+    let other = s.accepted("good", "X-Customer: d\r\n");
+    s.ends(&other, State::Done);
+    assert!(s.get(&next).text().contains("behind"));
+    let id = bad.rsplit('/').next().unwrap().parse().unwrap();
+    assert!(s.store.discard(id, "enough", 1).wait().unwrap());
+    s.running.gateway.jobs().news.notify_one();
+    s.ends(&next, State::Done);
+}
+
+#[test]
+fn a_job_that_cannot_be_done_in_its_time_is_not_accepted() {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let open = gate.clone();
+    let upstream = Upstream::http(move |_, _| {
+        let held = open.0.lock().unwrap();
+        drop(open.1.wait_while(held, |open| !*open).unwrap());
+        ok(b"done")
+    });
+    let rules = Async {
+        concurrency: 1,
+        ttl: Duration::from_secs(20),
+        ..quick()
+    };
+    let s = stage(upstream.address, rules);
+    // One at a time for 0.2 s each, by what the model knows: 5/s.
+    s.running.gateway.learn(&learned(0.05));
+    let mut all: Vec<String> = (0..10).map(|n| s.accepted(&n.to_string(), "")).collect();
+    // Those that are put off stand before nobody.
+    let later = "Prefer: respond-async\r\nPlimsoll-Deliver-At: 4000000000\r\n";
+    assert_eq!(
+        s.post("", later).reason(),
+        "deliver-at",
+        "more than 30 days"
+    );
+    let tomorrow = (s.running.gateway.jobs_now_ms() / 1000 + 86_400).to_string();
+    for _ in 0..400 {
+        s.accepted("", &format!("Plimsoll-Deliver-At: {tomorrow}\r\n"));
+    }
+    let depth = || s.running.gateway.jobs().depth("all");
+    until("it is known how many wait", || depth() == 10);
+    all.push(s.accepted("", ""));
+    all.extend((0..400).map(|n| s.accepted(&n.to_string(), "")));
+    until("it is known how many wait", || depth() == 411);
+    let late = s.post("x", "Prefer: respond-async\r\n");
+    assert_eq!((late.status, late.reason()), (503, "job-too-late"));
+    assert!(
+        late.text().contains("within 20 s (`ttl`)"),
+        "{}",
+        late.text()
+    );
+    let after: u64 = late.header("retry-after").unwrap().parse().unwrap();
+    // 412 of them at 5/s are 82 s, at best half of that.
+    assert!((1..62).contains(&after), "{after}");
+    // Tomorrow there is room.
+    s.accepted("", &format!("Plimsoll-Deliver-At: {tomorrow}\r\n"));
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    s.ends(&all[10], State::Done);
 }

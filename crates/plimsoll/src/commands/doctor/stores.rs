@@ -161,6 +161,7 @@ pub mod tests {
             lane: lane.into(),
             tenant: String::new(),
             key: None,
+            blocks: false,
             enqueued_ms: 1,
             due_ms: 1,
             expires_ms: u64::MAX >> 1,

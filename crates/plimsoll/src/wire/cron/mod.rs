@@ -155,6 +155,7 @@ impl Desk {
             lane: cron.route.clone(),
             tenant: String::new(),
             key: None,
+            blocks: false,
             enqueued_ms: now_ms,
             due_ms: now_ms,
             expires_ms: now_ms + rules.ttl.as_millis() as u64,

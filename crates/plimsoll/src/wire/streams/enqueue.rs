@@ -4,7 +4,7 @@ use crate::wire::jobs::Makes;
 use arc_swap::ArcSwap;
 use base::clock::Clock;
 use config::Config;
-use config::sections::{Async, Outbox, Target};
+use config::sections::{Async, OnDead, Outbox, Target};
 use control::ports::{SystemWall, Wall};
 use gateway::jobs::{Jobs, carry};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -89,6 +89,7 @@ fn job(outbox: &Outbox, route: &str, rules: &Async, r: Request, now_ms: u64) -> 
         lane: route.to_owned(),
         tenant: String::new(),
         key: key.filter(|k| !k.is_empty()),
+        blocks: rules.on_dead == OnDead::Block,
         enqueued_ms: now_ms,
         due_ms: now_ms,
         expires_ms: now_ms + rules.ttl.as_millis() as u64,

@@ -8,7 +8,7 @@
 
 use super::topics::acceptable_events;
 use super::writes::{Jobs, Lending};
-use super::{acceptable, acceptable_end};
+use super::{acceptable, acceptable_end, acceptable_reason};
 use crate::embedded::Embedded;
 use crate::embedded::writer::State;
 use crate::{
@@ -51,6 +51,11 @@ pub enum Deed {
         id: JobId,
         due_ms: u64,
         expires_ms: u64,
+    },
+    Discard {
+        id: JobId,
+        reason: String,
+        now_ms: u64,
     },
     Forget {
         ended_ms: u64,
@@ -167,6 +172,7 @@ impl Deed {
                 without_tenants(jobs)
             }
             Deed::Finish { how, .. } => acceptable_end(how),
+            Deed::Discard { reason, .. } => acceptable_reason(reason),
             Deed::Put { put, .. } => put.fits(),
             _ => Ok(()),
         }
@@ -187,6 +193,7 @@ impl Deed {
                 Finish::Done { .. } | Finish::Dead { .. } => (vec![*now_ms], 0),
             },
             Deed::Cancel { now_ms, .. }
+            | Deed::Discard { now_ms, .. }
             | Deed::Put { now_ms, .. }
             | Deed::Delete { now_ms, .. } => (vec![*now_ms], 0),
             Deed::Expire { now_ms, most, .. } | Deed::Sweep { now_ms, most } => {
@@ -280,6 +287,9 @@ impl Jobs {
                 due_ms,
                 expires_ms,
             } => Done::Changed(self.redrive(db, id, due_ms, expires_ms)?),
+            Deed::Discard { id, reason, now_ms } => {
+                Done::Changed(self.discard(db, id, &reason, now_ms)?)
+            }
             Deed::Forget {
                 ended_ms,
                 dead_ms,

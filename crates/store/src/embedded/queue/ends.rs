@@ -16,11 +16,12 @@ struct Row {
     file: Option<String>,
     /// Of a topic, that it carries.
     message: Option<i64>,
+    blocks: bool,
 }
 
 fn row(db: &Connection, id: JobId) -> rusqlite::Result<Option<Row>> {
     db.prepare_cached(
-        "SELECT lane, key, state, attempts, expires_ms, bytes, file, message FROM job WHERE seq = ?1 AND secret = ?2",
+        "SELECT lane, key, state, attempts, expires_ms, bytes, file, message, blocks FROM job WHERE seq = ?1 AND secret = ?2",
     )?
     .query_row(params![signed(id.seq), id.secret.to_be_bytes()], |r| {
         Ok(Row {
@@ -32,6 +33,7 @@ fn row(db: &Connection, id: JobId) -> rusqlite::Result<Option<Row>> {
             bytes: r.get::<_, i64>(5)?.max(0) as u64,
             file: r.get(6)?,
             message: r.get(7)?,
+            blocks: r.get(8)?,
         })
     })
     .optional()
@@ -238,12 +240,45 @@ impl Jobs {
             lane.add(1, row.bytes);
             lane.dead(-1);
         }
-        if let Some(key) = &row.key
-            && !has_head(db, row.lane, key)?
-        {
-            promote(db, row.lane, key)?;
-        }
+        self.go_on(db, &row)?;
         Ok(true)
+    }
+
+    pub(super) fn discard(
+        &mut self,
+        db: &Connection,
+        id: JobId,
+        reason: &str,
+        now_ms: u64,
+    ) -> rusqlite::Result<bool> {
+        let Some(row) = row(db, id)?.filter(|r| r.state == State::Dead) else {
+            return Ok(false);
+        };
+        match row.message {
+            // Nobody asks for it any more.
+            Some(_) => db
+                .prepare_cached("DELETE FROM job WHERE seq = ?1")?
+                .execute([signed(id.seq)])?,
+            None => db
+                .prepare_cached(
+                    "UPDATE job SET state = ?2, ended_ms = ?3, reason = ?4, head = x'', payload = x'', file = NULL WHERE seq = ?1",
+                )?
+                .execute(params![signed(id.seq), code(State::Cancelled), signed(now_ms), reason])?,
+        };
+        if let Some(lane) = self.lanes.by_id(row.lane) {
+            lane.dead(-1);
+        }
+        self.loose.extend(row.file.clone());
+        self.go_on(db, &row)?;
+        Ok(true)
+    }
+
+    /// A job that stood before others of its key may do so no more.
+    fn go_on(&self, db: &Connection, row: &Row) -> rusqlite::Result<()> {
+        match &row.key {
+            Some(key) if !has_head(db, row.lane, key)? => promote(db, row.lane, key),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn forget(
@@ -256,21 +291,23 @@ impl Jobs {
         let mut forgotten = 0;
         for (state, before) in forgotten_before(ended_ms, dead_ms) {
             let mut select = db.prepare_cached(
-                "SELECT seq, lane, file FROM job
+                "SELECT seq, secret FROM job
                  WHERE state = ?1 AND ended_ms < ?2 AND ended_ms IS NOT NULL ORDER BY ended_ms, seq LIMIT ?3",
             )?;
             let left = (most - forgotten) as i64;
-            let old = select.query_map(params![code(state), signed(before), left], |r| {
-                Ok((r.get(0)?, r.get(1)?, r.get(2)?))
-            })?;
-            let old: Vec<(i64, i64, Option<String>)> = old.collect::<rusqlite::Result<_>>()?;
-            for (seq, lane, file) in old {
+            let old = select.query_map(params![code(state), signed(before), left], id)?;
+            let old: Vec<JobId> = old.collect::<rusqlite::Result<_>>()?;
+            for id in old {
+                let Some(row) = row(db, id)? else { continue };
                 db.prepare_cached("DELETE FROM job WHERE seq = ?1")?
-                    .execute([seq])?;
-                self.loose.extend(file);
-                if let Some(lane) = self.lanes.by_id(lane).filter(|_| state == State::Dead) {
+                    .execute([signed(id.seq)])?;
+                if let Some(lane) = (self.lanes.by_id(row.lane)).filter(|_| state == State::Dead) {
                     lane.dead(-1);
                 }
+                if row.blocks {
+                    self.go_on(db, &row)?;
+                }
+                self.loose.extend(row.file);
                 forgotten += 1;
             }
         }
@@ -301,20 +338,20 @@ pub(super) fn late(
              WHERE lane = ?1 AND state = ?2 ORDER BY seq LIMIT ?3)
              WHERE expires_ms <= ?4 AND (?2 <> 1 OR due_ms <= ?4)",
         )?;
-        let rows = select.query_map(
-            params![lane, code(state), most as i64, signed(now_ms)],
-            |r| {
-                Ok(JobId {
-                    seq: r.get::<_, i64>(0)? as u64,
-                    secret: u128::from_be_bytes(r.get(1)?),
-                })
-            },
-        )?;
+        let rows = select.query_map(params![lane, code(state), most as i64, signed(now_ms)], id)?;
         for id in rows {
             late.push(id?);
         }
     }
     Ok(late)
+}
+
+/// Of a row that begins with its two parts.
+fn id(r: &rusqlite::Row<'_>) -> rusqlite::Result<JobId> {
+    Ok(JobId {
+        seq: r.get::<_, i64>(0)? as u64,
+        secret: u128::from_be_bytes(r.get(1)?),
+    })
 }
 
 /// So many more (or fewer) jobs that have not ended carry the message.
@@ -350,12 +387,33 @@ fn has_head(db: &Connection, lane: i64, key: &str) -> rusqlite::Result<bool> {
     .exists(params![lane, key])
 }
 
-/// The oldest that stands behind comes to the front.
-fn promote(db: &Connection, lane: i64, key: &str) -> rusqlite::Result<()> {
+/// Whether one of the key is dead that holds up the job with this number.
+pub(super) fn is_blocked(
+    db: &Connection,
+    lane: i64,
+    key: &str,
+    seq: i64,
+) -> rusqlite::Result<bool> {
     db.prepare_cached(
-        "UPDATE job SET state = 0 WHERE seq =
-         (SELECT seq FROM job WHERE lane = ?1 AND key = ?2 AND key IS NOT NULL AND state = 2 ORDER BY seq LIMIT 1)",
+        "SELECT 1 FROM job
+         WHERE lane = ?1 AND key = ?2 AND key IS NOT NULL AND state = 4 AND blocks = 1 AND seq < ?3 LIMIT 1",
     )?
-    .execute(params![lane, key])
-    .map(drop)
+    .exists(params![lane, key, seq])
+}
+
+/// The oldest that stands behind comes to the front, unless one is dead that holds it up.
+fn promote(db: &Connection, lane: i64, key: &str) -> rusqlite::Result<()> {
+    let oldest: Option<i64> = db
+        .prepare_cached(
+            "SELECT seq FROM job WHERE lane = ?1 AND key = ?2 AND key IS NOT NULL AND state = 2 ORDER BY seq LIMIT 1",
+        )?
+        .query_row(params![lane, key], |r| r.get(0))
+        .optional()?;
+    match oldest {
+        Some(seq) if !is_blocked(db, lane, key, seq)? => db
+            .prepare_cached("UPDATE job SET state = 0 WHERE seq = ?1")?
+            .execute([seq])
+            .map(drop),
+        _ => Ok(()),
+    }
 }

@@ -11,10 +11,12 @@ mod writes;
 
 use super::{Embedded, Write};
 use crate::ack::Reply;
-use crate::queue::{MAX_JOBS, acceptable, acceptable_end, acceptable_marked, acceptable_named};
+use crate::queue::{
+    MAX_JOBS, acceptable, acceptable_end, acceptable_marked, acceptable_named, acceptable_reason,
+};
 use crate::{
-    Ack, Bounds, Cancel, Entry, Error, Finish, Job, JobId, Kv, Lane, Leased, Marked, Named, NewJob,
-    Put, Queue, State,
+    Ack, Bounds, Cancel, Carried, Entry, Error, Finish, Job, JobId, Kv, Lane, Leased, Marked,
+    Named, NewJob, Payload, Put, Queue, State,
 };
 
 #[cfg(feature = "nats")]
@@ -56,6 +58,12 @@ pub enum Ask {
         expires_ms: u64,
         reply: Reply<bool>,
     },
+    Discard {
+        id: JobId,
+        reason: String,
+        now_ms: u64,
+        reply: Reply<bool>,
+    },
     Forget {
         ended_ms: u64,
         dead_ms: u64,
@@ -85,6 +93,7 @@ impl Ask {
             Ask::Finish { reply, .. } => reply.send(Err(e)),
             Ask::Cancel { reply, .. } => reply.send(Err(e)),
             Ask::Redrive { reply, .. } => reply.send(Err(e)),
+            Ask::Discard { reply, .. } => reply.send(Err(e)),
             Ask::Forget { reply, .. } => reply.send(Err(e)),
             Ask::Topic(ask) => ask.fail(e),
         }
@@ -171,6 +180,17 @@ impl Queue for Embedded {
             reply,
         })
     }
+    fn discard(&self, id: JobId, reason: &str, now_ms: u64) -> Ack<bool> {
+        if let Err(e) = acceptable_reason(reason) {
+            return Ack::ready(Err(e));
+        }
+        self.ask(|reply| Ask::Discard {
+            id,
+            reason: reason.to_owned(),
+            now_ms,
+            reply,
+        })
+    }
     fn forget(&self, ended_ms: u64, dead_ms: u64, most: usize) -> Ack<usize> {
         self.ask(|reply| Ask::Forget {
             ended_ms,
@@ -185,6 +205,16 @@ impl Queue for Embedded {
     fn find(&self, lane: &str, secret: u128) -> Result<Option<JobId>, Error> {
         self.readers.find(lane, secret)
     }
+    fn carried(&self, id: JobId) -> Result<Option<Carried>, Error> {
+        let found = self.readers.carried(id)?;
+        Ok(found.map(|(head, payload, file)| Carried {
+            head,
+            payload: match file {
+                Some(name) => Payload::File(payloads(&self.path).join(name)),
+                None => Payload::Inline(payload),
+            },
+        }))
+    }
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
         self.readers.result(id)
     }
@@ -193,6 +223,9 @@ impl Queue for Embedded {
     }
     fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error> {
         self.readers.ahead(job, most)
+    }
+    fn put_off(&self, lane: &str, now_ms: u64) -> Result<u64, Error> {
+        self.readers.put_off(lane, now_ms)
     }
     fn lanes(&self) -> Result<Vec<Lane>, Error> {
         self.readers.lanes()

@@ -9,6 +9,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 const JOB: &str = "SELECT j.seq, j.secret, l.name, j.tenant, j.key, j.state, j.attempts, j.enqueued_ms, j.due_ms, j.expires_ms,
     j.ended_ms, j.title, j.reason, j.bytes FROM job j JOIN lane l ON l.id = j.lane";
 
+/// Of what a job carries: head, payload, file.
+type Parts = (Vec<u8>, Vec<u8>, Option<String>);
+
 impl Readers {
     pub fn job(&self, id: JobId) -> Result<Option<Job>, Error> {
         self.with(|db| {
@@ -33,6 +36,36 @@ impl Readers {
                 secret,
             };
             seq.map(|s| s.map(id)).map_err(self.sql())
+        })
+    }
+
+    /// Head, payload, and the name of the file that has the payload instead. Of one that has ended otherwise than dead nothing is kept.
+    pub fn carried(&self, id: JobId) -> Result<Option<Parts>, Error> {
+        let sql = "SELECT coalesce(m.head, j.head), coalesce(m.payload, j.payload), coalesce(m.file, j.file)
+                   FROM job j LEFT JOIN message m ON m.position = j.message
+                   WHERE j.seq = ?1 AND j.secret = ?2 AND j.state NOT IN (3, 5)";
+        self.with(|db| {
+            db.prepare_cached(sql)
+                .and_then(|mut s| {
+                    s.query_row(params![signed(id.seq), id.secret.to_be_bytes()], |r| {
+                        Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+                    })
+                    .optional()
+                })
+                .map_err(self.sql())
+        })
+    }
+
+    pub fn put_off(&self, lane: &str, now_ms: u64) -> Result<u64, Error> {
+        // The index has all that is asked for but the state: of the few that are leased their rows are read.
+        let sql = "WITH l AS (SELECT id FROM lane WHERE name = ?1)
+                   SELECT (SELECT count(*) FROM job INDEXED BY job_due WHERE lane = (SELECT id FROM l) AND due_ms > ?2 AND state <= 1)
+                        - (SELECT count(*) FROM job WHERE lane = (SELECT id FROM l) AND state = 1 AND due_ms > ?2)";
+        self.with(|db| {
+            let count = db.prepare_cached(sql).and_then(|mut s| {
+                s.query_row(params![lane, signed(now_ms)], |r| r.get::<_, i64>(0))
+            });
+            count.map(|n| n as u64).map_err(self.sql())
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::readers::Readers;
 use super::files::INLINE;
-use super::writes::{Carried, Jobs, Settle};
+use super::writes::{Brought, Jobs, Settle};
 use super::{Ask as QueueAsk, acceptable, signed};
 use crate::ack::Reply;
 use crate::bounds::{limit, name};
@@ -285,12 +285,12 @@ impl Jobs {
         ])?;
         let position = db.last_insert_rowid();
         for job in &event.jobs {
-            let carried = Carried {
+            let brought = Brought {
                 file: None,
                 bytes: size(event),
                 message: Some(position),
             };
-            self.insert(db, job, &carried)?;
+            self.insert(db, job, &brought)?;
         }
         Ok(position as u64)
     }

@@ -1,5 +1,6 @@
 //! What the writer does for the queue inside its transaction: accepting and lending.
 
+use super::ends::is_blocked;
 use super::files::{Files, INLINE};
 use super::lanes::{Lanes, size};
 use super::{Ask, signed};
@@ -149,12 +150,12 @@ impl Jobs {
         }
         let ids = jobs.iter().zip(&files);
         let ids = ids.map(|(job, file)| {
-            let carried = Carried {
+            let brought = Brought {
                 file: file.as_deref(),
                 bytes: size(job),
                 message: None,
             };
-            self.insert(db, job, &carried)
+            self.insert(db, job, &brought)
         });
         ids.collect::<rusqlite::Result<Vec<_>>>().map(Ok)
     }
@@ -182,7 +183,7 @@ impl Jobs {
         &mut self,
         db: &Connection,
         job: &NewJob,
-        carried: &Carried<'_>,
+        brought: &Brought<'_>,
     ) -> rusqlite::Result<JobId> {
         let lane = self.lanes.make(db, &job.lane)?;
         let behind = match &job.key {
@@ -191,17 +192,18 @@ impl Jobs {
                 .prepare_cached(
                     "SELECT 1 FROM job WHERE lane = ?1 AND key = ?2 AND key IS NOT NULL AND state <= 2 LIMIT 1",
                 )?
-                .exists(params![lane.id, key])?,
+                .exists(params![lane.id, key])?
+                || is_blocked(db, lane.id, key, i64::MAX)?,
         };
         self.seq += 1;
-        let payload: &[u8] = if carried.file.is_some() {
+        let payload: &[u8] = if brought.file.is_some() {
             b""
         } else {
             &job.payload
         };
         db.prepare_cached(
             "INSERT INTO job(seq, secret, lane, tenant, key, state, enqueued_ms, due_ms, expires_ms, bytes, title, head, payload,
-             file, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             file, message, blocks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?
         .execute(params![
             self.seq as i64,
@@ -213,14 +215,15 @@ impl Jobs {
             signed(job.enqueued_ms),
             signed(job.due_ms),
             signed(job.expires_ms),
-            signed(carried.bytes),
+            signed(brought.bytes),
             job.title,
             job.head,
             payload,
-            carried.file,
-            carried.message,
+            brought.file,
+            brought.message,
+            job.blocks,
         ])?;
-        lane.add(1, carried.bytes);
+        lane.add(1, brought.bytes);
         Ok(JobId {
             seq: self.seq,
             secret: job.secret,
@@ -321,7 +324,7 @@ impl Jobs {
 }
 
 /// What a job brings beside its row.
-pub(super) struct Carried<'a> {
+pub(super) struct Brought<'a> {
     pub file: Option<&'a str>,
     /// As they count in its lane.
     pub bytes: u64,
@@ -405,6 +408,12 @@ impl Jobs {
                 expires_ms,
                 reply,
             } => settle.settle(reply, self.redrive(db, id, due_ms, expires_ms).map(Ok)),
+            Ask::Discard {
+                id,
+                reason,
+                now_ms,
+                reply,
+            } => settle.settle(reply, self.discard(db, id, &reason, now_ms).map(Ok)),
             Ask::Forget {
                 ended_ms,
                 dead_ms,

@@ -107,14 +107,22 @@ pub fn cancel(entry: &Entry, now_ms: u64) -> (Cancel, Option<Next>) {
     }
 }
 
-/// `turn`: above that of all others of its key.
+/// `turn`: above that of all others of its key; one that held them up goes before them.
 pub fn redrive(entry: &Entry, due_ms: u64, expires_ms: u64, turn: u64) -> Option<Next> {
     (entry.note.state == State::Dead).then(|| {
         next(entry, |n| {
             (n.state, n.attempts, n.ended_ms) = (State::Waiting, 0, None);
-            (n.due_ms, n.expires_ms, n.turn) = (due_ms, expires_ms, turn);
+            (n.due_ms, n.expires_ms) = (due_ms, expires_ms);
+            if !entry.card.blocks {
+                n.turn = turn;
+            }
         })
     })
+}
+
+pub fn discard(entry: &Entry, reason: &str, now_ms: u64) -> Option<Next> {
+    let is_dead = entry.note.state == State::Dead;
+    is_dead.then(|| ended(entry, State::Cancelled, reason, now_ms))
 }
 
 pub fn forget(entry: &Entry) -> Option<Next> {

@@ -54,7 +54,8 @@ pub(super) struct Open {
     dead: u64,
     /// By tenant.
     pub ready: BTreeMap<String, Ready>,
-    /// Of each key those that have not ended: a leased one is first, then they come in their turns.
+    /// Of each key those that have not ended, and dead ones that hold up those after them: a leased one is first, then they come in
+    /// their turns.
     keys: HashMap<String, BTreeSet<(bool, u64, u64)>>,
     /// The tenant that was served last.
     pub served: String,
@@ -180,12 +181,17 @@ impl Index {
             let over = (note.ended_ms.unwrap_or(0), seq);
             put(&mut self.over[usize::from(is_dead)], over, puts);
             count(&mut lane.dead, u64::from(is_dead), puts);
-            return;
+            if !is_dead || !card.blocks {
+                return;
+            }
+        } else {
+            put(&mut lane.open, seq, puts);
+            count(&mut lane.bytes, card.bytes, puts);
         }
-        put(&mut lane.open, seq, puts);
-        count(&mut lane.bytes, card.bytes, puts);
         let Some(key) = &card.key else {
-            lane.offer(entry, seq, puts);
+            if !note.state.has_ended() {
+                lane.offer(entry, seq, puts);
+            }
             return;
         };
         let place = (note.state != State::Leased, note.turn, seq);
@@ -200,7 +206,8 @@ impl Index {
             return;
         }
         for (head, puts) in [(before, false), (now, true)] {
-            if let Some((seq, entry)) = head.and_then(|s| Some((s, self.jobs.get(&s)?))) {
+            let head = head.and_then(|s| Some((s, self.jobs.get(&s)?)));
+            if let Some((seq, entry)) = head.filter(|h| h.1.note.state != State::Dead) {
                 lane.offer(entry, seq, puts);
             }
         }
@@ -265,6 +272,20 @@ impl Index {
             .get(&job.lane)
             .map(|l| l.open.range(..job.id.seq));
         before.map_or(0, |b| b.take(most as usize).count() as u64)
+    }
+
+    /// Of those that wait the ones whose time has not come.
+    pub fn put_off(&self, lane: &str, now_ms: u64) -> u64 {
+        let waits = |seq: &u64| {
+            let entry = self.jobs.get(seq);
+            entry.is_some_and(|e| e.note.state == State::Waiting)
+        };
+        let later = |ready: &Ready| {
+            let later = ready.range((now_ms + 1, 0, 0)..);
+            later.filter(|(_, _, seq)| waits(seq)).count() as u64
+        };
+        let lane = self.lanes.get(lane);
+        lane.map_or(0, |l| l.ready.values().map(later).sum())
     }
 
     pub fn lanes(&self) -> Vec<Lane> {

@@ -17,8 +17,10 @@ use super::bucket;
 use super::link::Link;
 use super::target::Target;
 use super::{Options, Standing, subject};
-use crate::queue::{MAX_JOBS, acceptable, acceptable_end};
-use crate::{Ack, Bounds, Cancel, Error, Finish, Job, JobId, Lane, Leased, NewJob, Queue, State};
+use crate::queue::{MAX_JOBS, acceptable, acceptable_end, acceptable_reason};
+use crate::{
+    Ack, Bounds, Cancel, Carried, Error, Finish, Job, JobId, Lane, Leased, NewJob, Queue, State,
+};
 use index::Index;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -190,6 +192,16 @@ impl Queue for Jobs {
         })
     }
 
+    fn discard(&self, id: JobId, reason: &str, now_ms: u64) -> Ack<bool> {
+        if let Err(e) = acceptable_reason(reason) {
+            return Ack::ready(Err(e));
+        }
+        let (shared, reason) = (self.shared.clone(), reason.to_owned());
+        self.link.write(&of(id), 0, move |conn| {
+            work::discard(conn, shared, id, reason, now_ms)
+        })
+    }
+
     fn forget(&self, ended_ms: u64, dead_ms: u64, most: usize) -> Ack<usize> {
         let (shared, most) = (self.shared.clone(), most.min(MAX_JOBS));
         self.link.ask("forget", 0, move |conn| {
@@ -218,6 +230,14 @@ impl Queue for Jobs {
         Ok(self.index()?.find(lane, secret))
     }
 
+    fn carried(&self, id: JobId) -> Result<Option<Carried>, Error> {
+        let shared = self.shared.clone();
+        let asked = self.link.ask(&of(id), 0, move |conn| async move {
+            shared.carried(&conn, id).await
+        });
+        asked.wait()
+    }
+
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
         let shared = self.shared.clone();
         let asked = self.link.ask(&of(id), 0, move |conn| async move {
@@ -232,6 +252,10 @@ impl Queue for Jobs {
 
     fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error> {
         Ok(self.index()?.ahead(job, most))
+    }
+
+    fn put_off(&self, lane: &str, now_ms: u64) -> Result<u64, Error> {
+        Ok(self.index()?.put_off(lane, now_ms))
     }
 
     fn lanes(&self) -> Result<Vec<Lane>, Error> {

@@ -16,6 +16,8 @@ pub struct Card {
     pub tenant: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocks: bool,
     pub enqueued_ms: u64,
     pub due_ms: u64,
     pub expires_ms: u64,
@@ -32,6 +34,7 @@ impl Card {
             lane: job.lane.clone(),
             tenant: job.tenant.clone(),
             key: job.key.clone(),
+            blocks: job.blocks,
             enqueued_ms: job.enqueued_ms,
             due_ms: job.due_ms,
             expires_ms: job.expires_ms,
@@ -129,6 +132,7 @@ mod tests {
             lane: "l\r\nNats-TTL: 1s".into(),
             tenant: "ü🚢".into(),
             key: Some("\u{0}\"".into()),
+            blocks: true,
             enqueued_ms: 1,
             due_ms: 2,
             expires_ms: 3,

@@ -88,6 +88,7 @@ mod tests {
             lane: "l".into(),
             tenant: tenant.into(),
             key: key.map(str::to_owned),
+            blocks: false,
             enqueued_ms: 1,
             due_ms: 0,
             expires_ms: LATER,
@@ -176,7 +177,10 @@ mod tests {
                 0..=1 => {
                     let key = format!("k{}", draw(4));
                     let key = (draw(3) > 0).then_some(key.as_str());
-                    let card = card(&format!("t{}", draw(3)), key);
+                    let card = Card {
+                        blocks: draw(2) == 0,
+                        ..card(&format!("t{}", draw(3)), key)
+                    };
                     let seq = stream.accept(card.clone());
                     live.accept(seq, seq.into(), card);
                     live.followed = seq;
@@ -210,8 +214,11 @@ mod tests {
                         continue;
                     };
                     let turn = live.followed + 1;
-                    let next = decide::redrive(&job, now, LATER, turn).unwrap();
-                    write(&mut stream, &mut live, next.note);
+                    let next = match draw(3) {
+                        0 => decide::discard(&job, "enough", now),
+                        _ => decide::redrive(&job, now, LATER, turn),
+                    };
+                    write(&mut stream, &mut live, next.unwrap().note);
                     driven += 1;
                 }
             }

@@ -8,7 +8,7 @@ use crate::nats::conn::Conn;
 use crate::nats::fault::Fault;
 use crate::nats::link::PATIENCE;
 use crate::nats::message::Draft;
-use crate::{Bounds, Cancel, Error, Finish, JobId, Leased, NewJob, Payload, State};
+use crate::{Bounds, Cancel, Carried, Error, Finish, JobId, Leased, NewJob, Payload, State};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use std::sync::Arc;
@@ -139,6 +139,17 @@ impl Shared {
             self.refresh(conn, id).await?;
         }
         Err(Error::Busy.into())
+    }
+
+    /// What the message of a job holds that was accepted; of one that has ended otherwise than dead nobody asks for it.
+    pub async fn carried(&self, conn: &Conn, id: JobId) -> Result<Option<Carried>, Fault> {
+        let entry = self.find(conn, id).await?;
+        let is_asked = |e: &Entry| !e.note.state.has_ended() || e.note.state == State::Dead;
+        let Some(entry) = entry.filter(is_asked) else {
+            return Ok(None);
+        };
+        let found = conn.at(&self.stream, id.seq).await?;
+        Ok(found.and_then(|found| parted(found.value, entry.card.head)))
     }
 
     pub async fn result(&self, conn: &Conn, id: JobId) -> Result<Option<Vec<u8>>, Fault> {
@@ -282,10 +293,7 @@ async fn claim(
             return Err(fault);
         }
     };
-    let Some(mut head) = carried
-        .map(|c| c.value)
-        .filter(|v| v.len() >= entry.card.head)
-    else {
+    let Some(carried) = carried.and_then(|c| parted(c.value, entry.card.head)) else {
         let how = Finish::Dead {
             reason: "what it carried is gone from the stream".into(),
             result: Vec::new(),
@@ -294,7 +302,6 @@ async fn claim(
         shared.change(conn, id, decide).await?;
         return Ok(None);
     };
-    let payload = head.split_off(entry.card.head);
     lock(&shared.held).leased.insert(id, attempt);
     Ok(Some(Leased {
         id,
@@ -303,9 +310,20 @@ async fn claim(
         enqueued_ms: entry.card.enqueued_ms,
         expires_ms: entry.note.expires_ms,
         position: 0,
-        head,
-        payload: Payload::Inline(payload),
+        head: carried.head,
+        payload: carried.payload,
     }))
+}
+
+/// The value of a message that was accepted: the head, and then the payload. `None`: it is shorter than the head.
+fn parted(mut value: Vec<u8>, head: usize) -> Option<Carried> {
+    (value.len() >= head).then(|| {
+        let payload = value.split_off(head);
+        Carried {
+            head: value,
+            payload: Payload::Inline(payload),
+        }
+    })
 }
 
 /// Of a job whose time is over.
@@ -388,6 +406,22 @@ pub async fn redrive(
     };
     let driven = shared.change(&conn, id, decide).await?;
     Ok(driven == Some(true))
+}
+
+pub async fn discard(
+    conn: Conn,
+    shared: Arc<Shared>,
+    id: JobId,
+    reason: String,
+    now_ms: u64,
+) -> Result<bool, Fault> {
+    shared.refresh(&conn, id).await?;
+    let decide = |e: &Entry| match decide::discard(e, &reason, now_ms) {
+        None => (false, None),
+        next => (true, next),
+    };
+    let discarded = shared.change(&conn, id, decide).await?;
+    Ok(discarded == Some(true))
 }
 
 /// The attempt is nobody's any more.

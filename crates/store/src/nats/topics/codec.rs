@@ -77,6 +77,7 @@ mod tests {
             lane: "topics/a/b \n".into(),
             tenant: String::new(),
             key: Some("ü".into()),
+            blocks: false,
             enqueued_ms: 1,
             due_ms: 2,
             expires_ms: 3,

@@ -14,9 +14,9 @@ use super::{Options, Standing, bucket, subject};
 use crate::embedded::copy::{Deed, Done, Outcome};
 use crate::queue::MAX_JOBS;
 use crate::{
-    Ack, Bounds, Cancel, Embedded, Entry, Error, Etag, Finish, Job, JobId, Kv, Lane, Leased,
-    MAX_ROWS, Message, NewJob, NewMessage, Precondition, Published, Put, Queue, State, Topic,
-    TopicBounds, Topics as Trait,
+    Ack, Bounds, Cancel, Carried, Embedded, Entry, Error, Etag, Finish, Job, JobId, Kv, Lane,
+    Leased, MAX_ROWS, Message, NewJob, NewMessage, Precondition, Published, Put, Queue, State,
+    Topic, TopicBounds, Topics as Trait,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -333,6 +333,15 @@ impl Queue for Topics {
         self.act(&of(id), deed, changed)
     }
 
+    fn discard(&self, id: JobId, reason: &str, now_ms: u64) -> Ack<bool> {
+        let deed = Deed::Discard {
+            id,
+            reason: reason.to_owned(),
+            now_ms,
+        };
+        self.act(&of(id), deed, changed)
+    }
+
     fn forget(&self, ended_ms: u64, dead_ms: u64, most: usize) -> Ack<usize> {
         let deed = Deed::Forget {
             ended_ms,
@@ -359,6 +368,10 @@ impl Queue for Topics {
         self.copy().find(lane, secret)
     }
 
+    fn carried(&self, id: JobId) -> Result<Option<Carried>, Error> {
+        self.copy().carried(id)
+    }
+
     fn result(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
         self.copy().result(id)
     }
@@ -369,6 +382,10 @@ impl Queue for Topics {
 
     fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error> {
         self.copy().ahead(job, most)
+    }
+
+    fn put_off(&self, lane: &str, now_ms: u64) -> Result<u64, Error> {
+        self.copy().put_off(lane, now_ms)
     }
 
     fn lanes(&self) -> Result<Vec<Lane>, Error> {

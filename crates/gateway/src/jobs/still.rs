@@ -1,0 +1,155 @@
+//! Routes whose jobs stand still: somebody paused them, or their service said that it is gone. Kept beside the jobs, so that a restart and
+//! other nodes know.
+
+use super::Jobs;
+use crate::runtime::Shared;
+use crate::topics::health::PAUSED;
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, Weak};
+use std::time::Duration;
+use store::{Bounds, Error, Marked, Put};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often it is looked what other nodes said.
+const EACH: Duration = Duration::from_millis(500);
+/// What is kept of a route that goes on.
+const GOES_ON: &[u8] = b"-";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Still {
+    Paused,
+    /// What its service said.
+    Gone(String),
+}
+
+impl Still {
+    fn write(still: Option<&Still>) -> Vec<u8> {
+        match still {
+            None => GOES_ON.to_vec(),
+            Some(Still::Paused) => Vec::new(),
+            Some(Still::Gone(why)) => why.clone().into_bytes(),
+        }
+    }
+
+    fn read(value: &[u8]) -> Option<Still> {
+        match value {
+            GOES_ON => None,
+            b"" => Some(Still::Paused),
+            why => Some(Still::Gone(String::from_utf8_lossy(why).into_owned())),
+        }
+    }
+}
+
+/// One at a time: what was looked at before somebody spoke is not held to after it.
+fn turn(jobs: &Jobs) -> MutexGuard<'_, ()> {
+    jobs.still.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn hold(jobs: &Jobs, route: &Arc<str>, still: Option<Still>) {
+    match still {
+        None => jobs.hold(route, false, None),
+        Some(Still::Paused) => jobs.hold(route, true, None),
+        Some(Still::Gone(why)) => jobs.hold(route, false, Some(why)),
+    }
+}
+
+/// Keeps that jobs of a route stand still, or go on (`None`), and holds to it. Blocks.
+///
+/// # Errors
+/// When it cannot be kept: nothing has changed.
+pub fn set(jobs: &Jobs, route: &Arc<str>, still: Option<Still>, now_ms: u64) -> Result<(), Error> {
+    let _turn = turn(jobs);
+    let marks = jobs
+        .marks()
+        .ok_or_else(|| Error::Stopped("the queue of jobs is not open".into()))?;
+    let mark = Put::new(format!("{PAUSED}{route}"), Still::write(still.as_ref()));
+    let kept = marks.enqueue_marked(Vec::new(), Bounds::NONE, mark, now_ms);
+    kept.wait()?;
+    hold(jobs, route, still);
+    Ok(())
+}
+
+/// Holds to what is kept of a route. Blocks.
+///
+/// # Errors
+/// When it cannot be read: what was known holds.
+pub fn recall(jobs: &Jobs, marks: &dyn Marked, route: &Arc<str>, now_ms: u64) -> Result<(), Error> {
+    let _turn = turn(jobs);
+    let kept = marks.mark(&format!("{PAUSED}{route}"), now_ms)?;
+    hold(
+        jobs,
+        route,
+        kept.and_then(|entry| Still::read(&entry.value)),
+    );
+    Ok(())
+}
+
+/// What other nodes said, until the gateway ends.
+pub async fn follow(jobs: Arc<Jobs>, shared: Weak<Shared>) {
+    let mut tick = interval(EACH);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let Some(marks) = jobs.shared() else {
+            continue;
+        };
+        let now_ms = jobs.now_ms(shared.clock.now());
+        let snapshot = shared.current.load();
+        let takes = snapshot.routes().filter(|r| r.asynchronous.is_some());
+        let routes: BTreeSet<Arc<str>> = takes.map(|r| r.name.clone()).collect();
+        drop((snapshot, shared));
+        let theirs = jobs.clone();
+        let look = move || -> Result<BTreeSet<Arc<str>>, Error> {
+            for route in &routes {
+                recall(&theirs, &*marks, route, now_ms)?;
+            }
+            Ok(routes)
+        };
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(routes)) => jobs.set_known(routes),
+            Ok(Err(e)) => tracing::debug!("whether jobs stand still cannot be read: {e}"),
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::Embedded;
+
+    #[test]
+    fn what_stands_still_is_known_to_who_opens_the_queue_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Embedded::open(dir.path().join("queue.db")).unwrap());
+        let route: Arc<str> = "orders".into();
+        let shown = |jobs: &Jobs| {
+            let lanes = jobs.lanes(|_| super::super::Bound::NOTHING, base::Nanos(1));
+            lanes.first().map(|l| (l.reason, l.detail.clone()))
+        };
+        let jobs = Jobs::default();
+        assert!(
+            set(&jobs, &route, Some(Still::Paused), 5).is_err(),
+            "it has none"
+        );
+        assert_eq!(shown(&jobs), None);
+        jobs.set_queue(Some(store.clone()));
+        let gone = Still::Gone("it answered 410".into());
+        for (still, said) in [
+            (Some(Still::Paused), ("paused", "")),
+            (Some(gone), ("disabled", "it answered 410")),
+            (None, ("concurrency", "")),
+        ] {
+            set(&jobs, &route, still, 5).unwrap();
+            let next = Jobs::default();
+            recall(&next, &*store, &route, 6).unwrap();
+            for jobs in [&jobs, &next] {
+                let (reason, detail) = shown(jobs).unwrap();
+                assert_eq!((reason, detail.as_str()), said);
+            }
+        }
+    }
+}
