@@ -179,6 +179,7 @@ pub fn job(secret: u128) -> NewJob {
         secret,
         lane: "orders".into(),
         tenant: String::new(),
+        weight: 1,
         key: None,
         blocks: false,
         enqueued_ms: 1,

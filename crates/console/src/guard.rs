@@ -138,10 +138,12 @@ fn needs(method: &Method, path: &str) -> Option<Role> {
     if OPEN.contains(&path) || path.starts_with(ASSETS) {
         return None;
     }
-    match is_read(method, path) {
-        true => Some(Role::Read),
-        false => Some(api::role(path).unwrap_or(Role::Operate)),
-    }
+    let (asked, otherwise) = match is_read(method, path) {
+        // A page, or a call that is read; `HEAD` tells as much.
+        true => ("get", Role::Read),
+        false => ("post", Role::Operate),
+    };
+    Some(api::role(asked, path).unwrap_or(otherwise))
 }
 
 fn too_little(who: &Who, role: Role) -> String {
@@ -239,6 +241,17 @@ mod tests {
         for (method, path, role) in [
             (Method::GET, "/", Some(Role::Read)),
             (Method::GET, "/metrics", Some(Role::Read)),
+            (Method::GET, "/api/v1/jobs/1f-ab", Some(Role::Read)),
+            (
+                Method::GET,
+                "/api/v1/jobs/1f-ab/request",
+                Some(Role::Operate),
+            ),
+            (
+                Method::HEAD,
+                "/api/v1/jobs/1f-ab/request",
+                Some(Role::Operate),
+            ),
             (Method::GET, "/readyz", None),
             (Method::GET, "/signin", None),
             (Method::GET, "/assets/x/console.css", None),

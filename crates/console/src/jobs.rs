@@ -46,12 +46,10 @@ pub enum Deed {
         /// Per second; `None`: all at once.
         rate: Option<f64>,
     },
-    /// One dead job goes on as another one, which carries what is given instead.
+    /// One dead job goes on as another one, which carries this body instead.
     Edit {
         job: String,
-        body: Option<Vec<u8>>,
-        /// Path and query.
-        target: Option<String>,
+        body: Vec<u8>,
     },
     Discard(Dead),
 }
@@ -93,12 +91,8 @@ impl Deed {
                 let at = rate.map_or(String::new(), |r| format!(" at {r} per second"));
                 format!("jobs: {} redriven{at}", which.said())
             }
-            Deed::Edit { job, body, target } => {
-                let bytes = body
-                    .as_ref()
-                    .map(|b| format!("a body of {} bytes", b.len()));
-                let what: Vec<String> = bytes.into_iter().chain(target.clone()).collect();
-                format!("jobs: {job} redriven with {}", what.join(" and "))
+            Deed::Edit { job, body } => {
+                format!("jobs: {job} redriven with a body of {} bytes", body.len())
             }
             Deed::Discard(which) => format!("jobs: {} discarded", which.said()),
         }
@@ -131,12 +125,8 @@ mod tests {
         );
         let edited = Deed::Edit {
             job: "1f-ab".into(),
-            body: Some(b"secret".to_vec()),
-            target: text("/orders"),
+            body: b"secret".to_vec(),
         };
-        assert_eq!(
-            edited.said(),
-            "jobs: 1f-ab redriven with a body of 6 bytes and /orders"
-        );
+        assert_eq!(edited.said(), "jobs: 1f-ab redriven with a body of 6 bytes");
     }
 }

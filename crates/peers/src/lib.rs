@@ -7,6 +7,7 @@ mod postgres;
 mod prometheus;
 mod promtool;
 mod redis;
+mod wire;
 
 pub use alertmanager::Alertmanager;
 pub use certificate::Certificate;
@@ -15,6 +16,7 @@ pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use promtool::promtool;
 pub use redis::Redis;
+pub use wire::Wire;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;

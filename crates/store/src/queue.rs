@@ -54,10 +54,14 @@ pub struct NewJob {
     /// Tenants of a lane are served in turns; empty: nobody in particular.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tenant: String,
+    /// How many times as many of its jobs as of others come in a turn, from 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: u32,
     /// Jobs of a lane with the same key are lent in the order of acceptance, one at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Dead, it holds up those of its key that came after it, until it is redriven, discarded or forgotten.
+    /// Dead, it holds up those of its key that came after it, until it is redriven, discarded or forgotten; one that was never tried, as its
+    /// time was over, does not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blocks: bool,
     pub enqueued_ms: u64,
@@ -72,6 +76,24 @@ pub struct NewJob {
     pub head: Vec<u8>,
     #[serde(skip)]
     pub payload: Vec<u8>,
+}
+
+pub(crate) fn one() -> u32 {
+    1
+}
+
+pub(crate) fn is_one(weight: &u32) -> bool {
+    *weight == 1
+}
+
+/// Jobs of one tenant in a row, while others wait.
+const TURN: u32 = 4;
+/// However much it weighs.
+const LONGEST_TURN: u32 = 1024;
+
+/// Jobs in a turn of a tenant of this weight.
+pub(crate) fn turn(weight: u32) -> usize {
+    weight.max(1).saturating_mul(TURN).min(LONGEST_TURN) as usize
 }
 
 /// Jobs that are accepted once, by names of their own.
@@ -284,7 +306,7 @@ pub trait Queue: Send + Sync {
     fn jobs(&self, lane: &str, state: State, after: u64, limit: usize) -> Result<Vec<Job>, Error>;
     /// How many jobs of its lane that have not ended were accepted before this one; `most` when there are more.
     fn ahead(&self, job: &Job, most: u64) -> Result<u64, Error>;
-    /// How many jobs of a lane wait for a later time: they are put off, or tried again then.
+    /// How many jobs of a lane wait for a later time, or for others of their key.
     fn put_off(&self, lane: &str, now_ms: u64) -> Result<u64, Error>;
     /// Every lane that ever was, by name.
     fn lanes(&self) -> Result<Vec<Lane>, Error>;

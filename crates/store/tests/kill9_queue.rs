@@ -28,6 +28,7 @@ fn job(n: u64) -> NewJob {
         secret: n as u128,
         lane: "l".into(),
         tenant: String::new(),
+        weight: 1,
         key: Some(format!("k{}", n % KEYS)),
         blocks: false,
         enqueued_ms: 0,

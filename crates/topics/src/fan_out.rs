@@ -22,6 +22,7 @@ pub fn message(topic: &Topic, event: Event, now_ms: u64) -> Option<NewMessage> {
             secret: u128::from_ne_bytes(secret),
             lane: s.lane(&topic.name),
             tenant: String::new(),
+            weight: 1,
             key: key.map(|k| short(&k)).filter(|k| !k.is_empty()),
             blocks: false,
             enqueued_ms: now_ms,

@@ -221,6 +221,7 @@ mod tests {
             secret: 1,
             lane: "t/other".into(),
             tenant: String::new(),
+            weight: 1,
             key: None,
             blocks: false,
             enqueued_ms: 0,

@@ -48,8 +48,7 @@ pub struct Redrive {
 pub struct Edit {
     job: String,
     /// In base64.
-    body: Option<String>,
-    target: Option<String>,
+    body: String,
 }
 
 type By = Extension<Who>;
@@ -76,15 +75,13 @@ pub async fn discard(Extract(s): Extract<State>, by: By, Json(which): Json<Dead>
 }
 
 pub async fn edit(Extract(s): Extract<State>, by: By, Json(ask): Json<Edit>) -> Answer {
-    let Edit { job, body, target } = ask;
-    let body = match body.map(|text| BASE64.decode(text)).transpose() {
-        Ok(body) => body,
+    match BASE64.decode(ask.body) {
+        Ok(body) => act(s, by, Deed::Edit { job: ask.job, body }).await,
         Err(e) => {
             let what = format!("`body` is no base64: {e}");
-            return off_thread::<()>(move || Err(vec![Finding::error("jobs-edit", what)])).await;
+            off_thread::<()>(move || Err(vec![Finding::error("jobs-edit", what)])).await
         }
-    };
-    act(s, by, Deed::Edit { job, body, target }).await
+    }
 }
 
 async fn act(s: State, Extension(who): By, deed: Deed) -> Answer {

@@ -404,8 +404,8 @@ pub const CALLS: &[Call] = &[
     ),
     change(
         "/api/v1/jobs/edit",
-        "Deliver what a dead job carries with another body (in base64) or another path, as a new job; the dead one is discarded",
-        Some(r#"{"job":"1f-6b0c4f","body?":["e30=",null],"target?":["/orders",null]}"#),
+        "Deliver a dead job with another body (in base64), as a new job; the dead one is discarded",
+        Some(r#"{"job":"1f-6b0c4f","body":"e30="}"#),
         || post(jobs::edit),
     ),
     change(
@@ -523,10 +523,17 @@ pub const CALLS: &[Call] = &[
     ),
 ];
 
-/// What a change over the API takes.
-pub fn role(path: &str) -> Option<Role> {
-    let changes = |c: &&Call| c.method == "post" && c.path == path;
-    CALLS.iter().find(changes).map(|c| c.role)
+/// What a call of the API takes.
+pub fn role(method: &str, path: &str) -> Option<Role> {
+    let is_it = |c: &&Call| c.method == method && is_of(c.path, path);
+    CALLS.iter().find(is_it).map(|c| c.role)
+}
+
+/// Whether a path is one of a template, in which `{…}` is any segment.
+fn is_of(template: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    let fits = |t: &str| parts.next().is_some_and(|p| p == t || t.starts_with('{'));
+    template.split('/').all(fits) && parts.next().is_none()
 }
 
 pub fn router() -> Router<Served> {

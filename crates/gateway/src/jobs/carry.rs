@@ -78,23 +78,11 @@ pub fn content_type(kept: &[u8]) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
-/// What `keep` wrote, for another path and query, and without the client's key: it is not the request any more that the key was of.
-/// `None`: that is no target, or nothing that `keep` wrote.
-pub fn edited(kept: &[u8], target: Option<&str>) -> Option<Vec<u8>> {
-    let is_target = |t: &&str| t.starts_with('/') && t.bytes().all(|b| b.is_ascii_graphic());
-    let mut lines = kept.split_inclusive(|&b| b == b'\n');
-    let first = lines.next()?;
-    let mut parts = first.splitn(3, |&b| b == b' ');
-    let (method, old, rest) = (parts.next()?, parts.next()?, parts.next()?);
-    let target = match target {
-        Some(target) => Some(target).filter(is_target)?.as_bytes(),
-        None => old,
-    };
-    let mut out = [method, target, rest].join(&b' ');
-    for line in lines.filter(|l| !is_of(l, b"idempotency-key:")) {
-        out.extend_from_slice(line);
-    }
-    Some(out)
+/// What `keep` wrote without the client's key: with another body it is not the request any more that the key was of.
+pub fn without_key(kept: &[u8]) -> Vec<u8> {
+    let lines = kept.split_inclusive(|&b| b == b'\n');
+    let others = lines.filter(|l| !is_of(l, b"idempotency-key:"));
+    others.flatten().copied().collect()
 }
 
 /// Whether a header line is of this name, in lower case and with its colon.

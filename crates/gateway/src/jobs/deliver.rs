@@ -49,6 +49,8 @@ struct Lane {
     name: Arc<str>,
     rules: Arc<Async>,
     bound: Bound,
+    /// Its jobs all go to one path: who is gone there is gone for all.
+    is_one: bool,
     subscriber: Option<Arc<Subscriber>>,
 }
 
@@ -76,6 +78,7 @@ fn bound(route: &Route, kept: &Kept) -> Bound {
         most: route.asynchronous.as_ref().map_or(0, |r| r.concurrency),
         free: limit.map(|(limit, used)| pace::free(limit, used, cost)),
         spare: limit.map(|(limit, used)| pace::spare(limit, used)),
+        line: limit.map(|(limit, _)| pace::line(limit)),
         rate: None,
         demand: kept.get(&route.name, Known::default).get(),
         is_configured: route.service.config.limit.is_some(),
@@ -111,6 +114,7 @@ fn lanes(shared: &Shared) -> Vec<Lane> {
             name: r.name.clone(),
             rules: r.asynchronous.clone()?,
             bound: bound(r, &shared.kept),
+            is_one: !r.template.contains('{'),
             subscriber: None,
         })
     };
@@ -118,6 +122,7 @@ fn lanes(shared: &Shared) -> Vec<Lane> {
         name: s.lane.clone(),
         rules: s.rules.clone(),
         bound: bound_of_subscriber(s, &shared.kept),
+        is_one: false,
         subscriber: Some(s.clone()),
     };
     let subscribers = snapshot.subscribers().iter().map(of_subscriber);
@@ -200,6 +205,7 @@ async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, la
         let run = Run {
             jobs: jobs.clone(),
             lane: lane.name.clone(),
+            is_one: lane.is_one,
             shared: Arc::downgrade(shared),
             queue: queue.clone(),
             changes_hands: lane.subscriber.is_some() || jobs.shared().is_none(),
@@ -219,6 +225,7 @@ fn lock(pace: &Mutex<Pace>) -> std::sync::MutexGuard<'_, Pace> {
 struct Run {
     jobs: Arc<Jobs>,
     lane: Arc<str>,
+    is_one: bool,
     shared: Weak<Shared>,
     queue: Arc<dyn Queue>,
     /// Another process may wait for the queue.
@@ -248,14 +255,13 @@ impl Run {
             return;
         };
         let now = shared.clock.now();
-        self.learn(answered.as_ref(), &how, now);
-        if let Some(answered) = answered.filter(|a| is_gone(a) && self.subscriber.is_none()) {
-            self.stand_still(format!(
-                "the service says that it is gone ({})",
-                said(&answered)
-            ))
-            .await;
+        drop(shared);
+        // Before there is room for another.
+        if let Some(answered) = answered.as_ref().filter(|a| self.is_one && is_gone(a)) {
+            let why = format!("the service says that it is gone ({})", said(answered));
+            self.stand_still(why).await;
         }
+        self.learn(answered.as_ref(), &how, now);
         self.say(id, attempt, how).await;
         self.jobs.ended(id);
         self.jobs.news.notify_one();
@@ -453,11 +459,10 @@ impl Run {
     async fn stand_still(&self, why: String) {
         tracing::error!(route = %self.lane, "its jobs are not delivered any more: {why}; `plimsoll jobs resume` goes on");
         let (jobs, lane) = (self.jobs.clone(), self.lane.clone());
-        let (now_ms, still) = (self.now_ms().unwrap_or(0), Some(Still::Gone(why.clone())));
+        let (now_ms, still) = (self.now_ms().unwrap_or(0), Some(Still::Gone(why)));
         let keep = move || still::set(&jobs, &lane, still, now_ms);
         if let Ok(Err(e)) = tokio::task::spawn_blocking(keep).await {
-            tracing::error!(route = %self.lane, "only this process knows that: {e}");
-            self.jobs.disable(&self.lane, Some(why));
+            tracing::error!(route = %self.lane, "only this process knows that yet: {e}");
         }
     }
 

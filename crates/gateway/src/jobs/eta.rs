@@ -96,15 +96,29 @@ impl Speed {
         }
     }
 
+    /// Seconds that a job takes at least which has so many before it, by what the model knows; `None`: it knows nothing.
+    pub fn least(&self, ahead: u64) -> Option<f64> {
+        if self.basis != Basis::Demand || self.rate <= 0.0 {
+            return None;
+        }
+        let (likely, spread) = self.spread(ahead);
+        Some(likely / spread)
+    }
+
+    /// Seconds that so many and one more take, and by how many times they may take more or less.
+    fn spread(&self, ahead: u64) -> (f64, f64) {
+        let n = ahead as f64 + 1.0;
+        let likely = (n / self.rate).max(self.life);
+        // Each takes its own time, and so the sum of n varies by its root; a wrong rate is wrong for all.
+        (likely, 1.0 + Z * (self.error * self.error + 1.0 / n).sqrt())
+    }
+
     /// Of a job with so many before it, not due for so many seconds. `None`: nobody knows.
     pub fn eta(&self, ahead: u64, due_in: f64) -> Option<Eta> {
         if self.basis == Basis::Nothing || self.rate <= 0.0 {
             return None;
         }
-        let n = ahead as f64 + 1.0;
-        let likely = (n / self.rate).max(self.life);
-        // Each takes its own time, and so the sum of n varies by its root; a wrong rate is wrong for all.
-        let spread = 1.0 + Z * (self.error * self.error + 1.0 / n).sqrt();
+        let (likely, spread) = self.spread(ahead);
         let at = |s: f64| s.max(due_in).clamp(0.0, LONGEST_S);
         Some(Eta {
             likely: at(likely),

@@ -65,6 +65,7 @@ mod tests {
             secret: i as u128,
             lane: "reports".into(),
             tenant: String::new(),
+            weight: 1,
             key: None,
             blocks: false,
             enqueued_ms: 1,

@@ -46,8 +46,9 @@ pub struct Bound {
     pub most: u32,
     /// How many more deliveries the service can hold below its load line; `None`: nobody knows.
     pub free: Option<u32>,
-    /// The same in permits, with what is short of the line below zero.
+    /// The same in permits, with what is short of the line below zero; and all that is below it.
     pub spare: Option<f64>,
+    pub line: Option<f64>,
     /// Deliveries per second; `None`: nobody asks for fewer.
     pub rate: Option<f64>,
     /// What the model knows of one delivery; `None`: nothing, or not surely enough.
@@ -64,6 +65,7 @@ impl Bound {
         most: 0,
         free: None,
         spare: None,
+        line: None,
         rate: None,
         demand: None,
         is_configured: false,
@@ -92,7 +94,12 @@ pub fn free(limit: u64, in_flight: u64, cost: f64) -> u32 {
 
 /// `Bound::spare`, from the same.
 pub fn spare(limit: u64, in_flight: u64) -> f64 {
-    (limit as f64 * LINE - in_flight as f64) / 1000.0
+    line(limit) - in_flight as f64 / 1000.0
+}
+
+/// `Bound::line`, from the limit.
+pub fn line(limit: u64) -> f64 {
+    limit as f64 * LINE / 1000.0
 }
 
 /// A window that opens from one, doubles with each round of successes, and closes to one when nothing gets through.
@@ -233,6 +240,16 @@ impl Pace {
             true => Speed::of(None, None, 0.0),
             false => Speed::of(bound.demand.as_ref(), Some(&room), self.rate(now)),
         }
+    }
+
+    /// How fast they would end if nobody else used the service.
+    pub fn fastest(&self, bound: &Bound) -> Speed {
+        let room = Room {
+            most: f64::from(bound.most),
+            permits: bound.line,
+            is_configured: bound.is_configured,
+        };
+        Speed::of(bound.demand.as_ref(), Some(&room), 0.0)
     }
 
     pub fn in_flight(&self) -> u32 {

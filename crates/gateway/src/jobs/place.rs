@@ -1,7 +1,9 @@
 //! What the gates, the deliveries and the owner of the gateway share: the queue, and the pace of each lane.
 
+use super::depth::Depth;
 use super::eta::{Eta, Speed};
 use super::pace::{Bound, Pace, Reason};
+use super::still::Unsaid;
 use crate::calendar::Calendar;
 use crate::topics::call::Clients;
 use base::Nanos;
@@ -28,8 +30,8 @@ pub struct Jobs {
     shared: RwLock<Option<Arc<dyn Marked>>>,
     /// Routes of which it is known whether their jobs in the queue of several nodes stand still.
     known: Mutex<BTreeSet<Arc<str>>>,
-    /// One at a time says or looks what stands still.
-    pub(super) still: Mutex<()>,
+    /// One at a time says or looks what stands still; what could not be kept yet.
+    pub(super) still: Mutex<Unsaid>,
     /// Whether it is there.
     open: watch::Sender<bool>,
     /// Something was accepted, or a delivery has ended.
@@ -40,7 +42,7 @@ pub struct Jobs {
     /// What bounds them, as it was last looked at.
     bounds: Mutex<BTreeMap<Arc<str>, Bound>>,
     /// Depths as they were last looked at, by lane.
-    depths: Mutex<BTreeMap<String, u64>>,
+    depths: Mutex<BTreeMap<String, Depth>>,
     waiting: Mutex<HashMap<JobId, Arc<Notify>>>,
     /// Since when lanes of webhooks fail, milliseconds since the Unix epoch; those that were not looked up are not here.
     failing: Mutex<BTreeMap<Arc<str>, Option<u64>>>,
@@ -261,9 +263,22 @@ impl Jobs {
         self.speed(lane, now)?.eta(self.depth(lane), 0.0)
     }
 
-    /// Jobs of a lane that had not ended and were due when it was last looked.
+    /// Seconds until a job that is accepted now can be done, if nobody else uses its service and all that is not due stays away; `None`: the
+    /// model does not know, or nothing is delivered.
+    pub fn least(&self, lane: &str) -> Option<f64> {
+        let ready = lock(&self.depths).get(lane).map_or(0, |d| d.ready);
+        let bound = lock(&self.bounds).get(lane).copied()?;
+        let pace = lock(&self.lanes).get(lane).cloned()?;
+        let pace = lock(&pace);
+        match pace.paused || pace.disabled.is_some() {
+            true => None,
+            false => pace.fastest(&bound).least(ready),
+        }
+    }
+
+    /// Jobs of a lane that had not ended when it was last looked.
     pub fn depth(&self, lane: &str) -> u64 {
-        lock(&self.depths).get(lane).copied().unwrap_or(0)
+        lock(&self.depths).get(lane).map_or(0, |d| d.waiting)
     }
 
     /// How fast the jobs of a lane will end; `None`: it is none.
@@ -277,7 +292,7 @@ impl Jobs {
         lock(&self.bounds).insert(lane.clone(), bound);
     }
 
-    pub fn set_depths(&self, depths: BTreeMap<String, u64>) {
+    pub fn set_depths(&self, depths: BTreeMap<String, Depth>) {
         *lock(&self.depths) = depths;
     }
 

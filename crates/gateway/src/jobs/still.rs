@@ -4,7 +4,7 @@
 use super::Jobs;
 use crate::runtime::Shared;
 use crate::topics::health::PAUSED;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 use store::{Bounds, Error, Marked, Put};
@@ -14,6 +14,9 @@ use tokio::time::{MissedTickBehavior, interval};
 const EACH: Duration = Duration::from_millis(500);
 /// What is kept of a route that goes on.
 const GOES_ON: &[u8] = b"-";
+
+/// What could not be kept yet.
+pub type Unsaid = BTreeMap<Arc<str>, Still>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Still {
@@ -41,7 +44,7 @@ impl Still {
 }
 
 /// One at a time: what was looked at before somebody spoke is not held to after it.
-fn turn(jobs: &Jobs) -> MutexGuard<'_, ()> {
+fn turn(jobs: &Jobs) -> MutexGuard<'_, Unsaid> {
     jobs.still.lock().unwrap_or_else(|e| e.into_inner())
 }
 
@@ -56,17 +59,26 @@ fn hold(jobs: &Jobs, route: &Arc<str>, still: Option<Still>) {
 /// Keeps that jobs of a route stand still, or go on (`None`), and holds to it. Blocks.
 ///
 /// # Errors
-/// When it cannot be kept: nothing has changed.
+/// When it cannot be kept. That a service is gone holds all the same, and is said again once that can be; else nothing has changed.
 pub fn set(jobs: &Jobs, route: &Arc<str>, still: Option<Still>, now_ms: u64) -> Result<(), Error> {
-    let _turn = turn(jobs);
+    let mut unsaid = turn(jobs);
+    if let Some(gone @ Still::Gone(_)) = &still {
+        hold(jobs, route, still.clone());
+        unsaid.insert(route.clone(), gone.clone());
+    }
+    say(jobs, route, still.as_ref(), now_ms)?;
+    unsaid.remove(route);
+    hold(jobs, route, still);
+    Ok(())
+}
+
+fn say(jobs: &Jobs, route: &str, still: Option<&Still>, now_ms: u64) -> Result<(), Error> {
     let marks = jobs
         .marks()
         .ok_or_else(|| Error::Stopped("the queue of jobs is not open".into()))?;
-    let mark = Put::new(format!("{PAUSED}{route}"), Still::write(still.as_ref()));
+    let mark = Put::new(format!("{PAUSED}{route}"), Still::write(still));
     let kept = marks.enqueue_marked(Vec::new(), Bounds::NONE, mark, now_ms);
-    kept.wait()?;
-    hold(jobs, route, still);
-    Ok(())
+    kept.wait().map(drop)
 }
 
 /// Holds to what is kept of a route. Blocks.
@@ -74,7 +86,12 @@ pub fn set(jobs: &Jobs, route: &Arc<str>, still: Option<Still>, now_ms: u64) -> 
 /// # Errors
 /// When it cannot be read: what was known holds.
 pub fn recall(jobs: &Jobs, marks: &dyn Marked, route: &Arc<str>, now_ms: u64) -> Result<(), Error> {
-    let _turn = turn(jobs);
+    let mut unsaid = turn(jobs);
+    if let Some(still) = unsaid.get(route) {
+        say(jobs, route, Some(still), now_ms)?;
+        unsaid.remove(route);
+        return Ok(());
+    }
     let kept = marks.mark(&format!("{PAUSED}{route}"), now_ms)?;
     hold(
         jobs,
@@ -140,7 +157,7 @@ mod tests {
         let gone = Still::Gone("it answered 410".into());
         for (still, said) in [
             (Some(Still::Paused), ("paused", "")),
-            (Some(gone), ("disabled", "it answered 410")),
+            (Some(gone.clone()), ("disabled", "it answered 410")),
             (None, ("concurrency", "")),
         ] {
             set(&jobs, &route, still, 5).unwrap();
@@ -151,5 +168,15 @@ mod tests {
                 assert_eq!((reason, detail.as_str()), said);
             }
         }
+        // Without its queue it is not forgotten that the service is gone, and a look does not take it for going on.
+        jobs.set_queue(None);
+        assert!(set(&jobs, &route, Some(gone), 7).is_err());
+        assert_eq!(shown(&jobs).unwrap().0, "disabled");
+        jobs.set_queue(Some(store.clone()));
+        recall(&jobs, &*store, &route, 8).unwrap();
+        assert_eq!(shown(&jobs).unwrap().0, "disabled");
+        let next = Jobs::default();
+        recall(&next, &*store, &route, 9).unwrap();
+        assert_eq!(shown(&next).unwrap().0, "disabled");
     }
 }

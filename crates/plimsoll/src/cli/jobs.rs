@@ -16,7 +16,7 @@ pub enum JobsAsk {
     Show(ShowArgs),
     /// Cancel a job that has not ended
     Cancel(JobArgs),
-    /// Have a dead job, or those of a route, delivered again; a job also with another body or path
+    /// Have a dead job, or those of a route, delivered again; a job also with another body
     Redrive(RedriveArgs),
     /// Cancel a dead job, or those of a route, for good
     Discard(DeadArgs),
@@ -68,9 +68,6 @@ pub struct RedriveArgs {
     /// With the body of this file (`-`: standard input) instead, as a new job; the dead one is discarded
     #[arg(long, requires = "id", value_name = "FILE")]
     pub body: Option<PathBuf>,
-    /// With this path and query instead, as a new job
-    #[arg(long, requires = "id")]
-    pub path: Option<String>,
     #[command(flatten)]
     pub ask: AskArgs,
 }

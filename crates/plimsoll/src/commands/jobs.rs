@@ -66,21 +66,18 @@ fn which(which: &Which, filter: &Filter) -> Value {
 }
 
 fn redrive(args: &RedriveArgs) -> Result<Exit, Failure> {
-    if args.body.is_none() && args.path.is_none() {
+    let Some(file) = &args.body else {
         let mut wish = which(&args.which, &args.filter);
         wish["rate"] = json!(args.rate);
         return act(&args.ask, "redrive", wish);
-    }
-    let body = args.body.as_ref().map(|file| {
-        let mut body = Vec::new();
-        let read = match file.as_os_str() == "-" {
-            true => std::io::stdin().read_to_end(&mut body).map(|_| body),
-            false => std::fs::read(file),
-        };
-        read.map_err(|e| Failure::new(format!("the body {}: {e}", file.display())))
-    });
-    let body = body.transpose()?.map(|body| BASE64.encode(body));
-    let wish = json!({ "job": args.which.id, "body": body, "target": args.path });
+    };
+    let mut body = Vec::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().read_to_end(&mut body).map(|_| body),
+        false => std::fs::read(file),
+    };
+    let body = read.map_err(|e| Failure::new(format!("the body {}: {e}", file.display())))?;
+    let wish = json!({ "job": args.which.id, "body": BASE64.encode(body) });
     act(&args.ask, "edit", wish)
 }
 

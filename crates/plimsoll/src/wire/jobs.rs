@@ -70,14 +70,15 @@ pub fn open(
         let lane = &paused.key[PAUSED.len()..];
         if of_lane(lane).is_some() {
             gateway.pause_subscription(lane, true);
-        }
-    }
-    // Else all nodes know, and this one is told.
-    if shared.is_none() {
-        for route in config.routes.iter().filter(|r| r.asynchronous.is_some()) {
-            let lane = Arc::from(&*route.name);
-            still::recall(&gateway.jobs(), &*store, &lane, SystemWall.now_ms())
-                .map_err(|e| Failure::new(e.to_string()))?;
+        } else if shared.is_none() {
+            // Also of a route that is not there now. Where all nodes know, this one is told.
+            still::recall(
+                &gateway.jobs(),
+                &*store,
+                &Arc::from(lane),
+                SystemWall.now_ms(),
+            )
+            .map_err(|e| Failure::new(e.to_string()))?;
         }
     }
     health::recall(&gateway.jobs(), &*store, SystemWall.now_ms())
@@ -351,8 +352,8 @@ impl console::Jobs for Jobs {
                 let driven = self.redrive(&*store, which, *rate)?;
                 Ok(json!({ "redriven": driven }))
             }
-            Deed::Edit { job, body, target } => {
-                let edited = self.edit(&*store, job, body.clone(), target.as_deref())?;
+            Deed::Edit { job, body } => {
+                let edited = self.edit(&*store, job, body.clone())?;
                 Ok(json!({ "redriven": 1, "job": edited.to_string() }))
             }
             Deed::Discard(which) => {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::nats::{Jobs, Options};
 use store::{Bounds, Marked, Put};
 
-const SYNCED: &str = "sync_interval: always";
+pub const SYNCED: &str = "sync_interval: always";
 
 /// Tells what it is told of the session, sets it when asked to log in, and writes down the bodies that it gets. What is `held` is
 /// answered when `go` is written there.
@@ -51,8 +51,8 @@ fn request(at: SocketAddr, line: &str, cookie: &str) -> (String, String) {
     message(&mut BufReader::new(stream)).expect("an answer")
 }
 
-struct Node {
-    stage: Stage,
+pub struct Node {
+    pub stage: Stage,
     /// Where services keep values.
     values: SocketAddr,
     pid: u32,
@@ -64,32 +64,43 @@ fn node(nats: &Nats, service: SocketAddr) -> Node {
 
 /// `more`: further sections.
 fn node_with(nats: &Nats, service: SocketAddr, jobs: &str, route: &str, more: &str) -> Node {
+    node_at(&nats.url(), &nats.monitor(), service, jobs, route, more)
+}
+
+/// One that reaches NATS at this place.
+pub fn node_at(
+    nats: &str,
+    monitor: &str,
+    service: SocketAddr,
+    jobs: &str,
+    route: &str,
+    more: &str,
+) -> Node {
     let values = port();
     let mut stage = Stage::new("");
     stage.instance = service;
     std::fs::write(stage.path("token"), "secret").unwrap();
-    std::fs::write(stage.path("nats"), nats.url()).unwrap();
+    std::fs::write(stage.path("nats"), nats).unwrap();
     let config = format!(
         "limits: {{ connections: 100 }}\n\
-         engines: {{ durable: {{ file: nats }}, size: 64MiB, {jobs}, monitors: ['{}'] }}\n\
+         engines: {{ durable: {{ file: nats }}, size: 64MiB, {jobs}, monitors: ['{monitor}'] }}\n\
          sessions: {{ shop: {{ idle: 30m }} }}\n\
          state: {{ listen: {values}, token: {{ file: token }}, stores: {{ carts: {{ ttl: 1h }} }} }}\n\
          routes:\n{route}  now: {{ match: POST /now, to: app, idempotency: true }}\n\
-         \x20 shop: {{ match: '/{{rest...}}', to: app, session: shop }}",
-        nats.monitor()
+         \x20 shop: {{ match: '/{{rest...}}', to: app, session: shop }}"
     );
     stage.write(&format!("{}\n{more}", stage.config(&config)));
     let pid = stage.start();
     Node { stage, values, pid }
 }
 
-fn engine(stage: &Stage) -> Option<Value> {
+pub fn engine(stage: &Stage) -> Option<Value> {
     let told = stage.console_get("/api/v1/engines")?;
     let body: Value = serde_json::from_str(told.split("\r\n\r\n").nth(1)?).ok()?;
     Some(body["durable"].clone())
 }
 
-fn is_up(stage: &Stage) {
+pub fn is_up(stage: &Stage) {
     stage.wait("the engine", |s| engine(s).filter(|e| e["wrong"].is_null()));
 }
 
@@ -103,7 +114,7 @@ fn ask_again(stage: &Stage, body: &str) -> (String, String) {
     })
 }
 
-fn start(jetstream: &str) -> Option<Nats> {
+pub fn start(jetstream: &str) -> Option<Nats> {
     there(Nats::start(NatsOptions {
         jetstream,
         ..NatsOptions::default()

@@ -7,6 +7,7 @@ mod console;
 mod contract;
 mod cost;
 mod cron;
+mod disk_full;
 #[cfg(feature = "nats")]
 mod durable;
 mod encrypted;
@@ -18,6 +19,8 @@ mod jobs;
 mod keys;
 mod manager;
 mod messages;
+#[cfg(all(feature = "nats", feature = "redis"))]
+mod partition;
 mod purge;
 mod quotas;
 mod reloads;

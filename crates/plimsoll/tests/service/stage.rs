@@ -194,7 +194,6 @@ impl Stage {
     }
 
     /// What a command says that asks the console.
-    #[cfg(any(feature = "nats", feature = "redis"))]
     pub fn ask_console(&self, args: &[&str]) -> String {
         let out = self.ask(args);
         String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)

@@ -9,7 +9,7 @@ mod queue;
 mod readers;
 mod relaxed;
 pub(crate) mod replace;
-mod schema;
+pub(crate) mod schema;
 mod vacuum;
 mod writer;
 

@@ -17,7 +17,13 @@ const RESERVE: u64 = 256;
 const MAX_PAGES: u64 = 4_294_967_294;
 
 /// What each version added, oldest first.
-const STEPS: [&str; SCHEMA as usize] = [STREAMS_AND_KEYS, JOBS, EVENT_IDS, TOPICS, BLOCKS];
+const STEPS: [&str; SCHEMA as usize] = [
+    STREAMS_AND_KEYS,
+    JOBS,
+    EVENT_IDS,
+    TOPICS,
+    BLOCKS_AND_WEIGHTS,
+];
 
 const STREAMS_AND_KEYS: &str = "
 CREATE TABLE stream(
@@ -113,10 +119,11 @@ ALTER TABLE job ADD COLUMN message INTEGER;
 CREATE INDEX job_message ON job(message) WHERE message IS NOT NULL;
 ";
 
-/// `blocks`: dead, a job holds up those of its key.
-const BLOCKS: &str = "
+/// `blocks`: dead after an attempt, a job holds up those of its key. `weight`: of its tenant.
+const BLOCKS_AND_WEIGHTS: &str = "
 ALTER TABLE job ADD COLUMN blocks INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX job_blocks ON job(lane, key, seq) WHERE key IS NOT NULL AND state = 4 AND blocks = 1;
+ALTER TABLE job ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
+CREATE INDEX job_blocks ON job(lane, key, seq) WHERE key IS NOT NULL AND state = 4 AND blocks = 1 AND attempts > 0;
 ";
 
 /// `trimmed`: the last position that was let go.
@@ -177,6 +184,17 @@ pub fn used(db: &Connection) -> rusqlite::Result<u64> {
     };
     let used = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
     Ok(used.max(0) as u64 * PAGE)
+}
+
+/// Bytes that are free on the file system of a folder; `None`: it does not say.
+pub fn free(dir: &Path) -> Option<u64> {
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    let said = rustix::fs::statvfs(dir).ok()?;
+    Some(said.f_bavail.saturating_mul(said.f_frsize))
 }
 
 /// A connection for reading. The file must exist.

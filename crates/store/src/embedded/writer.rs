@@ -456,13 +456,14 @@ impl State {
             });
         }
         let bytes = fresh.iter().map(|e| e.data.len() as u64 + EVENT).sum();
-        match !bounded || self.jobs.fits(bytes) {
-            true => Ok(()),
-            false => Err(Error::Full {
-                what: "the file of events".into(),
-                holds: "events up to its bound".into(),
-                limit: format!("{} bytes", self.jobs.most()),
-            }),
+        let full = |most: u64| Error::Full {
+            what: "the file of events".into(),
+            holds: "events up to its bound".into(),
+            limit: format!("{most} bytes"),
+        };
+        match bounded {
+            true => self.jobs.take(bytes, 0, full),
+            false => Ok(()),
         }
     }
 

@@ -33,6 +33,7 @@ fn job(n: u64) -> NewJob {
         secret: n as u128,
         lane: "l".into(),
         tenant: String::new(),
+        weight: 1,
         key: None,
         blocks: false,
         enqueued_ms: 0,

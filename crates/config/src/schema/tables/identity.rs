@@ -176,7 +176,7 @@ pub const TENANT: &[Field<Tenant>] = &[
         "weight" = "1",
         Kind::Whole { min: 1, max: 1000 },
         "3",
-        "its part in bulkheads with `tenants: true`",
+        "its part in bulkheads with `tenants: true`, and in the turns of jobs",
         |t, n, cx| put!(t.weight, cx.whole(n, 1, 1000).map(|v| v as u32))
     ),
     key!(

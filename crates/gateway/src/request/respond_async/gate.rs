@@ -4,7 +4,7 @@ use super::core::{Preference, due_ms, is_job};
 use crate::exchange::{Exchange, Reply};
 use crate::gate::{Gate, Hold, Making, Slot, Step};
 use crate::jobs::carry::{self, Kept};
-use crate::jobs::eta::{Basis, retry_after};
+use crate::jobs::eta::retry_after;
 use crate::jobs::{Jobs, PREFIX, resource};
 use crate::request::idempotency::Claim;
 use base::Nanos;
@@ -23,6 +23,10 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
     Some(Arc::new(AsyncGate {
         jobs: m.kept.get("jobs", Jobs::default),
         lane: m.undivided().into(),
+        weights: (m.identity.iter())
+            .flat_map(|i| &i.tenants)
+            .map(|t| t.weight)
+            .collect(),
         rules,
     }))
 }
@@ -30,6 +34,8 @@ pub fn make(m: &Making<'_>) -> Option<Arc<dyn Gate>> {
 struct AsyncGate {
     jobs: Arc<Jobs>,
     lane: Arc<str>,
+    /// Of the tenants that are listed.
+    weights: Box<[u32]>,
     rules: Async,
 }
 
@@ -52,6 +58,11 @@ struct Asked {
 }
 
 impl AsyncGate {
+    fn weight(&self, listed: Option<u16>) -> u32 {
+        let weight = listed.and_then(|i| self.weights.get(usize::from(i)));
+        weight.copied().unwrap_or(1)
+    }
+
     fn job(&self, x: &mut Exchange<'_>, payload: Vec<u8>, now: Nanos) -> Result<NewJob, Reply> {
         let now_ms = self.jobs.now_ms(now);
         let due = due_ms(x.head.get("plimsoll-deliver-at"), now_ms);
@@ -73,6 +84,7 @@ impl AsyncGate {
             secret,
             lane: self.lane.to_string(),
             tenant: x.tenant.map_or(String::new(), |t| format!("{:x}", t.hash)),
+            weight: self.weight(x.tenant.and_then(|t| t.listed)),
             key: key.map(text),
             blocks: self.rules.on_dead == OnDead::Block,
             enqueued_ms: now_ms,
@@ -101,7 +113,7 @@ impl AsyncGate {
             return refused(x, resource::away());
         };
         let due_in = resource::due_in(job.due_ms, job.enqueued_ms);
-        if let Some(reply) = self.too_late(due_in, now) {
+        if let Some(reply) = self.too_late(due_in) {
             return refused(x, reply);
         }
         let bounds = Bounds {
@@ -127,15 +139,14 @@ impl AsyncGate {
 
     /// Jobs before it take longer than it has, by what the model knows and however well it goes. How fast jobs ended of late tells
     /// nothing of when a service comes back.
-    fn too_late(&self, due_in: f64, now: Nanos) -> Option<Reply> {
-        let eta = self.jobs.eta(&self.lane, now)?;
-        let over = eta.low - (due_in + self.rules.ttl.as_secs_f64());
-        if eta.basis != Basis::Demand || over <= 0.0 {
+    fn too_late(&self, due_in: f64) -> Option<Reply> {
+        let least = self.jobs.least(&self.lane)?;
+        let over = least - (due_in + self.rules.ttl.as_secs_f64());
+        if over <= 0.0 {
             return None;
         }
         let what = format!(
-            "jobs that wait take {:.0} s or more, and this one is to be done within {} s (`ttl`)",
-            eta.low,
+            "jobs that wait take {least:.0} s or more, and this one is to be done within {} s (`ttl`)",
             self.rules.ttl.as_secs()
         );
         let after = over.ceil().clamp(1.0, 3600.0) as u64;

@@ -3,7 +3,8 @@
 use crate::common::*;
 use base::learned::Use;
 use base::{Learned, Protection};
-use config::sections::{Async, OnDead, When};
+use config::Config;
+use config::sections::{Async, OnDead, PathTemplate, Segment, When};
 use gateway::jobs::still::{self, Still};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -20,10 +21,15 @@ struct Stage {
 }
 
 fn stage(upstream: SocketAddr, rules: Async) -> Stage {
+    stage_with(upstream, rules, |_| {})
+}
+
+fn stage_with(upstream: SocketAddr, rules: Async, change: impl FnOnce(&mut Config)) -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let mut c = config(&[upstream]);
     c.routes[0].asynchronous = Some(rules);
     c.services[0].health.eject_after = 1000;
+    change(&mut c);
     let running = Running::looking(c, 2);
     let store = Arc::new(Embedded::open(dir.path().join("queue.db")).unwrap());
     running.gateway.jobs().set_queue(Some(store.clone()));
@@ -427,7 +433,10 @@ fn a_service_that_is_gone_is_sent_nothing_more_until_somebody_says_so() {
             false => ok(b"back"),
         }
     });
-    let s = stage(upstream.address, quick());
+    let s = stage_with(upstream.address, quick(), |c| {
+        let segments = vec![Segment::Literal("orders".into())];
+        c.routes[0].matcher.path = PathTemplate { segments };
+    });
     let place = s.accepted("a", "");
     assert!(s.ends(&place, State::Dead).text().contains("410"));
     let later = s.accepted("b", "");
@@ -445,6 +454,14 @@ fn a_service_that_is_gone_is_sent_nothing_more_until_somebody_says_so() {
     s.pause(false);
     s.ends(&later, State::Done);
     assert_eq!(asked.load(SeqCst), 2);
+    // Of a route with many paths one of them is gone.
+    gone.store(true, SeqCst);
+    let s = stage(upstream.address, quick());
+    for body in ["a", "b"] {
+        let place = s.accepted(body, "");
+        s.ends(&place, State::Dead);
+    }
+    assert_eq!(s.running.gateway.job_lanes()[0].detail, "");
 }
 
 #[test]
@@ -501,10 +518,10 @@ fn a_job_that_cannot_be_done_in_its_time_is_not_accepted() {
         s.accepted("", &format!("Plimsoll-Deliver-At: {tomorrow}\r\n"));
     }
     let depth = || s.running.gateway.jobs().depth("all");
-    until("it is known how many wait", || depth() == 10);
+    until("it is known how many there are", || depth() == 410);
     all.push(s.accepted("", ""));
     all.extend((0..400).map(|n| s.accepted(&n.to_string(), "")));
-    until("it is known how many wait", || depth() == 411);
+    until("it is known how many there are", || depth() == 811);
     let late = s.post("x", "Prefer: respond-async\r\n");
     assert_eq!((late.status, late.reason()), (503, "job-too-late"));
     assert!(

@@ -160,6 +160,7 @@ pub mod tests {
             secret,
             lane: lane.into(),
             tenant: String::new(),
+            weight: 1,
             key: None,
             blocks: false,
             enqueued_ms: 1,

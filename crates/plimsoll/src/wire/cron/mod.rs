@@ -11,7 +11,6 @@ use config::Config;
 use config::sections::{Async, Cron};
 use control::ports::{SystemWall, Wall};
 use gateway::jobs::{Jobs, carry};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,8 +131,6 @@ impl Desk {
 
     /// Its time is its id, for whoever gets it twice.
     fn job(&self, cron: &Cron, rules: &Async, fire_ms: u64) -> Option<NewJob> {
-        let mut secret = [0; 16];
-        SystemRandom::new().fill(&mut secret).ok()?;
         let at = jiff::Timestamp::from_millisecond(fire_ms as i64).ok()?;
         let has_host = cron
             .headers
@@ -151,9 +148,10 @@ impl Desk {
         let lines = host.iter().chain(&cron.headers).chain(&own);
         let now_ms = self.jobs.now_ms(self.clock.now());
         Some(NewJob {
-            secret: u128::from_ne_bytes(secret),
+            secret: gateway::jobs::secret()?,
             lane: cron.route.clone(),
             tenant: String::new(),
+            weight: 1,
             key: None,
             blocks: false,
             enqueued_ms: now_ms,

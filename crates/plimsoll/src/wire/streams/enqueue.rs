@@ -7,7 +7,6 @@ use config::Config;
 use config::sections::{Async, OnDead, Outbox, Target};
 use control::ports::{SystemWall, Wall};
 use gateway::jobs::{Jobs, carry};
-use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Bounds, Named, NewJob};
@@ -75,8 +74,6 @@ fn named(
 
 /// `None`: there are no random numbers.
 fn job(outbox: &Outbox, route: &str, rules: &Async, r: Request, now_ms: u64) -> Option<NewJob> {
-    let mut secret = [0; 16];
-    SystemRandom::new().fill(&mut secret).ok()?;
     let order_by = rules.order_by.as_deref();
     let named = |name: &str| r.lines.iter().find(|l| l.0.eq_ignore_ascii_case(name));
     let key: Option<String> = order_by
@@ -85,9 +82,10 @@ fn job(outbox: &Outbox, route: &str, rules: &Async, r: Request, now_ms: u64) -> 
     let host = ("Host".to_owned(), "plimsoll".to_owned());
     let lines = std::iter::once(&host).chain(&r.lines);
     Some(NewJob {
-        secret: u128::from_ne_bytes(secret),
+        secret: gateway::jobs::secret()?,
         lane: route.to_owned(),
         tenant: String::new(),
+        weight: 1,
         key: key.filter(|k| !k.is_empty()),
         blocks: rules.on_dead == OnDead::Block,
         enqueued_ms: now_ms,

@@ -396,7 +396,7 @@ pub(super) fn is_blocked(
 ) -> rusqlite::Result<bool> {
     db.prepare_cached(
         "SELECT 1 FROM job
-         WHERE lane = ?1 AND key = ?2 AND key IS NOT NULL AND state = 4 AND blocks = 1 AND seq < ?3 LIMIT 1",
+         WHERE lane = ?1 AND key = ?2 AND key IS NOT NULL AND state = 4 AND blocks = 1 AND attempts > 0 AND seq < ?3 LIMIT 1",
     )?
     .exists(params![lane, key, seq])
 }

@@ -11,8 +11,9 @@ pub struct Counts {
     pub waiting: u64,
     pub bytes: u64,
     pub dead: u64,
-    /// The tenant that was served last.
+    /// The tenant that was served last, and how many more of its jobs come in its turn.
     pub turn: String,
+    pub rest: usize,
     changed: bool,
 }
 

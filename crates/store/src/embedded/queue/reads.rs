@@ -60,7 +60,8 @@ impl Readers {
         // The index has all that is asked for but the state: of the few that are leased their rows are read.
         let sql = "WITH l AS (SELECT id FROM lane WHERE name = ?1)
                    SELECT (SELECT count(*) FROM job INDEXED BY job_due WHERE lane = (SELECT id FROM l) AND due_ms > ?2 AND state <= 1)
-                        - (SELECT count(*) FROM job WHERE lane = (SELECT id FROM l) AND state = 1 AND due_ms > ?2)";
+                        - (SELECT count(*) FROM job WHERE lane = (SELECT id FROM l) AND state = 1 AND due_ms > ?2)
+                        + (SELECT count(*) FROM job WHERE lane = (SELECT id FROM l) AND state = 2)";
         self.with(|db| {
             let count = db.prepare_cached(sql).and_then(|mut s| {
                 s.query_row(params![lane, signed(now_ms)], |r| r.get::<_, i64>(0))

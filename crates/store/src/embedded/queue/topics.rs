@@ -2,7 +2,7 @@
 
 use super::super::readers::Readers;
 use super::files::INLINE;
-use super::writes::{Brought, Jobs, Settle};
+use super::writes::{Brought, Jobs, Settle, file_is_full, in_file};
 use super::{Ask as QueueAsk, acceptable, signed};
 use crate::ack::Reply;
 use crate::bounds::{limit, name};
@@ -220,8 +220,9 @@ impl Jobs {
             if let Err(full) = self.make_room(db, topic, &topic_row, (fresh, bytes), bounds)? {
                 return Ok(Err(full));
             }
-            if !self.fits(rows) {
-                return Ok(Err(self.file_is_full()));
+            let beside = events.iter().map(|e| in_file(&e.payload));
+            if let Err(full) = self.take(rows, beside.sum(), file_is_full) {
+                return Ok(Err(full));
             }
         }
         let mut files: HashMap<[u8; 16], String> = HashMap::new();

@@ -4,17 +4,20 @@ use super::ends::is_blocked;
 use super::files::{Files, INLINE};
 use super::lanes::{Lanes, size};
 use super::{Ask, signed};
-use crate::embedded::schema::{io, used};
+use crate::embedded::schema::{free, io, used};
+use crate::queue::turn;
 use crate::{Bounds, Error, JobId, Leased, NewJob, Payload};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Jobs of one tenant in a row, while others wait.
-const TURN: usize = 4;
 /// Most tenants that one lease looks at; the next goes on from there.
 const TENANTS: usize = 256;
 /// What a job takes in tables and indexes beside its own bytes, at most.
 const ROW: u64 = 1024;
+
+/// Bytes of the file system that nothing new takes: what ends has to be written, too, and the write-ahead log has to be emptied into
+/// the file.
+const SPARE: u64 = 16 << 20;
 
 /// What the writer knows of the queue by heart.
 #[derive(Debug)]
@@ -24,6 +27,9 @@ pub struct Jobs {
     /// Bytes of the file at which no more jobs are taken, and how many were left when the transaction began.
     most: u64,
     left: u64,
+    /// The same of the file system, and which folder is in it.
+    room: u64,
+    dir: PathBuf,
     pub(super) files: Files,
     /// Files that may belong to nobody once this is committed.
     pub(super) loose: Vec<String>,
@@ -55,6 +61,8 @@ impl Jobs {
                 seq: last.unwrap_or(0).max(seq as u64),
                 most,
                 left: 0,
+                room: 0,
+                dir: path.parent().map(Path::to_path_buf).unwrap_or_default(),
                 files: Files::beside(path),
                 loose: Vec::new(),
             };
@@ -67,22 +75,33 @@ impl Jobs {
 
     /// The first thing in a transaction.
     pub fn measure(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        if self.most < u64::MAX {
-            self.left = self.most.saturating_sub(used(db)?);
-        }
+        self.left = match self.most {
+            u64::MAX => u64::MAX,
+            most => most.saturating_sub(used(db)?),
+        };
+        self.room = free(&self.dir).map_or(u64::MAX, |free| free.saturating_sub(SPARE));
         Ok(())
     }
 
-    /// Whether the file has room for so much more.
-    pub fn fits(&mut self, bytes: u64) -> bool {
-        match self.left.checked_sub(bytes) {
-            _ if self.most == u64::MAX => true,
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
+    /// Takes so much of the room that is left: in the file, and beside it.
+    ///
+    /// # Errors
+    /// `DiskFull`. When the file has no room: `full`.
+    pub fn take(
+        &mut self,
+        rows: u64,
+        beside: u64,
+        full: impl FnOnce(u64) -> Error,
+    ) -> Result<(), Error> {
+        let Some(room) = self.room.checked_sub(rows + beside) else {
+            let path = self.dir.display().to_string();
+            return Err(Error::DiskFull { path });
+        };
+        let Some(left) = self.left.checked_sub(rows) else {
+            return Err(full(self.most));
+        };
+        (self.room, self.left) = (room, left);
+        Ok(())
     }
 
     /// Number of the last job that was accepted.
@@ -135,8 +154,9 @@ impl Jobs {
             return Ok(Err(full));
         }
         let in_rows = jobs.iter().map(|j| size(j).min(INLINE as u64) + ROW);
-        if !self.fits(in_rows.sum()) {
-            return Ok(Err(self.file_is_full()));
+        let beside = jobs.iter().map(|j| in_file(&j.payload));
+        if let Err(full) = self.take(in_rows.sum(), beside.sum(), file_is_full) {
+            return Ok(Err(full));
         }
         let mut files = Vec::new();
         for job in jobs {
@@ -158,14 +178,6 @@ impl Jobs {
             self.insert(db, job, &brought)
         });
         ids.collect::<rusqlite::Result<Vec<_>>>().map(Ok)
-    }
-
-    pub(super) fn file_is_full(&self) -> Error {
-        Error::Full {
-            what: "the file of the queue".into(),
-            holds: "jobs up to its bound".into(),
-            limit: format!("{} bytes", self.most),
-        }
     }
 
     pub(super) fn unkept(&self, e: &std::io::Error) -> Error {
@@ -203,7 +215,7 @@ impl Jobs {
         };
         db.prepare_cached(
             "INSERT INTO job(seq, secret, lane, tenant, key, state, enqueued_ms, due_ms, expires_ms, bytes, title, head, payload,
-             file, message, blocks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             file, message, blocks, weight) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
             self.seq as i64,
@@ -222,6 +234,7 @@ impl Jobs {
             brought.file,
             brought.message,
             job.blocks,
+            job.weight,
         ])?;
         lane.add(1, brought.bytes);
         Ok(JobId {
@@ -230,7 +243,7 @@ impl Jobs {
         })
     }
 
-    /// Tenants in turns, from the one after the last that was served.
+    /// Tenants in turns: first the one whose turn is not over, then from the one after it.
     pub(super) fn lease(
         &mut self,
         db: &Connection,
@@ -239,27 +252,36 @@ impl Jobs {
         let Some(lane) = self.lanes.get(ask.lane).filter(|l| l.waiting > 0) else {
             return Ok(Vec::new());
         };
-        let (id, mut turn) = (lane.id, lane.turn.clone());
+        let (id, mut last, mut rest) = (lane.id, lane.turn.clone(), lane.rest);
         let mut taken = Vec::new();
         // The first of those that were passed by because nothing of theirs is due.
         let mut idle: Option<String> = None;
         for _ in 0..TENANTS {
             let left = ask.most - taken.len();
-            let Some(tenant) =
-                next_tenant(db, id, &turn)?.filter(|t| left > 0 && idle.as_ref() != Some(t))
-            else {
+            if left == 0 {
                 break;
-            };
-            match self.lend(db, id, &tenant, TURN.min(left), ask, &mut taken)? {
+            }
+            if rest == 0 {
+                let next = next_tenant(db, id, &last)?.filter(|t| idle.as_ref() != Some(t));
+                let Some(tenant) = next else { break };
+                rest = turn(weight(db, id, &tenant, ask.now_ms)?);
+                last = tenant;
+            }
+            let before = taken.len();
+            match self.lend(db, id, &last, rest.min(left), ask, &mut taken)? {
                 true => idle = None,
                 false => {
-                    idle.get_or_insert_with(|| tenant.clone());
+                    idle.get_or_insert_with(|| last.clone());
                 }
             }
-            turn = tenant;
+            // With nothing more that is due its turn is over.
+            rest = match taken.len() - before {
+                lent if lent == left => rest - lent,
+                _ => 0,
+            };
         }
         if let Some(lane) = self.lanes.by_id(id) {
-            lane.turn = turn;
+            (lane.turn, lane.rest) = (last, rest);
         }
         Ok(taken)
     }
@@ -323,6 +345,22 @@ impl Jobs {
     }
 }
 
+pub(super) fn file_is_full(most: u64) -> Error {
+    Error::Full {
+        what: "the file of the queue".into(),
+        holds: "jobs up to its bound".into(),
+        limit: format!("{most} bytes"),
+    }
+}
+
+/// Bytes of the file that a payload gets of its own.
+pub(super) fn in_file(payload: &[u8]) -> u64 {
+    match payload.len() > INLINE {
+        true => payload.len() as u64,
+        false => 0,
+    }
+}
+
 /// What a job brings beside its row.
 pub(super) struct Brought<'a> {
     pub file: Option<&'a str>,
@@ -338,6 +376,17 @@ pub struct Lending<'a> {
     pub most: usize,
     pub until_ms: u64,
     pub now_ms: u64,
+}
+
+/// Of the tenant's first job that is due.
+fn weight(db: &Connection, lane: i64, tenant: &str, now_ms: u64) -> rusqlite::Result<u32> {
+    let weight = db
+        .prepare_cached(
+            "SELECT weight FROM job WHERE lane = ?1 AND tenant = ?2 AND due_ms <= ?3 AND state <= 1 ORDER BY due_ms, seq LIMIT 1",
+        )?
+        .query_row(params![lane, tenant, signed(now_ms)], |r| r.get(0))
+        .optional()?;
+    Ok(weight.unwrap_or(1))
 }
 
 /// The tenant after this one, round and round.

@@ -167,10 +167,9 @@ impl Handed {
 /// A copy must not take the room that this node itself needs.
 fn has_room(file: &Path) -> Result<(), Error> {
     let dir = file.parent().unwrap_or(Path::new("."));
-    let free = rustix::fs::statvfs(dir).map(|s| s.f_bavail.saturating_mul(s.f_frsize));
     let size = fs::metadata(file).map_or(0, |m| m.len());
-    match free {
-        Ok(free) if free < size.saturating_mul(2) => Err(Error::DiskFull {
+    match crate::embedded::schema::free(dir) {
+        Some(free) if free < size.saturating_mul(2) => Err(Error::DiskFull {
             path: dir.display().to_string(),
         }),
         _ => Ok(()),

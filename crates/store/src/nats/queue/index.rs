@@ -57,8 +57,9 @@ pub(super) struct Open {
     /// Of each key those that have not ended, and dead ones that hold up those after them: a leased one is first, then they come in
     /// their turns.
     keys: HashMap<String, BTreeSet<(bool, u64, u64)>>,
-    /// The tenant that was served last.
+    /// The tenant that was served last, and how many more of its jobs come in its turn.
     pub served: String,
+    pub rest: usize,
     /// Jobs and bytes that are on their way into the stream.
     coming: (u64, u64),
 }
@@ -181,7 +182,7 @@ impl Index {
             let over = (note.ended_ms.unwrap_or(0), seq);
             put(&mut self.over[usize::from(is_dead)], over, puts);
             count(&mut lane.dead, u64::from(is_dead), puts);
-            if !is_dead || !card.blocks {
+            if !is_dead || !card.blocks || note.attempts == 0 {
                 return;
             }
         } else {
@@ -274,8 +275,11 @@ impl Index {
         before.map_or(0, |b| b.take(most as usize).count() as u64)
     }
 
-    /// Of those that wait the ones whose time has not come.
+    /// Of those that wait the ones whose time has not come, and those behind others.
     pub fn put_off(&self, lane: &str, now_ms: u64) -> u64 {
+        let Some(lane) = self.lanes.get(lane) else {
+            return 0;
+        };
         let waits = |seq: &u64| {
             let entry = self.jobs.get(seq);
             entry.is_some_and(|e| e.note.state == State::Waiting)
@@ -284,8 +288,9 @@ impl Index {
             let later = ready.range((now_ms + 1, 0, 0)..);
             later.filter(|(_, _, seq)| waits(seq)).count() as u64
         };
-        let lane = self.lanes.get(lane);
-        lane.map_or(0, |l| l.ready.values().map(later).sum())
+        let ready: usize = lane.ready.values().map(BTreeSet::len).sum();
+        let behind = (lane.open.len() - ready.min(lane.open.len())) as u64;
+        behind + lane.ready.values().map(later).sum::<u64>()
     }
 
     pub fn lanes(&self) -> Vec<Lane> {

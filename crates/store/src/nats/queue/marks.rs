@@ -29,6 +29,14 @@ async fn marked(
     let found = conn.last(&shared.stream, &at).await?;
     kv::judge(&mark.key, found.as_ref(), mark.precondition, now_ms)?;
     let draft = kv::draft(&mark, now_ms, Some(found.map_or(0, |f| f.seq)));
+    // Jobs are refused before the stream is full; what is said of them is not.
+    if jobs.is_empty() {
+        let said = conn.publish(at, draft).await?;
+        return match said {
+            Some(_) => Ok(Vec::new()),
+            None => Err(kv::overtaken(&mark.key, None).into()),
+        };
+    }
     let ids = accept(&conn, &shared, vec![(at, draft)], jobs, bounds).await?;
     ids.ok_or_else(|| kv::overtaken(&mark.key, None).into())
 }

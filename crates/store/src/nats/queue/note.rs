@@ -1,5 +1,6 @@
 //! What stands in the headers of a job's two messages: what was accepted, and how it stands since. Followers read headers only.
 
+use crate::queue::{is_one, one};
 use crate::{NewJob, State};
 use async_nats::HeaderMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -14,6 +15,8 @@ pub struct Card {
     pub lane: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tenant: String,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -33,6 +36,7 @@ impl Card {
         Card {
             lane: job.lane.clone(),
             tenant: job.tenant.clone(),
+            weight: job.weight,
             key: job.key.clone(),
             blocks: job.blocks,
             enqueued_ms: job.enqueued_ms,
@@ -131,6 +135,7 @@ mod tests {
             secret: 7,
             lane: "l\r\nNats-TTL: 1s".into(),
             tenant: "ü🚢".into(),
+            weight: 3,
             key: Some("\u{0}\"".into()),
             blocks: true,
             enqueued_ms: 1,

@@ -1,11 +1,10 @@
 //! Which jobs come next: those that are due, tenants in turns, of each key its first only. Pure.
 
 use super::index::{Entry, Index};
+use crate::queue::turn;
 use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
-/// Jobs of one tenant in a row, while others wait.
-const TURN: usize = 4;
 /// Most tenants that one look takes in; the next goes on from there.
 const TENANTS: usize = 256;
 /// Most jobs whose time is over that one look ends.
@@ -28,10 +27,13 @@ impl Index {
         let Some((lane, jobs)) = self.lane(name) else {
             return picked;
         };
-        let after = lane
-            .ready
-            .range::<String, _>((Excluded(&lane.served), Unbounded));
-        let up_to = lane.ready.range::<String, _>(..=&lane.served);
+        // The one whose turn is not over comes first.
+        let (first, last) = match lane.rest {
+            0 => (Excluded(&lane.served), Included(&lane.served)),
+            _ => (Included(&lane.served), Excluded(&lane.served)),
+        };
+        let after = lane.ready.range::<String, _>((first, Unbounded));
+        let up_to = lane.ready.range::<String, _>((Unbounded, last));
         let mut queues: Vec<_> = (after.chain(up_to).take(TENANTS))
             .map(|(tenant, ready)| {
                 let due = ready.range(..=(now_ms, u64::MAX, u64::MAX)).map(|r| r.2);
@@ -39,29 +41,42 @@ impl Index {
                 (tenant, due.filter(move |seq| is_free(jobs, *seq, now_ms)))
             })
             .collect();
-        let mut served = None;
+        let (mut served, mut rest) = (None, lane.rest);
         while picked.lend.len() < most && !queues.is_empty() {
             queues.retain_mut(|(tenant, due)| {
-                let mut turn = 0;
-                while turn < TURN && picked.lend.len() < most {
+                if picked.lend.len() == most {
+                    return true;
+                }
+                // What is left of a turn is of the one that was served last.
+                let mut left = std::mem::take(&mut rest);
+                if **tenant != lane.served {
+                    left = 0;
+                }
+                let mut is_new = left == 0;
+                while picked.lend.len() < most {
                     let Some(seq) = due.next() else { return false };
+                    let entry = jobs.get(&seq);
+                    if std::mem::take(&mut is_new) {
+                        left = turn(entry.map_or(1, |e| e.card.weight));
+                    }
                     served = Some((*tenant).clone());
-                    let expires_ms = jobs.get(&seq).map_or(0, |e| e.note.expires_ms);
-                    match expires_ms <= now_ms {
-                        true if picked.over.len() < OVER => picked.over.push(seq),
-                        true => {}
-                        false => {
-                            picked.lend.push(seq);
-                            turn += 1;
+                    if entry.map_or(0, |e| e.note.expires_ms) > now_ms {
+                        picked.lend.push(seq);
+                        left -= 1;
+                        if left == 0 {
+                            return true;
                         }
+                    } else if picked.over.len() < OVER {
+                        picked.over.push(seq);
                     }
                 }
+                rest = left;
                 true
             });
         }
         drop(queues);
         if let Some(served) = served {
-            lane.served = served;
+            (lane.served, lane.rest) = (served, rest);
         }
         for seq in picked.lend.iter().chain(&picked.over) {
             self.leave(*seq, left_ms);
@@ -87,6 +102,7 @@ mod tests {
         Card {
             lane: "l".into(),
             tenant: tenant.into(),
+            weight: 1,
             key: key.map(str::to_owned),
             blocks: false,
             enqueued_ms: 1,

@@ -76,6 +76,7 @@ mod tests {
             secret: 1 << 100,
             lane: "topics/a/b \n".into(),
             tenant: String::new(),
+            weight: 1,
             key: Some("ü".into()),
             blocks: false,
             enqueued_ms: 1,
