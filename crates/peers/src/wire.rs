@@ -54,7 +54,9 @@ impl Between {
         if !self.is_whole() {
             return Ok(());
         }
-        let server = TcpStream::connect(peer)?;
+        let server = TcpStream::connect(peer).inspect_err(|_| {
+            let _ = client.shutdown(Shutdown::Both);
+        })?;
         self.keep(&server)?;
         let (from, to, between) = (server.try_clone()?, client.try_clone()?, self.clone());
         std::thread::spawn(move || between.pass(from, to));

@@ -78,7 +78,7 @@ fn bound(route: &Route, kept: &Kept) -> Bound {
         most: route.asynchronous.as_ref().map_or(0, |r| r.concurrency),
         free: limit.map(|(limit, used)| pace::free(limit, used, cost)),
         spare: limit.map(|(limit, used)| pace::spare(limit, used)),
-        line: limit.map(|(limit, _)| pace::line(limit)),
+        line: limit.map(|(limit, _)| pace::line(limit).max(cost)),
         rate: None,
         demand: kept.get(&route.name, Known::default).get(),
         is_configured: route.service.config.limit.is_some(),
@@ -196,11 +196,13 @@ async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, la
             return;
         }
     };
-    {
+    let is_still = {
         let (mut pace, n) = (lock(&pace), leased.len() as u32);
         pace.begin(n);
         pace.spend(n, lane.bound.rate, now);
-    }
+        // Somebody has said so since it was asked for them.
+        pace.is_still()
+    };
     for job in leased {
         let run = Run {
             jobs: jobs.clone(),
@@ -213,7 +215,10 @@ async fn lend(jobs: &Arc<Jobs>, shared: &Arc<Shared>, queue: &Arc<dyn Queue>, la
             rules: lane.rules.clone(),
             subscriber: lane.subscriber.clone(),
         };
-        tokio::spawn(run.deliver(job));
+        match is_still {
+            true => tokio::spawn(run.put_back(job)),
+            false => tokio::spawn(run.deliver(job)),
+        };
     }
 }
 
@@ -265,6 +270,13 @@ impl Run {
         self.say(id, attempt, how).await;
         self.jobs.ended(id);
         self.jobs.news.notify_one();
+    }
+
+    /// It was not sent.
+    async fn put_back(self, job: Leased) {
+        lock(&self.pace).give_back();
+        let how = released(self.now_ms().unwrap_or(0), "nothing is sent now");
+        self.say(job.id, job.attempt, how).await;
     }
 
     async fn attempt(&self, job: Leased) -> (Finish, Option<Answered>) {

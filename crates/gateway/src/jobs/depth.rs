@@ -8,9 +8,10 @@ use std::time::Duration;
 use store::{Error, Queue};
 use tokio::time::{Instant, sleep};
 
-/// Between two looks, and how many times what one takes: with a million jobs it has to count them.
+/// Between two looks, and how many times what one takes: with a million jobs it has to count them. At most so long.
 const EACH: Duration = Duration::from_secs(1);
 const REST: u32 = 100;
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Jobs of one lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub async fn look(jobs: Arc<Jobs>, shared: Weak<Shared>) {
             depths.extend(looked.into_iter().flatten().flatten());
         }
         jobs.set_depths(depths);
-        sleep(EACH.max(begun.elapsed() * REST)).await;
+        sleep((begun.elapsed() * REST).clamp(EACH, LONGEST)).await;
     }
 }
 

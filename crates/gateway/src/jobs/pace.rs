@@ -173,6 +173,16 @@ impl Pace {
         self.in_flight += n;
     }
 
+    /// One was not sent after all.
+    pub fn give_back(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Whether somebody has to resume it.
+    pub fn is_still(&self) -> bool {
+        self.paused || self.disabled.is_some()
+    }
+
     /// The same, of a lane with a rate.
     pub fn spend(&mut self, n: u32, rate: Option<f64>, now: Nanos) {
         if let Some(rate) = rate {
@@ -236,7 +246,7 @@ impl Pace {
             is_configured: bound.is_configured,
         };
         // Nothing ends while nothing is sent, whatever it needs.
-        match self.paused || self.disabled.is_some() {
+        match self.is_still() {
             true => Speed::of(None, None, 0.0),
             false => Speed::of(bound.demand.as_ref(), Some(&room), self.rate(now)),
         }

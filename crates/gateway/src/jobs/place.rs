@@ -171,8 +171,11 @@ impl Jobs {
     }
 
     pub(super) fn set_known(&self, routes: BTreeSet<Arc<str>>) {
-        *lock(&self.known) = routes;
-        self.news.notify_one();
+        let mut known = lock(&self.known);
+        if *known != routes {
+            *known = routes;
+            self.news.notify_one();
+        }
     }
 
     /// Until the queue has been away for so long without a break: another process waits for it.
@@ -270,7 +273,7 @@ impl Jobs {
         let bound = lock(&self.bounds).get(lane).copied()?;
         let pace = lock(&self.lanes).get(lane).cloned()?;
         let pace = lock(&pace);
-        match pace.paused || pace.disabled.is_some() {
+        match pace.is_still() {
             true => None,
             false => pace.fastest(&bound).least(ready),
         }

@@ -81,15 +81,23 @@ fn say(jobs: &Jobs, route: &str, still: Option<&Still>, now_ms: u64) -> Result<(
     kept.wait().map(drop)
 }
 
+/// Says what could not be kept before. Blocks.
+fn say_again(jobs: &Jobs, now_ms: u64) -> Result<(), Error> {
+    let mut unsaid = turn(jobs);
+    while let Some((route, still)) = unsaid.first_key_value() {
+        say(jobs, route, Some(still), now_ms)?;
+        unsaid.pop_first();
+    }
+    Ok(())
+}
+
 /// Holds to what is kept of a route. Blocks.
 ///
 /// # Errors
 /// When it cannot be read: what was known holds.
 pub fn recall(jobs: &Jobs, marks: &dyn Marked, route: &Arc<str>, now_ms: u64) -> Result<(), Error> {
-    let mut unsaid = turn(jobs);
-    if let Some(still) = unsaid.get(route) {
-        say(jobs, route, Some(still), now_ms)?;
-        unsaid.remove(route);
+    let unsaid = turn(jobs);
+    if unsaid.contains_key(route) {
         return Ok(());
     }
     let kept = marks.mark(&format!("{PAUSED}{route}"), now_ms)?;
@@ -110,9 +118,6 @@ pub async fn follow(jobs: Arc<Jobs>, shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let Some(marks) = jobs.shared() else {
-            continue;
-        };
         let now_ms = jobs.now_ms(shared.clock.now());
         let snapshot = shared.current.load();
         let takes = snapshot.routes().filter(|r| r.asynchronous.is_some());
@@ -120,6 +125,11 @@ pub async fn follow(jobs: Arc<Jobs>, shared: Weak<Shared>) {
         drop((snapshot, shared));
         let theirs = jobs.clone();
         let look = move || -> Result<BTreeSet<Arc<str>>, Error> {
+            say_again(&theirs, now_ms)?;
+            // Of a file that nobody else has it is known.
+            let Some(marks) = theirs.shared() else {
+                return Ok(routes);
+            };
             for route in &routes {
                 recall(&theirs, &*marks, route, now_ms)?;
             }
@@ -175,6 +185,7 @@ mod tests {
         jobs.set_queue(Some(store.clone()));
         recall(&jobs, &*store, &route, 8).unwrap();
         assert_eq!(shown(&jobs).unwrap().0, "disabled");
+        say_again(&jobs, 9).unwrap();
         let next = Jobs::default();
         recall(&next, &*store, &route, 9).unwrap();
         assert_eq!(shown(&next).unwrap().0, "disabled");

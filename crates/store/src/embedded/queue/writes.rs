@@ -30,6 +30,8 @@ pub struct Jobs {
     /// The same of the file system, and which folder is in it.
     room: u64,
     dir: PathBuf,
+    /// It holds what all nodes have: what they took is taken here, too.
+    is_copy: bool,
     pub(super) files: Files,
     /// Files that may belong to nobody once this is committed.
     pub(super) loose: Vec<String>,
@@ -62,6 +64,7 @@ impl Jobs {
                 most,
                 left: 0,
                 room: 0,
+                is_copy: last.is_some(),
                 dir: path.parent().map(Path::to_path_buf).unwrap_or_default(),
                 files: Files::beside(path),
                 loose: Vec::new(),
@@ -79,7 +82,8 @@ impl Jobs {
             u64::MAX => u64::MAX,
             most => most.saturating_sub(used(db)?),
         };
-        self.room = free(&self.dir).map_or(u64::MAX, |free| free.saturating_sub(SPARE));
+        let free = free(&self.dir).filter(|_| !self.is_copy);
+        self.room = free.map_or(u64::MAX, |free| free.saturating_sub(SPARE));
         Ok(())
     }
 
@@ -261,23 +265,26 @@ impl Jobs {
             if left == 0 {
                 break;
             }
-            if rest == 0 {
+            let is_new = rest == 0;
+            if is_new {
                 let next = next_tenant(db, id, &last)?.filter(|t| idle.as_ref() != Some(t));
                 let Some(tenant) = next else { break };
                 rest = turn(weight(db, id, &tenant, ask.now_ms)?);
                 last = tenant;
             }
-            let before = taken.len();
-            match self.lend(db, id, &last, rest.min(left), ask, &mut taken)? {
-                true => idle = None,
-                false => {
+            let (before, most) = (taken.len(), rest.min(left));
+            let due = self.lend(db, id, &last, most, ask, &mut taken)?;
+            match due {
+                0 if is_new => {
                     idle.get_or_insert_with(|| last.clone());
                 }
+                0 => {}
+                _ => idle = None,
             }
             // With nothing more that is due its turn is over.
-            rest = match taken.len() - before {
-                lent if lent == left => rest - lent,
-                _ => 0,
+            rest = match due == most {
+                true => rest - (taken.len() - before),
+                false => 0,
             };
         }
         if let Some(lane) = self.lanes.by_id(id) {
@@ -286,7 +293,7 @@ impl Jobs {
         Ok(taken)
     }
 
-    /// Whether this tenant had anything due.
+    /// How many jobs of this tenant were due, of at most so many.
     fn lend(
         &mut self,
         db: &Connection,
@@ -295,7 +302,7 @@ impl Jobs {
         most: usize,
         ask: &Lending<'_>,
         taken: &mut Vec<Leased>,
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<usize> {
         let mut select = db.prepare_cached(
             "SELECT j.seq, j.secret, j.attempts, j.enqueued_ms, j.expires_ms, coalesce(m.head, j.head),
              coalesce(m.payload, j.payload), coalesce(m.file, j.file), coalesce(m.position, 0)
@@ -325,7 +332,7 @@ impl Jobs {
             },
         )?;
         let due: Vec<Leased> = due.collect::<rusqlite::Result<_>>()?;
-        let any = !due.is_empty();
+        let all = due.len();
         for job in due {
             if job.expires_ms <= ask.now_ms {
                 self.expire(db, job.id, ask.now_ms)?;
@@ -341,7 +348,7 @@ impl Jobs {
             ])?;
             taken.push(job);
         }
-        Ok(any)
+        Ok(all)
     }
 }
 

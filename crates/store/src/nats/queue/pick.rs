@@ -41,6 +41,7 @@ impl Index {
                 (tenant, due.filter(move |seq| is_free(jobs, *seq, now_ms)))
             })
             .collect();
+        let looked = queues.last().map(|(tenant, _)| (*tenant).clone());
         let (mut served, mut rest) = (None, lane.rest);
         while picked.lend.len() < most && !queues.is_empty() {
             queues.retain_mut(|(tenant, due)| {
@@ -75,7 +76,8 @@ impl Index {
             });
         }
         drop(queues);
-        if let Some(served) = served {
+        // Where none of them has anything that is due, the next look goes on from there.
+        if let Some(served) = served.or(looked) {
             (lane.served, lane.rest) = (served, rest);
         }
         for seq in picked.lend.iter().chain(&picked.over) {
