@@ -267,9 +267,9 @@ impl Jobs {
     }
 
     /// Seconds until a job that is accepted now can be done, if nobody else uses its service and all that is not due stays away; `None`: the
-    /// model does not know, or nothing is delivered.
+    /// model does not know, other nodes deliver, too, or nothing is delivered.
     pub fn least(&self, lane: &str) -> Option<f64> {
-        let ready = lock(&self.depths).get(lane).map_or(0, |d| d.ready);
+        let ready = lock(&self.depths).get(lane)?.ready?;
         let bound = lock(&self.bounds).get(lane).copied()?;
         let pace = lock(&self.lanes).get(lane).cloned()?;
         let pace = lock(&pace);

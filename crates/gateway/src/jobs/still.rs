@@ -48,6 +48,10 @@ fn turn(jobs: &Jobs) -> MutexGuard<'_, Unsaid> {
     jobs.still.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+fn key(route: &str) -> String {
+    format!("{PAUSED}{route}")
+}
+
 fn hold(jobs: &Jobs, route: &Arc<str>, still: Option<Still>) {
     match still {
         None => jobs.hold(route, false, None),
@@ -76,7 +80,7 @@ fn say(jobs: &Jobs, route: &str, still: Option<&Still>, now_ms: u64) -> Result<(
     let marks = jobs
         .marks()
         .ok_or_else(|| Error::Stopped("the queue of jobs is not open".into()))?;
-    let mark = Put::new(format!("{PAUSED}{route}"), Still::write(still));
+    let mark = Put::new(key(route), Still::write(still));
     let kept = marks.enqueue_marked(Vec::new(), Bounds::NONE, mark, now_ms);
     kept.wait().map(drop)
 }
@@ -100,7 +104,7 @@ pub fn recall(jobs: &Jobs, marks: &dyn Marked, route: &Arc<str>, now_ms: u64) ->
     if unsaid.contains_key(route) {
         return Ok(());
     }
-    let kept = marks.mark(&format!("{PAUSED}{route}"), now_ms)?;
+    let kept = marks.mark(&key(route), now_ms)?;
     hold(
         jobs,
         route,
@@ -118,6 +122,11 @@ pub async fn follow(jobs: Arc<Jobs>, shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
+        // Of a file that nobody else has all is known.
+        let all_is_said = || jobs.still.try_lock().is_ok_and(|unsaid| unsaid.is_empty());
+        if jobs.shared().is_none() && all_is_said() {
+            continue;
+        }
         let now_ms = jobs.now_ms(shared.clock.now());
         let snapshot = shared.current.load();
         let takes = snapshot.routes().filter(|r| r.asynchronous.is_some());
@@ -126,7 +135,6 @@ pub async fn follow(jobs: Arc<Jobs>, shared: Weak<Shared>) {
         let theirs = jobs.clone();
         let look = move || -> Result<BTreeSet<Arc<str>>, Error> {
             say_again(&theirs, now_ms)?;
-            // Of a file that nobody else has it is known.
             let Some(marks) = theirs.shared() else {
                 return Ok(routes);
             };

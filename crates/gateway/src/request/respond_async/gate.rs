@@ -113,9 +113,10 @@ impl AsyncGate {
             return refused(x, resource::away());
         };
         let due_in = resource::due_in(job.due_ms, job.enqueued_ms);
-        // What other nodes deliver, and whose turn comes when, is not known here.
-        let is_in_line = x.tenant.is_none() && self.jobs.shared().is_none();
-        if let Some(reply) = self.too_late(due_in).filter(|_| is_in_line) {
+        // Whose turn comes when is not known here.
+        if x.tenant.is_none()
+            && let Some(reply) = self.too_late(due_in)
+        {
             return refused(x, reply);
         }
         let bounds = Bounds {

@@ -154,8 +154,8 @@ fn learned(seconds: f64) -> Learned {
     }
 }
 
-#[test]
-fn an_estimate_is_of_the_demand_where_one_is_known() {
+/// Answers while it is open, which is to be said.
+fn gated() -> (Upstream, impl Fn(bool)) {
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let open = gate.clone();
     let upstream = Upstream::http(move |_, _| {
@@ -163,6 +163,16 @@ fn an_estimate_is_of_the_demand_where_one_is_known() {
         drop(open.1.wait_while(held, |open| !*open).unwrap());
         ok(b"done")
     });
+    let set = move |open: bool| {
+        *gate.0.lock().unwrap() = open;
+        gate.1.notify_all();
+    };
+    (upstream, set)
+}
+
+#[test]
+fn an_estimate_is_of_the_demand_where_one_is_known() {
+    let (upstream, set) = gated();
     let rules = Async {
         concurrency: 2,
         ..quick()
@@ -172,10 +182,6 @@ fn an_estimate_is_of_the_demand_where_one_is_known() {
     let by = |place: &str, basis: &str| {
         until(basis, || job(place)["eta_basis"] == basis);
         job(place)
-    };
-    let set = |open: bool| {
-        *gate.0.lock().unwrap() = open;
-        gate.1.notify_all();
     };
     let first = s.accepted("0", "");
     let told = by(&first, "nothing");
@@ -490,13 +496,7 @@ fn a_dead_job_holds_up_those_behind_it_where_order_is_all() {
 
 #[test]
 fn a_job_that_cannot_be_done_in_its_time_is_not_accepted() {
-    let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let open = gate.clone();
-    let upstream = Upstream::http(move |_, _| {
-        let held = open.0.lock().unwrap();
-        drop(open.1.wait_while(held, |open| !*open).unwrap());
-        ok(b"done")
-    });
+    let (upstream, set) = gated();
     let rules = Async {
         concurrency: 1,
         ttl: Duration::from_secs(20),
@@ -534,7 +534,6 @@ fn a_job_that_cannot_be_done_in_its_time_is_not_accepted() {
     assert!((1..62).contains(&after), "{after}");
     // Tomorrow there is room.
     s.accepted("", &format!("Plimsoll-Deliver-At: {tomorrow}\r\n"));
-    *gate.0.lock().unwrap() = true;
-    gate.1.notify_all();
+    set(true);
     s.ends(&all[10], State::Done);
 }

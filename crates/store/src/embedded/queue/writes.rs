@@ -27,8 +27,8 @@ pub struct Jobs {
     /// Bytes of the file at which no more jobs are taken, and how many were left when the transaction began.
     most: u64,
     left: u64,
-    /// The same of the file system, and which folder is in it.
-    room: u64,
+    /// The same of the file system, once this transaction has asked for it, and which folder is in it.
+    room: Option<u64>,
     dir: PathBuf,
     /// It holds what all nodes have: what they took is taken here, too.
     is_copy: bool,
@@ -63,7 +63,7 @@ impl Jobs {
                 seq: last.unwrap_or(0).max(seq as u64),
                 most,
                 left: 0,
-                room: 0,
+                room: None,
                 is_copy: last.is_some(),
                 dir: path.parent().map(Path::to_path_buf).unwrap_or_default(),
                 files: Files::beside(path),
@@ -82,9 +82,17 @@ impl Jobs {
             u64::MAX => u64::MAX,
             most => most.saturating_sub(used(db)?),
         };
-        let free = free(&self.dir).filter(|_| !self.is_copy);
-        self.room = free.map_or(u64::MAX, |free| free.saturating_sub(SPARE));
+        self.room = None;
         Ok(())
+    }
+
+    /// Bytes of the file system that something new may take.
+    fn room(&self) -> u64 {
+        let free = match self.is_copy {
+            true => None,
+            false => free(&self.dir),
+        };
+        free.map_or(u64::MAX, |free| free.saturating_sub(SPARE))
     }
 
     /// Takes so much of the room that is left: in the file, and beside it.
@@ -97,14 +105,15 @@ impl Jobs {
         beside: u64,
         full: impl FnOnce(u64) -> Error,
     ) -> Result<(), Error> {
-        let Some(room) = self.room.checked_sub(rows + beside) else {
+        let room = self.room.unwrap_or_else(|| self.room());
+        let Some(room) = room.checked_sub(rows + beside) else {
             let path = self.dir.display().to_string();
             return Err(Error::DiskFull { path });
         };
         let Some(left) = self.left.checked_sub(rows) else {
             return Err(full(self.most));
         };
-        (self.room, self.left) = (room, left);
+        (self.room, self.left) = (Some(room), left);
         Ok(())
     }
 
