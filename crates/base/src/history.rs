@@ -56,9 +56,11 @@ pub struct ResourceInfo {
 }
 
 impl ResourceInfo {
-    /// What the name alone tells: class, discipline and service from `class.service[.detail]`.
+    /// What the name alone tells: class, discipline and service from `class.service[.detail]`. Links are measured in bytes, and
+    /// one whose speed nobody tells is not full at one byte.
     pub fn from_name(name: &str) -> ResourceInfo {
         let discipline = Discipline::from_name(name);
+        let is_link = name.starts_with("net.");
         let service = name
             .split('.')
             .nth(1)
@@ -76,6 +78,7 @@ impl ResourceInfo {
             service,
             unit: match discipline {
                 _ if name.starts_with("peers.") => "connections held up",
+                _ if is_link => "bytes/s",
                 Discipline::Ps => "cores",
                 Discipline::Fcfs => "servers",
                 Discipline::Slots => "slots",
@@ -83,7 +86,7 @@ impl ResourceInfo {
             }
             .to_owned(),
             size: match discipline {
-                Discipline::Fcfs => Some(1.0),
+                Discipline::Fcfs if !is_link => Some(1.0),
                 _ => None,
             },
             within: None,

@@ -8,6 +8,8 @@ use base::{Class, Discipline, Grade};
 const HOST: &str = "cpu.host";
 /// Standard errors from which a slope is more than chance.
 const STANDS_OUT: f64 = 2.0;
+/// Seconds for which what a host does otherwise is taken to be one amount.
+const BLOCK: usize = 10;
 /// Of a core: with less, a quota cuts what its thread does into pieces.
 const WHOLE: f64 = 0.9;
 
@@ -157,21 +159,27 @@ fn alongside(
     all
 }
 
-/// Slope of the straight line through the points; `None`: it does not stand out from zero, or falls.
+/// Slope of parallel straight lines through the points, one for each `BLOCK` of them in a row: what the host does otherwise
+/// may differ from one to the next, and a step in it is no slope. `None`: it does not stand out from zero, or falls.
 fn slope(points: &[(f64, f64)]) -> Option<f64> {
-    let n = points.len() as f64;
-    let (mx, my) = points
-        .iter()
-        .fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
-    let sxx: f64 = points.iter().map(|p| (p.0 - mx).powi(2)).sum();
-    let sxy: f64 = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum();
+    let blocks = points.chunks(BLOCK);
+    let freedom = points.len() as f64 - blocks.len() as f64 - 1.0;
+    let apart: Vec<(f64, f64)> = blocks.flat_map(centred).collect();
+    let sxx: f64 = apart.iter().map(|p| p.0.powi(2)).sum();
+    let sxy: f64 = apart.iter().map(|p| p.0 * p.1).sum();
     let b = sxy / sxx;
-    let left: f64 = points
-        .iter()
-        .map(|p| (p.1 - my - b * (p.0 - mx)).powi(2))
-        .sum();
-    let se = (left / (n - 2.0) / sxx).sqrt();
-    (n > 10.0 && sxx > 1e-6 * n && b > STANDS_OUT * se).then_some(b)
+    let left: f64 = apart.iter().map(|p| (p.1 - b * p.0).powi(2)).sum();
+    let se = (left / freedom / sxx).sqrt();
+    let enough = freedom > 8.0 && sxx > 1e-6 * points.len() as f64;
+    (enough && b > STANDS_OUT * se).then_some(b)
+}
+
+/// The points, less their mean.
+fn centred(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let n = points.len() as f64;
+    let add = |(x, y): (f64, f64), p: &(f64, f64)| (x + p.0 / n, y + p.1 / n);
+    let (mx, my) = points.iter().fold((0.0, 0.0), add);
+    points.iter().map(|p| (p.0 - mx, p.1 - my)).collect()
 }
 
 /// A service with a limit of its own that works `less` for a request of `route` also leaves that to the machine.
@@ -192,6 +200,46 @@ pub fn as_much_alongside(fit: &mut Fit, route: usize, resource: usize, factor: f
     let r = &mut fit.resources[resource];
     if let Some(a) = r.alongside.get_mut(route).filter(|_| r.info.name != HOST) {
         *a *= factor;
+    }
+}
+
+/// Least part of its own limit that a service keeps on a machine that is full: the scheduler shares.
+const SHARED: f64 = 0.05;
+
+/// Services with a limit of their own have no more of the machine than all others leave at `rates` requests per second of
+/// each route. What goes alongside is part of the backgrounds already.
+pub fn leave(fit: &mut Fit, rates: &[f64]) {
+    let Some(h) = fit.resources.iter().position(|r| r.info.name == HOST) else {
+        return;
+    };
+    let host = &fit.resources[h];
+    if !host.capacity_known {
+        return;
+    }
+    let own = |k: usize| -> f64 {
+        rates
+            .iter()
+            .zip(&fit.demand)
+            .map(|(v, d)| v * d[k].mean)
+            .sum()
+    };
+    let narrow = |r: &ResourceFit| {
+        r.info.name != HOST
+            && r.info.name.starts_with("cpu.")
+            && r.capacity_known
+            && !r.info.elsewhere
+    };
+    let all: Vec<usize> = (0..fit.resources.len())
+        .filter(|&k| narrow(&fit.resources[k]))
+        .collect();
+    // One that is asked for more than its limit takes no more than that.
+    let takes = |k: usize| own(k).min(fit.resources[k].capacity);
+    let beyond: f64 = all.iter().map(|&k| own(k) - takes(k)).sum();
+    let free = host.capacity - host.background - own(h) + beyond;
+    let left: Vec<(usize, f64)> = all.into_iter().map(|k| (k, free + takes(k))).collect();
+    for (k, left) in left {
+        let r = &mut fit.resources[k];
+        r.capacity = r.capacity.min(left).max(SHARED * r.capacity);
     }
 }
 
@@ -236,7 +284,7 @@ pub fn users(
 
 #[cfg(test)]
 mod tests {
-    use super::{A_TRACE, nobody_passes_by, one_after_the_other, slope};
+    use super::{A_TRACE, SHARED, leave, nobody_passes_by, one_after_the_other, slope};
     use crate::demand::{Options, fit};
     use crate::pattern::made::Made;
     use base::Discipline;
@@ -272,6 +320,45 @@ mod tests {
     }
 
     #[test]
+    fn a_service_has_what_others_leave_of_the_machine() {
+        let mut m = Made::new(&[("pay", "app")], 60);
+        for name in ["cpu.app", "cpu.host"] {
+            m.resource(name);
+        }
+        for t in 0..60 {
+            m.requests(t, 0, 10, 0.01);
+            m.attempts(t, 0, 0, 10, 0.01);
+            m.told(t, 0, 0.1, 1.0, 0.0);
+        }
+        let mut f = fit(&m.history, &Options::default()).unwrap();
+        let at = |name: &str| {
+            f.resources
+                .iter()
+                .position(|r| r.info.name == name)
+                .unwrap()
+        };
+        let (app, host) = (at("cpu.app"), at("cpu.host"));
+        for k in [app, host] {
+            (f.resources[k].capacity, f.resources[k].capacity_known) = (2.0, true);
+        }
+        // Half a core of others, and that of the service, which goes along with its requests.
+        f.resources[host].background = 0.5 + 1.0;
+        (f.demand[0][app].mean, f.demand[0][host].mean) = (0.02, 0.005);
+        let with = |known: bool, rate: f64| {
+            let mut f = f.clone();
+            f.resources[host].capacity_known = known;
+            leave(&mut f, &[rate]);
+            f.resources[app].capacity
+        };
+        assert!((with(true, 50.0) - 1.25).abs() < 1e-9);
+        assert_eq!(with(false, 50.0), 2.0, "nobody knows how large it is");
+        f.resources[host].background = 9.0;
+        assert!((f.resources[app].capacity - 2.0).abs() < 1e-9);
+        leave(&mut f, &[50.0]);
+        assert!((f.resources[app].capacity - 2.0 * SHARED).abs() < 1e-9);
+    }
+
+    #[test]
     fn a_slope_counts_where_it_is_more_than_chance() {
         let wave = |t: usize| ((t * 7919) % 13) as f64 - 6.0;
         let points = |b: f64| -> Vec<(f64, f64)> {
@@ -288,5 +375,11 @@ mod tests {
             None,
             "no variation, nothing to see"
         );
+        let fell = |t: usize| if t < 16 { 0.5 } else { 0.2 };
+        let busier_then = |t: usize| if t < 16 { 22.0 } else { 20.0 };
+        let stepped: Vec<(f64, f64)> = (0..120)
+            .map(|t| (busier_then(t) + wave(t), fell(t) + 0.002 * wave(t * t + 3)))
+            .collect();
+        assert_eq!(slope(&stepped), None, "what a neighbour stopped doing");
     }
 }

@@ -14,6 +14,7 @@ mod tries;
 
 pub use system::System;
 
+use crate::demand::machine;
 use crate::turns::AllTurns;
 use arrivals::{Arrivals, Replay};
 use base::histogram::{BUCKETS, bucket, lower_edge};
@@ -146,6 +147,8 @@ impl Twin {
         for r in &mut fit.resources {
             r.background += run.rate * r.alongside(&visits);
         }
+        let rates: Vec<f64> = visits.iter().map(|v| v * run.rate).collect();
+        machine::leave(&mut fit, &rates);
         let mut total = 0.0;
         let mut mix = Vec::new();
         let turns = AllTurns::of(&fit);

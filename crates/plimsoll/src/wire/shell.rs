@@ -62,7 +62,7 @@ pub fn resources(names: &Names, config: &Config) -> Vec<ResourceInfo> {
     let all = names.resources.all();
     all.iter()
         .map(|name| {
-            let mut info = telemetry::recording::from_name(name);
+            let mut info = ResourceInfo::from_name(name);
             // A database that an upstream reaches through its pool is used while a connection is held.
             if let Some(service) = name.strip_prefix("db.") {
                 let pool = format!("pool.{service}.db");

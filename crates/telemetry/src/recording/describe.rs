@@ -2,7 +2,7 @@
 
 use super::{FORMAT, META, RESOURCES, SLO};
 use crate::history::Shell;
-use base::{Class, Incident, Names, ResourceInfo, RouteInfo};
+use base::{Incident, Names, ResourceInfo, RouteInfo};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::fs;
@@ -15,16 +15,6 @@ pub struct RouteMeta {
     pub service: Option<String>,
     pub safe: Option<bool>,
     pub cached_ttl_s: Option<f64>,
-}
-
-/// What a resource's name alone tells, with links measured in bytes and without a made-up size.
-pub fn from_name(name: &str) -> ResourceInfo {
-    let mut info = ResourceInfo::from_name(name);
-    if info.class == Class::Network {
-        info.unit = "bytes/s".into();
-        info.size = None;
-    }
-    info
 }
 
 /// A shell for live windows: the caller's descriptions where it has them, names for the rest. Both lists are in the
@@ -45,7 +35,7 @@ pub fn shell_from_names(names: &Names, routes: &[RouteInfo], resources: &[Resour
             .iter()
             .find(|r| r.name == name)
             .cloned()
-            .unwrap_or_else(|| from_name(name))
+            .unwrap_or_else(|| ResourceInfo::from_name(name))
     };
     Shell {
         routes: names.routes.all().iter().map(|n| route(n)).collect(),

@@ -19,7 +19,7 @@ mod uses;
 mod write;
 mod yaml;
 
-pub use describe::{RouteMeta, from_name, shell_from_names, write_descriptions};
+pub use describe::{RouteMeta, shell_from_names, write_descriptions};
 pub use faults::Faults;
 pub use progress::{Ending, Progress, Stage};
 pub use read::{Recording, read};

@@ -156,7 +156,7 @@ pub fn read(folder: &Path) -> Recording {
 
 /// A resource that `resources.yaml` does not describe.
 fn unknown(name: &str, faults: &mut Faults) -> ResourceInfo {
-    let info = super::describe::from_name(name);
+    let info = ResourceInfo::from_name(name);
     if info.class == Class::Unknown {
         faults.push(
             Finding::warning("recording-unknown-class", format!("nothing tells what kind of resource `{name}` is"))

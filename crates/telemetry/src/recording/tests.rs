@@ -53,6 +53,32 @@ fn a_packed_file_reads_as_the_plain_one_and_a_damaged_one_says_so() {
 }
 
 #[test]
+fn what_is_in_bytes_has_no_size_unless_one_is_given() {
+    let described = "\"net.host.eth0\": {\"discipline\":\"fcfs\",\"unit\":\"bytes/s\"}\n\"disk.a\": {\"unit\":\"bytes/s\"}\n\
+                     \"disk.b\": {\"unit\":\"bytes/s\",\"size\":8e6}\n\"lock.a\": {\"unit\":\"servers\"}\n";
+    let names = [
+        "net.host.eth0",
+        "disk.a",
+        "disk.b",
+        "lock.a",
+        "net.host.eth1",
+    ];
+    let usage: String = names.iter().map(|n| format!("1,{n},500,\n")).collect();
+    let dir = folder(&[
+        (
+            REQUESTS,
+            "route,arrival_s,duration_s\na,0.5,1.0\na,1.5,0.1\n",
+        ),
+        (USAGE, &format!("time_s,resource,busy,capacity\n{usage}")),
+        (RESOURCES, described),
+    ]);
+    let all = read(dir.path()).history.resources;
+    let size = |name: &str| all.iter().find(|r| r.name == name).unwrap().size;
+    let sizes = names.map(size);
+    assert_eq!(sizes, [None, None, Some(8e6), Some(1.0), None]);
+}
+
+#[test]
 fn two_plain_files_are_enough() {
     let dir = folder(&[
         (

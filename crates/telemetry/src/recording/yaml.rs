@@ -132,6 +132,8 @@ pub fn resources(folder: &Path, faults: &mut Faults) -> BTreeMap<String, Resourc
             info.scope = v;
         }
         if let Some(v) = string(n, "unit") {
+            // One server is usual, one byte is not.
+            info.size = info.size.filter(|_| !v.starts_with("bytes"));
             info.unit = v;
         }
         if let Some(v) = number(n, "size", faults) {
