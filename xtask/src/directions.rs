@@ -77,6 +77,19 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "traces are what is kept and how it is read: base only, and no I/O",
     ),
     (
+        "profile",
+        &[
+            "tokio",
+            "config",
+            "model",
+            "telemetry",
+            "gateway",
+            "control",
+            "store",
+        ],
+        "a profile knows processes and who was in flight, and nothing of traffic",
+    ),
+    (
         "gateway",
         &["model", "control", "telemetry", "prove"],
         "the data path serves with control dead and no model",

@@ -58,6 +58,13 @@ impl Clock {
             zero: std::time::Instant::now(),
         }
     }
+    /// One that was started so long ago; for tests, at most since the machine was.
+    pub fn started(ago: Duration) -> Clock {
+        let now = std::time::Instant::now();
+        Clock {
+            zero: now.checked_sub(ago).unwrap_or(now),
+        }
+    }
     #[inline]
     pub fn now(&self) -> Nanos {
         Nanos(self.zero.elapsed().as_nanos() as u64)

@@ -63,6 +63,29 @@ pub trait Recordings: Send + Sync {
     fn progress(&self) -> Option<Value>;
 }
 
+/// When requests were in a service, so that a profile of its processor can tell whose work it was. One is taken at a time.
+pub trait Flights: Send + Sync {
+    /// Begins to take them down; tells where the service's instances are.
+    fn start(&self, ask: &AskFlights) -> Result<Value, Vec<Finding>>;
+    /// Ends the one with this id before its time, or forgets it where it is whole.
+    fn stop(&self, id: u64) -> Result<Value, Vec<Finding>>;
+    /// What was taken last, once it is whole, each as route, instance, start and end; `None`: nothing yet.
+    fn taken(&self) -> Option<Value>;
+}
+
+/// What to take down.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AskFlights {
+    pub service: String,
+    pub seconds: u64,
+}
+
+/// Which taking to end.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StopFlights {
+    pub id: u64,
+}
+
 /// Hands the work over to a new binary. The answers are JSON as `GET /api/v1/upgrade` gives it.
 pub trait Upgrades: Send + Sync {
     /// Only begins; refuses while one is under way.
@@ -233,6 +256,7 @@ pub struct State {
     pub file: Arc<Path>,
     pub access: Arc<ArcSwap<Access>>,
     pub recordings: Arc<dyn Recordings>,
+    pub flights: Arc<dyn Flights>,
     pub caches: Arc<dyn Caches>,
     pub jobs: Arc<dyn Jobs>,
     pub topics: Arc<dyn Topics>,

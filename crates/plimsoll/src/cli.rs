@@ -11,6 +11,7 @@ mod instant;
 pub mod jobs;
 pub mod learn;
 pub mod load;
+pub mod profile;
 pub mod routes;
 pub mod slo;
 pub mod streams;
@@ -60,6 +61,8 @@ pub enum Command {
     Cost(cost::CostArgs),
     /// What routes are worth: the numbers of the business that their answers told
     Business(business::BusinessArgs),
+    /// What a service on this host does with its processor: which functions, for which routes, and how long for one request
+    Profile(profile::ProfileArgs),
     /// When the trend of traffic meets the line
     Forecast(learn::ForecastArgs),
     /// Have the running Plimsoll write what happens to a folder, to be looked at later or elsewhere

@@ -510,6 +510,24 @@ pub const CALLS: &[Call] = &[
         post(stop_recording)
     }),
     read(
+        "/api/v1/flights",
+        "When requests were in a service, as it was taken down last: route, and start and end in nanoseconds of the machine's monotonic clock; null: nothing was",
+        &[],
+        || get(flights),
+    ),
+    change(
+        "/api/v1/flights",
+        "Take down for some seconds when requests are in a service, for a profile of its processor",
+        Some(r#"{"service":"shop","seconds":10}"#),
+        || post(start_flights),
+    ),
+    change(
+        "/api/v1/flights/stop",
+        "End that before its time, or forget it where it is whole",
+        Some(r#"{"id":1}"#),
+        || post(stop_flights),
+    ),
+    read(
         "/api/v1/upgrade",
         "Which process this is, and how its last upgrade went",
         &[],

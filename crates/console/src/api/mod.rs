@@ -19,7 +19,7 @@ pub use problem::Problem;
 
 use crate::access::Who;
 use crate::turns::Turns;
-use crate::{AskPurge, AskWhy, StartRecording, State};
+use crate::{AskFlights, AskPurge, AskWhy, StartRecording, State, StopFlights};
 use axum::extract::{Path, Query, State as Extract};
 use axum::{Extension, Json, Router};
 use base::Finding;
@@ -287,6 +287,23 @@ pub async fn recording(Extract(s): Extract<State>) -> Answer {
             none.help("start one with `plimsoll record --out DIR`"),
         ])
     })
+}
+
+pub async fn flights(Extract(s): Extract<State>) -> Answer {
+    off_thread(move || Ok(s.flights.taken())).await
+}
+
+pub async fn start_flights(
+    Extract(s): Extract<State>,
+    Extension(who): Extension<Who>,
+    Json(ask): Json<AskFlights>,
+) -> Answer {
+    let what = format!("profile of {} for {} s", ask.service, ask.seconds);
+    noted(s, who, what, move |s| s.flights.start(&ask)).await
+}
+
+pub async fn stop_flights(Extract(s): Extract<State>, Json(ask): Json<StopFlights>) -> Answer {
+    off_thread(move || s.flights.stop(ask.id)).await
 }
 
 pub async fn start_recording(

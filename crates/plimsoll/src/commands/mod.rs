@@ -23,6 +23,7 @@ mod incident;
 mod init;
 mod jobs;
 mod load;
+mod profile;
 mod purge;
 mod record;
 pub mod recorded;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Whatif(args) => whatif::run(args),
         Command::Cost(args) => cost::run(args),
         Command::Business(args) => business::run(args),
+        Command::Profile(args) => profile::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Record(args) => record::run(args),
         Command::Import(args) => import::run(args),

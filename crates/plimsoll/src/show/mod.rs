@@ -8,6 +8,7 @@ pub mod forecast;
 pub mod lines;
 pub mod load;
 pub mod page;
+pub mod profile;
 pub mod record;
 pub mod routes;
 pub mod trial;

@@ -8,6 +8,7 @@ use crate::wire::cron;
 use crate::wire::door::Door;
 use crate::wire::engines::{Engines, Lead, STREAMS, Saying, Shares, Spreading};
 use crate::wire::export::Export;
+use crate::wire::flights::Flights;
 use crate::wire::jobs::{self, Jobs, Makes};
 use crate::wire::outward::Outward;
 use crate::wire::past::{Counted, Remembered};
@@ -66,6 +67,7 @@ pub struct Body {
     pub export: Option<Export>,
     /// Traces that are kept here, likewise.
     pub traces: Option<Arc<Kept>>,
+    pub flights: Flights,
     pub names: Names,
     /// Answers services that keep values here, likewise.
     pub state: Option<Mutex<::state::Receiver>>,
@@ -406,6 +408,7 @@ impl Body {
             file: Path::new(&self.file).into(),
             access: self.door.access.clone(),
             recordings: Arc::new(self.watch.recordings()),
+            flights: Arc::new(self.watch.flights(&self.flights)),
             caches: Arc::new(Caches {
                 gateway: self.gateway.clone(),
                 outward: self.outward.clone(),

@@ -10,6 +10,7 @@ pub mod disks;
 pub mod door;
 pub mod engines;
 pub mod export;
+pub mod flights;
 pub mod gates;
 pub mod jobs;
 pub mod mind;

@@ -6,6 +6,7 @@ use crate::wire::body::{Body, Steering};
 use crate::wire::door::Door;
 use crate::wire::engines::{self, Engines};
 use crate::wire::export::{self, Export};
+use crate::wire::flights::Flights;
 use crate::wire::outward::{self, Outward};
 use crate::wire::start::first_generation;
 use crate::wire::tap::Tap;
@@ -169,6 +170,7 @@ impl System {
         };
         let gateway = Arc::new(Mutex::new(Some(gateway)));
         let (export, export_sink) = export(&current, &names, clock, runtime.handle())?.unzip();
+        let flights = Flights::default();
         let tap = Tap::new(
             names.clone(),
             clock,
@@ -176,7 +178,8 @@ impl System {
             export_sink,
             kept_sink,
         )
-        .with_details(details);
+        .with_details(details)
+        .with_flights(flights.clone());
         let watch = watch::Watch::start(watch::Parts {
             rings,
             agents: agents.as_ref().map(|a| a.probe(names.clone())),
@@ -185,7 +188,7 @@ impl System {
             config: current.clone(),
             gateway: gateway.clone(),
             spans: spans.as_ref().map(Receiver::evidence),
-            heard: tap.heard(),
+            heard: Some(tap.heard()),
         })?;
         let counted = Arc::new(Mutex::new(watch.counted()));
         let body = Body {
@@ -203,6 +206,7 @@ impl System {
             agents: agents.map(Mutex::new),
             export,
             traces: kept,
+            flights,
             names,
             state: state.map(Mutex::new),
             streams,

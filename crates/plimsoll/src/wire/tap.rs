@@ -1,5 +1,7 @@
-//! What is done with each sample, on telemetry's thread: counted, and passed on if its request is one to send or to keep.
+//! What is done with each sample, on telemetry's thread: counted, passed on if its request is one to send or to keep, and taken down
+//! while somebody profiles its service.
 
+use crate::wire::flights::Flights;
 use crate::wire::{export, traces};
 use arc_swap::ArcSwap;
 use base::clock::Clock;
@@ -19,6 +21,7 @@ pub struct Tap {
     config: Arc<ArcSwap<Config>>,
     export: Option<export::Sink>,
     traces: Option<traces::Sink>,
+    flights: Flights,
     /// One per traffic thread.
     details: Vec<rtrb::Consumer<Box<Details>>>,
     tail: Tail,
@@ -41,6 +44,7 @@ impl Tap {
             config,
             export,
             traces,
+            flights: Flights::default(),
             details: Vec::new(),
             tail: Tail::default(),
             rules: Rules::default(),
@@ -54,15 +58,21 @@ impl Tap {
         self
     }
 
-    /// `None`: nobody wants to hear.
-    pub fn heard(mut self) -> Option<Heard> {
-        if self.export.is_none() && self.traces.is_none() {
-            return None;
-        }
-        Some(Box::new(move |samples| self.take(samples)))
+    /// With somebody who may ask when requests were in a service.
+    pub fn with_flights(mut self, flights: Flights) -> Tap {
+        self.flights = flights;
+        self
+    }
+
+    pub fn heard(mut self) -> Heard {
+        Box::new(move |samples| self.take(samples))
     }
 
     fn take(&mut self, samples: &[Sample]) {
+        self.flights.hear(samples, || self.clock.now());
+        if self.export.is_none() && self.traces.is_none() {
+            return;
+        }
         let now = self.clock.now();
         if now >= self.due {
             self.due = Nanos(now.0.saturating_add(LOOK.as_nanos() as u64));

@@ -1,6 +1,7 @@
 //! Telemetry wired to the gateway and to control: rings in, windows out.
 
 use crate::exit::Failure;
+use crate::wire::flights::{Asked, Flights};
 use crate::wire::past::Counted;
 use crate::wire::path::Path;
 use crate::wire::recordings::Recordings;
@@ -154,6 +155,17 @@ impl Watch {
         }
     }
 
+    /// When requests were in a service.
+    pub fn flights(&self, flights: &Flights) -> Asked {
+        let gateway = self.gateway.clone();
+        Asked {
+            flights: flights.clone(),
+            names: self.names.clone(),
+            clock: self.clock,
+            instances: Box::new(move || instances(&gateway)),
+        }
+    }
+
     /// What the gateway tells of itself.
     pub fn path(&self) -> Path {
         Path {
@@ -244,16 +256,20 @@ fn with<T: Default>(gateway: &Shared, ask: impl FnOnce(&Gateway) -> T) -> T {
         .map_or_else(T::default, ask)
 }
 
-fn targets(gateway: &Shared, config: &Config, names: &Names) -> Targets {
-    let instances = with(gateway, Gateway::instances).into_iter();
+fn instances(gateway: &Shared) -> Vec<InstanceTarget> {
     let target = |(service, instance, address): (Arc<str>, _, _)| InstanceTarget {
         service: service.to_string(),
         instance,
         address,
         pid: None,
     };
+    let all = with(gateway, Gateway::instances);
+    all.into_iter().map(target).collect()
+}
+
+fn targets(gateway: &Shared, config: &Config, names: &Names) -> Targets {
     Targets {
-        instances: instances.map(target).collect(),
+        instances: instances(gateway),
         pools: with(gateway, |g| g.gauges().pools)
             .iter()
             .filter_map(pool)

@@ -21,6 +21,7 @@ mod manager;
 mod messages;
 #[cfg(all(feature = "nats", feature = "redis"))]
 mod partition;
+mod profile;
 mod purge;
 mod quotas;
 mod reloads;

@@ -12,8 +12,9 @@ use arc_swap::ArcSwap;
 use base::Finding;
 use console::access::Access;
 use console::{
-    AskPurge, AskWhy, Caches, DataPath, Decision, Deed, EventList, Instance, JobList, Jobs,
-    Listener, NewEvent, Recordings, StartRecording, State, StreamAsk, Streams, Upgrades,
+    AskFlights, AskPurge, AskWhy, Caches, DataPath, Decision, Deed, EventList, Flights, Instance,
+    JobList, Jobs, Listener, NewEvent, Recordings, StartRecording, State, StreamAsk, Streams,
+    Upgrades,
 };
 use console::{TopicDeed, Topics};
 use control::{Control, Parts};
@@ -48,6 +49,18 @@ impl Recordings for Nothing {
         Ok(Value::Null)
     }
     fn progress(&self) -> Option<Value> {
+        None
+    }
+}
+
+impl Flights for Nothing {
+    fn start(&self, _: &AskFlights) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn stop(&self, _: u64) -> Result<Value, Vec<Finding>> {
+        Ok(Value::Null)
+    }
+    fn taken(&self) -> Option<Value> {
         None
     }
 }
@@ -185,6 +198,7 @@ impl Console {
             file: config.as_path().into(),
             access: Arc::new(ArcSwap::from_pointee(access)),
             recordings: Arc::new(Nothing),
+            flights: Arc::new(Nothing),
             caches: Arc::new(Nothing),
             jobs: Arc::new(Nothing),
             topics: Arc::new(Nothing),

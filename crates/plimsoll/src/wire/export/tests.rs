@@ -69,7 +69,7 @@ fn stage(otlp: &ExportOtlp) -> Stage {
     let heard = Tap::new(names.clone(), clock, config, Some(sink), None).heard();
     Stage {
         export,
-        heard: heard.unwrap(),
+        heard,
         names,
         _runtime: runtime,
     }
