@@ -34,7 +34,6 @@ pub fn share(
         r.info.class == Class::Compute
             && r.info.discipline == Discipline::Ps
             && r.info.name.starts_with("cpu.")
-            && r.grade <= Grade::Regression
             && r.utilisation > 0.0
             && !r.info.elsewhere
     };

@@ -4,8 +4,11 @@
 use super::cpu::{Usage, read_process};
 use super::{Probe, Proc, Reading};
 use base::{InstanceIx, Nanos};
+use std::collections::BTreeMap;
 
 const TICKS_PER_S: f64 = 100.0;
+/// How threads of Plimsoll are named whose work comes with time and not with requests: learning and the other loops, probes, the console.
+const UPKEEP: [&str; 4] = ["loop-", "telemetry", "control", "watchdog"];
 
 /// Cumulative CPU seconds of all cores, from the first line of `/proc/stat`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,6 +45,8 @@ pub struct Host {
     proc: Proc,
     last: Option<(Nanos, Times)>,
     own: Usage,
+    /// By thread of Plimsoll, whether it is upkeep.
+    upkeep: BTreeMap<u32, bool>,
 }
 
 impl Host {
@@ -50,7 +55,27 @@ impl Host {
             proc,
             last: None,
             own: Usage::default(),
+            upkeep: BTreeMap::new(),
         }
+    }
+
+    /// Seconds that Plimsoll ran for itself, of those that its threads ran.
+    fn upkeep(&mut self, ran: &[(u32, f64)]) -> f64 {
+        let us = std::process::id();
+        self.upkeep
+            .retain(|tid, _| ran.iter().any(|(t, _)| t == tid));
+        let proc = &self.proc;
+        let is_upkeep = |tid: u32| {
+            let name = proc
+                .read(&format!("{us}/task/{tid}/comm"))
+                .unwrap_or_default();
+            UPKEEP.iter().any(|u| name.starts_with(u))
+        };
+        let of = |(tid, s): &(u32, f64)| {
+            let counts = *self.upkeep.entry(*tid).or_insert_with(|| is_upkeep(*tid));
+            if counts { *s } else { 0.0 }
+        };
+        ran.iter().map(of).sum()
     }
 }
 
@@ -69,8 +94,7 @@ impl Probe for Host {
             return;
         };
         let own = read_process(&self.proc, std::process::id())
-            .and_then(|(total, threads)| self.own.read(r.now, total, &threads))
-            .map(|s| s.busy);
+            .and_then(|(total, threads)| self.own.read(r.now, total, &threads));
         let Some((then, last)) = self.last.replace((r.now, times)) else {
             return;
         };
@@ -90,13 +114,17 @@ impl Probe for Host {
             .filter(|t| t.address.is_local() || r.found.contains_key(&t.instance))
             .map(|t| r.found.get(&t.instance).and_then(|f| f.cpu))
             .collect();
-        let background = background(busy, &here, own.unwrap_or(0.0));
+        let own = own.map(|s| (s.busy, (self.upkeep(&s.ran) / elapsed).min(s.busy)));
+        let (used, upkeep) = own.unwrap_or((0.0, 0.0));
+        let background = background(busy, &here, used - upkeep);
         if let Some(c) = r.cell("cpu.host", InstanceIx::NONE, busy, Some(cores)) {
             c.background = background;
         }
-        if let Some(own) = own {
-            // All of it is Plimsoll's own: named, so that nobody takes it for a service's.
-            r.cell("cpu.plimsoll", InstanceIx::NONE, own, Some(cores));
+        // All of it is Plimsoll's own: named, so that nobody takes it for a service's.
+        if own.is_some()
+            && let Some(c) = r.cell("cpu.plimsoll", InstanceIx::NONE, used, Some(cores))
+        {
+            c.background = Some(upkeep);
         }
         if background.is_none() {
             r.note(
@@ -148,6 +176,45 @@ mod tests {
         );
         assert_eq!(background(0.5, &[Some(0.6)], 0.1), Some(0.0));
         assert_eq!(background(1.0, &[Some(0.5), None], 0.1), None);
+    }
+
+    #[test]
+    fn what_plimsoll_does_without_a_request_is_background() {
+        let f = Fake::new();
+        let us = std::process::id();
+        let (targets, names) = (Targets::default(), Names::default());
+        let mut probe = Host::new(f.proc(2.0));
+        let mut read = |at: u64| {
+            f.put("proc/stat", &format!("cpu  {} 0 0 0 0 0 0 0\n", 100 * at));
+            let ticks = 60 * at;
+            f.put(
+                &format!("proc/{us}/stat"),
+                &format!("{us} (x) S 1 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0"),
+            );
+            for (tid, name, ms) in [
+                (1, "traffic-0", 200),
+                (2, "loop-observe", 250),
+                (3, "telemetry", 150),
+            ] {
+                f.put(&format!("proc/{us}/task/{tid}/comm"), &format!("{name}\n"));
+                let ran = ms * at * 1_000_000;
+                f.put(
+                    &format!("proc/{us}/task/{tid}/schedstat"),
+                    &format!("{ran} 0 5"),
+                );
+            }
+            let mut r = Reading::new(Nanos::from_secs_f64(at as f64), &targets, &names);
+            probe.read(&mut r);
+            r.cells
+        };
+        read(1);
+        let cells = read(2);
+        let of = |c: &base::window::ResourceCell| (c.busy, c.background.unwrap());
+        let near =
+            |(a, b): (f64, f64), (x, y): (f64, f64)| (a - x).abs() < 1e-9 && (b - y).abs() < 1e-9;
+        assert!(near(of(&cells[0]), (1.0, 0.8)), "{cells:?}");
+        assert!(near(of(&cells[1]), (0.6, 0.4)), "{cells:?}");
+        assert_eq!(probe.upkeep.len(), 3);
     }
 
     #[test]
