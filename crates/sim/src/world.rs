@@ -258,6 +258,10 @@ impl World {
             StationKind::Slots(_) => Discipline::Slots,
             StationKind::Level { .. } => Discipline::Level,
         };
+        // Links here are servers, too: what goes through them is in seconds.
+        if info.discipline == Discipline::Fcfs {
+            (info.unit, info.size) = ("servers".to_owned(), Some(1.0));
+        }
         info.service = s.service.map(|i| self.services[i].0.clone());
         info.scope = match s.service {
             Some(_) => Scope::PerInstance,

@@ -3,6 +3,7 @@
 use super::crowd::Crowd;
 use super::direct::{ENOUGH, told};
 use super::fin::{Input, OWN_LAGS, fin};
+use super::regress;
 use super::series::finite;
 use super::{Options, Series};
 use crate::fit::Demand;
@@ -203,6 +204,7 @@ fn regress(split: &History, series: &Series, k: usize, n: usize, arms: &mut [Arm
         y: &y,
         ok: &column.seen,
         prior: &crowd.priors(&prior),
+        usual: regress::usual(total, lives.iter().sum::<f64>() / series.covered().max(1.0)),
         background_sd: if column.background.is_some() {
             0.003
         } else {

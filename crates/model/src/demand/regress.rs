@@ -71,6 +71,7 @@ pub(super) fn regress(
     } else {
         total.max(1e-12)
     };
+    let usual = usual(total, lives.iter().sum());
     let mut ok = series.seen.clone();
     let columns: Vec<&[f64]> = open.iter().map(|&r| &*known.series.life[r]).collect();
     let crowd = Crowd::of(&lives, &prior, &columns);
@@ -85,6 +86,7 @@ pub(super) fn regress(
         y: &y,
         ok: &ok.clone(),
         prior: &crowd.priors(&prior),
+        usual,
         background_sd: if measured { 0.003 } else { 0.2 } * reference,
         lags: if known.options.foreign {
             &FOREIGN_LAGS
@@ -134,13 +136,19 @@ pub(super) fn regress(
                 c.set(
                     r,
                     before.mean + p,
-                    (before.sd.powi(2) + p * p).sqrt(),
+                    before.sd.hypot(p.max(usual)),
                     before.scv,
                     grade,
                 );
             }
         }
     }
+}
+
+/// What one request costs on average, of `total` per second caused by `rate` requests per second. Of one of which response times say
+/// that it costs hardly anything, it may cost this as well, for all that is known.
+pub(super) fn usual(total: f64, rate: f64) -> f64 {
+    total.max(0.0) / rate.max(1e-12)
 }
 
 /// Whether a request is served by one server at a time, in seconds.

@@ -109,6 +109,16 @@ fn constraint(page: &mut Page, label: &str, c: &Constraint) {
         "evidence",
         c.evidence.iter().filter(|e| Some(*e) != cause.as_ref()),
     );
+    page.labelled(
+        "look closer",
+        whose(&c.resource).map(|s| format!("`plimsoll profile {s}` tells which functions it is")),
+    );
+}
+
+/// The service of a processor; nobody's for that of the machine and Plimsoll's own.
+fn whose(resource: &str) -> Option<&str> {
+    let service = resource.strip_prefix("cpu.")?;
+    (!matches!(service, "host" | "plimsoll")).then_some(service)
 }
 
 fn load_line(page: &mut Page, d: &Diagnosis, line: &LoadLine) {

@@ -94,6 +94,22 @@ fn has(text: &str, parts: &[&str]) {
 }
 
 #[test]
+fn a_busy_processor_is_looked_into_by_a_profile() {
+    let mut fit = shop();
+    fit.demand[0][1].mean = 0.0005;
+    let text = diagnosis::render(&answer::answer(&fit, false), &[], 120);
+    has(
+        &text,
+        &[
+            "constraint  cpu.front",
+            "`plimsoll profile front` tells which",
+        ],
+    );
+    let text = diagnosis::render(&answer::answer(&shop(), false), &[], 120);
+    assert!(!text.contains("plimsoll profile"), "{text}");
+}
+
+#[test]
 fn a_diagnosis_names_the_constraint_and_all_it_rests_on() {
     let a = answer::answer(&shop(), false);
     let note = Finding::warning("recording-column", "column `x` is not known");

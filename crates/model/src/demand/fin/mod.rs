@@ -27,6 +27,8 @@ pub struct Input<'a> {
     pub ok: &'a [bool],
     /// Guess of each route's demand, from response times.
     pub prior: &'a [f64],
+    /// A demand that is usual here: no guess is surer than it is near to this.
+    pub usual: f64,
     /// Standard deviation of what is left of the background.
     pub background_sd: f64,
     pub lags: &'a [i32],
@@ -72,6 +74,7 @@ pub fn fin(input: &Input) -> Option<Fin> {
         .iter()
         .map(|p| p.max(1e-6 * top) / scale)
         .collect();
+    let spread: Vec<f64> = prior.iter().map(|p| p.max(input.usual / scale)).collect();
     let background_sd = (input.background_sd / scale).max(1e-6);
     let mut center = prior.clone();
     center.push(0.0);
@@ -106,6 +109,7 @@ pub fn fin(input: &Input) -> Option<Fin> {
             &d,
             &m0,
             &prior,
+            &spread,
             background_sd,
             widths,
             input.flat,

@@ -36,6 +36,7 @@ pub(super) fn solve_round(
     d: &DVector<f64>,
     m0: &DVector<f64>,
     prior: &[f64],
+    spread: &[f64],
     background_sd: f64,
     widths: &[f64],
     flat: bool,
@@ -86,7 +87,7 @@ pub(super) fn solve_round(
     let b = &turned * &target / noise;
     let mut best: Option<(f64, Posterior)> = None;
     for &width in widths {
-        let precision = precision(prior, width, background_sd);
+        let precision = precision(prior, spread, width, background_sd);
         let a = &s + &precision.matrix;
         let pulled = &precision.matrix * m0;
         let rhs = &b + &pulled;
@@ -137,15 +138,15 @@ struct Precision {
     log_det: f64,
 }
 
-/// Precision of what is guessed: each demand is within `width` of its own guess, and all of them together are too high
+/// Precision of what is guessed: each demand is within `width` times its `spread` of its own guess, and all of them together are too high
 /// by what the background takes, which is guessed to be 0. The measured total is 1.
-fn precision(prior: &[f64], width: f64, background_sd: f64) -> Precision {
+fn precision(prior: &[f64], spread: &[f64], width: f64, background_sd: f64) -> Precision {
     let r = prior.len();
-    let own = |i: usize| 1.0 / (width * prior[i]).powi(2);
+    let own = |i: usize| 1.0 / (width * spread[i]).powi(2);
     let common = background_sd.min(1.0);
     // The inverse of `diag(1/own) + common^2 prior prior'` (Sherman and Morrison).
-    let within = 1.0 + (common / width).powi(2) * r as f64;
     let pull = |i: usize| own(i) * prior[i] * common;
+    let within = 1.0 + (0..r).map(|i| pull(i) * prior[i] * common).sum::<f64>();
     let matrix = DMatrix::from_fn(r + 1, r + 1, |i, j| match (i == r, j == r) {
         (true, true) => 1.0 / background_sd.powi(2),
         (false, false) => {
