@@ -77,12 +77,14 @@ pub trait Flights: Send + Sync {
 #[derive(Clone, Debug, Deserialize)]
 pub struct AskFlights {
     pub service: String,
+    #[serde(deserialize_with = "crate::streams::whole")]
     pub seconds: u64,
 }
 
 /// Which taking to end.
 #[derive(Clone, Debug, Deserialize)]
 pub struct StopFlights {
+    #[serde(deserialize_with = "crate::streams::whole")]
     pub id: u64,
 }
 

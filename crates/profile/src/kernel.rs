@@ -22,7 +22,7 @@ const LOOK: u32 = 10;
 /// Frames of a stack.
 const DEPTH: u16 = 64;
 /// Of one profile, which ends with the last of them: ten minutes of a core.
-const SAMPLES: usize = 300_000;
+pub const SAMPLES: usize = 300_000;
 /// What is more is counted as lost.
 const STACKS: usize = 1 << 16;
 /// Addresses from here on are marks of the kernel in a stack (`PERF_CONTEXT_MAX`).

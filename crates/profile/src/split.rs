@@ -52,6 +52,9 @@ pub struct Cost {
 /// Rounds of a fit; it is done before when nothing moves by more than `STILL` of all samples.
 const ROUNDS: usize = 2000;
 const STILL: f64 = 1e-6;
+/// Steps of one fit, in all of its rounds; and rounds that it has in any case.
+const STEPS: usize = 30_000_000;
+const LEAST: usize = 30;
 /// What nobody's work is at first beside that of a request in flight.
 const NOBODY: f64 = 0.01;
 /// A function that was seen once or twice is everybody's, by as much as all others are: so many samples' worth.
@@ -215,31 +218,36 @@ impl Flights {
 /// Standard deviations of the samples of each route by Fisher's information: wide where routes always come together, whatever
 /// the fit chose. A route has between none and all of the samples, which bounds them.
 fn information(all: &[(&[Share], f64)], rates: &[f64], exposure: &[f64]) -> Vec<f64> {
-    let n = exposure.len();
+    let mut sd = vec![0.0; exposure.len()];
+    let there: Vec<usize> = (0..exposure.len())
+        .filter(|&r| exposure[r] > 1e-9)
+        .collect();
+    let place: BTreeMap<usize, usize> = there.iter().enumerate().map(|(i, r)| (*r, i)).collect();
+    let n = there.len();
     let samples = all.iter().map(|(_, w)| w).sum::<f64>().max(1.0);
     // In samples, not in rates: no unit of time, and what is possible is as large for each.
     let mut known = DMatrix::<f64>::identity(n, n) / (samples * samples);
-    let per = |r: usize, n: f64| {
-        if exposure[r] > 1e-9 {
-            n / exposure[r]
-        } else {
-            0.0
-        }
-    };
     for (state, w) in all {
         let total: f64 = state.iter().map(|(r, n)| n * rates[*r]).sum();
+        let per: Vec<(usize, f64)> = state
+            .iter()
+            .filter_map(|(r, n)| Some((*place.get(r)?, n / exposure[*r])))
+            .collect();
         if total > 0.0 {
-            for (r, a) in state.iter() {
-                for (s, b) in state.iter() {
-                    known[(*r, *s)] += w * per(*r, *a) * per(*s, *b) / (total * total);
+            for (r, a) in &per {
+                for (s, b) in &per {
+                    known[(*r, *s)] += w * a * b / (total * total);
                 }
             }
         }
     }
-    match known.try_inverse() {
-        Some(inverse) => (0..n).map(|r| inverse[(r, r)].max(0.0).sqrt()).collect(),
-        None => vec![samples; n],
+    let inverse = known.try_inverse();
+    for (i, r) in there.into_iter().enumerate() {
+        sd[r] = inverse
+            .as_ref()
+            .map_or(samples, |m| m[(i, i)].max(0.0).sqrt());
     }
+    sd
 }
 
 /// Seconds of the flight within the time.
@@ -264,7 +272,9 @@ fn fit(all: &[(&[Share], f64)], exposure: &[f64], usual: Option<&[f64]>) -> Vec<
         None => start(exposure),
     };
     let mut rates = rate(&given);
-    for _ in 0..ROUNDS {
+    let each: usize = all.iter().map(|(state, _)| state.len()).sum();
+    let rounds = (STEPS / each.max(1)).clamp(LEAST, ROUNDS);
+    for _ in 0..rounds {
         let mut next = prior.clone();
         for (state, w) in all {
             parts(state, &rates).for_each(|(r, share)| next[r] += w * share);

@@ -8,6 +8,8 @@ use base::{Class, Discipline, Grade};
 const HOST: &str = "cpu.host";
 /// Standard errors from which a slope is more than chance.
 const STANDS_OUT: f64 = 2.0;
+/// A part of a sum that is smaller than this share of it does not make the sum less sure.
+const COUNTS: f64 = 0.1;
 /// Seconds for which what a host does otherwise is taken to be one amount.
 const BLOCK: usize = 10;
 /// Of a core: with less, a quota cuts what its thread does into pieces.
@@ -59,7 +61,7 @@ pub fn share(
                 .max_by(|a, b| a.mean.total_cmp(&b.mean))
                 .and_then(|d| d.scv.map(|s| s * (d.mean / mean.max(1e-300)).powi(2))),
             grade: parts()
-                .filter(|d| d.mean > 0.0)
+                .filter(|d| d.mean > 0.0 && d.mean >= COUNTS * mean)
                 .map(|d| d.grade)
                 .max()
                 .unwrap_or(Grade::Prior),
@@ -78,9 +80,10 @@ pub fn share(
     host.background_sd = 0.01 * cores;
     host.grade = demand
         .iter()
-        .map(|row| row[h])
-        .filter(|d| d.mean > 0.0)
-        .map(|d| d.grade)
+        .zip(&rates)
+        .map(|(row, rate)| (row[h], rate * row[h].mean))
+        .filter(|(_, load)| *load > 0.0 && *load >= COUNTS * caused)
+        .map(|(d, _)| d.grade)
         .max()
         .unwrap_or(Grade::Prior);
     host.notes
@@ -238,7 +241,12 @@ pub fn leave(fit: &mut Fit, rates: &[f64]) {
     let left: Vec<(usize, f64)> = all.into_iter().map(|k| (k, free + takes(k))).collect();
     for (k, left) in left {
         let r = &mut fit.resources[k];
-        r.capacity = r.capacity.min(left).max(SHARED * r.capacity);
+        let has = r.capacity.min(left).max(SHARED * r.capacity);
+        match r.info.discipline {
+            // One thread stays one, and is slower.
+            Discipline::Fcfs => r.background = r.background.max(r.capacity - has),
+            _ => r.capacity = has,
+        }
     }
 }
 
@@ -355,6 +363,15 @@ mod tests {
         assert!((f.resources[app].capacity - 2.0).abs() < 1e-9);
         leave(&mut f, &[50.0]);
         assert!((f.resources[app].capacity - 2.0 * SHARED).abs() < 1e-9);
+        let one = &mut f.resources[app];
+        (one.info.serial, one.info.discipline, one.capacity) = (true, Discipline::Fcfs, 1.0);
+        leave(&mut f, &[50.0]);
+        let one = &f.resources[app];
+        assert_eq!(
+            (one.capacity, one.background),
+            (1.0, 1.0 - SHARED),
+            "one thread, and slower"
+        );
     }
 
     #[test]

@@ -81,13 +81,14 @@ fn look(args: &ProfileArgs, at: &ask::Console, begun: &Begun) -> Result<Exit, Fa
     let before = used(&pids);
     let taken = profile::take(&pids, args.length, || interrupts.count() > 0).map_err(refused)?;
     let used = (used(&pids) - before) / (taken.seconds().max(1e-9));
-    if interrupts.count() > 0 {
+    if taken.seconds() < args.length.as_secs_f64() {
         stop(at, begun.id)?;
     }
     ticker.say("reading the names of functions");
     let stacks = profile::functions(&taken.stacks);
     ticker.say("waiting for the last requests");
-    let down = taken_down(at, begun.id)?;
+    let asked = interrupts.count();
+    let down = taken_down(at, begun.id, || interrupts.count() > asked)?;
     // It has been read: another one may take its place.
     let _ = stop(at, begun.id);
     ticker.clear();
@@ -153,9 +154,9 @@ fn used(pids: &[u32]) -> f64 {
     pids.iter().filter_map(of).sum()
 }
 
-fn taken_down(at: &ask::Console, id: u64) -> Result<Down, Failure> {
+fn taken_down(at: &ask::Console, id: u64, is_left: impl Fn() -> bool) -> Result<Down, Failure> {
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
+    while begun.elapsed() < PATIENCE && !is_left() {
         let down: Option<Down> = ask::get(at, HERE)?;
         match down.filter(|d| d.id == id) {
             Some(down) if down.done => return Ok(down),
@@ -199,6 +200,12 @@ fn notes(profile: &Profile, used: f64, down: &Down, elsewhere: usize) -> Vec<Str
     if elsewhere > 0 {
         notes.push(format!(
             "{elsewhere} instances are not on this host, and were not looked at"
+        ));
+    }
+    if profile.samples >= profile::MOST {
+        notes.push(format!(
+            "it ends after {:.1} s: there were more samples than are kept",
+            profile.seconds
         ));
     }
     if down.full {

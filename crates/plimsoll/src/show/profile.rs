@@ -23,7 +23,7 @@ pub fn page(p: &Profile, top: usize, width: u16) -> String {
         p.service, p.cores, p.seconds, p.samples, p.threads
     ));
     page.table(
-        "",
+        "What its requests take of the processor",
         &[
             "route",
             "requests",

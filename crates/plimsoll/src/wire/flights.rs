@@ -97,6 +97,19 @@ impl Taking {
     }
 }
 
+impl Asked {
+    /// Now, and what our own clock is behind `CLOCK_MONOTONIC`: the least of some readings, as a thread may be put aside between two clocks.
+    fn zero(&self) -> (Nanos, u64) {
+        let read = || {
+            let now = self.clock.now();
+            (now, monotonic().saturating_sub(now.0))
+        };
+        let all = [read(), read(), read(), read()];
+        let zero = all.iter().map(|(_, z)| *z).min();
+        (all[3].0, zero.unwrap_or_default())
+    }
+}
+
 fn monotonic() -> u64 {
     let t = clock_gettime(ClockId::Monotonic);
     (t.tv_sec as u64).saturating_mul(1_000_000_000) + t.tv_nsec as u64
@@ -129,8 +142,7 @@ impl console::Flights for Asked {
             ));
         }
         let mut taking = self.flights.taking();
-        let now = self.clock.now();
-        let zero = monotonic().saturating_sub(now.0);
+        let (now, zero) = self.zero();
         if let Some(t) = taking.as_ref().filter(|t| now < t.to + TAIL + KEPT) {
             return Err(refused(
                 "flights-busy",
@@ -141,8 +153,10 @@ impl console::Flights for Asked {
                 "try again some seconds after it has ended: one is taken at a time",
             ));
         }
+        // In milliseconds: JSON has whole numbers up to 2⁵³.
+        let id = now.0 / 1_000_000;
         *taking = Some(Taking {
-            id: now.0,
+            id,
             service: ask.service.clone(),
             instances: mine.iter().map(|t| t.instance).collect(),
             zero,
@@ -153,7 +167,7 @@ impl console::Flights for Asked {
         });
         self.flights.0.on.store(true, Ordering::Release);
         let addresses: Vec<String> = mine.iter().map(|t| t.address.to_string()).collect();
-        Ok(json!({ "id": now.0, "service": ask.service, "instances": addresses }))
+        Ok(json!({ "id": id, "service": ask.service, "instances": addresses }))
     }
 
     fn stop(&self, id: u64) -> Result<Value, Vec<Finding>> {
@@ -161,7 +175,10 @@ impl console::Flights for Asked {
         let now = self.clock.now();
         match taking.as_mut().filter(|t| t.id == id) {
             // Whoever asked has had it.
-            Some(t) if now >= t.to + TAIL => *taking = None,
+            Some(t) if now >= t.to + TAIL => {
+                self.flights.0.on.store(false, Ordering::Release);
+                *taking = None;
+            }
             Some(t) => t.to = t.to.min(now),
             None => {
                 let help = "see `GET /api/v1/flights` for the one that is";

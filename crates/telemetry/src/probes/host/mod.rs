@@ -7,7 +7,7 @@ use base::{InstanceIx, Nanos};
 use std::collections::BTreeMap;
 
 const TICKS_PER_S: f64 = 100.0;
-/// How threads of Plimsoll are named whose work comes with time and not with requests: learning and the other loops, probes, the console.
+/// How threads of Plimsoll are named whose work comes with time more than with requests: learning and the other loops, probes, the console.
 const UPKEEP: [&str; 4] = ["loop-", "telemetry", "control", "watchdog"];
 
 /// Cumulative CPU seconds of all cores, from the first line of `/proc/stat`.
