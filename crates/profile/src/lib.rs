@@ -13,7 +13,7 @@ pub mod names;
 pub mod report;
 pub mod split;
 
-pub use kernel::{RATE, Refused, SAMPLES as MOST, Taken, take};
+pub use kernel::{RATE, Refused, SAMPLES as MOST, Taken, now, take};
 pub use names::{Function, functions};
 pub use report::{FunctionCost, Profile, RouteCost, folded, profile};
 pub use split::{Flight, Flights};

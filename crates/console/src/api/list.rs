@@ -511,7 +511,7 @@ pub const CALLS: &[Call] = &[
     }),
     read(
         "/api/v1/flights",
-        "When requests were in a service, as it was taken down last: route, and start and end in nanoseconds of the machine's monotonic clock; null: nothing was",
+        "When requests were in a service, as it was taken down last: route, instance, and start and end in nanoseconds of the machine's monotonic clock; null: nothing was",
         &[],
         || get(flights),
     ),

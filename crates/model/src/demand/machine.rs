@@ -218,13 +218,7 @@ pub fn leave(fit: &mut Fit, rates: &[f64]) {
     if !host.capacity_known {
         return;
     }
-    let own = |k: usize| -> f64 {
-        rates
-            .iter()
-            .zip(&fit.demand)
-            .map(|(v, d)| v * d[k].mean)
-            .sum()
-    };
+    let own = |k: usize| asked(&fit.demand, rates, k);
     let narrow = |r: &ResourceFit| {
         r.info.name != HOST
             && r.info.name.starts_with("cpu.")
@@ -260,6 +254,12 @@ pub fn repeated(r: &ResourceFit, row: &[Demand], resources: &[ResourceFit]) -> b
         && host.is_some_and(|h| row[h].mean > 0.0)
 }
 
+/// What `rates` requests per second of each route ask of resource `k` themselves.
+fn asked(demand: &[Vec<Demand>], rates: &[f64], k: usize) -> f64 {
+    let of = |(row, rate): (&Vec<Demand>, &f64)| rate * row[k].mean;
+    demand.iter().zip(rates).map(of).sum()
+}
+
 /// `(service, share)`: who causes the load on the machine, largest first; empty for any other resource.
 pub fn users(
     k: usize,
@@ -270,13 +270,7 @@ pub fn users(
     if resources[k].info.name != HOST {
         return Vec::new();
     }
-    let load = |i: usize| -> f64 {
-        demand
-            .iter()
-            .zip(rates)
-            .map(|(row, rate)| rate * row[i].mean)
-            .sum()
-    };
+    let load = |i: usize| asked(demand, rates, i);
     let whole = load(k).max(1e-300);
     let mut all: Vec<(String, f64)> = (0..resources.len())
         .filter(|&i| {

@@ -4,7 +4,6 @@
 use base::clock::Clock;
 use base::{Finding, InstanceIx, Names, Nanos, Outcome, Sample, SampleKind};
 use console::AskFlights;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,17 +101,12 @@ impl Asked {
     fn zero(&self) -> (Nanos, u64) {
         let read = || {
             let now = self.clock.now();
-            (now, monotonic().saturating_sub(now.0))
+            (now, profile::now().saturating_sub(now.0))
         };
         let all = [read(), read(), read(), read()];
         let zero = all.iter().map(|(_, z)| *z).min();
         (all[3].0, zero.unwrap_or_default())
     }
-}
-
-fn monotonic() -> u64 {
-    let t = clock_gettime(ClockId::Monotonic);
-    (t.tv_sec as u64).saturating_mul(1_000_000_000) + t.tv_nsec as u64
 }
 
 fn refused(code: &str, what: String, help: &str) -> Vec<Finding> {
@@ -281,7 +275,7 @@ mod tests {
             assert_eq!(t.flights.len(), 1);
             let (route, instance, start, end) = t.flights[0];
             assert_eq!((route, instance, end - start), (0, 0, 4_000_000));
-            let off = start.abs_diff(monotonic() - a.clock.now().0 + now.0 + 1_000_000);
+            let off = start.abs_diff(profile::now() - a.clock.now().0 + now.0 + 1_000_000);
             assert!(off < 50_000_000, "on the machine's clock: {off}");
             // As if its time were over.
             (t.from, t.to) = (Nanos::ZERO, Nanos::ZERO);
