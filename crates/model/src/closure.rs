@@ -4,6 +4,7 @@
 use crate::demand::{Series, Told, Totals, machine};
 use crate::fit::{Fit, Growth, ResourceFit};
 use crate::turns::AllTurns;
+use crate::twin::system::service_s;
 use base::{Class, Discipline};
 
 /// More than this share of the time in flight unexplained: say so before anything else.
@@ -151,7 +152,7 @@ fn residence(
 ) -> f64 {
     let res = &fit.resources[k];
     if res.info.unit.starts_with("bytes") {
-        let s = demand * f64::from(res.instances) / res.capacity.max(1e-9);
+        let s = service_s(res, demand) * f64::from(res.instances);
         return s * residence_factor(res.utilisation, 1.0);
     }
     if res.info.discipline == Discipline::Ps && !res.capacity_known {

@@ -36,7 +36,11 @@ pub fn serial(series: &Series, waiting: &[f64], routes: &[usize], servers: f64) 
     let rate: Vec<f64> = (0..series.seconds)
         .map(|t| routes.iter().map(|&r| series.life[r][t]).sum())
         .collect();
-    let mut order: Vec<usize> = (0..series.seconds.div_ceil(5)).collect();
+    let present = |i: &usize| {
+        let end = (i * 5 + 5).min(series.seconds);
+        series.present[i * 5..end].iter().all(|p| *p)
+    };
+    let mut order: Vec<usize> = (0..series.seconds.div_ceil(5)).filter(present).collect();
     let run = |v: &[f64], i: usize| {
         let part = &v[i * 5..((i + 1) * 5).min(v.len())];
         part.iter().sum::<f64>() / part.len() as f64
@@ -62,7 +66,7 @@ pub fn serial(series: &Series, waiting: &[f64], routes: &[usize], servers: f64) 
     if slope <= 0.0 || slopes.len() < 2 {
         return None;
     }
-    let mean = rate.iter().sum::<f64>() / rate.len().max(1) as f64;
+    let mean = rate.iter().sum::<f64>() / series.covered().max(1.0);
     // The waiters' own sampling error, run by run; utilisation goes with their square root when they are few.
     let runs: Vec<f64> = order.iter().map(|&i| run(waiting, i)).collect();
     let n = runs.len().max(2) as f64;

@@ -7,8 +7,9 @@ use crate::message::{self, Instance, Look, Note, Reading, Told};
 use base::{InstanceIx, Names, Nanos};
 use config::Address;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::time::Duration;
+use telemetry::probes::listeners::is_local;
 use telemetry::probes::waiters::{REFUSED, Threads};
 use telemetry::probes::{self, InstanceTarget, Probe, Proc, Targets};
 
@@ -31,8 +32,6 @@ pub struct Probes {
     all: Vec<Box<dyn Probe>>,
     threads: Threads,
     names: Names,
-    /// Addresses that lead here beside those of our interfaces.
-    also: Vec<IpAddr>,
     told: Vec<Instance>,
     looked: Option<Nanos>,
     targets: Targets,
@@ -51,10 +50,12 @@ impl Probes {
             all,
             threads: Threads::new(proc.clone()),
             names: Names::default(),
-            also,
             told: Vec::new(),
             looked: None,
-            targets: Targets::default(),
+            targets: Targets {
+                also,
+                ..Targets::default()
+            },
             instances: BTreeMap::new(),
             meters: Meters::default(),
             shares: Shares::default(),
@@ -94,8 +95,8 @@ impl Probes {
 
     /// Loopback is the gateway's own host, unless the user says that it is this one too.
     fn is_here(&self, ip: IpAddr) -> bool {
-        self.also.contains(&ip)
-            || (!ip.is_loopback() && !ip.is_unspecified() && UdpSocket::bind((ip, 0)).is_ok())
+        let own = || !ip.is_loopback() && !ip.is_unspecified() && is_local(ip);
+        self.targets.also.contains(&ip) || own()
     }
 
     /// About ten times a second: who waits at a futex.

@@ -84,7 +84,7 @@ pub struct Question<'a> {
 
 pub fn predict(q: &Question) -> Predicted {
     let changed = transform(q.system, q.edits);
-    let raw = q.after.headroom / q.before.headroom.max(1e-9);
+    let raw = ratio_of(q.before.headroom, q.after.headroom);
     let gain = 1.0 + (raw - 1.0) * q.prior.clamp(0.2, 1.5);
     let doubt = raw / gain.max(1e-9);
     let a = draws(q.system, q.before.line.max(q.before.current), q.seed, DRAWS);
@@ -150,6 +150,14 @@ pub fn predict(q: &Question) -> Predicted {
         full_cost_after: priced_after(after_safe),
         limit_after: q.after.limit.clone(),
         next_after: q.after.next.clone(),
+    }
+}
+
+/// By what a line is lifted. Over one that carries nothing a ratio says nothing: it is told over the traffic of now.
+fn ratio_of(before: f64, after: f64) -> f64 {
+    match before > 1e-9 {
+        true => after / before,
+        false => after.max(1.0),
     }
 }
 

@@ -34,14 +34,24 @@ pub fn fit_arms(history: &History, options: &Options) -> Vec<ArmDemand> {
     let series = Series::new(&split, from);
     let n = history.routes.len();
     let mut arms: Vec<ArmDemand> = (0..2u8).map(|arm| outside(history, from, arm)).collect();
+    let all = [0, 1].map(|arm| told(history, from, Some(arm)));
+    let tries = |arm: &ArmDemand| -> Vec<f64> {
+        let each = arm.requests.iter().zip(&arm.amplification);
+        each.map(|(n, tries)| n * tries).collect()
+    };
+    let tried = [tries(&arms[0]), tries(&arms[1])];
     for (a, arm) in arms.iter_mut().enumerate() {
-        let told = told(history, from, Some(a as u8));
+        let (told, other) = (&all[a], &all[1 - a]);
         for (r, row) in told.iter().enumerate() {
             let (requests, per_request) = (arm.requests[r].max(1.0), arm.amplification[r]);
             for (k, t) in row.iter().enumerate().filter(|(_, t)| t.enough()) {
+                // A database does not tell the arms apart: what it tells under one of them is of both.
+                if t.by_resource > 0.0 && other[r][k].count == 0.0 && tried[1 - a][r] > 0.0 {
+                    continue;
+                }
                 // Requests without an attempt used nothing.
                 let mean = t.mean() * per_request;
-                let second = t.busy_sq / t.attempts.max(1.0) * per_request;
+                let second = (t.variance() + t.mean().powi(2)) * per_request;
                 let var = (second - mean * mean).max(0.0);
                 arm.demand[r][k] = Demand {
                     mean,

@@ -2,7 +2,7 @@
 
 use super::direct::Told;
 use super::memory::{self, Held};
-use super::regress::regress;
+use super::regress::{bound, regress};
 use super::routes::Totals;
 use super::signs;
 use super::{Options, Series};
@@ -289,8 +289,12 @@ impl Draft {
     /// Shares the holds out; how is known less well than their sum.
     fn waits(&mut self, known: &Known, rows: &[usize], s: &waiters::Serial) {
         self.busy = s.busy;
-        for (&r, share) in rows.iter().zip(&s.shares) {
-            let mean = s.busy * share / known.rate(r).max(1e-9);
+        let rates: Vec<f64> = rows.iter().map(|&r| known.rate(r).max(1e-9)).collect();
+        let shares = s.shares.iter().zip(&rates);
+        let mut means: Vec<f64> = shares.map(|(share, rate)| s.busy * share / rate).collect();
+        let most: Vec<f64> = rows.iter().map(|&r| known.totals[r].attempt_s).collect();
+        self.background += bound(&mut means, &most, &rates);
+        for (&r, mean) in rows.iter().zip(means) {
             let sd = mean * (s.spread.powi(2) + waiters::SHARE_SPREAD.powi(2)).sqrt();
             self.set(r, mean, sd, None, Grade::Waits);
         }

@@ -6,6 +6,8 @@ use crate::fit::{Demand, Fit, ResourceFit, RouteFit};
 use base::{Class, Discipline, Grade};
 
 const HOST: &str = "cpu.host";
+/// The gateway's own processor time, a part of it.
+pub const GATEWAY: &str = "cpu.plimsoll";
 /// Standard errors from which a slope is more than chance.
 const STANDS_OUT: f64 = 2.0;
 /// A part of a sum that is smaller than this share of it does not make the sum less sure.
@@ -202,6 +204,18 @@ pub fn as_much_alongside(fit: &mut Fit, route: usize, resource: usize, factor: f
     let r = &mut fit.resources[resource];
     if let Some(a) = r.alongside.get_mut(route).filter(|_| r.info.name != HOST) {
         *a *= factor;
+    }
+}
+
+/// So much more of a resource goes alongside a request; of the gateway's processor time, the machine's too.
+pub fn more_alongside(fit: &mut Fit, route: usize, resource: usize, more: f64) {
+    let routes = fit.routes.len();
+    let gateway = fit.resources[resource].info.name == GATEWAY;
+    for (k, r) in fit.resources.iter_mut().enumerate() {
+        if more != 0.0 && (k == resource || gateway && r.info.name == HOST) {
+            r.alongside.resize(routes, 0.0);
+            r.alongside[route] += more;
+        }
     }
 }
 

@@ -138,7 +138,7 @@ pub fn fit(history: &History, options: &Options) -> Result<Fit, NotYet> {
         growth: Vec::new(),
         burst_sigma,
         burst_tau_s,
-        entry_rates: series.entry.clone(),
+        entry_rates: series.entry_rates(),
         statements: history.statements.clone(),
         traced: history.traced.clone(),
         patterns: Vec::new(),

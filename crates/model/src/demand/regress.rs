@@ -158,7 +158,7 @@ fn serial(info: &ResourceInfo) -> bool {
 
 /// Nobody is served for longer than all that his requests take: what a fit says beyond `most` belongs to the others, as
 /// far as they may have it. What is left then is returned.
-fn bound(demand: &mut [f64], most: &[f64], rates: &[f64]) -> f64 {
+pub(super) fn bound(demand: &mut [f64], most: &[f64], rates: &[f64]) -> f64 {
     let load = |d: &[f64]| -> f64 { d.iter().zip(rates).map(|(d, l)| d * l).sum() };
     let before = load(demand);
     let free: Vec<bool> = demand.iter().zip(most).map(|(d, m)| d < m).collect();

@@ -1,9 +1,10 @@
 //! What a move does to the system, in a few primitive edits, so that every effect can be told and compared.
 
 use crate::demand::machine;
+use crate::fit::ResourceFit;
 use crate::twin::System;
 use crate::twin::system::{CacheOn, answer_share, ghost_ratio, service_s};
-use base::Discipline;
+use base::{Discipline, Scope};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,8 +20,10 @@ pub enum Edit {
     Work { route: usize, factor: f64 },
     /// A share of a route's work, calls included, that is done after its answer.
     Offload { route: usize, share: f64 },
-    /// Capacity and background of a resource.
+    /// What a resource can do; what others take of it stays.
     Capacity { resource: usize, factor: f64 },
+    /// More of the same, each as it is now: instances, used in turn, or stripes of what all share, by key.
+    Copies { resource: usize, factor: f64 },
     /// Child requests of a parent.
     Calls {
         parent: usize,
@@ -80,15 +83,12 @@ fn apply(s: &mut System, edit: &Edit) {
         Edit::Offload { route, share } => offload(s, route, share),
         Edit::Capacity { resource, factor } => {
             let r = &mut s.fit.resources[resource];
-            if r.info.serial {
-                // More threads, none of them faster.
-                let more = f64::from(r.instances.max(1)) * factor;
-                r.instances = more.round().clamp(1.0, 1e6) as u32;
-            }
             r.capacity *= factor;
             r.capacity_sd *= factor;
-            r.background *= factor;
-            r.background_sd *= factor;
+        }
+        Edit::Copies { resource, factor } => {
+            s.by_key[resource] |= s.fit.resources[resource].info.scope == Scope::Shared;
+            copies(&mut s.fit.resources[resource], factor);
         }
         Edit::Calls {
             parent,
@@ -115,6 +115,22 @@ fn apply(s: &mut System, edit: &Edit) {
             }
         }
         Edit::Rate { route, factor } => s.fit.routes[route].entry_rate *= factor,
+    }
+}
+
+fn copies(r: &mut ResourceFit, factor: f64) {
+    let n = f64::from(r.instances.max(1)) * factor;
+    r.instances = n.round().clamp(1.0, 1e6) as u32;
+    r.capacity *= factor;
+    r.capacity_sd *= factor;
+    match r.info.scope {
+        // Each brings what it does without requests.
+        Scope::PerInstance => {
+            r.background *= factor;
+            r.background_sd *= factor;
+        }
+        // What others do there is divided among them.
+        Scope::Shared => r.info.scope = Scope::PerInstance,
     }
 }
 

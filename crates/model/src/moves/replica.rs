@@ -87,7 +87,7 @@ pub fn of(cx: &Context, service: &str, instances: Option<u32>) -> Result<Candida
         evidence,
         edits: owned
             .iter()
-            .map(|&resource| Edit::Capacity { resource, factor })
+            .map(|&resource| Edit::Copies { resource, factor })
             .collect(),
         action,
         size: if startable { 2 } else { 3 },

@@ -106,10 +106,12 @@ struct Copies {
     n: usize,
     /// Share of the requests that one of them gets; 0: all get the same.
     hot: f64,
+    by_key: bool,
 }
 
-/// Tells the draw of an instance from other draws of the same luck.
+/// Tells the draw of an instance, or of a key, from other draws of the same luck.
 const HOT: u64 = 0x686f_745f_6b65_7900;
+const KEY: u64 = 0x6b65_7900_0000_0000;
 
 /// One simulation under way.
 pub struct Twin {
@@ -169,6 +171,7 @@ impl Twin {
                 first: stations.len(),
                 n,
                 hot: fit.hot(k).map_or(0.0, |h| h.share),
+                by_key: system.by_key[k],
             });
             stations.extend((0..n).map(|_| match system.queues[k] {
                 true => Station::new(r, n as f64),
@@ -417,6 +420,9 @@ fn copy(copies: &[Copies], turn: u32, luck: u64, step: &Step) -> usize {
     let Some(c) = copies.get(step.station as usize) else {
         return usize::MAX;
     };
+    if c.by_key {
+        return c.first + (mix(luck ^ KEY) % c.n as u64) as usize;
+    }
     if c.hot == 0.0 || c.n < 2 {
         return c.first + turn as usize % c.n;
     }

@@ -5,7 +5,7 @@
 use super::explain::{bursts, low_load_ratio};
 use super::queues::Queues;
 use crate::demand::machine;
-use crate::fit::Fit;
+use crate::fit::{Fit, ResourceFit};
 use base::window::GHOST_TTLS;
 use base::{Discipline, Grade, Scope};
 
@@ -74,6 +74,8 @@ pub struct System {
     /// Seconds a slot is held beyond the resources used inside it, `[route][resource]`.
     pub hold_rest: Vec<Vec<f64>>,
     pub cache: Vec<Option<CacheOn>>,
+    /// Which of a resource's copies a request uses is decided by its key, and not by whose turn it is.
+    pub by_key: Vec<bool>,
     /// Resources that can run out, and at what capacity they queue.
     pub queues: Vec<bool>,
 }
@@ -96,6 +98,7 @@ impl System {
             touches: vec![vec![true; m]; n],
             hold_rest: vec![vec![0.0; m]; n],
             cache: vec![None; n],
+            by_key: vec![false; m],
             queues,
             fit,
         };
@@ -153,7 +156,7 @@ impl System {
             for (r, cache) in self.cache.iter().enumerate() {
                 if let Some(c) = cache {
                     let keep = (1.0 - c.hit_ratio(rate * visits[r])) / (1.0 - c.included).max(1e-3);
-                    answer_share(&mut fit, r, keep.max(0.0));
+                    cached_share(&mut fit, r, keep.max(0.0));
                 }
             }
         }
@@ -161,10 +164,30 @@ impl System {
     }
 }
 
+/// A cache answers all but the share `keep` of a route's requests. What it costs to answer at all, cached or not, goes on
+/// beside them: the gateway's own processor time, and the bytes to clients, which go through the same links as those that
+/// come from other machines.
+fn cached_share(fit: &mut Fit, route: usize, keep: f64) {
+    let stays = |r: &ResourceFit| {
+        let info = &r.info;
+        let link = info.service.is_none() && info.unit.starts_with("bytes");
+        (link && info.discipline != Discipline::Level) || info.name == machine::GATEWAY
+    };
+    let stay: Vec<(usize, f64)> = (fit.resources.iter().enumerate())
+        .filter(|(_, r)| stays(r))
+        .map(|(k, _)| (k, fit.demand[route][k].mean * (1.0 - keep)))
+        .collect();
+    answer_share(fit, route, keep);
+    for (k, more) in stay {
+        machine::more_alongside(fit, route, k, more);
+    }
+}
+
 /// Keeps only the share `keep` of a route's work: the rest of its requests is answered without any.
 pub fn answer_share(fit: &mut Fit, route: usize, keep: f64) {
     for k in 0..fit.resources.len() {
         let less = fit.demand[route][k].mean * (1.0 - keep);
+        machine::as_much_alongside(fit, route, k, keep);
         machine::less_alongside(fit, route, k, less);
     }
     for d in &mut fit.demand[route] {
@@ -176,19 +199,22 @@ pub fn answer_share(fit: &mut Fit, route: usize, keep: f64) {
     r.amplification *= keep;
 }
 
-/// Seconds of service for a demand: bytes are divided by the link's rate.
+/// Seconds of service for a demand: bytes are divided by the link's rate. Of a link whose rate nobody tells it is not known
+/// how long they take: they are in the time that nothing explains.
 pub fn service_s(r: &crate::fit::ResourceFit, demand: f64) -> f64 {
-    if r.info.discipline == Discipline::Level {
+    let sized = r.capacity.is_finite() && r.capacity > 0.0;
+    let bytes = r.info.unit.starts_with("bytes");
+    if r.info.discipline == Discipline::Level || (bytes && !sized) {
         0.0
-    } else if r.info.unit.starts_with("bytes") {
-        demand / r.capacity.max(1e-9)
+    } else if bytes {
+        demand / r.capacity
     } else {
         demand
     }
 }
 
 /// How many can be served at once by one of its copies.
-pub fn servers(r: &crate::fit::ResourceFit) -> f64 {
+pub fn servers(r: &ResourceFit) -> f64 {
     if r.info.unit.starts_with("bytes") || !r.capacity.is_finite() {
         1.0
     } else {
@@ -197,7 +223,7 @@ pub fn servers(r: &crate::fit::ResourceFit) -> f64 {
 }
 
 /// Each instance of a service has one of its own, and a request uses that of its instance.
-pub fn copies(r: &crate::fit::ResourceFit) -> usize {
+pub fn copies(r: &ResourceFit) -> usize {
     match r.info.scope {
         Scope::PerInstance => r.instances.max(1) as usize,
         Scope::Shared => 1,
@@ -205,7 +231,7 @@ pub fn copies(r: &crate::fit::ResourceFit) -> usize {
 }
 
 /// Whether requests queue for it: a level does not, and a processor of unknown size is only a delay.
-pub fn can_run_out(r: &crate::fit::ResourceFit) -> bool {
+pub fn can_run_out(r: &ResourceFit) -> bool {
     let sized = r.capacity.is_finite() && r.capacity > 0.0;
     let guessed = !r.capacity_known && r.is_processor();
     r.info.discipline != Discipline::Level

@@ -2,6 +2,7 @@
 
 mod advice;
 mod common;
+mod effects;
 mod forecast;
 mod learn;
 mod loadline;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 /// What was seen counts for half after about 35 windows.
 const FADE: f64 = 0.98;
 /// Different calls, resources and parts of the path that are kept.
-const KINDS: usize = 64;
+pub const KINDS: usize = 64;
+/// A resource that was not used in so many windows is not one of them any more.
+const FORGOTTEN: u32 = 600;
 
 #[derive(Debug, Default)]
 pub struct Fading {
@@ -34,6 +36,8 @@ pub struct Sum {
     pub waits: u32,
     pub calls: f64,
     pub returned: f64,
+    /// Windows since it was used last.
+    idle: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,12 +55,15 @@ pub struct ChainSum {
 }
 
 impl Fading {
-    pub fn add(&mut self, a: Attempt) {
+    /// How many of its uses are not kept.
+    pub fn add(&mut self, a: Attempt) -> u64 {
+        let mut over = 0;
         self.seen += 1.0;
         self.attempts += 1;
         self.length += a.length as f64;
         for (place, used) in a.uses {
             if self.fresh.len() >= KINDS && !self.fresh.contains_key(&place) {
+                over += 1;
                 continue;
             }
             let sum = self.fresh.entry(place).or_default();
@@ -90,6 +97,7 @@ impl Fading {
                 *self.path.entry(whose).or_default() += ns as f64;
             }
         }
+        over
     }
 
     /// One more second has passed.
@@ -121,13 +129,19 @@ impl Fading {
         (weight > 0.0).then_some(if all { 1.0 } else { weight })
     }
 
-    /// What came since the last window; the places stay known, so that no use is a zero.
+    /// What came since the last window; the places stay known for long, so that no use is a zero.
     pub fn take_fresh(&mut self) -> (f64, Vec<(Place, Sum)>) {
         let attempts = std::mem::take(&mut self.attempts);
-        let taken = |(place, sum): (&Place, &mut Sum)| (place.clone(), std::mem::take(sum));
-        (
-            f64::from(attempts),
-            self.fresh.iter_mut().map(taken).collect(),
-        )
+        let mut all = Vec::with_capacity(self.fresh.len());
+        self.fresh.retain(|place, sum| {
+            let taken = std::mem::take(sum);
+            sum.idle = match taken.attempts {
+                0 => taken.idle + 1,
+                _ => 0,
+            };
+            all.push((place.clone(), taken));
+            sum.idle < FORGOTTEN
+        });
+        (f64::from(attempts), all)
     }
 }

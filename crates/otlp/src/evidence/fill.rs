@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 const REMEMBER_S: u64 = 60;
 /// Routes and resources that are remembered.
 const KNOWN: usize = 4096;
-/// Resources that only spans know; more are not told.
-const NAMED: usize = 128;
+/// Resources that only spans know, as long as we run: names are never given back. More are not told.
+pub const NAMED: usize = 128;
 
 /// Remembers what others tell.
 #[derive(Debug, Default)]
@@ -88,13 +88,17 @@ impl Evidence {
             };
             for (place, sum) in fresh {
                 let name = resource_name(&place.metric, place.service.as_deref().unwrap_or(&own));
-                if self.rule.is_told(route, &place, &name, probed) || !self.rule.may_name(&name) {
+                if sum.attempts == 0 && names.resources.find(&name).is_none()
+                    || self.rule.is_told(route, &place, &name, probed)
+                {
                     continue;
                 }
-                let resource = names.resources.intern(&name);
-                if resource.is_none() {
+                let may = self.rule.may_name(&name);
+                let resource = may.then(|| names.resources.intern(&name));
+                let Some(resource) = resource.filter(|r| !r.is_none()) else {
+                    self.counts.uses_over += u64::from(sum.attempts);
                     continue;
-                }
+                };
                 let scaled = |n: u32| (f64::from(n) * weight).round() as u32;
                 w.uses.push(UseCell {
                     key: CellKey {

@@ -44,6 +44,8 @@ pub struct Counts {
     pub jumps: u64,
     /// Attempts of routes beyond the bound.
     pub routes_over: u64,
+    /// Uses of resources beyond the bounds.
+    pub uses_over: u64,
 }
 
 /// Which database probes look into, so that their kinds are not told twice.
@@ -77,9 +79,12 @@ impl Evidence {
         for attempt in join::attempts(spans, &self.ids, &mut self.counts) {
             let key = (attempt.route, attempt.arm);
             let full = self.routes.len() >= ROUTES;
-            match self.routes.get_mut(&key) {
+            self.counts.uses_over += match self.routes.get_mut(&key) {
                 Some(route) => route.add(attempt),
-                None if full => self.counts.routes_over += 1,
+                None if full => {
+                    self.counts.routes_over += 1;
+                    0
+                }
                 None => self.routes.entry(key).or_default().add(attempt),
             }
         }

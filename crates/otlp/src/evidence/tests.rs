@@ -331,10 +331,34 @@ fn a_hundred_thousand_routes_and_services_by_mistake_stay_bounded() {
         "{}",
         x.names.resources.all().len()
     );
-    assert!(
+    let notes = x.evidence.notes(&x.names);
+    for said in ["beyond the 1024", "that only spans tell"] {
+        assert!(notes.iter().any(|n| n.text.contains(said)), "{notes:?}");
+    }
+}
+
+#[test]
+fn a_resource_that_is_not_used_any_more_gives_its_place_back() {
+    let mut x = world();
+    let spans = x.n_plus_one(2);
+    x.evidence.trace(&spans);
+    let places = |x: &World| {
         x.evidence
-            .notes(&x.names)
-            .iter()
-            .any(|n| n.text.contains("beyond the 1024"))
-    );
+            .routes
+            .values()
+            .map(|r| r.fresh.len())
+            .sum::<usize>()
+    };
+    let before = places(&x);
+    assert!(before > 0);
+    for second in 1..700 {
+        let root = x.root(Arm::BASE, 10);
+        x.evidence.trace(&[root]);
+        let mut w = x.window(second, 1);
+        x.fill(&mut w, Probed::default());
+        if second == 300 {
+            assert_eq!(places(&x), before, "not used for a while is no use");
+        }
+    }
+    assert_eq!(places(&x), 0);
 }

@@ -1,6 +1,8 @@
 //! What spans tell of the way a route works, for people and for advice.
 
 use super::Evidence;
+use super::fade::KINDS;
+use super::fill::NAMED;
 use base::traced::{Chain, Part, Repeat, Traced};
 use base::{Names, RouteIx};
 use std::collections::BTreeMap;
@@ -98,6 +100,14 @@ impl Evidence {
         ];
         for (n, why) in others.into_iter().filter(|c| c.0 > 0) {
             all.push(say(String::new(), format!("{n} {why}")));
+        }
+        if c.uses_over > 0 {
+            let text = format!(
+                "{} uses are left out, of resources beyond {KINDS} of a route, or beyond {NAMED} that only spans tell: a \
+                 name with a number in it, such as lock.order-17, is another resource for each number",
+                c.uses_over
+            );
+            all.push(say(String::new(), text));
         }
         all
     }

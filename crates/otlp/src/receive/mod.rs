@@ -55,7 +55,7 @@ struct Shared {
     token: Option<String>,
     clock: Clock,
     keeper: Option<Arc<dyn Keeper>>,
-    requests: Semaphore,
+    requests: Arc<Semaphore>,
     traces: Mutex<Traces>,
     evidence: Arc<Mutex<Evidence>>,
 }
@@ -72,7 +72,7 @@ impl Receiver {
             token: options.token,
             clock: options.clock,
             keeper: options.keeper,
-            requests: Semaphore::new(REQUESTS),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
             traces: Mutex::default(),
             evidence: Arc::new(Mutex::new(Evidence::new(options.ids))),
         });
@@ -94,7 +94,7 @@ impl Receiver {
     pub fn open(&mut self) -> io::Result<()> {
         for intake in &mut self.intakes {
             let shared = self.shared.clone();
-            intake.open(|listener| connection::serve(listener, shared))?;
+            intake.open(|listener| connection::serve(listener, shared, connection::IDLE))?;
         }
         Ok(())
     }

@@ -67,8 +67,8 @@ async fn taken(
     if signal == Signal::Traces && shared.is_full() {
         return Err(Refusal::Full);
     }
-    let turn = tokio::time::timeout(TURN, shared.requests.acquire()).await;
-    let Ok(Ok(_turn)) = turn else {
+    let turn = tokio::time::timeout(TURN, shared.requests.clone().acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
         return Err(Refusal::Full);
     };
     let all = Limited::new(body, BODY).collect();
@@ -80,6 +80,8 @@ async fn taken(
     };
     let shared = shared.clone();
     let work = move || {
+        // Kept to the end, also where the sender is gone meanwhile.
+        let _turn = turn;
         let message = unpacked(body, packed, protocol)?;
         store(&message, signal, protocol.encoding(), &shared)
     };

@@ -270,6 +270,7 @@ fn instances(gateway: &Shared) -> Vec<InstanceTarget> {
 fn targets(gateway: &Shared, config: &Config, names: &Names) -> Targets {
     Targets {
         instances: instances(gateway),
+        also: Vec::new(),
         pools: with(gateway, |g| g.gauges().pools)
             .iter()
             .filter_map(pool)

@@ -33,6 +33,7 @@ use base::{
 use config::Address;
 pub use procfs::Proc;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// One instance that requests go to.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +63,8 @@ pub struct PoolGauge {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Targets {
     pub instances: Vec<InstanceTarget>,
+    /// Addresses that lead to this machine beside its own.
+    pub also: Vec<IpAddr>,
     pub pools: Vec<PoolGauge>,
     /// Where clients connect to us.
     pub ports: Vec<u16>,

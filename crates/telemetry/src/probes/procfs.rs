@@ -58,19 +58,22 @@ impl Proc {
             .collect()
     }
 
-    /// Where the links in a folder point, at most `limit`.
-    pub fn links(&self, folder: &str, limit: usize) -> Vec<String> {
+    /// The links in a folder and where they point, at most `limit`.
+    pub fn links(&self, folder: &str, limit: usize) -> Vec<(String, String)> {
         let Ok(dir) = fs::read_dir(self.proc.join(folder)) else {
             return Vec::new();
         };
-        dir.flatten()
-            .take(limit)
-            .filter_map(|e| {
-                fs::read_link(e.path())
-                    .ok()
-                    .map(|p| p.display().to_string())
-            })
-            .collect()
+        let link = |e: fs::DirEntry| {
+            let to = fs::read_link(e.path()).ok()?;
+            Some((e.file_name().into_string().ok()?, to.display().to_string()))
+        };
+        dir.flatten().take(limit).filter_map(link).collect()
+    }
+
+    /// Where one link points.
+    pub fn link(&self, path: &str) -> Option<String> {
+        let to = fs::read_link(self.proc.join(path)).ok()?;
+        Some(to.display().to_string())
     }
 }
 

@@ -16,12 +16,15 @@ pub enum Group {
 }
 
 /// The group of a controller, such as `cpu`, from `/proc/PID/cgroup`. Version 1 wins where it has the controller, as on hybrid
-/// machines.
+/// machines. `None`, too, for one that lies outside of the groups that we see (`/../…`): its files are not ours.
 pub fn group(text: &str, controller: &str) -> Option<Group> {
     let mut v2 = None;
     for line in text.lines() {
         let mut parts = line.splitn(3, ':');
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        if path.split('/').any(|part| part == "..") {
+            continue;
+        }
         if controllers.split(',').any(|c| c == controller) {
             return Some(Group::V1(path.to_owned()));
         }
@@ -91,13 +94,13 @@ pub fn stat(text: &str) -> Stat {
     s
 }
 
-/// The path and its ancestors, the root left out: it has no limits of its own.
+/// The path and its ancestors. The last is the root (empty): the machine's, which has no limits, or in a container the
+/// container's own group, which has them.
 pub fn up(path: &str) -> impl Iterator<Item = &str> {
-    let mut next = Some(path.trim_matches('/'));
-    std::iter::from_fn(move || {
-        let at = next?;
-        next = at.rsplit_once('/').map(|(parent, _)| parent);
-        (!at.is_empty()).then_some(at)
+    let path = path.trim_matches('/');
+    std::iter::successors(Some(path), |at| match at.rsplit_once('/') {
+        Some((parent, _)) => Some(parent),
+        None => (!at.is_empty()).then_some(""),
     })
     .take(DEPTH)
 }
@@ -185,7 +188,14 @@ impl Probe for Cgroups {
             if let Some(f) = r.found.get_mut(&t.instance) {
                 f.quota = quota;
             }
-            let Some(stat) = stat else { continue };
+            let Some(stat) = stat else {
+                if quota.is_none() {
+                    let text =
+                        "the files of its control group cannot be read: a quota of it is not seen";
+                    r.blind("cgroup", t.address.to_string(), text);
+                }
+                continue;
+            };
             let i = t.instance;
             let now = r.now;
             let periods = self.counters.rate((i, 0), now, stat.periods);
@@ -239,6 +249,7 @@ mod tests {
             Some(Group::V2("/system.slice/shop.service".into()))
         );
         assert_eq!(group("rubbish", "cpu"), None);
+        assert_eq!(group("0::/../shop.slice\n", "cpu"), None, "outside");
         assert_eq!(
             (unified(hybrid), unified("1:cpu:/")),
             (Some("x".into()), None)
@@ -258,7 +269,8 @@ mod tests {
             stat("nr_periods 1\nthrottled_time 5000000000\n").throttled_s,
             5.0
         );
-        assert_eq!(up("/a/b").collect::<Vec<_>>(), ["a/b", "a"]);
+        assert_eq!(up("/a/b").collect::<Vec<_>>(), ["a/b", "a", ""]);
+        assert_eq!(up("/").collect::<Vec<_>>(), [""]);
     }
 
     fn read(probe: &mut Cgroups, at: f64) -> (Option<f64>, Vec<String>) {
@@ -303,6 +315,19 @@ mod tests {
         let (quota, notes) = read(&mut probe, 2.0);
         assert_eq!(quota, Some(0.5));
         assert!(notes[0].contains("throttled in 40 %"), "{notes:?}");
+    }
+
+    #[test]
+    fn in_a_container_its_own_group_is_the_root() {
+        let f = Fake::new();
+        f.put("proc/7/cgroup", "0::/\n");
+        f.put("sys/fs/cgroup/cpu.max", "200000 100000\n");
+        f.put("sys/fs/cgroup/cpu.stat", "usage_usec 1\n");
+        let mut probe = Cgroups::new(f.proc(64.0));
+        assert_eq!(read(&mut probe, 1.0), (Some(2.0), vec![]));
+        f.remove("sys/fs/cgroup");
+        let (quota, notes) = read(&mut probe, 2.0);
+        assert!(quota.is_none() && notes[0].contains("cannot be read"));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 mod diag;
 mod dump;
 
-use super::reader::Reader;
+use super::reader::{PATIENCE, Reader};
 use super::{Probe, Reading};
 use base::{InstanceIx, Nanos, Signal};
 use config::Address;
@@ -17,6 +17,7 @@ use diag::{Answers, Conn, Info};
 pub use dump::{AT_ONCE, Kernel};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Instant;
 
 /// Connections remembered.
 const TRACKED: usize = 8192;
@@ -35,12 +36,15 @@ type Party = InstanceIx;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Sum {
     connections: f64,
+    /// For how long they were not looked at, all together: what they did since is what they did in this time.
+    seconds: f64,
     grown: Info,
 }
 
 /// One connection as it was seen last.
 struct Seen {
     round: u64,
+    at: Nanos,
     info: Info,
 }
 
@@ -66,23 +70,24 @@ impl Account {
             let Some(party) = who(c) else { continue };
             let sum = sums.entry(party).or_default();
             sum.connections += 1.0;
+            // What is not remembered would look new in every round.
+            if self.seen.len() >= TRACKED && !self.seen.contains_key(&c.cookie) {
+                continue;
+            }
             let new = Seen {
                 round: self.round,
+                at: now,
                 info: c.info,
             };
-            let room = self.seen.len() < TRACKED;
-            let old = match self.seen.contains_key(&c.cookie) || room {
-                true => self.seen.insert(c.cookie, new),
-                false => None,
-            };
-            let before = match (old, self.rounds.0) {
-                (Some(s), _) => s.info,
+            let (before, then) = match (self.seen.insert(c.cookie, new), self.rounds.0) {
+                (Some(s), _) => (s.info, s.at),
                 // Made since we looked last: all of it is new.
                 (None, Some(then)) if c.info.busy <= now.since(then).as_secs_f64() => {
-                    Info::default()
+                    (Info::default(), then)
                 }
                 (None, _) => continue,
             };
+            sum.seconds += now.since(then).as_secs_f64();
             add(&mut sum.grown, &before, &c.info);
         }
         if answers.done {
@@ -129,7 +134,10 @@ impl ConnectionsProbe {
     pub fn new(mut kernel: Kernel) -> ConnectionsProbe {
         let mut reader = Reader::start("connections", move || kernel.look());
         ConnectionsProbe::of(Box::new(move || match &mut reader {
-            Ok(r) => r.get(),
+            Ok(r) => {
+                r.ask();
+                r.get(Instant::now() + PATIENCE).map(|a| a.0)
+            }
             Err(e) => Err(format!("no thread: {e}")),
         }))
     }
@@ -147,7 +155,7 @@ impl ConnectionsProbe {
 /// Signals of a party's second, where there is enough to tell them from.
 fn signals(s: &Sum, elapsed: f64) -> Vec<(Signal, f64)> {
     let share = |a: f64, b: f64| (a / b.max(1e-12)).clamp(0.0, 1.0);
-    let busy = share(s.grown.busy, elapsed * s.connections);
+    let busy = share(s.grown.busy, s.seconds);
     let mut all = vec![(Signal::Sending, busy)];
     if s.grown.busy > ENOUGH_BUSY * elapsed {
         all.push((

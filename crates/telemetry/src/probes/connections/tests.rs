@@ -62,14 +62,21 @@ fn a_long_round_is_taken_in_parts() {
     let mut grown = |s: f64, cookies: std::ops::Range<u64>, busy: f64, done: bool| {
         let all = cookies.map(|c| conn(c, 80, c as u16, busy, 0.0)).collect();
         let sums = a.take(Nanos::from_secs_f64(s), &answers(all, done), who);
-        sums[&InstanceIx::NONE].grown.busy
+        let s = sums[&InstanceIx::NONE];
+        (s.grown.busy, s.seconds)
     };
     grown(1.0, 0..10, 5.0, false);
     grown(2.0, 10..20, 5.0, true);
-    assert_eq!(grown(3.0, 0..10, 6.0, false), 10.0);
-    assert_eq!(grown(4.0, 10..20, 7.0, true), 20.0, "of two seconds");
-    // More than are remembered are counted, and tell nothing.
+    assert_eq!(grown(3.0, 0..10, 6.0, false), (10.0, 20.0));
+    assert_eq!(
+        grown(4.0, 10..20, 7.0, true),
+        (20.0, 20.0),
+        "of two seconds"
+    );
+    // More than are remembered are counted, and tell nothing, in no round.
     grown(5.0, 0..TRACKED as u64 + 10, 8.0, true);
+    let beyond = 1_000_000..1_000_010;
+    assert_eq!(grown(6.0, beyond, 0.1, true), (0.0, 0.0));
     assert!(a.seen.len() <= TRACKED);
 }
 

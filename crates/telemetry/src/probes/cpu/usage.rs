@@ -38,45 +38,49 @@ pub struct Spent {
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
     at: Option<Nanos>,
-    threads: BTreeMap<u32, (f64, f64)>,
+    /// `None`: there were too many to read.
+    threads: Option<BTreeMap<u32, (f64, f64)>>,
     total: f64,
     /// Seconds that the total has and the threads have not told yet.
     owed: f64,
 }
 
 impl Usage {
-    /// Takes a reading; `None` for the first one. Without threads only the total counts.
+    /// Takes a reading; `None` for the first one. Without threads, now or the last time, only the total counts.
     pub fn read(&mut self, now: Nanos, total: f64, threads: &[(u32, f64, f64)]) -> Option<Spent> {
         let last = self.at.replace(now);
-        let mut new = BTreeMap::new();
+        let grown = total - std::mem::replace(&mut self.total, total);
+        let new = threads.iter().map(|(tid, run, wait)| (*tid, (*run, *wait)));
+        let new = (!threads.is_empty()).then(|| new.collect());
+        let before = std::mem::replace(&mut self.threads, new);
+        let elapsed = now.since(last?).as_secs_f64();
+        if elapsed <= 0.0 || grown < 0.0 {
+            return None;
+        }
+        let Some(before) = before.filter(|_| !threads.is_empty()) else {
+            self.owed = 0.0;
+            let busy = grown / elapsed;
+            return Some(Spent {
+                busy,
+                ..Spent::default()
+            });
+        };
         let mut ran = Vec::with_capacity(threads.len());
         let (mut run, mut wait, mut hottest) = (0.0, 0.0, 0.0f64);
         for &(tid, r, w) in threads {
             // A new thread began at zero since the last reading.
-            let (r0, w0) = self.threads.get(&tid).copied().unwrap_or((0.0, 0.0));
+            let (r0, w0) = before.get(&tid).copied().unwrap_or((0.0, 0.0));
             let dr = if r >= r0 { r - r0 } else { r };
             run += dr;
             wait += (w - w0).max(0.0);
             hottest = hottest.max(dr);
             ran.push((tid, dr));
-            new.insert(tid, (r, w));
         }
-        let grown = total - std::mem::replace(&mut self.total, total);
-        self.threads = new;
-        let elapsed = now.since(last?).as_secs_f64();
-        if elapsed <= 0.0 || grown < 0.0 {
-            return None;
-        }
-        let busy = if threads.is_empty() {
-            grown
-        } else {
-            self.owed += grown - run;
-            let lost = if self.owed > ROUNDING { self.owed } else { 0.0 };
-            self.owed = (self.owed - lost).max(-ROUNDING);
-            run + lost
-        };
+        self.owed += grown - run;
+        let lost = if self.owed > ROUNDING { self.owed } else { 0.0 };
+        self.owed = (self.owed - lost).max(-ROUNDING);
         Some(Spent {
-            busy: busy / elapsed,
+            busy: (run + lost) / elapsed,
             waiting: wait / elapsed,
             hottest: hottest / elapsed,
             ran,
@@ -115,5 +119,10 @@ mod tests {
         // Too many threads to read: the total alone.
         let c = u.read(at(4.0), 7.8, &[]).unwrap();
         assert!((c.busy - 1.0).abs() < 1e-9 && c.ran.is_empty());
+        // And few enough again: what they ran in all their lives is not of this second.
+        let d = u.read(at(5.0), 8.3, &[(1, 7.5, 0.2)]).unwrap();
+        assert!((d.busy - 0.5).abs() < 1e-9 && d.ran.is_empty(), "{d:?}");
+        let e = u.read(at(6.0), 8.8, &[(1, 8.0, 0.3)]).unwrap();
+        assert!((e.busy - 0.5).abs() < 1e-9 && (e.waiting - 0.1).abs() < 1e-9);
     }
 }

@@ -94,6 +94,71 @@ fn finds_owners_and_their_children_and_notices_when_they_are_gone() {
     assert_eq!(read(8.0).0[&InstanceIx(0)].pids, [200]);
 }
 
+/// One process with a socket of all addresses and port 7002.
+fn held_by(f: &Fake, pid: u32, name: &str) {
+    f.put("proc/net/tcp6", TCP6);
+    f.put(&format!("proc/{pid}/stat"), &format!("{pid} (x) S 1 1 1"));
+    f.put(&format!("proc/{pid}/comm"), &format!("{name}\n"));
+    f.link(&format!("proc/{pid}/fd/3"), "socket:[1162]");
+}
+
+#[test]
+fn who_has_the_port_at_every_address_is_not_at_an_address_of_another_host() {
+    let f = Fake::new();
+    held_by(&f, 100, "gateway");
+    let (mut targets, names) = (targets(), Names::default());
+    targets.instances.truncate(1);
+    // Of RFC 5737: nobody has it.
+    targets.instances[0].address = "192.0.2.7:7002".parse().unwrap();
+    let find = |targets: &Targets| {
+        let mut r = Reading::new(Nanos::ZERO, targets, &names);
+        Listeners::new(f.proc(2.0)).read(&mut r);
+        r.found.into_values().map(|f| f.pids).collect::<Vec<_>>()
+    };
+    assert!(find(&targets).is_empty());
+    targets.also.push("192.0.2.7".parse().unwrap());
+    assert_eq!(find(&targets), [[100]], "said to lead here");
+}
+
+#[test]
+fn whoever_holds_it_for_another_process_is_not_the_service() {
+    let f = Fake::new();
+    held_by(&f, 1, "systemd");
+    let (targets, names) = (targets(), Names::default());
+    let mut probe = Listeners::new(f.proc(2.0));
+    let mut read = |s: f64| {
+        let mut r = Reading::new(Nanos::from_secs_f64(s), &targets, &names);
+        probe.read(&mut r);
+        let at = r.notes.iter().find(|n| n.about == "127.0.0.1:7002");
+        let told = at.map(|n| n.text.clone()).unwrap_or_default();
+        (r.found.get(&InstanceIx(1)).map(|f| f.pids.clone()), told)
+    };
+    let (found, told) = read(1.0);
+    assert!(found.is_none() && told.contains("systemd"), "{told}");
+    held_by(&f, 70, "shop");
+    assert_eq!(read(7.0), (Some(vec![70]), String::new()));
+    // The next one takes the socket over; this one lives on.
+    f.remove("proc/70/fd");
+    held_by(&f, 90, "shop");
+    assert_eq!(read(8.0).0, Some(vec![90]));
+}
+
+#[test]
+fn each_with_a_socket_of_its_own_at_the_address_counts() {
+    let f = Fake::new();
+    held_by(&f, 100, "shop");
+    held_by(&f, 101, "shop");
+    let again = TCP6.replace("1162", "1163");
+    let second = again.lines().nth(1).unwrap();
+    f.put("proc/net/tcp6", &format!("{TCP6}{second}\n"));
+    f.remove("proc/101/fd");
+    f.link("proc/101/fd/3", "socket:[1163]");
+    let (targets, names) = (targets(), Names::default());
+    let mut r = Reading::new(Nanos::ZERO, &targets, &names);
+    Listeners::new(f.proc(2.0)).read(&mut r);
+    assert_eq!(r.found[&InstanceIx(1)].pids, [100, 101]);
+}
+
 #[test]
 fn our_own_listening_port_is_found_on_this_machine() {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -75,9 +75,7 @@ pub fn read(proc: &Proc, pid: u32) -> Result<Option<Memory>, String> {
         None => return Err("its control group cannot be read".into()),
     };
     let file = |at: &str, name: &str| read_any(proc, layout.folders, at, name);
-    let Some(own) = up(path).next() else {
-        return Ok(None);
-    };
+    let own = path.trim_matches('/');
     let mut tightest: Option<(f64, &str)> = None;
     for at in up(path) {
         if let Some(l) = file(at, layout.limit).and_then(|t| limit(&t))
@@ -85,6 +83,9 @@ pub fn read(proc: &Proc, pid: u32) -> Result<Option<Memory>, String> {
         {
             tightest = Some((l, at));
         }
+    }
+    if own.is_empty() && tightest.is_none() {
+        return Ok(None);
     }
     let at = tightest.map_or(own, |t| t.1);
     let current = file(at, layout.current).and_then(|t| t.trim().parse::<f64>().ok());

@@ -1,14 +1,20 @@
 //! Bytes through the machine's links from `/proc/net/dev`. Resource `net.host.<device>` in bytes per second of the
-//! busier direction, or of what is sent where the kernel shapes that ([`shape`]); loopback is no link (it costs CPU only) and
-//! stays out.
+//! busier direction, or of what is sent where the kernel shapes that ([`shape`]).
+//!
+//! Links are those to elsewhere: a device, what the default route takes (a container's end of its pair), what is shaped, and what
+//! the config names. Loopback costs CPU only; the host's ends of containers' pairs come and go, and what they carry goes
+//! through a link, or costs CPU only.
 
 mod shape;
 
 use super::counter::Counters;
 use super::{Probe, Proc, Reading};
-use base::{InstanceIx, Nanos};
+use base::{InstanceIx, Names, Nanos};
 use shape::Rates;
+use std::collections::BTreeSet;
 
+/// Lines of the table that are read, and links that are told of as long as we run: names are never given back.
+const LINES: usize = 4096;
 const DEVICES: usize = 64;
 /// How links are shaped is asked this often, seconds.
 const ASKED_S: f64 = 10.0;
@@ -26,8 +32,22 @@ pub fn parse(text: &str) -> Vec<(String, f64, f64)> {
             let name = name.trim();
             (name != "lo" && rx + tx > 0.0).then(|| (name.to_owned(), rx, tx))
         })
-        .take(DEVICES)
+        .take(LINES)
         .collect()
+}
+
+/// The links that default routes take, by `/proc/net/route` and `/proc/net/ipv6_route`.
+fn ways_out(four: &str, six: &str) -> BTreeSet<String> {
+    let columns = |l: &str| l.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let four = four.lines().map(columns).filter_map(|f| {
+        let all = f.get(1)? == "00000000" && f.get(7)? == "00000000";
+        all.then(|| f[0].clone())
+    });
+    let six = six.lines().map(columns).filter_map(|f| {
+        let all = f.first()?.bytes().all(|b| b == b'0') && f.get(1)? == "00";
+        all.then(|| f.get(9).cloned())?
+    });
+    four.chain(six).filter(|link| link != "lo").collect()
 }
 
 /// Bytes per second from a link speed in Mbit/s; virtual links say -1 or nothing.
@@ -44,7 +64,10 @@ pub struct Network {
     counters: Counters<(String, bool)>,
     shapes: fn() -> Result<Rates, String>,
     rates: Rates,
+    ways_out: BTreeSet<String>,
     asked: Option<Nanos>,
+    /// Links that were told of.
+    told: BTreeSet<String>,
     /// Why it is not known how they are shaped.
     untold: Option<String>,
 }
@@ -56,7 +79,9 @@ impl Network {
             counters: Counters::default(),
             shapes: shape::of_kernel,
             rates: Rates::new(),
+            ways_out: BTreeSet::new(),
             asked: None,
+            told: BTreeSet::new(),
             untold: None,
         }
     }
@@ -69,10 +94,26 @@ impl Network {
                 Ok(rates) => (rates, None),
                 Err(why) => (Rates::new(), Some(why)),
             };
+            let table = |name| self.proc.read(name).unwrap_or_default();
+            self.ways_out = ways_out(&table("net/route"), &table("net/ipv6_route"));
         }
         if let Some(why) = &self.untold {
             r.note("network", "", why.clone());
         }
+    }
+
+    /// Whether it leads elsewhere, and there is room to tell of it.
+    fn is_link(&mut self, link: &str, resource: &str, names: &Names) -> bool {
+        if self.told.contains(link) {
+            return true;
+        }
+        let device = format!("class/net/{link}/device/uevent");
+        let counts = self.ways_out.contains(link)
+            || names.resources.find(resource).is_some()
+            || self.shaped(link).is_some()
+            || self.proc.read_sys(&device).is_some();
+        let room = self.told.len() < DEVICES;
+        counts && room && self.told.insert(link.to_owned())
     }
 
     /// Bytes per second that the kernel lets it send; `None`: as many as it can.
@@ -101,6 +142,10 @@ impl Probe for Network {
         };
         self.ask(r);
         for (name, rx, tx) in parse(&text) {
+            let resource = format!("net.host.{name}");
+            if !self.is_link(&name, &resource, r.names) {
+                continue;
+            }
             let rx = self.counters.rate((name.clone(), false), r.now, rx);
             let tx = self.counters.rate((name.clone(), true), r.now, tx);
             let (Some(rx), Some(tx)) = (rx, tx) else {
@@ -117,7 +162,6 @@ impl Probe for Network {
                 (Some(rate), None) => (tx, Some(rate)),
                 (None, speed) => (rx.max(tx), speed),
             };
-            let resource = format!("net.host.{name}");
             if capacity.is_none() {
                 r.note(
                     "network",
@@ -129,6 +173,7 @@ impl Probe for Network {
             }
             r.cell(&resource, InstanceIx::NONE, busy, capacity);
         }
+        self.counters.forget_before(r.now);
     }
 }
 
@@ -137,7 +182,6 @@ mod tests {
     use super::*;
     use crate::probes::Targets;
     use crate::probes::procfs::fake::Fake;
-    use base::{Names, Nanos};
 
     #[test]
     fn the_busier_direction_counts_and_loopback_does_not() {
@@ -147,6 +191,9 @@ mod tests {
         let (targets, names) = (Targets::default(), Names::default());
         f.put("sys/class/net/eth2/speed", "10000\n");
         f.put("sys/class/net/eth2/ifindex", "4\n");
+        for device in ["eth0", "eth1"] {
+            f.put(&format!("sys/class/net/{device}/device/uevent"), "");
+        }
         let mut probe = Network::new(f.proc(1.0));
         probe.shapes = || Ok(Rates::from([(4, 2000.0)]));
         let mut read = |at: f64, rx: u64, tx: u64| {
@@ -155,8 +202,9 @@ mod tests {
             f.put(
                 "proc/net/dev",
                 &format!(
-                    "{head}{}{}{}{}",
+                    "{head}{}{}{}{}{}",
                     dev("lo"),
+                    dev("veth1"),
                     dev("eth0"),
                     dev("eth1"),
                     dev("eth2")
@@ -173,5 +221,39 @@ mod tests {
         assert_eq!(c[1].capacity, None);
         assert_eq!((c[2].busy, c[2].capacity), (500.0, Some(2000.0)), "shaped");
         assert!(notes.len() == 1 && notes[0].text.contains("eth1"));
+    }
+
+    #[test]
+    fn what_the_default_route_takes_is_a_link() {
+        let four = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
+                    eth0 00000000 0101A8C0 0003 0 0 0 00000000 0 0 0\n\
+                    br0 000011AC 00000000 0001 0 0 0 0000FFFF 0 0 0\n";
+        let none = "0".repeat(32);
+        let six = format!(
+            "{none} 00 {none} 00 {none} 00000400 00000001 00000000 00000003 eth1\n\
+             {none} 00 {none} 00 {none} ffffffff 00000001 00000000 00200200 lo\n\
+             fe80{} 40 {none} 00 {none} 00000100 00000001 00000000 00000001 eth2\n",
+            "0".repeat(28)
+        );
+        let both = ways_out(four, &six);
+        assert_eq!(both.into_iter().collect::<Vec<_>>(), ["eth0", "eth1"]);
+        assert!(ways_out("garbage\n", "x y\n").is_empty());
+    }
+
+    #[test]
+    fn links_that_come_and_go_take_no_more_than_so_many_names() {
+        let f = Fake::new();
+        let (targets, names) = (Targets::default(), Names::default());
+        let mut probe = Network::new(f.proc(1.0));
+        probe.shapes = || Ok(Rates::new());
+        for n in 0..2 * DEVICES as u64 {
+            f.put(&format!("sys/class/net/vf{n}/device/uevent"), "");
+            for at in [2 * n, 2 * n + 1] {
+                f.put("proc/net/dev", &format!("vf{n}: {at} 1 0 0 0 0 0 0 9 1\n"));
+                let now = Nanos::from_secs_f64(at as f64);
+                probe.read(&mut Reading::new(now, &targets, &names));
+            }
+        }
+        assert_eq!(names.resources.all().len(), DEVICES);
     }
 }

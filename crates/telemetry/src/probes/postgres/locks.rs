@@ -1,7 +1,7 @@
 //! Locks that connections wait for: how many wait, and for how long somebody holds them. Pure.
 
 use super::second::{Doing, FADE};
-use super::sql::Backend;
+use super::sql::{self, Backend};
 use super::worker::Look;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct Waited {
     pub waiting: f64,
     /// Share of the second for which it was held; `None`: only its waiters are seen.
     pub held: Option<f64>,
-    /// It was looked at for long enough to say which of the two it is.
+    /// It was looked at for long enough to say which of the two it is, and it is the same as before.
     pub known: bool,
 }
 
@@ -33,6 +33,8 @@ struct Seen {
     looks: f64,
     held: f64,
     crowded: f64,
+    /// When it was last known for how long it is held.
+    told: Option<f64>,
 }
 
 #[derive(Default)]
@@ -43,24 +45,18 @@ pub struct Locks {
 impl Look {
     /// What a connection waits for; empty: for nothing that others hold.
     pub fn awaited(&self, b: &Backend) -> &str {
-        match b.doing() {
-            Some(Doing::Lock) => {
-                let blocked = self.blocked.iter().find(|l| l.pid == b.pid);
-                blocked.map_or("other", |l| &l.on)
-            }
-            Some(Doing::Latch) => "internal",
+        // Who waits and who holds is of one moment, and the states are of one a little earlier.
+        let all = self.blocked.len() < sql::WAITERS as usize;
+        match (self.blocked.iter().find(|l| l.pid == b.pid), b.doing()) {
+            (Some(l), _) => &l.on,
+            (None, Some(Doing::Lock)) if !all => "other",
+            (None, Some(Doing::Latch)) => "internal",
             _ => "",
         }
     }
 
-    /// Who waits for a row has a lock on its table, too.
     fn holders(&self, on: &str) -> usize {
-        let waits = |pid| {
-            let mut all = self.backends.iter();
-            all.any(|b| b.pid == pid && b.doing() == Some(Doing::Lock))
-        };
-        let of = self.holders.iter().filter(|h| h.on == on);
-        of.filter(|h| !waits(h.pid)).count()
+        self.holders.iter().filter(|h| h.on == on).count()
     }
 }
 
@@ -84,10 +80,15 @@ impl Locks {
         self.seen.retain(|_, s| at - s.last < FORGET_S);
         let of = |(lock, s): (&String, &mut Seen)| {
             let held = s.look(lock, looks);
+            if s.alone() {
+                s.told = Some(at);
+            }
+            // Of a lock that has been told of so lately, a second without is no second of no use.
+            let lately = s.told.is_some_and(|told| at - told < FORGET_S);
             let waited = Waited {
                 waiting: all.get(lock).map_or(0.0, |w| w.waiting),
                 held: s.alone().then_some(held / n),
-                known: s.looks >= LOOKS,
+                known: s.looks >= LOOKS && (s.alone() || !lately),
             };
             (lock.clone(), waited)
         };
@@ -136,7 +137,6 @@ mod tests {
         }
         if waits {
             look.backends.push(backend(9, "active", "Lock"));
-            look.holders.push(Holder { pid: 9, on: on() });
             let by = holders.to_vec();
             look.blocked.push(Blocked {
                 pid: 9,
@@ -169,10 +169,7 @@ mod tests {
         ]);
         let w = last(&second);
         assert!((w.waiting - 0.1).abs() < 1e-9);
-        assert!(
-            (w.held.unwrap() - 0.4).abs() < 1e-9,
-            "who waits does not hold it"
-        );
+        assert!((w.held.unwrap() - 0.4).abs() < 1e-9);
     }
 
     #[test]
@@ -182,5 +179,27 @@ mod tests {
         assert_eq!(last(&second).held, None);
         let advisory = vec![look(true, &[]); 10];
         assert_eq!(last(&advisory).held, None, "nobody is seen to hold it");
+    }
+
+    #[test]
+    fn a_lock_that_was_told_of_is_left_out_while_several_hold_it() {
+        let mut locks = Locks::default();
+        let mut second = |look: Look, at: f64| locks.second(&vec![look; 10], at)["stock"];
+        for t in 0..5 {
+            second(look(true, &[1]), f64::from(t));
+        }
+        let crowded = second(look(true, &[1, 2]), 5.0);
+        assert!(crowded.held.is_none() && !crowded.known);
+        // After long enough it is one of which only the waiters are seen.
+        assert!(second(look(true, &[1, 2]), 5.0 + FORGET_S).known);
+    }
+
+    #[test]
+    fn who_waits_is_of_the_moment_of_who_holds() {
+        let mut look = look(true, &[1]);
+        // Seen waiting, and granted before the locks were looked at.
+        look.backends.push(backend(8, "active", "Lock"));
+        assert_eq!(look.awaited(&look.backends[2]), "");
+        assert_eq!(look.awaited(&look.backends[1]), "stock");
     }
 }

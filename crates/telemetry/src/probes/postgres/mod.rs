@@ -93,7 +93,7 @@ impl Probe for Postgres {
         self.databases.retain(|name, d| {
             let same =
                 |t: &PostgresTarget| t.url == d.url && t.ca == d.ca && t.cores == d.memory.cores;
-            wanted().any(|t| t.resource == *name && same(t))
+            !d.worker.has_ended() && wanted().any(|t| t.resource == *name && same(t))
         });
         for t in wanted() {
             if !self.databases.contains_key(&t.resource) {
@@ -135,6 +135,10 @@ impl Database {
     fn tell(&mut self, t: &PostgresTarget, a: &Answer, r: &mut Reading<'_>) {
         let base = base(&t.resource);
         r.servers.extend(a.root.map(|pid| (base.to_owned(), pid)));
+        let started = a.facts.server.started;
+        if self.server.is_some_and(|before| before.0 != started) {
+            self.memory.replaced();
+        }
         let s = self.memory.second(a, &r.targets.origins, r.names);
         cells(base, t.cores, a, &s, r);
         for (application, held, size) in self.memory.pools.sized() {

@@ -133,6 +133,12 @@ pub struct Second {
 }
 
 impl Memory {
+    /// Its counters are those of another server now, or began anew.
+    pub fn replaced(&mut self) {
+        self.counters = Counters::default();
+        self.read = None;
+    }
+
     /// `cores`: processors that the database has, when known.
     pub fn new(cores: Option<f64>) -> Memory {
         Memory {
@@ -240,7 +246,8 @@ impl Memory {
             }
             let holds = look.blocked.iter().filter(|l| l.by.contains(&b.pid));
             // Who waits in the queue for the same lock blocks others, too; the holder is the one that does not wait.
-            for l in holds.filter(|_| doing != Some(Doing::Lock)) {
+            let waits = look.blocked.iter().any(|l| l.pid == b.pid);
+            for l in holds.filter(|_| !waits) {
                 *seen.holds.entry(l.on.clone()).or_default() += 1.0;
             }
         }
@@ -274,7 +281,7 @@ impl Memory {
             };
             let own = seen.as_ref().map(|s| s.share).filter(|s| s.all >= LOOKS);
             let cpu = own.unwrap_or(self.whole).cpu();
-            if let Some(seen) = seen {
+            if let Some(seen) = seen.filter(|_| !gap) {
                 seen.seconds += 1.0;
                 seen.used.calls += calls;
                 seen.used.seconds += seconds;

@@ -7,14 +7,15 @@ use tokio_postgres::{Client, Error, Row};
 pub const OLDEST: i32 = 140_000;
 /// Most connections, waiters and statements looked at.
 const BACKENDS: i64 = 1000;
-const WAITERS: i64 = 64;
+pub const WAITERS: i64 = 64;
 const STATEMENTS: i64 = 500;
 /// Longest text of a statement that is kept, characters.
 const TEXT: i32 = 2000;
 
-/// Bounds on every statement of the session. Set after connecting, because poolers refuse them in the startup packet.
-pub const SESSION: &str = "SET statement_timeout = '900ms'; SET lock_timeout = '200ms'; \
-    SET default_transaction_read_only = on; SET plan_cache_mode = force_generic_plan";
+/// Bounds on every statement of the session. They are told when it begins, which a pooler refuses: set later, they would stay
+/// on a connection that it then lends to the application.
+pub const SESSION: &str = "-c statement_timeout=900ms -c lock_timeout=200ms \
+    -c default_transaction_read_only=on -c plan_cache_mode=force_generic_plan";
 
 /// One connection of somebody else, at the moment of a look.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,7 +41,7 @@ pub struct Blocked {
     pub by: Vec<i32>,
 }
 
-/// A transaction that has locked rows of a table, or may.
+/// A transaction that has locked rows of a table, or may, and waits for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
     pub pid: i32,
@@ -68,6 +69,8 @@ pub struct Server {
     /// When it was started, seconds since the epoch.
     pub started: f64,
     pub sees_all: bool,
+    /// [`SESSION`] holds.
+    pub bounded: bool,
     /// The schema of pg_stat_statements.
     pub statements: Option<String>,
     /// Of our own connection: its process, and our port as it sees it (none: a Unix socket).
@@ -93,7 +96,8 @@ pub async fn server(c: &Client) -> Result<Server, Error> {
                pg_is_in_recovery(), extract(epoch FROM pg_postmaster_start_time())::float8,
                pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
                (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-                 WHERE e.extname = 'pg_stat_statements'), pg_backend_pid(), nullif(inet_client_port(), -1)",
+                 WHERE e.extname = 'pg_stat_statements'), pg_backend_pid(), nullif(inet_client_port(), -1),
+               current_setting('default_transaction_read_only') = 'on'",
             &[],
         )
         .await?;
@@ -106,6 +110,7 @@ pub async fn server(c: &Client) -> Result<Server, Error> {
         statements: row.get(5),
         pid: row.get(6),
         port: row.get(7),
+        bounded: row.get(8),
     })
 }
 
@@ -131,49 +136,43 @@ pub async fn backends(c: &Client) -> Result<Vec<Backend>, Error> {
     Ok(rows.iter().map(backend).collect())
 }
 
-/// Who waits for whom. Whoever waits for a row holds, or waits for, a lock on its tuple, which names the table.
-pub async fn blocked(c: &Client) -> Result<Vec<Blocked>, Error> {
-    let rows = c
-        .query(
-            "SELECT /*plimsoll*/ w.pid, coalesce(
-               (SELECT k.relname::text FROM pg_locks l JOIN pg_class k ON k.oid = l.relation
-                  JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-                WHERE l.pid = w.pid AND (l.locktype = 'tuple' OR NOT l.granted) LIMIT 1),
-               (SELECT l.locktype FROM pg_locks l WHERE l.pid = w.pid AND NOT l.granted LIMIT 1), ''),
-               pg_blocking_pids(w.pid)
-             FROM pg_stat_activity w WHERE w.wait_event_type = 'Lock' LIMIT $1",
-            &[&WAITERS],
-        )
-        .await?;
-    let blocked = |r: &Row| Blocked {
-        pid: r.get(0),
-        on: r.get(1),
-        by: r.get(2),
-    };
-    Ok(rows.iter().map(blocked).collect())
-}
-
 /// What waits for an advisory lock is said to wait for, whatever its key.
 pub const ADVISORY: &str = "advisory";
 
-/// Who holds these tables: locks of rows are not listed, but who has one has a lock on its table, until the transaction ends.
-/// Advisory locks are listed themselves.
-pub async fn holders(c: &Client, tables: &[&str]) -> Result<Vec<Holder>, Error> {
+/// Who waits for whom, and who holds these tables, at one moment: with two, a lock that passes on between them would be held by
+/// nobody, or by two.
+///
+/// Whoever waits for a row holds, or waits for, a lock on its tuple, which names the table. Locks of rows are not listed, but
+/// who has one, and does not wait, has a lock on its table, until the transaction ends. Advisory locks are listed themselves.
+pub async fn locks(c: &Client, tables: &[&str]) -> Result<(Vec<Blocked>, Vec<Holder>), Error> {
     let rows = c
         .query(
-            "SELECT /*plimsoll*/ DISTINCT l.pid, k.relname::text FROM pg_locks l JOIN pg_class k ON k.oid = l.relation
-               JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-             WHERE l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock' AND k.relname = ANY($1)
-             UNION SELECT l.pid, l.locktype FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-             WHERE l.locktype = $3 AND $3 = ANY($1) AND l.granted AND l.mode = 'ExclusiveLock' LIMIT $2",
-            &[&tables, &BACKENDS, &ADVISORY],
+            "WITH l AS MATERIALIZED (
+               SELECT p.pid, p.locktype, p.mode, p.granted, p.database = d.oid AS ours,
+                 CASE WHEN p.database = d.oid THEN k.relname::text END AS name
+               FROM pg_locks p JOIN pg_database d ON d.datname = current_database()
+                 LEFT JOIN pg_class k ON k.oid = p.relation
+               WHERE p.pid IS NOT NULL),
+             w AS MATERIALIZED (SELECT DISTINCT pid FROM l WHERE NOT granted LIMIT $3)
+             SELECT /*plimsoll*/ w.pid, coalesce(
+               (SELECT l.name FROM l WHERE l.pid = w.pid AND l.name IS NOT NULL AND (l.locktype = 'tuple' OR NOT l.granted) LIMIT 1),
+               (SELECT l.locktype FROM l WHERE l.pid = w.pid AND NOT l.granted LIMIT 1), ''), pg_blocking_pids(w.pid) FROM w
+             UNION ALL (SELECT DISTINCT h.pid, coalesce(h.name, h.locktype), NULL::int[] FROM l h
+             WHERE h.granted AND NOT EXISTS (SELECT FROM l x WHERE x.pid = h.pid AND NOT x.granted)
+               AND (h.locktype = 'relation' AND h.mode <> 'AccessShareLock' AND h.name = ANY($1)
+                 OR h.locktype = $2 AND $2 = ANY($1) AND h.ours AND h.mode = 'ExclusiveLock') LIMIT $4)",
+            &[&tables, &ADVISORY, &WAITERS, &BACKENDS],
         )
         .await?;
-    let holder = |r: &Row| Holder {
-        pid: r.get(0),
-        on: r.get(1),
-    };
-    Ok(rows.iter().map(holder).collect())
+    let (mut blocked, mut holders) = (Vec::new(), Vec::new());
+    for r in &rows {
+        let (pid, on) = (r.get(0), r.get(1));
+        match r.get::<_, Option<Vec<i32>>>(2) {
+            Some(by) => blocked.push(Blocked { pid, on, by }),
+            None => holders.push(Holder { pid, on }),
+        }
+    }
+    Ok((blocked, holders))
 }
 
 /// Counters of the statements that have used most; `schema` is quoted already.
@@ -200,17 +199,18 @@ pub async fn active(c: &Client) -> Result<f64, Error> {
     Ok(c.query_one(text, &[]).await?.get(0))
 }
 
-/// Texts of statements, with their values left out.
+/// Texts of statements, with their values left out; those that the server cannot find any more are missing.
 pub async fn texts(c: &Client, schema: &str, ids: &[i64]) -> Result<Vec<(i64, String)>, Error> {
     let text = format!(
         "SELECT /*plimsoll*/ DISTINCT ON (queryid) queryid, left(query, $2)
          FROM {schema}.pg_stat_statements WHERE queryid = ANY($1)"
     );
     let rows = c.query(&text, &[&ids, &TEXT]).await?;
-    Ok(rows.iter().map(|r| (r.get(0), r.get(1))).collect())
+    let known = |r: &Row| Some((r.get(0), r.get::<_, Option<String>>(1)?));
+    Ok(rows.iter().filter_map(known).collect())
 }
 
-/// Rows as the planner takes them: as dense as when it was last vacuumed or analysed, over the pages of now. Live rows as the
+/// `None`: there is no such table, or not any more. Rows as the planner takes them: as dense as when it was last vacuumed or analysed, over the pages of now. Live rows as the
 /// statistics collector counts them are twice as many after a bulk load that was vacuumed; they are all there is before that.
 pub async fn table(c: &Client, name: &str) -> Result<Option<Table>, Error> {
     let row = c
@@ -227,12 +227,15 @@ pub async fn table(c: &Client, name: &str) -> Result<Option<Table>, Error> {
             &[&name],
         )
         .await?;
-    Ok(row.map(|r| Table {
-        rows: r.get(0),
-        bytes: r.get(1),
-        columns: r.get(2),
-        led_by: r.get(3),
-    }))
+    let table = |r: Row| {
+        Some(Table {
+            rows: r.get::<_, Option<f64>>(0)?,
+            bytes: r.get::<_, Option<f64>>(1)?,
+            columns: r.get(2),
+            led_by: r.get(3),
+        })
+    };
+    Ok(row.and_then(table))
 }
 
 /// The plan that a statement has whatever its values are. Nothing of it runs: it is prepared and explained. The

@@ -2,7 +2,7 @@
 
 use super::blind::words;
 use super::locks::FORGET_S;
-use super::open::{open, said};
+use super::open::{open_with, said};
 use super::plan::{indexable, scans};
 use super::processes::{Processes, Spent};
 use super::sql::{self, Backend, Blocked, Counter, Holder, OLDEST, Server};
@@ -14,6 +14,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -35,6 +36,8 @@ const PLANS: usize = 8;
 /// Looks kept between two readings.
 const LOOKS: usize = 50;
 
+const POOLER: &str = "its URL leads to a pooler, on whose connections our settings would stay for others: give the address \
+                      of the database itself";
 /// Tables for whose rows somebody has waited, at most.
 const CONTENDED: usize = 16;
 
@@ -81,6 +84,7 @@ pub struct Answer {
 
 /// The thread ends when this is dropped.
 pub struct Worker {
+    thread: JoinHandle<()>,
     ask: mpsc::Sender<()>,
     answers: Receiver<Result<Answer, String>>,
     owed: Option<Instant>,
@@ -95,14 +99,20 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("postgres".into())
             .spawn(move || runtime.block_on(serve(&url, ca.as_deref(), &proc, asked, &answer)))?;
         Ok(Worker {
+            thread,
             ask,
             answers,
             owed: None,
         })
+    }
+
+    /// It reads no more, which it should not: start another.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Asks for what happened since the last answer; `get` takes it.
@@ -205,9 +215,15 @@ async fn within<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, S
 }
 
 async fn link(url: &Secret, ca: Option<&Path>, proc: &Proc) -> Result<Link, String> {
-    let client = open(url, ca, DEADLINE).await?;
-    client.batch_execute(sql::SESSION).await.map_err(said)?;
+    let opened = open_with(url, ca, DEADLINE, sql::SESSION).await;
+    let client = opened.map_err(|why| match why.contains("startup parameter") {
+        true => format!("{why}: {POOLER}"),
+        false => why,
+    })?;
     let server = sql::server(&client).await.map_err(said)?;
+    if !server.bounded {
+        return Err(POOLER.into());
+    }
     if server.version < OLDEST {
         return Err(format!(
             "this is PostgreSQL {}; 14 or later is needed",
@@ -232,9 +248,11 @@ async fn link(url: &Secret, ca: Option<&Path>, proc: &Proc) -> Result<Link, Stri
 
 async fn look(link: &mut Link) -> Result<(), String> {
     let backends = sql::backends(&link.client).await.map_err(said)?;
-    let blocked = match backends.iter().any(|b| b.wait_type == "Lock") {
-        true => sql::blocked(&link.client).await.map_err(said)?,
-        false => Vec::new(),
+    let tables: Vec<&str> = link.contended.keys().map(String::as_str).collect();
+    let waits = backends.iter().any(|b| b.wait_type == "Lock");
+    let (blocked, holders) = match waits || !tables.is_empty() {
+        true => sql::locks(&link.client, &tables).await.map_err(said)?,
+        false => Default::default(),
     };
     let now = Instant::now();
     for b in blocked.iter().filter(|b| !b.on.is_empty()) {
@@ -244,11 +262,6 @@ async fn look(link: &mut Link) -> Result<(), String> {
     }
     let lately = |last: &Instant| (now - *last).as_secs_f64() < FORGET_S;
     link.contended.retain(|_, last| lately(last));
-    let tables: Vec<&str> = link.contended.keys().map(String::as_str).collect();
-    let holders = match tables.is_empty() {
-        true => Vec::new(),
-        false => sql::holders(&link.client, &tables).await.map_err(said)?,
-    };
     if link.looks.len() < LOOKS {
         link.looks.push(Look {
             backends,

@@ -7,14 +7,16 @@ mod resp;
 
 use super::counter::Counters;
 use super::postgres::base;
-use super::reader::Reader;
+use super::reader::{PATIENCE, Reader};
 use super::{Probe, Reading};
 use base::{InstanceIx, Nanos, Statement};
 use client::Store;
 use config::Secret;
 use evict::{Evictions, Rates};
+use info::Info;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// So many stores are read.
 const MOST: usize = 16;
@@ -59,7 +61,8 @@ impl Probe for Redis {
         let targets = r.targets;
         let wanted = || targets.stores.iter().take(MOST);
         self.stores.retain(|name, s| {
-            wanted().any(|t| t.resource == *name && t.url == s.url && t.ca == s.ca)
+            let same = |t: &RedisTarget| t.resource == *name && t.url == s.url && t.ca == s.ca;
+            !s.reader.has_ended() && wanted().any(same)
         });
         for t in wanted() {
             if !self.stores.contains_key(&t.resource) {
@@ -71,11 +74,15 @@ impl Probe for Redis {
                     Err(e) => r.blind("redis", &t.resource, format!("no thread: {e}")),
                 }
             }
+        }
+        self.stores.values_mut().for_each(|s| s.reader.ask());
+        let until = Instant::now() + PATIENCE;
+        for t in wanted() {
             let Some(known) = self.stores.get_mut(&t.resource) else {
                 continue;
             };
-            match known.reader.get() {
-                Ok(store) => known.tell(t, &store, r),
+            match known.reader.get(until) {
+                Ok((store, ago)) => known.tell(t, &store, r.now - ago, r),
                 Err(why) => r.blind("redis", &t.resource, why),
             }
         }
@@ -97,8 +104,10 @@ impl Known {
         }
     }
 
-    fn tell(&mut self, t: &RedisTarget, store: &Store, r: &mut Reading<'_>) {
-        let (info, base, now) = (&store.info, base(&t.resource), r.now);
+    /// `now`: when it was so.
+    fn tell(&mut self, t: &RedisTarget, store: &Store, now: Nanos, r: &mut Reading<'_>) {
+        let (info, base) = (&store.info, base(&t.resource));
+        self.compare(info, now);
         let number = |key: &str| info.number(key);
         let cpu = info.cpu();
         if let Some(busy) = cpu.and_then(|(s, _)| self.counters.rate("cpu".into(), now, s)) {
@@ -125,7 +134,25 @@ impl Known {
         }
         let statements = self.commands(base, store, now);
         r.statements.extend(statements);
-        self.notes(t, store, r);
+        self.notes(t, store, now, r);
+    }
+
+    /// With the last one: another run, which may be another server, has counters of its own.
+    fn compare(&mut self, info: &Info, now: Nanos) {
+        let run = (info.text("run_id").to_owned(), info.text("role").to_owned());
+        match self.run.replace(run.clone()) {
+            Some(before) if before.0 != run.0 => {
+                let text = "restarted, or another server is there: its counters began anew";
+                self.news = Some((now, text.into()));
+                self.counters = Counters::default();
+                self.evictions = Evictions::default();
+                self.slow = None;
+            }
+            Some(before) if before.1 != run.1 => {
+                self.news = Some((now, format!("failed over: it is a {} now", run.1)));
+            }
+            _ => {}
+        }
     }
 
     /// Whether its memory is a limit: a cache that evicts what is not asked for any more is full, and fine.
@@ -170,18 +197,8 @@ impl Known {
         all
     }
 
-    fn notes(&mut self, t: &RedisTarget, store: &Store, r: &mut Reading<'_>) {
-        let (info, now) = (&store.info, r.now);
-        let run = (info.text("run_id").to_owned(), info.text("role").to_owned());
-        match self.run.replace(run.clone()) {
-            Some(before) if before.0 != run.0 => {
-                self.news = Some((now, "restarted: its counters began anew".into()));
-            }
-            Some(before) if before.1 != run.1 => {
-                self.news = Some((now, format!("failed over: it is a {} now", run.1)));
-            }
-            _ => {}
-        }
+    fn notes(&mut self, t: &RedisTarget, store: &Store, now: Nanos, r: &mut Reading<'_>) {
+        let info = &store.info;
         let newest = store.slow.iter().map(|s| s.0).max();
         let before = self.slow;
         self.slow = newest.or(before).or(Some(-1));

@@ -4,11 +4,12 @@ mod exposition;
 mod fetch;
 
 use super::counter::Counters;
-use super::reader::Reader;
+use super::reader::{PATIENCE, Reader};
 use super::{Probe, Reading};
 use base::{InstanceIx, Nanos};
 use config::sections::Scrape as Rules;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// So many exporters are read.
 const MOST: usize = 64;
@@ -35,24 +36,33 @@ impl Probe for Scrape {
 
     fn read(&mut self, r: &mut Reading<'_>) {
         let targets = r.targets;
+        let wanted = || targets.scrapes.iter().take(MOST);
         self.readers
-            .retain(|url, _| targets.scrapes.iter().any(|t| t.rules.url == *url));
-        let mut pages = BTreeMap::new();
-        for url in targets.scrapes.iter().map(|t| &t.rules.url).take(MOST) {
-            if !pages.contains_key(url) {
-                pages.insert(url, self.page(url));
+            .retain(|url, reader| !reader.has_ended() && wanted().any(|t| t.rules.url == *url));
+        for t in wanted() {
+            if let Err(why) = self.start(&t.rules.url) {
+                r.blind("scrape", &t.resource, why);
             }
         }
-        for t in targets.scrapes.iter().take(MOST) {
-            let told = match &pages[&t.rules.url] {
-                Ok(text) => self.tell(t, text, r.now),
-                Err(why) => Err(why.clone()),
+        self.readers.values_mut().for_each(Reader::ask);
+        let until = Instant::now() + PATIENCE;
+        let page = |(url, reader): (&String, &mut Reader<_>)| (url.clone(), reader.get(until));
+        let pages: BTreeMap<_, _> = self.readers.iter_mut().map(page).collect();
+        for t in wanted() {
+            let told = match pages.get(&t.rules.url) {
+                Some(Ok((text, ago))) => self.tell(t, text, r.now - *ago),
+                Some(Err(why)) => Err(why.clone()),
+                None => continue,
             };
             match told {
                 Ok(Some(cell)) => cell.put(t, r),
                 // Counters tell something from their second reading on.
                 Ok(None) => {}
-                Err(why) => r.blind("scrape", &t.resource, format!("{}: {why}", t.rules.url)),
+                // A password may be in its URL.
+                Err(why) => {
+                    let url = config::mask(&t.rules.url);
+                    r.blind("scrape", &t.resource, format!("{url}: {why}"));
+                }
             }
         }
     }
@@ -75,18 +85,16 @@ impl Told {
 }
 
 impl Scrape {
-    fn page(&mut self, url: &str) -> fetch::Page {
+    fn start(&mut self, url: &str) -> Result<(), String> {
         if !self.readers.contains_key(url) {
-            let reader = Reader::start("scrape", fetch::fetch(url)).map_err(|e| e.to_string())?;
+            let reader = Reader::start("scrape", fetch::fetch(url));
+            let reader = reader.map_err(|e| format!("no thread: {e}"))?;
             self.readers.insert(url.to_owned(), reader);
         }
-        match self.readers.get_mut(url) {
-            Some(reader) => reader.get(),
-            None => Err("it is not read".into()),
-        }
+        Ok(())
     }
 
-    /// `None`: not known before the next second.
+    /// `None`: not known before the next second. `now`: when the page was told.
     fn tell(&mut self, t: &ScrapeTarget, text: &str, now: Nanos) -> Result<Option<Told>, String> {
         let value = |s: &Option<config::selector::Selector>| match s {
             Some(s) => exposition::sum(text, s)

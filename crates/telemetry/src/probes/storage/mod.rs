@@ -127,7 +127,7 @@ impl Storage {
         for (depth, at) in up(path).enumerate() {
             let here = one(&self.proc, &group, at);
             let Some(counted) = here.counted else {
-                if depth == 0 {
+                if depth == 0 && !at.is_empty() {
                     let text = "its control group does not count input and output (the io controller is off): limits of its disks are not seen";
                     r.blind("storage", about, text);
                 }

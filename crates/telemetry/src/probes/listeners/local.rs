@@ -1,0 +1,50 @@
+//! Whether an address is one of this machine's.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+/// By where the kernel would send from: what goes to an address of its own leaves from that address. Nothing is sent. To bind
+/// to it would not tell, where `net.ipv4.ip_nonlocal_bind` allows any.
+pub fn is_local(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let any = match ip {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let from = || -> std::io::Result<IpAddr> {
+        let socket = UdpSocket::bind((any, 0))?;
+        // Any port: it is not used.
+        socket.connect((ip, 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    ip.is_loopback() || ip.is_unspecified() || from().is_ok_and(|from| from == ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_here_and_documentation_is_not() {
+        for (at, here) in [
+            ("127.0.0.1", true),
+            ("127.8.0.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("0.0.0.0", true),
+            // Of RFC 5737 and RFC 3849: nobody has them.
+            ("192.0.2.1", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_local(at.parse().unwrap()), here, "{at}");
+        }
+    }
+
+    #[test]
+    fn the_address_that_we_send_from_is_here() {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        // Without a route there is none to ask for.
+        if socket.connect("192.0.2.1:9").is_ok() {
+            assert!(is_local(socket.local_addr().unwrap().ip()));
+        }
+    }
+}
