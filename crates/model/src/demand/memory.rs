@@ -1,7 +1,7 @@
 //! Memory by requests in flight: `level = a + drift t + sum_r b_r N_r`. What a request of route `r` holds while it is in flight
 //! is `b_r` bytes, so that its demand is `b_r R_r` byte-seconds of a capacity in bytes, and the level that traffic needs is
-//! linear in its rate like every other load. Levels are read at a second's end and requests counted over it: that noise is in
-//! the level, and biases nothing.
+//! linear in its rate like every other load. Levels are read at a second's end. What is in flight is taken over that second and
+//! the next: of requests that last for a quarter of a second, which the end cuts through, one of the two alone holds half.
 
 use super::Series;
 use super::nnls::nnls;
@@ -33,13 +33,23 @@ pub struct Held {
     pub drift: f64,
 }
 
+/// What is in flight of route `r` around the end of second `t`.
+fn around(series: &Series, r: usize, t: usize) -> f64 {
+    let there = series.present.get(t + 1) != Some(&false);
+    let own = series.in_flight[r][t];
+    match series.in_flight[r].get(t + 1).filter(|_| there) {
+        Some(next) => (own + next) / 2.0,
+        None => own,
+    }
+}
+
 /// `rows` are the routes that may hold it. `None`: the level does not follow what is in flight.
 pub fn held(series: &Series, level: &[f64], seconds: &[usize], rows: &[usize]) -> Option<Held> {
     let n = seconds.len();
     if n < SECONDS || rows.is_empty() {
         return None;
     }
-    let flying = |t: usize| rows.iter().map(|&r| series.in_flight[r][t]).sum::<f64>();
+    let flying = |t: usize| rows.iter().map(|&r| around(series, r, t)).sum::<f64>();
     let all: Vec<[f64; 3]> = seconds
         .iter()
         .enumerate()
@@ -124,7 +134,7 @@ fn by_route(
     let total = detrended(all.iter().map(|a| a[1]).collect());
     let x: Vec<Vec<f64>> = rows
         .iter()
-        .map(|&r| detrended(seconds.iter().map(|&t| series.in_flight[r][t]).collect()))
+        .map(|&r| detrended(seconds.iter().map(|&t| around(series, r, t)).collect()))
         .collect();
     let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
     // Noise per second as the blocks saw it: it is not independent from second to second.
@@ -172,6 +182,33 @@ mod tests {
         assert!((h.rows[1] / MB - 5.0).abs() < 0.3, "{h:?}");
         assert!(h.rows[0] / MB < 0.3, "{h:?}");
         assert!((h.base / MB - 80.0).abs() < 2.0, "{h:?}");
+    }
+
+    /// Requests of a quarter of a second that hold 10 MB, and the level as each second ends.
+    #[test]
+    fn what_short_requests_hold_is_not_halved() {
+        let n = 300;
+        let mut s = series(n);
+        s.in_flight = vec![vec![0.0; n]];
+        let mut level = vec![20.0 * MB; n];
+        let mut luck = 7u64;
+        for _ in 0..8 * n {
+            luck = luck
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            let start = n as f64 * (luck >> 11) as f64 / (1u64 << 53) as f64;
+            let end = start + 0.25;
+            for (t, flying) in s.in_flight[0].iter_mut().enumerate() {
+                let t = t as f64;
+                *flying += (end.min(t + 1.0) - start.max(t)).max(0.0);
+                if start <= t + 1.0 && t + 1.0 < end {
+                    level[t as usize] += 10.0 * MB;
+                }
+            }
+        }
+        let seconds: Vec<usize> = (0..n).collect();
+        let h = held(&s, &level, &seconds, &[0]).unwrap();
+        assert!((h.each / MB - 10.0).abs() < 3.0, "{h:?}");
     }
 
     #[test]

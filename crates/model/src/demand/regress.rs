@@ -115,7 +115,7 @@ pub(super) fn regress(
     match found.filter(|f| !bursts && f.demand.iter().any(|d| *d > 0.0)) {
         Some(f) => {
             let mut f = crowd.spread(f);
-            if serial(&known.history.resources[k]) {
+            if within(&known.history.resources[k]) {
                 let most = |r: usize| {
                     let t = &known.totals[r];
                     (t.attempt_s - t.child_s - c.demand[r].mean).max(0.0)
@@ -151,9 +151,10 @@ pub(super) fn usual(total: f64, rate: f64) -> f64 {
     total.max(0.0) / rate.max(1e-12)
 }
 
-/// Whether a request is served by one server at a time, in seconds.
-fn serial(info: &ResourceInfo) -> bool {
-    info.discipline == Discipline::Fcfs && !info.unit.starts_with("bytes")
+/// Whether it is used for no longer than its requests last: by one server at a time, or as a part of the answer's way.
+fn within(info: &ResourceInfo) -> bool {
+    let serial = info.discipline == Discipline::Fcfs && !info.unit.starts_with("bytes");
+    serial || info.is_delay()
 }
 
 /// Nobody is served for longer than all that his requests take: what a fit says beyond `most` belongs to the others, as

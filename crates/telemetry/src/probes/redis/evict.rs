@@ -6,7 +6,7 @@
 use super::info::Info;
 
 /// What was counted fades, so that it is that of about the last minute.
-const FADE: f64 = 0.98;
+pub const FADE: f64 = 0.98;
 /// Of the look-ups, the share that misses from which a store that evicts is too small.
 const MISSES: f64 = 0.5;
 /// Fewer look-ups, in what has not faded, tell nothing.

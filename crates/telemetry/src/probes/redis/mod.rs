@@ -4,6 +4,7 @@ mod client;
 mod evict;
 mod info;
 mod resp;
+mod thread;
 
 use super::counter::Counters;
 use super::postgres::base;
@@ -17,6 +18,7 @@ use info::Info;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
+use thread::Thread;
 
 /// So many stores are read.
 const MOST: usize = 16;
@@ -45,6 +47,7 @@ struct Known {
     reader: Reader<Store>,
     counters: Counters<String>,
     evictions: Evictions,
+    thread: Thread,
     /// Which run of which role was seen last; what changed when.
     run: Option<(String, String)>,
     news: Option<(Nanos, String)>,
@@ -97,6 +100,7 @@ impl Known {
             reader,
             counters: Counters::default(),
             evictions: Evictions::default(),
+            thread: Thread::default(),
             run: None,
             news: None,
             slow: None,
@@ -109,8 +113,11 @@ impl Known {
         let (info, base) = (&store.info, base(&t.resource));
         self.compare(info, now);
         let number = |key: &str| info.number(key);
+        let (statements, commands) = self.commands(base, store, now);
+        r.statements.extend(statements);
         let cpu = info.cpu();
-        if let Some(busy) = cpu.and_then(|(s, _)| self.counters.rate("cpu".into(), now, s)) {
+        if let Some(cpu) = cpu.and_then(|(s, _)| self.counters.rate("cpu".into(), now, s)) {
+            let busy = self.thread.second(cpu, commands);
             r.cell(&format!("db.{base}"), InstanceIx::NONE, busy, Some(1.0));
         }
         let full = self.full(store, now);
@@ -132,8 +139,6 @@ impl Known {
                 c.level = Some(c.busy);
             }
         }
-        let statements = self.commands(base, store, now);
-        r.statements.extend(statements);
         self.notes(t, store, now, r);
     }
 
@@ -146,6 +151,7 @@ impl Known {
                 self.news = Some((now, text.into()));
                 self.counters = Counters::default();
                 self.evictions = Evictions::default();
+                self.thread = Thread::default();
                 self.slow = None;
             }
             Some(before) if before.1 != run.1 => {
@@ -170,9 +176,9 @@ impl Known {
         self.evictions.hurts(info.text("maxmemory_policy"))
     }
 
-    /// The commands that take most of the thread's time.
-    fn commands(&mut self, base: &str, store: &Store, now: Nanos) -> Vec<Statement> {
-        let mut all = Vec::new();
+    /// The commands that take most of the thread's time, and how much of it all of them take.
+    fn commands(&mut self, base: &str, store: &Store, now: Nanos) -> (Vec<Statement>, f64) {
+        let (mut all, mut sum) = (Vec::new(), 0.0);
         for c in store.info.commands() {
             let calls = self
                 .counters
@@ -183,6 +189,11 @@ impl Known {
             if let (Some(calls), Some(seconds)) = (calls, seconds)
                 && calls > 0.0
             {
+                sum += if thread::is_own(&c.name) {
+                    seconds
+                } else {
+                    0.0
+                };
                 all.push(Statement {
                     database: format!("db.{base}"),
                     text: c.name,
@@ -194,7 +205,7 @@ impl Known {
         }
         all.sort_by(|a, b| (b.calls * b.seconds).total_cmp(&(a.calls * a.seconds)));
         all.truncate(COMMANDS);
-        all
+        (all, sum)
     }
 
     fn notes(&mut self, t: &RedisTarget, store: &Store, now: Nanos, r: &mut Reading<'_>) {
