@@ -165,6 +165,11 @@ async function prepare() {
     ALTER TABLE orders ADD PRIMARY KEY (id);
     CREATE TABLE stock (item int PRIMARY KEY, n int);
     INSERT INTO stock SELECT n, 1000000 FROM generate_series(1, ${Number(settings.items)}) n;`);
+  // As of a database that has been written to for a while: its buffers are full of what has still to reach the disk.
+  if (settings.write_kb) {
+    await pool.query(`INSERT INTO notes SELECT (SELECT string_agg(md5(n || ' ' || m), '') FROM generate_series(1, 2048) m)
+      FROM generate_series(1, 3000) n`);
+  }
   if (settings.index) await pool.query('CREATE INDEX ON orders (customer)');
   await pool.query('VACUUM ANALYZE orders');
   await pool.query('VACUUM ANALYZE stock');

@@ -45,8 +45,9 @@ pub fn fit_arms(history: &History, options: &Options) -> Vec<ArmDemand> {
         for (r, row) in told.iter().enumerate() {
             let (requests, per_request) = (arm.requests[r].max(1.0), arm.amplification[r]);
             for (k, t) in row.iter().enumerate().filter(|(_, t)| t.enough()) {
-                // A database does not tell the arms apart: what it tells under one of them is of both.
-                if t.by_resource > 0.0 && other[r][k].count == 0.0 && tried[1 - a][r] > 0.0 {
+                // A database does not tell the arms apart: what it tells under one of them is of both. Spans (`of`) do.
+                let of_both = t.by_resource > 0.0 && t.of == 0.0;
+                if of_both && other[r][k].count == 0.0 && tried[1 - a][r] > 0.0 {
                     continue;
                 }
                 // Requests without an attempt used nothing.

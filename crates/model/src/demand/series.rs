@@ -83,13 +83,13 @@ impl Series {
         s
     }
 
-    /// Seconds that have a window.
     /// Entry requests of each second that there is.
     pub fn entry_rates(&self) -> Vec<f64> {
         let there = self.entry.iter().zip(&self.present).filter(|x| *x.1);
         there.map(|x| *x.0).collect()
     }
 
+    /// Seconds that have a window.
     pub fn covered(&self) -> f64 {
         self.present.iter().filter(|p| **p).count() as f64
     }

@@ -22,6 +22,8 @@ pub enum Edit {
     Offload { route: usize, share: f64 },
     /// What a resource can do; what others take of it stays.
     Capacity { resource: usize, factor: f64 },
+    /// What a hot key leaves idle of a resource is used: all of it does so much more, and has so much more of what others take.
+    Even { resource: usize, factor: f64 },
     /// More of the same, each as it is now: instances, used in turn, or stripes of what all share, by key.
     Copies { resource: usize, factor: f64 },
     /// Child requests of a parent.
@@ -85,6 +87,11 @@ fn apply(s: &mut System, edit: &Edit) {
             let r = &mut s.fit.resources[resource];
             r.capacity *= factor;
             r.capacity_sd *= factor;
+        }
+        Edit::Even { resource, factor } => {
+            let r = &mut s.fit.resources[resource];
+            (r.capacity, r.capacity_sd) = (r.capacity * factor, r.capacity_sd * factor);
+            (r.background, r.background_sd) = (r.background * factor, r.background_sd * factor);
         }
         Edit::Copies { resource, factor } => {
             s.by_key[resource] |= s.fit.resources[resource].info.scope == Scope::Shared;

@@ -59,7 +59,7 @@ fn even(cx: &Context, hot: &Hot) -> Option<Candidate> {
         evidence: hot.to_string(),
         edits: resources
             .into_iter()
-            .map(|resource| Edit::Capacity { resource, factor })
+            .map(|resource| Edit::Even { resource, factor })
             .collect(),
         action: match wide {
             true => Action::Patch {

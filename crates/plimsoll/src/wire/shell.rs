@@ -3,9 +3,9 @@
 use base::{Discipline, Names, Objective, ResourceInfo, RouteInfo, Scope};
 use config::Config;
 use config::sections::When;
-use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use telemetry::Shell;
+use telemetry::probes::listeners::is_local;
 use telemetry::probes::postgres::base;
 
 /// Everything that is known of the names so far.
@@ -86,8 +86,7 @@ pub fn resources(names: &Names, config: &Config) -> Vec<ResourceInfo> {
 
 /// Whether instances are on other machines: at an address at which nobody can listen here.
 fn is_elsewhere(service: &config::Service) -> bool {
-    let here = |ip: IpAddr| ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok();
-    !service.names.is_empty() || service.instances.iter().any(|a| !here(a.ip()))
+    !service.names.is_empty() || service.instances.iter().any(|a| !is_local(a.ip()))
 }
 
 /// Whether a resource is a part of the database or store that `r` stands for: `db.shop`, `lock.shop.orders`, `pool.app.shop`.

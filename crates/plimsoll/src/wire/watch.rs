@@ -271,6 +271,7 @@ fn targets(gateway: &Shared, config: &Config, names: &Names) -> Targets {
     Targets {
         instances: instances(gateway),
         also: Vec::new(),
+        declared: config.resources.iter().map(|r| r.name.clone()).collect(),
         pools: with(gateway, |g| g.gauges().pools)
             .iter()
             .filter_map(pool)

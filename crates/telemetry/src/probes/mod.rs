@@ -65,6 +65,8 @@ pub struct Targets {
     pub instances: Vec<InstanceTarget>,
     /// Addresses that lead to this machine beside its own.
     pub also: Vec<IpAddr>,
+    /// Resources that the config names.
+    pub declared: Vec<String>,
     pub pools: Vec<PoolGauge>,
     /// Where clients connect to us.
     pub ports: Vec<u16>,

@@ -96,11 +96,24 @@ pub fn stat(text: &str) -> Stat {
 
 /// The path and its ancestors. The last is the root (empty): the machine's, which has no limits, or in a container the
 /// container's own group, which has them.
-pub fn up(path: &str) -> impl Iterator<Item = &str> {
+///
+/// A path of version 1 in a container may be that of the host, whose folders are not there. Then the root is that of whoever asks,
+/// which counts for its own group and what is below.
+pub fn up<'a>(proc: &Proc, group: &'a Group, controller: &str) -> impl Iterator<Item = &'a str> {
+    let (Group::V1(path) | Group::V2(path)) = group;
     let path = path.trim_matches('/');
-    std::iter::successors(Some(path), |at| match at.rsplit_once('/') {
+    let ours = || {
+        let text = proc.read("self/cgroup")?;
+        let Some(Group::V1(own)) = self::group(&text, controller) else {
+            return None;
+        };
+        let below = path.strip_prefix(own.trim_matches('/'))?;
+        (below.is_empty() || below.starts_with('/')).then_some(())
+    };
+    let root = matches!(group, Group::V2(_)) || path.is_empty() || ours().is_some();
+    std::iter::successors(Some(path), move |at| match at.rsplit_once('/') {
         Some((parent, _)) => Some(parent),
-        None => (!at.is_empty()).then_some(""),
+        None => (root && !at.is_empty()).then_some(""),
     })
     .take(DEPTH)
 }
@@ -120,12 +133,12 @@ impl Cgroups {
 
     /// The tightest quota on the way up, and the counters of the group that has it.
     fn limit(&self, group: &Group) -> (Option<f64>, Option<Stat>) {
-        let (path, folders): (&str, &[&str]) = match group {
-            Group::V1(p) => (p, &["cpu/", "cpu,cpuacct/", "cpuacct,cpu/"]),
-            Group::V2(p) => (p, &["", "unified/"]),
+        let folders: &[&str] = match group {
+            Group::V1(_) => &["cpu/", "cpu,cpuacct/", "cpuacct,cpu/"],
+            Group::V2(_) => &["", "unified/"],
         };
         let mut tightest: Option<(f64, &str)> = None;
-        for at in up(path) {
+        for at in up(&self.proc, group, "cpu") {
             let read = |file| read_any(&self.proc, folders, at, file);
             let quota = match group {
                 Group::V2(_) => read("cpu.max").and_then(|t| quota_v2(&t)),
@@ -139,8 +152,12 @@ impl Cgroups {
                 tightest = Some((q, at));
             }
         }
-        let at = tightest.map_or(path.trim_matches('/'), |t| t.1);
-        let counted = read_any(&self.proc, folders, at, "cpu.stat").map(|t| {
+        let count = |at| Some((at, read_any(&self.proc, folders, at, "cpu.stat")?));
+        let counted = match tightest {
+            Some((_, at)) => count(at),
+            None => up(&self.proc, group, "cpu").find_map(count),
+        };
+        let counted = counted.map(|(at, t)| {
             let mut s = stat(&t);
             s.usage_s = s.usage_s.or_else(|| {
                 let usage = read_any(
@@ -269,8 +286,22 @@ mod tests {
             stat("nr_periods 1\nthrottled_time 5000000000\n").throttled_s,
             5.0
         );
-        assert_eq!(up("/a/b").collect::<Vec<_>>(), ["a/b", "a", ""]);
-        assert_eq!(up("/").collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn the_root_counts_for_whoever_it_is_the_group_of() {
+        let f = Fake::new();
+        f.put("proc/self/cgroup", "2:cpu:/docker/a\n");
+        let all = |g: Group| {
+            up(&f.proc(1.0), &g, "cpu")
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(all(Group::V2("/a/b".into())), ["a/b", "a", ""]);
+        assert_eq!(all(Group::V2("/".into())), [""]);
+        let own = ["docker/a/b", "docker/a", "docker", ""];
+        assert_eq!(all(Group::V1("/docker/a/b".into())), own);
+        assert_eq!(all(Group::V1("/docker/ab".into())), ["docker/ab", "docker"]);
     }
 
     fn read(probe: &mut Cgroups, at: f64) -> (Option<f64>, Vec<String>) {

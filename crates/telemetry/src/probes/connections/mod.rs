@@ -17,7 +17,7 @@ use diag::{Answers, Conn, Info};
 pub use dump::{AT_ONCE, Kernel};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Connections remembered.
 const TRACKED: usize = 8192;
@@ -118,8 +118,8 @@ fn add(sum: &mut Info, before: &Info, after: &Info) {
     sum.again += grown[4];
 }
 
-/// What the kernel answers now.
-type Ask = Box<dyn FnMut() -> Result<Answers, String> + Send>;
+/// What the kernel answers, and how long ago.
+type Ask = Box<dyn FnMut() -> Result<(Answers, Duration), String> + Send>;
 
 pub struct ConnectionsProbe {
     ask: Ask,
@@ -136,7 +136,7 @@ impl ConnectionsProbe {
         ConnectionsProbe::of(Box::new(move || match &mut reader {
             Ok(r) => {
                 r.ask();
-                r.get(Instant::now() + PATIENCE).map(|a| a.0)
+                r.get(Instant::now() + PATIENCE)
             }
             Err(e) => Err(format!("no thread: {e}")),
         }))
@@ -183,8 +183,8 @@ impl Probe for ConnectionsProbe {
     }
 
     fn read(&mut self, r: &mut Reading<'_>) {
-        let answers = match (self.ask)() {
-            Ok(a) => a,
+        let (answers, now) = match (self.ask)() {
+            Ok((answers, ago)) => (answers, r.now - ago),
             Err(why) => {
                 let text = format!("{why}: what holds connections up is not seen");
                 r.blind("connections", "", text);
@@ -204,11 +204,11 @@ impl Probe for ConnectionsProbe {
                 .contains(&c.local.port())
                 .then_some(InstanceIx::NONE),
         };
-        let sums = self.account.take(r.now, &answers, who);
-        let Some(then) = self.last.replace(r.now) else {
+        let sums = self.account.take(now, &answers, who);
+        let Some(then) = self.last.replace(now) else {
             return;
         };
-        let elapsed = r.now.since(then).as_secs_f64();
+        let elapsed = now.since(then).as_secs_f64();
         if elapsed <= 0.0 {
             return;
         }

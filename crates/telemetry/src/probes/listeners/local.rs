@@ -2,21 +2,25 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
-/// By where the kernel would send from: what goes to an address of its own leaves from that address. Nothing is sent. To bind
-/// to it would not tell, where `net.ipv4.ip_nonlocal_bind` allows any.
+/// Whether one could listen there; where `ip_nonlocal_bind` allows that for any address, by where the kernel would send from: what
+/// goes to an address of its own leaves from that address. Nothing is sent. (What goes to a second address of a link leaves from
+/// the first, so that the other way comes first.)
 pub fn is_local(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
-    let any = match ip {
-        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    let (any, family) = match ip {
+        IpAddr::V4(_) => (IpAddr::from(Ipv4Addr::UNSPECIFIED), "ipv4"),
+        IpAddr::V6(_) => (IpAddr::from(Ipv6Addr::UNSPECIFIED), "ipv6"),
     };
+    let nonlocal = std::fs::read_to_string(format!("/proc/sys/net/{family}/ip_nonlocal_bind"));
+    let told = nonlocal.is_ok_and(|t| t.trim() == "0");
+    let bind = || told && UdpSocket::bind((ip, 0)).is_ok();
     let from = || -> std::io::Result<IpAddr> {
         let socket = UdpSocket::bind((any, 0))?;
         // Any port: it is not used.
         socket.connect((ip, 9))?;
         Ok(socket.local_addr()?.ip())
     };
-    ip.is_loopback() || ip.is_unspecified() || from().is_ok_and(|from| from == ip)
+    ip.is_loopback() || ip.is_unspecified() || bind() || from().is_ok_and(|from| from == ip)
 }
 
 #[cfg(test)]

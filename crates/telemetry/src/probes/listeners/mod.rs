@@ -18,6 +18,8 @@ const FILES: usize = 65_536;
 const CHILDREN: usize = 256;
 /// A search is made at most this often, and the tree of processes read again as often.
 const AGAIN: Duration = Duration::from_secs(5);
+/// And so often for what somebody holds for others.
+const SELDOM: Duration = Duration::from_secs(60);
 /// They hold sockets for others: a manager until its service starts, a proxy for as long as a container runs. What they use
 /// is not the service's.
 const STAND_INS: [&str; 3] = ["systemd", "docker-proxy", "rootlessport"];
@@ -30,6 +32,8 @@ pub struct Listeners {
     stood_in: BTreeMap<InstanceIx, String>,
     children: BTreeMap<u32, Vec<u32>>,
     searched: Option<Nanos>,
+    /// When it was looked whether somebody else holds what was held for others.
+    asked: Option<Nanos>,
     treed: Option<Nanos>,
 }
 
@@ -49,11 +53,12 @@ impl Listeners {
             stood_in: BTreeMap::new(),
             children: BTreeMap::new(),
             searched: None,
+            asked: None,
             treed: None,
         }
     }
 
-    /// Looks for the instances that nobody is known to serve.
+    /// Looks for the instances that nobody is known to serve, or to stand in for.
     fn search(&mut self, r: &Reading<'_>) {
         let mut wanted: BTreeMap<u64, Vec<InstanceIx>> = BTreeMap::new();
         let read = |names: &[&str]| -> Vec<String> {
@@ -69,14 +74,14 @@ impl Listeners {
         let also = &r.targets.also;
         let here = |ip: IpAddr| also.contains(&ip) || (self.is_local)(ip);
         for t in &r.targets.instances {
-            let unknown = t.pid.is_none() && !self.owners.contains_key(&t.instance);
-            if unknown && t.address.ip().is_none_or(|at| here(at.ip())) {
+            let known =
+                self.owners.contains_key(&t.instance) || self.stood_in.contains_key(&t.instance);
+            if t.pid.is_none() && !known && t.address.ip().is_none_or(|at| here(at.ip())) {
                 for inode in listening(&t.address) {
                     wanted.entry(inode).or_default().push(t.instance);
                 }
             }
         }
-        self.stood_in.clear();
         if !wanted.is_empty() {
             self.hold(wanted);
         }
@@ -106,6 +111,7 @@ impl Listeners {
                         inode,
                     };
                     self.owners.entry(i).or_default().push(owner);
+                    self.stood_in.remove(&i);
                 }
             }
             if wanted.is_empty() {
@@ -163,7 +169,8 @@ impl Probe for Listeners {
 
     fn read(&mut self, r: &mut Reading<'_>) {
         let targets = r.targets;
-        let due = |last: Option<Nanos>| last.is_none_or(|l| r.now.since(l) >= AGAIN);
+        let after = |last: Option<Nanos>, d| last.is_none_or(|l| r.now.since(l) >= d);
+        let due = |last| after(last, AGAIN);
         let known = |i: &InstanceIx| targets.instances.iter().any(|t| t.instance == *i);
         let gone =
             |(i, all): &(&InstanceIx, &Vec<Owner>)| !known(i) || !all.iter().all(|o| self.holds(o));
@@ -174,6 +181,10 @@ impl Probe for Listeners {
         let unknown = (targets.instances.iter())
             .any(|t| t.pid.is_none() && !self.owners.contains_key(&t.instance));
         if unknown && (due(self.searched) || !gone.is_empty()) {
+            if after(self.asked, SELDOM) {
+                self.asked = Some(r.now);
+                self.stood_in.clear();
+            }
             self.searched = Some(r.now);
             self.search(r);
         }

@@ -69,15 +69,17 @@ pub fn majors(text: &str, prefix: &str) -> Option<f64> {
 pub fn read(proc: &Proc, pid: u32) -> Result<Option<Memory>, String> {
     let text = proc.read(&format!("{pid}/cgroup"));
     let group = text.and_then(|t| cgroup::group(&t, "memory"));
+    let Some(group) = group else {
+        return Err("its control group cannot be read".into());
+    };
     let (layout, path) = match &group {
-        Some(Group::V1(p)) => (V1, p),
-        Some(Group::V2(p)) => (V2, p),
-        None => return Err("its control group cannot be read".into()),
+        Group::V1(p) => (V1, p),
+        Group::V2(p) => (V2, p),
     };
     let file = |at: &str, name: &str| read_any(proc, layout.folders, at, name);
     let own = path.trim_matches('/');
     let mut tightest: Option<(f64, &str)> = None;
-    for at in up(path) {
+    for at in up(proc, &group, "memory") {
         if let Some(l) = file(at, layout.limit).and_then(|t| limit(&t))
             && tightest.is_none_or(|t| l < t.0)
         {
@@ -87,7 +89,11 @@ pub fn read(proc: &Proc, pid: u32) -> Result<Option<Memory>, String> {
     if own.is_empty() && tightest.is_none() {
         return Ok(None);
     }
-    let at = tightest.map_or(own, |t| t.1);
+    let there = |at: &&str| file(at, layout.current).is_some();
+    let at = match tightest {
+        Some((_, at)) => at,
+        None => up(proc, &group, "memory").find(there).unwrap_or(own),
+    };
     let current = file(at, layout.current).and_then(|t| t.trim().parse::<f64>().ok());
     let (Some(current), Some(text)) = (current, file(at, "memory.stat")) else {
         return Err(format!("{at}/{} cannot be read", layout.current));

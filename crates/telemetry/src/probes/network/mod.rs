@@ -1,15 +1,15 @@
 //! Bytes through the machine's links from `/proc/net/dev`. Resource `net.host.<device>` in bytes per second of the
 //! busier direction, or of what is sent where the kernel shapes that ([`shape`]).
 //!
-//! Links are those to elsewhere: a device, what the default route takes (a container's end of its pair), what is shaped, and what
-//! the config names. Loopback costs CPU only; the host's ends of containers' pairs come and go, and what they carry goes
-//! through a link, or costs CPU only.
+//! Links are those to elsewhere: a device, what the default route takes, what is shaped, and what the config names; all of them
+//! where none has a device, as in a container. Loopback costs CPU only; a host's ends of its containers' pairs come and go, and what
+//! they carry goes through a link, or costs CPU only.
 
 mod shape;
 
 use super::counter::Counters;
 use super::{Probe, Proc, Reading};
-use base::{InstanceIx, Names, Nanos};
+use base::{InstanceIx, Nanos};
 use shape::Rates;
 use std::collections::BTreeSet;
 
@@ -102,16 +102,21 @@ impl Network {
         }
     }
 
+    fn is_device(&self, link: &str) -> bool {
+        let device = format!("class/net/{link}/device/uevent");
+        self.proc.read_sys(&device).is_some()
+    }
+
     /// Whether it leads elsewhere, and there is room to tell of it.
-    fn is_link(&mut self, link: &str, resource: &str, names: &Names) -> bool {
+    fn is_link(&mut self, link: &str, declared: bool, devices: bool) -> bool {
         if self.told.contains(link) {
             return true;
         }
-        let device = format!("class/net/{link}/device/uevent");
-        let counts = self.ways_out.contains(link)
-            || names.resources.find(resource).is_some()
+        let counts = declared
+            || !devices
+            || self.ways_out.contains(link)
             || self.shaped(link).is_some()
-            || self.proc.read_sys(&device).is_some();
+            || self.is_device(link);
         let room = self.told.len() < DEVICES;
         counts && room && self.told.insert(link.to_owned())
     }
@@ -141,9 +146,12 @@ impl Probe for Network {
             return;
         };
         self.ask(r);
-        for (name, rx, tx) in parse(&text) {
+        let all = parse(&text);
+        let devices = all.iter().any(|(name, ..)| self.is_device(name));
+        for (name, rx, tx) in all {
             let resource = format!("net.host.{name}");
-            if !self.is_link(&name, &resource, r.names) {
+            let declared = r.targets.declared.contains(&resource);
+            if !self.is_link(&name, declared, devices) {
                 continue;
             }
             let rx = self.counters.rate((name.clone(), false), r.now, rx);
@@ -182,6 +190,7 @@ mod tests {
     use super::*;
     use crate::probes::Targets;
     use crate::probes::procfs::fake::Fake;
+    use base::Names;
 
     #[test]
     fn the_busier_direction_counts_and_loopback_does_not() {
@@ -221,6 +230,32 @@ mod tests {
         assert_eq!(c[1].capacity, None);
         assert_eq!((c[2].busy, c[2].capacity), (500.0, Some(2000.0)), "shaped");
         assert!(notes.len() == 1 && notes[0].text.contains("eth1"));
+    }
+
+    #[test]
+    fn a_pair_counts_in_its_container_and_where_it_is_declared() {
+        let f = Fake::new();
+        let names = Names::default();
+        let cells = |targets: &Targets| {
+            let mut probe = Network::new(f.proc(1.0));
+            probe.shapes = || Ok(Rates::new());
+            let mut all = 0;
+            for at in [1u64, 2] {
+                let line = |n: &str| format!("{n}: {at} 1 0 0 0 0 0 0 9 1\n");
+                let text = line("eth0") + &line("eth1");
+                f.put("proc/net/dev", &text);
+                let mut r = Reading::new(Nanos::from_secs_f64(at as f64), targets, &names);
+                probe.read(&mut r);
+                all = r.cells.len();
+            }
+            all
+        };
+        let mut targets = Targets::default();
+        assert_eq!(cells(&targets), 2, "none has a device");
+        f.put("sys/class/net/eth0/device/uevent", "");
+        assert_eq!(cells(&targets), 1);
+        targets.declared.push("net.host.eth1".into());
+        assert_eq!(cells(&targets), 2);
     }
 
     #[test]

@@ -43,15 +43,20 @@ pub struct Locks {
 }
 
 impl Look {
+    /// For a lock. Of more than are looked at, whoever was in the state.
+    pub fn waits(&self, b: &Backend) -> bool {
+        let all = self.blocked.len() < sql::WAITERS as usize;
+        self.blocked.iter().any(|l| l.pid == b.pid) || !all && b.doing() == Some(Doing::Lock)
+    }
+
     /// What a connection waits for; empty: for nothing that others hold.
     pub fn awaited(&self, b: &Backend) -> &str {
         // Who waits and who holds is of one moment, and the states are of one a little earlier.
-        let all = self.blocked.len() < sql::WAITERS as usize;
-        match (self.blocked.iter().find(|l| l.pid == b.pid), b.doing()) {
-            (Some(l), _) => &l.on,
-            (None, Some(Doing::Lock)) if !all => "other",
-            (None, Some(Doing::Latch)) => "internal",
-            _ => "",
+        match self.blocked.iter().find(|l| l.pid == b.pid) {
+            Some(l) => &l.on,
+            None if self.waits(b) => "other",
+            None if b.doing() == Some(Doing::Latch) => "internal",
+            None => "",
         }
     }
 

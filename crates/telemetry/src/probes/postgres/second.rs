@@ -246,7 +246,7 @@ impl Memory {
             }
             let holds = look.blocked.iter().filter(|l| l.by.contains(&b.pid));
             // Who waits in the queue for the same lock blocks others, too; the holder is the one that does not wait.
-            let waits = look.blocked.iter().any(|l| l.pid == b.pid);
+            let waits = look.waits(b);
             for l in holds.filter(|_| !waits) {
                 *seen.holds.entry(l.on.clone()).or_default() += 1.0;
             }

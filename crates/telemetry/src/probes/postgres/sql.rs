@@ -139,8 +139,8 @@ pub async fn backends(c: &Client) -> Result<Vec<Backend>, Error> {
 /// What waits for an advisory lock is said to wait for, whatever its key.
 pub const ADVISORY: &str = "advisory";
 
-/// Who waits for whom, and who holds these tables, at one moment: with two, a lock that passes on between them would be held by
-/// nobody, or by two.
+/// Who waits, and who holds these tables, at one moment: with two, a lock that passes on between them would be held by nobody, or
+/// by two. For whom they wait is of a moment later, and nobody where that has passed.
 ///
 /// Whoever waits for a row holds, or waits for, a lock on its tuple, which names the table. Locks of rows are not listed, but
 /// who has one, and does not wait, has a lock on its table, until the transaction ends. Advisory locks are listed themselves.

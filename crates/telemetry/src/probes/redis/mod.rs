@@ -4,7 +4,6 @@ mod client;
 mod evict;
 mod info;
 mod resp;
-mod thread;
 
 use super::counter::Counters;
 use super::postgres::base;
@@ -13,15 +12,16 @@ use super::{Probe, Reading};
 use base::{InstanceIx, Nanos, Statement};
 use client::Store;
 use config::Secret;
-use evict::{Evictions, Rates};
+use evict::{Evictions, FADE, Rates};
 use info::Info;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-use thread::Thread;
 
 /// So many stores are read.
 const MOST: usize = 16;
+/// A command with fewer calls, in what has not faded, is forgotten.
+const FORGOTTEN: f64 = 0.5;
 /// Commands told, those that take most of the time.
 const COMMANDS: usize = 8;
 /// A restart, or a slow command, is told for this long, seconds.
@@ -47,7 +47,9 @@ struct Known {
     reader: Reader<Store>,
     counters: Counters<String>,
     evictions: Evictions,
-    thread: Thread,
+    /// Calls and seconds of each command, which fade, and the seconds in which they were counted.
+    used: BTreeMap<String, (f64, f64)>,
+    seconds: f64,
     /// Which run of which role was seen last; what changed when.
     run: Option<(String, String)>,
     news: Option<(Nanos, String)>,
@@ -100,7 +102,8 @@ impl Known {
             reader,
             counters: Counters::default(),
             evictions: Evictions::default(),
-            thread: Thread::default(),
+            used: BTreeMap::new(),
+            seconds: 0.0,
             run: None,
             news: None,
             slow: None,
@@ -113,11 +116,8 @@ impl Known {
         let (info, base) = (&store.info, base(&t.resource));
         self.compare(info, now);
         let number = |key: &str| info.number(key);
-        let (statements, commands) = self.commands(base, store, now);
-        r.statements.extend(statements);
         let cpu = info.cpu();
-        if let Some(cpu) = cpu.and_then(|(s, _)| self.counters.rate("cpu".into(), now, s)) {
-            let busy = self.thread.second(cpu, commands);
+        if let Some(busy) = cpu.and_then(|(s, _)| self.counters.rate("cpu".into(), now, s)) {
             r.cell(&format!("db.{base}"), InstanceIx::NONE, busy, Some(1.0));
         }
         let full = self.full(store, now);
@@ -139,6 +139,8 @@ impl Known {
                 c.level = Some(c.busy);
             }
         }
+        let statements = self.commands(base, store, now);
+        r.statements.extend(statements);
         self.notes(t, store, now, r);
     }
 
@@ -151,7 +153,7 @@ impl Known {
                 self.news = Some((now, text.into()));
                 self.counters = Counters::default();
                 self.evictions = Evictions::default();
-                self.thread = Thread::default();
+                self.used.clear();
                 self.slow = None;
             }
             Some(before) if before.1 != run.1 => {
@@ -176,36 +178,33 @@ impl Known {
         self.evictions.hurts(info.text("maxmemory_policy"))
     }
 
-    /// The commands that take most of the thread's time, and how much of it all of them take.
-    fn commands(&mut self, base: &str, store: &Store, now: Nanos) -> (Vec<Statement>, f64) {
-        let (mut all, mut sum) = (Vec::new(), 0.0);
+    /// The commands that take most of the thread's time, of about the last minute: a slow one may run in every tenth second only.
+    fn commands(&mut self, base: &str, store: &Store, now: Nanos) -> Vec<Statement> {
+        self.seconds = self.seconds * FADE + 1.0;
+        for u in self.used.values_mut() {
+            *u = (u.0 * FADE, u.1 * FADE);
+        }
         for c in store.info.commands() {
-            let calls = self
-                .counters
-                .rate(format!("calls {}", c.name), now, c.calls);
-            let seconds = self
-                .counters
-                .rate(format!("seconds {}", c.name), now, c.seconds);
-            if let (Some(calls), Some(seconds)) = (calls, seconds)
-                && calls > 0.0
-            {
-                sum += if thread::is_own(&c.name) {
-                    seconds
-                } else {
-                    0.0
-                };
-                all.push(Statement {
-                    database: format!("db.{base}"),
-                    text: c.name,
-                    calls,
-                    seconds: seconds / calls,
-                    ..Statement::default()
-                });
+            let mut rate =
+                |what, value| self.counters.rate(format!("{what} {}", c.name), now, value);
+            let both = rate("calls", c.calls).zip(rate("seconds", c.seconds));
+            if let Some((calls, seconds)) = both.filter(|b| b.0 > 0.0) {
+                let sum = self.used.entry(c.name).or_default();
+                *sum = (sum.0 + calls, sum.1 + seconds);
             }
         }
+        self.used.retain(|_, u| u.0 > FORGOTTEN);
+        let statement = |(name, (calls, seconds)): (&String, &(f64, f64))| Statement {
+            database: format!("db.{base}"),
+            text: name.clone(),
+            calls: calls / self.seconds,
+            seconds: seconds / calls,
+            ..Statement::default()
+        };
+        let mut all: Vec<Statement> = self.used.iter().map(statement).collect();
         all.sort_by(|a, b| (b.calls * b.seconds).total_cmp(&(a.calls * a.seconds)));
         all.truncate(COMMANDS);
-        (all, sum)
+        all
     }
 
     fn notes(&mut self, t: &RedisTarget, store: &Store, now: Nanos, r: &mut Reading<'_>) {

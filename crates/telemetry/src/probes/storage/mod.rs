@@ -121,10 +121,10 @@ impl Storage {
             r.blind("storage", about, "its control group cannot be read");
             return;
         };
-        let (Group::V1(path) | Group::V2(path)) = &group;
         let mut fullest: Option<(f64, String)> = None;
         let mut limited = false;
-        for (depth, at) in up(path).enumerate() {
+        let all: Vec<&str> = up(&self.proc, &group, "blkio").collect();
+        for (depth, at) in all.into_iter().enumerate() {
             let here = one(&self.proc, &group, at);
             let Some(counted) = here.counted else {
                 if depth == 0 && !at.is_empty() {
