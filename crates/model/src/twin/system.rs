@@ -201,16 +201,20 @@ pub fn answer_share(fit: &mut Fit, route: usize, keep: f64) {
 
 /// Seconds of service for a demand: bytes are divided by the link's rate. Of a link whose rate nobody tells it is not known
 /// how long they take: they are in the time that nothing explains.
-pub fn service_s(r: &crate::fit::ResourceFit, demand: f64) -> f64 {
-    let sized = r.capacity.is_finite() && r.capacity > 0.0;
+pub fn service_s(r: &ResourceFit, demand: f64) -> f64 {
     let bytes = r.info.unit.starts_with("bytes");
-    if r.info.discipline == Discipline::Level || (bytes && !sized) {
+    if r.info.discipline == Discipline::Level || (bytes && !sized(r)) {
         0.0
     } else if bytes {
         demand / r.capacity
     } else {
         demand
     }
+}
+
+/// Whether it is known what it can do.
+fn sized(r: &ResourceFit) -> bool {
+    r.capacity.is_finite() && r.capacity > 0.0
 }
 
 /// How many can be served at once by one of its copies.
@@ -232,10 +236,9 @@ pub fn copies(r: &ResourceFit) -> usize {
 
 /// Whether requests queue for it: a level does not, and a processor of unknown size is only a delay.
 pub fn can_run_out(r: &ResourceFit) -> bool {
-    let sized = r.capacity.is_finite() && r.capacity > 0.0;
     let guessed = !r.capacity_known && r.is_processor();
     r.info.discipline != Discipline::Level
-        && sized
+        && sized(r)
         && !guessed
         && !(r.grade == Grade::Prior && r.is_processor())
 }

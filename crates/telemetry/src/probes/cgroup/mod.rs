@@ -138,7 +138,8 @@ impl Cgroups {
             Group::V2(_) => &["", "unified/"],
         };
         let mut tightest: Option<(f64, &str)> = None;
-        for at in up(&self.proc, group, "cpu") {
+        let all: Vec<&str> = up(&self.proc, group, "cpu").collect();
+        for &at in &all {
             let read = |file| read_any(&self.proc, folders, at, file);
             let quota = match group {
                 Group::V2(_) => read("cpu.max").and_then(|t| quota_v2(&t)),
@@ -155,7 +156,7 @@ impl Cgroups {
         let count = |at| Some((at, read_any(&self.proc, folders, at, "cpu.stat")?));
         let counted = match tightest {
             Some((_, at)) => count(at),
-            None => up(&self.proc, group, "cpu").find_map(count),
+            None => all.into_iter().find_map(count),
         };
         let counted = counted.map(|(at, t)| {
             let mut s = stat(&t);

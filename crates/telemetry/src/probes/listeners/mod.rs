@@ -26,7 +26,6 @@ const STAND_INS: [&str; 3] = ["systemd", "docker-proxy", "rootlessport"];
 
 pub struct Listeners {
     proc: Proc,
-    is_local: fn(IpAddr) -> bool,
     owners: BTreeMap<InstanceIx, Vec<Owner>>,
     /// By whom a socket is held for somebody else.
     stood_in: BTreeMap<InstanceIx, String>,
@@ -48,7 +47,6 @@ impl Listeners {
     pub fn new(proc: Proc) -> Listeners {
         Listeners {
             proc,
-            is_local,
             owners: BTreeMap::new(),
             stood_in: BTreeMap::new(),
             children: BTreeMap::new(),
@@ -72,7 +70,7 @@ impl Listeners {
             }
         };
         let also = &r.targets.also;
-        let here = |ip: IpAddr| also.contains(&ip) || (self.is_local)(ip);
+        let here = |ip: IpAddr| also.contains(&ip) || is_local(ip);
         for t in &r.targets.instances {
             let known =
                 self.owners.contains_key(&t.instance) || self.stood_in.contains_key(&t.instance);

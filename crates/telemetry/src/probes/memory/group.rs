@@ -79,7 +79,8 @@ pub fn read(proc: &Proc, pid: u32) -> Result<Option<Memory>, String> {
     let file = |at: &str, name: &str| read_any(proc, layout.folders, at, name);
     let own = path.trim_matches('/');
     let mut tightest: Option<(f64, &str)> = None;
-    for at in up(proc, &group, "memory") {
+    let all: Vec<&str> = up(proc, &group, "memory").collect();
+    for &at in &all {
         if let Some(l) = file(at, layout.limit).and_then(|t| limit(&t))
             && tightest.is_none_or(|t| l < t.0)
         {
@@ -92,7 +93,7 @@ pub fn read(proc: &Proc, pid: u32) -> Result<Option<Memory>, String> {
     let there = |at: &&str| file(at, layout.current).is_some();
     let at = match tightest {
         Some((_, at)) => at,
-        None => up(proc, &group, "memory").find(there).unwrap_or(own),
+        None => all.into_iter().find(there).unwrap_or(own),
     };
     let current = file(at, layout.current).and_then(|t| t.trim().parse::<f64>().ok());
     let (Some(current), Some(text)) = (current, file(at, "memory.stat")) else {
