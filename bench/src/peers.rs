@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +17,18 @@ pub struct Proxy {
 impl Proxy {
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// That it has not ended: whoever answers at its address then is somebody else.
+    pub fn runs(&mut self) -> Result<(), String> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(format!(
+                "{} at {} ended with {status}",
+                self.name, self.address
+            )),
+            Err(e) => Err(format!("{}: {e}", self.name)),
+        }
     }
 }
 
@@ -278,16 +290,11 @@ pub fn launch(name: &'static str, at: SocketAddr, command: &mut Command) -> Resu
     Ok(proxy)
 }
 
-/// Addresses that nobody listens on, all held until all are known, so that they differ.
+/// Addresses of our own, which nobody else is given while we run.
 pub fn free<const N: usize>() -> Result<[SocketAddr; N], String> {
-    let held: Vec<TcpListener> = (0..N)
-        .map(|_| TcpListener::bind("127.0.0.1:0"))
-        .collect::<Result<_, _>>()
-        .map_err(|e| e.to_string())?;
-    let addresses: Vec<SocketAddr> = (held.iter().map(TcpListener::local_addr))
-        .collect::<Result<_, _>>()
-        .map_err(|e| e.to_string())?;
-    addresses
-        .try_into()
+    let all: Vec<SocketAddr> = (0..N)
+        .map(|_| ::peers::free_port())
+        .collect::<Result<_, _>>()?;
+    all.try_into()
         .map_err(|_| "as many as asked for".to_owned())
 }

@@ -1,5 +1,6 @@
 //! Running other programs, saying what ran.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// Runs cargo with these arguments in the workspace; an exit status other than 0 is an error.
@@ -22,11 +23,35 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
     ended(command.args(args), &format!("cargo {}", args.join(" ")))
 }
 
-/// Runs a program of this workspace that is built; an exit status other than 0 is an error.
+/// Runs a program of this workspace that is built; an exit status other than 0 is an error, which ends with the program's last
+/// words: others may have spoken since.
 pub fn program(path: &str, args: &[&str]) -> Result<(), String> {
     let shown = format!("{path} {}", args.join(" "));
     eprintln!("+ {shown}");
-    ended(Command::new(path).args(args), &shown)
+    let no_start = |e: std::io::Error| format!("`{shown}` does not start: {e}");
+    let child = Command::new(path).args(args).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(no_start)?;
+    let mut last = String::new();
+    for line in child.stderr.take().into_iter().flat_map(lines) {
+        eprintln!("{line}");
+        if !line.trim().is_empty() {
+            last = line;
+        }
+    }
+    let status = child.wait().map_err(no_start)?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("`{shown}` ended with {status}: {last}")),
+    }
+}
+
+/// Until the end, or until it cannot be read any more.
+fn lines(from: impl std::io::Read) -> impl Iterator<Item = String> {
+    let lossy = |line: Vec<u8>| String::from_utf8_lossy(&line).into_owned();
+    BufReader::new(from)
+        .split(b'\n')
+        .map_while(Result::ok)
+        .map(lossy)
 }
 
 fn ended(command: &mut Command, shown: &str) -> Result<(), String> {

@@ -46,8 +46,10 @@ fn judge(score: &Score) -> Result<String, String> {
     let (lost, new) = score.against(PASSES);
     if !lost.is_empty() {
         return Err(format!(
-            "HTTP cache tests that passed before: {}",
-            lost.join(", ")
+            "HTTP cache tests that passed before: {} (each answer is in {}/{})",
+            lost.join(", "),
+            suite::FOLDER,
+            suite::LOG
         ));
     }
     Ok(match new.is_empty() {

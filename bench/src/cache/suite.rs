@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const PACKAGE: &str = "http-cache-tests@0.4.5";
-const FOLDER: &str = "target/cache-tests";
+pub const FOLDER: &str = "target/cache-tests";
+/// What Plimsoll answered in the last run.
+pub const LOG: &str = "access.log";
 const SCORE: &str = include_str!("score.mjs");
 
 pub fn run(plimsoll: &Path) -> Result<Outcome, String> {
@@ -44,10 +46,14 @@ fn cache(plimsoll: &Path, origin: SocketAddr) -> Result<Proxy, String> {
     let [at, console] = peers::free()?;
     let folder = absolute(Path::new(FOLDER))?;
     let data = folder.join(format!("data-{}", at.port()));
+    // What explains a test that fails only sometimes.
+    let log = folder.join(LOG);
+    let _ = std::fs::remove_file(&log);
     let text = format!(
-        "listen: {at}\nconsole: {console}\ndata_dir: \"{}\"\nservices:\n  origin:\n    instances: [\"{origin}\"]\n    \
+        "listen: {at}\nconsole: {console}\naccess_log: {{ to: \"{}\" }}\ndata_dir: \"{}\"\nservices:\n  origin:\n    instances: [\"{origin}\"]\n    \
          pool: {{ idle: 2s }}\nroutes:\n  all:\n    match: {{ path: \"/{{rest...}}\" }}\n    to: origin\n    \
          retry: {{ attempts: 1 }}\n    cache: {{ set_cookie: true }}\n",
+        log.display(),
         data.display()
     );
     let file = folder.join("plimsoll.yaml");

@@ -155,13 +155,17 @@ fn all_of(
     plimsoll: &Path,
     cases: &[Case],
 ) -> Result<Vec<Came>, String> {
-    let origin = origins.start(name)?;
-    let front = origins.front(plimsoll, origin.address)?;
+    let mut origin = origins.start(name)?;
+    let mut front = origins.front(plimsoll, origin.address)?;
     let one = |case: &Case| {
         let came = ask(front.address, origin.address, &case.message);
         came.map_err(|e| format!("{name}, {}: {e}", case.name))
     };
-    cases.iter().map(one).collect()
+    let came = cases.iter().map(one).collect();
+    // What came of a message is known only of those who were there.
+    origin.runs()?;
+    front.runs()?;
+    came
 }
 
 #[cfg(test)]

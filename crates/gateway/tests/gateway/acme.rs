@@ -7,7 +7,7 @@ use config::{Address, Config};
 use gateway::Standing;
 use simple_dns::rdata::{A, RData};
 use simple_dns::{CLASS, Packet, PacketFlag, ResourceRecord, TYPE};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -20,10 +20,9 @@ const NAME: &str = "shop.example";
 /// Pebble signs on its own time.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Addresses that nobody listens on, all held until all are known, so that they differ.
+/// Addresses that are ours.
 fn free() -> [SocketAddr; 4] {
-    let held = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|l| l.local_addr().unwrap())
+    [(); 4].map(|()| peers::free_port().unwrap())
 }
 
 /// Says 127.0.0.1 of every name.

@@ -1,7 +1,7 @@
 //! The stage of the live test: the shop's processes and Plimsoll, on free ports, ended by their ids.
 
 use serde_json::Value;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -45,12 +45,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Free ports, all held until all are known, so that they differ.
+    /// Everybody on a port that is ours.
     pub fn new() -> Stage {
-        let held: Vec<TcpListener> = (0..5)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let at: Vec<SocketAddr> = held.iter().map(|l| l.local_addr().unwrap()).collect();
+        let at: Vec<SocketAddr> = (0..5).map(|_| peers::free_port().unwrap()).collect();
         let stage = Stage {
             folder: tempfile::tempdir().unwrap(),
             listen: at[0],

@@ -3,7 +3,8 @@
 use crate::common::*;
 use config::Cidr;
 use config::sections::ProxyProtocol;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use peers::free_port;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 struct HaProxy(Child);
@@ -41,14 +42,6 @@ fn start(folder: &std::path::Path, text: &str, ports: &[SocketAddr]) -> HaProxy 
     child
 }
 
-/// An address that is free a moment before it is used.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-}
-
 #[test]
 fn what_haproxy_says_is_understood_and_haproxy_understands() {
     if !is_installed() {
@@ -56,7 +49,7 @@ fn what_haproxy_says_is_understood_and_haproxy_understands() {
     }
     let folder = tempfile::tempdir().unwrap();
     // Behind: answers with the client that it was told of.
-    let behind = free();
+    let behind = free_port().unwrap();
     let text = format!(
         "frontend behind\n  mode http\n  bind {behind} accept-proxy\n  http-request return status 200 content-type text/plain lf-string \"%[src]:%[src_port]\"\n"
     );
@@ -75,7 +68,10 @@ fn what_haproxy_says_is_understood_and_haproxy_understands() {
         "send-proxy-v2",
         "send-proxy-v2 proxy-v2-options unique-id,crc32c",
     ];
-    let fronts: Vec<_> = kinds.iter().map(|kind| (free(), *kind)).collect();
+    let fronts: Vec<_> = kinds
+        .iter()
+        .map(|kind| (free_port().unwrap(), *kind))
+        .collect();
     let text: String = (fronts.iter().enumerate())
         .map(|(i, (at, kind))| {
             format!("listen before{i}\n  mode tcp\n  bind {at}\n  unique-id-format %rt\n  server s {gateway} {kind}\n")
