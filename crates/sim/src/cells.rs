@@ -27,7 +27,7 @@ pub fn add(windows: &mut [Window], world: &World, copies: &[Copy], first: &[usiz
                     background: None,
                 };
                 if let StationKind::Level { each, .. } = station.kind {
-                    cell.level = Some(station.background / n as f64 + each * r.busy);
+                    cell.level = Some(station.background / n as f64 + each * r.held);
                 } else if station.see == See::All {
                     cell.busy = ticks.counted(r.busy);
                     cell.background = seen.background.then_some(r.background);

@@ -26,9 +26,10 @@ impl Ord for At {
     }
 }
 
-/// Busy, waiting and background seconds between two readings.
+/// Busy, waiting and background seconds between two readings, and what is held at the second one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading {
+    pub held: f64,
     pub busy: f64,
     pub waiting: f64,
     pub background: f64,
@@ -129,6 +130,7 @@ impl Copy {
             }
             let to = self.edges.get(self.at).map_or(now, |e| e.min(now));
             if let Some(r) = self.readings.get_mut(self.at) {
+                r.held = self.serving as f64;
                 r.busy += busy * (to - from);
                 r.background += background * (to - from);
                 r.waiting += self.queue.len() as f64 * (to - from);

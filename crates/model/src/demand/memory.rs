@@ -1,7 +1,7 @@
 //! Memory by requests in flight: `level = a + drift t + sum_r b_r N_r`. What a request of route `r` holds while it is in flight
 //! is `b_r` bytes, so that its demand is `b_r R_r` byte-seconds of a capacity in bytes, and the level that traffic needs is
-//! linear in its rate like every other load. Levels are read at a second's end. What is in flight is taken over that second and
-//! the next: of requests that last for a quarter of a second, which the end cuts through, one of the two alone holds half.
+//! linear in its rate like every other load. Levels are read at a second's end, and compared with what is in flight at that moment:
+//! those that began less those that ended. What is in flight in the mean of a second tells next to nothing of requests of a quarter of one.
 
 use super::Series;
 use super::nnls::nnls;
@@ -16,6 +16,8 @@ const MATTERS: f64 = 0.02;
 /// How far a route's own slope may lie from the common one (one standard deviation, of that).
 const APART: f64 = 2.0;
 const BLOCKS: usize = 10;
+/// Seconds on either side in which what was counted agrees with the means.
+const NEAR: usize = 10;
 
 /// What requests hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +35,36 @@ pub struct Held {
     pub drift: f64,
 }
 
-/// What is in flight of route `r` around the end of second `t`.
+/// What is in flight of route `r` as each second ends.
+fn at_end(series: &Series, r: usize) -> Vec<f64> {
+    let mean: Vec<f64> = (0..series.seconds).map(|t| around(series, r, t)).collect();
+    if series.more[r].iter().all(|m| *m == 0.0) {
+        return mean;
+    }
+    let began = |sum: &mut f64, more: &f64| {
+        *sum += more;
+        Some(*sum)
+    };
+    let counted: Vec<f64> = series.more[r].iter().scan(0.0, began).collect();
+    // How many there were at first nobody knows, and of requests that last long the beginning may be missing: within a short while
+    // the counts must agree with the means.
+    let off = |t: usize| {
+        let near = nearby(&series.present, t);
+        let n = near.len().max(1) as f64;
+        near.map(|u| counted[u] - mean[u]).sum::<f64>() / n
+    };
+    (0..series.seconds).map(|t| counted[t] - off(t)).collect()
+}
+
+/// The seconds around `t` with nothing missing between.
+fn nearby(present: &[bool], t: usize) -> std::ops::Range<usize> {
+    let there = |u: &usize| present.get(*u) == Some(&true);
+    let before = (t.saturating_sub(NEAR)..t).rev().take_while(there).count();
+    let after = (t + 1..=t + NEAR).take_while(there).count();
+    t - before..t + 1 + after
+}
+
+/// Mean of route `r` in the two seconds that meet at the end of second `t`.
 fn around(series: &Series, r: usize, t: usize) -> f64 {
     let there = series.present.get(t + 1) != Some(&false);
     let own = series.in_flight[r][t];
@@ -49,11 +80,12 @@ pub fn held(series: &Series, level: &[f64], seconds: &[usize], rows: &[usize]) -
     if n < SECONDS || rows.is_empty() {
         return None;
     }
-    let flying = |t: usize| rows.iter().map(|&r| around(series, r, t)).sum::<f64>();
+    let flying: Vec<Vec<f64>> = rows.iter().map(|&r| at_end(series, r)).collect();
+    let sum = |t: usize| flying.iter().map(|of| of[t]).sum::<f64>();
     let all: Vec<[f64; 3]> = seconds
         .iter()
         .enumerate()
-        .map(|(i, &t)| [i as f64 / n as f64, flying(t), level[t]])
+        .map(|(i, &t)| [i as f64 / n as f64, sum(t), level[t]])
         .collect();
     let (each, drift) = slopes(&all, None)?;
     let without: Vec<f64> = (0..BLOCKS)
@@ -68,7 +100,7 @@ pub fn held(series: &Series, level: &[f64], seconds: &[usize], rows: &[usize]) -
     if without.len() < BLOCKS || each < STANDS_OUT * sd || each * most < MATTERS * mean(2) {
         return None;
     }
-    let own = by_route(series, seconds, rows, &all, each, sd);
+    let own = by_route(&flying, seconds, &all, each, sd);
     let requests: f64 = rows
         .iter()
         .zip(&own)
@@ -109,9 +141,8 @@ fn slopes(all: &[[f64; 3]], skip: Option<usize>) -> Option<(f64, f64)> {
 
 /// Each route's own slope, drawn towards the common one as far as the routes cannot be told apart.
 fn by_route(
-    series: &Series,
+    flying: &[Vec<f64>],
     seconds: &[usize],
-    rows: &[usize],
     all: &[[f64; 3]],
     each: f64,
     sd: f64,
@@ -132,15 +163,15 @@ fn by_route(
     };
     let y = detrended(all.iter().map(|a| a[2]).collect());
     let total = detrended(all.iter().map(|a| a[1]).collect());
-    let x: Vec<Vec<f64>> = rows
+    let x: Vec<Vec<f64>> = flying
         .iter()
-        .map(|&r| detrended(seconds.iter().map(|&t| around(series, r, t)).collect()))
+        .map(|of| detrended(seconds.iter().map(|&t| of[t]).collect()))
         .collect();
     let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
     // Noise per second as the blocks saw it: it is not independent from second to second.
     let noise = (sd * sd * dot(&total, &total)).max(1e-12 * each * each);
     let prior = noise / (APART * each).powi(2);
-    let k = rows.len();
+    let k = flying.len();
     let a = DMatrix::from_fn(k, k, |i, j| {
         dot(&x[i], &x[j]) + if i == j { prior } else { 0.0 }
     });
@@ -160,6 +191,8 @@ mod tests {
         let mut s = Series::new(&base::History::default(), 0);
         s.seconds = n;
         let wave = |t: usize, period: f64| 3.0 + 2.0 * (t as f64 / period).sin();
+        s.present = vec![true; n];
+        s.more = vec![vec![0.0; n]; 2];
         s.in_flight = vec![
             (0..n).map(|t| wave(t, 3.0)).collect(),
             (0..n).map(|t| wave(t, 5.0)).collect(),
@@ -189,7 +222,7 @@ mod tests {
     fn what_short_requests_hold_is_not_halved() {
         let n = 300;
         let mut s = series(n);
-        s.in_flight = vec![vec![0.0; n]];
+        (s.in_flight, s.more) = (vec![vec![0.0; n]], vec![vec![0.0; n]]);
         let mut level = vec![20.0 * MB; n];
         let mut luck = 7u64;
         for _ in 0..8 * n {
@@ -198,6 +231,10 @@ mod tests {
                 .wrapping_add(1442695040888963407);
             let start = n as f64 * (luck >> 11) as f64 / (1u64 << 53) as f64;
             let end = start + 0.25;
+            s.more[0][start as usize] += 1.0;
+            if let Some(more) = s.more[0].get_mut(end as usize) {
+                *more -= 1.0;
+            }
             for (t, flying) in s.in_flight[0].iter_mut().enumerate() {
                 let t = t as f64;
                 *flying += (end.min(t + 1.0) - start.max(t)).max(0.0);
@@ -208,7 +245,8 @@ mod tests {
         }
         let seconds: Vec<usize> = (0..n).collect();
         let h = held(&s, &level, &seconds, &[0]).unwrap();
-        assert!((h.each / MB - 10.0).abs() < 3.0, "{h:?}");
+        assert!((h.each / MB - 10.0).abs() < 0.5 && h.error < 0.03, "{h:?}");
+        assert!((h.base / MB - 20.0).abs() < 1.0, "{h:?}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Series {
     pub life: Vec<Vec<f64>>,
     /// Mean number of attempts in flight.
     pub in_flight: Vec<Vec<f64>>,
+    /// Attempts that began, less those that ended.
+    pub more: Vec<Vec<f64>>,
     /// Entry requests that started, all routes.
     pub entry: Vec<f64>,
     pub resources: Vec<Column>,
@@ -40,6 +42,7 @@ impl Series {
             present: vec![false; n],
             life: history.routes.iter().map(|_| zero()).collect(),
             in_flight: history.routes.iter().map(|_| zero()).collect(),
+            more: history.routes.iter().map(|_| zero()).collect(),
             entry: zero(),
             resources: history
                 .resources
@@ -63,7 +66,9 @@ impl Series {
             for c in cells {
                 if let Some(life) = c.key.route.get().and_then(|r| s.life.get_mut(r)) {
                     life[t] += finite(c.life);
-                    s.in_flight[c.key.route.0 as usize][t] += finite(c.in_flight_s);
+                    let r = c.key.route.0 as usize;
+                    s.in_flight[r][t] += finite(c.in_flight_s);
+                    s.more[r][t] += f64::from(c.arrivals) - f64::from(c.ends);
                 }
             }
             let started: u32 = w.requests.iter().map(|c| c.arrivals).sum();

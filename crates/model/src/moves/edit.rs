@@ -7,6 +7,9 @@ use crate::twin::system::{CacheOn, answer_share, ghost_ratio, service_s};
 use base::{Discipline, Scope};
 use serde::{Deserialize, Serialize};
 
+/// A lock in more stripes than these is simulated as one in so many.
+const STRIPES: usize = 4096;
+
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Edit {
@@ -24,8 +27,10 @@ pub enum Edit {
     Capacity { resource: usize, factor: f64 },
     /// What a hot key leaves idle of a resource is used: all of it does so much more, and has so much more of what others take.
     Even { resource: usize, factor: f64 },
-    /// More of the same, each as it is now: instances, used in turn, or stripes of what all share, by key.
+    /// More instances, each as it is now and used in turn.
     Copies { resource: usize, factor: f64 },
+    /// A lock split in stripes, used by key: each as the whole is now, with its part of what others do there.
+    Stripes { resource: usize, factor: f64 },
     /// Child requests of a parent.
     Calls {
         parent: usize,
@@ -94,7 +99,15 @@ fn apply(s: &mut System, edit: &Edit) {
             (r.background, r.background_sd) = (r.background * factor, r.background_sd * factor);
         }
         Edit::Copies { resource, factor } => {
-            s.by_key[resource] |= s.fit.resources[resource].info.scope == Scope::Shared;
+            let r = &mut s.fit.resources[resource];
+            copies(r, factor);
+            // Each brings what it does without requests.
+            r.background *= factor;
+            r.background_sd *= factor;
+        }
+        Edit::Stripes { resource, factor } => {
+            let stripes = &mut s.stripes[resource];
+            *stripes = ((*stripes as f64 * factor).round() as usize).clamp(1, STRIPES);
             copies(&mut s.fit.resources[resource], factor);
         }
         Edit::Calls {
@@ -125,20 +138,13 @@ fn apply(s: &mut System, edit: &Edit) {
     }
 }
 
+/// Each with a queue of its own.
 fn copies(r: &mut ResourceFit, factor: f64) {
     let n = f64::from(r.instances.max(1)) * factor;
     r.instances = n.round().clamp(1.0, 1e6) as u32;
     r.capacity *= factor;
     r.capacity_sd *= factor;
-    match r.info.scope {
-        // Each brings what it does without requests.
-        Scope::PerInstance => {
-            r.background *= factor;
-            r.background_sd *= factor;
-        }
-        // What others do there is divided among them.
-        Scope::Shared => r.info.scope = Scope::PerInstance,
-    }
+    r.info.scope = Scope::PerInstance;
 }
 
 /// Work that leaves the answer goes on beside it; slots that the request held are free sooner.

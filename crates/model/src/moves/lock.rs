@@ -110,7 +110,7 @@ fn striped(cx: &Context, k: usize) -> Candidate {
         ),
     };
     let mut c = base(cx, k, format!("split {name} into {STRIPES} stripes"), text);
-    c.edits = vec![Edit::Copies {
+    c.edits = vec![Edit::Stripes {
         resource: k,
         factor: STRIPES,
     }];

@@ -106,7 +106,8 @@ struct Copies {
     n: usize,
     /// Share of the requests that one of them gets; 0: all get the same.
     hot: f64,
-    by_key: bool,
+    /// In how many each instance's is split, of which a request uses that of its key.
+    stripes: usize,
 }
 
 /// Tells the draw of an instance, or of a key, from other draws of the same luck.
@@ -171,7 +172,7 @@ impl Twin {
                 first: stations.len(),
                 n,
                 hot: fit.hot(k).map_or(0.0, |h| h.share),
-                by_key: system.by_key[k],
+                stripes: system.stripes[k].clamp(1, n),
             });
             stations.extend((0..n).map(|_| match system.queues[k] {
                 true => Station::new(r, n as f64),
@@ -420,16 +421,18 @@ fn copy(copies: &[Copies], turn: u32, luck: u64, step: &Step) -> usize {
     let Some(c) = copies.get(step.station as usize) else {
         return usize::MAX;
     };
-    if c.by_key {
-        return c.first + (mix(luck ^ KEY) % c.n as u64) as usize;
-    }
-    if c.hot == 0.0 || c.n < 2 {
-        return c.first + turn as usize % c.n;
-    }
-    match uniform(mix(luck ^ HOT)) < c.hot {
-        true => c.first,
-        false => c.first + 1 + turn as usize % (c.n - 1),
-    }
+    let n = c.n / c.stripes;
+    let is_hot = || uniform(mix(luck ^ HOT)) < c.hot;
+    let instance = match c.hot == 0.0 || n < 2 {
+        true => turn as usize % n,
+        false if is_hot() => 0,
+        false => 1 + turn as usize % (n - 1),
+    };
+    let stripe = match c.stripes {
+        1 => 0,
+        n => (mix(luck ^ KEY) % n as u64) as usize,
+    };
+    c.first + instance * c.stripes + stripe
 }
 
 #[inline]

@@ -74,8 +74,8 @@ pub struct System {
     /// Seconds a slot is held beyond the resources used inside it, `[route][resource]`.
     pub hold_rest: Vec<Vec<f64>>,
     pub cache: Vec<Option<CacheOn>>,
-    /// Which of a resource's copies a request uses is decided by its key, and not by whose turn it is.
-    pub by_key: Vec<bool>,
+    /// In how many stripes each instance's is split, of which a request uses that of its key.
+    pub stripes: Vec<usize>,
     /// Resources that can run out, and at what capacity they queue.
     pub queues: Vec<bool>,
 }
@@ -98,7 +98,7 @@ impl System {
             touches: vec![vec![true; m]; n],
             hold_rest: vec![vec![0.0; m]; n],
             cache: vec![None; n],
-            by_key: vec![false; m],
+            stripes: vec![1; m],
             queues,
             fit,
         };

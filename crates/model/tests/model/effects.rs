@@ -31,16 +31,31 @@ fn full(f: &Fit, edits: &[Edit], k: usize) -> f64 {
     saturation(&transform(&System::new(f), edits))[k]
 }
 
+/// Also where it is inside a process: keys do not come in turns.
 #[test]
 fn each_stripe_of_a_lock_has_a_queue_of_its_own() {
+    for scope in [Scope::Shared, Scope::PerInstance] {
+        let mut f = at_work("lock.orders.stock", 0.020, 0.25);
+        f.resources[0].info.scope = scope;
+        let edit = Edit::Stripes {
+            resource: 0,
+            factor: 4.0,
+        };
+        let gain = line(&f, &[edit]) / line(&f, &[]);
+        assert!((3.8..=4.05).contains(&gain), "{scope:?}: {gain}");
+    }
+}
+
+#[test]
+fn what_others_hold_of_a_lock_is_divided_among_its_stripes() {
     let mut f = at_work("lock.orders.stock", 0.020, 0.25);
-    f.resources[0].info.scope = Scope::Shared;
-    let edit = Edit::Copies {
+    f.resources[0].background = 0.4;
+    let edit = Edit::Stripes {
         resource: 0,
         factor: 4.0,
     };
-    let gain = line(&f, &[edit]) / line(&f, &[]);
-    assert!((3.8..=4.2).contains(&gain), "{gain}");
+    let gain = full(&f, &[edit], 0) / full(&f, &[], 0);
+    assert!((gain - 3.6 / 0.6).abs() < 1e-6, "{gain}");
 }
 
 /// Requests at one of them do not use what the other has left.
