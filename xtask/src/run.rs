@@ -1,7 +1,7 @@
 //! Running other programs, saying what ran.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// Runs cargo with these arguments in the workspace; an exit status other than 0 is an error.
 pub fn cargo(args: &[&str]) -> Result<(), String> {
@@ -20,7 +20,8 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
             command.env_remove(name);
         }
     }
-    ended(command.args(args), &format!("cargo {}", args.join(" ")))
+    let status = command.args(args).status();
+    ended(status, &format!("cargo {}", args.join(" ")))
 }
 
 /// Runs a program of this workspace that is built; an exit status other than 0 is an error, which ends with the program's last
@@ -28,9 +29,8 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
 pub fn program(path: &str, args: &[&str]) -> Result<(), String> {
     let shown = format!("{path} {}", args.join(" "));
     eprintln!("+ {shown}");
-    let no_start = |e: std::io::Error| format!("`{shown}` does not start: {e}");
     let child = Command::new(path).args(args).stderr(Stdio::piped()).spawn();
-    let mut child = child.map_err(no_start)?;
+    let mut child = child.map_err(|e| no_start(&shown, &e))?;
     let mut last = String::new();
     for line in child.stderr.take().into_iter().flat_map(lines) {
         eprintln!("{line}");
@@ -38,11 +38,7 @@ pub fn program(path: &str, args: &[&str]) -> Result<(), String> {
             last = line;
         }
     }
-    let status = child.wait().map_err(no_start)?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(format!("`{shown}` ended with {status}: {last}")),
-    }
+    ended(child.wait(), &shown).map_err(|e| format!("{e}: {last}"))
 }
 
 /// Until the end, or until it cannot be read any more.
@@ -54,9 +50,12 @@ fn lines(from: impl std::io::Read) -> impl Iterator<Item = String> {
         .map(lossy)
 }
 
-fn ended(command: &mut Command, shown: &str) -> Result<(), String> {
-    let status = command.status();
-    let status = status.map_err(|e| format!("`{shown}` does not start: {e}"))?;
+fn no_start(shown: &str, e: &std::io::Error) -> String {
+    format!("`{shown}` does not start: {e}")
+}
+
+fn ended(status: std::io::Result<ExitStatus>, shown: &str) -> Result<(), String> {
+    let status = status.map_err(|e| no_start(shown, &e))?;
     match status.success() {
         true => Ok(()),
         false => Err(format!("`{shown}` ended with {status}")),
@@ -143,4 +142,17 @@ fn works(program: &str, args: &[&str]) -> bool {
         .stdout(Stdio::null())
         .status()
         .is_ok_and(|s| s.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_last_words_are_in_its_error() {
+        let said = |script: &str| program("sh", &["-c", script]);
+        assert_eq!(said("echo fine >&2"), Ok(()));
+        let error = said("echo first >&2; echo why >&2; echo >&2; exit 3").unwrap_err();
+        assert!(error.ends_with("ended with exit status: 3: why"), "{error}");
+    }
 }

@@ -50,7 +50,7 @@ fn at_end(series: &Series, r: usize) -> Vec<f64> {
     // the counts must agree with the means.
     let off = |t: usize| {
         let near = nearby(&series.present, t);
-        let n = near.len().max(1) as f64;
+        let n = near.len() as f64;
         near.map(|u| counted[u] - mean[u]).sum::<f64>() / n
     };
     (0..series.seconds).map(|t| counted[t] - off(t)).collect()

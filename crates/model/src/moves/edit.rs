@@ -7,9 +7,6 @@ use crate::twin::system::{CacheOn, answer_share, ghost_ratio, service_s};
 use base::{Discipline, Scope};
 use serde::{Deserialize, Serialize};
 
-/// A lock in more stripes than these is simulated as one in so many.
-const STRIPES: usize = 4096;
-
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Edit {
@@ -107,7 +104,7 @@ fn apply(s: &mut System, edit: &Edit) {
         }
         Edit::Stripes { resource, factor } => {
             let stripes = &mut s.stripes[resource];
-            *stripes = ((*stripes as f64 * factor).round() as usize).clamp(1, STRIPES);
+            *stripes = (*stripes as f64 * factor).round() as usize;
             copies(&mut s.fit.resources[resource], factor);
         }
         Edit::Calls {
