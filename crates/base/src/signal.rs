@@ -24,10 +24,12 @@ pub enum Signal {
     BufferLimited,
     /// Segments sent again, of all that were sent.
     Retransmits,
+    /// Times per second that somebody came to a store, with one command or several at once.
+    RoundTrips,
 }
 
 impl Signal {
-    pub const ALL: [Signal; 9] = [
+    pub const ALL: [Signal; 10] = [
         Signal::Pressure,
         Signal::Stalled,
         Signal::Throttled,
@@ -37,6 +39,7 @@ impl Signal {
         Signal::ReceiverLimited,
         Signal::BufferLimited,
         Signal::Retransmits,
+        Signal::RoundTrips,
     ];
 
     pub fn label(self) -> &'static str {
@@ -50,6 +53,7 @@ impl Signal {
             Signal::ReceiverLimited => "receiver-limited",
             Signal::BufferLimited => "buffer-limited",
             Signal::Retransmits => "retransmits",
+            Signal::RoundTrips => "round-trips",
         }
     }
 

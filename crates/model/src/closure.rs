@@ -158,7 +158,7 @@ fn residence(
     if res.info.discipline == Discipline::Ps && !res.capacity_known {
         return demand;
     }
-    if res.is_one_thread() {
+    if res.is_one_thread() && res.is_surely_used_by(r) {
         return demand + turns.get(r, k).n as f64 * behind_others(fit, turns, k);
     }
     let servers = res.capacity / f64::from(res.instances.max(1));

@@ -1,9 +1,12 @@
 //! The result of learning: the demand matrix with its uncertainty, capacities, and what stays unexplained.
 //! `demand` computes it; everything else (load line, moves, cost) reads it.
 
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Pauses};
 use base::{Discipline, Grade, Objective, ResourceInfo, RouteInfo, Signal, Statement, Traced};
 use serde::{Deserialize, Serialize};
+
+/// Of a core: with less, a quota cuts what is done into pieces.
+pub(crate) const WHOLE: f64 = 0.9;
 
 /// One entry of D: what one request of a route uses of a resource (resource-seconds, or bytes), itself only;
 /// what its child calls use is in the children's rows.
@@ -41,6 +44,9 @@ pub struct ResourceFit {
     /// them (a neighbour on the machine that works for the same traffic); empty: none.
     #[serde(default)]
     pub alongside: Vec<f64>,
+    /// Times that one try of each route comes to it, where it tells how often somebody comes; empty: not known.
+    #[serde(default)]
+    pub visits: Vec<f64>,
     /// Mean utilisation seen, 0 to 1.
     pub utilisation: f64,
     /// Highest 10 s mean of utilisation seen.
@@ -165,9 +171,24 @@ impl ResourceFit {
     pub fn is_processor(&self) -> bool {
         self.info.discipline == Discipline::Ps || self.info.serial
     }
+    /// A part of a core. The kernel gives it as so much of each period; machines have whole ones.
+    pub fn is_quota(&self) -> bool {
+        let cores = self.info.discipline == Discipline::Ps && self.info.unit == "cores";
+        cores && self.capacity_known && self.each() < WHOLE
+    }
     /// One thread that takes one after the other: who comes back to it waits again.
     pub fn is_one_thread(&self) -> bool {
         self.info.serial && self.info.discipline == Discipline::Fcfs
+    }
+    /// A database or a store, and not the processor of a service.
+    pub fn is_store(&self) -> bool {
+        self.info.name.starts_with("db.")
+    }
+    /// Whether nobody of route `r` passes by its one thread, however little is to be done there: it is that of their service, or a
+    /// store's, who saw them come.
+    pub fn is_surely_used_by(&self, r: usize) -> bool {
+        let comes = || self.visits.get(r).is_some_and(|v| *v > 0.0);
+        self.info.serial && (!self.is_store() || comes())
     }
     /// What goes alongside `visits` requests of each route.
     pub fn alongside(&self, visits: &[f64]) -> f64 {
@@ -176,6 +197,15 @@ impl ResourceFit {
 }
 
 impl Fit {
+    /// The pauses that break an objective at any load: the worst of them.
+    pub fn pauses(&self) -> Option<&Pauses> {
+        let breaking = self.patterns.iter().filter_map(|p| match p {
+            Pattern::Pauses(x) if x.breaks => Some(x),
+            _ => None,
+        });
+        breaking.max_by(|a, b| a.misses.total_cmp(&b.misses))
+    }
+
     /// Use of resource `k` by `visits` requests of each route, with what goes alongside.
     pub fn load(&self, visits: &[f64], k: usize) -> f64 {
         let own = visits.iter().zip(&self.demand).map(|(v, d)| v * d[k].mean);

@@ -1,5 +1,5 @@
-//! What a request does at the one thread of a service, turn by turn: until its first call, and after each answer. It waits for the
-//! thread before each of them, behind whatever another request is at.
+//! What a request does at one thread, turn by turn: at that of its service until its first call, and after each answer; at that of a
+//! store each time that it comes. It waits for the thread before each of them, behind whatever another request is at.
 
 use crate::fit::{Demand, Fit, ResourceFit};
 use base::Grade;
@@ -44,10 +44,16 @@ impl AllTurns {
         if !fit.resources.iter().any(ResourceFit::is_one_thread) {
             return AllTurns { by: Vec::new() };
         }
-        let numbers: Vec<f64> = (0..fit.routes.len()).map(|r| number(fit, r)).collect();
-        let each = |(k, x): (usize, &ResourceFit)| match x.is_one_thread() {
-            true => at(fit, &numbers, k),
-            false => Vec::new(),
+        let routes = 0..fit.routes.len();
+        let services: Vec<f64> = routes.clone().map(|r| number(fit, r)).collect();
+        let each = |(k, x): (usize, &ResourceFit)| match x.is_store() {
+            _ if !x.is_one_thread() => Vec::new(),
+            false => at(fit, &services, k),
+            true => at(
+                fit,
+                &routes.clone().map(|r| visits(x, r)).collect::<Vec<_>>(),
+                k,
+            ),
         };
         AllTurns {
             by: fit.resources.iter().enumerate().map(each).collect(),
@@ -78,21 +84,32 @@ fn at(fit: &Fit, numbers: &[f64], k: usize) -> Vec<Turns> {
     numbers.iter().enumerate().map(of).collect()
 }
 
-/// Turns of one try.
+/// Turns of one try at a store: as often as it comes; once, as far as is known.
+fn visits(store: &ResourceFit, r: usize) -> f64 {
+    let told = store.visits.get(r).copied().unwrap_or(1.0);
+    told.round().clamp(1.0, MOST)
+}
+
+/// Turns of one try at the thread of its service.
 fn number(fit: &Fit, r: usize) -> f64 {
     let route = &fit.routes[r];
     let told = route.db_calls + fit.calls[r].iter().sum::<f64>();
     // A database inside the process is on the thread itself.
     let outside = |x: &ResourceFit| x.info.service.as_deref() != Some(&*route.info.service);
-    let databases = fit.resources.iter().zip(&fit.demand[r]);
-    let uncounted = databases.filter(|(x, d)| outside(x) && is_called(x, d));
-    let calls = told / tried(fit, r) + uncounted.count() as f64;
-    (1.0 + calls).round().clamp(1.0, MOST)
+    let stores = fit.resources.iter().zip(&fit.demand[r]);
+    let stores = stores.filter(|(x, _)| outside(x) && x.is_store());
+    let asked = stores.map(|(x, d)| match x.visits.get(r) {
+        Some(visits) => *visits,
+        None => f64::from(is_called(d)),
+    });
+    (1.0 + told / tried(fit, r) + asked.sum::<f64>())
+        .round()
+        .clamp(1.0, MOST)
 }
 
 /// A store whose calls nobody counts, such as a Redis, is called once at least by who surely uses it.
-fn is_called(resource: &ResourceFit, d: &Demand) -> bool {
-    resource.info.name.starts_with("db.") && d.grade != Grade::Direct && d.mean > SURE * d.sd
+fn is_called(d: &Demand) -> bool {
+    d.grade != Grade::Direct && d.mean > SURE * d.sd
 }
 
 /// What is per request is of so many tries; a cache leaves fewer than one.

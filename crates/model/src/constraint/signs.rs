@@ -108,6 +108,7 @@ mod tests {
             background: 0.0,
             background_sd: 0.0,
             alongside: vec![],
+            visits: Vec::new(),
             utilisation: 0.75,
             utilisation_max: 0.8,
             waiting: None,

@@ -5,6 +5,7 @@ use super::memory::{self, Held};
 use super::regress::{bound, regress};
 use super::routes::Totals;
 use super::signs;
+use super::visits::visits;
 use super::{Options, Series};
 use crate::fit::{Demand, ResourceFit};
 use crate::pattern::jobs_of;
@@ -22,7 +23,7 @@ pub struct Known<'a> {
 
 impl Known<'_> {
     /// Attempts per second.
-    fn rate(&self, r: usize) -> f64 {
+    pub fn rate(&self, r: usize) -> f64 {
         self.series.life[r].iter().sum::<f64>() / self.series.covered().max(1.0)
     }
 }
@@ -74,7 +75,11 @@ pub fn column(known: &Known, k: usize) -> Column {
         .collect();
     let n = seconds.len().max(1) as f64;
     let mean = |v: &[f64]| seconds.iter().map(|&t| v[t]).sum::<f64>() / n;
-    let rows = allowed(known, k);
+    let mut rows = allowed(known, k);
+    let visits = visits(known, k, &rows);
+    if let Some(v) = &visits {
+        rows.retain(|&r| v.may[r]);
+    }
     let reported: f64 = known.told.iter().map(|row| row[k].busy).sum();
     let measured_s: f64 = series.busy.iter().sum();
     // The busy time is itself the sum of the reports: then even few of them are all there is.
@@ -189,6 +194,7 @@ pub fn column(known: &Known, k: usize) -> Column {
     Column {
         fit: ResourceFit {
             alongside: c.alongside,
+            visits: visits.map_or_else(Vec::new, |v| v.each),
             utilisation,
             utilisation_max: per(top).max(utilisation),
             waiting: match &series.waiting {

@@ -2,7 +2,7 @@
 //! of them share. Each second of it must have one limit, or it would be simulated twice.
 
 use super::Series;
-use crate::fit::{Demand, Fit, ResourceFit, RouteFit};
+use crate::fit::{Demand, Fit, ResourceFit, RouteFit, WHOLE};
 use base::{Class, Discipline, Grade};
 
 const HOST: &str = "cpu.host";
@@ -14,8 +14,6 @@ const STANDS_OUT: f64 = 2.0;
 const COUNTS: f64 = 0.1;
 /// Seconds for which what a host does otherwise is taken to be one amount.
 const BLOCK: usize = 10;
-/// Of a core: with less, a quota cuts what its thread does into pieces.
-const WHOLE: f64 = 0.9;
 
 /// Rewrites the column of `cpu.host` from those of the services that may use all of its cores: their limit is the
 /// machine's, so their own capacity counts as not known. Services with a narrower limit (a quota, fewer cores) keep
@@ -109,10 +107,10 @@ pub fn one_after_the_other(resources: &mut [ResourceFit]) {
     }
 }
 
-/// What every request has to do on the thread of its service, seconds, when none of it can be told from nothing.
+/// What a request has to do on a thread that it surely comes to, seconds, when none of it can be told from nothing.
 const A_TRACE: f64 = 1e-6;
 
-/// Requests of a service on one thread wait for it, however little they do there.
+/// Requests of a service on one thread wait for it, however little they do there; and those that a store sees come.
 pub fn nobody_passes_by(
     resources: &[ResourceFit],
     demand: &mut [Vec<Demand>],
@@ -121,8 +119,10 @@ pub fn nobody_passes_by(
     let threads = resources.iter().enumerate();
     for (k, x) in threads.filter(|(_, x)| x.is_one_thread()) {
         let here = |r: &RouteFit| x.info.service.as_deref() == Some(r.info.service.as_str());
-        for (row, route) in demand.iter_mut().zip(routes).filter(|(_, r)| here(r)) {
-            row[k].mean = row[k].mean.max(A_TRACE * route.amplification);
+        for (r, (row, route)) in demand.iter_mut().zip(routes).enumerate() {
+            if x.is_surely_used_by(r) && (x.is_store() || here(route)) {
+                row[k].mean = row[k].mean.max(A_TRACE * route.amplification);
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ mod regress;
 mod routes;
 mod series;
 mod signs;
+mod visits;
 mod warm;
 mod whiten;
 

@@ -1,4 +1,4 @@
-//! What the kernel tells of a resource, over the span: the mean of each signal, and how it moves with the load.
+//! What is told of a resource beside its use, over the span: the mean of each signal, and how it moves with the load.
 
 use super::columns::Known;
 use super::series::{finite, quarters};
@@ -12,32 +12,33 @@ const FEWEST: usize = 10;
 fn joined(signal: Signal, cells: &[&SignalCell]) -> f64 {
     let sum: f64 = cells.iter().map(|c| finite(c.value)).sum();
     match signal {
-        Signal::Refaults | Signal::MajorFaults => sum,
+        Signal::Refaults | Signal::MajorFaults | Signal::RoundTrips => sum,
         _ => sum / cells.len().max(1) as f64,
     }
 }
 
+/// A signal of resource `k` in each second of the series.
+pub fn seconds(known: &Known, k: usize, signal: Signal) -> Vec<Option<f64>> {
+    let windows = known.history.windows.iter();
+    let windows: Vec<_> = windows.filter(|w| w.index >= known.from).collect();
+    let first = windows.first().map_or(0, |w| w.index);
+    let mut seconds = vec![None; known.series.seconds];
+    for w in windows {
+        let mine = |s: &&SignalCell| s.signal == signal && s.resource.get() == Some(k);
+        let cells: Vec<&SignalCell> = w.signals.iter().filter(mine).collect();
+        let at = seconds.get_mut((w.index - first) as usize);
+        if let (Some(at), false) = (at, cells.is_empty()) {
+            *at = Some(joined(signal, &cells));
+        }
+    }
+    seconds
+}
+
 /// Every signal of resource `k` that was told often enough.
 pub fn signs(known: &Known, k: usize) -> Vec<Sign> {
-    let windows = || {
-        known
-            .history
-            .windows
-            .iter()
-            .filter(|w| w.index >= known.from)
-    };
-    let first = windows().next().map_or(0, |w| w.index);
     let (calm, busy) = quarters(&known.series.entry);
     let of = |signal: Signal| {
-        let mut seconds: Vec<Option<f64>> = vec![None; known.series.seconds];
-        for w in windows() {
-            let mine = |s: &&SignalCell| s.signal == signal && s.resource.get() == Some(k);
-            let cells: Vec<&SignalCell> = w.signals.iter().filter(mine).collect();
-            let at = seconds.get_mut((w.index - first) as usize);
-            if let (Some(at), false) = (at, cells.is_empty()) {
-                *at = Some(joined(signal, &cells));
-            }
-        }
+        let seconds = seconds(known, k, signal);
         let told: Vec<f64> = seconds.iter().flatten().copied().collect();
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len().max(1) as f64;
         let among = |some: &[usize]| {

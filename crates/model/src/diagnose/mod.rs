@@ -150,7 +150,8 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
     let unseen = unseen::unseen(fit, busiest);
     let mut verdict = verdict::verdict(fit, &ranked, unseen.as_ref(), cliff.is_some(), options);
     let mut best = ranked.first().map(|r| constraint::name(fit, r));
-    if let Some(p) = pauses(fit).filter(|_| ranked.first().is_none_or(|r| r.rho < verdict::CALM)) {
+    let is_calm = |_: &&Pauses| ranked.first().is_none_or(|r| r.rho < verdict::CALM);
+    if let Some(p) = fit.pauses().filter(is_calm) {
         verdict = Verdict::Constraint;
         best = Some(constraint::paused(fit, p, ranked.first()));
     }
@@ -202,15 +203,6 @@ pub fn diagnose(fit: &Fit, options: &Options) -> Diagnosis {
         notes: notes(fit),
         span_s: fit.span_s,
     }
-}
-
-/// The pauses that break an objective while nothing is full: the worst of them.
-fn pauses(fit: &Fit) -> Option<&Pauses> {
-    let breaking = fit.patterns.iter().filter_map(|p| match p {
-        Pattern::Pauses(x) if x.breaks => Some(x),
-        _ => None,
-    });
-    breaking.max_by(|a, b| a.misses.total_cmp(&b.misses))
 }
 
 fn notes(fit: &Fit) -> Vec<String> {

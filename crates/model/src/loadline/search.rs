@@ -3,6 +3,7 @@
 use super::saturation::{self, draws, lowest, quantile};
 use super::{DRAWS, Limit, LoadLine, Options, RouteLine, trust};
 use crate::fit::Fit;
+use crate::pattern::Pauses;
 use crate::twin::{Progress, Run, Seen, System, Twin};
 
 /// Without anything that can run out the search looks no further than this many times the current rate.
@@ -282,6 +283,14 @@ impl Search {
         if started && line == 0.0 {
             reasons.push("an objective is missed even without load".into());
         }
+        // Who stands still misses them at any rate, also where the simulation, which does not, has a line.
+        let line = match s.fit.pauses().filter(|_| line > 0.0) {
+            Some(p) => {
+                reasons.push(without(p, line));
+                0.0
+            }
+            None => line,
+        };
         for r in s
             .fit
             .routes
@@ -341,6 +350,16 @@ impl Search {
         };
         s.fit.routes.iter().enumerate().map(one).collect()
     }
+}
+
+/// Why there is no line, and about where it would be.
+fn without(p: &Pauses, line: f64) -> String {
+    format!(
+        "{} stands still every {:.0} s: {:.1} % of its requests miss their objective by it at any rate; without that the line would be about {line:.0}/s",
+        p.service,
+        p.every_s,
+        100.0 * p.misses
+    )
 }
 
 /// p99 over all routes together.

@@ -25,9 +25,8 @@ impl System {
             let d = &self.fit.demand[r][k];
             let seconds = service_s(&self.fit.resources[k], d.mean);
             let surely = d.mean >= 2.0 * d.sd || seconds >= 0.05 * route.low_mean;
-            // Nothing passes by the one thread, however little it has to do there.
             self.touches[r][k] = d.mean > 0.0
-                && (self.fit.resources[k].info.serial
+                && (self.fit.resources[k].is_surely_used_by(r)
                     || seconds >= 0.002 * route.low_mean && surely);
         }
         let var = if tried > 1.0 {
@@ -154,7 +153,7 @@ impl System {
             let doubtful = |k: &usize| {
                 let (d, info) = (&self.fit.demand[r][*k], &self.fit.resources[*k]);
                 d.grade != Grade::Direct
-                    && !info.info.serial
+                    && !info.is_surely_used_by(r)
                     && service_s(info, demand[*k]) < TRACE * queues.waits[*k]
             };
             let longest = all

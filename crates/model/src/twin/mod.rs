@@ -7,6 +7,7 @@ pub mod draw;
 mod explain;
 pub mod plan;
 mod queues;
+mod quota;
 mod shards;
 pub mod stations;
 pub mod system;
@@ -175,7 +176,7 @@ impl Twin {
                 stripes: system.stripes[k].clamp(1, n),
             });
             stations.extend((0..n).map(|_| match system.queues[k] {
-                true => Station::new(r, n as f64),
+                true => Station::new(r, n as f64, system.fit.resources[k].is_quota()),
                 false => Station::Nothing,
             }));
         }

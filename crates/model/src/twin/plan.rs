@@ -47,7 +47,7 @@ struct Builder<'a> {
     steps: Vec<Step>,
 }
 
-/// The turns at a service's one thread that a visit has still to take, beside the long one.
+/// The turns at its service's one thread that a visit has still to take, beside the long one.
 struct Short {
     k: usize,
     left: usize,
@@ -131,6 +131,7 @@ impl Builder<'_> {
             match shards.iter().find(|g| g.iter().any(|x| x.0 == k)) {
                 Some(group) if group[0].0 == k => self.one_of(r, group, key),
                 Some(_) => {}
+                None if self.turns.get(r, k).n > 1 => self.comes(r, k, times, &mut short, key),
                 None => self.hold(r, k, times, 1.0, key),
             }
             if self.steps.len() > before {
@@ -161,11 +162,11 @@ impl Builder<'_> {
     /// The long turn at the one thread, if the service has one and comes back to it; what it has still to do there.
     fn first_turn(&mut self, r: usize, times: f64, key: u64) -> Option<Short> {
         let s = self.system;
-        let comes_back = |k: &usize| s.inside[r][*k].is_none() && self.turns.get(r, *k).n > 1;
+        let its = |k: &usize| s.inside[r][*k].is_none() && !self.fit.resources[*k].is_store();
+        let comes_back = |k: &usize| its(k) && self.turns.get(r, *k).n > 1;
         let k = (0..self.fit.resources.len()).find(comes_back)?;
         let (turns, whole) = (self.turns.get(r, k), self.demand(r, k));
-        // The turns vary each for itself, and all together as much as was seen.
-        let scv = s.scv[r][k] / times / turns.squares(1.0);
+        let scv = self.scv_of_a_turn(r, k, times);
         self.work(k, whole * times * turns.long, scv, key);
         Some(Short {
             k,
@@ -174,6 +175,22 @@ impl Builder<'_> {
             each: whole * times * turns.short,
             scv,
         })
+    }
+
+    /// The turns vary each for itself, and all together as much as was seen.
+    fn scv_of_a_turn(&self, r: usize, k: usize, times: f64) -> f64 {
+        self.system.scv[r][k] / times / self.turns.get(r, k).squares(1.0)
+    }
+
+    /// To a store, more than once; after each of its answers the thread of the service has a turn.
+    fn comes(&mut self, r: usize, k: usize, times: f64, short: &mut Option<Short>, key: u64) {
+        let (turns, whole) = (self.turns.get(r, k), self.demand(r, k) * times);
+        let scv = self.scv_of_a_turn(r, k, times);
+        self.work(k, whole * turns.long, scv, key);
+        for i in 1..turns.n as u64 {
+            self.turn(short, 1, key);
+            self.work(k, whole * turns.short, scv, mix(key ^ i << 24));
+        }
     }
 
     /// A short turn, if more than `keep` are left.

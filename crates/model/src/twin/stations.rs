@@ -1,5 +1,6 @@
 //! Where work is done or waits: processor sharing, first come first served, slots.
 
+use super::quota::Quota;
 use super::system::servers;
 use crate::fit::ResourceFit;
 use base::Discipline;
@@ -33,6 +34,7 @@ impl Ord for Due {
 #[derive(Clone, Debug)]
 pub struct Shared {
     capacity: f64,
+    quota: Option<Quota>,
     virtual_time: f64,
     since: f64,
     jobs: BinaryHeap<Due>,
@@ -42,9 +44,17 @@ impl Shared {
     pub fn new(capacity: f64) -> Shared {
         Shared {
             capacity: capacity.max(1e-9),
+            quota: None,
             virtual_time: 0.0,
             since: 0.0,
             jobs: BinaryHeap::new(),
+        }
+    }
+    /// A quota of less than a core: who runs has a whole one, until that of the period is spent.
+    pub fn with_quota(capacity: f64) -> Shared {
+        Shared {
+            quota: Some(Quota::new(capacity)),
+            ..Shared::new(1.0)
         }
     }
     #[inline]
@@ -56,16 +66,24 @@ impl Shared {
         if self.jobs.is_empty() {
             self.virtual_time = 0.0;
         } else {
-            self.virtual_time += self.speed() * (now - self.since);
+            let (n, speed) = (self.jobs.len() as f64, self.speed());
+            self.virtual_time += match &mut self.quota {
+                None => speed * (now - self.since),
+                Some(q) => q.give(speed * n, self.since, now) / n,
+            };
         }
         self.since = now;
     }
     /// When the next job ends if nobody comes.
     #[inline]
     pub fn next_end(&self) -> f64 {
-        match self.jobs.peek() {
-            Some(d) => self.since + ((d.at - self.virtual_time) / self.speed()).max(0.0),
-            None => f64::INFINITY,
+        let Some(d) = self.jobs.peek() else {
+            return f64::INFINITY;
+        };
+        let (each, n) = ((d.at - self.virtual_time).max(0.0), self.jobs.len() as f64);
+        match &self.quota {
+            None => self.since + each / self.speed(),
+            Some(q) => q.given_at(self.speed() * n, each * n, self.since),
         }
     }
     #[inline]
@@ -131,11 +149,13 @@ pub enum Station {
 }
 
 impl Station {
-    /// One of `copies`. Background takes its share of a capacity: processors and servers get slower, slots fewer.
-    pub fn new(r: &ResourceFit, copies: f64) -> Station {
+    /// One of `copies`. Background takes its share of a capacity: processors and servers get slower, slots fewer, and of a quota less
+    /// is left.
+    pub fn new(r: &ResourceFit, copies: f64, is_quota: bool) -> Station {
         let share = ((r.capacity - r.background) / r.capacity).max(0.01);
         let left = share * r.capacity / copies;
         match r.info.discipline {
+            Discipline::Ps if is_quota => Station::Shared(Shared::with_quota(left)),
             Discipline::Ps => Station::Shared(Shared::new(left)),
             Discipline::Fcfs => {
                 let n = servers(r).round().max(1.0);

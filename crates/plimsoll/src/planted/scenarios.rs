@@ -21,6 +21,17 @@ pub enum World {
     Limited(&'static str, &'static [Limit]),
 }
 
+impl World {
+    /// Whether a route is answered before its work is done.
+    pub fn works_later(&self) -> bool {
+        let route = match self {
+            World::Shop(p) | World::Around(p, _) | World::Narrow(p, _) => p.route,
+            World::Orders(_) | World::Limited(..) => None,
+        };
+        route.is_some_and(|(_, section)| section.starts_with("async"))
+    }
+}
+
 /// One bottleneck, learned from at most 40 % of what it can carry.
 #[derive(Clone, Debug)]
 pub struct Scenario {

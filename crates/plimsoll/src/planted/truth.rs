@@ -15,7 +15,7 @@ use std::time::Duration;
 const HOLD: Duration = Duration::from_secs(60);
 /// By so much it is lowered when it does not hold, and so often before it is given up.
 const LOWER: f64 = 0.95;
-const TRIES: usize = 8;
+const TRIES: usize = 14;
 /// Each rate of the bisection, how near it comes, and how long it may take in all.
 const STEP: Duration = Duration::from_secs(12);
 const TOLERANCE: f64 = 0.05;
@@ -43,6 +43,11 @@ pub struct Measured {
 /// Measures one of them, with the mix of the run's seed. `Err` also where the scenario has nothing to lift.
 pub fn measure(run: &Run<'_>, which: Which) -> Result<Measured, Failure> {
     let plant = plant(run.scenario, which)?;
+    if plant.works_later() {
+        let name = run.scenario.name;
+        let why = "answers before the work is done: no latency shows a line to lift";
+        return Err(Failure::new(format!("{name} {why}")));
+    }
     let expected = expected(run, which)?;
     let on = Live::start(run, plant, false)?;
     let found = hold(&on, expected, run.seed);
@@ -70,7 +75,9 @@ fn expected(run: &Run<'_>, which: Which) -> Result<f64, Failure> {
     }
     let recorded = recorded::read(run.out)?;
     let (answer, fit) = answer::of_history(&recorded.history, &recorded.learn());
-    let line = answer.line.map_or(usual, |l| l.line);
+    // Where it says that there is none, it is looked for.
+    let line = answer.line.map(|l| l.line).filter(|l| *l > 0.0);
+    let line = line.unwrap_or(usual);
     Ok(match (which, fit, &s.lift) {
         (Which::Lifted, Some(fit), Some(lift)) => {
             super::asked(&fit, lift.ask)?.map_or(2.0 * line, |(_, after)| after)

@@ -9,6 +9,7 @@ use model::fit::{Demand, Fit, ResourceFit, RouteFit};
 fn resource(name: &str, capacity: f64, utilisation: f64) -> ResourceFit {
     ResourceFit {
         alongside: Vec::new(),
+        visits: Vec::new(),
         info: ResourceInfo::from_name(name),
         capacity,
         capacity_sd: 0.0,

@@ -119,6 +119,7 @@ fn of_server(
         if server.redis.is_some() {
             // One thread runs every command.
             info.discipline = server.discipline.unwrap_or(Discipline::Fcfs);
+            info.serial = info.discipline == Discipline::Fcfs;
             info.size = Some(1.0);
             info.unit = "servers".into();
         }

@@ -7,6 +7,7 @@ use model::fit::{Demand, Fit, ResourceFit, RouteFit};
 pub fn resource(name: &str, capacity: f64) -> ResourceFit {
     ResourceFit {
         alongside: Vec::new(),
+        visits: Vec::new(),
         info: ResourceInfo::from_name(name),
         capacity,
         capacity_sd: 0.0,

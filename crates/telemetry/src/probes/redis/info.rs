@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Info(BTreeMap<String, String>);
 
+/// Commands that run others begin with one of these.
+const RUN_OTHERS: [&str; 3] = ["EVAL", "FCALL", "EXEC"];
+
 /// Calls and seconds of one command since the counters were reset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
@@ -38,6 +41,19 @@ impl Info {
             .or_else(|| Some((sum("used_cpu_user", "used_cpu_sys")?, false)))
     }
 
+    /// How often somebody came, with one command or several at once; an old Redis counts commands only.
+    pub fn round_trips(&self) -> Option<f64> {
+        let of = |key| self.number(key);
+        of("total_reads_processed").or_else(|| of("total_commands_processed"))
+    }
+
+    /// Seconds in commands. `None` with commands that run others, whose time is counted twice.
+    pub fn in_commands(&self) -> Option<f64> {
+        let all = self.commands();
+        let runs = |c: &Command| RUN_OTHERS.iter().any(|name| c.name.starts_with(name));
+        (!all.is_empty() && !all.iter().any(runs)).then(|| all.iter().map(|c| c.seconds).sum())
+    }
+
     pub fn commands(&self) -> Vec<Command> {
         let of = |(key, value): (&String, &String)| {
             let field = |name: &str| {
@@ -61,6 +77,23 @@ impl Info {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_came_and_what_took_the_thread() {
+        let old = "total_commands_processed:7\ncmdstat_get:calls=3,usec=2000\ncmdstat_keys:calls=1,usec=60000\n";
+        let of = |text: &str| {
+            let info = Info::parse(text);
+            (info.round_trips(), info.in_commands())
+        };
+        assert_eq!(of(old), (Some(7.0), Some(0.062)));
+        let new = format!("{old}total_reads_processed:5\ncmdstat_evalsha_ro:calls=1,usec=9\n");
+        assert_eq!(
+            of(&new),
+            (Some(5.0), None),
+            "a script's commands count twice"
+        );
+        assert_eq!(of(""), (None, None));
+    }
 
     #[test]
     fn numbers_and_commands_are_found() {

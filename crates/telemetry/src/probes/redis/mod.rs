@@ -9,7 +9,7 @@ use super::counter::Counters;
 use super::postgres::base;
 use super::reader::{PATIENCE, Reader};
 use super::{Probe, Reading};
-use base::{InstanceIx, Nanos, Statement};
+use base::{InstanceIx, Nanos, Signal, Statement};
 use client::Store;
 use config::Secret;
 use evict::{Evictions, FADE, Rates};
@@ -116,9 +116,13 @@ impl Known {
         let (info, base) = (&store.info, base(&t.resource));
         self.compare(info, now);
         let number = |key: &str| info.number(key);
-        let cpu = info.cpu();
-        if let Some(busy) = cpu.and_then(|(s, _)| self.counters.rate("cpu".into(), now, s)) {
-            r.cell(&format!("db.{base}"), InstanceIx::NONE, busy, Some(1.0));
+        let thread = format!("db.{base}");
+        if let Some(busy) = self.busy(info, now) {
+            r.cell(&thread, InstanceIx::NONE, busy, Some(1.0));
+        }
+        let came = info.round_trips();
+        if let Some(n) = came.and_then(|n| self.counters.rate("came".into(), now, n)) {
+            r.signal(&thread, InstanceIx::NONE, Signal::RoundTrips, n);
         }
         let full = self.full(store, now);
         for (name, level, most) in [
@@ -161,6 +165,15 @@ impl Known {
             }
             _ => {}
         }
+    }
+
+    /// Seconds per second that the thread is taken: its processor time, or the time in its commands where that is longer. A thread
+    /// that its machine does not let run has taken a command nevertheless, and others wait for it.
+    fn busy(&mut self, info: &Info, now: Nanos) -> Option<f64> {
+        let cpu = self.counters.rate("cpu".into(), now, info.cpu()?.0);
+        let commands = info.in_commands();
+        let taken = commands.and_then(|s| self.counters.rate("commands".into(), now, s));
+        cpu.map(|cpu| cpu.max(taken.unwrap_or(0.0)))
     }
 
     /// Whether its memory is a limit: a cache that evicts what is not asked for any more is full, and fine.
