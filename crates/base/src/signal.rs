@@ -1,4 +1,4 @@
-//! What the kernel tells of a resource beside its use: signs of what holds it down. Evidence, never demand.
+//! What the kernel and servers tell of a resource beside its use: signs of what holds it down, and how often somebody comes.
 
 use crate::{InstanceIx, ResourceIx};
 use serde::{Deserialize, Serialize};

@@ -159,7 +159,11 @@ fn residence(
         return demand;
     }
     if res.is_one_thread() && res.is_surely_used_by(r) {
-        return demand + turns.get(r, k).n as f64 * behind_others(fit, turns, k);
+        let each = behind_others(fit, turns, k);
+        return demand
+            + turns
+                .get(r, k)
+                .wait(each, demand, res.utilisation.min(0.97));
     }
     let servers = res.capacity / f64::from(res.instances.max(1));
     match wait(fit, told, r, k, demand) {

@@ -47,6 +47,9 @@ pub struct ResourceFit {
     /// Times that one try of each route comes to it, where it tells how often somebody comes; empty: not known.
     #[serde(default)]
     pub visits: Vec<f64>,
+    /// A database on the gateway's own machine, which is busier by what it uses.
+    #[serde(default)]
+    pub here: bool,
     /// Mean utilisation seen, 0 to 1.
     pub utilisation: f64,
     /// Highest 10 s mean of utilisation seen.
@@ -169,7 +172,7 @@ impl ResourceFit {
 
     /// A processor, whether requests share it or one thread takes one after the other.
     pub fn is_processor(&self) -> bool {
-        self.info.discipline == Discipline::Ps || self.info.serial
+        self.info.discipline == Discipline::Ps || self.info.serial && !self.is_store()
     }
     /// A part of a core. The kernel gives it as so much of each period; machines have whole ones.
     pub fn is_quota(&self) -> bool {
@@ -197,6 +200,18 @@ impl ResourceFit {
 }
 
 impl Fit {
+    /// Whether a request of `parent` asks `child` again because an answer failed.
+    pub fn asks_again(&self, parent: usize, child: usize) -> bool {
+        let name = |r: usize| &self.routes[r].info.name;
+        let is = |p: &Pattern| match p {
+            Pattern::Retries(x) => {
+                x.caller.as_ref() == Some(name(parent)) && x.route == *name(child)
+            }
+            _ => false,
+        };
+        self.patterns.iter().any(is)
+    }
+
     /// The pauses that break an objective at any load: the worst of them.
     pub fn pauses(&self) -> Option<&Pauses> {
         let breaking = self.patterns.iter().filter_map(|p| match p {

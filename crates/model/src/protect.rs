@@ -52,7 +52,11 @@ fn protection(fit: &Fit, service: &str, seed: u64) -> Option<Protection> {
         let theirs = r.info.service.as_deref().is_some_and(|s| s != service);
         // Bytes are no servers: what fills memory is bounded by a proposal.
         let counted = !theirs && !rank::fills(fit, k);
-        counted && r.grade < Grade::Prior && routes.iter().any(|&r| fit.demand[r][k].mean > 0.0)
+        let is_used = |&r: &usize| {
+            let d = fit.demand[r][k];
+            d.mean > 0.0 && d.grade < Grade::Prior
+        };
+        counted && r.grade < Grade::Prior && routes.iter().any(is_used)
     };
     let first = *rank_among(fit, seed, used).first()?;
     let k = first.resource;

@@ -16,6 +16,8 @@ pub struct Turns {
     /// Shares of the whole; `long + (n - 1) short = 1`.
     pub long: f64,
     pub short: f64,
+    /// The next one begins as soon as one is over, but for the way.
+    pub at_once: bool,
 }
 
 impl Turns {
@@ -23,7 +25,24 @@ impl Turns {
         n: 1,
         long: 1.0,
         short: 0.0,
+        at_once: false,
     };
+
+    /// Seconds that all of them wait together, of a use of `whole` seconds, where whoever comes at any time waits for `each` and the
+    /// thread is busy for the share `rho`. Who is back at once is behind all who came while he waited and was served: `rho` seconds of
+    /// work in each second of it.
+    pub fn wait(&self, each: f64, whole: f64, rho: f64) -> f64 {
+        if !self.at_once {
+            return self.n as f64 * each;
+        }
+        let (mut sum, mut last, mut served) = (each, each, self.long * whole);
+        for _ in 1..self.n {
+            last = rho * (last + served);
+            sum += last;
+            served = self.short * whole;
+        }
+        sum
+    }
 
     /// Sum of the squares of the turns of one that takes `whole` seconds.
     pub fn squares(&self, whole: f64) -> f64 {
@@ -78,6 +97,7 @@ fn at(fit: &Fit, numbers: &[f64], k: usize) -> Vec<Turns> {
             n: n as usize,
             long: 1.0 - (n - 1.0) * least / whole(r),
             short: least / whole(r),
+            at_once: fit.resources[k].is_store(),
         },
         false => Turns::ONE,
     };
@@ -99,8 +119,8 @@ fn number(fit: &Fit, r: usize) -> f64 {
     let stores = fit.resources.iter().zip(&fit.demand[r]);
     let stores = stores.filter(|(x, _)| outside(x) && x.is_store());
     let asked = stores.map(|(x, d)| match x.visits.get(r) {
-        Some(visits) => *visits,
-        None => f64::from(is_called(d)),
+        Some(visits) if *visits > 0.0 && d.grade != Grade::Direct => *visits,
+        _ => f64::from(is_called(d)),
     });
     (1.0 + told / tried(fit, r) + asked.sum::<f64>())
         .round()
@@ -127,8 +147,23 @@ mod tests {
             n: 3,
             long: 0.5,
             short: 0.25,
+            at_once: false,
         };
         assert_eq!(t.squares(2.0), 4.0 * (0.25 + 2.0 * 0.0625));
         assert_eq!(Turns::ONE.squares(3.0), 9.0);
+    }
+
+    #[test]
+    fn who_is_back_at_once_is_behind_those_who_came_meanwhile() {
+        let t = |n, at_once| Turns {
+            n,
+            long: 1.0,
+            short: 0.0,
+            at_once,
+        };
+        assert_eq!(t(3, false).wait(5.0, 38.0, 0.2), 15.0);
+        assert_eq!(t(1, true).wait(5.0, 38.0, 0.2), 5.0);
+        assert_eq!(t(2, true).wait(5.0, 40.0, 0.2), 5.0 + 9.0);
+        assert_eq!(t(3, true).wait(5.0, 40.0, 0.2), 5.0 + 9.0 + 1.8);
     }
 }

@@ -290,12 +290,7 @@ fn n_plus_one(fit: &Fit, k: usize) -> Option<Cause> {
     for (p, row) in fit.calls.iter().enumerate() {
         let tries = fit.tries(p);
         for (c, calls) in row.iter().map(|n| n / tries).enumerate() {
-            let retried = |x: &Retries| {
-                let (parent, child) = (&fit.routes[p].info.name, &fit.routes[c].info.name);
-                x.caller.as_ref() == Some(parent) && x.route == *child
-            };
-            let again = |x: &Pattern| matches!(x, Pattern::Retries(x) if retried(x));
-            if calls < CALLS || fit.patterns.iter().any(again) {
+            if calls < CALLS || fit.asks_again(p, c) {
                 continue;
             }
             let calls = calls * tries;

@@ -109,6 +109,7 @@ mod tests {
             background_sd: 0.0,
             alongside: vec![],
             visits: Vec::new(),
+            here: false,
             utilisation: 0.75,
             utilisation_max: 0.8,
             waiting: None,

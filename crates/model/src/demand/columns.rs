@@ -195,6 +195,7 @@ pub fn column(known: &Known, k: usize) -> Column {
         fit: ResourceFit {
             alongside: c.alongside,
             visits: visits.map_or_else(Vec::new, |v| v.each),
+            here: false,
             utilisation,
             utilisation_max: per(top).max(utilisation),
             waiting: match &series.waiting {

@@ -4,6 +4,7 @@
 use super::Series;
 use crate::fit::{Demand, Fit, ResourceFit, RouteFit, WHOLE};
 use base::{Class, Discipline, Grade};
+use std::ops::RangeInclusive;
 
 const HOST: &str = "cpu.host";
 /// The gateway's own processor time, a part of it.
@@ -68,9 +69,22 @@ pub fn share(
         };
         caused += rate * mean;
     }
+    let is_a_database = |r: &ResourceFit| {
+        let works = r.info.discipline == Discipline::Ps || r.info.serial;
+        r.is_store() && works && r.utilisation > 0.0 && !r.info.elsewhere
+    };
+    let databases = (0..resources.len()).filter(|&k| is_a_database(&resources[k]));
+    let mut rest = Rest::new(h, demand, routes, series);
+    narrow.iter().for_each(|&k| rest.takes(k));
+    let others: Vec<usize> = wide.iter().chain(&narrow).copied().collect();
+    let here: Vec<usize> = databases.filter(|&k| rest.is_here(k, &others)).collect();
+    here.iter().for_each(|&k| rest.takes(k));
+    rest.grows_with_the_traffic();
+    let more = rest.alongside;
+    here.into_iter().for_each(|k| resources[k].here = true);
     let host = &mut resources[h];
     host.background = (busy - caused).max(0.0);
-    host.alongside = alongside(h, &narrow, demand, routes, series);
+    host.alongside = more;
     let total = host.alongside(&rates);
     if total > host.background {
         let share = host.background / total;
@@ -127,40 +141,79 @@ pub fn nobody_passes_by(
     }
 }
 
-/// Seconds of the machine that go along with one request of each route: what services with a limit of their own do for
-/// it, and for each request from outside what rises and falls with their number.
-fn alongside(
-    h: usize,
-    narrow: &[usize],
-    demand: &[Vec<Demand>],
-    routes: &[RouteFit],
-    series: &Series,
-) -> Vec<f64> {
-    let theirs = |r: usize| narrow.iter().map(|&k| demand[r][k].mean).sum::<f64>();
-    let mut all: Vec<f64> = (0..routes.len()).map(theirs).collect();
-    let seen: Vec<usize> = (0..series.seconds)
-        .filter(|&t| series.resources[h].seen[t])
-        .collect();
-    // Per unit of life, so that the mean is that of the requests.
-    let unit = |r: usize| {
-        let life: f64 = seen.iter().map(|&t| series.life[r][t]).sum();
-        routes[r].rate * (demand[r][h].mean + all[r]) * seen.len() as f64 / life.max(1e-9)
-    };
-    let units: Vec<f64> = (0..routes.len()).map(unit).collect();
-    let rest = |t: usize| {
-        let explained = units.iter().zip(&series.life).map(|(u, life)| u * life[t]);
-        series.resources[h].busy[t] - explained.sum::<f64>()
-    };
-    let points: Vec<(f64, f64)> = seen.iter().map(|&t| (series.entry[t], rest(t))).collect();
-    let more = slope(&points).unwrap_or(0.0);
-    for (a, _) in all
-        .iter_mut()
-        .zip(routes)
-        .filter(|(_, r)| r.entry_rate > 0.0)
-    {
-        *a += more;
+/// Seconds of the machine that go along with one request of each route: what services with a limit of their own do for it, and databases
+/// that run here, and for each request from outside what rises and falls with their number.
+struct Rest<'a> {
+    host: usize,
+    demand: &'a [Vec<Demand>],
+    routes: &'a [RouteFit],
+    series: &'a Series,
+    /// Seconds that the machine was read in.
+    seen: Vec<usize>,
+    alongside: Vec<f64>,
+}
+
+/// By so much of what a database uses the machine is busier if it runs there; by nothing if it runs elsewhere; and by many times that if
+/// it is something else that grows with the same requests.
+const HERE: RangeInclusive<f64> = 0.5..=2.0;
+
+impl<'a> Rest<'a> {
+    fn new(
+        host: usize,
+        demand: &'a [Vec<Demand>],
+        routes: &'a [RouteFit],
+        series: &'a Series,
+    ) -> Rest<'a> {
+        let seen = (0..series.seconds).filter(|&t| series.resources[host].seen[t]);
+        Rest {
+            host,
+            demand,
+            routes,
+            series,
+            seen: seen.collect(),
+            alongside: vec![0.0; routes.len()],
+        }
     }
-    all
+
+    fn takes(&mut self, k: usize) {
+        for (a, row) in self.alongside.iter_mut().zip(self.demand) {
+            *a += row[k].mean;
+        }
+    }
+
+    fn grows_with_the_traffic(&mut self) {
+        // Per unit of life, so that the mean is that of the requests.
+        let unit = |r: usize| {
+            let life: f64 = self.seen.iter().map(|&t| self.series.life[r][t]).sum();
+            let each = self.demand[r][self.host].mean + self.alongside[r];
+            self.routes[r].rate * each * self.seen.len() as f64 / life.max(1e-9)
+        };
+        let units: Vec<f64> = (0..self.routes.len()).map(unit).collect();
+        let rest = |t: usize| {
+            let lives = units.iter().zip(&self.series.life);
+            let explained: f64 = lives.map(|(u, life)| u * life[t]).sum();
+            self.series.resources[self.host].busy[t] - explained
+        };
+        let entry = |t: usize| self.series.entry[t];
+        let points: Vec<(f64, f64)> = self.seen.iter().map(|&t| (entry(t), rest(t))).collect();
+        let more = slope(&points).unwrap_or(0.0);
+        let from_outside = self.alongside.iter_mut().zip(self.routes);
+        for (a, _) in from_outside.filter(|(_, r)| r.entry_rate > 0.0) {
+            *a += more;
+        }
+    }
+
+    /// Whether the machine is busier by what database `k` uses, beyond what its services use in the same second: a database inside one of
+    /// them is in that.
+    fn is_here(&self, k: usize, services: &[usize]) -> bool {
+        let busy = |k: usize, t: usize| self.series.resources[k].busy[t];
+        let left = |t: usize| {
+            let theirs: f64 = services.iter().map(|&s| busy(s, t)).sum();
+            busy(self.host, t) - theirs
+        };
+        let points: Vec<(f64, f64)> = self.seen.iter().map(|&t| (busy(k, t), left(t))).collect();
+        slope(&points).is_some_and(|s| HERE.contains(&s))
+    }
 }
 
 /// Slope of parallel straight lines through the points, one for each `BLOCK` of them in a row: what the host does otherwise
@@ -186,10 +239,11 @@ fn centred(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().map(|p| (p.0 - mx, p.1 - my)).collect()
 }
 
-/// A service with a limit of its own that works `less` for a request of `route` also leaves that to the machine.
+/// A service with a limit of its own, or a database, that works `less` for a request of `route` also leaves that to the machine.
 pub fn less_alongside(fit: &mut Fit, route: usize, resource: usize, less: f64) {
-    let r = &fit.resources[resource].info;
-    if !r.name.starts_with("cpu.") || r.name == HOST || !fit.resources[resource].capacity_known {
+    let r = &fit.resources[resource];
+    let limited = r.info.name.starts_with("cpu.") && r.info.name != HOST && r.capacity_known;
+    if !limited && !r.here {
         return;
     }
     for host in fit.resources.iter_mut().filter(|r| r.info.name == HOST) {
@@ -303,6 +357,7 @@ mod tests {
     use crate::demand::{Options, fit};
     use crate::pattern::made::Made;
     use base::Discipline;
+    use std::sync::Arc;
 
     #[test]
     fn one_thread_with_a_whole_core_is_a_queue() {
@@ -380,6 +435,40 @@ mod tests {
             (1.0, 1.0 - SHARED),
             "one thread, and slower"
         );
+    }
+
+    /// A list asks the database for 5 ms; whether that is work of this machine, and what goes alongside the list there.
+    fn database(works_here: bool) -> (bool, f64) {
+        let mut m = Made::new(&[("list", "app"), ("home", "app")], 120);
+        for name in ["cpu.app", "cpu.host", "db.orders"] {
+            m.resource(name);
+        }
+        let some = |t: usize, a: usize, b: usize| ((t * a) % b) as u32;
+        for t in 0..120 {
+            let n = [6 + some(t, 7, 25), 10 + some(t, 11, 19)];
+            for (r, &n) in n.iter().enumerate() {
+                m.requests(t, r, n, 0.01);
+                m.attempts(t, r, 0, n, 0.01);
+            }
+            let app = 0.002 * f64::from(n[0] + n[1]);
+            let db = 0.005 * f64::from(n[0]);
+            let host = 0.1 + app + if works_here { db } else { 0.0 };
+            for (k, busy, cores) in [(0, app, 2.0), (1, host, 2.0), (2, db, 1.0)] {
+                m.told(t, k, busy, cores, 0.0);
+            }
+            Arc::make_mut(&mut m.history.windows[t]).resources[1].background = None;
+        }
+        let f = fit(&m.history, &Options::default()).unwrap();
+        let alongside = f.resources[1].alongside.first();
+        (f.resources[2].here, *alongside.unwrap_or(&0.0))
+    }
+
+    #[test]
+    fn a_database_that_works_here_is_part_of_the_machine() {
+        let (here, alongside) = database(true);
+        assert!(here && (alongside - 0.005).abs() < 0.001, "{alongside}");
+        let (here, alongside) = database(false);
+        assert!(!here && alongside < 0.0005, "{alongside}");
     }
 
     #[test]

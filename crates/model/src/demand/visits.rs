@@ -10,7 +10,9 @@ use base::Signal;
 /// Standard errors from which a number of visits is more than chance.
 const SURE: f64 = 3.0;
 /// Who surely comes less often than this is not among its users.
-const SELDOM: f64 = 0.1;
+const SELDOM: f64 = 0.01;
+/// Who comes at least so often waits there; of who comes less often it is not said that each of his requests does.
+const OFTEN: f64 = 0.5;
 /// What comes without any request, as a part of all: a guess of its spread.
 const OTHERS: f64 = 0.2;
 
@@ -29,11 +31,11 @@ pub fn visits(known: &Known, k: usize, rows: &[usize]) -> Option<Visits> {
     let n = ok.iter().filter(|o| **o).count() as f64;
     let y: Vec<f64> = told.iter().map(|v| v.unwrap_or(0.0)).collect();
     let mean = y.iter().sum::<f64>() / n.max(1.0);
-    let lives: Vec<f64> = rows.iter().map(|&r| known.rate(r)).collect();
-    let usual = usual(mean, lives.iter().sum());
     if mean <= 0.0 {
         return None;
     }
+    let lives: Vec<f64> = rows.iter().map(|&r| known.rate(r)).collect();
+    let usual = usual(mean, lives.iter().sum());
     let prior = vec![usual; rows.len()];
     let columns: Vec<&[f64]> = rows.iter().map(|&r| &*known.series.life[r]).collect();
     let crowd = Crowd::of(&lives, &prior, &columns);
@@ -52,11 +54,14 @@ pub fn visits(known: &Known, k: usize, rows: &[usize]) -> Option<Visits> {
         flat: true,
     })?;
     let found = crowd.spread(found);
+    // Of a crowd only the sum is known.
+    let crowded = crowd.places(rows.len());
     let routes = known.series.life.len();
     let (mut each, mut may) = (vec![0.0; routes], vec![false; routes]);
-    for ((&r, mean), sd) in rows.iter().zip(found.demand).zip(found.sd) {
-        may[r] = mean + 2.0 * sd >= SELDOM;
-        if mean > SURE * sd && mean >= SELDOM {
+    for (i, &r) in rows.iter().enumerate() {
+        let (mean, sd) = (found.demand[i], found.sd[i]);
+        may[r] = crowded[i] || known.told[r][k].count > 0.0 || mean + 2.0 * sd >= SELDOM;
+        if !crowded[i] && mean > SURE * sd && mean >= OFTEN {
             each[r] = mean;
         }
     }

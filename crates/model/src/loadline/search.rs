@@ -283,14 +283,8 @@ impl Search {
         if started && line == 0.0 {
             reasons.push("an objective is missed even without load".into());
         }
-        // Who stands still misses them at any rate, also where the simulation, which does not, has a line.
-        let line = match s.fit.pauses().filter(|_| line > 0.0) {
-            Some(p) => {
-                reasons.push(without(p, line));
-                0.0
-            }
-            None => line,
-        };
+        let pauses = s.fit.pauses();
+        reasons.extend(pauses.map(beside));
         for r in s
             .fit
             .routes
@@ -319,7 +313,11 @@ impl Search {
             next: lowest(&rest).map(|(k, _)| limit(k)),
             routes: self.routes(line, safe),
             p99_now: overall(&self.now),
-            trusted: !suspicious && unseen == 0.0 && first.is_some() && line > 0.0,
+            trusted: !suspicious
+                && unseen == 0.0
+                && first.is_some()
+                && line > 0.0
+                && pauses.is_none(),
             reasons,
             assumed_objectives: s
                 .fit
@@ -352,10 +350,10 @@ impl Search {
     }
 }
 
-/// Why there is no line, and about where it would be.
-fn without(p: &Pauses, line: f64) -> String {
+/// What no rate changes, so that the line is without it.
+fn beside(p: &Pauses) -> String {
     format!(
-        "{} stands still every {:.0} s: {:.1} % of its requests miss their objective by it at any rate; without that the line would be about {line:.0}/s",
+        "{} stands still every {:.0} s: {:.1} % of its requests are late by it at any rate; the line is where it would be without that",
         p.service,
         p.every_s,
         100.0 * p.misses

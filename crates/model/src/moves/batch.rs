@@ -28,16 +28,30 @@ fn calls_differ(cx: &Context, route: &str) -> bool {
     traced.is_some_and(|t| t.critical.iter().any(|p| p.whose.starts_with("db.")))
 }
 
-fn database_edits(cx: &Context, r: usize, factor: f64) -> Vec<Edit> {
+/// Of `calls` one is left.
+fn database_edits(cx: &Context, r: usize, factor: f64, calls: f64) -> Vec<Edit> {
     let db = |k: &usize| {
         cx.fit.resources[*k].info.name.starts_with("db") && cx.fit.demand[r][*k].mean > 0.0
     };
-    let edit = |resource| Edit::Demand {
-        route: r,
-        resource,
-        factor,
+    let edits = |resource| {
+        let demand = Edit::Demand {
+            route: r,
+            resource,
+            factor,
+        };
+        let visits = Edit::Visits {
+            route: r,
+            resource,
+            fewer: calls - 1.0,
+        };
+        let comes_again = cx.fit.resources[resource].visits.get(r);
+        let comes_again = comes_again.is_some_and(|v| *v > 1.0);
+        std::iter::once(demand).chain(comes_again.then_some(visits))
     };
-    (0..cx.fit.resources.len()).filter(db).map(edit).collect()
+    (0..cx.fit.resources.len())
+        .filter(db)
+        .flat_map(edits)
+        .collect()
 }
 
 /// Batches the calls of route `r`; `Err` says why not.
@@ -68,7 +82,7 @@ pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
             let part = (same.calls / route.db_calls.max(same.calls)).min(1.0);
             let factor = 1.0 - part * (1.0 - left(same.calls));
             (
-                database_edits(cx, r, factor),
+                database_edits(cx, r, factor, same.calls),
                 format!(
                     "{:.1} calls per request, {:.0} % of them one after another, in spans: {}",
                     same.calls,
@@ -79,7 +93,7 @@ pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
             )
         }
         _ if route.db_calls >= CALLS && !calls_differ(cx, name) => (
-            database_edits(cx, r, left(route.db_calls)),
+            database_edits(cx, r, left(route.db_calls), route.db_calls),
             format!("{:.1} database calls per request", route.db_calls),
             "the database".into(),
         ),

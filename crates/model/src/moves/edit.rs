@@ -16,6 +16,12 @@ pub enum Edit {
         resource: usize,
         factor: f64,
     },
+    /// So many times less often one try of a route comes to a store; once at least.
+    Visits {
+        route: usize,
+        resource: usize,
+        fewer: f64,
+    },
     /// All work of a route: its demands and its calls.
     Work { route: usize, factor: f64 },
     /// A share of a route's work, calls included, that is done after its answer.
@@ -71,6 +77,16 @@ fn apply(s: &mut System, edit: &Edit) {
             for slot in around.into_iter().filter(|&k| k != resource) {
                 let hold = &mut s.fit.demand[route][slot].mean;
                 *hold = (*hold - less).max(0.02 * *hold);
+            }
+        }
+        Edit::Visits {
+            route,
+            resource,
+            fewer,
+        } => {
+            let visits = s.fit.resources[resource].visits.get_mut(route);
+            for v in visits.into_iter().filter(|v| **v > 1.0) {
+                *v = (*v - fewer).max(1.0);
             }
         }
         Edit::Work { route, factor } => {

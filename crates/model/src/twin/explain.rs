@@ -40,15 +40,19 @@ impl System {
             let info = &fit.resources[k];
             let seconds = service_s(info, d);
             match info.info.discipline {
-                Discipline::Fcfs if d > 0.0 => seconds + queues.wait(r, k),
+                Discipline::Fcfs if d > 0.0 => seconds + queues.wait(r, k, seconds),
                 Discipline::Fcfs => 0.0,
                 _ => seconds * (1.0 + queues.shares[k]),
             }
         };
         let (mut child_s, mut child_var) = (0.0, 0.0);
         for (c, &calls) in self.fit.calls[r].iter().enumerate() {
-            child_s += calls / tried * self.fit.routes[c].low_mean;
-            child_var += calls / tried * self.fit.routes[c].low_var;
+            let (n, child) = (calls / tried, &self.fit.routes[c]);
+            if n <= 0.0 {
+                continue;
+            }
+            child_s += n * child.low_mean;
+            child_var += n * child.low_var;
         }
         let own = (mean - child_s, var - child_var);
         self.leave_queues(r, own, queues, &mut demand, stay);

@@ -261,7 +261,10 @@ impl Builder<'_> {
             self.push(Op::Acquire, k, 0.0, 0.0, key);
         }
         for inner in (0..fit.resources.len()).filter(|&i| s.inside[r][i] == Some(k)) {
-            self.work(inner, self.demand(r, inner) * times, scv(inner), key);
+            match self.turns.get(r, inner).n > 1 {
+                true => self.comes(r, inner, times, &mut None, key),
+                false => self.work(inner, self.demand(r, inner) * times, scv(inner), key),
+            }
         }
         let rest = s.hold_rest[r][k] * times;
         if rest > 1e-7 {

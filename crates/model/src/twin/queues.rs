@@ -47,9 +47,10 @@ impl Queues {
         }
     }
 
-    /// Mean wait of one try of a route at a first-come queue, seconds, all its turns together.
-    pub fn wait(&self, r: usize, k: usize) -> f64 {
-        self.turns.get(r, k).n as f64 * self.waits[k]
+    /// Mean wait of one try of a route at a first-come queue, where it is served for so many seconds, all its turns together.
+    pub fn wait(&self, r: usize, k: usize, seconds: f64) -> f64 {
+        let turns = self.turns.get(r, k);
+        turns.wait(self.waits[k], seconds, self.rho[k])
     }
 
     /// Of all turns together, each of which waits for `wait` in the mean. It is zero or about exponential: variance `W^2 (2/p - 1)`, p the

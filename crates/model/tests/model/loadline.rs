@@ -225,3 +225,27 @@ fn short_requests_wait_behind_long_ones_on_one_thread() {
         cores.line
     );
 }
+
+#[test]
+fn a_line_beside_pauses_says_so() {
+    let mut f = single("cpu.front", 2.0, 0.01, 1.0, 0.25);
+    let usual = line(&f);
+    assert!(usual.line > 0.0);
+    f.patterns
+        .push(model::pattern::Pattern::Pauses(model::pattern::Pauses {
+            service: "front".into(),
+            every_s: 5.0,
+            length_s: 0.4,
+            late: 0.08,
+            misses: 0.04,
+            breaks: true,
+            explained: 1.0,
+            pauses: 24,
+            routes: vec!["product".into()],
+            grade: Grade::Waits,
+        }));
+    let paused = line(&f);
+    assert_eq!((paused.line, paused.trusted), (usual.line, false));
+    let said = |r: &String| r.contains("front stands still every 5 s: 4.0 %");
+    assert!(paused.reasons.iter().any(said), "{:?}", paused.reasons);
+}

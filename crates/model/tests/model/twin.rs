@@ -296,3 +296,15 @@ fn speed_is_told() {
     println!("twin: {:.1} million events per second", rate / 1e6);
     assert!(twin.events() > 600_000);
 }
+
+#[test]
+fn a_quota_runs_at_full_speed_until_it_is_spent() {
+    let at = |rate: f64| simulate(&single("cpu.front", 0.3, 0.006, 0.0, 1.0), rate, 30_000);
+    let calm = at(5.0);
+    close(calm[0].quantile(0.5).unwrap(), 0.006, 0.05, "alone");
+    // A period has quota for five requests. Of 3 on average one in 23 is beyond that, and waits for the next period.
+    let busy = at(30.0);
+    let quantile = |q| busy[0].quantile(q).unwrap();
+    assert!(quantile(0.5) < 0.012 && quantile(0.9) < 0.03);
+    assert!(quantile(0.99) > 0.03, "{}", quantile(0.99));
+}

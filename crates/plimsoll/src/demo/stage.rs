@@ -1,37 +1,51 @@
 //! The stage of the demo and of the live tests: the shop's three processes, and the config in front of them.
 
 use crate::exit::Failure;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use socket2::{Domain, Socket, Type};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A process that does not listen after this long does not start.
 const LISTENING: Duration = Duration::from_secs(60);
 
 /// Ports of one stage, all on loopback.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ports {
     pub listen: SocketAddr,
     pub console: SocketAddr,
     pub front: SocketAddr,
     pub catalogue: SocketAddr,
     pub pay: SocketAddr,
+    /// Nobody else is given them meanwhile; who is started for one of them may listen there.
+    _held: Arc<[Socket]>,
+}
+
+/// A port of loopback that is nobody's, taken.
+fn hold() -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    Ok(socket)
 }
 
 impl Ports {
-    /// Free ports, as the kernel gives them out. All are held until all are known, so that they differ.
+    /// Free ports, as the kernel gives them out.
     pub fn free() -> std::io::Result<Ports> {
-        let held: Vec<TcpListener> = (0..5)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<Result<_, _>>()?;
-        let port = |i: usize| held[i].local_addr();
+        let held: Arc<[Socket]> = (0..5).map(|_| hold()).collect::<Result<_, _>>()?;
+        let port = |i: usize| {
+            let at = held[i].local_addr()?.as_socket();
+            at.ok_or(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable))
+        };
         Ok(Ports {
             listen: port(0)?,
             console: port(1)?,
             front: port(2)?,
             catalogue: port(3)?,
             pay: port(4)?,
+            _held: held.clone(),
         })
     }
 }
@@ -68,6 +82,7 @@ pub fn config_text(ports: &Ports, data_dir: &Path, mix: [u32; 6], probes_off: &[
         front,
         catalogue,
         pay,
+        ..
     } = ports;
     let data_dir = data_dir.display();
     let probes_off = probes_off.join(", ");

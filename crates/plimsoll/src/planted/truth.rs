@@ -80,7 +80,8 @@ fn expected(run: &Run<'_>, which: Which) -> Result<f64, Failure> {
     let line = line.unwrap_or(usual);
     Ok(match (which, fit, &s.lift) {
         (Which::Lifted, Some(fit), Some(lift)) => {
-            super::asked(&fit, lift.ask)?.map_or(2.0 * line, |(_, after)| after)
+            let after = super::asked(&fit, lift.ask)?.map(|(_, after)| after);
+            after.filter(|a| *a > 0.0).unwrap_or(2.0 * line)
         }
         _ => line,
     })

@@ -8,6 +8,7 @@ pub fn resource(name: &str, capacity: f64) -> ResourceFit {
     ResourceFit {
         alongside: Vec::new(),
         visits: Vec::new(),
+        here: false,
         info: ResourceInfo::from_name(name),
         capacity,
         capacity_sd: 0.0,

@@ -47,11 +47,14 @@ impl Info {
         of("total_reads_processed").or_else(|| of("total_commands_processed"))
     }
 
-    /// Seconds in commands. `None` with commands that run others, whose time is counted twice.
+    /// Seconds in commands. `None` with commands that run others, whose time is counted twice, and with those of modules (`FT.SEARCH`),
+    /// which may count what threads of their own do.
     pub fn in_commands(&self) -> Option<f64> {
         let all = self.commands();
-        let runs = |c: &Command| RUN_OTHERS.iter().any(|name| c.name.starts_with(name));
-        (!all.is_empty() && !all.iter().any(runs)).then(|| all.iter().map(|c| c.seconds).sum())
+        let other = |c: &Command| {
+            c.name.contains('.') || RUN_OTHERS.iter().any(|name| c.name.starts_with(name))
+        };
+        (!all.is_empty() && !all.iter().any(other)).then(|| all.iter().map(|c| c.seconds).sum())
     }
 
     pub fn commands(&self) -> Vec<Command> {
@@ -91,6 +94,11 @@ mod tests {
             of(&new),
             (Some(5.0), None),
             "a script's commands count twice"
+        );
+        assert_eq!(
+            of("cmdstat_ft.search:calls=1,usec=9\n").1,
+            None,
+            "a module's"
         );
         assert_eq!(of(""), (None, None));
     }

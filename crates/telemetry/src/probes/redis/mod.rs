@@ -173,7 +173,7 @@ impl Known {
         let cpu = self.counters.rate("cpu".into(), now, info.cpu()?.0);
         let commands = info.in_commands();
         let taken = commands.and_then(|s| self.counters.rate("commands".into(), now, s));
-        cpu.map(|cpu| cpu.max(taken.unwrap_or(0.0)))
+        cpu.map(|cpu| cpu.max(taken.unwrap_or(0.0).min(1.0)))
     }
 
     /// Whether its memory is a limit: a cache that evicts what is not asked for any more is full, and fine.
