@@ -55,7 +55,12 @@ fn unbounded() -> Scenario {
             "a customer's 2000 orders are all returned, instead of the largest ten",
             r#"{"customers":300,"limit":false}"#,
             50.0,
-            constraint(Class::DataDesign, &["cpu.orders", "db.orders"], &["orders"]),
+            // It held 349/s with 63 % of the database's core used and half of Node's: the machine, which they share, is full first.
+            constraint(
+                Class::DataDesign,
+                &["cpu.orders", "db.orders", "cpu.host"],
+                &["orders"],
+            ),
         )
     }
 }
