@@ -312,8 +312,8 @@ fn n_plus_one(fit: &Fit, k: usize) -> Option<Cause> {
 /// is at least half of the use.
 fn mostly_database(fit: &Fit, route: usize, k: usize) -> bool {
     let database = |i: usize| {
-        let info = &fit.resources[i].info;
-        info.name.starts_with("db.") || info.name == "db"
+        let r = &fit.resources[i];
+        r.is_store() || r.info.name == "db"
     };
     if database(k) {
         return true;

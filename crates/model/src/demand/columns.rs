@@ -76,7 +76,8 @@ pub fn column(known: &Known, k: usize) -> Column {
     let n = seconds.len().max(1) as f64;
     let mean = |v: &[f64]| seconds.iter().map(|&t| v[t]).sum::<f64>() / n;
     let mut rows = allowed(known, k);
-    let visits = visits(known, k, &rows);
+    let signals = signs::Told::of(known, k);
+    let visits = visits(known, k, &signals, &rows);
     if let Some(v) = &visits {
         rows.retain(|&r| v.may[r]);
     }
@@ -211,7 +212,7 @@ pub fn column(known: &Known, k: usize) -> Column {
             instances: cap.instances,
             grade,
             notes,
-            signs: signs::signs(known, k),
+            signs: signs::signs(known, &signals),
             info,
         },
         demand: c.demand,

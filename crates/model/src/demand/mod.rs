@@ -48,6 +48,16 @@ pub struct Options {
     pub foreign: bool,
 }
 
+impl Options {
+    /// How many seconds early or late usage may be told.
+    fn lags(&self) -> &'static [i32] {
+        match self.foreign {
+            true => &FOREIGN_LAGS,
+            false => &OWN_LAGS,
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {

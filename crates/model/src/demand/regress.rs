@@ -1,9 +1,9 @@
 //! The part of a column that nothing tells directly: its prior, its fit, and what to do when the fit is no good.
 
+use super::change;
 use super::columns::{Draft, Known};
 use super::crowd::Crowd;
 use super::fin::{Fin, Input, fin};
-use super::{FOREIGN_LAGS, OWN_LAGS, change};
 use base::{Discipline, Grade, ResourceInfo};
 
 /// The service that the gateway's own processor belongs to.
@@ -45,10 +45,7 @@ pub(super) fn regress(
     // Response-time apportioning, without the time that a route waits for others; overhead beside reports is
     // shared out per request, and so is what the gateway itself does, however long an answer takes.
     let is_ours = known.history.resources[k].service.as_deref() == Some(GATEWAY);
-    let lives: Vec<f64> = open
-        .iter()
-        .map(|&r| known.series.life[r].iter().sum::<f64>() / known.series.covered().max(1.0))
-        .collect();
+    let lives: Vec<f64> = open.iter().map(|&r| known.rate(r)).collect();
     let weight = |r: usize| {
         let t = &known.totals[r];
         if told.is_empty() && !is_ours {
@@ -88,11 +85,7 @@ pub(super) fn regress(
         prior: &crowd.priors(&prior),
         usual,
         background_sd: if measured { 0.003 } else { 0.2 } * reference,
-        lags: if known.options.foreign {
-            &FOREIGN_LAGS
-        } else {
-            &OWN_LAGS
-        },
+        lags: known.options.lags(),
         flat: told.is_empty() && total > 0.8 * in_flight,
     };
     let mut found = fin(&input);

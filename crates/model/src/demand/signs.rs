@@ -17,28 +17,42 @@ fn joined(signal: Signal, cells: &[&SignalCell]) -> f64 {
     }
 }
 
-/// A signal of resource `k` in each second of the series.
-pub fn seconds(known: &Known, k: usize, signal: Signal) -> Vec<Option<f64>> {
-    let windows = known.history.windows.iter();
-    let windows: Vec<_> = windows.filter(|w| w.index >= known.from).collect();
-    let first = windows.first().map_or(0, |w| w.index);
-    let mut seconds = vec![None; known.series.seconds];
-    for w in windows {
-        let mine = |s: &&SignalCell| s.signal == signal && s.resource.get() == Some(k);
-        let cells: Vec<&SignalCell> = w.signals.iter().filter(mine).collect();
-        let at = seconds.get_mut((w.index - first) as usize);
-        if let (Some(at), false) = (at, cells.is_empty()) {
-            *at = Some(joined(signal, &cells));
-        }
-    }
-    seconds
+/// What is told of one resource: by second of the series, all its signals.
+pub struct Told<'a> {
+    cells: Vec<Vec<&'a SignalCell>>,
 }
 
-/// Every signal of resource `k` that was told often enough.
-pub fn signs(known: &Known, k: usize) -> Vec<Sign> {
+impl<'a> Told<'a> {
+    pub fn of(known: &Known<'a>, k: usize) -> Told<'a> {
+        let windows = known.history.windows.iter();
+        let windows: Vec<_> = windows.filter(|w| w.index >= known.from).collect();
+        let first = windows.first().map_or(0, |w| w.index);
+        let mut cells = vec![Vec::new(); known.series.seconds];
+        for w in windows {
+            if let Some(at) = cells.get_mut((w.index - first) as usize) {
+                let mine = |s: &&SignalCell| s.resource.get() == Some(k);
+                at.extend(w.signals.iter().filter(mine));
+            }
+        }
+        Told { cells }
+    }
+
+    /// One signal in each second.
+    pub fn seconds(&self, signal: Signal) -> Vec<Option<f64>> {
+        let of = |cells: &Vec<&SignalCell>| {
+            let its = cells.iter().copied().filter(|c| c.signal == signal);
+            let its: Vec<&SignalCell> = its.collect();
+            (!its.is_empty()).then(|| joined(signal, &its))
+        };
+        self.cells.iter().map(of).collect()
+    }
+}
+
+/// Every signal of a resource that was told often enough.
+pub fn signs(known: &Known, told: &Told) -> Vec<Sign> {
     let (calm, busy) = quarters(&known.series.entry);
     let of = |signal: Signal| {
-        let seconds = seconds(known, k, signal);
+        let seconds = told.seconds(signal);
         let told: Vec<f64> = seconds.iter().flatten().copied().collect();
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len().max(1) as f64;
         let among = |some: &[usize]| {

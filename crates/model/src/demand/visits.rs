@@ -4,7 +4,7 @@ use super::columns::Known;
 use super::crowd::Crowd;
 use super::fin::{Input, fin};
 use super::regress::usual;
-use super::{FOREIGN_LAGS, OWN_LAGS, signs};
+use super::signs::Told;
 use base::Signal;
 
 /// Standard errors from which a number of visits is more than chance.
@@ -24,9 +24,9 @@ pub struct Visits {
     pub may: Vec<bool>,
 }
 
-/// Those of `rows` at resource `k`. `None`: it does not tell, or not for long enough.
-pub fn visits(known: &Known, k: usize, rows: &[usize]) -> Option<Visits> {
-    let told = signs::seconds(known, k, Signal::RoundTrips);
+/// Those of `rows` at resource `k`, of which `signals` are told. `None`: it does not tell, or not for long enough.
+pub fn visits(known: &Known, k: usize, signals: &Told, rows: &[usize]) -> Option<Visits> {
+    let told = signals.seconds(Signal::RoundTrips);
     let ok: Vec<bool> = told.iter().map(Option::is_some).collect();
     let n = ok.iter().filter(|o| **o).count() as f64;
     let y: Vec<f64> = told.iter().map(|v| v.unwrap_or(0.0)).collect();
@@ -46,11 +46,7 @@ pub fn visits(known: &Known, k: usize, rows: &[usize]) -> Option<Visits> {
         prior: &crowd.priors(&prior),
         usual,
         background_sd: OTHERS * mean,
-        lags: if known.options.foreign {
-            &FOREIGN_LAGS
-        } else {
-            &OWN_LAGS
-        },
+        lags: known.options.lags(),
         flat: true,
     })?;
     let found = crowd.spread(found);

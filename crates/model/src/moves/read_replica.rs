@@ -10,7 +10,7 @@ const WORTH: f64 = 0.05;
 const STAYS: f64 = 0.1;
 
 pub fn applies(cx: &Context) -> Vec<Candidate> {
-    let database = |k: &usize| cx.fit.resources[*k].info.name.starts_with("db.");
+    let database = |k: &usize| cx.fit.resources[*k].is_store();
     cx.hot()
         .into_iter()
         .filter(database)

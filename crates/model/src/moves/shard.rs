@@ -13,8 +13,8 @@ const EVEN: f64 = 0.8;
 
 pub fn applies(cx: &Context) -> Vec<Candidate> {
     let stored = |k: &usize| {
-        let i = &cx.fit.resources[*k].info;
-        i.name.starts_with("db.") || (i.class == Class::Storage && i.service.is_none())
+        let (r, i) = (&cx.fit.resources[*k], &cx.fit.resources[*k].info);
+        r.is_store() || (i.class == Class::Storage && i.service.is_none())
     };
     let spread = cx.fit.patterns.iter().filter_map(|p| match p {
         Pattern::Hot(x) => even(cx, x),

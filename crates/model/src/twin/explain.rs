@@ -47,12 +47,8 @@ impl System {
         };
         let (mut child_s, mut child_var) = (0.0, 0.0);
         for (c, &calls) in self.fit.calls[r].iter().enumerate() {
-            let (n, child) = (calls / tried, &self.fit.routes[c]);
-            if n <= 0.0 {
-                continue;
-            }
-            child_s += n * child.low_mean;
-            child_var += n * child.low_var;
+            child_s += calls / tried * self.fit.routes[c].low_mean;
+            child_var += calls / tried * self.fit.routes[c].low_var;
         }
         let own = (mean - child_s, var - child_var);
         self.leave_queues(r, own, queues, &mut demand, stay);

@@ -47,16 +47,6 @@ impl Info {
         of("total_reads_processed").or_else(|| of("total_commands_processed"))
     }
 
-    /// Seconds in commands. `None` with commands that run others, whose time is counted twice, and with those of modules (`FT.SEARCH`),
-    /// which may count what threads of their own do.
-    pub fn in_commands(&self) -> Option<f64> {
-        let all = self.commands();
-        let other = |c: &Command| {
-            c.name.contains('.') || RUN_OTHERS.iter().any(|name| c.name.starts_with(name))
-        };
-        (!all.is_empty() && !all.iter().any(other)).then(|| all.iter().map(|c| c.seconds).sum())
-    }
-
     pub fn commands(&self) -> Vec<Command> {
         let of = |(key, value): (&String, &String)| {
             let field = |name: &str| {
@@ -77,6 +67,15 @@ impl Info {
     }
 }
 
+/// Seconds in all of them. `None` with commands that run others, whose time is counted twice, and with those of modules (`FT.SEARCH`),
+/// which may count what threads of their own do.
+pub fn seconds_in(all: &[Command]) -> Option<f64> {
+    let other = |c: &Command| {
+        c.name.contains('.') || RUN_OTHERS.iter().any(|name| c.name.starts_with(name))
+    };
+    (!all.is_empty() && !all.iter().any(other)).then(|| all.iter().map(|c| c.seconds).sum())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +85,7 @@ mod tests {
         let old = "total_commands_processed:7\ncmdstat_get:calls=3,usec=2000\ncmdstat_keys:calls=1,usec=60000\n";
         let of = |text: &str| {
             let info = Info::parse(text);
-            (info.round_trips(), info.in_commands())
+            (info.round_trips(), seconds_in(&info.commands()))
         };
         assert_eq!(of(old), (Some(7.0), Some(0.062)));
         let new = format!("{old}total_reads_processed:5\ncmdstat_evalsha_ro:calls=1,usec=9\n");

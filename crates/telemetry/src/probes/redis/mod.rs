@@ -13,7 +13,7 @@ use base::{InstanceIx, Nanos, Signal, Statement};
 use client::Store;
 use config::Secret;
 use evict::{Evictions, FADE, Rates};
-use info::Info;
+use info::{Command, Info, seconds_in};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -117,7 +117,8 @@ impl Known {
         self.compare(info, now);
         let number = |key: &str| info.number(key);
         let thread = format!("db.{base}");
-        if let Some(busy) = self.busy(info, now) {
+        let commands = info.commands();
+        if let Some(busy) = self.busy(info, &commands, now) {
             r.cell(&thread, InstanceIx::NONE, busy, Some(1.0));
         }
         let came = info.round_trips();
@@ -143,7 +144,7 @@ impl Known {
                 c.level = Some(c.busy);
             }
         }
-        let statements = self.commands(base, store, now);
+        let statements = self.commands(base, commands, now);
         r.statements.extend(statements);
         self.notes(t, store, now, r);
     }
@@ -169,10 +170,10 @@ impl Known {
 
     /// Seconds per second that the thread is taken: its processor time, or the time in its commands where that is longer. A thread
     /// that its machine does not let run has taken a command nevertheless, and others wait for it.
-    fn busy(&mut self, info: &Info, now: Nanos) -> Option<f64> {
+    fn busy(&mut self, info: &Info, commands: &[Command], now: Nanos) -> Option<f64> {
         let cpu = self.counters.rate("cpu".into(), now, info.cpu()?.0);
-        let commands = info.in_commands();
-        let taken = commands.and_then(|s| self.counters.rate("commands".into(), now, s));
+        let taken =
+            seconds_in(commands).and_then(|s| self.counters.rate("commands".into(), now, s));
         cpu.map(|cpu| cpu.max(taken.unwrap_or(0.0).min(1.0)))
     }
 
@@ -192,12 +193,12 @@ impl Known {
     }
 
     /// The commands that take most of the thread's time, of about the last minute: a slow one may run in every tenth second only.
-    fn commands(&mut self, base: &str, store: &Store, now: Nanos) -> Vec<Statement> {
+    fn commands(&mut self, base: &str, all: Vec<Command>, now: Nanos) -> Vec<Statement> {
         self.seconds = self.seconds * FADE + 1.0;
         for u in self.used.values_mut() {
             *u = (u.0 * FADE, u.1 * FADE);
         }
-        for c in store.info.commands() {
+        for c in all {
             let mut rate =
                 |what, value| self.counters.rate(format!("{what} {}", c.name), now, value);
             let both = rate("calls", c.calls).zip(rate("seconds", c.seconds));
