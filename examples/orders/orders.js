@@ -24,6 +24,7 @@ const settings = {
   report_ms: 0, // how long a report keeps its connection
   call_ms: 0, // how long a report asks somebody else meanwhile
   batch: true, // a basket is one statement, not one for each item
+  read_ms: 0, // how long a statement of a basket waits for its storage
   stride: 7, // between the orders of a basket
   keys: false, // the feed is found by looking at every key of the store
   others: 60_000, // keys that the store has
@@ -46,6 +47,14 @@ function tagged(text, route, request) {
   return `${text} /*route='${route}'${of}*/`;
 }
 
+/** Orders of a basket, in one statement, which waits for its storage once. */
+async function basketOf(which, id, request) {
+  const far = settings.read_ms > 0;
+  const read = far ? 'WITH read AS MATERIALIZED (SELECT pg_sleep($2)) ' : '';
+  const text = `${read}SELECT id, total FROM orders${far ? ', read' : ''} WHERE id ${which}`;
+  return (await pool.query(tagged(text, 'basket', request), far ? [id, settings.read_ms / 1000] : [id])).rows;
+}
+
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 const routes = {
@@ -61,15 +70,9 @@ const routes = {
 
   async basket(request, id) {
     const ids = Array.from({ length: 20 }, (_, i) => ((id * 31 + i * settings.stride) % settings.orders) + 1);
-    if (settings.batch) {
-      const text = 'SELECT id, total FROM orders WHERE id = ANY($1)';
-      return (await pool.query(tagged(text, 'basket', request), [ids])).rows;
-    }
+    if (settings.batch) return basketOf('= ANY($1)', ids, request);
     const rows = [];
-    for (const one of ids) {
-      const text = 'SELECT id, total FROM orders WHERE id = $1';
-      rows.push(...(await pool.query(tagged(text, 'basket', request), [one])).rows);
-    }
+    for (const one of ids) rows.push(...(await basketOf('= $1', one, request)));
     return rows;
   },
 

@@ -157,6 +157,9 @@ pub struct PlantedArgs {
     /// Of the traffic; from the second on each draws a mix of its own
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Requests per second of the watch, instead of the scenario's own
+    #[arg(long)]
+    pub rate: Option<f64>,
     /// The order service (examples/orders/orders.js), where node finds its packages
     #[arg(long, requires_all = ["database", "store"])]
     pub app: Option<PathBuf>,

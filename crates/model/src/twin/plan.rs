@@ -5,6 +5,7 @@ use super::shards;
 use super::system::{System, service_s};
 use super::tries;
 use crate::fit::Fit;
+use crate::pattern::Pattern;
 use crate::turns::AllTurns;
 use base::Discipline;
 
@@ -68,6 +69,14 @@ pub fn plan(system: &System, fit: &Fit, turns: &AllTurns, entry: usize) -> Vec<S
     b.visit(entry, 1.0, mix(entry as u64), 0);
     b.push(Op::End, 0, 0.0, 0.0, 0);
     b.steps
+}
+
+/// Whether `parent` calls `child` once more when a call fails.
+fn asks_again(fit: &Fit, parent: usize, child: usize) -> bool {
+    let name = |r: usize| &fit.routes[r].info.name;
+    fit.patterns.iter().any(|p| {
+        matches!(p, Pattern::Retries(x) if x.route == *name(child) && x.caller.as_ref() == Some(name(parent)))
+    })
 }
 
 impl Builder<'_> {
@@ -148,7 +157,11 @@ impl Builder<'_> {
                 self.push(Op::Delay, child, mean, 1.0, key ^ 4);
                 continue;
             }
-            self.children(child, n, times, mix(key ^ (child as u64) << 16), depth);
+            let key = mix(key ^ (child as u64) << 16);
+            match n < tries::MOST as f64 && asks_again(fit, r, child) {
+                true => self.until_it_succeeds(child, n, times, key, depth),
+                false => self.children(child, n, times, key, depth),
+            }
             self.turn(&mut short, 1, key);
         }
         self.delay(r, times, short, key);
@@ -295,6 +308,19 @@ impl Builder<'_> {
             self.visit(child, times, key ^ 6, depth + 1);
             self.close_skip(skip);
         }
+    }
+
+    /// `n` calls of a child in the mean, of which only the last comes to something.
+    fn until_it_succeeds(&mut self, child: usize, n: f64, times: f64, key: u64, depth: usize) {
+        self.visit(child, times, key ^ mix(0), depth + 1);
+        let again = tries::again(n);
+        let mut enough = Vec::new();
+        for i in 1..tries::MOST as u64 {
+            enough.push(self.steps.len());
+            self.push(Op::Skip, 0, 1.0 - again, 0.0, mix(key ^ i) ^ 5);
+            self.visit(child, times, key ^ mix(i), depth + 1);
+        }
+        enough.into_iter().for_each(|skip| self.close_skip(skip));
     }
 
     fn close_skip(&mut self, skip: usize) {

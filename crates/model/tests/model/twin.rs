@@ -3,6 +3,7 @@
 use crate::common::*;
 use base::Grade;
 use model::Fit;
+use model::pattern::{Pattern, Retries};
 use model::twin::{Progress, Run, Seen, System, Twin};
 
 fn simulate(fit: &Fit, rate: f64, requests: u32) -> Vec<Seen> {
@@ -205,6 +206,38 @@ fn the_call_tree_is_part_of_the_entry() {
     let loaded = simulate(&f, 50.0, 60_000);
     assert!(loaded[0].mean() > 0.045, "{}", loaded[0].mean());
     assert_eq!(loaded[1].count, 0, "children are not entries");
+}
+
+/// Six of ten charges fail, and up to four are made: 40 % of the checkouts need one, 22 % all four.
+#[test]
+fn a_call_that_fails_is_made_again_as_chance_has_it() {
+    let (failed, hold) = (0.6f64, 0.04);
+    let tries: f64 = (0..4).map(|n| failed.powi(n)).sum();
+    let mut checkout = route("checkout", "front", 1e-3, 1.0);
+    (checkout.low_mean, checkout.low_var) = (tries * hold, 0.0);
+    let mut charge = route("charge", "pay", tries * 1e-3, 1.0);
+    (charge.low_mean, charge.low_var, charge.entry_rate) = (hold, 0.0, 0.0);
+    let slots = vec![vec![demand(0.0, 0.0)], vec![demand(hold, 0.0)]];
+    let mut f = fit(
+        vec![checkout, charge],
+        vec![resource("slots.pay", 1.0)],
+        slots,
+    );
+    f.calls[0][1] = tries;
+    f.patterns = vec![Pattern::Retries(Retries {
+        route: "charge".into(),
+        service: "pay".into(),
+        caller: Some("checkout".into()),
+        factor: tries,
+        failed,
+        grade: Grade::Regression,
+    })];
+    let seen = &simulate(&f, 0.05, 60_000)[0];
+    close(seen.mean(), tries * hold, 0.02, "as many as were seen");
+    for (share, made) in [(0.35, 1.0), (0.60, 2.0), (0.75, 3.0), (0.82, 4.0)] {
+        let at = seen.quantile(share).unwrap();
+        close(at, made * hold, 0.03, &format!("{share} of the checkouts"));
+    }
 }
 
 #[test]

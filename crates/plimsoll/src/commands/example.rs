@@ -30,20 +30,20 @@ fn shop(args: ShopArgs) -> Result<Exit, Failure> {
 
 /// One JSON object: the answer (exit status 0 when it is right), or a line that was measured.
 fn planted(args: PlantedArgs) -> Result<Exit, Failure> {
-    let all = scenarios::all();
+    let mut all = scenarios::all();
     if args.list {
         all.iter().for_each(|s| println!("{}", s.name));
         return Ok(Exit::Ok);
     }
-    let found = all
-        .iter()
-        .find(|s| args.scenario.as_deref() == Some(s.name));
-    let (Some(scenario), Some(out)) = (found, args.out) else {
+    let named = |s: &scenarios::Scenario| args.scenario.as_deref() == Some(s.name);
+    let (Some(found), Some(out)) = (all.iter().position(named), args.out) else {
         let names: Vec<_> = all.iter().map(|s| s.name).collect();
         return Err(
             Failure::new("no such scenario").help(format!("there are {}", names.join(", ")))
         );
     };
+    let scenario = &mut all[found];
+    scenario.rate = args.rate.unwrap_or(scenario.rate);
     let servers = args.app.zip(args.database).zip(args.store);
     let servers = servers.map(|((app, database), store)| orders::Servers {
         app,
