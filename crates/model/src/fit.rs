@@ -160,6 +160,11 @@ pub struct Fit {
     pub patterns: Vec<Pattern>,
 }
 
+/// The part of a disk that a control group may use. The kernel gives it in slices, and of a database's nobody else is in it.
+pub(crate) fn is_limit_of_a_disk(name: &str) -> bool {
+    name.starts_with("disk.") && name.ends_with(".limit")
+}
+
 impl ResourceFit {
     /// What one instance offers per second.
     pub fn each(&self) -> f64 {
@@ -182,6 +187,10 @@ impl ResourceFit {
     /// One thread that takes one after the other: who comes back to it waits again.
     pub fn is_one_thread(&self) -> bool {
         self.info.serial && self.info.discipline == Discipline::Fcfs
+    }
+    /// Of the limit of a disk, what fits into a slice passes at once.
+    pub fn is_limit_of_a_disk(&self) -> bool {
+        is_limit_of_a_disk(&self.info.name)
     }
     /// A database or a store, and not the processor of a service.
     pub fn is_store(&self) -> bool {

@@ -157,7 +157,8 @@ pub fn cause(fit: &Fit, k: usize) -> Option<Cause> {
     }
     // Of one try: a request that is tried again asks for nothing more.
     let calls = |i: usize| r(i).db_calls / fit.tries(i);
-    if let Some(i) = most(&|i| calls(i) >= CALLS && mostly_database(fit, i, k)) {
+    let asks = connected_to(fit, k).is_some() && held_idle(fit, k).is_none();
+    if let Some(i) = most(&|i| calls(i) >= CALLS && (asks || mostly_database(fit, i, k))) {
         return Some(Cause::NPlusOne {
             parent: name(i),
             child: None,
@@ -253,11 +254,17 @@ pub fn unbounded(fit: &Fit, route: usize, k: usize) -> bool {
     returned >= RETURNED && used > 0.0 && (passes_on || mostly_database(fit, route, k))
 }
 
-/// Connections that wait in open transactions for their application, of a pool that the database sees: `pool.APP.BASE`.
+/// The database that a pool is of, which sees its connections: `pool.APP.BASE`.
+fn connected_to(fit: &Fit, k: usize) -> Option<String> {
+    let name = fit.resources[k].info.name.strip_prefix("pool.")?;
+    let database = format!("db.{}", name.split_once('.')?.1);
+    let any = fit.resources.iter().any(|r| r.info.name == database);
+    any.then_some(database)
+}
+
+/// Connections that wait in open transactions for their application.
 pub fn held_idle(fit: &Fit, k: usize) -> Option<Cause> {
-    let r = &fit.resources[k];
-    let (_, base) = r.info.name.strip_prefix("pool.")?.split_once('.')?;
-    let database = format!("db.{base}");
+    let (r, database) = (&fit.resources[k], connected_to(fit, k)?);
     let here = || fit.statements.iter().filter(|s| s.database == database);
     let held = r.utilisation * r.capacity;
     let share = (here().map(|s| s.idle).sum::<f64>() / held.max(1e-9)).min(1.0);

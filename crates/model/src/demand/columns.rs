@@ -7,7 +7,7 @@ use super::routes::Totals;
 use super::signs;
 use super::visits::visits;
 use super::{Options, Series};
-use crate::fit::{Demand, ResourceFit};
+use crate::fit::{Demand, ResourceFit, is_limit_of_a_disk};
 use crate::pattern::jobs_of;
 use crate::{capacity, waiters};
 use base::{Class, Discipline, Grade, History};
@@ -38,12 +38,6 @@ const REMAINDER: f64 = 0.03;
 
 /// Less than this share of the busy time, found in the requests, says little of the rest.
 const CAUSED: f64 = 0.2;
-
-/// The part of a disk that the control group of a database may use: nobody else is in it, and what is written seconds later
-/// (checkpoints, pages that leave the cache) was written for the requests before.
-fn is_of_a_group(name: &str) -> bool {
-    name.starts_with("disk.") && name.ends_with(".limit")
-}
 
 /// Rows that may use the resource: those of its service; all of them when it names none or an unknown one; of the workers
 /// of jobs their route.
@@ -145,7 +139,8 @@ pub fn column(known: &Known, k: usize) -> Column {
         };
         if !open.is_empty() && rest > 0.0 {
             regress(known, k, &open, cap.total, &mut c, &mut notes);
-            if is_of_a_group(&info.name) {
+            // What is written seconds later (checkpoints, pages that leave the cache) was written for the requests before.
+            if is_limit_of_a_disk(&info.name) {
                 c.share_background(known, &rows);
             }
         } else if measured.is_none() && !all_told {

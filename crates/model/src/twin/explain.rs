@@ -10,6 +10,9 @@ use base::{Discipline, Grade};
 /// A hold of at least this share of a visit's time is taken to last for the whole visit.
 const WHOLE_VISIT: f64 = 0.85;
 
+/// Squared coefficient of variation of a use that is not known, at least.
+const LEAST: f64 = 0.1;
+
 /// Less than this of the wait is a trace of demand.
 const TRACE: f64 = 0.5;
 
@@ -40,6 +43,7 @@ impl System {
             let info = &fit.resources[k];
             let seconds = service_s(info, d);
             match info.info.discipline {
+                Discipline::Fcfs if info.is_limit_of_a_disk() => 0.0,
                 Discipline::Fcfs if d > 0.0 => seconds + queues.wait(r, k, seconds),
                 Discipline::Fcfs => 0.0,
                 _ => seconds * (1.0 + queues.shares[k]),
@@ -173,9 +177,10 @@ impl System {
     fn spread(&mut self, r: usize, demand: &[f64], queues: &Queues, mut var: f64) {
         let (mut open, m) = (self.delay[r].powi(2), demand.len());
         let time = |k: usize, s: &System| {
-            if s.around[r].contains(&k) {
+            let info = &s.fit.resources[k];
+            if s.around[r].contains(&k) || info.is_limit_of_a_disk() {
                 0.0
-            } else if s.fit.resources[k].info.discipline == Discipline::Slots {
+            } else if info.info.discipline == Discipline::Slots {
                 s.hold_rest[r][k]
             } else {
                 service_s(&s.fit.resources[k], demand[k])
@@ -196,13 +201,21 @@ impl System {
             }
         }
         let rest = if open > 0.0 {
-            (var / open).clamp(0.1, 4.0)
+            (var / open).clamp(LEAST, 4.0)
         } else {
             1.0
         };
         self.delay_scv[r] = rest;
         for k in 0..m {
-            self.scv[r][k] = self.fit.demand[r][k].scv.unwrap_or(rest).clamp(0.0, 16.0);
+            // How long a request takes says nothing of how much of a disk's limit it needs, which is not waited for.
+            let unknown = match self.fit.resources[k].is_limit_of_a_disk() {
+                true => LEAST,
+                false => rest,
+            };
+            self.scv[r][k] = self.fit.demand[r][k]
+                .scv
+                .unwrap_or(unknown)
+                .clamp(0.0, 16.0);
         }
     }
 }

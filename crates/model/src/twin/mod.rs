@@ -366,6 +366,11 @@ impl Twin {
                     }
                     return;
                 }
+                (Op::Use, Some(Station::Throttle(t))) => {
+                    let at = t.pass(now, draw(&step, luck));
+                    self.timed.push(Due { at, job });
+                    return;
+                }
                 (Op::Use, Some(Station::Line(line))) => {
                     if line.enter(job) {
                         self.serve(job, now);

@@ -5,7 +5,6 @@ use super::shards;
 use super::system::{System, service_s};
 use super::tries;
 use crate::fit::Fit;
-use crate::pattern::Pattern;
 use crate::turns::AllTurns;
 use base::Discipline;
 
@@ -69,14 +68,6 @@ pub fn plan(system: &System, fit: &Fit, turns: &AllTurns, entry: usize) -> Vec<S
     b.visit(entry, 1.0, mix(entry as u64), 0);
     b.push(Op::End, 0, 0.0, 0.0, 0);
     b.steps
-}
-
-/// Whether `parent` calls `child` once more when a call fails.
-fn asks_again(fit: &Fit, parent: usize, child: usize) -> bool {
-    let name = |r: usize| &fit.routes[r].info.name;
-    fit.patterns.iter().any(|p| {
-        matches!(p, Pattern::Retries(x) if x.route == *name(child) && x.caller.as_ref() == Some(name(parent)))
-    })
 }
 
 impl Builder<'_> {
@@ -158,7 +149,7 @@ impl Builder<'_> {
                 continue;
             }
             let key = mix(key ^ (child as u64) << 16);
-            match n < tries::MOST as f64 && asks_again(fit, r, child) {
+            match n < tries::MOST as f64 && fit.asks_again(r, child) {
                 true => self.until_it_succeeds(child, n, times, key, depth),
                 false => self.children(child, n, times, key, depth),
             }

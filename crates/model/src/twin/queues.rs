@@ -22,7 +22,8 @@ impl Queues {
         let shares: Vec<f64> = fit.resources.iter().zip(&rho).map(share).collect();
         let turns = AllTurns::of(fit);
         let wait = |(k, info): (usize, &ResourceFit)| {
-            if info.info.discipline != Discipline::Fcfs {
+            // Of a limit that comes in slices hardly anybody waits for the next while the load is low.
+            if info.info.discipline != Discipline::Fcfs || info.is_limit_of_a_disk() {
                 return 0.0;
             }
             let (mut busy, mut squares) = (0.0, 0.0);

@@ -1,11 +1,12 @@
-//! A quota of processor time, as the kernel keeps it: so much in each period, at full speed, and nothing beyond it until the next.
+//! A quota, as the kernel keeps it: so much in each period, at full speed, and nothing beyond it until the next.
 
-/// Of `cpu.max`, seconds, where nobody says another (kernel: Documentation/scheduler/sched-bwc.rst).
+/// Of `cpu.max`, seconds, where nobody says another (kernel: Documentation/scheduler/sched-bwc.rst), and a slice of `io.max` (kernel:
+/// block/blk-throttle.c, `DFL_THROTL_SLICE_HD`).
 const PERIOD_S: f64 = 0.1;
 
 #[derive(Clone, Debug)]
 pub struct Quota {
-    /// Processor seconds of a period.
+    /// Processor seconds of a period, or those of a disk.
     each: f64,
     /// Of this one, what is left, and when it is over.
     left: f64,
@@ -13,7 +14,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// `cores` on average.
+    /// `cores`, or disks, on average.
     pub fn new(cores: f64) -> Quota {
         let each = (cores * PERIOD_S).max(1e-9);
         Quota {
@@ -48,6 +49,19 @@ impl Quota {
             at = until;
         }
         given
+    }
+
+    /// When `need` has been given to one whom nothing else holds up, who asks at `from` and no earlier than the one before was given his.
+    pub fn take(&mut self, need: f64, from: f64) -> f64 {
+        (self.left, self.end) = self.at(from);
+        if need <= self.left {
+            self.left -= need;
+            return from;
+        }
+        let periods = ((need - self.left) / self.each).ceil();
+        self.left += periods * self.each - need;
+        self.end += periods * PERIOD_S;
+        self.end - PERIOD_S
     }
 
     /// When they will have been given `need` from `from` on.
@@ -85,6 +99,16 @@ mod tests {
         assert!(near(q.given_at(1.0, 0.021, 0.11), 0.201));
         // Idle periods are not saved up.
         assert!(near(q.give(1.0, 5.05, 5.1), 0.03));
+    }
+
+    #[test]
+    fn what_nothing_else_holds_up_is_given_as_a_period_begins() {
+        let mut q = Quota::new(1.0);
+        assert!(near(q.take(0.06, 0.01), 0.01) && near(q.take(0.03, 0.02), 0.02));
+        assert!(near(q.take(0.02, 0.03), 0.1), "it is spent");
+        assert!(near(q.take(0.07, 0.1), 0.1) && near(q.take(0.2, 0.1), 0.3));
+        assert!(near(q.take(0.05, 0.35), 0.4), "nor is the rest saved up");
+        assert!(near(q.take(0.08, 9.05), 9.05) && near(q.take(0.05, 9.06), 9.1));
     }
 
     #[test]

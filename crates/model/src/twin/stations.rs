@@ -141,9 +141,34 @@ impl Line {
     }
 }
 
+/// The limit of a disk for a control group: what fits into the slice passes at once, and the rest waits for the next, in order.
+#[derive(Clone, Debug)]
+pub struct Throttle {
+    quota: Quota,
+    /// When the last one passed, or will.
+    last: f64,
+}
+
+impl Throttle {
+    /// `share` of the limit is left for what is simulated.
+    pub fn new(share: f64) -> Throttle {
+        Throttle {
+            quota: Quota::new(share),
+            last: 0.0,
+        }
+    }
+
+    /// When work of so many seconds of the limit has passed.
+    pub fn pass(&mut self, now: f64, work: f64) -> f64 {
+        self.last = self.quota.take(work, now.max(self.last));
+        self.last
+    }
+}
+
 /// One copy of a resource.
 pub enum Station {
     Shared(Shared),
+    Throttle(Throttle),
     Line(Line),
     Nothing,
 }
@@ -157,6 +182,7 @@ impl Station {
         match r.info.discipline {
             Discipline::Ps if is_quota => Station::Shared(Shared::with_quota(left)),
             Discipline::Ps => Station::Shared(Shared::new(left)),
+            Discipline::Fcfs if r.is_limit_of_a_disk() => Station::Throttle(Throttle::new(share)),
             Discipline::Fcfs => {
                 let n = servers(r).round().max(1.0);
                 let per_server = n / servers(r);

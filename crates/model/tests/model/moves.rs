@@ -238,6 +238,23 @@ fn reports(idle: f64) -> Fit {
 }
 
 #[test]
+fn rows_asked_for_one_by_one_over_a_pool_are_an_n_plus_one() {
+    let cause = |calls: f64, idle: f64| {
+        let mut f = reports(idle);
+        f.routes[0].db_calls = calls;
+        model::constraint::name(&f, &model::rank::rank(&f, 1)[0]).cause
+    };
+    let found = cause(20.0, 0.0);
+    assert!(
+        matches!(&found, Some(Cause::NPlusOne { parent, child: None, .. }) if parent == "report"),
+        "{found:?}"
+    );
+    assert!(!matches!(cause(1.0, 0.0), Some(Cause::NPlusOne { .. })));
+    let idle = cause(20.0, 1.08);
+    assert!(matches!(idle, Some(Cause::HeldIdle { .. })), "{idle:?}");
+}
+
+#[test]
 fn connections_that_are_held_while_nothing_is_asked_are_given_back_sooner() {
     let named = |f: &Fit| model::constraint::name(f, &model::rank::rank(f, 1)[0]);
     let f = reports(1.08);

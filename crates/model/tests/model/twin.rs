@@ -341,3 +341,24 @@ fn a_quota_runs_at_full_speed_until_it_is_spent() {
     assert!(quantile(0.5) < 0.012 && quantile(0.9) < 0.03);
     assert!(quantile(0.99) > 0.03, "{}", quantile(0.99));
 }
+
+#[test]
+fn what_fits_into_the_slice_of_a_disk_passes_at_once() {
+    let mut f = single("disk.orders.limit", 1.0, 0.008, 0.0, 1.0);
+    (f.routes[0].low_mean, f.resources[0].info.service) = (0.002, Some("front".into()));
+    let at = |rate: f64| simulate(&f, rate, 30_000);
+    // A slice is twelve commits. At 40/s nobody finds a full one; of a server that takes 8 ms a third would wait.
+    let calm = at(40.0);
+    let late = calm[0].quantile(0.99).unwrap();
+    assert!(late < 0.005, "{late}");
+    // Of 10 on average one slice in five is full.
+    let busy = at(100.0);
+    let quantile = |q| busy[0].quantile(q).unwrap();
+    assert!(quantile(0.5) < 0.004, "{}", quantile(0.5));
+    assert!(
+        quantile(0.99) > 0.05 && quantile(0.99) < 0.4,
+        "{}",
+        quantile(0.99)
+    );
+    assert!(at(130.0)[0].mean() > 1.0, "more than it may write");
+}
