@@ -157,8 +157,9 @@ pub fn cause(fit: &Fit, k: usize) -> Option<Cause> {
     }
     // Of one try: a request that is tried again asks for nothing more.
     let calls = |i: usize| r(i).db_calls / fit.tries(i);
-    let asks = connected_to(fit, k).is_some() && held_idle(fit, k).is_none();
-    if let Some(i) = most(&|i| calls(i) >= CALLS && (asks || mostly_database(fit, i, k))) {
+    if let Some(i) =
+        most(&|i| calls(i) >= CALLS && (asks_over(fit, k) || mostly_database(fit, i, k)))
+    {
         return Some(Cause::NPlusOne {
             parent: name(i),
             child: None,
@@ -260,6 +261,11 @@ fn connected_to(fit: &Fit, k: usize) -> Option<String> {
     let database = format!("db.{}", name.split_once('.')?.1);
     let any = fit.resources.iter().any(|r| r.info.name == database);
     any.then_some(database)
+}
+
+/// Whether a pool's connections are held for what is asked of their database, and not while they have nothing to do.
+pub fn asks_over(fit: &Fit, k: usize) -> bool {
+    connected_to(fit, k).is_some() && held_idle(fit, k).is_none()
 }
 
 /// Connections that wait in open transactions for their application.

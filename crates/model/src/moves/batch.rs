@@ -2,6 +2,7 @@
 //! of database calls.
 
 use super::{Action, Candidate, Context, Edit, Kind};
+use crate::constraint::asks_over;
 use base::traced::Repeat;
 
 /// Calls of one kind per request from which N+1 is suspected.
@@ -28,10 +29,11 @@ fn calls_differ(cx: &Context, route: &str) -> bool {
     traced.is_some_and(|t| t.critical.iter().any(|p| p.whose.starts_with("db.")))
 }
 
-/// Of `calls` one is left.
+/// Of `calls` one is left, and keeps a connection for as much less.
 fn database_edits(cx: &Context, r: usize, factor: f64, calls: f64) -> Vec<Edit> {
     let db = |k: &usize| {
-        cx.fit.resources[*k].info.name.starts_with("db") && cx.fit.demand[r][*k].mean > 0.0
+        let asked = cx.fit.resources[*k].info.name.starts_with("db") || asks_over(cx.fit, *k);
+        asked && cx.fit.demand[r][*k].mean > 0.0
     };
     let edits = |resource| {
         let demand = Edit::Demand {

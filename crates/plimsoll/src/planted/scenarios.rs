@@ -30,6 +30,12 @@ impl World {
         };
         route.is_some_and(|(_, section)| section.starts_with("async"))
     }
+
+    /// Whether it has less memory than data, so that what it may read is not all that tells how fast it is.
+    pub fn fills_a_cache(&self) -> bool {
+        let memory = |l: &Limit| matches!(l, Limit::Memory(_));
+        matches!(self, World::Limited(_, limits) if limits.iter().any(memory))
+    }
 }
 
 /// One bottleneck, learned from at most 40 % of what it can carry.

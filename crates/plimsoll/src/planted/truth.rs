@@ -5,6 +5,7 @@ use super::live::Live;
 use super::scenarios::{Scenario, World};
 use super::{Run, mix};
 use crate::commands::recorded;
+use crate::demo::traffic;
 use crate::exit::Failure;
 use crate::show::answer;
 use prove::{FindLimit, Flow, Mode};
@@ -16,10 +17,15 @@ const HOLD: Duration = Duration::from_secs(60);
 /// By so much it is lowered when it does not hold, and so often before it is given up.
 const LOWER: f64 = 0.95;
 const TRIES: usize = 14;
-/// Each rate of the bisection, how near it comes, and how long it may take in all.
-const STEP: Duration = Duration::from_secs(12);
+/// What a database keeps in memory is there after so much of the watched traffic: without it the first rates would read everything.
+const FILL: Duration = Duration::from_secs(60);
+/// Each rate of the bisection is tried for so many seconds: until so many requests have come, within bounds. Of fewer the seldom ones
+/// are so few that none of them is late at twice the line.
+const STEP_S: (f64, f64) = (12.0, 40.0);
+const STEP_REQUESTS: f64 = 600.0;
+/// How near it comes, and in how many steps.
 const TOLERANCE: f64 = 0.05;
-const SEARCH: Duration = Duration::from_secs(180);
+const STEPS: u32 = 15;
 
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -50,6 +56,11 @@ pub fn measure(run: &Run<'_>, which: Which) -> Result<Measured, Failure> {
     }
     let expected = expected(run, which)?;
     let on = Live::start(run, plant, false)?;
+    if plant.fills_a_cache() {
+        let flow = traffic::Traffic::start(on.plan(run.scenario.rate, run.seed)?);
+        std::thread::sleep(FILL);
+        flow.stop();
+    }
     let found = hold(&on, expected, run.seed);
     on.stop();
     found
@@ -87,6 +98,10 @@ fn expected(run: &Run<'_>, which: Which) -> Result<f64, Failure> {
     })
 }
 
+fn step(expected: f64) -> Duration {
+    Duration::from_secs_f64((STEP_REQUESTS / expected).clamp(STEP_S.0, STEP_S.1))
+}
+
 /// Bisects, then holds what was found, a little lower each time that it breaks.
 fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
     let plan = on.plan(1.0, seed)?;
@@ -111,7 +126,8 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
         }
         Ok::<_, Failure>(limit.line_rps)
     };
-    let Some(mut line) = look(0.75 * expected, 12.0 * expected, STEP, SEARCH)? else {
+    let step = step(expected);
+    let Some(mut line) = look(0.75 * expected, 12.0 * expected, step, STEPS * step)? else {
         return Ok(Measured {
             rps: None,
             held_s: 0,
