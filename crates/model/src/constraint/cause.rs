@@ -256,11 +256,10 @@ pub fn unbounded(fit: &Fit, route: usize, k: usize) -> bool {
 }
 
 /// The database that a pool is of, which sees its connections: `pool.APP.BASE`.
-fn connected_to(fit: &Fit, k: usize) -> Option<String> {
+pub fn connected_to(fit: &Fit, k: usize) -> Option<usize> {
     let name = fit.resources[k].info.name.strip_prefix("pool.")?;
     let database = format!("db.{}", name.split_once('.')?.1);
-    let any = fit.resources.iter().any(|r| r.info.name == database);
-    any.then_some(database)
+    fit.resources.iter().position(|r| r.info.name == database)
 }
 
 /// Whether a pool's connections are held for what is asked of their database, and not while they have nothing to do.
@@ -270,8 +269,9 @@ pub fn asks_over(fit: &Fit, k: usize) -> bool {
 
 /// Connections that wait in open transactions for their application.
 pub fn held_idle(fit: &Fit, k: usize) -> Option<Cause> {
-    let (r, database) = (&fit.resources[k], connected_to(fit, k)?);
-    let here = || fit.statements.iter().filter(|s| s.database == database);
+    let (r, of) = (&fit.resources[k], connected_to(fit, k)?);
+    let database = &fit.resources[of].info.name;
+    let here = || fit.statements.iter().filter(|s| s.database == *database);
     let held = r.utilisation * r.capacity;
     let share = (here().map(|s| s.idle).sum::<f64>() / held.max(1e-9)).min(1.0);
     let most = here().max_by(|a, b| a.idle.total_cmp(&b.idle))?;

@@ -5,7 +5,7 @@ mod evidence;
 pub mod signs;
 
 pub use cause::Cause;
-pub(crate) use cause::{asks_over, held_idle, unbounded};
+pub(crate) use cause::{asks_over, connected_to, held_idle, unbounded};
 
 use crate::fit::Fit;
 use crate::pattern::Pauses;

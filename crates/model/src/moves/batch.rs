@@ -2,7 +2,7 @@
 //! of database calls.
 
 use super::{Action, Candidate, Context, Edit, Kind};
-use crate::constraint::asks_over;
+use crate::constraint::{asks_over, connected_to};
 use base::traced::Repeat;
 
 /// Calls of one kind per request from which N+1 is suspected.
@@ -14,6 +14,11 @@ pub fn applies(cx: &Context) -> Vec<Candidate> {
     (0..cx.fit.routes.len())
         .filter_map(|r| of(cx, r).ok())
         .collect()
+}
+
+/// Share of the work of `n` calls that is left of it in one.
+fn left(n: f64) -> f64 {
+    PER_ITEM + (1.0 - PER_ITEM) / n
 }
 
 /// The call of a database that a route makes most often, one after another.
@@ -29,17 +34,28 @@ fn calls_differ(cx: &Context, route: &str) -> bool {
     traced.is_some_and(|t| t.critical.iter().any(|p| p.whose.starts_with("db.")))
 }
 
-/// Of `calls` one is left, and keeps a connection for as much less.
-fn database_edits(cx: &Context, r: usize, factor: f64, calls: f64) -> Vec<Edit> {
+/// Of `calls`, which are a `part` of what the route asks of its databases, one is left. Where connections are held for them, what
+/// the database does not compute is waited for once: the way there and back, and its storage.
+fn database_edits(cx: &Context, r: usize, part: f64, calls: f64) -> Vec<Edit> {
+    let less = |left: f64| 1.0 - part * (1.0 - left);
+    let (works, waits) = (less(left(calls)), less(1.0 / calls));
+    let used = |k: usize| cx.fit.demand[r][k].mean;
     let db = |k: &usize| {
         let asked = cx.fit.resources[*k].info.name.starts_with("db") || asks_over(cx.fit, *k);
-        asked && cx.fit.demand[r][*k].mean > 0.0
+        asked && used(*k) > 0.0
+    };
+    let factor = |k: usize| match connected_to(cx.fit, k) {
+        Some(of) => {
+            let computes = (used(of) / used(k)).min(1.0);
+            computes * works + (1.0 - computes) * waits
+        }
+        None => works,
     };
     let edits = |resource| {
         let demand = Edit::Demand {
             route: r,
             resource,
-            factor,
+            factor: factor(resource),
         };
         let visits = Edit::Visits {
             route: r,
@@ -60,7 +76,6 @@ fn database_edits(cx: &Context, r: usize, factor: f64, calls: f64) -> Vec<Edit> 
 pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
     let route = &cx.fit.routes[r];
     let name = &route.info.name;
-    let left = |n: f64| PER_ITEM + (1.0 - PER_ITEM) / n;
     let most = cx.fit.calls[r]
         .iter()
         .copied()
@@ -82,9 +97,8 @@ pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
         _ if let Some(same) = repeated(cx, name) => {
             // Of the database's time, only the repeated call's part shrinks.
             let part = (same.calls / route.db_calls.max(same.calls)).min(1.0);
-            let factor = 1.0 - part * (1.0 - left(same.calls));
             (
-                database_edits(cx, r, factor, same.calls),
+                database_edits(cx, r, part, same.calls),
                 format!(
                     "{:.1} calls per request, {:.0} % of them one after another, in spans: {}",
                     same.calls,
@@ -95,7 +109,7 @@ pub fn of(cx: &Context, r: usize) -> Result<Candidate, String> {
             )
         }
         _ if route.db_calls >= CALLS && !calls_differ(cx, name) => (
-            database_edits(cx, r, left(route.db_calls), route.db_calls),
+            database_edits(cx, r, 1.0, route.db_calls),
             format!("{:.1} database calls per request", route.db_calls),
             "the database".into(),
         ),
