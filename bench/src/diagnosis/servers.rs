@@ -28,6 +28,9 @@ impl Servers {
             // Commits reach the disk; new files of the log are not written twice, which would come in bursts of 16 MB.
             "fsync=on",
             "wal_init_zero=off",
+            // A checkpoint writes every page once more: what a line can be would hang on whether one falls into the minute.
+            "checkpoint_timeout=1h",
+            "max_wal_size=16GB",
         ])?;
         database.one_core()?;
         Ok(Servers {

@@ -8,7 +8,7 @@ use crate::commands::recorded;
 use crate::demo::traffic;
 use crate::exit::Failure;
 use crate::show::answer;
-use prove::{FindLimit, Flow, Mode};
+use prove::{FindLimit, Flow, Limit, Mode, Stopped};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -124,10 +124,11 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
             let how = if step.good { "good" } else { "broke" };
             eprintln!("{:.1}/s for {} s: {how}", step.rate, hold.as_secs());
         }
-        Ok::<_, Failure>(limit.line_rps)
+        Ok::<_, Failure>(limit)
     };
     let step = step(expected);
-    let Some(mut line) = look(0.75 * expected, 12.0 * expected, step, STEPS * step)? else {
+    let found = look(0.75 * expected, 12.0 * expected, step, STEPS * step)?;
+    let Some(mut line) = enclosed(&found)? else {
         return Ok(Measured {
             rps: None,
             held_s: 0,
@@ -135,7 +136,8 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
         });
     };
     for lowered in 0..TRIES {
-        if look(line, line, HOLD, once)?.is_some_and(|held| held >= line) {
+        let held = look(line, line, HOLD, once)?.line_rps;
+        if held.is_some_and(|held| held >= line) {
             return Ok(Measured {
                 rps: Some(line),
                 held_s: HOLD.as_secs(),
@@ -149,6 +151,19 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
         held_s: 0,
         lowered: TRIES,
     })
+}
+
+/// The highest good rate; `Err`: the search ended before it was enclosed, and what was found so far is no truth.
+fn enclosed(found: &Limit) -> Result<Option<f64>, Failure> {
+    let why = match &found.stopped {
+        Stopped::Found | Stopped::NeverGood => return Ok(found.line_rps),
+        Stopped::MaxReached => "the highest rate that was tried is good",
+        Stopped::OutOfTime => "its time was used up",
+        Stopped::Generator(why) | Stopped::Unanswered(why) => why,
+        Stopped::Asked => "it was stopped",
+    };
+    let what = format!("the line was not enclosed ({why}): measure it again");
+    Err(Failure::new(what))
 }
 
 /// The scenario with the mix of a seed.

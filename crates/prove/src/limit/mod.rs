@@ -3,7 +3,7 @@
 pub mod judge;
 pub mod search;
 
-pub use search::{Search, Step, Stopped};
+pub use search::{Held, Search, Step, Stopped};
 
 use crate::own::{self, Own};
 use crate::plan::{Arrivals, Plan, PlanError, Process};
@@ -268,10 +268,12 @@ fn bisect(
         };
         let all = 0..report.timeline.len();
         let good = !broke && !judge::broken(&plan, &report.timeline, all, LIKELY);
-        if let (false, Err(why)) = (good, generator(&plan, &report)) {
-            break Stopped::Generator(why);
-        }
-        search.record(rate, good);
+        let held = match (good, generator(&plan, &report)) {
+            (true, _) => Held::Good,
+            (false, Ok(())) => Held::Broke,
+            (false, Err(why)) => Held::Behind(why),
+        };
+        search.record(rate, held);
         steps.push(Step {
             rate,
             good,

@@ -41,7 +41,7 @@ pub enum Stopped {
     Unanswered(String),
     /// The time or number of steps was used up: the line lies between `low` and `high`.
     OutOfTime,
-    /// The generator was the bottleneck, so the failure is not the server's.
+    /// Of the lowest rate that broke the generator was the bottleneck, so that failure is not the server's: the line is at least `low`.
     Generator(String),
     /// Whoever watched it said stop.
     Asked,
@@ -55,6 +55,17 @@ pub struct Search {
     tolerance: f64,
     low: Option<f64>,
     high: Option<f64>,
+    /// Why what broke at `high` need not be the server's doing.
+    doubt: Option<String>,
+}
+
+/// What came of a rate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    Good,
+    Broke,
+    /// It broke, and the generator was the bottleneck: why. At a lower rate it may keep up.
+    Behind(String),
 }
 
 /// Lowest rate that is tried, as a share of the first one.
@@ -68,6 +79,7 @@ impl Search {
             tolerance: tolerance.max(1e-3),
             low: None,
             high: None,
+            doubt: None,
         }
     }
 
@@ -85,19 +97,33 @@ impl Search {
             (None, None) => Ok(self.start),
             (Some(low), None) if low >= self.max => Err(Stopped::MaxReached),
             (Some(low), None) => Ok((low * 2.0).min(self.max)),
-            (None, Some(high)) if high <= self.start * LOWEST => Err(Stopped::NeverGood),
+            (None, Some(high)) if high <= self.start * LOWEST => {
+                Err(self.ended(Stopped::NeverGood))
+            }
             (None, Some(high)) => Ok(high / 2.0),
-            (Some(low), Some(high)) if high <= low * (1.0 + self.tolerance) => Err(Stopped::Found),
+            (Some(low), Some(high)) if high <= low * (1.0 + self.tolerance) => {
+                Err(self.ended(Stopped::Found))
+            }
             (Some(low), Some(high)) => Ok((low * high).sqrt()),
         }
     }
 
-    pub fn record(&mut self, rate: f64, good: bool) {
-        // A good rate above a bad one (chance, or a server that warmed up) does not move the bad one.
-        if good {
-            self.low = Some(self.low.map_or(rate, |l| l.max(rate)));
-        } else {
-            self.high = Some(self.high.map_or(rate, |h| h.min(rate)));
+    fn ended(&self, known: Stopped) -> Stopped {
+        self.doubt.clone().map_or(known, Stopped::Generator)
+    }
+
+    pub fn record(&mut self, rate: f64, held: Held) {
+        let doubt = match held {
+            // A good rate above a bad one (chance, or a server that warmed up) does not move the bad one.
+            Held::Good => {
+                self.low = Some(self.low.map_or(rate, |l| l.max(rate)));
+                return;
+            }
+            Held::Broke => None,
+            Held::Behind(why) => Some(why),
+        };
+        if self.high.is_none_or(|h| rate < h) {
+            (self.high, self.doubt) = (Some(rate), doubt);
         }
     }
 }
@@ -110,7 +136,8 @@ mod tests {
         let mut s = Search::new(start, max, 0.03);
         for steps in 0..100 {
             match s.next() {
-                Ok(rate) => s.record(rate, rate <= line),
+                Ok(rate) if rate <= line => s.record(rate, Held::Good),
+                Ok(rate) => s.record(rate, Held::Broke),
                 Err(stopped) => return (stopped, s, steps),
             }
         }
@@ -145,5 +172,27 @@ mod tests {
         );
         let (stopped, _, steps) = search(64.0, 1e4, 0.0);
         assert_eq!((stopped, steps), (Stopped::NeverGood, 7));
+    }
+
+    #[test]
+    fn a_rate_at_which_the_generator_is_behind_is_doubted_only_while_it_is_the_lowest_that_broke() {
+        let line = 100.0;
+        let ended = |keeps_up_to: f64| {
+            let mut s = Search::new(80.0, 1e5, 0.05);
+            loop {
+                match s.next() {
+                    Ok(rate) if rate <= line => s.record(rate, Held::Good),
+                    Ok(rate) if rate <= keeps_up_to => s.record(rate, Held::Broke),
+                    Ok(rate) => s.record(rate, Held::Behind("late".into())),
+                    Err(stopped) => return (stopped, s.bounds().0.unwrap()),
+                }
+            }
+        };
+        let (stopped, low) = ended(140.0);
+        assert_eq!(stopped, Stopped::Found);
+        assert!((95.0..=line).contains(&low), "{low}");
+        let (stopped, low) = ended(line);
+        assert_eq!(stopped, Stopped::Generator("late".into()));
+        assert!((95.0..=line).contains(&low), "{low}");
     }
 }
