@@ -17,8 +17,11 @@ const HOLD: Duration = Duration::from_secs(60);
 /// By so much it is lowered when it does not hold, and so often before it is given up.
 const LOWER: f64 = 0.95;
 const TRIES: usize = 14;
-/// What a database keeps in memory is there after so much of the watched traffic: without it the first rates would read everything.
-const FILL: Duration = Duration::from_secs(60);
+/// What a database keeps in memory is there after so long at the first rate of the search: without it the first rates would read
+/// everything, and after a minute of the watched traffic a line still hung on which was measured first.
+const FILL: Duration = Duration::from_secs(120);
+/// The first rate, as a share of the expected line, and the last.
+const SEARCHED: (f64, f64) = (0.75, 12.0);
 /// Each rate of the bisection is tried for so many seconds: until so many requests have come, within bounds. Of fewer the seldom ones
 /// are so few that none of them is late at twice the line.
 const STEP_S: (f64, f64) = (12.0, 40.0);
@@ -57,7 +60,7 @@ pub fn measure(run: &Run<'_>, which: Which) -> Result<Measured, Failure> {
     let expected = expected(run, which)?;
     let on = Live::start(run, plant, false)?;
     if plant.fills_a_cache() {
-        let flow = traffic::Traffic::start(on.plan(run.scenario.rate, run.seed)?);
+        let flow = traffic::Traffic::start(on.plan(SEARCHED.0 * expected, run.seed)?);
         std::thread::sleep(FILL);
         flow.stop();
     }
@@ -127,7 +130,8 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
         Ok::<_, Failure>(limit)
     };
     let step = step(expected);
-    let found = look(0.75 * expected, 12.0 * expected, step, STEPS * step)?;
+    let (first, last) = SEARCHED;
+    let found = look(first * expected, last * expected, step, STEPS * step)?;
     let Some(mut line) = enclosed(&found)? else {
         return Ok(Measured {
             rps: None,
