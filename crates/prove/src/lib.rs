@@ -25,7 +25,7 @@ pub mod target;
 mod timer;
 pub mod verdict;
 
-pub use limit::{FindLimit, Limit, Mode, Step, Stopped, find_limit};
+pub use limit::{FindLimit, Held, Limit, Mode, Search, Step, Stopped, find_limit};
 pub use plan::{Arrivals, Goal, Plan, PlanError, Process};
 pub use record::Timeline;
 pub use recording::{RecordingError, Replay, replay};

@@ -36,6 +36,11 @@ impl World {
         let memory = |l: &Limit| matches!(l, Limit::Memory(_));
         matches!(self, World::Limited(_, limits) if limits.iter().any(memory))
     }
+
+    /// Whether a process is killed when requests hold more memory than it may.
+    pub fn ends_when_full(&self) -> bool {
+        matches!(self, World::Around(_, Around::Limited(Limit::Memory(_))))
+    }
 }
 
 /// One bottleneck, learned from at most 40 % of what it can carry.

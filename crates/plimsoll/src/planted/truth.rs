@@ -8,7 +8,7 @@ use crate::commands::recorded;
 use crate::demo::traffic;
 use crate::exit::Failure;
 use crate::show::answer;
-use prove::{FindLimit, Flow, Limit, Mode, Stopped};
+use prove::{FindLimit, Flow, Held, Mode, Search, Stopped};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,9 +26,8 @@ const SEARCHED: (f64, f64) = (0.75, 12.0);
 /// are so few that none of them is late at twice the line.
 const STEP_S: (f64, f64) = (12.0, 40.0);
 const STEP_REQUESTS: f64 = 600.0;
-/// How near it comes, and in how many steps.
+/// How near it comes.
 const TOLERANCE: f64 = 0.05;
-const STEPS: u32 = 15;
 
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -58,15 +57,70 @@ pub fn measure(run: &Run<'_>, which: Which) -> Result<Measured, Failure> {
         return Err(Failure::new(format!("{name} {why}")));
     }
     let expected = expected(run, which)?;
-    let on = Live::start(run, plant, false)?;
+    let mut stage = Stage::new(run, plant)?;
     if plant.fills_a_cache() {
-        let flow = traffic::Traffic::start(on.plan(SEARCHED.0 * expected, run.seed)?);
+        let flow = traffic::Traffic::start(stage.on.plan(SEARCHED.0 * expected, run.seed)?);
         std::thread::sleep(FILL);
         flow.stop();
     }
-    let found = hold(&on, expected, run.seed);
-    on.stop();
+    let found = hold(&mut stage, expected);
+    stage.on.stop();
     found
+}
+
+/// What is planted, as it stands.
+struct Stage<'a> {
+    run: &'a Run<'a>,
+    plant: &'a World,
+    on: Live,
+    /// Rates so far: each has arrivals of its own.
+    tried: u64,
+}
+
+impl<'a> Stage<'a> {
+    fn new(run: &'a Run<'a>, plant: &'a World) -> Result<Stage<'a>, Failure> {
+        let on = Live::start(run, plant, false)?;
+        Ok(Stage {
+            run,
+            plant,
+            on,
+            tried: 0,
+        })
+    }
+
+    /// Whether a rate is good for so long.
+    fn holds(&mut self, rate: f64, time: Duration) -> Result<bool, Failure> {
+        let seed = self.run.seed.wrapping_add(self.tried);
+        self.tried += 1;
+        let plan = self.on.plan(rate, seed)?;
+        let find = FindLimit {
+            start: rate,
+            max: rate,
+            mode: Mode::Bisect {
+                hold: time,
+                tolerance: TOLERANCE,
+            },
+            // There is no time for a second rate.
+            at_most: plan.warmup + time + Duration::from_secs(1),
+            plan,
+        };
+        let limit = prove::find_limit(&find, &mut |_| Flow::Continue);
+        let limit = limit.map_err(|e| Failure::new(e.to_string()))?;
+        let good = limit.line_rps.is_some();
+        let how = if good { "good" } else { "broke" };
+        eprintln!("{rate:.1}/s for {} s: {how}", time.as_secs());
+        if !good && self.plant.ends_when_full() {
+            self.again()?;
+        }
+        Ok(good)
+    }
+
+    /// A process that ended takes the next rate with it.
+    fn again(&mut self) -> Result<(), Failure> {
+        let next = Live::start(self.run, self.plant, false)?;
+        std::mem::replace(&mut self.on, next).stop();
+        Ok(())
+    }
 }
 
 fn plant(s: &Scenario, which: Which) -> Result<&World, Failure> {
@@ -105,34 +159,25 @@ fn step(expected: f64) -> Duration {
     Duration::from_secs_f64((STEP_REQUESTS / expected).clamp(STEP_S.0, STEP_S.1))
 }
 
-/// Bisects, then holds what was found, a little lower each time that it breaks.
-fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
-    let plan = on.plan(1.0, seed)?;
-    // A hold is one rate: there is no time for a second.
-    let once = plan.warmup + HOLD + Duration::from_secs(1);
-    let look = |start: f64, max: f64, hold: Duration, at_most| {
-        let find = FindLimit {
-            plan: plan.clone(),
-            start,
-            max,
-            mode: Mode::Bisect {
-                hold,
-                tolerance: TOLERANCE,
-            },
-            at_most,
-        };
-        let limit = prove::find_limit(&find, &mut |_| Flow::Continue);
-        let limit = limit.map_err(|e| Failure::new(e.to_string()))?;
-        for step in &limit.steps {
-            let how = if step.good { "good" } else { "broke" };
-            eprintln!("{:.1}/s for {} s: {how}", step.rate, hold.as_secs());
-        }
-        Ok::<_, Failure>(limit)
-    };
-    let step = step(expected);
+/// Bisects. The generator runs on the same machine: where it is late the machine is full, and the services with it.
+fn bisect(stage: &mut Stage<'_>, expected: f64) -> Result<Option<f64>, Failure> {
     let (first, last) = SEARCHED;
-    let found = look(first * expected, last * expected, step, STEPS * step)?;
-    let Some(mut line) = enclosed(&found)? else {
+    let mut search = Search::new(first * expected, last * expected, TOLERANCE);
+    loop {
+        match search.next() {
+            Ok(rate) if stage.holds(rate, step(expected))? => search.record(rate, Held::Good),
+            Ok(rate) => search.record(rate, Held::Broke),
+            Err(Stopped::MaxReached) => {
+                return Err(Failure::new("the highest rate that was tried is good"));
+            }
+            Err(_) => return Ok(search.bounds().0),
+        }
+    }
+}
+
+/// Bisects, then holds what was found, a little lower each time that it breaks.
+fn hold(stage: &mut Stage<'_>, expected: f64) -> Result<Measured, Failure> {
+    let Some(mut line) = bisect(stage, expected)? else {
         return Ok(Measured {
             rps: None,
             held_s: 0,
@@ -140,8 +185,7 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
         });
     };
     for lowered in 0..TRIES {
-        let held = look(line, line, HOLD, once)?.line_rps;
-        if held.is_some_and(|held| held >= line) {
+        if stage.holds(line, HOLD)? {
             return Ok(Measured {
                 rps: Some(line),
                 held_s: HOLD.as_secs(),
@@ -155,21 +199,6 @@ fn hold(on: &Live, expected: f64, seed: u64) -> Result<Measured, Failure> {
         held_s: 0,
         lowered: TRIES,
     })
-}
-
-/// The highest good rate; `Err`: the search ended before it was enclosed, and what was found so far is no truth. The generator runs
-/// on the same machine: where it is late the machine is full, and the services with it.
-fn enclosed(found: &Limit) -> Result<Option<f64>, Failure> {
-    let why = match &found.stopped {
-        Stopped::Found | Stopped::NeverGood => return Ok(found.line_rps),
-        Stopped::Generator(_) if found.low.is_some() => return Ok(found.line_rps),
-        Stopped::MaxReached => "the highest rate that was tried is good",
-        Stopped::OutOfTime => "its time was used up",
-        Stopped::Generator(why) | Stopped::Unanswered(why) => why,
-        Stopped::Asked => "it was stopped",
-    };
-    let what = format!("the line was not enclosed ({why}): measure it again");
-    Err(Failure::new(what))
 }
 
 /// The scenario with the mix of a seed.
