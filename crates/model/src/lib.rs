@@ -21,6 +21,7 @@ pub mod forecast;
 pub mod loadline;
 pub mod moves;
 pub mod pattern;
+pub mod peak;
 pub mod protect;
 pub mod rank;
 pub mod turns;

@@ -6,6 +6,7 @@
 //! from 60 s, 90 % at 20 % load; of the 299 answers with a confidence of at least 0.9 none was wrong.
 
 use crate::fit::{Demand, Fit};
+use crate::peak;
 use crate::waiters::SHARE_SPREAD;
 use crate::watch;
 use base::{Discipline, Grade};
@@ -45,6 +46,11 @@ pub fn fills(fit: &Fit, k: usize) -> bool {
         && fit.demand.iter().any(|row| row[k].mean > 0.0)
 }
 
+/// How many times the even part the fullest takes: the busiest copy, and of a level the fullest moment.
+pub fn at_its_fullest(fit: &Fit, visits: &[f64], k: usize) -> f64 {
+    fit.skew(k) * peak::over_mean(fit, visits, k)
+}
+
 /// Requests of each route per entry request at today's mix.
 pub fn visits(fit: &Fit) -> Vec<f64> {
     let entry: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
@@ -74,8 +80,7 @@ pub fn rank_among(fit: &Fit, seed: u64, among: impl Fn(usize) -> bool) -> Vec<Ra
     let entry: f64 = fit.routes.iter().map(|r| r.entry_rate).sum();
     let mut all: Vec<Ranked> = (0..fit.resources.len())
         .filter(|&k| candidate(fit, k) && among(k))
-        // The busiest copy is full first.
-        .map(|k| (k, fit.load(&visits, k) * fit.skew(k)))
+        .map(|k| (k, fit.load(&visits, k) * at_its_fullest(fit, &visits, k)))
         .filter(|(_, load)| *load > 0.0)
         .map(|(k, load)| {
             let r = &fit.resources[k];

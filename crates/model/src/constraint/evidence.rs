@@ -3,7 +3,8 @@
 use super::{Cause, signs};
 use crate::demand::machine;
 use crate::fit::Fit;
-use crate::rank::Ranked;
+use crate::peak;
+use crate::rank::{self, Ranked};
 use base::units::Secs;
 use base::{Discipline, Grade};
 
@@ -93,6 +94,12 @@ pub fn lines(
         lines.push(format!(
             "its busiest copy has {:.1} times its part: that one is full first",
             fit.skew(k)
+        ));
+    }
+    let peak = peak::over_mean(fit, &rank::visits(fit), k);
+    if peak > 1.05 {
+        lines.push(format!(
+            "what requests hold at once comes to {peak:.1} times its mean: it is called full where that is all there is"
         ));
     }
     if r.grade == Grade::Waits {

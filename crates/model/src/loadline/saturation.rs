@@ -27,12 +27,13 @@ fn runs_out(system: &System, fit: &Fit, k: usize) -> bool {
 pub fn saturation(system: &System) -> Vec<f64> {
     let shares = system.shares();
     let of = |fit: &Fit| -> Vec<f64> {
+        let visits = System::visits(fit, &shares);
         let loads = loads(fit, &shares);
         let left = |k: usize| (fit.resources[k].capacity - fit.resources[k].background).max(0.0);
         (0..loads.len())
             .map(|k| {
                 if runs_out(system, fit, k) && loads[k] > 1e-12 {
-                    left(k) / (loads[k] * fit.skew(k))
+                    left(k) / (loads[k] * rank::at_its_fullest(fit, &visits, k))
                 } else {
                     f64::INFINITY
                 }
@@ -69,6 +70,9 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
     let used: Vec<usize> = (0..fit.resources.len())
         .filter(|&k| runs_out(system, &fit, k))
         .collect();
+    let fullest: Vec<f64> = (0..fit.resources.len())
+        .map(|k| rank::at_its_fullest(&fit, &visits, k))
+        .collect();
     let luck = |draw: usize, what: u64, r: usize, k: usize| {
         normal(mix(seed
             ^ mix((draw as u64) << 40
@@ -100,7 +104,7 @@ pub fn draws(system: &System, rate: f64, seed: u64, n: usize) -> Vec<(f64, usize
                 let capacity = (r.capacity + sd * luck(i, 1, 0, k)).max(0.1 * r.capacity);
                 let background = (r.background + r.background_sd * luck(i, 2, 0, k)).max(0.0);
                 if load > 1e-12 {
-                    (capacity - background).max(0.0) / (load * fit.skew(k))
+                    (capacity - background).max(0.0) / (load * fullest[k])
                 } else {
                     f64::INFINITY
                 }

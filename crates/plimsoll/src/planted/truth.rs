@@ -57,14 +57,20 @@ pub fn measure(run: &Run<'_>, which: Which) -> Result<Measured, Failure> {
         return Err(Failure::new(format!("{name} {why}")));
     }
     let expected = expected(run, which)?;
-    let mut stage = Stage::new(run, plant)?;
+    let mut stage = Stage {
+        run,
+        plant,
+        on: None,
+        tried: 0,
+    };
     if plant.fills_a_cache() {
-        let flow = traffic::Traffic::start(stage.on.plan(SEARCHED.0 * expected, run.seed)?);
+        let plan = stage.on()?.plan(SEARCHED.0 * expected, run.seed)?;
+        let flow = traffic::Traffic::start(plan);
         std::thread::sleep(FILL);
         flow.stop();
     }
     let found = hold(&mut stage, expected);
-    stage.on.stop();
+    stage.end();
     found
 }
 
@@ -72,27 +78,30 @@ pub fn measure(run: &Run<'_>, which: Which) -> Result<Measured, Failure> {
 struct Stage<'a> {
     run: &'a Run<'a>,
     plant: &'a World,
-    on: Live,
+    /// `None`: nothing stands.
+    on: Option<Live>,
     /// Rates so far: each has arrivals of its own.
     tried: u64,
 }
 
-impl<'a> Stage<'a> {
-    fn new(run: &'a Run<'a>, plant: &'a World) -> Result<Stage<'a>, Failure> {
-        let on = Live::start(run, plant, false)?;
-        Ok(Stage {
-            run,
-            plant,
-            on,
-            tried: 0,
-        })
+impl Stage<'_> {
+    fn on(&mut self) -> Result<&Live, Failure> {
+        let on = match self.on.take() {
+            Some(on) => on,
+            None => Live::start(self.run, self.plant, false)?,
+        };
+        Ok(self.on.insert(on))
+    }
+
+    fn end(&mut self) {
+        self.on.take().into_iter().for_each(Live::stop);
     }
 
     /// Whether a rate is good for so long.
     fn holds(&mut self, rate: f64, time: Duration) -> Result<bool, Failure> {
         let seed = self.run.seed.wrapping_add(self.tried);
         self.tried += 1;
-        let plan = self.on.plan(rate, seed)?;
+        let plan = self.on()?.plan(rate, seed)?;
         let find = FindLimit {
             start: rate,
             max: rate,
@@ -110,16 +119,10 @@ impl<'a> Stage<'a> {
         let how = if good { "good" } else { "broke" };
         eprintln!("{rate:.1}/s for {} s: {how}", time.as_secs());
         if !good && self.plant.ends_when_full() {
-            self.again()?;
+            // A process that ended would take the next rate with it.
+            self.end();
         }
         Ok(good)
-    }
-
-    /// A process that ended takes the next rate with it.
-    fn again(&mut self) -> Result<(), Failure> {
-        let next = Live::start(self.run, self.plant, false)?;
-        std::mem::replace(&mut self.on, next).stop();
-        Ok(())
     }
 }
 
