@@ -605,8 +605,9 @@ fn memory_that_requests_hold_is_named_before_it_is_full() {
         (Verdict::Constraint, "mem.front", Class::Memory)
     );
     assert_eq!(c.carriers[0].route, "report");
+    // 27 fit. With 10.9 of 0.2 s in the mean (54 reports a second) a 28th comes once in a thousand seconds: 54.7 e^-10.9 10.9^27 / 27!.
     assert!(
-        (c.saturation / 270.0 - 1.0).abs() < 0.15,
+        (c.saturation / 109.0 - 1.0).abs() < 0.15,
         "{}",
         c.saturation
     );
