@@ -141,7 +141,7 @@ fn quick(
             ramp_to: Some(max),
             process: Process::Poisson,
         };
-        let c = match climb(&plan, find.start, max, &steps, progress)? {
+        let (c, behind) = match climb(&plan, find.start, max, &steps, progress)? {
             Ok(crossing) => crossing,
             Err(Stopped::MaxReached) if above.is_some() => {
                 break (Some(max), Some(max), above, Stopped::Found);
@@ -157,7 +157,13 @@ fn quick(
             std::thread::sleep(REST);
         } else if c.line > 0.0 {
             let (low, high) = (0.9 * c.line, 1.1 * c.line);
-            break (Some(c.line), Some(low), Some(high), Stopped::Found);
+            break match behind {
+                None => (Some(c.line), Some(low), Some(high), Stopped::Found),
+                // Below it all was good: the line is at least there.
+                Some(why) => (Some(c.line), Some(low), None, Stopped::Generator(why)),
+            };
+        } else if let Some(why) = behind {
+            break (None, None, None, Stopped::Generator(why));
         } else {
             break (None, None, None, Stopped::NeverGood);
         }
@@ -172,14 +178,14 @@ fn quick(
     })
 }
 
-/// One ramp, ended where it breaks; or why there is no such place.
+/// One ramp, ended where it breaks, and why that need not be the server's doing; or why there is no such place.
 fn climb(
     plan: &Plan,
     start: f64,
     max: f64,
     steps: &[Step],
     progress: &mut dyn FnMut(&SearchProgress<'_>) -> Flow,
-) -> Result<Result<judge::Crossing, Stopped>, PlanError> {
+) -> Result<Result<(judge::Crossing, Option<String>), Stopped>, PlanError> {
     let mut asked = false;
     let mut crossing = None;
     let seconds = plan.duration.as_secs_f64();
@@ -208,8 +214,7 @@ fn climb(
     let crossing =
         crossing.or_else(|| judge::crossing(plan, &report.timeline, report.timeline.len()));
     Ok(match (crossing, generator(plan, &report)) {
-        (Some(_), Err(why)) => Err(Stopped::Generator(why)),
-        (Some(c), Ok(())) => Ok(c),
+        (Some(c), own) => Ok((c, own.err())),
         (None, _) => Err(Stopped::MaxReached),
     })
 }
