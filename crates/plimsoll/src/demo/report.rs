@@ -27,7 +27,7 @@ const GAIN: f64 = 1.15;
 
 impl Outcome {
     fn gain(&self) -> Option<f64> {
-        Some(self.after.line_rps? / self.before.line_rps?)
+        gain(&self.before, &self.after)
     }
 
     /// Whether the demo showed what it promises: a measured gain, or with a bad change that it was rolled back.
@@ -46,6 +46,9 @@ impl Outcome {
                 "The line is {:.1} times as high.",
                 self.gain().unwrap_or(0.0)
             ),
+            (false, false) if self.trial.verdict.is_kept() && self.gain().is_none() => {
+                "The gain is not known.".into()
+            }
             (false, false) => "The gain is not there.".into(),
         }
     }
@@ -131,12 +134,19 @@ impl Outcome {
     }
 }
 
+/// How many times the line before is that after, or more: a line before that is only "at least" so high tells nothing.
+fn gain(before: &Limit, after: &Limit) -> Option<f64> {
+    before.high?;
+    Some(after.line_rps? / before.line_rps?)
+}
+
 /// A measured line in words.
 pub fn measured(limit: &Limit) -> String {
-    match (limit.line_rps, &limit.stopped) {
-        (Some(l), Stopped::MaxReached) => format!("at least {l:.0}/s"),
-        (Some(l), _) => format!("{l:.0}/s"),
-        (None, _) => "not met at any rate".into(),
+    match (limit.line_rps, limit.high, &limit.stopped) {
+        (Some(l), Some(_), _) => format!("{l:.0}/s"),
+        (Some(l), None, _) => format!("at least {l:.0}/s"),
+        (None, _, Stopped::Generator(_)) => "not known: the generator was late".into(),
+        (None, ..) => "not met at any rate".into(),
     }
 }
 
@@ -150,4 +160,38 @@ fn constraint(a: &Answer) -> Option<String> {
         percent(row.utilisation),
         d.current
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(line_rps: Option<f64>, high: Option<f64>, stopped: Stopped) -> Limit {
+        Limit {
+            line_rps,
+            low: line_rps,
+            high,
+            method: String::new(),
+            steps: Vec::new(),
+            stopped,
+        }
+    }
+
+    #[test]
+    fn a_line_below_which_all_was_good_is_at_least_there_and_proves_no_gain_over_it() {
+        let late = || Stopped::Generator("late".into());
+        let found = |l: f64| limit(Some(l), Some(1.1 * l), Stopped::Found);
+        let at_least = limit(Some(140.0), None, late());
+        assert_eq!(gain(&found(140.0), &found(350.0)), Some(2.5));
+        assert_eq!(gain(&found(70.0), &at_least), Some(2.0));
+        assert_eq!(gain(&at_least, &found(350.0)), None);
+        assert_eq!(measured(&found(140.0)), "140/s");
+        assert_eq!(measured(&at_least), "at least 140/s");
+        assert_eq!(
+            measured(&limit(None, None, late())),
+            "not known: the generator was late"
+        );
+        let never = limit(None, None, Stopped::NeverGood);
+        assert_eq!(measured(&never), "not met at any rate");
+    }
 }

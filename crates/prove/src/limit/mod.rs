@@ -48,7 +48,7 @@ impl Mode {
 pub struct Limit {
     /// The load line, requests per second; `None` when no rate was good.
     pub line_rps: Option<f64>,
-    /// Between these; `high` is `None` when nothing broke.
+    /// Between these; `high` is `None` when nothing broke that is known to be the server's doing.
     pub low: Option<f64>,
     pub high: Option<f64>,
     /// `ramp, ±10 %` or `bisected, 60 s each, ±3 %`.
@@ -131,8 +131,8 @@ fn quick(
 ) -> Result<Limit, PlanError> {
     let began = Instant::now();
     let (mut max, mut steps) = (find.max, Vec::new());
-    // Where an earlier ramp broke.
-    let mut above = None;
+    // Where the lowest ramp so far broke, and why that need not be the server's doing.
+    let (mut above, mut doubt) = (None, None);
     let (line, low, high, stopped) = loop {
         let mut plan = find.plan.clone();
         plan.duration = ramp.min(find.at_most);
@@ -141,8 +141,11 @@ fn quick(
             ramp_to: Some(max),
             process: Process::Poisson,
         };
-        let (c, behind) = match climb(&plan, find.start, max, &steps, progress)? {
-            Ok(crossing) => crossing,
+        let c = match climb(&plan, find.start, max, &steps, progress)? {
+            Ok((crossing, behind)) => {
+                doubt = behind;
+                crossing
+            }
             Err(Stopped::MaxReached) if above.is_some() => {
                 break (Some(max), Some(max), above, Stopped::Found);
             }
@@ -157,16 +160,15 @@ fn quick(
             std::thread::sleep(REST);
         } else if c.line > 0.0 {
             let (low, high) = (0.9 * c.line, 1.1 * c.line);
-            break match behind {
-                None => (Some(c.line), Some(low), Some(high), Stopped::Found),
-                // Below it all was good: the line is at least there.
-                Some(why) => (Some(c.line), Some(low), None, Stopped::Generator(why)),
-            };
-        } else if let Some(why) = behind {
-            break (None, None, None, Stopped::Generator(why));
+            break (Some(c.line), Some(low), Some(high), Stopped::Found);
         } else {
             break (None, None, None, Stopped::NeverGood);
         }
+    };
+    // Below what broke all was good: the line is at least there.
+    let (high, stopped) = match (stopped, doubt) {
+        (Stopped::Found | Stopped::NeverGood, Some(why)) => (None, Stopped::Generator(why)),
+        (stopped, _) => (high, stopped),
     };
     Ok(Limit {
         line_rps: line,

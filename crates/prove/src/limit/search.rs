@@ -83,9 +83,9 @@ impl Search {
         }
     }
 
-    /// Highest good and lowest bad rate so far.
+    /// Highest good and lowest bad rate so far; no bad one where it is doubted.
     pub fn bounds(&self) -> (Option<f64>, Option<f64>) {
-        (self.low, self.high)
+        (self.low, self.high.filter(|_| self.doubt.is_none()))
     }
 
     /// The next rate to hold.
@@ -133,11 +133,17 @@ mod tests {
     use super::*;
 
     fn search(start: f64, max: f64, line: f64) -> (Stopped, Search, usize) {
+        behind_above(f64::INFINITY, start, max, line)
+    }
+
+    /// The generator keeps up to some rate.
+    fn behind_above(keeps: f64, start: f64, max: f64, line: f64) -> (Stopped, Search, usize) {
         let mut s = Search::new(start, max, 0.03);
         for steps in 0..100 {
             match s.next() {
                 Ok(rate) if rate <= line => s.record(rate, Held::Good),
-                Ok(rate) => s.record(rate, Held::Broke),
+                Ok(rate) if rate <= keeps => s.record(rate, Held::Broke),
+                Ok(rate) => s.record(rate, Held::Behind("late".into())),
                 Err(stopped) => return (stopped, s, steps),
             }
         }
@@ -177,22 +183,13 @@ mod tests {
     #[test]
     fn a_rate_at_which_the_generator_is_behind_is_doubted_only_while_it_is_the_lowest_that_broke() {
         let line = 100.0;
-        let ended = |keeps_up_to: f64| {
-            let mut s = Search::new(80.0, 1e5, 0.05);
-            loop {
-                match s.next() {
-                    Ok(rate) if rate <= line => s.record(rate, Held::Good),
-                    Ok(rate) if rate <= keeps_up_to => s.record(rate, Held::Broke),
-                    Ok(rate) => s.record(rate, Held::Behind("late".into())),
-                    Err(stopped) => return (stopped, s.bounds().0.unwrap()),
-                }
-            }
-        };
-        let (stopped, low) = ended(140.0);
+        let (stopped, s, _) = behind_above(140.0, 80.0, 1e5, line);
+        let (low, high) = s.bounds();
         assert_eq!(stopped, Stopped::Found);
-        assert!((95.0..=line).contains(&low), "{low}");
-        let (stopped, low) = ended(line);
-        assert_eq!(stopped, Stopped::Generator("late".into()));
-        assert!((95.0..=line).contains(&low), "{low}");
+        assert!(low.is_some_and(|low| (95.0..=line).contains(&low)) && high.is_some());
+        let (stopped, s, _) = behind_above(line, 80.0, 1e5, line);
+        let (low, high) = s.bounds();
+        assert_eq!((stopped, high), (Stopped::Generator("late".into()), None));
+        assert!(low.is_some_and(|low| (95.0..=line).contains(&low)));
     }
 }
