@@ -1,5 +1,6 @@
 //! Where each resource saturates at today's mix, and how that spreads with what is not known exactly.
-//! `X*_k = (C_k - b_k) / sum_r m_r D_rk`: an upper bound of the load line, known long before each demand is.
+//! `X*_k = (C_k - b_k) / (u_k sum_r m_r D_rk)`: an upper bound of the load line, known long before each demand is; `u_k` is how many times the
+//! even part the busiest copy has, and of a level the fullest moment.
 
 use crate::fit::Fit;
 use crate::rank;
@@ -9,11 +10,10 @@ use crate::twin::draw::{mix, normal};
 /// Relative standard deviation of a capacity that is taken as known.
 const CAPACITY_SD: f64 = 0.03;
 
-/// Use of each resource per entry request, children and what goes alongside included.
-pub fn loads(fit: &Fit, shares: &[f64]) -> Vec<f64> {
-    let visits = System::visits(fit, shares);
+/// Use of each resource per entry request, children and what goes alongside included; `visits` of each route per entry request.
+pub fn loads(fit: &Fit, visits: &[f64]) -> Vec<f64> {
     (0..fit.resources.len())
-        .map(|k| fit.load(&visits, k))
+        .map(|k| fit.load(visits, k))
         .collect()
 }
 
@@ -28,7 +28,7 @@ pub fn saturation(system: &System) -> Vec<f64> {
     let shares = system.shares();
     let of = |fit: &Fit| -> Vec<f64> {
         let visits = System::visits(fit, &shares);
-        let loads = loads(fit, &shares);
+        let loads = loads(fit, &visits);
         let left = |k: usize| (fit.resources[k].capacity - fit.resources[k].background).max(0.0);
         (0..loads.len())
             .map(|k| {

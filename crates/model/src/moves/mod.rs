@@ -140,11 +140,11 @@ impl<'a> Context<'a> {
         target: f64,
         config: Option<&'a Config>,
     ) -> Context<'a> {
-        let shares = system.shares();
+        let visits = System::visits(&system.fit, &system.shares());
         Context {
             saturation: saturation(system),
-            loads: loads(&system.fit, &shares),
-            visits: System::visits(&system.fit, &shares),
+            loads: loads(&system.fit, &visits),
+            visits,
             fit,
             system,
             line,

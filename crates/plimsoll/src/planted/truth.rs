@@ -57,25 +57,25 @@ pub fn measure(run: &Run<'_>, which: Which) -> Result<Measured, Failure> {
         return Err(Failure::new(format!("{name} {why}")));
     }
     let expected = expected(run, which)?;
-    let mut stage = Stage {
+    let mut planted = Planted {
         run,
         plant,
         on: None,
         tried: 0,
     };
     if plant.fills_a_cache() {
-        let plan = stage.on()?.plan(SEARCHED.0 * expected, run.seed)?;
+        let plan = planted.on()?.plan(SEARCHED.0 * expected, run.seed)?;
         let flow = traffic::Traffic::start(plan);
         std::thread::sleep(FILL);
         flow.stop();
     }
-    let found = hold(&mut stage, expected);
-    stage.end();
+    let found = hold(&mut planted, expected);
+    planted.end();
     found
 }
 
-/// What is planted, as it stands.
-struct Stage<'a> {
+/// What is planted, while rates are tried on it.
+struct Planted<'a> {
     run: &'a Run<'a>,
     plant: &'a World,
     /// `None`: nothing stands.
@@ -84,7 +84,7 @@ struct Stage<'a> {
     tried: u64,
 }
 
-impl Stage<'_> {
+impl Planted<'_> {
     fn on(&mut self) -> Result<&Live, Failure> {
         let on = match self.on.take() {
             Some(on) => on,
@@ -163,12 +163,12 @@ fn step(expected: f64) -> Duration {
 }
 
 /// Bisects. The generator runs on the same machine: where it is late the machine is full, and the services with it.
-fn bisect(stage: &mut Stage<'_>, expected: f64) -> Result<Option<f64>, Failure> {
+fn bisect(planted: &mut Planted<'_>, expected: f64) -> Result<Option<f64>, Failure> {
     let (first, last) = SEARCHED;
     let mut search = Search::new(first * expected, last * expected, TOLERANCE);
     loop {
         match search.next() {
-            Ok(rate) if stage.holds(rate, step(expected))? => search.record(rate, Held::Good),
+            Ok(rate) if planted.holds(rate, step(expected))? => search.record(rate, Held::Good),
             Ok(rate) => search.record(rate, Held::Broke),
             Err(Stopped::MaxReached) => {
                 return Err(Failure::new("the highest rate that was tried is good"));
@@ -179,8 +179,8 @@ fn bisect(stage: &mut Stage<'_>, expected: f64) -> Result<Option<f64>, Failure> 
 }
 
 /// Bisects, then holds what was found, a little lower each time that it breaks.
-fn hold(stage: &mut Stage<'_>, expected: f64) -> Result<Measured, Failure> {
-    let Some(mut line) = bisect(stage, expected)? else {
+fn hold(planted: &mut Planted<'_>, expected: f64) -> Result<Measured, Failure> {
+    let Some(mut line) = bisect(planted, expected)? else {
         return Ok(Measured {
             rps: None,
             held_s: 0,
@@ -188,7 +188,7 @@ fn hold(stage: &mut Stage<'_>, expected: f64) -> Result<Measured, Failure> {
         });
     };
     for lowered in 0..TRIES {
-        if stage.holds(line, HOLD)? {
+        if planted.holds(line, HOLD)? {
             return Ok(Measured {
                 rps: Some(line),
                 held_s: HOLD.as_secs(),
